@@ -1,0 +1,135 @@
+//! Packer's templates inside a text: where they are and what they name.
+
+/// A piece of a text with Packer's braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Braced<'t> {
+    Text(&'t str),
+    /// `{{user `x`}}`
+    User(&'t str),
+    /// `{{env `X`}}`
+    Env(&'t str),
+    /// Any other template, with the variables that it names.
+    Other(&'t str, Vec<&'t str>),
+    /// What Packer would not accept, and why.
+    Bad(&'t str, &'static str),
+}
+
+/// The template functions of Packer 1.6 to 1.9.
+/// Source: packer-plugin-sdk, `template/interpolate/funcs.go`.
+const FUNCTIONS: [&str; 25] = [
+    "build", "build_name", "build_type", "clean_image_name", "clean_resource_name", "consul_key", "env", "isotime",
+    "lower", "packer_version", "aws_secretsmanager", "pwd", "replace", "replace_all", "sed", "split", "strftime",
+    "template_dir", "timestamp", "upper", "user", "uuid", "vault", "printf", "index",
+];
+
+/// Cuts a text at its templates. Offsets of the pieces are byte offsets into `text`.
+pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(open) = text[at..].find("{{").map(|i| at + i) {
+        if at < open {
+            out.push((at, Braced::Text(&text[at..open])));
+        }
+        let Some(close) = find_close(&text[open + 2..]).map(|i| open + 2 + i) else {
+            out.push((open, Braced::Bad(&text[open..], "the template has no closing `}}`")));
+            return out;
+        };
+        let whole = &text[open..close + 2];
+        out.push((open, classify(whole, &text[open + 2..close])));
+        at = close + 2;
+    }
+    if at < text.len() {
+        out.push((at, Braced::Text(&text[at..])));
+    }
+    out
+}
+
+/// The `}}` that ends a template: not one inside its strings.
+fn find_close(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut quote = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        match quote {
+            Some(b'"') if byte == b'\\' => at += 1,
+            Some(q) if byte == q => quote = None,
+            Some(_) => {}
+            None if byte == b'`' || byte == b'"' => quote = Some(byte),
+            None if byte == b'}' && bytes.get(at + 1) == Some(&b'}') => return Some(at),
+            None => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
+    let inner = inner.strip_prefix("- ").unwrap_or(inner);
+    let inner = inner.strip_suffix(" -").unwrap_or(inner).trim();
+    if let Some(name) = argument(inner, "user") {
+        return Braced::User(name);
+    }
+    if let Some(name) = argument(inner, "env") {
+        return Braced::Env(name);
+    }
+    let word = inner.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
+    let is_field = inner.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    if !is_field && !FUNCTIONS.contains(&word) {
+        return Braced::Bad(whole, "Packer has no such template function");
+    }
+    let mut names = Vec::new();
+    let mut rest = inner;
+    while let Some(at) = rest.find("user") {
+        rest = &rest[at + 4..];
+        if let Some(name) = quoted(rest.trim_start()) {
+            names.push(name.0);
+            rest = name.1;
+        }
+    }
+    Braced::Other(whole, names)
+}
+
+/// The one argument of `word`, if that is all there is.
+fn argument<'t>(inner: &'t str, word: &str) -> Option<&'t str> {
+    let rest = inner.strip_prefix(word)?;
+    let (name, rest) = quoted(rest.trim_start())?;
+    rest.trim().is_empty().then_some(name)
+}
+
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '`' | '"'))?;
+    text[1..].split_once(quote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_templates() {
+        let pieces: Vec<_> = parse_braces("a{{user `x`}}-{{ env `Y` }}{{ .HTTPIP }}{{user `v` | replace_all `.` `_`}}b")
+            .into_iter()
+            .map(|(_, p)| p)
+            .collect();
+        assert_eq!(
+            pieces,
+            [
+                Braced::Text("a"),
+                Braced::User("x"),
+                Braced::Text("-"),
+                Braced::Env("Y"),
+                Braced::Other("{{ .HTTPIP }}", vec![]),
+                Braced::Other("{{user `v` | replace_all `.` `_`}}", vec!["v"]),
+                Braced::Text("b"),
+            ]
+        );
+    }
+
+    #[test]
+    fn refuses_what_packer_refuses() {
+        for bad in ["{{", "{{ }}", "{{ 1+1 }}", "{{ foo }}", "x{{ y", "{{`{{`}}"] {
+            assert!(parse_braces(bad).iter().any(|(_, p)| matches!(p, Braced::Bad(..))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,706 @@
+//! Expressions: names resolved, types checked, constants computed. Each is checked once, used or not.
+
+use super::braces::{Braced, parse_braces};
+use super::hir::*;
+use super::lower::Lowering;
+use super::names::VARIABLES;
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::schema::{
+    Base, Encoding, Piece, Text, TextBuilder, Type, Value, check_value, decode_words, find_unencodable, whole,
+};
+use crate::source::{Origin, Span, normalize};
+use crate::syntax::ast::{self, BinaryOp};
+use smol_str::SmolStr;
+use std::path::Path;
+
+/// What a place wants of the expression in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The type of the variable or element that is set; none in conditions and rules.
+    pub ty: Option<&'a Type>,
+    /// How the list that stands here is written.
+    pub encoding: Encoding,
+    /// Whether `{{` is Packer's.
+    pub packer_braces: bool,
+    /// Only facts may be read; the word for what reads them.
+    pub facts_only: Option<&'static str>,
+}
+
+impl Place<'_> {
+    /// A condition or message: no type, braces are text.
+    pub const PLAIN: Place<'static> =
+        Place { ty: None, encoding: Encoding::Plain, packer_braces: false, facts_only: None };
+    pub const FACTS: Place<'static> = Place { facts_only: Some("a condition"), ..Place::PLAIN };
+
+    fn inner<'b>(self, ty: Option<&'b Type>) -> Place<'b> {
+        Place { ty, encoding: Encoding::Plain, packer_braces: self.packer_braces, facts_only: self.facts_only }
+    }
+
+    /// For the arguments of functions and operators: any type, the same braces.
+    fn argument(self) -> Place<'static> {
+        Place { ty: None, encoding: Encoding::Plain, packer_braces: self.packer_braces, facts_only: self.facts_only }
+    }
+}
+
+/// What is known of an expression's type without computing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ty {
+    Any,
+    Bool,
+    Int,
+    Text,
+    /// A text that compares as a version.
+    Version,
+    List(Box<Ty>),
+    Map(Box<Ty>),
+}
+
+impl Ty {
+    pub fn of(ty: &Type) -> Ty {
+        match &ty.base {
+            Base::Any => Ty::Any,
+            Base::Bool => Ty::Bool,
+            Base::Int => Ty::Int,
+            Base::Semver | Base::Version => Ty::Version,
+            Base::List(element) => Ty::List(Box::new(Ty::of(element))),
+            Base::Map(element) => Ty::Map(Box::new(Ty::of(element))),
+            _ => Ty::Text,
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Ty::Any => "a value",
+            Ty::Bool => "a bool",
+            Ty::Int => "a number",
+            Ty::Text | Ty::Version => "a string",
+            Ty::List(_) => "a list",
+            Ty::Map(_) => "a map",
+        }
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self, Ty::Text | Ty::Version | Ty::Any)
+    }
+
+    fn fits(&self, wanted: &Ty) -> bool {
+        match (self, wanted) {
+            (Ty::Any, _) | (_, Ty::Any) => true,
+            (Ty::List(a), Ty::List(b)) | (Ty::Map(a), Ty::Map(b)) => a.fits(b),
+            (a, b) => a == b || (a.is_text() && b.is_text()),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// Lowers an expression and checks it against what its place wants.
+    pub fn lower_expr(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+        self.lower_typed(expr, place).0
+    }
+
+    /// A condition: must be a bool.
+    pub fn lower_condition(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+        let (lowered, ty) = self.lower_typed(expr, place);
+        self.expect(&ty, &Ty::Bool, expr.span, "a condition is true or false");
+        lowered
+    }
+
+    fn expect(&mut self, ty: &Ty, wanted: &Ty, span: Span, help: &str) {
+        if !ty.fits(wanted) {
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, span, format!("expected {}, found {}", wanted.word(), ty.word()))
+                    .help(help),
+            );
+        }
+    }
+
+    fn lower_typed(&mut self, expr: &ast::Expr, place: Place<'_>) -> (Expr, Ty) {
+        let span = expr.span;
+        let (lowered, ty) = match &expr.kind {
+            ast::ExprKind::Missing => (ExprKind::Missing, Ty::Any),
+            ast::ExprKind::Bool(flag) => (ExprKind::Const(Value::Bool(*flag)), Ty::Bool),
+            ast::ExprKind::Int(number) => (ExprKind::Const(Value::Int(*number)), Ty::Int),
+            ast::ExprKind::Str(text) => (self.lower_text(text, span, place), Ty::Text),
+            ast::ExprKind::Template(parts) => (self.lower_template(parts, span, place), Ty::Text),
+            ast::ExprKind::Name(name) => self.lower_name(name, span, place),
+            ast::ExprKind::Call { name, args } => self.lower_call(name, args, span, place),
+            ast::ExprKind::List(elements) => return self.lower_list(elements, span, place),
+            ast::ExprKind::Map(pairs) => return self.lower_map(pairs, span, place),
+            ast::ExprKind::If(parts) => {
+                let condition = self.lower_condition(&parts[0], place.argument());
+                let (then, a) = self.lower_typed(&parts[1], place);
+                let (other, b) = self.lower_typed(&parts[2], place);
+                let ty = if a == Ty::Any { b } else { a };
+                return (Expr { kind: ExprKind::If(Box::new([condition, then, other])), span }, ty);
+            }
+            ast::ExprKind::Not(inner) => {
+                let inner = self.lower_condition(inner, place.argument());
+                (ExprKind::Not(Box::new(inner)), Ty::Bool)
+            }
+            ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
+        };
+        let lowered = Expr { kind: lowered, span };
+        self.check_place(&lowered, &ty, place);
+        (lowered, ty)
+    }
+
+    /// Checks what stands in a place that wants a type: the kind always, a constant wholly.
+    fn check_place(&mut self, expr: &Expr, ty: &Ty, place: Place<'_>) {
+        let Some(wanted) = place.ty else { return };
+        match &expr.kind {
+            ExprKind::Const(value) => {
+                if let Err(mismatch) = check_value(wanted, value) {
+                    let found = self.mismatch(expr.span, wanted, value, mismatch.message);
+                    self.report(found);
+                }
+            }
+            _ if !ty.fits(&Ty::of(wanted)) => {
+                let message = format!("expected {wanted}, found {}", ty.word());
+                self.report(Diagnostic::new(Code::TypeMismatch, expr.span, message));
+            }
+            _ => {}
+        }
+    }
+
+    /// A wrong constant, with the repair where one can be guessed.
+    fn mismatch(&mut self, span: Span, wanted: &Type, value: &Value, message: String) -> Diagnostic {
+        let found = Diagnostic::new(Code::TypeMismatch, span, message).label(format!("this is not {}", article(wanted)));
+        let text = match value {
+            Value::Text(text) => text.known().map(|t| t.into_owned()),
+            _ => None,
+        };
+        match (&wanted.base, value, text.as_deref()) {
+            (Base::Bool, _, Some("true" | "True" | "yes" | "on" | "1")) => found.fix("write `true`", span, "true"),
+            (Base::Bool, _, Some("false" | "False" | "no" | "off" | "0")) => found.fix("write `false`", span, "false"),
+            (Base::Int, _, Some(text)) if text.parse::<i64>().is_ok() => found.fix("remove the quotes", span, text),
+            (Base::List(_), _, Some(text)) => {
+                let words: Vec<String> = decode_words(text).iter().map(|w| format!("\"{w}\"")).collect();
+                let list = format!("[{}]", words.join(", "));
+                found.help("lists are written as lists").fix(format!("write `{list}`"), span, list)
+            }
+            (Base::List(_), Value::Bool(_) | Value::Int(_), None) => found,
+            (Base::Semver, _, Some(text)) if check_value(wanted, &Value::text(format!("v{text}"))).is_ok() => {
+                found.fix("add the leading v", span, format!("\"v{text}\""))
+            }
+            (Base::Version, _, Some(text)) if text.starts_with('v') => {
+                found.fix("remove the leading v", span, format!("\"{}\"", &text[1..]))
+            }
+            (Base::OneOf(choices), _, Some(text)) => match nearest(text, choices.iter().map(SmolStr::as_str)) {
+                Some(near) => found.fix(format!("write \"{near}\""), span, format!("\"{near}\"")),
+                None => found,
+            },
+            (_, Value::Bool(_) | Value::Int(_), _) if wanted.is_text() => {
+                let quoted = format!("\"{}\"", self.sources.slice(span));
+                found.fix("put it in quotes", span, quoted)
+            }
+            (Base::Refined(refinement), _, _) => {
+                found.help(format!("a {} matches {}", refinement.name, refinement.pattern))
+            }
+            _ => found,
+        }
+    }
+
+    // ---- texts ------------------------------------------------------------------------------
+
+    /// A text without holes of ours; braces are read as the place says.
+    pub fn lower_text(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+        let kind = self.lower_braces(text, span, place);
+        match self.location(place) {
+            Some(location) => self.locate(kind, location, span),
+            None => kind,
+        }
+    }
+
+    fn lower_braces(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+        if !place.packer_braces || memchr::memmem::find(text.as_bytes(), b"{{").is_none() {
+            return ExprKind::Const(Value::text(text.clone()));
+        }
+        let is_args = place.ty.is_some_and(|ty| matches!(ty.base, Base::Args));
+        let mut parts: Vec<Expr> = Vec::new();
+        for (_, piece) in parse_braces(text) {
+            let kind = match piece {
+                Braced::Text(text) => ExprKind::Const(Value::text(text)),
+                Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
+                Braced::User(name) => match self.find_reference(name, span, place) {
+                    Some(id) => ExprKind::Encoded(id),
+                    None => ExprKind::Missing,
+                },
+                Braced::Other(text, names) => {
+                    let ids = names.iter().filter_map(|n| self.find_reference(n, span, place)).collect();
+                    ExprKind::Packer(text.into(), ids)
+                }
+                Braced::Bad(text, reason) => {
+                    self.report_literal_braces(span, text, reason);
+                    ExprKind::Missing
+                }
+            };
+            parts.push(Expr { kind, span });
+        }
+        if is_args {
+            // Kept as written: its `{{user}}` are slots, read when the image is written.
+            return ExprKind::Const(Value::text(text.clone()));
+        }
+        match parts.len() {
+            1 => parts.remove(0).kind,
+            _ => ExprKind::Concat(parts),
+        }
+    }
+
+    fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str) {
+        self.report(
+            Diagnostic::new(Code::LiteralBraces, span, format!("`{text}` cannot reach Packer: {reason}"))
+                .label("Packer reads `{{` as a template, and has no escape for it")
+                .help("what only your roles need goes into `ansible { }`, where braces are text"),
+        );
+    }
+
+    /// The variable that a `{{user}}` names.
+    fn find_reference(&mut self, name: &str, span: Span, place: Place<'_>) -> Option<VarId> {
+        let found = self.find_variable(name);
+        match found {
+            Some(id) => self.check_fact(id, span, place),
+            None => {
+                let near = self.nearest_variable(name);
+                let mut found = Diagnostic::new(
+                    Code::UnknownReference,
+                    span,
+                    format!("`{{{{user `{name}`}}}}` names no variable"),
+                );
+                if let Some(near) = near {
+                    found = found.help(format!("did you mean `{near}`?"));
+                }
+                self.report(found);
+            }
+        }
+        found
+    }
+
+    fn lower_template(&mut self, parts: &[ast::Part], span: Span, place: Place<'_>) -> ExprKind {
+        let mut lowered = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                ast::Part::Text(text) => {
+                    let kind = self.lower_braces(text, span, place);
+                    lowered.push(Expr { kind, span });
+                }
+                ast::Part::Hole(hole) => {
+                    let (expr, ty) = self.lower_typed(hole, place.argument());
+                    if matches!(ty, Ty::List(_) | Ty::Map(_)) {
+                        self.report(
+                            Diagnostic::new(Code::TypeMismatch, hole.span, format!("{} cannot stand in a text", ty.word()))
+                                .help("join a list with `join(list, \" \")`"),
+                        );
+                    }
+                    lowered.push(expr);
+                }
+            }
+        }
+        let kind = match lowered.iter().all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_)))) {
+            true => {
+                let mut text = TextBuilder::default();
+                for expr in &lowered {
+                    if let ExprKind::Const(Value::Text(part)) = &expr.kind {
+                        text.push(part);
+                    }
+                }
+                ExprKind::Const(Value::Text(text.finish()))
+            }
+            false => ExprKind::Concat(lowered),
+        };
+        match self.location(place) {
+            Some(location) => self.locate(kind, location, span),
+            None => kind,
+        }
+    }
+
+    /// Whether a relative text in this place is a path from the file that it stands in.
+    fn location(&self, place: Place<'_>) -> Option<Location> {
+        match &place.ty?.base {
+            Base::Path => Some(Location::Path),
+            Base::File => Some(Location::File),
+            Base::Role => Some(Location::Role),
+            _ => None,
+        }
+    }
+
+    fn locate(&mut self, kind: ExprKind, location: Location, span: Span) -> ExprKind {
+        if self.sources.get(span.file).origin == Origin::Library {
+            // The library's own paths are relative to where Packer runs.
+            return kind;
+        }
+        let ExprKind::Const(Value::Text(text)) = &kind else {
+            return ExprKind::Located(location, Box::new(Expr { kind, span }));
+        };
+        let Some(known) = text.known() else { return kind };
+        let located = locate_text(&known, location, self.sources.get(span.file).folder());
+        if location == Location::File && !known.is_empty() {
+            let path = located.known().unwrap_or_default().into_owned();
+            if !self.loader.is_file(Path::new(&path)) {
+                self.report(
+                    Diagnostic::new(Code::FileNotFound, span, format!("the file `{known}` is not there"))
+                        .label(format!("looked for {path}"))
+                        .help("a path is relative to the file that it stands in"),
+                );
+            }
+        }
+        ExprKind::Const(Value::Text(located))
+    }
+
+    // ---- names ------------------------------------------------------------------------------
+
+    /// A variable that expressions can read: a declared one, or an entry of a `packer` block.
+    pub fn find_variable(&self, name: &str) -> Option<VarId> {
+        match self.view().find(VARIABLES, name) {
+            Some((id, _)) => Some(*id),
+            None => self.extras.get(&(Owner::Packer, SmolStr::new(name))).copied(),
+        }
+    }
+
+    pub fn nearest_variable(&self, name: &str) -> Option<SmolStr> {
+        nearest(name, self.view().all(VARIABLES)).map(SmolStr::new)
+    }
+
+    fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) {
+        let Some(reader) = place.facts_only else { return };
+        let variable = &self.variables[id.0 as usize];
+        if !variable.is_fact {
+            let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} reads facts only, and `{}` is none", variable.name))
+                .label("not a fact")
+                .help("facts are settled before everything else, such as `os_family`, `distro_name` and `provider`; where a value depends on another, set it with `if … then … else …`");
+            self.report(found);
+        }
+    }
+
+    fn lower_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) -> (ExprKind, Ty) {
+        if let Some(id) = self.find_variable(name) {
+            self.check_fact(id, span, place);
+            let ty = Ty::of(&self.variables[id.0 as usize].ty);
+            return (ExprKind::Variable(id), ty);
+        }
+        let mut found = Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"));
+        let near = self.nearest_variable(name);
+        found = match (name.as_str(), near) {
+            ("True" | "yes" | "on" | "Yes" | "TRUE", _) => found.fix("write `true`", span, "true"),
+            ("False" | "no" | "off" | "No" | "FALSE", _) => found.fix("write `false`", span, "false"),
+            ("null" | "nil" | "None", _) => found.help("`unset NAME` takes a value back; an empty one is `\"\"` or `[]`"),
+            (_, Some(near)) => {
+                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near)
+            }
+            _ => found.help("a text stands in quotes"),
+        };
+        self.report(found);
+        (ExprKind::Missing, Ty::Any)
+    }
+
+    // ---- lists and maps ---------------------------------------------------------------------
+
+    fn lower_list(&mut self, elements: &[ast::Expr], span: Span, place: Place<'_>) -> (Expr, Ty) {
+        let wanted = match place.ty.map(|ty| &ty.base) {
+            Some(Base::List(element)) => Some(element.as_ref()),
+            Some(Base::Any) | None => None,
+            Some(_) => {
+                let ty = place.ty.map(|t| t.to_string()).unwrap_or_default();
+                self.report(Diagnostic::new(Code::TypeMismatch, span, format!("expected {ty}, found a list")));
+                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+            }
+        };
+        let any = place.ty.filter(|ty| matches!(ty.base, Base::Any));
+        let inner = place.inner(wanted.or(any));
+        let mut lowered = Vec::with_capacity(elements.len());
+        let mut ty = Ty::Any;
+        for element in elements {
+            let (expr, element_ty) = self.lower_typed(element, inner);
+            if ty == Ty::Any {
+                ty = element_ty;
+            } else if place.ty.is_none() && !element_ty.fits(&ty) {
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    element.span,
+                    format!("the elements before are each {}, this is {}", ty.word(), element_ty.word()),
+                ));
+            }
+            if let ExprKind::Const(value) = &expr.kind {
+                self.check_encodable(&Value::list(vec![value.clone()]), element.span, place.encoding);
+            }
+            lowered.push(expr);
+        }
+        let constant: Option<Vec<Value>> = lowered
+            .iter()
+            .map(|e| match &e.kind {
+                ExprKind::Const(value) => Some(value.clone()),
+                _ => None,
+            })
+            .collect();
+        let kind = match constant {
+            Some(values) => ExprKind::Const(Value::list(values)),
+            None => ExprKind::List(lowered),
+        };
+        (Expr { kind, span }, Ty::List(Box::new(ty)))
+    }
+
+    /// Reports what the encoding of the list cannot carry.
+    pub fn check_encodable(&mut self, value: &Value, span: Span, encoding: Encoding) {
+        if let Some((_, reason)) = find_unencodable(value, encoding) {
+            self.report(Diagnostic::new(Code::NotEncodable, span, reason).help(match encoding {
+                Encoding::Words => "one element a word: `[\"a\", \"b\"]`",
+                _ => "remove it from the element",
+            }));
+        }
+    }
+
+    fn lower_map(&mut self, pairs: &[(ast::Ident, ast::Expr)], span: Span, place: Place<'_>) -> (Expr, Ty) {
+        let wanted = match place.ty.map(|ty| &ty.base) {
+            Some(Base::Map(element)) => Some(element.as_ref()),
+            Some(Base::Any) => place.ty,
+            None => None,
+            Some(_) => {
+                let ty = place.ty.map(|t| t.to_string()).unwrap_or_default();
+                self.report(Diagnostic::new(Code::TypeMismatch, span, format!("expected {ty}, found a map")));
+                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+            }
+        };
+        let inner = place.inner(wanted);
+        let mut lowered: Vec<(SmolStr, Expr)> = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            if lowered.iter().any(|(k, _)| *k == key.text) {
+                self.report(Diagnostic::new(Code::DuplicateSetting, key.span, format!("the key `{}` stands twice in this map", key.text)));
+            }
+            let value = self.lower_expr(value, inner);
+            lowered.push((key.text.clone(), value));
+        }
+        let constant: Option<indexmap::IndexMap<SmolStr, Value>> = lowered
+            .iter()
+            .map(|(key, e)| match &e.kind {
+                ExprKind::Const(value) => Some((key.clone(), value.clone())),
+                _ => None,
+            })
+            .collect();
+        let kind = match constant {
+            Some(map) => ExprKind::Const(Value::Map(map.into())),
+            None => ExprKind::Map(lowered),
+        };
+        (Expr { kind, span }, Ty::Map(Box::new(Ty::Any)))
+    }
+
+    // ---- operators --------------------------------------------------------------------------
+
+    fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Place<'_>) -> (ExprKind, Ty) {
+        let [left, right] = sides;
+        let build = |a, b, versions| ExprKind::Binary { op, versions, sides: Box::new([a, b]) };
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                let a = self.lower_condition(left, place.argument());
+                let b = self.lower_condition(right, place.argument());
+                (build(a, b, false), Ty::Bool)
+            }
+            BinaryOp::Add => {
+                // Both sides are lists of what the place wants.
+                let is_list = place.ty.is_some_and(|ty| matches!(ty.base, Base::List(_)));
+                let inner = if is_list { place } else { place.argument() };
+                let (a, a_ty) = self.lower_typed(left, inner);
+                let (b, b_ty) = self.lower_typed(right, inner);
+                for (ty, side) in [(&a_ty, left), (&b_ty, right)] {
+                    self.expect(ty, &Ty::List(Box::new(Ty::Any)), side.span, "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`");
+                }
+                (build(a, b, false), if a_ty == Ty::Any { b_ty } else { a_ty })
+            }
+            BinaryOp::In | BinaryOp::NotIn => {
+                let (a, a_ty) = self.lower_typed(left, place.argument());
+                let (b, b_ty) = self.lower_typed(right, place.argument());
+                self.expect(&b_ty, &Ty::List(Box::new(Ty::Any)), right.span, "`in` asks a list: `x in [\"a\", \"b\"]`");
+                if let Ty::List(element) = &b_ty {
+                    self.expect(&a_ty, element, left.span, "`in` compares with the elements of the list");
+                }
+                self.check_choice(&a, &b);
+                (build(a, b, a_ty == Ty::Version), Ty::Bool)
+            }
+            _ => {
+                let (a, a_ty) = self.lower_typed(left, place.argument());
+                let (b, b_ty) = self.lower_typed(right, place.argument());
+                self.expect(&b_ty, &a_ty, right.span, "both sides of a comparison are of one type");
+                let versions = a_ty == Ty::Version || b_ty == Ty::Version;
+                let is_ordered = matches!(a_ty, Ty::Int | Ty::Any) || versions;
+                if !is_ordered && !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) {
+                    self.report(
+                        Diagnostic::new(Code::TypeMismatch, left.span.to(right.span), "only numbers and versions have an order")
+                            .help("compare with `==`, or declare the variable as `version`"),
+                    );
+                }
+                self.check_choice(&a, &b);
+                self.check_choice(&b, &a);
+                (build(a, b, versions), Ty::Bool)
+            }
+        }
+    }
+
+    /// A comparison of a variable of few values with one that it never has.
+    fn check_choice(&mut self, variable: &Expr, value: &Expr) {
+        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind) else {
+            return;
+        };
+        let variable = &self.variables[id.0 as usize];
+        let Base::OneOf(choices) = &variable.ty.base else { return };
+        let texts: &[Value] = match value_const {
+            Value::List(elements) => elements,
+            single => std::slice::from_ref(single),
+        };
+        for text in texts {
+            let Value::Text(text) = text else { continue };
+            let Some(known) = text.known().filter(|t| !t.is_empty()) else { continue };
+            if !choices.iter().any(|c| c.as_str() == known) {
+                let mut found = Diagnostic::new(
+                    Code::TypeMismatch,
+                    value.span,
+                    format!("`{}` is never \"{known}\"", variable.name),
+                )
+                .help(format!("it is one of {}", variable.ty));
+                if let Some(near) = nearest(&known, choices.iter().map(SmolStr::as_str)) {
+                    found = found.label(format!("did you mean \"{near}\"?"));
+                }
+                self.report(found);
+                return;
+            }
+        }
+    }
+
+    // ---- functions --------------------------------------------------------------------------
+
+    fn lower_call(&mut self, name: &ast::Ident, args: &[ast::Expr], span: Span, place: Place<'_>) -> (ExprKind, Ty) {
+        let Some(function) = Function::parse(&name.text) else {
+            let mut found = Diagnostic::new(Code::UnknownFunction, name.span, format!("there is no function `{}`", name.text));
+            found = match nearest(&name.text, Function::ALL.iter().map(|f| f.as_str())) {
+                Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near),
+                None => {
+                    let all: Vec<_> = Function::ALL.iter().map(|f| f.as_str()).collect();
+                    found.help(format!("the functions are {}", all.join(", ")))
+                }
+            };
+            self.report(found);
+            return (ExprKind::Missing, Ty::Any);
+        };
+        if args.len() != function.arguments() {
+            let wanted = function.arguments();
+            let plural = if wanted == 1 { "" } else { "s" };
+            self.report(
+                Diagnostic::new(Code::UnknownFunction, span, format!("`{}` takes {wanted} argument{plural}, found {}", name.text, args.len()))
+                    .help(function.signature()),
+            );
+            return (ExprKind::Missing, Ty::Any);
+        }
+        match function {
+            Function::Env | Function::File | Function::Path | Function::Jinja => {
+                return (self.lower_constant_call(function, &args[0], place), if function == Function::Env { Ty::Any } else { Ty::Text });
+            }
+            Function::IsSet => {
+                let (arg, _) = self.lower_typed(&args[0], place.argument());
+                if !matches!(arg.kind, ExprKind::Variable(_) | ExprKind::Missing) {
+                    self.report(Diagnostic::new(Code::UnknownFunction, args[0].span, "`is_set` asks after a variable").help("is_set(http_proxy)"));
+                }
+                return (ExprKind::Call(function, vec![arg]), Ty::Bool);
+            }
+            _ => {}
+        }
+        let mut lowered = Vec::with_capacity(args.len());
+        let mut types = Vec::with_capacity(args.len());
+        for arg in args {
+            let (expr, ty) = self.lower_typed(arg, place.argument());
+            lowered.push(expr);
+            types.push(ty);
+        }
+        let list = Ty::List(Box::new(Ty::Any));
+        let wanted: &[Ty] = match function {
+            Function::Join => &[list.clone(), Ty::Text],
+            Function::Unique => std::slice::from_ref(&list),
+            Function::Keys => &[Ty::Map(Box::new(Ty::Any))],
+            Function::Len => &[Ty::Any],
+            Function::Matches => &[Ty::Any, Ty::Text],
+            _ => &[Ty::Text, Ty::Text, Ty::Text],
+        };
+        for ((ty, wanted), arg) in types.iter().zip(wanted).zip(args) {
+            self.expect(ty, wanted, arg.span, function.signature());
+        }
+        if let (Function::Matches, Some(Expr { kind: ExprKind::Const(Value::Text(text)), span })) = (function, lowered.get(1)) {
+            let (pattern, span) = (text.known().unwrap_or_default().into_owned(), *span);
+            // The library's patterns are tested; compiling them at every start would cost.
+            if self.sources.is_users(span.file) && let Err(error) = whole(&pattern) {
+                self.report(Diagnostic::new(Code::TypeMismatch, span, "this is no regular expression").help(error.to_string()));
+            }
+        }
+        let ty = match function {
+            Function::Major | Function::Minor | Function::Patch | Function::Len => Ty::Int,
+            Function::Matches => Ty::Bool,
+            Function::Split | Function::Keys => Ty::List(Box::new(Ty::Text)),
+            Function::Unique => types.into_iter().next().unwrap_or(list),
+            _ => Ty::Text,
+        };
+        (ExprKind::Call(function, lowered), ty)
+    }
+
+    /// The functions whose argument must stand in the text, because it names something outside it.
+    fn lower_constant_call(&mut self, function: Function, arg: &ast::Expr, place: Place<'_>) -> ExprKind {
+        let ast::ExprKind::Str(text) = &arg.kind else {
+            self.report(
+                Diagnostic::new(Code::UnknownFunction, arg.span, format!("`{}` takes a text that stands here", function.as_str()))
+                    .help(function.signature()),
+            );
+            return ExprKind::Missing;
+        };
+        match function {
+            Function::Env => {
+                let is_name = !text.is_empty()
+                    && !text.starts_with(|c: char| c.is_ascii_digit())
+                    && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                if !is_name {
+                    self.report(
+                        Diagnostic::new(Code::UnknownFunction, arg.span, format!("`{text}` is not the name of an environment variable"))
+                            .help("such a name holds letters, digits and `_`"),
+                    );
+                }
+                ExprKind::Const(Value::piece(Piece::Env(text.clone())))
+            }
+            Function::Jinja if place.packer_braces => {
+                self.report(
+                    Diagnostic::new(Code::LiteralBraces, arg.span, "a Jinja template cannot go through Packer")
+                        .help("use `jinja` in an `ansible { }` block, or in a variable whose `to` lacks `packer`"),
+                );
+                ExprKind::Missing
+            }
+            Function::Jinja => ExprKind::Const(Value::piece(Piece::Jinja(text.clone()))),
+            Function::Path => {
+                let folder = self.sources.get(arg.span.file).folder();
+                ExprKind::Const(Value::Text(locate_text(text, Location::Path, folder)))
+            }
+            _ => self.lower_file(text, arg.span),
+        }
+    }
+
+    /// `file("path")`: the content, read now.
+    fn lower_file(&mut self, text: &str, span: Span) -> ExprKind {
+        let folder = self.sources.get(span.file).folder();
+        let path = normalize(&folder.join(text));
+        match self.read_data(&path, span) {
+            Some(content) => ExprKind::Const(Value::text(SmolStr::new(content))),
+            None => ExprKind::Missing,
+        }
+    }
+}
+
+/// A relative path as an absolute one, remembered as such; a role without `/` is a name.
+pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text {
+    let stays = text.is_empty() || text.starts_with('/') || (location == Location::Role && !text.contains('/'));
+    match stays {
+        true => Text::Plain(SmolStr::new(text)),
+        false => {
+            let path = normalize(&folder.join(text));
+            Text::Pieces([Piece::Path(SmolStr::new(path.to_string_lossy()))].into())
+        }
+    }
+}
+
+fn article(ty: &Type) -> String {
+    match &ty.base {
+        Base::OneOf(_) => format!("one of {ty}"),
+        Base::Int => "an int".to_owned(),
+        _ => format!("a {ty}"),
+    }
+}

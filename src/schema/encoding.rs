@@ -1,0 +1,290 @@
+//! The wire format: how a value is written into the one string that Packer has for a variable, and
+//! read back from one.
+//!
+//! `encode` and `decode` are each other's inverse for every value that [`find_unencodable`] accepts.
+
+use super::types::{Base, Type};
+use super::value::{Text, TextBuilder, Value};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+
+/// How a value becomes a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// The text itself; numbers in decimal.
+    Plain,
+    /// `true`, `false`.
+    Flag,
+    /// `True`, `False`: what `kubernetes_rpm_gpg_check` wants.
+    TitleFlag,
+    Base64,
+    /// Elements with blanks between them.
+    Words,
+    /// Elements with commas between them.
+    Commas,
+    Json,
+}
+
+impl Encoding {
+    /// The encoding of that name.
+    pub fn parse(name: &str) -> Option<Encoding> {
+        Some(match name {
+            "plain" => Encoding::Plain,
+            "flag" => Encoding::Flag,
+            "Flag" => Encoding::TitleFlag,
+            "base64" => Encoding::Base64,
+            "words" => Encoding::Words,
+            "commas" => Encoding::Commas,
+            "json" => Encoding::Json,
+            _ => return None,
+        })
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encoding::Plain => "plain",
+            Encoding::Flag => "flag",
+            Encoding::TitleFlag => "Flag",
+            Encoding::Base64 => "base64",
+            Encoding::Words => "words",
+            Encoding::Commas => "commas",
+            Encoding::Json => "json",
+        }
+    }
+
+    /// The encodings that a type can have; the first is its default.
+    pub fn for_type(ty: &Type) -> &'static [Encoding] {
+        match &ty.base {
+            Base::Bool => &[Encoding::Flag, Encoding::TitleFlag],
+            Base::Int | Base::Args => &[Encoding::Plain],
+            Base::Toml => &[Encoding::Base64, Encoding::Plain],
+            Base::List(_) => &[Encoding::Words, Encoding::Commas, Encoding::Json],
+            Base::Map(_) => &[Encoding::Json],
+            _ => &[Encoding::Plain, Encoding::Base64],
+        }
+    }
+}
+
+/// What a value's encoding cannot carry: the element, if it is one, and why.
+pub fn find_unencodable(value: &Value, encoding: Encoding) -> Option<(usize, String)> {
+    let Value::List(elements) = value else {
+        return None;
+    };
+    let (forbidden, separator): (fn(char) -> bool, &str) = match encoding {
+        Encoding::Words => (char::is_whitespace, "blanks"),
+        Encoding::Commas => (|c| c == ',', "commas"),
+        _ => return None,
+    };
+    elements.iter().enumerate().find_map(|(i, element)| {
+        let Value::Text(text) = element else {
+            return None;
+        };
+        let text = text.known()?;
+        if text.is_empty() {
+            return Some((i, format!("an empty element is lost: the elements are written with {separator} between them")));
+        }
+        if encoding == Encoding::Commas && text.trim() != text {
+            return Some((i, "blanks around an element are lost".to_owned()));
+        }
+        text.contains(forbidden).then(|| {
+            let what = separator.trim_end_matches('s');
+            (i, format!("an element cannot hold a {what}: the elements are written with {separator} between them"))
+        })
+    })
+}
+
+/// The string that Packer gets for a value. Elements that the encoding cannot carry are the
+/// caller's to refuse, with [`find_unencodable`].
+pub fn encode(value: &Value, encoding: Encoding) -> Text {
+    match value {
+        Value::Bool(flag) => Text::Plain(SmolStr::new_static(match (encoding, flag) {
+            (Encoding::TitleFlag, true) => "True",
+            (Encoding::TitleFlag, false) => "False",
+            (_, true) => "true",
+            (_, false) => "false",
+        })),
+        Value::Int(number) => Text::Plain(SmolStr::from(number.to_string())),
+        Value::Text(text) => match (encoding, text.known()) {
+            (Encoding::Base64, Some(known)) if !known.is_empty() => {
+                Text::Plain(SmolStr::from(STANDARD.encode(known.as_bytes())))
+            }
+            _ => text.clone(),
+        },
+        Value::List(elements) if encoding == Encoding::Json => encode_json_list(elements),
+        Value::List(elements) => {
+            let separator = if encoding == Encoding::Commas { "," } else { " " };
+            let mut out = TextBuilder::default();
+            for (i, element) in elements.iter().enumerate() {
+                if i > 0 {
+                    out.push_str(separator);
+                }
+                out.push(&encode(element, Encoding::Plain));
+            }
+            out.finish()
+        }
+        Value::Map(map) if map.is_empty() => Text::Plain(SmolStr::default()),
+        Value::Map(_) => {
+            let mut out = TextBuilder::default();
+            push_json(value, &mut out);
+            out.finish()
+        }
+    }
+}
+
+fn encode_json_list(elements: &[Value]) -> Text {
+    if elements.is_empty() {
+        return Text::Plain(SmolStr::default());
+    }
+    let mut out = TextBuilder::default();
+    push_json(&Value::List(elements.into()), &mut out);
+    out.finish()
+}
+
+/// Writes a value as JSON; what is only known at build time stands in it as it is.
+fn push_json(value: &Value, out: &mut TextBuilder) {
+    match value {
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Int(number) => out.push_str(&number.to_string()),
+        Value::Text(text) => match text.known() {
+            Some(known) => out.push_str(&serde_json::Value::from(known.as_ref()).to_string()),
+            None => {
+                out.push_str("\"");
+                out.push(text);
+                out.push_str("\"");
+            }
+        },
+        Value::List(elements) => {
+            out.push_str("[");
+            for (i, element) in elements.iter().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                push_json(element, out);
+            }
+            out.push_str("]");
+        }
+        Value::Map(map) => {
+            out.push_str("{");
+            for (i, (key, element)) in map.iter().enumerate() {
+                out.push_str(if i > 0 { "," } else { "" });
+                out.push_str(&serde_json::Value::from(key.as_str()).to_string());
+                out.push_str(":");
+                push_json(element, out);
+            }
+            out.push_str("}");
+        }
+    }
+}
+
+/// A value read from a string.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    pub value: Value,
+    /// The string had quotes of its own around it, `"\"a b\""`, as Image Builder's documentation
+    /// once asked for.
+    pub had_quotes: bool,
+}
+
+/// Reads the string that a JSON var file or `--set` has for a variable. Opaque text stays as it is.
+///
+/// # Errors
+/// What the string would have to be.
+pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, String> {
+    let plainly = |value| Ok(Decoded { value, had_quotes: false });
+    let Some(known) = text.known() else {
+        return plainly(Value::Text(text.clone()));
+    };
+    match &ty.base {
+        Base::Bool => match known.as_ref() {
+            "true" | "True" => plainly(Value::Bool(true)),
+            "false" | "False" => plainly(Value::Bool(false)),
+            "" if ty.optional => plainly(Value::Text(text.clone())),
+            other => Err(format!("expected \"true\" or \"false\", found \"{other}\"")),
+        },
+        Base::Int => match known.parse() {
+            Ok(number) => plainly(Value::Int(number)),
+            Err(_) if known.is_empty() && ty.optional => plainly(Value::Text(text.clone())),
+            Err(_) => Err(format!("expected a whole number, found \"{known}\"")),
+        },
+        Base::List(element) => {
+            let (inner, had_quotes) = without_quotes(&known);
+            let words: Vec<&str> = match encoding {
+                Encoding::Json if inner.trim().is_empty() => Vec::new(),
+                Encoding::Json => return Ok(Decoded { value: decode_json(inner)?, had_quotes }),
+                Encoding::Commas if inner.trim().is_empty() => Vec::new(),
+                Encoding::Commas => inner.split(',').map(str::trim).collect(),
+                _ => inner.split_whitespace().collect(),
+            };
+            let elements = words
+                .into_iter()
+                .map(|word| decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(word))).map(|d| d.value))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(Decoded { value: Value::list(elements), had_quotes })
+        }
+        Base::Map(_) if known.trim().is_empty() => plainly(Value::Map(Default::default())),
+        Base::Map(_) => plainly(decode_json(&known)?),
+        _ if encoding == Encoding::Base64 && !known.is_empty() => {
+            let bytes = STANDARD
+                .decode(known.trim())
+                .map_err(|_| "expected base64".to_owned())?;
+            let text = String::from_utf8(bytes).map_err(|_| "the base64 holds no text".to_owned())?;
+            plainly(Value::text(text))
+        }
+        Base::Args => plainly(Value::Text(text.clone())),
+        _ => {
+            let (inner, had_quotes) = without_quotes(&known);
+            match had_quotes && inner.contains(' ') {
+                true => Ok(Decoded { value: Value::text(inner), had_quotes }),
+                false => plainly(Value::Text(text.clone())),
+            }
+        }
+    }
+}
+
+/// Reads words or commas from a text: the list that a string was probably meant to be.
+pub fn decode_words(text: &str) -> Vec<&str> {
+    without_quotes(text)
+        .0
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+fn without_quotes(text: &str) -> (&str, bool) {
+    match text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
+        Some(inner) if !inner.contains('"') => (inner, true),
+        _ => (text, false),
+    }
+}
+
+fn decode_json(text: &str) -> Result<Value, String> {
+    let json: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("expected JSON: {e}"))?;
+    from_json(&json)
+}
+
+/// A value of the language from JSON.
+///
+/// # Errors
+/// Where the JSON holds what the language does not have: `null`, fractions.
+pub fn from_json(json: &serde_json::Value) -> Result<Value, String> {
+    use serde_json::Value as Json;
+    Ok(match json {
+        Json::Null => return Err("null has no place in a list or map".to_owned()),
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(number) => Value::Int(number),
+            None => return Err(format!("`{number}` is not a whole number")),
+        },
+        Json::String(text) => Value::text(text.as_str()),
+        Json::Array(elements) => {
+            Value::list(elements.iter().map(from_json).collect::<Result<_, _>>()?)
+        }
+        Json::Object(map) => {
+            let mut out = IndexMap::new();
+            for (key, value) in map {
+                out.insert(SmolStr::new(key), from_json(value)?);
+            }
+            Value::Map(out.into())
+        }
+    })
+}

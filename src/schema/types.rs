@@ -1,0 +1,221 @@
+//! Types, and whether a value is of one.
+
+use super::value::{Text, Value};
+use super::version;
+use regex::Regex;
+use smol_str::SmolStr;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// A type of the language.
+#[derive(Debug, Clone)]
+pub struct Type {
+    pub base: Base,
+    /// Written with `?`: may be unset and, for strings, empty.
+    pub optional: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Base {
+    /// Not known, or wrong already: fits everything.
+    Any,
+    Bool,
+    Int,
+    String,
+    /// A Kubernetes-style version, `v1.2.3`.
+    Semver,
+    /// A package or program version, `1.2.3-00`.
+    Version,
+    /// A path, relative to the file that it stands in.
+    Path,
+    /// A path to a file that must be there.
+    File,
+    /// The name of an Ansible role, or a path to one.
+    Role,
+    /// Text that parses as TOML.
+    Toml,
+    /// Arguments for Ansible, `k=v k="{{user `x`}}"`, kept as written.
+    Args,
+    OneOf(Arc<[SmolStr]>),
+    /// A named type with a pattern.
+    Refined(Arc<Refinement>),
+    List(Box<Type>),
+    Map(Box<Type>),
+}
+
+/// `type name = string matching "pattern"`: the pattern is for the whole text.
+#[derive(Debug)]
+pub struct Refinement {
+    pub name: SmolStr,
+    pub pattern: SmolStr,
+    regex: OnceLock<Option<Regex>>,
+}
+
+impl Refinement {
+    pub fn new(name: SmolStr, pattern: SmolStr) -> Refinement {
+        Refinement { name, pattern, regex: OnceLock::new() }
+    }
+
+    /// The compiled pattern; none where it is no regular expression.
+    pub fn regex(&self) -> Option<&Regex> {
+        self.regex.get_or_init(|| whole(&self.pattern).ok()).as_ref()
+    }
+}
+
+/// A regular expression for a whole text.
+///
+/// # Errors
+/// What the pattern gets wrong.
+pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+    // Compiled twice so that the error speaks of the pattern as it was written.
+    Regex::new(&format!("\\A(?:{pattern})\\z")).or_else(|e| Regex::new(pattern).and(Err(e)))
+}
+
+/// Why a value is not of a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The element of a list that is wrong, from 0.
+    pub element: Option<usize>,
+    pub message: String,
+}
+
+impl Type {
+    pub const ANY: Type = Type { base: Base::Any, optional: true };
+
+    pub fn of(base: Base) -> Type {
+        Type { base, optional: false }
+    }
+
+    /// The built-in type of that name.
+    pub fn builtin(name: &str) -> Option<Type> {
+        let base = match name {
+            "bool" => Base::Bool,
+            "int" => Base::Int,
+            "string" => Base::String,
+            "semver" => Base::Semver,
+            "version" => Base::Version,
+            "path" => Base::Path,
+            "file" => Base::File,
+            "role" => Base::Role,
+            "toml" => Base::Toml,
+            "args" => Base::Args,
+            _ => return None,
+        };
+        Some(Type::of(base))
+    }
+
+    /// The names of the built-in types.
+    pub const BUILTIN: [&str; 10] =
+        ["bool", "int", "string", "semver", "version", "path", "file", "role", "toml", "args"];
+
+    /// True for all types whose values are texts.
+    pub fn is_text(&self) -> bool {
+        !matches!(self.base, Base::Any | Base::Bool | Base::Int | Base::List(_) | Base::Map(_))
+    }
+
+    /// True where `<` and `==` compare versions.
+    pub fn is_version(&self) -> bool {
+        matches!(self.base, Base::Semver | Base::Version)
+    }
+
+    /// The type of its elements, for lists and maps.
+    pub fn element(&self) -> Option<&Type> {
+        match &self.base {
+            Base::List(element) | Base::Map(element) => Some(element),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.base {
+            Base::Any => f.write_str("any")?,
+            Base::Bool => f.write_str("bool")?,
+            Base::Int => f.write_str("int")?,
+            Base::String => f.write_str("string")?,
+            Base::Semver => f.write_str("semver")?,
+            Base::Version => f.write_str("version")?,
+            Base::Path => f.write_str("path")?,
+            Base::File => f.write_str("file")?,
+            Base::Role => f.write_str("role")?,
+            Base::Toml => f.write_str("toml")?,
+            Base::Args => f.write_str("args")?,
+            Base::Refined(refinement) => f.write_str(&refinement.name)?,
+            Base::OneOf(choices) => {
+                for (i, choice) in choices.iter().enumerate() {
+                    let bar = if i == 0 { "" } else { " | " };
+                    write!(f, "{bar}\"{choice}\"")?;
+                }
+            }
+            Base::List(element) => write!(f, "[{element}]")?,
+            Base::Map(element) => write!(f, "{{{element}}}")?,
+        }
+        if self.optional && !matches!(self.base, Base::Any) {
+            f.write_str("?")?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks a value against a type. An opaque text fits every type, unchecked; whether a `file` is
+/// there is for the caller, who can look.
+///
+/// # Errors
+/// What is wrong, with the element at which it is.
+pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
+    let wrong = |message: String| Err(Mismatch { element: None, message });
+    match (&ty.base, value) {
+        (Base::Any, _) | (Base::Bool, Value::Bool(_)) | (Base::Int, Value::Int(_)) => Ok(()),
+        (_, Value::Text(text)) if text.is_opaque() => Ok(()),
+        (Base::List(element), Value::List(values)) => check_elements(element, values.iter()),
+        (Base::Map(element), Value::Map(values)) => check_elements(element, values.values()),
+        (_, Value::Text(text)) if ty.is_text() => match check_text(ty, text) {
+            Some(message) => wrong(message),
+            None => Ok(()),
+        },
+        _ => wrong(format!("expected {ty}, found {}", value.kind())),
+    }
+}
+
+fn check_elements<'v>(ty: &Type, values: impl Iterator<Item = &'v Value>) -> Result<(), Mismatch> {
+    for (i, value) in values.enumerate() {
+        check_value(ty, value).map_err(|m| Mismatch { element: Some(i), message: m.message })?;
+    }
+    Ok(())
+}
+
+fn check_text(ty: &Type, text: &Text) -> Option<String> {
+    let text = text.known()?;
+    if text.is_empty() && (ty.optional || matches!(ty.base, Base::String | Base::Args)) {
+        return None;
+    }
+    let shown = shorten(&text);
+    match &ty.base {
+        Base::Semver if !version::is_semver(&text) => {
+            Some(format!("`{shown}` is not a version such as `v1.23.10`"))
+        }
+        Base::Version if !version::is_version(&text) => {
+            Some(format!("`{shown}` is not a version such as `1.6.2`, without a leading v"))
+        }
+        Base::OneOf(choices) if !choices.iter().any(|c| c.as_str() == text) => {
+            Some(format!("`{shown}` is none of {}", Type::of(ty.base.clone())))
+        }
+        Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => {
+            Some(format!("`{shown}` is not a valid {}", refinement.name))
+        }
+        Base::Toml => text
+            .parse::<toml::Table>()
+            .err()
+            .map(|e| format!("the text is not TOML: {}", e.message())),
+        Base::Path | Base::File | Base::Role if text.is_empty() => Some(format!("a {ty} cannot be empty")),
+        _ => None,
+    }
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

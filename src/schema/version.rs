@@ -1,0 +1,134 @@
+//! Versions: what is one, and which of two is the later.
+
+use std::cmp::Ordering;
+
+/// `v1.23.10`, perhaps with `-rc.1` or `+build` behind it: the form of `kubernetes_semver` (rule R4
+/// in Image Builder's `packer/config/kubernetes.json`: the names of release folders begin with `v`).
+pub fn is_semver(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('v') else {
+        return false;
+    };
+    let core = rest.split(['-', '+']).next().unwrap_or("");
+    let numbers: Vec<&str> = core.split('.').collect();
+    numbers.len() == 3
+        && numbers.iter().all(|n| is_number(n))
+        && rest[core.len()..].chars().all(is_version_char)
+        && rest.len() != core.len() + 1
+}
+
+/// `1.6.2`, `1.1.1-00`, `2:1.0~rc1`: anything that begins with a digit and has only the characters
+/// of package versions.
+pub fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(is_version_char)
+}
+
+/// Major, minor and patch, as far as they are there; a leading `v` does not count.
+pub fn numbers(text: &str) -> Option<[u64; 3]> {
+    let core = text.strip_prefix('v').unwrap_or(text);
+    let core = core.split(['-', '+', '~']).next()?;
+    let mut out = [0; 3];
+    for (i, part) in core.split('.').take(3).enumerate() {
+        out[i] = part.parse().ok()?;
+    }
+    Some(out)
+}
+
+/// Which version is later. Runs of digits count as numbers; a pre-release (`-rc.1`) is earlier than
+/// its release, a package revision (`-00`) later.
+pub fn compare_versions(a: &str, b: &str) -> Ordering {
+    let a = a.strip_prefix('v').unwrap_or(a);
+    let b = b.strip_prefix('v').unwrap_or(b);
+    let (mut a, mut b) = (parts(a), parts(b));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (Some(x), None) => return x.against_nothing(),
+            (None, Some(y)) => return y.against_nothing().reverse(),
+            (Some(x), Some(y)) => match x.cmp(&y) {
+                Ordering::Equal => {}
+                different => return different,
+            },
+        }
+    }
+}
+
+/// A run of letters or digits. Letters order before digits: `1.0-rc` before `1.0-1`.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    Letters(&'a str),
+    Number(u64),
+}
+
+impl Part<'_> {
+    /// How a version with this part more compares with the one that has ended.
+    fn against_nothing(&self) -> Ordering {
+        match self {
+            Part::Letters(_) => Ordering::Less,
+            Part::Number(_) => Ordering::Greater,
+        }
+    }
+}
+
+fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .flat_map(|run| {
+            let mut rest = run;
+            std::iter::from_fn(move || {
+                let is_digit = rest.chars().next()?.is_ascii_digit();
+                let end = rest
+                    .find(|c: char| c.is_ascii_digit() != is_digit)
+                    .unwrap_or(rest.len());
+                let (part, tail) = rest.split_at(end);
+                rest = tail;
+                Some(match is_digit {
+                    true => Part::Number(part.parse().unwrap_or(u64::MAX)),
+                    false => Part::Letters(part),
+                })
+            })
+        })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_version_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ".-+~:_".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_versions() {
+        let rising = [
+            "1.0.0-alpha.1",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.0.0-00",
+            "1.0.0-1.1",
+            "1.0.0-2.1",
+            "1.0.1",
+            "1.9",
+            "1.10",
+            "v2.0",
+        ];
+        for pair in rising.windows(2) {
+            assert_eq!(compare_versions(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+        }
+        assert_eq!(compare_versions("v1.2.3", "1.2.3"), Ordering::Equal);
+    }
+
+    #[test]
+    fn knows_versions() {
+        for good in ["v1.23.10", "v1.24.0-rc.1", "v1.2.3+b"] {
+            assert!(is_semver(good), "{good}");
+        }
+        for bad in ["1.23.10", "v1.23", "v1.23.x", "v1.2.3-", "", "v1.2.3 "] {
+            assert!(!is_semver(bad), "{bad}");
+        }
+        assert!(is_version("1.1.1-00") && is_version("1.36.2-2.1"));
+        assert!(!is_version("v1.2") && !is_version("") && !is_version("1 2"));
+    }
+}

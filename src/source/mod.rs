@@ -1,0 +1,127 @@
+//! Source texts, the places in them, and how they are found.
+//!
+//! Everything that the compiler reads goes through a [`Loader`]; everything that it reports or
+//! remembers points into a [`SourceMap`] with a [`Span`].
+
+mod line_index;
+mod loader;
+
+pub use line_index::{LineColumn, LineIndex};
+pub use loader::{Disk, Loader, normalize};
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// A source text of a [`SourceMap`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub u32);
+
+/// A range of bytes in one source text. `end` is exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    pub file: FileId,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    pub fn new(file: FileId, start: u32, end: u32) -> Span {
+        Span { file, start, end }
+    }
+
+    /// The empty place right behind this span.
+    pub fn after(self) -> Span {
+        Span::new(self.file, self.end, self.end)
+    }
+
+    /// The smallest span that holds both; both must be in one file.
+    pub fn to(self, other: Span) -> Span {
+        debug_assert_eq!(self.file, other.file);
+        Span::new(
+            self.file,
+            self.start.min(other.start),
+            self.end.max(other.end),
+        )
+    }
+}
+
+/// Where a source text comes from, which decides how it is named and what its paths are relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A file of the project.
+    Project,
+    /// A file of the library: its variables, targets and rules.
+    Library,
+    /// Not a file: an argument of the command line.
+    Argument,
+}
+
+/// One source text with its name.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// Absolute for files on disk; `stdlib/…` for the built-in library; `--set` for arguments.
+    pub path: PathBuf,
+    pub origin: Origin,
+    pub text: Arc<str>,
+    lines: OnceLock<LineIndex>,
+}
+
+impl SourceFile {
+    /// Line starts, computed when first asked for.
+    pub fn lines(&self) -> &LineIndex {
+        self.lines.get_or_init(|| LineIndex::new(&self.text))
+    }
+
+    /// The folder that relative paths in this file are relative to.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+}
+
+/// All source texts of one run.
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    files: Vec<SourceFile>,
+}
+
+impl SourceMap {
+    pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
+        let id = FileId(self.files.len() as u32);
+        self.files.push(SourceFile {
+            path,
+            origin,
+            text,
+            lines: OnceLock::new(),
+        });
+        id
+    }
+
+    pub fn get(&self, id: FileId) -> &SourceFile {
+        &self.files[id.0 as usize]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
+        self.files
+            .iter()
+            .enumerate()
+            .map(|(i, f)| (FileId(i as u32), f))
+    }
+
+    /// The text that a span covers.
+    pub fn slice(&self, span: Span) -> &str {
+        let text = &self.get(span.file).text;
+        text.get(span.start as usize..span.end as usize)
+            .unwrap_or("")
+    }
+
+    /// Line and column, both from 1, columns counted in characters.
+    pub fn position(&self, file: FileId, offset: u32) -> LineColumn {
+        let file = self.get(file);
+        file.lines().position(&file.text, offset)
+    }
+
+    /// True for what the project itself wrote: its files, its JSON layers and its arguments.
+    pub fn is_users(&self, file: FileId) -> bool {
+        self.get(file).origin != Origin::Library
+    }
+}

@@ -1,0 +1,52 @@
+//! The only place that knows pest: text to [`Tree`].
+
+use super::tree::{Node, Tree};
+use pest::{Parser, Token};
+
+/// The parser that pest generates from `grammar/imgspec.pest`.
+#[derive(pest_derive::Parser)]
+#[grammar = "../grammar/imgspec.pest"]
+struct Grammar;
+
+/// Parses a whole file. The grammar is total; only nesting beyond the stack fails, and gives a tree
+/// of one junk item.
+pub(super) fn parse_file(text: &str) -> Tree {
+    parse_rule(Rule::file, text).unwrap_or_else(|| {
+        let end = text.len() as u32;
+        Tree {
+            nodes: vec![
+                Node { start: 0, end, next: 2, kind: Rule::file },
+                Node { start: 0, end, next: 2, kind: Rule::junk_item },
+            ],
+        }
+    })
+}
+
+/// Parses what stands inside a heredoc: text, holes and escapes.
+pub(super) fn parse_heredoc(text: &str) -> Option<Tree> {
+    parse_rule(Rule::heredoc_text, text)
+}
+
+fn parse_rule(rule: Rule, text: &str) -> Option<Tree> {
+    let pairs = Grammar::parse(rule, text).ok()?;
+    // A token a byte and a half is what specs come to; too much costs nothing but address space.
+    let mut nodes: Vec<Node> = Vec::with_capacity(text.len() / 8 + 4);
+    let mut open: Vec<usize> = Vec::with_capacity(64);
+    for token in pairs.tokens() {
+        match token {
+            Token::Start { rule, pos } => {
+                open.push(nodes.len());
+                let start = pos.pos() as u32;
+                nodes.push(Node { start, end: start, next: 0, kind: rule });
+            }
+            Token::End { pos, .. } => {
+                let next = nodes.len() as u32;
+                if let Some(node) = open.pop().and_then(|at| nodes.get_mut(at)) {
+                    node.end = pos.pos() as u32;
+                    node.next = next;
+                }
+            }
+        }
+    }
+    (!nodes.is_empty()).then_some(Tree { nodes })
+}

@@ -1,0 +1,38 @@
+//! Text to tree: the lossless [`Tree`], the typed view in [`ast`], and what is wrong with the text.
+//!
+//! Parsing never fails. A damaged line costs that line; everything else is still there. The
+//! `lower_` functions turn tree nodes into the typed view and report as they go.
+
+pub mod ast;
+mod explain;
+mod expr;
+mod grammar;
+mod lower;
+mod text;
+mod tree;
+
+pub use tree::{Kind, Node, Tree};
+
+use crate::diagnostic::Diagnostic;
+use crate::source::FileId;
+
+/// A parsed text.
+#[derive(Debug)]
+pub struct Parse {
+    /// Every byte of the text.
+    pub tree: Tree,
+    /// What the text says, as far as it can be understood.
+    pub file: ast::File,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Parses a text of the language. Total: any text gives a tree, and what does not belong is reported.
+pub fn parse(file: FileId, text: &str) -> Parse {
+    let tree = grammar::parse_file(text);
+    let (ast, diagnostics) = lower::lower_file(file, text, &tree);
+    Parse {
+        tree,
+        file: ast,
+        diagnostics,
+    }
+}
