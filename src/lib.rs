@@ -1,5 +1,15 @@
 //! imgspec: a typed language for the configuration of Kubernetes Image Builder.
+//!
+//! A value travels one way: text → [`syntax::Parse`] → [`project::Program`] → [`eval::Image`] →
+//! [`emit::Artifacts`] → [`build`]. Each arrow is one function: [`syntax::parse`], [`project::load`],
+//! [`eval::evaluate`], [`emit::emit`], [`build::write`].
+
+pub mod build;
+pub mod cli;
 pub mod diagnostic;
+pub mod emit;
+pub mod eval;
+pub mod project;
 pub mod schema;
 pub mod source;
 pub mod syntax;

@@ -4,8 +4,16 @@
 //! where they come from. `render_` functions return text and print nothing.
 
 mod catalogue;
+mod json;
+mod plain;
+mod rich;
+mod short;
 
 pub use catalogue::{Code, page};
+pub use json::{json_diagnostics, render_json};
+pub use plain::render_plain;
+pub use rich::render_rich;
+pub use short::render_short;
 
 use crate::source::Span;
 use std::fmt;
@@ -133,7 +141,9 @@ impl Diagnostic {
             [first @ .., last] if first.len() < 3 => {
                 Some(format!("in images {} and {last}", first.join(", ")))
             }
-            [a, b, c, rest @ ..] => Some(format!("in images {a}, {b}, {c} and {} more", rest.len())),
+            [a, b, c, rest @ ..] => {
+                Some(format!("in images {a}, {b}, {c} and {} more", rest.len()))
+            }
             _ => None,
         }
     }

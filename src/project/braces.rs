@@ -17,9 +17,31 @@ pub(crate) enum Braced<'t> {
 /// The template functions of Packer 1.6 to 1.9.
 /// Source: packer-plugin-sdk, `template/interpolate/funcs.go`.
 const FUNCTIONS: [&str; 25] = [
-    "build", "build_name", "build_type", "clean_image_name", "clean_resource_name", "consul_key", "env", "isotime",
-    "lower", "packer_version", "aws_secretsmanager", "pwd", "replace", "replace_all", "sed", "split", "strftime",
-    "template_dir", "timestamp", "upper", "user", "uuid", "vault", "printf", "index",
+    "build",
+    "build_name",
+    "build_type",
+    "clean_image_name",
+    "clean_resource_name",
+    "consul_key",
+    "env",
+    "isotime",
+    "lower",
+    "packer_version",
+    "aws_secretsmanager",
+    "pwd",
+    "replace",
+    "replace_all",
+    "sed",
+    "split",
+    "strftime",
+    "template_dir",
+    "timestamp",
+    "upper",
+    "user",
+    "uuid",
+    "vault",
+    "printf",
+    "index",
 ];
 
 /// Cuts a text at its templates. Offsets of the pieces are byte offsets into `text`.
@@ -31,7 +53,10 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
             out.push((at, Braced::Text(&text[at..open])));
         }
         let Some(close) = find_close(&text[open + 2..]).map(|i| open + 2 + i) else {
-            out.push((open, Braced::Bad(&text[open..], "the template has no closing `}}`")));
+            out.push((
+                open,
+                Braced::Bad(&text[open..], "the template has no closing `}}`"),
+            ));
             return out;
         };
         let whole = &text[open..close + 2];
@@ -73,8 +98,13 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
     if let Some(name) = argument(inner, "env") {
         return Braced::Env(name);
     }
-    let word = inner.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
-    let is_field = inner.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let word = inner
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .next()
+        .unwrap_or("");
+    let is_field = inner
+        .strip_prefix('.')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
     if !is_field && !FUNCTIONS.contains(&word) {
         return Braced::Bad(whole, "Packer has no such template function");
     }
@@ -108,10 +138,12 @@ mod tests {
 
     #[test]
     fn cuts_at_templates() {
-        let pieces: Vec<_> = parse_braces("a{{user `x`}}-{{ env `Y` }}{{ .HTTPIP }}{{user `v` | replace_all `.` `_`}}b")
-            .into_iter()
-            .map(|(_, p)| p)
-            .collect();
+        let pieces: Vec<_> = parse_braces(
+            "a{{user `x`}}-{{ env `Y` }}{{ .HTTPIP }}{{user `v` | replace_all `.` `_`}}b",
+        )
+        .into_iter()
+        .map(|(_, p)| p)
+        .collect();
         assert_eq!(
             pieces,
             [
@@ -129,7 +161,12 @@ mod tests {
     #[test]
     fn refuses_what_packer_refuses() {
         for bad in ["{{", "{{ }}", "{{ 1+1 }}", "{{ foo }}", "x{{ y", "{{`{{`}}"] {
-            assert!(parse_braces(bad).iter().any(|(_, p)| matches!(p, Braced::Bad(..))), "{bad}");
+            assert!(
+                parse_braces(bad)
+                    .iter()
+                    .any(|(_, p)| matches!(p, Braced::Bad(..))),
+                "{bad}"
+            );
         }
     }
 }

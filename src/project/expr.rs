@@ -6,7 +6,8 @@ use super::lower::Lowering;
 use super::names::VARIABLES;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{
-    Base, Encoding, Piece, Text, TextBuilder, Type, Value, check_value, decode_words, find_unencodable, whole,
+    Base, Encoding, Piece, Text, TextBuilder, Type, Value, check_value, decode_words,
+    find_unencodable, whole,
 };
 use crate::source::{Origin, Span, normalize};
 use crate::syntax::ast::{self, BinaryOp};
@@ -28,17 +29,34 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// A condition or message: no type, braces are text.
-    pub const PLAIN: Place<'static> =
-        Place { ty: None, encoding: Encoding::Plain, packer_braces: false, facts_only: None };
-    pub const FACTS: Place<'static> = Place { facts_only: Some("a condition"), ..Place::PLAIN };
+    pub const PLAIN: Place<'static> = Place {
+        ty: None,
+        encoding: Encoding::Plain,
+        packer_braces: false,
+        facts_only: None,
+    };
+    pub const FACTS: Place<'static> = Place {
+        facts_only: Some("a condition"),
+        ..Place::PLAIN
+    };
 
     fn inner<'b>(self, ty: Option<&'b Type>) -> Place<'b> {
-        Place { ty, encoding: Encoding::Plain, packer_braces: self.packer_braces, facts_only: self.facts_only }
+        Place {
+            ty,
+            encoding: Encoding::Plain,
+            packer_braces: self.packer_braces,
+            facts_only: self.facts_only,
+        }
     }
 
     /// For the arguments of functions and operators: any type, the same braces.
     fn argument(self) -> Place<'static> {
-        Place { ty: None, encoding: Encoding::Plain, packer_braces: self.packer_braces, facts_only: self.facts_only }
+        Place {
+            ty: None,
+            encoding: Encoding::Plain,
+            packer_braces: self.packer_braces,
+            facts_only: self.facts_only,
+        }
     }
 }
 
@@ -108,8 +126,12 @@ impl Lowering<'_> {
     fn expect(&mut self, ty: &Ty, wanted: &Ty, span: Span, help: &str) {
         if !ty.fits(wanted) {
             self.report(
-                Diagnostic::new(Code::TypeMismatch, span, format!("expected {}, found {}", wanted.word(), ty.word()))
-                    .help(help),
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    span,
+                    format!("expected {}, found {}", wanted.word(), ty.word()),
+                )
+                .help(help),
             );
         }
     }
@@ -131,7 +153,13 @@ impl Lowering<'_> {
                 let (then, a) = self.lower_typed(&parts[1], place);
                 let (other, b) = self.lower_typed(&parts[2], place);
                 let ty = if a == Ty::Any { b } else { a };
-                return (Expr { kind: ExprKind::If(Box::new([condition, then, other])), span }, ty);
+                return (
+                    Expr {
+                        kind: ExprKind::If(Box::new([condition, then, other])),
+                        span,
+                    },
+                    ty,
+                );
             }
             ast::ExprKind::Not(inner) => {
                 let inner = self.lower_condition(inner, place.argument());
@@ -139,7 +167,10 @@ impl Lowering<'_> {
             }
             ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
         };
-        let lowered = Expr { kind: lowered, span };
+        let lowered = Expr {
+            kind: lowered,
+            span,
+        };
         self.check_place(&lowered, &ty, place);
         (lowered, ty)
     }
@@ -163,39 +194,64 @@ impl Lowering<'_> {
     }
 
     /// A wrong constant, with the repair where one can be guessed.
-    fn mismatch(&mut self, span: Span, wanted: &Type, value: &Value, message: String) -> Diagnostic {
-        let found = Diagnostic::new(Code::TypeMismatch, span, message).label(format!("this is not {}", article(wanted)));
+    fn mismatch(
+        &mut self,
+        span: Span,
+        wanted: &Type,
+        value: &Value,
+        message: String,
+    ) -> Diagnostic {
+        let found = Diagnostic::new(Code::TypeMismatch, span, message)
+            .label(format!("this is not {}", article(wanted)));
         let text = match value {
             Value::Text(text) => text.known().map(|t| t.into_owned()),
             _ => None,
         };
         match (&wanted.base, value, text.as_deref()) {
-            (Base::Bool, _, Some("true" | "True" | "yes" | "on" | "1")) => found.fix("write `true`", span, "true"),
-            (Base::Bool, _, Some("false" | "False" | "no" | "off" | "0")) => found.fix("write `false`", span, "false"),
-            (Base::Int, _, Some(text)) if text.parse::<i64>().is_ok() => found.fix("remove the quotes", span, text),
+            (Base::Bool, _, Some("true" | "True" | "yes" | "on" | "1")) => {
+                found.fix("write `true`", span, "true")
+            }
+            (Base::Bool, _, Some("false" | "False" | "no" | "off" | "0")) => {
+                found.fix("write `false`", span, "false")
+            }
+            (Base::Int, _, Some(text)) if text.parse::<i64>().is_ok() => {
+                found.fix("remove the quotes", span, text)
+            }
             (Base::List(_), _, Some(text)) => {
-                let words: Vec<String> = decode_words(text).iter().map(|w| format!("\"{w}\"")).collect();
+                let words: Vec<String> = decode_words(text)
+                    .iter()
+                    .map(|w| format!("\"{w}\""))
+                    .collect();
                 let list = format!("[{}]", words.join(", "));
-                found.help("lists are written as lists").fix(format!("write `{list}`"), span, list)
+                found
+                    .help("lists are written as lists")
+                    .fix(format!("write `{list}`"), span, list)
             }
             (Base::List(_), Value::Bool(_) | Value::Int(_), None) => found,
-            (Base::Semver, _, Some(text)) if check_value(wanted, &Value::text(format!("v{text}"))).is_ok() => {
+            (Base::Semver, _, Some(text))
+                if check_value(wanted, &Value::text(format!("v{text}"))).is_ok() =>
+            {
                 found.fix("add the leading v", span, format!("\"v{text}\""))
             }
             (Base::Version, _, Some(text)) if text.starts_with('v') => {
                 found.fix("remove the leading v", span, format!("\"{}\"", &text[1..]))
             }
-            (Base::OneOf(choices), _, Some(text)) => match nearest(text, choices.iter().map(SmolStr::as_str)) {
-                Some(near) => found.fix(format!("write \"{near}\""), span, format!("\"{near}\"")),
-                None => found,
-            },
+            (Base::OneOf(choices), _, Some(text)) => {
+                match nearest(text, choices.iter().map(SmolStr::as_str)) {
+                    Some(near) => {
+                        found.fix(format!("write \"{near}\""), span, format!("\"{near}\""))
+                    }
+                    None => found,
+                }
+            }
             (_, Value::Bool(_) | Value::Int(_), _) if wanted.is_text() => {
                 let quoted = format!("\"{}\"", self.sources.slice(span));
                 found.fix("put it in quotes", span, quoted)
             }
-            (Base::Refined(refinement), _, _) => {
-                found.help(format!("a {} matches {}", refinement.name, refinement.pattern))
-            }
+            (Base::Refined(refinement), _, _) => found.help(format!(
+                "a {} matches {}",
+                refinement.name, refinement.pattern
+            )),
             _ => found,
         }
     }
@@ -226,7 +282,10 @@ impl Lowering<'_> {
                     None => ExprKind::Missing,
                 },
                 Braced::Other(text, names) => {
-                    let ids = names.iter().filter_map(|n| self.find_reference(n, span, place)).collect();
+                    let ids = names
+                        .iter()
+                        .filter_map(|n| self.find_reference(n, span, place))
+                        .collect();
                     ExprKind::Packer(text.into(), ids)
                 }
                 Braced::Bad(text, reason) => {
@@ -246,11 +305,15 @@ impl Lowering<'_> {
         }
     }
 
-    fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str) {
+    pub fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str) {
         self.report(
-            Diagnostic::new(Code::LiteralBraces, span, format!("`{text}` cannot reach Packer: {reason}"))
-                .label("Packer reads `{{` as a template, and has no escape for it")
-                .help("what only your roles need goes into `ansible { }`, where braces are text"),
+            Diagnostic::new(
+                Code::LiteralBraces,
+                span,
+                format!("`{text}` cannot reach Packer: {reason}"),
+            )
+            .label("Packer reads `{{` as a template, and has no escape for it")
+            .help("what only your roles need goes into `ansible { }`, where braces are text"),
         );
     }
 
@@ -275,6 +338,11 @@ impl Lowering<'_> {
         found
     }
 
+    /// The variable that a `{{user}}` of a JSON layer names; an unknown one is reported.
+    pub fn reference(&mut self, name: &str, span: Span) -> Option<VarId> {
+        self.find_reference(name, span, Place::PLAIN)
+    }
+
     fn lower_template(&mut self, parts: &[ast::Part], span: Span, place: Place<'_>) -> ExprKind {
         let mut lowered = Vec::with_capacity(parts.len());
         for part in parts {
@@ -287,15 +355,22 @@ impl Lowering<'_> {
                     let (expr, ty) = self.lower_typed(hole, place.argument());
                     if matches!(ty, Ty::List(_) | Ty::Map(_)) {
                         self.report(
-                            Diagnostic::new(Code::TypeMismatch, hole.span, format!("{} cannot stand in a text", ty.word()))
-                                .help("join a list with `join(list, \" \")`"),
+                            Diagnostic::new(
+                                Code::TypeMismatch,
+                                hole.span,
+                                format!("{} cannot stand in a text", ty.word()),
+                            )
+                            .help("join a list with `join(list, \" \")`"),
                         );
                     }
                     lowered.push(expr);
                 }
             }
         }
-        let kind = match lowered.iter().all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_)))) {
+        let kind = match lowered
+            .iter()
+            .all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_))))
+        {
             true => {
                 let mut text = TextBuilder::default();
                 for expr in &lowered {
@@ -331,15 +406,21 @@ impl Lowering<'_> {
         let ExprKind::Const(Value::Text(text)) = &kind else {
             return ExprKind::Located(location, Box::new(Expr { kind, span }));
         };
-        let Some(known) = text.known() else { return kind };
+        let Some(known) = text.known() else {
+            return kind;
+        };
         let located = locate_text(&known, location, self.sources.get(span.file).folder());
         if location == Location::File && !known.is_empty() {
             let path = located.known().unwrap_or_default().into_owned();
             if !self.loader.is_file(Path::new(&path)) {
                 self.report(
-                    Diagnostic::new(Code::FileNotFound, span, format!("the file `{known}` is not there"))
-                        .label(format!("looked for {path}"))
-                        .help("a path is relative to the file that it stands in"),
+                    Diagnostic::new(
+                        Code::FileNotFound,
+                        span,
+                        format!("the file `{known}` is not there"),
+                    )
+                    .label(format!("looked for {path}"))
+                    .help("a path is relative to the file that it stands in"),
                 );
             }
         }
@@ -352,7 +433,10 @@ impl Lowering<'_> {
     pub fn find_variable(&self, name: &str) -> Option<VarId> {
         match self.view().find(VARIABLES, name) {
             Some((id, _)) => Some(*id),
-            None => self.extras.get(&(Owner::Packer, SmolStr::new(name))).copied(),
+            None => self
+                .extras
+                .get(&(Owner::Packer, SmolStr::new(name)))
+                .copied(),
         }
     }
 
@@ -361,7 +445,9 @@ impl Lowering<'_> {
     }
 
     fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) {
-        let Some(reader) = place.facts_only else { return };
+        let Some(reader) = place.facts_only else {
+            return;
+        };
         let variable = &self.variables[id.0 as usize];
         if !variable.is_fact {
             let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} reads facts only, and `{}` is none", variable.name))
@@ -377,15 +463,25 @@ impl Lowering<'_> {
             let ty = Ty::of(&self.variables[id.0 as usize].ty);
             return (ExprKind::Variable(id), ty);
         }
-        let mut found = Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"));
+        let mut found = Diagnostic::new(
+            Code::UnknownVariable,
+            span,
+            format!("there is no variable `{name}`"),
+        );
         let near = self.nearest_variable(name);
         found = match (name.as_str(), near) {
             ("True" | "yes" | "on" | "Yes" | "TRUE", _) => found.fix("write `true`", span, "true"),
-            ("False" | "no" | "off" | "No" | "FALSE", _) => found.fix("write `false`", span, "false"),
-            ("null" | "nil" | "None", _) => found.help("`unset NAME` takes a value back; an empty one is `\"\"` or `[]`"),
-            (_, Some(near)) => {
-                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near)
+            ("False" | "no" | "off" | "No" | "FALSE", _) => {
+                found.fix("write `false`", span, "false")
             }
+            ("null" | "nil" | "None", _) => {
+                found.help("`unset NAME` takes a value back; an empty one is `\"\"` or `[]`")
+            }
+            (_, Some(near)) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                span,
+                near,
+            ),
             _ => found.help("a text stands in quotes"),
         };
         self.report(found);
@@ -400,8 +496,18 @@ impl Lowering<'_> {
             Some(Base::Any) | None => None,
             Some(_) => {
                 let ty = place.ty.map(|t| t.to_string()).unwrap_or_default();
-                self.report(Diagnostic::new(Code::TypeMismatch, span, format!("expected {ty}, found a list")));
-                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    span,
+                    format!("expected {ty}, found a list"),
+                ));
+                return (
+                    Expr {
+                        kind: ExprKind::Missing,
+                        span,
+                    },
+                    Ty::Any,
+                );
             }
         };
         let any = place.ty.filter(|ty| matches!(ty.base, Base::Any));
@@ -416,11 +522,19 @@ impl Lowering<'_> {
                 self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     element.span,
-                    format!("the elements before are each {}, this is {}", ty.word(), element_ty.word()),
+                    format!(
+                        "the elements before are each {}, this is {}",
+                        ty.word(),
+                        element_ty.word()
+                    ),
                 ));
             }
             if let ExprKind::Const(value) = &expr.kind {
-                self.check_encodable(&Value::list(vec![value.clone()]), element.span, place.encoding);
+                self.check_encodable(
+                    &Value::list(vec![value.clone()]),
+                    element.span,
+                    place.encoding,
+                );
             }
             lowered.push(expr);
         }
@@ -441,29 +555,50 @@ impl Lowering<'_> {
     /// Reports what the encoding of the list cannot carry.
     pub fn check_encodable(&mut self, value: &Value, span: Span, encoding: Encoding) {
         if let Some((_, reason)) = find_unencodable(value, encoding) {
-            self.report(Diagnostic::new(Code::NotEncodable, span, reason).help(match encoding {
-                Encoding::Words => "one element a word: `[\"a\", \"b\"]`",
-                _ => "remove it from the element",
-            }));
+            self.report(
+                Diagnostic::new(Code::NotEncodable, span, reason).help(match encoding {
+                    Encoding::Words => "one element a word: `[\"a\", \"b\"]`",
+                    _ => "remove it from the element",
+                }),
+            );
         }
     }
 
-    fn lower_map(&mut self, pairs: &[(ast::Ident, ast::Expr)], span: Span, place: Place<'_>) -> (Expr, Ty) {
+    fn lower_map(
+        &mut self,
+        pairs: &[(ast::Ident, ast::Expr)],
+        span: Span,
+        place: Place<'_>,
+    ) -> (Expr, Ty) {
         let wanted = match place.ty.map(|ty| &ty.base) {
             Some(Base::Map(element)) => Some(element.as_ref()),
             Some(Base::Any) => place.ty,
             None => None,
             Some(_) => {
                 let ty = place.ty.map(|t| t.to_string()).unwrap_or_default();
-                self.report(Diagnostic::new(Code::TypeMismatch, span, format!("expected {ty}, found a map")));
-                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    span,
+                    format!("expected {ty}, found a map"),
+                ));
+                return (
+                    Expr {
+                        kind: ExprKind::Missing,
+                        span,
+                    },
+                    Ty::Any,
+                );
             }
         };
         let inner = place.inner(wanted);
         let mut lowered: Vec<(SmolStr, Expr)> = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
             if lowered.iter().any(|(k, _)| *k == key.text) {
-                self.report(Diagnostic::new(Code::DuplicateSetting, key.span, format!("the key `{}` stands twice in this map", key.text)));
+                self.report(Diagnostic::new(
+                    Code::DuplicateSetting,
+                    key.span,
+                    format!("the key `{}` stands twice in this map", key.text),
+                ));
             }
             let value = self.lower_expr(value, inner);
             lowered.push((key.text.clone(), value));
@@ -484,9 +619,18 @@ impl Lowering<'_> {
 
     // ---- operators --------------------------------------------------------------------------
 
-    fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Place<'_>) -> (ExprKind, Ty) {
+    fn lower_binary(
+        &mut self,
+        op: BinaryOp,
+        sides: &[ast::Expr; 2],
+        place: Place<'_>,
+    ) -> (ExprKind, Ty) {
         let [left, right] = sides;
-        let build = |a, b, versions| ExprKind::Binary { op, versions, sides: Box::new([a, b]) };
+        let build = |a, b, versions| ExprKind::Binary {
+            op,
+            versions,
+            sides: Box::new([a, b]),
+        };
         match op {
             BinaryOp::And | BinaryOp::Or => {
                 let a = self.lower_condition(left, place.argument());
@@ -500,16 +644,34 @@ impl Lowering<'_> {
                 let (a, a_ty) = self.lower_typed(left, inner);
                 let (b, b_ty) = self.lower_typed(right, inner);
                 for (ty, side) in [(&a_ty, left), (&b_ty, right)] {
-                    self.expect(ty, &Ty::List(Box::new(Ty::Any)), side.span, "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`");
+                    self.expect(
+                        ty,
+                        &Ty::List(Box::new(Ty::Any)),
+                        side.span,
+                        "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`",
+                    );
                 }
-                (build(a, b, false), if a_ty == Ty::Any { b_ty } else { a_ty })
+                (
+                    build(a, b, false),
+                    if a_ty == Ty::Any { b_ty } else { a_ty },
+                )
             }
             BinaryOp::In | BinaryOp::NotIn => {
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
-                self.expect(&b_ty, &Ty::List(Box::new(Ty::Any)), right.span, "`in` asks a list: `x in [\"a\", \"b\"]`");
+                self.expect(
+                    &b_ty,
+                    &Ty::List(Box::new(Ty::Any)),
+                    right.span,
+                    "`in` asks a list: `x in [\"a\", \"b\"]`",
+                );
                 if let Ty::List(element) = &b_ty {
-                    self.expect(&a_ty, element, left.span, "`in` compares with the elements of the list");
+                    self.expect(
+                        &a_ty,
+                        element,
+                        left.span,
+                        "`in` compares with the elements of the list",
+                    );
                 }
                 self.check_choice(&a, &b);
                 (build(a, b, a_ty == Ty::Version), Ty::Bool)
@@ -517,13 +679,22 @@ impl Lowering<'_> {
             _ => {
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
-                self.expect(&b_ty, &a_ty, right.span, "both sides of a comparison are of one type");
+                self.expect(
+                    &b_ty,
+                    &a_ty,
+                    right.span,
+                    "both sides of a comparison are of one type",
+                );
                 let versions = a_ty == Ty::Version || b_ty == Ty::Version;
                 let is_ordered = matches!(a_ty, Ty::Int | Ty::Any) || versions;
                 if !is_ordered && !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) {
                     self.report(
-                        Diagnostic::new(Code::TypeMismatch, left.span.to(right.span), "only numbers and versions have an order")
-                            .help("compare with `==`, or declare the variable as `version`"),
+                        Diagnostic::new(
+                            Code::TypeMismatch,
+                            left.span.to(right.span),
+                            "only numbers and versions have an order",
+                        )
+                        .help("compare with `==`, or declare the variable as `version`"),
                     );
                 }
                 self.check_choice(&a, &b);
@@ -535,18 +706,23 @@ impl Lowering<'_> {
 
     /// A comparison of a variable of few values with one that it never has.
     fn check_choice(&mut self, variable: &Expr, value: &Expr) {
-        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind) else {
+        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind)
+        else {
             return;
         };
         let variable = &self.variables[id.0 as usize];
-        let Base::OneOf(choices) = &variable.ty.base else { return };
+        let Base::OneOf(choices) = &variable.ty.base else {
+            return;
+        };
         let texts: &[Value] = match value_const {
             Value::List(elements) => elements,
             single => std::slice::from_ref(single),
         };
         for text in texts {
             let Value::Text(text) = text else { continue };
-            let Some(known) = text.known().filter(|t| !t.is_empty()) else { continue };
+            let Some(known) = text.known().filter(|t| !t.is_empty()) else {
+                continue;
+            };
             if !choices.iter().any(|c| c.as_str() == known) {
                 let mut found = Diagnostic::new(
                     Code::TypeMismatch,
@@ -565,11 +741,25 @@ impl Lowering<'_> {
 
     // ---- functions --------------------------------------------------------------------------
 
-    fn lower_call(&mut self, name: &ast::Ident, args: &[ast::Expr], span: Span, place: Place<'_>) -> (ExprKind, Ty) {
+    fn lower_call(
+        &mut self,
+        name: &ast::Ident,
+        args: &[ast::Expr],
+        span: Span,
+        place: Place<'_>,
+    ) -> (ExprKind, Ty) {
         let Some(function) = Function::parse(&name.text) else {
-            let mut found = Diagnostic::new(Code::UnknownFunction, name.span, format!("there is no function `{}`", name.text));
+            let mut found = Diagnostic::new(
+                Code::UnknownFunction,
+                name.span,
+                format!("there is no function `{}`", name.text),
+            );
             found = match nearest(&name.text, Function::ALL.iter().map(|f| f.as_str())) {
-                Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near),
+                Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                    format!("write `{near}`"),
+                    name.span,
+                    near,
+                ),
                 None => {
                     let all: Vec<_> = Function::ALL.iter().map(|f| f.as_str()).collect();
                     found.help(format!("the functions are {}", all.join(", ")))
@@ -582,19 +772,41 @@ impl Lowering<'_> {
             let wanted = function.arguments();
             let plural = if wanted == 1 { "" } else { "s" };
             self.report(
-                Diagnostic::new(Code::UnknownFunction, span, format!("`{}` takes {wanted} argument{plural}, found {}", name.text, args.len()))
-                    .help(function.signature()),
+                Diagnostic::new(
+                    Code::UnknownFunction,
+                    span,
+                    format!(
+                        "`{}` takes {wanted} argument{plural}, found {}",
+                        name.text,
+                        args.len()
+                    ),
+                )
+                .help(function.signature()),
             );
             return (ExprKind::Missing, Ty::Any);
         }
         match function {
             Function::Env | Function::File | Function::Path | Function::Jinja => {
-                return (self.lower_constant_call(function, &args[0], place), if function == Function::Env { Ty::Any } else { Ty::Text });
+                return (
+                    self.lower_constant_call(function, &args[0], place),
+                    if function == Function::Env {
+                        Ty::Any
+                    } else {
+                        Ty::Text
+                    },
+                );
             }
             Function::IsSet => {
                 let (arg, _) = self.lower_typed(&args[0], place.argument());
                 if !matches!(arg.kind, ExprKind::Variable(_) | ExprKind::Missing) {
-                    self.report(Diagnostic::new(Code::UnknownFunction, args[0].span, "`is_set` asks after a variable").help("is_set(http_proxy)"));
+                    self.report(
+                        Diagnostic::new(
+                            Code::UnknownFunction,
+                            args[0].span,
+                            "`is_set` asks after a variable",
+                        )
+                        .help("is_set(http_proxy)"),
+                    );
                 }
                 return (ExprKind::Call(function, vec![arg]), Ty::Bool);
             }
@@ -619,11 +831,23 @@ impl Lowering<'_> {
         for ((ty, wanted), arg) in types.iter().zip(wanted).zip(args) {
             self.expect(ty, wanted, arg.span, function.signature());
         }
-        if let (Function::Matches, Some(Expr { kind: ExprKind::Const(Value::Text(text)), span })) = (function, lowered.get(1)) {
+        if let (
+            Function::Matches,
+            Some(Expr {
+                kind: ExprKind::Const(Value::Text(text)),
+                span,
+            }),
+        ) = (function, lowered.get(1))
+        {
             let (pattern, span) = (text.known().unwrap_or_default().into_owned(), *span);
             // The library's patterns are tested; compiling them at every start would cost.
-            if self.sources.is_users(span.file) && let Err(error) = whole(&pattern) {
-                self.report(Diagnostic::new(Code::TypeMismatch, span, "this is no regular expression").help(error.to_string()));
+            if self.sources.is_users(span.file)
+                && let Err(error) = whole(&pattern)
+            {
+                self.report(
+                    Diagnostic::new(Code::TypeMismatch, span, "this is no regular expression")
+                        .help(error.to_string()),
+                );
             }
         }
         let ty = match function {
@@ -637,11 +861,20 @@ impl Lowering<'_> {
     }
 
     /// The functions whose argument must stand in the text, because it names something outside it.
-    fn lower_constant_call(&mut self, function: Function, arg: &ast::Expr, place: Place<'_>) -> ExprKind {
+    fn lower_constant_call(
+        &mut self,
+        function: Function,
+        arg: &ast::Expr,
+        place: Place<'_>,
+    ) -> ExprKind {
         let ast::ExprKind::Str(text) = &arg.kind else {
             self.report(
-                Diagnostic::new(Code::UnknownFunction, arg.span, format!("`{}` takes a text that stands here", function.as_str()))
-                    .help(function.signature()),
+                Diagnostic::new(
+                    Code::UnknownFunction,
+                    arg.span,
+                    format!("`{}` takes a text that stands here", function.as_str()),
+                )
+                .help(function.signature()),
             );
             return ExprKind::Missing;
         };
@@ -652,8 +885,12 @@ impl Lowering<'_> {
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                 if !is_name {
                     self.report(
-                        Diagnostic::new(Code::UnknownFunction, arg.span, format!("`{text}` is not the name of an environment variable"))
-                            .help("such a name holds letters, digits and `_`"),
+                        Diagnostic::new(
+                            Code::UnknownFunction,
+                            arg.span,
+                            format!("`{text}` is not the name of an environment variable"),
+                        )
+                        .help("such a name holds letters, digits and `_`"),
                     );
                 }
                 ExprKind::Const(Value::piece(Piece::Env(text.clone())))
@@ -687,7 +924,9 @@ impl Lowering<'_> {
 
 /// A relative path as an absolute one, remembered as such; a role without `/` is a name.
 pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text {
-    let stays = text.is_empty() || text.starts_with('/') || (location == Location::Role && !text.contains('/'));
+    let stays = text.is_empty()
+        || text.starts_with('/')
+        || (location == Location::Role && !text.contains('/'));
     match stays {
         true => Text::Plain(SmolStr::new(text)),
         false => {

@@ -193,7 +193,11 @@ pub enum ExprKind {
     Map(Vec<(SmolStr, Expr)>),
     If(Box<[Expr; 3]>),
     Not(Box<Expr>),
-    Binary { op: BinaryOp, versions: bool, sides: Box<[Expr; 2]> },
+    Binary {
+        op: BinaryOp,
+        versions: bool,
+        sides: Box<[Expr; 2]>,
+    },
     Call(Function, Vec<Expr>),
 }
 
@@ -209,7 +213,10 @@ pub enum Location {
 
 impl Expr {
     pub fn constant(value: Value, span: Span) -> Expr {
-        Expr { kind: ExprKind::Const(value), span }
+        Expr {
+            kind: ExprKind::Const(value),
+            span,
+        }
     }
 
     /// Calls `visit` with every variable that it names.

@@ -5,7 +5,9 @@ use super::hir::*;
 use super::names::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
 use super::{DataFile, json};
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{Base, Encoding, Playbook, Receivers, Refinement, Roles, Type, Value, check_value, whole};
+use crate::schema::{
+    Base, Encoding, Playbook, Receivers, Refinement, Roles, Type, Value, check_value, whole,
+};
 use crate::source::{FileId, Loader, SourceMap, Span};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
@@ -77,7 +79,10 @@ impl<'l> Lowering<'l> {
     }
 
     pub fn view(&self) -> View<'_> {
-        View { own: &self.own, library: &self.library }
+        View {
+            own: &self.own,
+            library: &self.library,
+        }
     }
 
     // ---- names ------------------------------------------------------------------------------
@@ -89,8 +94,14 @@ impl<'l> Lowering<'l> {
             match item {
                 ast::Item::Variable(variable) => {
                     let id = VarId(self.variables.len() as u32);
-                    self.variables.push(new_variable(&variable.name, Owner::Declared, variable.doc.clone()));
-                    declared.variables.push((variable.name.text.clone(), id, variable.name.span));
+                    self.variables.push(new_variable(
+                        &variable.name,
+                        Owner::Declared,
+                        variable.doc.clone(),
+                    ));
+                    declared
+                        .variables
+                        .push((variable.name.text.clone(), id, variable.name.span));
                 }
                 ast::Item::Section(section) => match section.kind {
                     ast::SectionKind::Image | ast::SectionKind::Layer => {
@@ -99,17 +110,24 @@ impl<'l> Lowering<'l> {
                             _ => SectionKind::Layer,
                         };
                         let id = self.new_section(kind, &section.name, section.doc.clone());
-                        declared.sections.push((section.name.text.clone(), id, section.name.span));
+                        declared
+                            .sections
+                            .push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Provider => {
                         let id = ProviderId(self.providers.len() as u32);
-                        self.providers.push(new_provider(&section.name, section.doc.clone()));
-                        declared.providers.push((section.name.text.clone(), id, section.name.span));
+                        self.providers
+                            .push(new_provider(&section.name, section.doc.clone()));
+                        declared
+                            .providers
+                            .push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Rule => {
                         let id = RuleId(self.rules.len() as u32);
                         self.rules.push(new_rule(&section.name));
-                        declared.rules.push((section.name.text.clone(), id, section.name.span));
+                        declared
+                            .rules
+                            .push((section.name.text.clone(), id, section.name.span));
                     }
                 },
                 ast::Item::Include(_) | ast::Item::Type(_) => {}
@@ -122,7 +140,12 @@ impl<'l> Lowering<'l> {
         unit.declared = declared;
     }
 
-    pub fn new_section(&mut self, kind: SectionKind, name: &ast::Ident, doc: Option<String>) -> SectionId {
+    pub fn new_section(
+        &mut self,
+        kind: SectionKind,
+        name: &ast::Ident,
+        doc: Option<String>,
+    ) -> SectionId {
         let id = SectionId(self.sections.len() as u32);
         self.sections.push(Section {
             kind,
@@ -161,20 +184,42 @@ impl<'l> Lowering<'l> {
     pub fn declare_types(&mut self, unit: &mut Unit) {
         let mut types: Vec<(SmolStr, Type, Span)> = Vec::new();
         for item in &unit.ast().items {
-            let ast::Item::Type(decl) = item else { continue };
+            let ast::Item::Type(decl) = item else {
+                continue;
+            };
             let mut ty = self.resolve_type(&decl.ty, &types);
             if let Some(pattern) = &decl.matching {
                 if !ty.is_text() {
-                    self.report(Diagnostic::new(Code::TypeMismatch, pattern.span, "`matching` is for texts").help("write `type name = string matching '…'`"));
+                    self.report(
+                        Diagnostic::new(
+                            Code::TypeMismatch,
+                            pattern.span,
+                            "`matching` is for texts",
+                        )
+                        .help("write `type name = string matching '…'`"),
+                    );
                 }
-                if self.sources.is_users(pattern.span.file) && let Err(error) = whole(&pattern.text) {
-                    self.report(Diagnostic::new(Code::TypeMismatch, pattern.span, "this is no regular expression").help(error.to_string()));
+                if self.sources.is_users(pattern.span.file)
+                    && let Err(error) = whole(&pattern.text)
+                {
+                    self.report(
+                        Diagnostic::new(
+                            Code::TypeMismatch,
+                            pattern.span,
+                            "this is no regular expression",
+                        )
+                        .help(error.to_string()),
+                    );
                 }
                 let refinement = Refinement::new(decl.name.text.clone(), pattern.text.clone());
                 ty.base = Base::Refined(Arc::new(refinement));
             }
             if Type::builtin(&decl.name.text).is_some() {
-                self.report(Diagnostic::new(Code::DuplicateName, decl.name.span, format!("`{}` is a built-in type", decl.name.text)));
+                self.report(Diagnostic::new(
+                    Code::DuplicateName,
+                    decl.name.span,
+                    format!("`{}` is a built-in type", decl.name.text),
+                ));
             }
             types.push((decl.name.text.clone(), ty, decl.name.span));
         }
@@ -189,10 +234,20 @@ impl<'l> Lowering<'l> {
             ast::TypeKind::Map(element) => Base::Map(Box::new(self.resolve_type(element, local))),
             ast::TypeKind::Named(name) => {
                 let known = Type::builtin(name)
-                    .or_else(|| local.iter().find(|(n, ..)| n == name).map(|(_, ty, _)| ty.clone()))
+                    .or_else(|| {
+                        local
+                            .iter()
+                            .find(|(n, ..)| n == name)
+                            .map(|(_, ty, _)| ty.clone())
+                    })
                     .or_else(|| self.view().find(TYPES, name).map(|(ty, _)| ty.clone()));
                 match known {
-                    Some(ty) => return Type { optional: ty.optional || expr.optional, ..ty },
+                    Some(ty) => {
+                        return Type {
+                            optional: ty.optional || expr.optional,
+                            ..ty
+                        };
+                    }
                     None => {
                         self.report_unknown_type(name, expr.span);
                         Base::Any
@@ -200,15 +255,32 @@ impl<'l> Lowering<'l> {
                 }
             }
         };
-        Type { base, optional: expr.optional }
+        Type {
+            base,
+            optional: expr.optional,
+        }
     }
 
     fn report_unknown_type(&mut self, name: &str, span: Span) {
-        let names: Vec<&str> = Type::BUILTIN.into_iter().chain(self.view().all(TYPES)).collect();
-        let mut found = Diagnostic::new(Code::UnknownName, span, format!("there is no type `{name}`"));
+        let names: Vec<&str> = Type::BUILTIN
+            .into_iter()
+            .chain(self.view().all(TYPES))
+            .collect();
+        let mut found = Diagnostic::new(
+            Code::UnknownName,
+            span,
+            format!("there is no type `{name}`"),
+        );
         found = match nearest(name, names) {
-            Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), Span::new(span.file, span.start, span.start + name.len() as u32), near),
-            None => found.help(format!("the built-in types are {}", Type::BUILTIN.join(", "))),
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                Span::new(span.file, span.start, span.start + name.len() as u32),
+                near,
+            ),
+            None => found.help(format!(
+                "the built-in types are {}",
+                Type::BUILTIN.join(", ")
+            )),
         };
         self.report(found);
     }
@@ -219,11 +291,20 @@ impl<'l> Lowering<'l> {
     pub fn lower_variable_types(&mut self, unit: &Unit) {
         let mut declared = unit.declared.variables.iter();
         for item in &unit.ast().items {
-            let ast::Item::Variable(decl) = item else { continue };
-            let Some((_, id, _)) = declared.next() else { continue };
-            let ty = decl.ty.as_ref().map(|ty| self.resolve_type(ty, &unit.declared.types));
+            let ast::Item::Variable(decl) = item else {
+                continue;
+            };
+            let Some((_, id, _)) = declared.next() else {
+                continue;
+            };
+            let ty = decl
+                .ty
+                .as_ref()
+                .map(|ty| self.resolve_type(ty, &unit.declared.types));
             let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
-            variable.encoding = ty.as_ref().map_or(Encoding::Plain, |ty| Encoding::for_type(ty)[0]);
+            variable.encoding = ty
+                .as_ref()
+                .map_or(Encoding::Plain, |ty| Encoding::for_type(ty)[0]);
             variable.ty = ty.unwrap_or(Type::ANY);
             self.lower_attributes(decl, &mut variable);
             self.variables[id.0 as usize] = variable;
@@ -233,7 +314,9 @@ impl<'l> Lowering<'l> {
     /// An alias has the type of what it stands for.
     pub fn settle_aliases(&mut self) {
         for i in 0..self.variables.len() {
-            let Some(real) = self.variables[i].alias_of else { continue };
+            let Some(real) = self.variables[i].alias_of else {
+                continue;
+            };
             let real = &self.variables[real.0 as usize];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
             let alias = &mut self.variables[i];
@@ -242,9 +325,13 @@ impl<'l> Lowering<'l> {
     }
 
     fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
-        const NAMES: [&str; 8] = ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed"];
+        const NAMES: [&str; 8] = [
+            "encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed",
+        ];
         for stmt in &decl.attributes {
-            let Some(set) = self.attribute(stmt, "a variable's attributes") else { continue };
+            let Some(set) = self.attribute(stmt, "a variable's attributes") else {
+                continue;
+            };
             match set.name.text.as_str() {
                 "encoding" => self.lower_encoding(set, variable),
                 "to" => variable.to = self.lower_receivers(&set.value),
@@ -266,16 +353,28 @@ impl<'l> Lowering<'l> {
         }
         if decl.ty.is_none() && variable.alias_of.is_none() && variable.removed.is_none() {
             self.report(
-                Diagnostic::new(Code::Syntax, decl.name.span, format!("the variable `{}` needs a type", decl.name.text))
-                    .help("write `variable name : string`; only `alias_of` and `removed` go without"),
+                Diagnostic::new(
+                    Code::Syntax,
+                    decl.name.span,
+                    format!("the variable `{}` needs a type", decl.name.text),
+                )
+                .help("write `variable name : string`; only `alias_of` and `removed` go without"),
             );
         }
         let to_ansible = variable.to.has(Receivers::LINUX.with(Receivers::WINDOWS));
-        let is_identifier = decl.name.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_identifier = decl
+            .name
+            .text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_');
         if to_ansible && !is_identifier {
             self.report(
-                Diagnostic::new(Code::TypeMismatch, decl.name.span, format!("Ansible takes no variable named `{}`", decl.name.text))
-                    .help("its variables hold letters, digits and `_`"),
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    decl.name.span,
+                    format!("Ansible takes no variable named `{}`", decl.name.text),
+                )
+                .help("its variables hold letters, digits and `_`"),
             );
         }
     }
@@ -288,8 +387,12 @@ impl<'l> Lowering<'l> {
             None => {
                 let names: Vec<_> = allowed.iter().map(|e| e.as_str()).collect();
                 self.report(
-                    Diagnostic::new(Code::UnknownAttribute, word.span, format!("a {} has no encoding `{}`", variable.ty, word.text))
-                        .help(format!("it can have {}", names.join(", "))),
+                    Diagnostic::new(
+                        Code::UnknownAttribute,
+                        word.span,
+                        format!("a {} has no encoding `{}`", variable.ty, word.text),
+                    )
+                    .help(format!("it can have {}", names.join(", "))),
                 );
             }
         }
@@ -300,7 +403,11 @@ impl<'l> Lowering<'l> {
         for name in self.words(value) {
             match Receivers::parse(&name.text) {
                 Some(receiver) => to = to.with(receiver),
-                None => self.report_unknown_attribute(&name, "receiver", &["packer", "linux", "windows"]),
+                None => self.report_unknown_attribute(
+                    &name,
+                    "receiver",
+                    &["packer", "linux", "windows"],
+                ),
             }
         }
         to
@@ -310,11 +417,16 @@ impl<'l> Lowering<'l> {
     pub fn lower_variable_values(&mut self, unit: &Unit) {
         let mut declared = unit.declared.variables.iter();
         for item in &unit.ast().items {
-            let ast::Item::Variable(decl) = item else { continue };
-            let Some((_, id, _)) = declared.next() else { continue };
+            let ast::Item::Variable(decl) = item else {
+                continue;
+            };
+            let Some((_, id, _)) = declared.next() else {
+                continue;
+            };
             if let Some(default) = &decl.default {
                 let variable = &self.variables[id.0 as usize];
-                let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
+                let (ty, encoding, is_fact) =
+                    (variable.ty.clone(), variable.encoding, variable.is_fact);
                 let place = Place {
                     ty: Some(&ty),
                     encoding,
@@ -343,7 +455,9 @@ impl<'l> Lowering<'l> {
         let mut providers = unit.declared.providers.iter();
         let mut rules = unit.declared.rules.iter();
         for item in &unit.ast().items {
-            let ast::Item::Section(section) = item else { continue };
+            let ast::Item::Section(section) = item else {
+                continue;
+            };
             match section.kind {
                 ast::SectionKind::Image | ast::SectionKind::Layer => {
                     if let Some((_, id, _)) = sections.next() {
@@ -377,7 +491,9 @@ impl<'l> Lowering<'l> {
         }
         let mut body = Body::default();
         self.lower_statements(&section.body, None, Block::Section, &mut body);
-        if section.kind == ast::SectionKind::Layer && let Some(target) = body.target.take() {
+        if section.kind == ast::SectionKind::Layer
+            && let Some(target) = body.target.take()
+        {
             self.report(
                 Diagnostic::new(Code::WrongPlace, target.span, "a layer has no target")
                     .help("only an image is built; write `image` instead of `layer`"),
@@ -392,7 +508,11 @@ impl<'l> Lowering<'l> {
 
     fn report_unknown_section(&mut self, name: &ast::Ident) {
         let near = nearest(&name.text, self.view().all(SECTIONS)).map(SmolStr::new);
-        let mut found = Diagnostic::new(Code::UnknownName, name.span, format!("there is no layer or image `{}`", name.text));
+        let mut found = Diagnostic::new(
+            Code::UnknownName,
+            name.span,
+            format!("there is no layer or image `{}`", name.text),
+        );
         found = match near {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near),
             None => found.help("`imgspec list` shows the targets; a layer of another file needs `include \"file.imgspec\"`"),
@@ -400,20 +520,33 @@ impl<'l> Lowering<'l> {
         self.report(found);
     }
 
-    fn lower_statements(&mut self, stmts: &[ast::Stmt], condition: Option<u32>, block: Block, body: &mut Body) {
+    fn lower_statements(
+        &mut self,
+        stmts: &[ast::Stmt],
+        condition: Option<u32>,
+        block: Block,
+        body: &mut Body,
+    ) {
         let mut set_here: FxHashMap<VarId, Span> = FxHashMap::default();
         for stmt in stmts {
             match stmt {
                 ast::Stmt::Set(set) => {
-                    let Some(id) = self.find_set(&set.name, block) else { continue };
-                    if condition.is_none() && set.op == ast::SetOp::Replace
+                    let Some(id) = self.find_set(&set.name, block) else {
+                        continue;
+                    };
+                    if condition.is_none()
+                        && set.op == ast::SetOp::Replace
                         && let Some(first) = set_here.insert(id, set.name.span)
                     {
                         self.report(
-                            Diagnostic::new(Code::DuplicateSetting, set.name.span, format!("`{}` is set twice in this body", set.name.text))
-                                .label("set again here")
-                                .related(first, "first set here")
-                                .help("remove one; what depends on a fact stands in a `when`"),
+                            Diagnostic::new(
+                                Code::DuplicateSetting,
+                                set.name.span,
+                                format!("`{}` is set twice in this body", set.name.text),
+                            )
+                            .label("set again here")
+                            .related(first, "first set here")
+                            .help("remove one; what depends on a fact stands in a `when`"),
                         );
                     }
                     if let Some(setting) = self.lower_setting(set, id, condition) {
@@ -421,12 +554,17 @@ impl<'l> Lowering<'l> {
                     }
                 }
                 ast::Stmt::Unset { name, span } => {
-                    let Some(id) = self.find_set(name, block) else { continue };
+                    let Some(id) = self.find_set(name, block) else {
+                        continue;
+                    };
                     self.check_fact_setting(id, name.span, condition);
                     body.settings.push(Setting {
                         variable: id,
                         change: Change::Unset,
-                        value: Expr { kind: ExprKind::Missing, span: *span },
+                        value: Expr {
+                            kind: ExprKind::Missing,
+                            span: *span,
+                        },
                         is_final: false,
                         condition,
                         span: *span,
@@ -434,17 +572,28 @@ impl<'l> Lowering<'l> {
                         had_quotes: false,
                     });
                 }
-                ast::Stmt::When { condition: expr, body: inner, span } => {
+                ast::Stmt::When {
+                    condition: expr,
+                    body: inner,
+                    span,
+                } => {
                     if block != Block::Section {
                         self.report_wrong_place(*span, "`when`", "put the `when` around the block");
                         continue;
                     }
                     let expr = self.lower_condition(expr, Place::FACTS);
                     let index = body.conditions.len() as u32;
-                    body.conditions.push(Condition { expr, outer: condition });
+                    body.conditions.push(Condition {
+                        expr,
+                        outer: condition,
+                    });
                     self.lower_statements(inner, Some(index), block, body);
                 }
-                ast::Stmt::Block { name, body: inner, span } => {
+                ast::Stmt::Block {
+                    name,
+                    body: inner,
+                    span,
+                } => {
                     let kind = match name.text.as_str() {
                         "ansible" => Block::Extra(Owner::Ansible),
                         "packer" => Block::Extra(Owner::Packer),
@@ -453,17 +602,29 @@ impl<'l> Lowering<'l> {
                             continue;
                         }
                         "target" => {
-                            self.report_wrong_place(name.span, "`target`", "it stands in an image's own body");
+                            self.report_wrong_place(
+                                name.span,
+                                "`target`",
+                                "it stands in an image's own body",
+                            );
                             continue;
                         }
                         "when" => continue,
                         _ => {
-                            self.report_unknown_attribute(name, "block", &["ansible", "packer", "target"]);
+                            self.report_unknown_attribute(
+                                name,
+                                "block",
+                                &["ansible", "packer", "target"],
+                            );
                             continue;
                         }
                     };
                     if block != Block::Section {
-                        self.report_wrong_place(name.span, &format!("`{}`", name.text), "blocks of this kind are not nested");
+                        self.report_wrong_place(
+                            name.span,
+                            &format!("`{}`", name.text),
+                            "blocks of this kind are not nested",
+                        );
                         continue;
                     }
                     self.lower_statements(inner, condition, kind, body);
@@ -473,7 +634,9 @@ impl<'l> Lowering<'l> {
     }
 
     fn report_wrong_place(&mut self, span: Span, what: &str, help: &str) {
-        self.report(Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help));
+        self.report(
+            Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help),
+        );
     }
 
     /// The variable that a statement sets: a declared one, or an entry of the block it stands in.
@@ -485,7 +648,14 @@ impl<'l> Lowering<'l> {
                 Some(id) => {
                     let variable = &self.variables[id.0 as usize];
                     if let Some(removed) = variable.removed.clone() {
-                        self.report(Diagnostic::new(Code::RemovedVariable, name.span, format!("`{}` is gone", name.text)).help(removed.to_string()));
+                        self.report(
+                            Diagnostic::new(
+                                Code::RemovedVariable,
+                                name.span,
+                                format!("`{}` is gone", name.text),
+                            )
+                            .help(removed.to_string()),
+                        );
                         return None;
                     }
                 }
@@ -493,17 +663,30 @@ impl<'l> Lowering<'l> {
             return declared;
         };
         if declared.is_some() {
-            let word = if owner == Owner::Ansible { "ansible" } else { "packer" };
+            let word = if owner == Owner::Ansible {
+                "ansible"
+            } else {
+                "packer"
+            };
             self.report(
                 Diagnostic::new(Code::DeclaredVariable, name.span, format!("`{}` is a declared variable and cannot stand in `{word} {{ }}`", name.text))
                     .help(format!("set it in the body itself: its declaration says who receives it (`imgspec explain {}`)", name.text)),
             );
             return None;
         }
-        if owner == Owner::Ansible && !name.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        if owner == Owner::Ansible
+            && !name
+                .text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
             self.report(
-                Diagnostic::new(Code::TypeMismatch, name.span, format!("Ansible takes no variable named `{}`", name.text))
-                    .help("its variables hold letters, digits and `_`"),
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    name.span,
+                    format!("Ansible takes no variable named `{}`", name.text),
+                )
+                .help("its variables hold letters, digits and `_`"),
             );
             return None;
         }
@@ -523,7 +706,11 @@ impl<'l> Lowering<'l> {
     }
 
     pub fn report_unknown_variable(&mut self, name: &ast::Ident, is_setting: bool) {
-        let mut found = Diagnostic::new(Code::UnknownVariable, name.span, format!("there is no variable `{}`", name.text));
+        let mut found = Diagnostic::new(
+            Code::UnknownVariable,
+            name.span,
+            format!("there is no variable `{}`", name.text),
+        );
         found = match self.nearest_variable(&name.text) {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near),
             None if is_setting => found.help(
@@ -537,12 +724,24 @@ impl<'l> Lowering<'l> {
     fn check_fact_setting(&mut self, id: VarId, span: Span, condition: Option<u32>) {
         let variable = &self.variables[id.0 as usize];
         if variable.is_fact && condition.is_some() {
-            let message = format!("`{}` is a fact and cannot be set in a `when`", variable.name);
-            self.report(Diagnostic::new(Code::WrongPlace, span, message).help("facts are settled before conditions are asked; set it in the body itself"));
+            let message = format!(
+                "`{}` is a fact and cannot be set in a `when`",
+                variable.name
+            );
+            self.report(
+                Diagnostic::new(Code::WrongPlace, span, message).help(
+                    "facts are settled before conditions are asked; set it in the body itself",
+                ),
+            );
         }
     }
 
-    fn lower_setting(&mut self, set: &ast::Set, id: VarId, condition: Option<u32>) -> Option<Setting> {
+    fn lower_setting(
+        &mut self,
+        set: &ast::Set,
+        id: VarId,
+        condition: Option<u32>,
+    ) -> Option<Setting> {
         self.check_fact_setting(id, set.name.span, condition);
         let variable = &self.variables[id.0 as usize];
         let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
@@ -560,12 +759,18 @@ impl<'l> Lowering<'l> {
         if change != Change::Replace && !matches!(ty.base, Base::List(_) | Base::Any) {
             let op = if change == Change::Append { "+=" } else { "-=" };
             self.report(
-                Diagnostic::new(Code::TypeMismatch, set.name.span, format!("`{op}` changes lists, and `{}` is a {ty}", set.name.text))
-                    .help("set it with `=`"),
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    set.name.span,
+                    format!("`{op}` changes lists, and `{}` is a {ty}", set.name.text),
+                )
+                .help("set it with `=`"),
             );
             return None;
         }
-        if change == Change::Replace && let Some(repair) = self.self_append(set, id) {
+        if change == Change::Replace
+            && let Some(repair) = self.self_append(set, id)
+        {
             self.report(repair);
             return None;
         }
@@ -586,14 +791,26 @@ impl<'l> Lowering<'l> {
 
     /// `x = x + […]` is a cycle; what is meant is `x += […]`.
     fn self_append(&self, set: &ast::Set, id: VarId) -> Option<Diagnostic> {
-        let ast::ExprKind::Binary(ast::BinaryOp::Add, sides) = &set.value.kind else { return None };
-        let ast::ExprKind::Name(name) = &sides[0].kind else { return None };
+        let ast::ExprKind::Binary(ast::BinaryOp::Add, sides) = &set.value.kind else {
+            return None;
+        };
+        let ast::ExprKind::Name(name) = &sides[0].kind else {
+            return None;
+        };
         (self.find_variable(name) == Some(id)).then(|| {
             let span = set.name.span.to(sides[1].span);
             let rest = self.sources.slice(sides[1].span);
-            Diagnostic::new(Code::ReferenceCycle, set.span, format!("`{name}` is defined by itself"))
-                .label("a name stands for the final value, so this has no end")
-                .fix(format!("write `{name} += …`"), span, format!("{name} += {rest}"))
+            Diagnostic::new(
+                Code::ReferenceCycle,
+                set.span,
+                format!("`{name}` is defined by itself"),
+            )
+            .label("a name stands for the final value, so this has no end")
+            .fix(
+                format!("write `{name} += …`"),
+                span,
+                format!("{name} += {rest}"),
+            )
         })
     }
 
@@ -611,46 +828,81 @@ impl<'l> Lowering<'l> {
         if let Some(real) = variable.alias_of {
             let real = self.variables[real.0 as usize].name.clone();
             let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
-            self.report(Diagnostic::new(Code::DeprecatedName, span, message).fix(format!("write `{real}`"), span, real));
+            self.report(Diagnostic::new(Code::DeprecatedName, span, message).fix(
+                format!("write `{real}`"),
+                span,
+                real,
+            ));
         }
     }
 
     pub fn check_secret(&mut self, id: VarId, value: &Expr) {
         let variable = &self.variables[id.0 as usize];
-        let ExprKind::Const(Value::Text(text)) = &value.kind else { return };
+        let ExprKind::Const(Value::Text(text)) = &value.kind else {
+            return;
+        };
         if variable.is_secret && !text.is_opaque() && !text.is_empty() {
             let name = variable.name.to_uppercase();
             let message = format!("the secret `{}` stands here in plain text", variable.name);
             self.report(
                 Diagnostic::new(Code::SecretLiteral, value.span, message)
                     .label("anyone who reads this file reads the secret")
-                    .fix(format!("read it from the environment: env(\"{name}\")"), value.span, format!("env(\"{name}\")")),
+                    .fix(
+                        format!("read it from the environment: env(\"{name}\")"),
+                        value.span,
+                        format!("env(\"{name}\")"),
+                    ),
             );
         }
     }
 
     // ---- targets, providers, rules ----------------------------------------------------------
 
-    fn lower_target(&mut self, stmts: &[ast::Stmt], span: Span, name: &ast::Ident, body: &mut Body) {
+    fn lower_target(
+        &mut self,
+        stmts: &[ast::Stmt],
+        span: Span,
+        name: &ast::Ident,
+        body: &mut Body,
+    ) {
         if let Some(first) = &body.target {
-            self.report(Diagnostic::new(Code::TwoTargets, name.span, "an image has one target").related(first.span, "the first stands here"));
+            self.report(
+                Diagnostic::new(Code::TwoTargets, name.span, "an image has one target")
+                    .related(first.span, "the first stands here"),
+            );
             return;
         }
         let mut provider = None;
-        let mut target = Target { span: name.span, provider: ProviderId(0), runs: Vec::new(), vars: Vec::new(), make: None };
+        let mut target = Target {
+            span: name.span,
+            provider: ProviderId(0),
+            runs: Vec::new(),
+            vars: Vec::new(),
+            make: None,
+        };
         let mut single = Run::default();
         for stmt in stmts {
-            if let ast::Stmt::Block { name, body, .. } = stmt && name.text == "run" {
+            if let ast::Stmt::Block { name, body, .. } = stmt
+                && name.text == "run"
+            {
                 let mut run = Run::default();
                 for stmt in body {
-                    if let Some(set) = self.attribute(stmt, "a run") && !self.lower_run(set, &mut run) {
-                        self.report_unknown_attribute(&set.name, "attribute of a run", &["only", "except", "vars"]);
+                    if let Some(set) = self.attribute(stmt, "a run")
+                        && !self.lower_run(set, &mut run)
+                    {
+                        self.report_unknown_attribute(
+                            &set.name,
+                            "attribute of a run",
+                            &["only", "except", "vars"],
+                        );
                     }
                 }
                 target.runs.push(run);
                 continue;
             }
-            let Some(set) = self.attribute(stmt, "a target") else { continue };
+            let Some(set) = self.attribute(stmt, "a target") else {
+                continue;
+            };
             match set.name.text.as_str() {
                 "provider" => {
                     if let Some(word) = self.word(set) {
@@ -659,13 +911,22 @@ impl<'l> Lowering<'l> {
                 }
                 "make" => target.make = self.constant_text(set),
                 _ if self.lower_run(set, &mut single) => {}
-                _ => self.report_unknown_attribute(&set.name, "attribute of a target", &["provider", "only", "except", "vars", "make", "run"]),
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a target",
+                    &["provider", "only", "except", "vars", "make", "run"],
+                ),
             }
         }
         let Some(provider) = provider else {
-            let named = stmts.iter().any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
+            let named = stmts
+                .iter()
+                .any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
             if !named {
-                self.report(Diagnostic::new(Code::Required, span, "the target names no provider").help("write `target { provider = NAME }`"));
+                self.report(
+                    Diagnostic::new(Code::Required, span, "the target names no provider")
+                        .help("write `target { provider = NAME }`"),
+                );
             }
             return;
         };
@@ -682,9 +943,17 @@ impl<'l> Lowering<'l> {
             return Some(*id);
         }
         let names: Vec<SmolStr> = self.view().all(PROVIDERS).map(SmolStr::new).collect();
-        let mut found = Diagnostic::new(Code::UnknownName, word.span, format!("there is no provider `{}`", word.text));
+        let mut found = Diagnostic::new(
+            Code::UnknownName,
+            word.span,
+            format!("there is no provider `{}`", word.text),
+        );
         found = match nearest(&word.text, names.iter().map(SmolStr::as_str)) {
-            Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                word.span,
+                near,
+            ),
             None => {
                 let mut names = names;
                 names.sort();
@@ -708,15 +977,25 @@ impl<'l> Lowering<'l> {
     /// `vars = { name = value }`: what the target passes to Packer as `-var`.
     fn lower_vars(&mut self, value: &ast::Expr) -> Vec<Setting> {
         let ast::ExprKind::Map(pairs) = &value.kind else {
-            self.report(Diagnostic::new(Code::TypeMismatch, value.span, "`vars` is a map").help("write `vars = { name = value }`"));
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, value.span, "`vars` is a map")
+                    .help("write `vars = { name = value }`"),
+            );
             return Vec::new();
         };
         let mut settings = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
-            let Some(id) = self.find_set(name, Block::Section) else { continue };
+            let Some(id) = self.find_set(name, Block::Section) else {
+                continue;
+            };
             let variable = &self.variables[id.0 as usize];
             let (ty, encoding) = (variable.ty.clone(), variable.encoding);
-            let place = Place { ty: Some(&ty), encoding, packer_braces: variable.has_packer_braces(), facts_only: None };
+            let place = Place {
+                ty: Some(&ty),
+                encoding,
+                packer_braces: variable.has_packer_braces(),
+                facts_only: None,
+            };
             let value = self.lower_expr(value, place);
             settings.push(Setting {
                 variable: id,
@@ -733,19 +1012,36 @@ impl<'l> Lowering<'l> {
     }
 
     fn lower_provider(&mut self, section: &ast::Section, id: ProviderId) {
-        const NAMES: [&str; 8] = ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
+        const NAMES: [&str; 8] = [
+            "template",
+            "roles",
+            "playbook",
+            "tools",
+            "artifact",
+            "extra_vars",
+            "reads",
+            "defaults",
+        ];
         let mut provider = new_provider(&section.name, section.doc.clone());
         for stmt in &section.body {
-            if let ast::Stmt::Block { name, body, .. } = stmt && name.text == "defaults" {
+            if let ast::Stmt::Block { name, body, .. } = stmt
+                && name.text == "defaults"
+            {
                 let mut defaults = Body::default();
                 self.lower_statements(body, None, Block::Section, &mut defaults);
                 if let Some(condition) = defaults.conditions.first() {
-                    self.report_wrong_place(condition.expr.span, "`when`", "a template's defaults hold for all its images");
+                    self.report_wrong_place(
+                        condition.expr.span,
+                        "`when`",
+                        "a template's defaults hold for all its images",
+                    );
                 }
                 provider.defaults = defaults.settings;
                 continue;
             }
-            let Some(set) = self.attribute(stmt, "a provider") else { continue };
+            let Some(set) = self.attribute(stmt, "a provider") else {
+                continue;
+            };
             match set.name.text.as_str() {
                 "template" => provider.template = self.constant_text(set).unwrap_or_default(),
                 "artifact" => provider.artifact = self.constant_text(set),
@@ -756,7 +1052,11 @@ impl<'l> Lowering<'l> {
                         match word.text.as_str() {
                             "native" => provider.roles = Roles::Native,
                             "upstream" => provider.roles = Roles::Upstream,
-                            _ => self.report_unknown_attribute(&word, "kind of roles", &["native", "upstream"]),
+                            _ => self.report_unknown_attribute(
+                                &word,
+                                "kind of roles",
+                                &["native", "upstream"],
+                            ),
                         }
                     }
                 }
@@ -765,7 +1065,11 @@ impl<'l> Lowering<'l> {
                         match word.text.as_str() {
                             "linux" => provider.playbook = Playbook::Linux,
                             "windows" => provider.playbook = Playbook::Windows,
-                            _ => self.report_unknown_attribute(&word, "playbook", &["linux", "windows"]),
+                            _ => self.report_unknown_attribute(
+                                &word,
+                                "playbook",
+                                &["linux", "windows"],
+                            ),
                         }
                     }
                 }
@@ -781,7 +1085,14 @@ impl<'l> Lowering<'l> {
             }
         }
         if provider.template.is_empty() {
-            self.report(Diagnostic::new(Code::Required, section.name.span, format!("the provider `{}` names no template", section.name.text)).help("write `template = \"path/to/packer.json\"`"));
+            self.report(
+                Diagnostic::new(
+                    Code::Required,
+                    section.name.span,
+                    format!("the provider `{}` names no template", section.name.text),
+                )
+                .help("write `template = \"path/to/packer.json\"`"),
+            );
         }
         self.providers[id.0 as usize] = provider;
     }
@@ -790,7 +1101,9 @@ impl<'l> Lowering<'l> {
         let mut rule = new_rule(&section.name);
         let mut is_complete = false;
         for stmt in &section.body {
-            let Some(set) = self.attribute(stmt, "a rule") else { continue };
+            let Some(set) = self.attribute(stmt, "a rule") else {
+                continue;
+            };
             match set.name.text.as_str() {
                 "deny" | "warn" => {
                     rule.condition = self.lower_condition(&set.value, Place::PLAIN);
@@ -799,14 +1112,25 @@ impl<'l> Lowering<'l> {
                 }
                 "message" => rule.message = self.lower_message(&set.value),
                 "help" => rule.help = Some(self.lower_message(&set.value)),
-                _ => self.report_unknown_attribute(&set.name, "attribute of a rule", &["deny", "warn", "message", "help"]),
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a rule",
+                    &["deny", "warn", "message", "help"],
+                ),
             }
         }
         let has_message = !matches!(rule.message.kind, ExprKind::Missing);
         if !is_complete || !has_message {
             self.report(
-                Diagnostic::new(Code::Required, section.name.span, format!("the rule `{}` needs `deny` or `warn`, and a `message`", section.name.text))
-                    .help("write `rule name { deny = condition, message = \"what is wrong\" }`"),
+                Diagnostic::new(
+                    Code::Required,
+                    section.name.span,
+                    format!(
+                        "the rule `{}` needs `deny` or `warn`, and a `message`",
+                        section.name.text
+                    ),
+                )
+                .help("write `rule name { deny = condition, message = \"what is wrong\" }`"),
             );
         }
         self.rules[id.0 as usize] = rule;
@@ -814,7 +1138,13 @@ impl<'l> Lowering<'l> {
 
     fn lower_message(&mut self, value: &ast::Expr) -> Expr {
         let ty = Type::of(Base::String);
-        self.lower_expr(value, Place { ty: Some(&ty), ..Place::PLAIN })
+        self.lower_expr(
+            value,
+            Place {
+                ty: Some(&ty),
+                ..Place::PLAIN
+            },
+        )
     }
 
     // ---- attributes -------------------------------------------------------------------------
@@ -822,19 +1152,33 @@ impl<'l> Lowering<'l> {
     /// A statement of a block that holds nothing but `name = value`.
     fn attribute<'s>(&mut self, stmt: &'s ast::Stmt, whose: &str) -> Option<&'s ast::Set> {
         let span = match stmt {
-            ast::Stmt::Set(set) if set.op == ast::SetOp::Replace && !set.is_final => return Some(set),
+            ast::Stmt::Set(set) if set.op == ast::SetOp::Replace && !set.is_final => {
+                return Some(set);
+            }
             ast::Stmt::Set(set) => set.span,
             ast::Stmt::Unset { span, .. } | ast::Stmt::When { span, .. } => *span,
             ast::Stmt::Block { name, .. } => name.span,
         };
-        self.report(Diagnostic::new(Code::WrongPlace, span, format!("{whose} has only `name = value`")));
+        self.report(Diagnostic::new(
+            Code::WrongPlace,
+            span,
+            format!("{whose} has only `name = value`"),
+        ));
         None
     }
 
     pub fn report_unknown_attribute(&mut self, name: &ast::Ident, what: &str, known: &[&str]) {
-        let found = Diagnostic::new(Code::UnknownAttribute, name.span, format!("there is no {what} `{}`", name.text));
+        let found = Diagnostic::new(
+            Code::UnknownAttribute,
+            name.span,
+            format!("there is no {what} `{}`", name.text),
+        );
         self.report(match nearest(&name.text, known.iter().copied()) {
-            Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near),
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                name.span,
+                near,
+            ),
             None => found.help(format!("it is one of {}", known.join(", "))),
         });
     }
@@ -844,7 +1188,11 @@ impl<'l> Lowering<'l> {
             ast::ExprKind::Bool(flag) => flag,
             ast::ExprKind::Missing => false,
             _ => {
-                self.report(Diagnostic::new(Code::TypeMismatch, set.value.span, format!("`{}` is true or false", set.name.text)));
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    set.value.span,
+                    format!("`{}` is true or false", set.name.text),
+                ));
                 false
             }
         }
@@ -852,10 +1200,20 @@ impl<'l> Lowering<'l> {
 
     fn word(&mut self, set: &ast::Set) -> Option<ast::Ident> {
         match &set.value.kind {
-            ast::ExprKind::Name(name) => Some(ast::Ident { text: name.clone(), span: set.value.span }),
+            ast::ExprKind::Name(name) => Some(ast::Ident {
+                text: name.clone(),
+                span: set.value.span,
+            }),
             ast::ExprKind::Missing => None,
             _ => {
-                self.report(Diagnostic::new(Code::TypeMismatch, set.value.span, format!("`{}` takes a name", set.name.text)).help("without quotes"));
+                self.report(
+                    Diagnostic::new(
+                        Code::TypeMismatch,
+                        set.value.span,
+                        format!("`{}` takes a name", set.name.text),
+                    )
+                    .help("without quotes"),
+                );
                 None
             }
         }
@@ -863,14 +1221,23 @@ impl<'l> Lowering<'l> {
 
     fn words(&mut self, value: &ast::Expr) -> Vec<ast::Ident> {
         let ast::ExprKind::List(elements) = &value.kind else {
-            self.report(Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of names").help("write `[a, b]`"));
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of names")
+                    .help("write `[a, b]`"),
+            );
             return Vec::new();
         };
         let mut words = Vec::with_capacity(elements.len());
         for element in elements {
             match &element.kind {
-                ast::ExprKind::Name(name) => words.push(ast::Ident { text: name.clone(), span: element.span }),
-                _ => self.report(Diagnostic::new(Code::TypeMismatch, element.span, "expected a name").help("without quotes")),
+                ast::ExprKind::Name(name) => words.push(ast::Ident {
+                    text: name.clone(),
+                    span: element.span,
+                }),
+                _ => self.report(
+                    Diagnostic::new(Code::TypeMismatch, element.span, "expected a name")
+                        .help("without quotes"),
+                ),
             }
         }
         words
@@ -881,7 +1248,11 @@ impl<'l> Lowering<'l> {
             ast::ExprKind::Str(text) => Some(text.clone()),
             ast::ExprKind::Missing => None,
             _ => {
-                self.report(Diagnostic::new(Code::TypeMismatch, set.value.span, format!("`{}` takes a text without `${{…}}`", set.name.text)));
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    set.value.span,
+                    format!("`{}` takes a text without `${{…}}`", set.name.text),
+                ));
                 None
             }
         }
@@ -889,14 +1260,21 @@ impl<'l> Lowering<'l> {
 
     fn constant_texts(&mut self, value: &ast::Expr) -> Vec<SmolStr> {
         let ast::ExprKind::List(elements) = &value.kind else {
-            self.report(Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of texts").help("write `[\"a\", \"b\"]`"));
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of texts")
+                    .help("write `[\"a\", \"b\"]`"),
+            );
             return Vec::new();
         };
         let mut texts = Vec::with_capacity(elements.len());
         for element in elements {
             match &element.kind {
                 ast::ExprKind::Str(text) => texts.push(text.clone()),
-                _ => self.report(Diagnostic::new(Code::TypeMismatch, element.span, "expected a text in quotes")),
+                _ => self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    element.span,
+                    "expected a text in quotes",
+                )),
             }
         }
         texts
@@ -910,11 +1288,19 @@ impl<'l> Lowering<'l> {
         }
         match self.loader.read(path) {
             Ok(text) => {
-                self.data.push(DataFile { reader: span.file, path: path.to_owned(), text: text.clone() });
+                self.data.push(DataFile {
+                    reader: span.file,
+                    path: path.to_owned(),
+                    text: text.clone(),
+                });
                 Some(text)
             }
             Err(error) => {
-                self.report(Diagnostic::new(Code::CannotRead, span, format!("cannot read {}: {error}", path.display())));
+                self.report(Diagnostic::new(
+                    Code::CannotRead,
+                    span,
+                    format!("cannot read {}: {error}", path.display()),
+                ));
                 None
             }
         }
@@ -996,6 +1382,17 @@ fn new_provider(name: &ast::Ident, doc: Option<String>) -> Provider {
 }
 
 fn new_rule(name: &ast::Ident) -> Rule {
-    let nothing = || Expr { kind: ExprKind::Missing, span: name.span };
-    Rule { name: name.text.clone(), span: name.span, condition: nothing(), is_deny: true, message: nothing(), help: None, file: name.span.file }
+    let nothing = || Expr {
+        kind: ExprKind::Missing,
+        span: name.span,
+    };
+    Rule {
+        name: name.text.clone(),
+        span: name.span,
+        condition: nothing(),
+        is_deny: true,
+        message: nothing(),
+        help: None,
+        file: name.span.file,
+    }
 }

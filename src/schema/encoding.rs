@@ -114,7 +114,11 @@ pub fn encode(value: &Value, encoding: Encoding) -> Text {
         },
         Value::List(elements) if encoding == Encoding::Json => encode_json_list(elements),
         Value::List(elements) => {
-            let separator = if encoding == Encoding::Commas { "," } else { " " };
+            let separator = if encoding == Encoding::Commas {
+                ","
+            } else {
+                " "
+            };
             let mut out = TextBuilder::default();
             for (i, element) in elements.iter().enumerate() {
                 if i > 0 {
@@ -190,7 +194,12 @@ pub struct Decoded {
 /// # Errors
 /// What the string would have to be.
 pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, String> {
-    let plainly = |value| Ok(Decoded { value, had_quotes: false });
+    let plainly = |value| {
+        Ok(Decoded {
+            value,
+            had_quotes: false,
+        })
+    };
     let Some(known) = text.known() else {
         return plainly(Value::Text(text.clone()));
     };
@@ -210,16 +219,27 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Str
             let (inner, had_quotes) = without_quotes(&known);
             let words: Vec<&str> = match encoding {
                 Encoding::Json if inner.trim().is_empty() => Vec::new(),
-                Encoding::Json => return Ok(Decoded { value: decode_json(inner)?, had_quotes }),
+                Encoding::Json => {
+                    return Ok(Decoded {
+                        value: decode_json(inner)?,
+                        had_quotes,
+                    });
+                }
                 Encoding::Commas if inner.trim().is_empty() => Vec::new(),
                 Encoding::Commas => inner.split(',').map(str::trim).collect(),
                 _ => inner.split_whitespace().collect(),
             };
             let elements = words
                 .into_iter()
-                .map(|word| decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(word))).map(|d| d.value))
+                .map(|word| {
+                    decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(word)))
+                        .map(|d| d.value)
+                })
                 .collect::<Result<Vec<_>, _>>()?;
-            Ok(Decoded { value: Value::list(elements), had_quotes })
+            Ok(Decoded {
+                value: Value::list(elements),
+                had_quotes,
+            })
         }
         Base::Map(_) if known.trim().is_empty() => plainly(Value::Map(Default::default())),
         Base::Map(_) => plainly(decode_json(&known)?),
@@ -227,14 +247,18 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Str
             let bytes = STANDARD
                 .decode(known.trim())
                 .map_err(|_| "expected base64".to_owned())?;
-            let text = String::from_utf8(bytes).map_err(|_| "the base64 holds no text".to_owned())?;
+            let text =
+                String::from_utf8(bytes).map_err(|_| "the base64 holds no text".to_owned())?;
             plainly(Value::text(text))
         }
         Base::Args => plainly(Value::Text(text.clone())),
         _ => {
             let (inner, had_quotes) = without_quotes(&known);
             match had_quotes && inner.contains(' ') {
-                true => Ok(Decoded { value: Value::text(inner), had_quotes }),
+                true => Ok(Decoded {
+                    value: Value::text(inner),
+                    had_quotes,
+                }),
                 false => plainly(Value::Text(text.clone())),
             }
         }
@@ -258,7 +282,8 @@ fn without_quotes(text: &str) -> (&str, bool) {
 }
 
 fn decode_json(text: &str) -> Result<Value, String> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("expected JSON: {e}"))?;
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|e| format!("expected JSON: {e}"))?;
     from_json(&json)
 }
 

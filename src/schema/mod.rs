@@ -5,7 +5,7 @@ mod types;
 mod value;
 mod version;
 
-pub use encoding::{Decoded, Encoding, decode, decode_words, from_json, encode, find_unencodable};
+pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
 pub use types::{Base, Mismatch, Refinement, Type, check_value, whole};
 pub use value::{Piece, Text, TextBuilder, Value};
 pub use version::{compare_versions, is_semver, is_version, numbers};

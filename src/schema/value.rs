@@ -33,7 +33,10 @@ pub enum Piece {
     /// Any other Packer template, braces included; only Packer can fill it.
     Packer(SmolStr),
     /// The value of a secret variable, and the environment name that it is read from, if it is.
-    Secret { variable: SmolStr, env: Option<SmolStr> },
+    Secret {
+        variable: SmolStr,
+        env: Option<SmolStr>,
+    },
     /// A Jinja template that Ansible shall evaluate.
     Jinja(SmolStr),
 }

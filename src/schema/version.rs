@@ -115,7 +115,11 @@ mod tests {
             "v2.0",
         ];
         for pair in rising.windows(2) {
-            assert_eq!(compare_versions(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+            assert_eq!(
+                compare_versions(pair[0], pair[1]),
+                Ordering::Less,
+                "{pair:?}"
+            );
         }
         assert_eq!(compare_versions("v1.2.3", "1.2.3"), Ordering::Equal);
     }

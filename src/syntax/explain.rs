@@ -3,7 +3,9 @@
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::Span;
 
-const ITEMS: [&str; 7] = ["include", "type", "variable", "rule", "provider", "layer", "image"];
+const ITEMS: [&str; 7] = [
+    "include", "type", "variable", "rule", "provider", "layer", "image",
+];
 
 /// A line outside all blocks that begins no item.
 pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
@@ -20,12 +22,16 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
             .help("remove it, or look above for a `}` too many");
     }
     if let Some(item) = nearest(word, ITEMS).filter(|item| *item != word) {
-        return found
-            .label(format!("did you mean `{item}`?"))
-            .fix(format!("replace `{word}` by `{item}`"), word_span, item);
+        return found.label(format!("did you mean `{item}`?")).fix(
+            format!("replace `{word}` by `{item}`"),
+            word_span,
+            item,
+        );
     }
     if ITEMS.contains(&word) {
-        return found.label(format!("`{word}` needs a name, and what follows it, on this line"));
+        return found.label(format!(
+            "`{word}` needs a name, and what follows it, on this line"
+        ));
     }
     if text.starts_with("//") || text.starts_with("/*") {
         return found.label("a comment begins with `#`");
@@ -35,7 +41,9 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
             .label("a setting stands in an image or a layer")
             .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
-    found.help("a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items")
+    found.help(
+        "a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items",
+    )
 }
 
 /// A line inside a block that is no statement.
@@ -58,9 +66,11 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     }
     if !word.is_empty() && rest.starts_with(['"', '\'', '[']) {
         let at = span.start + word.len() as u32;
-        return found
-            .label("`=` is missing")
-            .fix("insert ` =`", Span::new(span.file, at, at), " =");
+        return found.label("`=` is missing").fix(
+            "insert ` =`",
+            Span::new(span.file, at, at),
+            " =",
+        );
     }
     if !word.is_empty() && rest.is_empty() {
         return found
@@ -87,5 +97,9 @@ fn first_word(text: &str) -> &str {
 }
 
 fn trimmed(span: Span, text: &str) -> Span {
-    Span::new(span.file, span.start, span.start + text.trim_end().len() as u32)
+    Span::new(
+        span.file,
+        span.start,
+        span.start + text.trim_end().len() as u32,
+    )
 }

@@ -34,16 +34,28 @@ impl Iterator for Cursor<'_> {
 
 impl<'t> Lowering<'t> {
     pub fn cursor(&self, at: usize) -> Cursor<'t> {
-        let mut cursor = Cursor { tree: self.tree, children: self.tree.children(at), peeked: None };
+        let mut cursor = Cursor {
+            tree: self.tree,
+            children: self.tree.children(at),
+            peeked: None,
+        };
         cursor.next();
         cursor
     }
 
     /// Reads one expression; stops before what does not continue it.
     pub fn lower_expr(&mut self, cursor: &mut Cursor<'t>) -> Expr {
-        self.lower_binary(cursor, &[("or", BinaryOp::Or), ("||", BinaryOp::Or)], |l, c| {
-            l.lower_binary(c, &[("and", BinaryOp::And), ("&&", BinaryOp::And)], Self::lower_not)
-        })
+        self.lower_binary(
+            cursor,
+            &[("or", BinaryOp::Or), ("||", BinaryOp::Or)],
+            |l, c| {
+                l.lower_binary(
+                    c,
+                    &[("and", BinaryOp::And), ("&&", BinaryOp::And)],
+                    Self::lower_not,
+                )
+            },
+        )
     }
 
     fn lower_binary(
@@ -58,18 +70,29 @@ impl<'t> Lowering<'t> {
                 let word = operators[0].0;
                 let span = self.span(at);
                 self.report(
-                    Diagnostic::new(Code::Syntax, span, format!("the operator is the word `{word}`"))
-                        .fix(format!("write `{word}`"), span, word),
+                    Diagnostic::new(
+                        Code::Syntax,
+                        span,
+                        format!("the operator is the word `{word}`"),
+                    )
+                    .fix(format!("write `{word}`"), span, word),
                 );
             }
             let right = operand(self, cursor);
             let span = left.span.to(right.span);
-            left = Expr { kind: ExprKind::Binary(op, Box::new([left, right])), span };
+            left = Expr {
+                kind: ExprKind::Binary(op, Box::new([left, right])),
+                span,
+            };
         }
         left
     }
 
-    fn operator(&mut self, cursor: &mut Cursor<'t>, operators: &[(&str, BinaryOp)]) -> Option<(BinaryOp, usize)> {
+    fn operator(
+        &mut self,
+        cursor: &mut Cursor<'t>,
+        operators: &[(&str, BinaryOp)],
+    ) -> Option<(BinaryOp, usize)> {
         let at = cursor.peek().filter(|at| self.kind(*at) == Kind::infix)?;
         let mut text = self.slice(at);
         if text.starts_with("not") {
@@ -87,7 +110,11 @@ impl<'t> Lowering<'t> {
         if self.slice(at) == "!" {
             let span = self.span(at);
             self.report(
-                Diagnostic::new(Code::Syntax, span, "the operator is the word `not`").fix("write `not`", span, "not "),
+                Diagnostic::new(Code::Syntax, span, "the operator is the word `not`").fix(
+                    "write `not`",
+                    span,
+                    "not ",
+                ),
             );
         }
         if self.is_too_deep(at) {
@@ -99,7 +126,10 @@ impl<'t> Lowering<'t> {
         let inner = self.lower_not(cursor);
         self.depth -= 1;
         let span = self.span(at).to(inner.span);
-        Expr { kind: ExprKind::Not(Box::new(inner)), span }
+        Expr {
+            kind: ExprKind::Not(Box::new(inner)),
+            span,
+        }
     }
 
     fn lower_comparison(&mut self, cursor: &mut Cursor<'t>) -> Expr {
@@ -126,7 +156,10 @@ impl<'t> Lowering<'t> {
             );
             self.lower_sum(cursor);
         }
-        Expr { kind: ExprKind::Binary(op, Box::new([left, right])), span }
+        Expr {
+            kind: ExprKind::Binary(op, Box::new([left, right])),
+            span,
+        }
     }
 
     fn lower_sum(&mut self, cursor: &mut Cursor<'t>) -> Expr {
@@ -138,7 +171,10 @@ impl<'t> Lowering<'t> {
             return self.missing(Span::new(self.file, 0, 0));
         };
         let span = self.span(at);
-        if !matches!(self.kind(at), Kind::infix | Kind::then_ | Kind::else_ | Kind::block | Kind::junk_header) {
+        if !matches!(
+            self.kind(at),
+            Kind::infix | Kind::then_ | Kind::else_ | Kind::block | Kind::junk_header
+        ) {
             cursor.next();
         }
         let kind = match self.kind(at) {
@@ -161,12 +197,20 @@ impl<'t> Lowering<'t> {
             Kind::map => self.lower_map(at),
             Kind::if_ => self.lower_if(at),
             Kind::missing_value => {
-                self.report_missing(at, "a value", "write one, for instance `\"text\"`, `true`, `42` or `[\"a\", \"b\"]`");
+                self.report_missing(
+                    at,
+                    "a value",
+                    "write one, for instance `\"text\"`, `true`, `42` or `[\"a\", \"b\"]`",
+                );
                 ExprKind::Missing
             }
             _ => {
                 let shown = super::explain::shorten(self.slice(at));
-                self.report(Diagnostic::new(Code::Syntax, span, format!("expected a value, found `{shown}`")));
+                self.report(Diagnostic::new(
+                    Code::Syntax,
+                    span,
+                    format!("expected a value, found `{shown}`"),
+                ));
                 ExprKind::Missing
             }
         };
@@ -174,18 +218,27 @@ impl<'t> Lowering<'t> {
     }
 
     fn missing(&self, span: Span) -> Expr {
-        Expr { kind: ExprKind::Missing, span }
+        Expr {
+            kind: ExprKind::Missing,
+            span,
+        }
     }
 
     fn lower_number(&mut self, at: usize) -> ExprKind {
         let (text, span) = (self.slice(at), self.span(at));
         match text.parse() {
-            Ok(number) if text == "0" || !text.trim_start_matches('-').starts_with('0') => ExprKind::Int(number),
+            Ok(number) if text == "0" || !text.trim_start_matches('-').starts_with('0') => {
+                ExprKind::Int(number)
+            }
             _ => {
                 self.report(
-                    Diagnostic::new(Code::Syntax, span, format!("`{text}` is not a whole number"))
-                        .label("versions and other texts stand in quotes")
-                        .fix("put it in quotes", span, format!("\"{text}\"")),
+                    Diagnostic::new(
+                        Code::Syntax,
+                        span,
+                        format!("`{text}` is not a whole number"),
+                    )
+                    .label("versions and other texts stand in quotes")
+                    .fix("put it in quotes", span, format!("\"{text}\"")),
                 );
                 ExprKind::Missing
             }
@@ -196,10 +249,16 @@ impl<'t> Lowering<'t> {
         let (text, span) = (self.slice(at), self.span(at));
         if let Some(args) = cursor.peek().filter(|c| self.kind(*c) == Kind::args) {
             cursor.next();
-            let name = Ident { text: SmolStr::new(text), span };
+            let name = Ident {
+                text: SmolStr::new(text),
+                span,
+            };
             let end = self.span(args);
             let args = self.lower_elements(args, ")");
-            return Expr { kind: ExprKind::Call { name, args }, span: span.to(end) };
+            return Expr {
+                kind: ExprKind::Call { name, args },
+                span: span.to(end),
+            };
         }
         let kind = match text {
             "true" => ExprKind::Bool(true),
@@ -253,33 +312,53 @@ impl<'t> Lowering<'t> {
     /// Between two elements stands one comma or a newline; before the first, no comma.
     fn check_comma(&mut self, end: u32, start: u32, is_first: bool) {
         let between = self.text.get(end as usize..start as usize).unwrap_or("");
-        let commas = between.lines().map(|l| l.split('#').next().unwrap_or("").matches(',').count()).sum::<usize>();
+        let commas = between
+            .lines()
+            .map(|l| l.split('#').next().unwrap_or("").matches(',').count())
+            .sum::<usize>();
         let span = Span::new(self.file, start.saturating_sub(1).max(end), start);
         if commas > usize::from(!is_first) {
-            self.report(Diagnostic::new(Code::Syntax, span, "a comma too many").label("nothing stands between the commas"));
+            self.report(
+                Diagnostic::new(Code::Syntax, span, "a comma too many")
+                    .label("nothing stands between the commas"),
+            );
         } else if commas == 0 && !is_first && !between.contains('\n') {
             let at = Span::new(self.file, end, end);
             self.report(
-                Diagnostic::new(Code::Syntax, Span::new(self.file, start, start + 1), "expected a comma before this element")
-                    .fix("insert a comma", at, ","),
+                Diagnostic::new(
+                    Code::Syntax,
+                    Span::new(self.file, start, start + 1),
+                    "expected a comma before this element",
+                )
+                .fix("insert a comma", at, ","),
             );
         }
     }
 
     fn report_stray(&mut self, at: usize, wanted: &str) {
         let shown = super::explain::shorten(self.slice(at));
-        self.report(Diagnostic::new(Code::Syntax, self.span(at), format!("expected {wanted}, found `{shown}`")));
+        self.report(Diagnostic::new(
+            Code::Syntax,
+            self.span(at),
+            format!("expected {wanted}, found `{shown}`"),
+        ));
     }
 
     fn lower_paren(&mut self, at: usize) -> Expr {
         let span = self.span(at);
         let mut elements = self.lower_elements(at, ")");
         if elements.len() != 1 {
-            self.report(Diagnostic::new(Code::Syntax, span, "parentheses hold one expression").help("a list stands in brackets: `[a, b]`"));
+            self.report(
+                Diagnostic::new(Code::Syntax, span, "parentheses hold one expression")
+                    .help("a list stands in brackets: `[a, b]`"),
+            );
             return self.missing(span);
         }
         let inner = elements.remove(0);
-        Expr { kind: inner.kind, span }
+        Expr {
+            kind: inner.kind,
+            span,
+        }
     }
 
     fn lower_map(&mut self, at: usize) -> ExprKind {
@@ -313,7 +392,10 @@ impl<'t> Lowering<'t> {
         let mut cursor = self.cursor(at);
         let first = cursor.next()?;
         let key = match self.kind(first) {
-            Kind::name => Ident { text: SmolStr::new(self.slice(first)), span: self.span(first) },
+            Kind::name => Ident {
+                text: SmolStr::new(self.slice(first)),
+                span: self.span(first),
+            },
             _ => self.lower_constant_text(first),
         };
         if let Some(colon) = cursor.peek().filter(|c| self.kind(*c) == Kind::wrong_colon) {
@@ -337,7 +419,11 @@ impl<'t> Lowering<'t> {
                     cursor.next();
                 }
                 Kind::missing_then | Kind::missing_else => {
-                    self.report_missing(child, "`then` and `else`", "write `if condition then value else value`");
+                    self.report_missing(
+                        child,
+                        "`then` and `else`",
+                        "write `if condition then value else value`",
+                    );
                     cursor.next();
                 }
                 Kind::infix => {

@@ -103,20 +103,34 @@ impl<'t> Lowering<'t> {
                 Kind::infix | Kind::junk_element => {
                     let shown = super::explain::shorten(self.slice(child));
                     self.report(
-                        Diagnostic::new(Code::Syntax, self.span(child), format!("expected `}}`, found `{shown}`"))
-                            .help("a literal `${` is written `\\${`"),
+                        Diagnostic::new(
+                            Code::Syntax,
+                            self.span(child),
+                            format!("expected `}}`, found `{shown}`"),
+                        )
+                        .help("a literal `${` is written `\\${`"),
                     );
                     cursor.next();
                 }
                 _ if expr.is_none() => expr = Some(self.lower_expr(&mut cursor)),
                 _ => {
-                    self.report(Diagnostic::new(Code::Syntax, self.span(child), "a hole holds one expression").label("expected `}`"));
+                    self.report(
+                        Diagnostic::new(
+                            Code::Syntax,
+                            self.span(child),
+                            "a hole holds one expression",
+                        )
+                        .label("expected `}`"),
+                    );
                     return expr;
                 }
             }
         }
         if expr.is_none() {
-            self.report(Diagnostic::new(Code::Syntax, self.span(at), "this hole is empty").help("name a variable in it; a literal `${` is `\\${`"));
+            self.report(
+                Diagnostic::new(Code::Syntax, self.span(at), "this hole is empty")
+                    .help("name a variable in it; a literal `${` is `\\${`"),
+            );
         }
         expr
     }
@@ -125,26 +139,47 @@ impl<'t> Lowering<'t> {
     pub fn lower_heredoc(&mut self, at: usize) -> ExprKind {
         let text = self.slice(at);
         let is_raw = text.starts_with("<<'");
-        let Some(first) = text.find('\n') else { return ExprKind::Missing };
+        let Some(first) = text.find('\n') else {
+            return ExprKind::Missing;
+        };
         let last = text.rfind('\n').unwrap_or(first);
         let body = &text[first + 1..(last + 1).max(first + 1)];
         let indent = common_indent(body);
         if is_raw || memchr::memmem::find(body.as_bytes(), b"${").is_none() {
-            let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
+            let mut parts = Parts {
+                indent,
+                at_line_start: true,
+                ..Parts::default()
+            };
             parts.push_dedented(body);
             return parts.finish();
         }
         let offset = self.tree.node(at).start + first as u32 + 1;
         let Some(tree) = grammar::parse_heredoc(body) else {
-            self.report(Diagnostic::new(Code::Syntax, self.span(at), "nested too deep"));
+            self.report(Diagnostic::new(
+                Code::Syntax,
+                self.span(at),
+                "nested too deep",
+            ));
             return ExprKind::Missing;
         };
         self.lower_heredoc_body(&shifted(tree, offset), indent)
     }
 
     fn lower_heredoc_body(&mut self, tree: &Tree, indent: usize) -> ExprKind {
-        let mut inner = Lowering { file: self.file, text: self.text, tree, diagnostics: Vec::new(), depth: self.depth + 1, ..*self };
-        let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
+        let mut inner = Lowering {
+            file: self.file,
+            text: self.text,
+            tree,
+            diagnostics: Vec::new(),
+            depth: self.depth + 1,
+            ..*self
+        };
+        let mut parts = Parts {
+            indent,
+            at_line_start: true,
+            ..Parts::default()
+        };
         for child in tree.children(0) {
             match inner.kind(child) {
                 Kind::heredoc_chunk => parts.push_dedented(inner.slice(child)),
@@ -164,8 +199,14 @@ impl<'t> Lowering<'t> {
 
     pub fn report_unclosed_text(&mut self, at: usize, quote: &str) {
         let span = self.span(at);
-        let line_end = self.text[span.start as usize..].find('\n').map_or(self.text.len() as u32, |i| span.start + i as u32);
-        let shown = Span::new(self.file, span.start, line_end.min(span.end).max(span.start + 1));
+        let line_end = self.text[span.start as usize..]
+            .find('\n')
+            .map_or(self.text.len() as u32, |i| span.start + i as u32);
+        let shown = Span::new(
+            self.file,
+            span.start,
+            line_end.min(span.end).max(span.start + 1),
+        );
         self.report(
             Diagnostic::new(Code::Unclosed, shown, format!("this text has no closing {quote}"))
                 .help("a text ends on its line; for several lines use a heredoc: `<<TEXT`, the lines, `TEXT`"),
@@ -175,11 +216,17 @@ impl<'t> Lowering<'t> {
     pub fn report_broken_heredoc(&mut self, at: usize) {
         let text = self.slice(at);
         let line = text.lines().next().unwrap_or("");
-        let word = line.trim_start_matches(['<', '\'']).trim_end_matches([' ', '\t', '\r', '\'']);
+        let word = line
+            .trim_start_matches(['<', '\''])
+            .trim_end_matches([' ', '\t', '\r', '\'']);
         let start = self.tree.node(at).start;
         self.report(
-            Diagnostic::new(Code::Unclosed, Span::new(self.file, start, start + line.trim_end().len() as u32), format!("this heredoc has no line `{word}` that ends it"))
-                .help(format!("end it with a line that holds only `{word}`")),
+            Diagnostic::new(
+                Code::Unclosed,
+                Span::new(self.file, start, start + line.trim_end().len() as u32),
+                format!("this heredoc has no line `{word}` that ends it"),
+            )
+            .help(format!("end it with a line that holds only `{word}`")),
         );
     }
 }

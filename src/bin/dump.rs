@@ -1,1 +1,0 @@
-fn main(){ let t=std::fs::read_to_string(std::env::args().nth(1).unwrap()).unwrap(); let p=imgspec::syntax::parse(imgspec::source::FileId(0),&t); println!("{:#?}",p.file); for d in p.diagnostics{ println!("{}..{} {:?}: {} | {} | {:?}",d.primary.span.start,d.primary.span.end,&t[d.primary.span.start as usize..d.primary.span.end as usize],d.message,d.primary.text,d.help)} }

@@ -1,0 +1,5 @@
+//! The edge: what touches the disk and other programs.
+
+mod write;
+
+pub use write::{stale, write};

@@ -1,0 +1,145 @@
+//! `imgspec compile`
+
+use super::report::{compile_all, format, is_fine, report};
+use super::select::select;
+use super::{Cli, Failure, Format, Selection, print};
+use crate::build;
+use crate::diagnostic::{Code, Diagnostic, json_diagnostics};
+use crate::emit::Output;
+use crate::source::{Disk, Loader, Span, normalize};
+use clap::Args;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct Compile {
+    #[command(flatten)]
+    selection: Selection,
+    /// The folder that gets a folder for each image
+    #[arg(long, value_name = "FOLDER", default_value = "build")]
+    out: PathBuf,
+    /// Write nothing; fail where the files on disk are not what a compile would write
+    #[arg(long, conflicts_with = "stdout")]
+    check: bool,
+    /// Print the files as one JSON object instead of writing them
+    #[arg(long)]
+    stdout: bool,
+    /// Write paths through the environment name IMGSPEC_OUT, so that the output is the same everywhere
+    #[arg(long)]
+    portable: bool,
+}
+
+pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
+    let selected = select(cli, &args.selection)?;
+    selected.expect_known()?;
+    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let output = Output {
+        dir: normalize(&here.join(&args.out)),
+        portable: args.portable,
+    };
+    let (artifacts, mut diagnostics) = compile_all(&selected, &output);
+    if let Some(found) = native_output(&selected, &output.dir) {
+        diagnostics.extend(selected.program.config.apply(vec![found]));
+    }
+    let fine = is_fine(&diagnostics);
+    let is_json = format(cli) == Format::Json;
+    if !is_json || args.stdout {
+        report(cli, &selected.program, &diagnostics)?;
+    }
+    if selected.images.is_empty() && fine {
+        return Err(Failure(
+            "there is no image to compile; name one (`imgspec list --targets`), or write one"
+                .to_owned(),
+        ));
+    }
+    if !fine {
+        if is_json && !args.stdout {
+            print_json(&selected, &diagnostics, &[])?;
+        }
+        return Ok(false);
+    }
+    if args.stdout {
+        let mut out = serde_json::Map::new();
+        for image in &artifacts {
+            let value = json!({ "packer.vars.json": image.packer, "ansible.vars.json": image.ansible, "manifest.json": image.manifest });
+            out.insert(image.image.clone(), value);
+        }
+        let text = serde_json::to_string_pretty(&out).unwrap_or_default();
+        print(&(text + "\n"))?;
+        return Ok(true);
+    }
+    if args.check {
+        let stale: Vec<PathBuf> = artifacts
+            .iter()
+            .flat_map(|a| build::stale(a, &output))
+            .collect();
+        if is_json {
+            print_json(&selected, &diagnostics, &stale)?;
+        } else {
+            for path in &stale {
+                eprintln!("stale: {}", shown(path, &here));
+            }
+        }
+        return Ok(stale.is_empty());
+    }
+    let mut written = Vec::with_capacity(artifacts.len());
+    for image in &artifacts {
+        let dir = build::write(image, &output).map_err(|e| {
+            Failure(format!(
+                "cannot write the files of {} below {}: {e}",
+                image.image,
+                output.dir.display()
+            ))
+        })?;
+        written.push(dir);
+    }
+    if is_json {
+        print_json(&selected, &diagnostics, &written)?;
+    } else {
+        let lines: String = written
+            .iter()
+            .map(|dir| format!("{}\n", shown(dir, &here)))
+            .collect();
+        print(&lines)?;
+    }
+    Ok(true)
+}
+
+fn print_json(
+    selected: &super::select::Selected,
+    diagnostics: &[Diagnostic],
+    paths: &[PathBuf],
+) -> Result<(), Failure> {
+    let value = json!({
+        "version": 1,
+        "diagnostics": json_diagnostics(diagnostics, &selected.program.sources),
+        "paths": paths,
+    });
+    print(&(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"))
+}
+
+fn shown(path: &Path, here: &Path) -> String {
+    path.strip_prefix(here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+/// Output of the built-in library that lands in an Image Builder checkout is probably meant for its
+/// roles, which want other shapes.
+fn native_output(selected: &super::select::Selected, out: &Path) -> Option<Diagnostic> {
+    let is_checkout = |folder: &Path| {
+        Disk.is_file(&folder.join("packer/config/ansible-args.json"))
+            && Disk.is_file(&folder.join("Makefile"))
+    };
+    let checkout = out.ancestors().find(|folder| is_checkout(folder))?;
+    let image = selected.program.section(*selected.images.first()?);
+    Some(
+        Diagnostic::new(
+            Code::NativeOutput,
+            Span::new(image.span.file, image.span.start, image.span.end),
+            format!("the output goes into the Image Builder checkout {}, whose roles want other shapes", checkout.display()),
+        )
+        .help("the built-in library writes values for its own roles, with real types; compile against the checkout's own variables with `--in CHECKOUT`"),
+    )
+}

@@ -1,0 +1,101 @@
+//! `imgspec explain`
+
+use super::select::select;
+use super::{Cli, Failure, Selection, print};
+use crate::diagnostic::{Code, nearest, page};
+use crate::project::hir::*;
+use clap::Args;
+use std::fmt::Write;
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// A code such as unknown-variable, a variable, or a rule
+    #[arg(value_name = "CODE|VARIABLE|RULE")]
+    name: String,
+}
+
+pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
+    if let Some(code) = Code::parse(&args.name) {
+        print(page(code))?;
+        return Ok(true);
+    }
+    let selection = Selection {
+        inputs: Vec::new(),
+        set: Vec::new(),
+        provider: None,
+    };
+    let selected = select(cli, &selection)?;
+    let program = &selected.program;
+    let slice = |expr: &Expr| program.sources.slice(expr.span).to_owned();
+    let mut out = String::new();
+    let declared = program
+        .variables
+        .iter()
+        .find(|v| v.name == args.name && v.owner == Owner::Declared);
+    if let Some(variable) = declared {
+        let _ = writeln!(out, "{} : {}", variable.name, variable.ty);
+        if let Some(doc) = &variable.doc {
+            let _ = writeln!(out, "\n{doc}");
+        }
+        out.push('\n');
+        if let Some(default) = &variable.default {
+            let _ = writeln!(out, "default    {}", slice(default));
+            if let ExprKind::Const(value) = &default.kind {
+                let _ = writeln!(
+                    out,
+                    "in Packer  {:?}",
+                    super::show::encoded(value, variable)
+                );
+            }
+        }
+        if let Some(real) = variable.alias_of {
+            let _ = writeln!(out, "deprecated name of {}", program.variable(real).name);
+        }
+        let _ = writeln!(out, "encoding   {}", variable.encoding.as_str());
+        let _ = writeln!(out, "read by    {}", variable.to.names().join(", "));
+        if let Some(applies) = &variable.applies {
+            let _ = writeln!(out, "applies    where {}", slice(applies));
+        }
+        for (word, is) in [
+            ("a fact", variable.is_fact),
+            ("a secret", variable.is_secret),
+        ] {
+            if is {
+                let _ = writeln!(out, "it is      {word}");
+            }
+        }
+        let at = program
+            .sources
+            .position(variable.span.file, variable.span.start);
+        let _ = writeln!(
+            out,
+            "declared   {}:{}",
+            program.sources.get(variable.span.file).path.display(),
+            at.line
+        );
+        print(&out)?;
+        return Ok(true);
+    }
+    if let Some(rule) = program.rules.iter().find(|r| r.name == args.name) {
+        let word = if rule.is_deny { "deny" } else { "warn" };
+        let _ = writeln!(out, "rule {}\n", rule.name);
+        let _ = writeln!(out, "{word} = {}", slice(&rule.condition));
+        let _ = writeln!(out, "message = {}", slice(&rule.message));
+        if let Some(help) = &rule.help {
+            let _ = writeln!(out, "help = {}", slice(help));
+        }
+        print(&out)?;
+        return Ok(true);
+    }
+    let names = Code::ALL
+        .iter()
+        .map(|c| c.as_str())
+        .chain(program.variables.iter().map(|v| v.name.as_str()))
+        .chain(program.rules.iter().map(|r| r.name.as_str()));
+    let hint =
+        nearest(&args.name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    Err(Failure(format!(
+        "there is no code, variable or rule {}{hint}",
+        args.name
+    )))
+}

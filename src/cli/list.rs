@@ -1,0 +1,105 @@
+//! `imgspec list`
+
+use super::report::{finish, is_fine, report};
+use super::select::select;
+use super::{Cli, Failure, Selection, print};
+use crate::project::hir::*;
+use clap::Args;
+use serde_json::json;
+use std::fmt::Write;
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Spec files and folders; none: the project around this folder
+    #[arg(value_name = "PATH")]
+    inputs: Vec<String>,
+    /// The library's targets
+    #[arg(long)]
+    targets: bool,
+    /// Print JSON (docs/json.md)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
+    let selection = Selection {
+        inputs: args.inputs.clone(),
+        set: Vec::new(),
+        provider: None,
+    };
+    let mut selected = select(cli, &selection)?;
+    selected.expect_known()?;
+    let program = &selected.program;
+    if args.targets {
+        let mut targets: Vec<SectionId> = program
+            .library
+            .sections
+            .values()
+            .map(|(id, _)| *id)
+            .filter(|id| program.section(*id).kind == SectionKind::Image)
+            .collect();
+        targets.sort_unstable();
+        selected.images = targets;
+    }
+    let program = &selected.program;
+    let mut out = String::new();
+    if args.json {
+        let images: Vec<_> = selected
+            .images
+            .iter()
+            .map(|id| {
+                let section = program.section(*id);
+                json!({ "image": section.name, "file": program.sources.get(section.span.file).path, "doc": section.doc })
+            })
+            .collect();
+        out = serde_json::to_string_pretty(&images).unwrap_or_default() + "\n";
+    } else {
+        let width = selected
+            .images
+            .iter()
+            .map(|id| program.section(*id).name.len())
+            .max()
+            .unwrap_or(0);
+        let mut file = None;
+        for id in &selected.images {
+            let section = program.section(*id);
+            if file.replace(section.span.file) != Some(section.span.file) {
+                let gap = if out.is_empty() { "" } else { "\n" };
+                let _ = writeln!(
+                    out,
+                    "{gap}{}",
+                    program.sources.get(section.span.file).path.display()
+                );
+            }
+            let doc = section
+                .doc
+                .as_deref()
+                .and_then(|d| d.lines().next())
+                .unwrap_or("");
+            let _ = writeln!(
+                out,
+                "{}",
+                format!("  {:width$}  {doc}", section.name).trim_end()
+            );
+        }
+        if !args.targets {
+            let count = program
+                .library
+                .sections
+                .values()
+                .filter(|(id, _)| program.section(*id).kind == SectionKind::Image)
+                .count();
+            let gap = if out.is_empty() { "" } else { "\n" };
+            let _ = writeln!(
+                out,
+                "{gap}The library has {count} targets: imgspec list --targets"
+            );
+        }
+    }
+    let diagnostics = finish(program, Vec::new());
+    if !is_fine(&diagnostics) {
+        report(cli, program, &diagnostics)?;
+    }
+    print(&out)?;
+    Ok(is_fine(&diagnostics))
+}

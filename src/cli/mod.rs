@@ -1,0 +1,110 @@
+//! The command line: one file a subcommand.
+
+mod check;
+mod compile;
+mod explain;
+mod list;
+mod report;
+mod select;
+mod show;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What went wrong outside the specs: the command itself, or the environment. Exit code 2.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With lines and colours, for a terminal
+    Rich,
+    /// Plain text with excerpts
+    Plain,
+    /// One line a finding
+    Short,
+    /// For programs (docs/json.md)
+    Json,
+}
+
+/// A typed language for Kubernetes Image Builder: compiles .imgspec files to Packer var files and
+/// Ansible extra vars.
+#[derive(Debug, Parser)]
+#[command(
+    name = "imgspec",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How findings are printed [default: rich on a terminal, else plain]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// A folder outside the project that specs may include from
+    #[arg(long = "include-root", global = true, value_name = "FOLDER")]
+    include_roots: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check specs and all their images, and write nothing
+    Check(Selection),
+    /// Write each image's Packer var file, Ansible extra vars and manifest
+    Compile(compile::Compile),
+    /// Show the effective values of images, or where one variable's value comes from
+    Show(show::Show),
+    /// List the project's images and the library's targets
+    List(list::List),
+    /// Explain a code, a variable or a rule
+    Explain(explain::Explain),
+}
+
+/// What a command works on.
+#[derive(Debug, Args)]
+struct Selection {
+    /// Images by name, spec files and folders by path; none: the project around this folder
+    #[arg(value_name = "IMAGE|PATH")]
+    inputs: Vec<String>,
+    /// Set a variable, above all layers
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Build with another provider than the target's own
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Option<String>,
+}
+
+/// Runs the program: arguments in, exit code out. 0 is fine, 1 means the spec is wrong, 2 that the
+/// command is, or the environment.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Check(selection) => check::run(&cli, selection),
+        Command::Compile(compile) => compile::run(&cli, compile),
+        Command::Show(show) => show::run(&cli, show),
+        Command::List(list) => list::run(&cli, list),
+        Command::Explain(explain) => explain::run(&cli, explain),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(Failure(message)) => {
+            eprintln!("imgspec: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints to standard output; a reader that has gone away is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

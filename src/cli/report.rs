@@ -1,0 +1,121 @@
+//! Findings on their way out, and what a whole command found.
+
+use super::{Cli, Failure, Format};
+use crate::diagnostic::{
+    Code, Diagnostic, Severity, merge, render_json, render_plain, render_rich, render_short,
+};
+use crate::emit::{Artifacts, Output, emit};
+use crate::eval::evaluate;
+use crate::project::Program;
+use crate::source::Span;
+use rustc_hash::FxHashMap;
+use std::io::IsTerminal;
+
+use super::select::Selected;
+
+/// Evaluates and emits the selected images; returns their output and everything that was found.
+pub(super) fn compile_all(
+    selected: &Selected,
+    output: &Output,
+) -> (Vec<Artifacts>, Vec<Diagnostic>) {
+    let program = &selected.program;
+    let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
+    let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
+    let mut all = Vec::with_capacity(selected.images.len());
+    for id in &selected.images {
+        match evaluate(program, *id, selected.provider) {
+            Ok(mut image) => {
+                for (span, removed) in &image.removals {
+                    *removals.entry(*span).or_default() |= removed;
+                }
+                let mut artifacts = emit(&mut image, output);
+                found.append(&mut artifacts.diagnostics);
+                all.push(artifacts);
+            }
+            Err(diagnostic) => found.push(*diagnostic),
+        }
+    }
+    let idle = removals
+        .into_iter()
+        .filter(|(span, removed)| !removed && program.sources.is_users(span.file));
+    found.extend(idle.map(|(span, _)| {
+        Diagnostic::new(
+            Code::NothingRemoved,
+            span,
+            "this removes nothing from any image",
+        )
+        .help("no weaker layer has such an element; look for a spelling mistake")
+    }));
+    (all, finish(program, found))
+}
+
+/// Everything that was found, with the program's own, merged and ordered, after `imgspec.toml`.
+pub(super) fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let all = program.diagnostics.iter().cloned().chain(found).collect();
+    program.config.apply(merge(all))
+}
+
+/// True if nothing is an error.
+pub(super) fn is_fine(diagnostics: &[Diagnostic]) -> bool {
+    !diagnostics.iter().any(Diagnostic::is_error)
+}
+
+/// The format that was asked for, or the one that suits the terminal.
+pub(super) fn format(cli: &Cli) -> Format {
+    match cli.format {
+        Some(format) => format,
+        None if std::io::stderr().is_terminal() => Format::Rich,
+        None => Format::Plain,
+    }
+}
+
+/// Prints findings: JSON on standard output, everything else on standard error, with a last line
+/// that counts.
+pub(super) fn report(
+    cli: &Cli,
+    program: &Program,
+    diagnostics: &[Diagnostic],
+) -> Result<(), Failure> {
+    let sources = &program.sources;
+    let text = match format(cli) {
+        Format::Json => return super::print(&render_json(diagnostics, sources)),
+        Format::Short => render_short(diagnostics, sources),
+        Format::Plain => render_plain(diagnostics, sources),
+        Format::Rich => {
+            let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let width = terminal_width();
+            render_rich(diagnostics, sources, width, color)
+        }
+    };
+    eprint!("{text}");
+    if let Some(line) = count(diagnostics) {
+        eprintln!("{line}");
+    }
+    Ok(())
+}
+
+fn count(diagnostics: &[Diagnostic]) -> Option<String> {
+    let words: Vec<String> = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Note, "note"),
+    ]
+    .into_iter()
+    .filter_map(|(severity, word)| {
+        let count = diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count();
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {word}{plural}"))
+    })
+    .collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn terminal_width() -> usize {
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|c| c.parse().ok())
+        .unwrap_or(100)
+}

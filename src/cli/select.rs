@@ -1,0 +1,215 @@
+//! What a command's arguments name: images, files, folders.
+
+use super::{Cli, Failure, Selection};
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::project::hir::{ProviderId, SectionId, SectionKind};
+use crate::project::{Program, Request, find_root, load};
+use crate::source::{Disk, normalize};
+use rustc_hash::FxHashMap;
+use std::path::{Path, PathBuf};
+
+/// A loaded program and the images that the command is about.
+pub(super) struct Selected {
+    pub program: Program,
+    pub images: Vec<SectionId>,
+    pub provider: Option<ProviderId>,
+    /// Arguments that name neither an image nor a path.
+    pub others: Vec<String>,
+    /// Found while choosing.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Loads what the arguments name.
+pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failure> {
+    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let mut specs = Vec::new();
+    let mut names = Vec::new();
+    let mut has_paths = false;
+    for input in &selection.inputs {
+        let path = normalize(&here.join(input));
+        if path.is_dir()
+            && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path))
+        {
+            has_paths = true;
+            let before = specs.len();
+            collect_specs(&path, &mut specs)?;
+            if specs.len() == before {
+                return Err(Failure(format!("no .imgspec files in {input}")));
+            }
+        } else if path.is_file() {
+            has_paths = true;
+            specs.push(path);
+        } else if input.ends_with(".imgspec") || input.contains('/') {
+            return Err(Failure(format!("there is no file or folder {input}")));
+        } else {
+            names.push(input.clone());
+        }
+    }
+    if !has_paths {
+        let root = find_root(&here.join("spec"), |p| p.exists());
+        collect_specs(&root, &mut specs)?;
+    }
+    specs.sort();
+    specs.dedup();
+    let request = Request {
+        specs,
+        set: selection.set.clone(),
+        var_files: var_files(&here)?,
+        include_roots: cli
+            .include_roots
+            .iter()
+            .map(|p| normalize(&here.join(p)))
+            .collect(),
+    };
+    let program = load(&Disk, &request);
+    let mut images = Vec::new();
+    let mut others = Vec::new();
+    if has_paths || names.is_empty() {
+        for file in program.specs.iter().flatten() {
+            images.extend(program.images_of(*file));
+        }
+    }
+    let mut by_name: FxHashMap<&str, SectionId> = FxHashMap::default();
+    for file in program.views.keys() {
+        for id in program.images_of(*file) {
+            by_name.insert(program.section(id).name.as_str(), id);
+        }
+    }
+    if has_paths && !names.is_empty() {
+        // Named beside paths: the images of those paths, and no others of them.
+        let is_named = |n: &String| by_name.contains_key(n.as_str());
+        if names.iter().any(is_named) {
+            images.clear();
+        }
+    }
+    for name in names {
+        let found = by_name.get(name.as_str()).copied().or_else(|| {
+            program
+                .find_library_section(&name)
+                .filter(|id| program.section(*id).kind == SectionKind::Image)
+        });
+        match found {
+            Some(id) if !images.contains(&id) => images.push(id),
+            Some(_) => {}
+            None => others.push(name),
+        }
+    }
+    let provider = match &selection.provider {
+        None => None,
+        Some(name) => Some(find_provider(&program, name)?),
+    };
+    let diagnostics = duplicate_images(&program, &images);
+    Ok(Selected {
+        program,
+        images,
+        provider,
+        others,
+        diagnostics,
+    })
+}
+
+impl Selected {
+    /// Refuses arguments that name nothing.
+    pub fn expect_known(&self) -> Result<(), Failure> {
+        let Some(name) = self.others.first() else {
+            return Ok(());
+        };
+        let program = &self.program;
+        let known = program
+            .sections
+            .iter()
+            .filter(|s| s.kind == SectionKind::Image)
+            .map(|s| s.name.as_str());
+        let hint = match nearest(name, known) {
+            Some(near) => format!("; did you mean {near}?"),
+            None if program.sections.iter().any(|s| s.name == *name) => {
+                "; it is a layer, and only images are built".to_owned()
+            }
+            None => "; `imgspec list` shows what there is".to_owned(),
+        };
+        Err(Failure(format!(
+            "there is no image, file or folder {name}{hint}"
+        )))
+    }
+}
+
+fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
+    let found = program.providers.iter().position(|p| p.name == name);
+    found.map(|i| ProviderId(i as u32)).ok_or_else(|| {
+        let names: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
+        Failure(format!(
+            "there is no provider {name}; the providers are {}",
+            names.join(", ")
+        ))
+    })
+}
+
+fn is_item_name(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+fn contains_specs(folder: &Path) -> bool {
+    let mut specs = Vec::new();
+    collect_specs(folder, &mut specs).is_ok() && !specs.is_empty()
+}
+
+/// All specs below a folder, in order; hidden folders and other tools' output are passed over.
+fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure(format!("cannot read {}: {e}", folder.display()));
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        entries.push(entry.map_err(failed)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || name == "target" || name == "node_modules" {
+            continue;
+        }
+        let is_link = path.is_symlink();
+        if path.is_dir() && !is_link {
+            collect_specs(&path, out)?;
+        } else if name.ends_with(".imgspec") && path.is_file() {
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The files of `PACKER_VAR_FILES`: names with blanks between them, as `make` reads it.
+fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let Ok(list) = std::env::var("PACKER_VAR_FILES") else {
+        return Ok(Vec::new());
+    };
+    list.split_whitespace()
+        .map(|name| {
+            let path = normalize(&here.join(name));
+            match path.is_file() {
+                true => Ok(path),
+                false => Err(Failure(format!(
+                    "PACKER_VAR_FILES names {name}, which is not there"
+                ))),
+            }
+        })
+        .collect()
+}
+
+fn duplicate_images(program: &Program, images: &[SectionId]) -> Vec<Diagnostic> {
+    let mut first: FxHashMap<&str, SectionId> = FxHashMap::default();
+    let mut found = Vec::new();
+    for id in images {
+        let section = program.section(*id);
+        match first.get(section.name.as_str()) {
+            Some(other) => found.push(
+                Diagnostic::new(Code::DuplicateImage, section.span, format!("two images of this command are named `{}`", section.name))
+                    .related(program.section(*other).span, "the other one")
+                    .help("their output would stand in one folder; rename one, or name only one of the files"),
+            ),
+            None => {
+                first.insert(&section.name, *id);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,21 @@
+//! One line a finding, as compilers print it: for editors' error lists and for grep.
+
+use super::Diagnostic;
+use crate::source::SourceMap;
+use std::fmt::Write;
+
+/// `file:line:column: severity[code]: message`
+pub fn render_short(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        let span = diagnostic.primary.span;
+        let at = sources.position(span.file, span.start);
+        let path = sources.get(span.file).path.display();
+        let _ = writeln!(
+            out,
+            "{path}:{}:{}: {}[{}]: {}",
+            at.line, at.column, diagnostic.severity, diagnostic.code, diagnostic.message
+        );
+    }
+    out
+}

@@ -1,0 +1,104 @@
+//! The manifest: what the output was made of. No clock, no machine: the same sources give the same bytes.
+
+use super::Emission;
+use crate::project::StackLayer;
+use crate::project::hir::*;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+impl Emission<'_, '_> {
+    pub(super) fn manifest(&mut self) -> Json {
+        let program = self.image.program;
+        let target = program.section(self.image.stack.target);
+        let provider = self.provider();
+        let runs: Vec<Json> = target
+            .target
+            .iter()
+            .flat_map(|t| &t.runs)
+            .map(|run| json!({ "only": run.only, "except": run.except, "vars": self.vars(&run.vars) }))
+            .collect();
+        let vars = target
+            .target
+            .as_ref()
+            .map(|t| self.vars(&t.vars))
+            .unwrap_or_default();
+        let make = target
+            .target
+            .as_ref()
+            .and_then(|t| t.make.clone())
+            .map_or_else(|| format!("build-{}", target.name), |m| m.to_string());
+        let layers: Vec<String> = (0..self.image.stack.layers.len() as u32)
+            .map(|l| self.image.layer_name(l))
+            .collect();
+        json!({
+            "manifest": 1,
+            "imgspec": env!("CARGO_PKG_VERSION"),
+            "image": self.image.name(),
+            "library": "built-in",
+            "target": { "image": target.name, "make": make, "provider": provider.name, "template": provider.template, "vars": vars, "runs": runs },
+            "var_files": ["packer.vars.json"],
+            "layers": layers,
+            "file_route": self.route.file.map(|id| program.variable(id).name.to_string()),
+            "sources": self.sources(),
+            "environment": self.environment,
+        })
+    }
+
+    fn vars(&self, settings: &[Setting]) -> BTreeMap<String, Json> {
+        settings
+            .iter()
+            .map(|s| {
+                let name = self.image.program.variable(s.variable).name.to_string();
+                let value = match &s.value.kind {
+                    ExprKind::Const(value) => super::ansible::show_value(value),
+                    _ => Json::Null,
+                };
+                (name, value)
+            })
+            .collect()
+    }
+
+    /// The sha256 of every file that the image was made of, by its path from the project's root.
+    fn sources(&self) -> BTreeMap<String, String> {
+        let program = self.image.program;
+        let mut out = BTreeMap::new();
+        let file = program.section(self.image.section).span.file;
+        let Some(view) = program.views.get(&file) else {
+            return out;
+        };
+        let mut add = |path: &Path, text: &str| {
+            let path = path
+                .strip_prefix(&view.root)
+                .unwrap_or(path)
+                .display()
+                .to_string();
+            out.insert(path, hex(&Sha256::digest(text.as_bytes())));
+        };
+        for id in &view.files {
+            let source = program.sources.get(*id);
+            add(&source.path, &source.text);
+        }
+        for layer in &self.image.stack.layers[self.image.stack.overlays_at..] {
+            if let StackLayer::Section(id) = layer {
+                let source = program.sources.get(program.section(*id).span.file);
+                if source.origin == crate::source::Origin::Project {
+                    add(&source.path, &source.text);
+                }
+            }
+        }
+        for data in program
+            .data
+            .iter()
+            .filter(|d| view.files.contains(&d.reader))
+        {
+            add(&data.path, &data.text);
+        }
+        out
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

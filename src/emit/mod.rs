@@ -1,0 +1,230 @@
+//! Values to files: Packer's var file, Ansible's extra vars, the manifest.
+//!
+//! [`emit`] works out who reads what on an image's target, and writes each value in the form that
+//! each reader wants. It writes no file itself: [`Artifacts`] are bytes with names.
+
+mod ansible;
+mod manifest;
+mod packer;
+mod reach;
+mod slots;
+
+pub use ansible::show_value;
+pub use reach::Reach;
+pub use slots::is_extra_vars_argument;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::eval::Image;
+use crate::project::hir::*;
+use crate::schema::{Receivers, Roles, Text};
+use crate::source::Span;
+use slots::Route;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Where the output will stand, as far as the output itself must know.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The folder that holds a folder for each image; absolute.
+    pub dir: PathBuf,
+    /// Write paths through the environment name `IMGSPEC_OUT`, which names that folder.
+    pub portable: bool,
+}
+
+/// The environment name of the output folder in portable output.
+pub const OUT_ENV: &str = "IMGSPEC_OUT";
+
+/// The files of one image.
+#[derive(Debug)]
+pub struct Artifacts {
+    pub image: String,
+    /// `packer.vars.json`: name to string.
+    pub packer: BTreeMap<String, String>,
+    /// `ansible.vars.json`: name to value.
+    pub ansible: BTreeMap<String, serde_json::Value>,
+    pub manifest: serde_json::Value,
+    /// The files hold a secret in plain text: nobody else may read them.
+    pub is_secret: bool,
+    /// For each variable that reaches Ansible through the template's text, how.
+    pub slots: BTreeMap<String, Vec<String>>,
+    /// The variable that carries the extra-vars file, if one can.
+    pub file_route: Option<String>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Artifacts {
+    /// The files with their names, relative to the image's folder, in a stable order.
+    pub fn files(&self) -> [(&'static str, String); 3] {
+        [
+            ("packer.vars.json", render(&self.packer)),
+            ("ansible.vars.json", render(&self.ansible)),
+            ("manifest.json", render(&self.manifest)),
+        ]
+    }
+}
+
+fn render(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// One image on its way out.
+pub(crate) struct Emission<'i, 'p> {
+    image: &'i mut Image<'p>,
+    output: &'i Output,
+    reach: Reach,
+    route: Route,
+    environment: BTreeSet<SmolStr>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// Writes an image in the form that its readers want. Diagnostics are the image's own among them.
+pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
+    let route = Route::find(image);
+    let reach = Reach::new(image, &route);
+    let mut emission = Emission {
+        image,
+        output,
+        reach,
+        route,
+        environment: BTreeSet::new(),
+        diagnostics: Vec::new(),
+    };
+    emission.check_reach();
+    emission.check_route();
+    let ansible = emission.ansible_vars();
+    let packer = emission.packer_vars(&ansible);
+    let is_secret = emission.holds_secret();
+    let slots = emission.slot_words();
+    let file_route = emission
+        .route
+        .file
+        .map(|id| emission.image.program.variable(id).name.to_string());
+    let manifest = emission.manifest();
+    let Emission {
+        mut diagnostics,
+        image,
+        ..
+    } = emission;
+    for diagnostic in &mut diagnostics {
+        diagnostic.images.push(image.name().to_owned());
+    }
+    let mut all = std::mem::take(&mut image.diagnostics);
+    all.extend(diagnostics);
+    Artifacts {
+        image: image.name().to_owned(),
+        packer,
+        ansible,
+        manifest,
+        is_secret,
+        slots,
+        file_route,
+        diagnostics: all,
+    }
+}
+
+impl<'p> Emission<'_, 'p> {
+    fn ids(&self) -> impl Iterator<Item = VarId> + use<> {
+        (0..self.image.program.variables.len() as u32).map(VarId)
+    }
+
+    fn provider(&self) -> &'p Provider {
+        self.image.program.provider(self.image.provider)
+    }
+
+    fn is_native(&self) -> bool {
+        self.provider().roles == Roles::Native
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Where a variable's value was written: its strongest setting, or its default.
+    fn place(&self, id: VarId) -> Span {
+        let variable = self.image.program.variable(id);
+        match self.image.winner(id) {
+            Some(active) => active.setting.value.span,
+            None => variable.default.as_ref().map_or(variable.span, |d| d.span),
+        }
+    }
+
+    /// True where a secret stands in the project's text, and so in the output.
+    fn holds_secret(&self) -> bool {
+        self.ids().any(|id| is_literal_secret(self.image, id))
+    }
+
+    /// The path of the extra-vars file, as Packer reads it.
+    fn file_argument(&mut self) -> String {
+        let name = self.image.name();
+        match self.output.portable {
+            true => {
+                self.environment.insert(SmolStr::new_static(OUT_ENV));
+                format!("@{{{{env `{OUT_ENV}`}}}}/{name}/ansible.vars.json")
+            }
+            false => format!(
+                "@{}",
+                self.output
+                    .dir
+                    .join(name)
+                    .join("ansible.vars.json")
+                    .display()
+            ),
+        }
+    }
+
+    /// A path relative to the output folder, for portable output.
+    fn relative(&self, path: &str) -> String {
+        let mut base = self.output.dir.as_path();
+        let path = Path::new(path);
+        let mut up = String::new();
+        loop {
+            if let Ok(rest) = path.strip_prefix(base) {
+                return format!("{up}{}", rest.display());
+            }
+            match base.parent() {
+                Some(parent) => {
+                    base = parent;
+                    up.push_str("../");
+                }
+                None => return path.display().to_string(),
+            }
+        }
+    }
+
+    fn report_braces(&mut self, id: VarId) {
+        let name = &self.image.program.variable(id).name;
+        let found = Diagnostic::new(
+            Code::LiteralBraces,
+            self.place(id),
+            format!("`{name}` holds `{{{{`, which Packer reads as a template"),
+        )
+        .label("Packer has no escape for it")
+        .help("what only your roles need goes into `ansible { }`, where braces are text");
+        self.report(found);
+    }
+
+    /// Ansible's receiver for this image's playbook.
+    fn receiver(&self) -> Receivers {
+        self.provider().playbook.receiver()
+    }
+}
+
+/// True for a secret whose value the project wrote out. The library's own (`builder`) are public.
+pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
+    let variable = image.program.variable(id);
+    variable.is_secret
+        && image
+            .value(id)
+            .is_some_and(|v| !v.has_holes() && !v.is_empty())
+        && image
+            .winner(id)
+            .is_some_and(|a| image.program.sources.is_users(a.setting.span.file))
+}
+
+/// A text as Packer reads it, for showing.
+pub fn packer_text(text: &Text) -> String {
+    packer::render_text(text, &mut |_| {}, &|path| path.to_owned())
+}

@@ -1,0 +1,179 @@
+//! Packer's var file: strings only.
+
+use super::slots::{Carried, carry};
+use super::{Emission, OUT_ENV};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::project::hir::*;
+use crate::schema::{Base, Encoding, Piece, Receivers, Text, Value, encode};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// A text as Packer reads it. `name` is told the environment names, `path` writes a path.
+pub(super) fn render_text(
+    text: &Text,
+    name: &mut impl FnMut(&SmolStr),
+    path: &impl Fn(&str) -> String,
+) -> String {
+    let pieces = match text {
+        Text::Plain(text) => return text.to_string(),
+        Text::Pieces(pieces) => pieces,
+    };
+    let mut out = String::new();
+    for piece in pieces.iter() {
+        match piece {
+            Piece::Plain(text) | Piece::Packer(text) | Piece::Jinja(text) => out.push_str(text),
+            Piece::Path(text) => out.push_str(&path(text)),
+            Piece::Env(env) => {
+                name(env);
+                out.push_str(&format!("{{{{env `{env}`}}}}"));
+            }
+            Piece::Secret { variable, .. } => out.push_str(&format!("{{{{user `{variable}`}}}}")),
+        }
+    }
+    out
+}
+
+impl Emission<'_, '_> {
+    /// What a layer sets or the target reads, if it has a value.
+    pub(super) fn packer_vars(
+        &mut self,
+        ansible: &BTreeMap<String, serde_json::Value>,
+    ) -> BTreeMap<String, String> {
+        let program = self.image.program;
+        let mut out = BTreeMap::new();
+        for id in self.ids() {
+            let variable = program.variable(id);
+            if !variable.to.has(Receivers::PACKER) {
+                continue;
+            }
+            if Some(id) == self.route.file {
+                out.insert(variable.name.to_string(), self.file_argument());
+                continue;
+            }
+            let is_set = !self.image.settings(id).is_empty();
+            if !is_set && !self.reach.reads(id) {
+                continue;
+            }
+            let Some(value) = self.image.value(id).cloned() else {
+                continue;
+            };
+            let text = self.packer_string(id, &value);
+            let text = self.through_slots(id, text, ansible);
+            out.insert(variable.name.to_string(), text);
+        }
+        out
+    }
+
+    /// The string that Packer gets for a value; what cannot reach it is reported.
+    fn packer_string(&mut self, id: VarId, value: &Value) -> String {
+        let variable = self.image.program.variable(id);
+        let encoded = encode(value, variable.encoding);
+        let is_args = matches!(variable.ty.base, Base::Args);
+        let has_braces = |piece: &Piece| matches!(piece, Piece::Plain(text) | Piece::Path(text) if text.contains("{{"));
+        let is_literal = match &encoded {
+            Text::Plain(text) => text.contains("{{"),
+            Text::Pieces(pieces) => pieces.iter().any(has_braces),
+        };
+        if is_literal && !is_args {
+            self.report_braces(id);
+        }
+        if variable.encoding == Encoding::Base64
+            && let Text::Pieces(pieces) = &encoded
+            && pieces.len() > 1
+            && encoded.is_opaque()
+        {
+            let found = Diagnostic::new(
+                Code::NotEncodable,
+                self.place(id),
+                format!(
+                    "`{}` goes out as base64, which cannot be made of a value that is only known at build time",
+                    variable.name
+                ),
+            );
+            self.report(found);
+        }
+        if let Text::Pieces(pieces) = &encoded
+            && pieces.iter().any(|p| matches!(p, Piece::Jinja(_)))
+        {
+            self.report_braces(id);
+        }
+        self.render(&encoded)
+    }
+
+    fn render(&mut self, text: &Text) -> String {
+        let mut names = Vec::new();
+        let portable = self.output.portable;
+        let used = std::cell::Cell::new(false);
+        let out = render_text(
+            text,
+            &mut |name| names.push(name.clone()),
+            &|path| match portable {
+                true => {
+                    used.set(true);
+                    format!("{{{{env `{OUT_ENV}`}}}}/{}", self.relative(path))
+                }
+                false => path.to_owned(),
+            },
+        );
+        self.environment.extend(names);
+        if used.get() {
+            self.environment.insert(SmolStr::new_static(OUT_ENV));
+        }
+        out
+    }
+
+    /// The string in the form in which the template's slots carry it.
+    fn through_slots(
+        &mut self,
+        id: VarId,
+        text: String,
+        ansible: &BTreeMap<String, serde_json::Value>,
+    ) -> String {
+        let variable = self.image.program.variable(id);
+        let slots: Vec<_> = self
+            .route
+            .slots
+            .iter()
+            .filter(|s| s.variable == id)
+            .cloned()
+            .collect();
+        let is_opaque = self.image.value(id).is_some_and(Value::has_holes);
+        if slots.is_empty() || is_opaque {
+            return text;
+        }
+        let only_slots = !self.reach.reads_beyond_slots(id);
+        let mut out = text.clone();
+        for slot in &slots {
+            let reason = match carry(&text, slot.is_quoted) {
+                Carried::AsItIs => continue,
+                Carried::Wrapped(wrapped)
+                    if only_slots && slots.iter().all(|s| s.is_quoted == slot.is_quoted) =>
+                {
+                    out = wrapped;
+                    continue;
+                }
+                Carried::Wrapped(_) => "Packer needs the same string unquoted",
+                Carried::Not(reason) => reason,
+            };
+            // The file brings the value; the slot must only do no harm.
+            if only_slots && ansible.contains_key(slot.name.as_str()) {
+                return String::new();
+            }
+            let found = Diagnostic::new(
+                Code::SlotCannotCarry,
+                self.place(id),
+                format!(
+                    "the template cannot carry this value of `{}` to Ansible: {reason}",
+                    variable.name
+                ),
+            )
+            .help(match &self.route.obstacle {
+                Some(obstacle) => format!("the extra-vars file cannot be used either: {obstacle}"),
+                None => "change the value".to_owned(),
+            });
+            self.report(found);
+            return out;
+        }
+        out
+    }
+}

@@ -1,0 +1,233 @@
+//! Who reads a variable on a target, and what follows: what is required, what has no effect.
+
+use super::Emission;
+use super::slots::Route;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::eval::Image;
+use crate::project::hir::*;
+use crate::schema::Value;
+
+/// The readers of an image's target.
+#[derive(Debug)]
+pub struct Reach {
+    /// Read by the template, the playbook, or by something that they read.
+    read: Vec<bool>,
+    /// Read by more than slots: its Packer string must stay as it is.
+    beyond_slots: Vec<bool>,
+}
+
+impl Reach {
+    pub fn new(image: &Image<'_>, route: &Route) -> Reach {
+        let program = image.program;
+        let provider = program.provider(image.provider);
+        let receiver = provider.playbook.receiver();
+        let count = program.variables.len();
+        let mut beyond_slots = vec![false; count];
+        let mut queue: Vec<VarId> = provider.reads.clone();
+        queue.extend(&route.named);
+        for (i, variable) in program.variables.iter().enumerate() {
+            let id = VarId(i as u32);
+            let is_entry = variable.owner == Owner::Ansible && image.value(id).is_some();
+            if is_entry || (variable.owner == Owner::Declared && variable.to.has(receiver)) {
+                queue.push(id);
+            }
+        }
+        spread(image, queue, &mut beyond_slots);
+        // The playbook itself takes typed values; only what Packer reads must keep its string.
+        let mut packer_reads = vec![false; count];
+        spread(
+            image,
+            provider.reads.iter().chain(&route.named).copied().collect(),
+            &mut packer_reads,
+        );
+        let mut read = beyond_slots.clone();
+        spread(
+            image,
+            route.slots.iter().map(|s| s.variable).collect(),
+            &mut read,
+        );
+        Reach {
+            read,
+            beyond_slots: packer_reads,
+        }
+    }
+
+    pub fn reads(&self, id: VarId) -> bool {
+        self.read[id.0 as usize]
+    }
+
+    /// True where Packer itself needs the string, not only its slots.
+    pub fn reads_beyond_slots(&self, id: VarId) -> bool {
+        self.beyond_slots[id.0 as usize]
+    }
+}
+
+/// Marks variables, and all that their values are made of.
+fn spread(image: &Image<'_>, mut queue: Vec<VarId>, marked: &mut [bool]) {
+    let program = image.program;
+    while let Some(id) = queue.pop() {
+        if std::mem::replace(&mut marked[id.0 as usize], true) {
+            continue;
+        }
+        let (settings, has_default) = image.effective_settings(id);
+        let base = settings
+            .iter()
+            .rposition(|a| a.setting.change == Change::Replace);
+        let mut visit = |other| queue.push(other);
+        for active in &settings[base.unwrap_or(0)..] {
+            active.setting.value.for_each_variable(&mut visit);
+        }
+        if base.is_none()
+            && has_default
+            && let Some(default) = &program.variable(id).default
+        {
+            default.for_each_variable(&mut visit);
+        }
+        for (i, alias) in program.variables.iter().enumerate() {
+            if alias.alias_of == Some(id) {
+                queue.push(VarId(i as u32));
+            }
+        }
+    }
+}
+
+impl Emission<'_, '_> {
+    /// What the target needs and nobody sets; what is set and nobody reads.
+    pub(super) fn check_reach(&mut self) {
+        let program = self.image.program;
+        let has_errors = self.image.diagnostics.iter().any(Diagnostic::is_error);
+        for id in self.ids() {
+            let variable = program.variable(id);
+            if variable.owner == Owner::Declared && variable.alias_of.is_none() {
+                self.check_required(id, has_errors);
+                self.check_effect(id);
+            }
+            self.check_quotes(id);
+        }
+    }
+
+    fn check_required(&mut self, id: VarId, has_errors: bool) {
+        let program = self.image.program;
+        let variable = program.variable(id);
+        if variable.ty.optional
+            || variable.default.is_some()
+            || has_errors
+            || !self.reach.reads(id)
+            || self.image.value(id).is_some()
+        {
+            return;
+        }
+        let image = program.section(self.image.section);
+        let target = &program.section(self.image.stack.target).name;
+        let mut found = Diagnostic::new(
+            Code::Required,
+            image.span,
+            format!(
+                "the target `{target}` needs `{}`, and nothing sets it",
+                variable.name
+            ),
+        )
+        .label("for this image")
+        .help(format!(
+            "set `{} = …` ({}) in this image or in a layer of it",
+            variable.name, variable.ty
+        ));
+        if let Some(active) = self.image.winner(id) {
+            found = found.related(
+                active.setting.value.span,
+                "this value is unset, because it is made of one that is",
+            );
+        }
+        self.report(found);
+    }
+
+    fn check_effect(&mut self, id: VarId) {
+        let program = self.image.program;
+        let variable = program.variable(id);
+        if variable.is_fact || !self.image.is_set_by_users(id) {
+            return;
+        }
+        let Some(active) = self
+            .image
+            .winner(id)
+            .filter(|a| program.sources.is_users(a.setting.span.file))
+        else {
+            return;
+        };
+        let target = &program.section(self.image.stack.target).name;
+        let reason = if !self.image.applies(id) {
+            let condition = variable
+                .applies
+                .as_ref()
+                .map_or("", |a| program.sources.slice(a.span));
+            format!("it applies only where {condition}")
+        } else if !self.reach.reads(id) {
+            let provider = self.provider();
+            match variable.to.names().contains(&"packer") {
+                true => format!(
+                    "neither the template {} nor the {} playbook reads it",
+                    provider.template,
+                    provider.playbook.as_str()
+                ),
+                false => format!(
+                    "the {} playbook does not read it",
+                    provider.playbook.as_str()
+                ),
+            }
+        } else {
+            return;
+        };
+        self.report(
+            Diagnostic::new(
+                Code::NoEffect,
+                active.setting.name_span,
+                format!("`{}` has no effect on `{target}`", variable.name),
+            )
+            .label(reason)
+            .help("remove it, or put it in a `when` that asks for where it applies"),
+        );
+    }
+
+    /// Quotes that a JSON value carries for a slot that has its own.
+    fn check_quotes(&mut self, id: VarId) {
+        let Some(active) = self.image.winner(id).filter(|a| a.setting.had_quotes) else {
+            return;
+        };
+        let mut slots = self
+            .route
+            .slots
+            .iter()
+            .filter(|s| s.variable == id)
+            .peekable();
+        if slots.peek().is_some() && slots.all(|s| !s.is_quoted) {
+            return;
+        }
+        let variable = self.image.program.variable(id);
+        let written = self
+            .image
+            .value(id)
+            .map(|v| super::packer_text(&crate::schema::encode(v, variable.encoding)))
+            .unwrap_or_default();
+        let json = serde_json::Value::from(written).to_string();
+        let what = match self.image.value(id) {
+            Some(Value::List(_)) => "the elements after the first would be lost",
+            _ => "the text after the first blank would be lost",
+        };
+        let span = active.setting.value.span;
+        self.report(
+            Diagnostic::new(
+                Code::LegacyQuotes,
+                span,
+                format!(
+                    "`{}` has quotes of its own inside the string",
+                    variable.name
+                ),
+            )
+            .label(format!(
+                "Image Builder's template quotes it already: {what}"
+            ))
+            .help(format!("write {json}; it is read here as if written so"))
+            .fix(format!("write {json}"), span, json),
+        );
+    }
+}

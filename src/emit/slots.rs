@@ -1,0 +1,347 @@
+//! The ways from Packer to Ansible: slots in the text of `--extra-vars` arguments, and the file.
+//!
+//! Ansible reads an argument that begins with `@` as a file, with `{` or `[` as YAML, and else cuts
+//! it into `k=v` pairs (`ansible/parsing/splitter.py`, `parse_kv`).
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::eval::Image;
+use crate::project::StackLayer;
+use crate::project::braces::{Braced, parse_braces};
+use crate::project::hir::*;
+use crate::schema::Value;
+use smol_str::SmolStr;
+
+use super::Emission;
+
+/// A place in an argument's text that carries a variable's Packer string to Ansible.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// What Ansible calls it.
+    pub name: SmolStr,
+    pub variable: VarId,
+    /// `name="{{user `x`}}"`
+    pub is_quoted: bool,
+}
+
+/// How values reach Ansible on one target.
+#[derive(Debug, Default)]
+pub struct Route {
+    /// The variable that carries `@file`.
+    pub file: Option<VarId>,
+    /// What the file's variable held, and what the project sets for later ones that the target
+    /// fixes: these pairs move into the file.
+    pub moved: Vec<(VarId, String)>,
+    /// The file's variable is not the last one.
+    pub is_other: bool,
+    /// Why there is no file route.
+    pub obstacle: Option<String>,
+    pub slots: Vec<Slot>,
+    /// All variables that the arguments name, slots or not.
+    pub named: Vec<VarId>,
+}
+
+/// True where a variable is a whole `--extra-vars` argument of the provider's template.
+pub fn is_extra_vars_argument(provider: &Provider, name: &str) -> bool {
+    provider
+        .extra_vars
+        .iter()
+        .any(|arg| whole_argument(arg) == Some(name))
+}
+
+fn whole_argument(arg: &str) -> Option<&str> {
+    match &parse_braces(arg.trim())[..] {
+        [(_, Braced::User(name))] => Some(name),
+        _ => None,
+    }
+}
+
+impl Route {
+    pub fn find(image: &Image<'_>) -> Route {
+        let program = image.program;
+        let provider = program.provider(image.provider);
+        let file = Some(program.section(image.section).span.file);
+        let lookup = |name: &str| program.find_variable(file, name);
+        let mut route = Route::default();
+        let whole: Vec<VarId> = provider
+            .extra_vars
+            .iter()
+            .filter_map(|arg| lookup(whole_argument(arg)?))
+            .collect();
+        let is_fixed = |id: &VarId| {
+            image.settings(*id).last().is_some_and(|a| {
+                matches!(
+                    image.stack.layers[a.layer as usize],
+                    StackLayer::TargetVars(_)
+                )
+            })
+        };
+        let chosen = whole.iter().rposition(|id| !is_fixed(id));
+        if let Some(at) = chosen {
+            route.is_other = at + 1 < whole.len();
+            route.file = Some(whole[at]);
+            if let Some(text) = args_text(image, whole[at]) {
+                route.moved.push((whole[at], text));
+            }
+            for later in &whole[at + 1..] {
+                route
+                    .moved
+                    .extend(own_text(image, *later).map(|text| (*later, text)));
+            }
+            if let Some(text) = route
+                .moved
+                .iter()
+                .map(|(_, text)| text)
+                .find(|text| has_packer_template(text))
+            {
+                route.obstacle = Some(format!(
+                    "`{}` holds a Packer template: {text}",
+                    program.variable(whole[at]).name
+                ));
+                route.file = None;
+                route.moved.clear();
+            }
+        }
+        for arg in &provider.extra_vars {
+            let text = match whole_argument(arg).and_then(lookup) {
+                Some(id) => {
+                    route.named.push(id);
+                    match Some(id) == route.file {
+                        true => continue,
+                        false => args_text(image, id).unwrap_or_default(),
+                    }
+                }
+                None => arg.to_string(),
+            };
+            route.add_slots(&text, &lookup);
+        }
+        // What moved into the file still reads what it names.
+        for (_, text) in &route.moved {
+            for_each_user(text, |name| route.named.extend(lookup(name)));
+        }
+        route
+    }
+
+    fn add_slots(&mut self, text: &str, lookup: &impl Fn(&str) -> Option<VarId>) {
+        for pair in parse_pairs(text) {
+            if let [(_, Braced::User(name))] = &parse_braces(&pair.value)[..]
+                && let Some(variable) = lookup(name)
+            {
+                self.slots.push(Slot {
+                    name: SmolStr::new(&pair.name),
+                    variable,
+                    is_quoted: pair.is_quoted,
+                });
+            } else {
+                for_each_user(&pair.value, |name| self.named.extend(lookup(name)));
+            }
+        }
+    }
+}
+
+fn for_each_user(text: &str, mut visit: impl FnMut(&str)) {
+    for (_, piece) in parse_braces(text) {
+        match piece {
+            Braced::User(name) => visit(name),
+            Braced::Other(_, names) => names.into_iter().for_each(&mut visit),
+            _ => {}
+        }
+    }
+}
+
+fn has_packer_template(text: &str) -> bool {
+    parse_braces(text)
+        .iter()
+        .any(|(_, p)| matches!(p, Braced::Other(..) | Braced::Bad(..)))
+}
+
+/// The text of an `args` variable.
+fn args_text(image: &Image<'_>, id: VarId) -> Option<String> {
+    match image.value(id)? {
+        Value::Text(text) => Some(text.known()?.into_owned()).filter(|t| !t.trim().is_empty()),
+        _ => None,
+    }
+}
+
+/// What the project itself says for a variable that the target fixes.
+fn own_text(image: &Image<'_>, id: VarId) -> Option<String> {
+    let own = image
+        .settings(id)
+        .iter()
+        .rev()
+        .find(|a| image.program.sources.is_users(a.setting.span.file))?;
+    match &own.setting.value.kind {
+        ExprKind::Const(Value::Text(text)) => Some(text.known()?.into_owned()),
+        _ => None,
+    }
+}
+
+/// A `k=v` pair of an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub name: String,
+    /// As written, without the quotes around it.
+    pub value: String,
+    pub is_quoted: bool,
+}
+
+/// Cuts an argument into pairs as Ansible does; templates count as one character.
+pub(super) fn parse_pairs(text: &str) -> Vec<Pair> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    let mut escaped = false;
+    for (_, piece) in parse_braces(text) {
+        let (Braced::Text(text) | Braced::Bad(text, _)) = piece else {
+            word.push_str(&spell(&piece));
+            continue;
+        };
+        for c in text.chars() {
+            match quote {
+                _ if escaped => escaped = false,
+                _ if c == '\\' => escaped = true,
+                Some(q) if c == q => quote = None,
+                Some(_) => {}
+                None if c == '"' || c == '\'' => quote = Some(c),
+                None if c.is_whitespace() => {
+                    words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
+                    continue;
+                }
+                None => {}
+            }
+            word.push(c);
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+        .into_iter()
+        .filter_map(|word| parse_pair(&word))
+        .collect()
+}
+
+fn parse_pair(word: &str) -> Option<Pair> {
+    let (name, value) = word.split_once('=')?;
+    let quoted = ['"', '\'']
+        .into_iter()
+        .find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
+    Some(Pair {
+        name: name.to_owned(),
+        value: quoted.unwrap_or(value).to_owned(),
+        is_quoted: quoted.is_some(),
+    })
+}
+
+fn spell(piece: &Braced<'_>) -> String {
+    match piece {
+        Braced::User(name) => format!("{{{{user `{name}`}}}}"),
+        Braced::Env(name) => format!("{{{{env `{name}`}}}}"),
+        Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => (*text).to_owned(),
+    }
+}
+
+/// What a slot does to a string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Carried {
+    AsItIs,
+    /// Only in this form, which every other reader would see too.
+    Wrapped(String),
+    Not(&'static str),
+}
+
+/// The longest argument that every system takes, less room for the rest of it.
+const LONGEST: usize = 120_000;
+
+/// How a slot carries a string to Ansible, byte for byte.
+pub(super) fn carry(text: &str, is_quoted: bool) -> Carried {
+    if text.contains("{%") || text.contains("{#") || text.contains("{{") {
+        return Carried::Not("Ansible would read it as a template");
+    }
+    if text.ends_with('\\') {
+        return Carried::Not("a backslash at the end would swallow the quote");
+    }
+    if text.len() > LONGEST {
+        return Carried::Not("it is longer than an argument can be");
+    }
+    let has_quotes = text.contains(['"', '\\']);
+    let fits = match is_quoted {
+        true => !has_quotes,
+        false => !has_quotes && !text.contains('\'') && !text.contains(char::is_whitespace),
+    };
+    if fits {
+        return Carried::AsItIs;
+    }
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    Carried::Wrapped(if is_quoted {
+        escaped
+    } else {
+        format!("\"{escaped}\"")
+    })
+}
+
+impl Emission<'_, '_> {
+    /// Says where the extra-vars file goes another way than usual.
+    pub(super) fn check_route(&mut self) {
+        if !self.route.is_other {
+            return;
+        }
+        let (Some(file), image) = (self.route.file, &self.image) else {
+            return;
+        };
+        let program = image.program;
+        let span = program.section(image.section).span;
+        let name = &program.variable(file).name;
+        self.report(
+            Diagnostic::new(Code::OtherRoute, span, format!("the extra-vars file goes through `{name}`, because the target fixes the argument after it"))
+                .label("for this image"),
+        );
+    }
+
+    /// The slots of each variable, in words.
+    pub(super) fn slot_words(&self) -> std::collections::BTreeMap<String, Vec<String>> {
+        let mut out: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+        for slot in &self.route.slots {
+            let variable = self.image.program.variable(slot.variable).name.to_string();
+            let quotes = if slot.is_quoted { ", quoted" } else { "" };
+            out.entry(variable)
+                .or_default()
+                .push(format!("{}{quotes}", slot.name));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_pairs_as_ansible_does() {
+        let pairs = parse_pairs("a=1 b=\"x y\" c={{ user `v`}} d=\"{{user `w`}}\" stray e='q'");
+        let shown: Vec<_> = pairs
+            .iter()
+            .map(|p| (p.name.as_str(), p.value.as_str(), p.is_quoted))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("a", "1", false),
+                ("b", "x y", true),
+                ("c", "{{user `v`}}", false),
+                ("d", "{{user `w`}}", true),
+                ("e", "q", true)
+            ]
+        );
+    }
+
+    #[test]
+    fn carries_what_each_kind_of_slot_can() {
+        assert_eq!(carry("a=b", false), Carried::AsItIs);
+        assert_eq!(carry("a b", true), Carried::AsItIs);
+        assert_eq!(carry("a b", false), Carried::Wrapped("\"a b\"".into()));
+        assert_eq!(carry("a\"b", true), Carried::Wrapped("a\\\"b".into()));
+        assert!(matches!(carry("a\\", true), Carried::Not(_)));
+        assert!(matches!(carry("{% x %}", true), Carried::Not(_)));
+    }
+}

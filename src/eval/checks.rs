@@ -1,0 +1,195 @@
+//! What the layers of an image do to each other that their authors did not mean.
+
+use super::{Active, Image};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::project::hir::*;
+use crate::project::{StackLayer, linearize};
+use crate::schema::Value;
+use crate::source::Span;
+
+impl<'p> Image<'p> {
+    /// A `final` value that a stronger layer changes.
+    pub(super) fn check_finals(&mut self) {
+        for id in (0..self.program.variables.len() as u32).map(VarId) {
+            let settings = self.settings(id);
+            let Some(at) = settings.iter().position(|a| a.setting.is_final) else {
+                continue;
+            };
+            let settings = settings.to_vec();
+            for end in at..settings.len() {
+                if !settings[end].setting.is_final {
+                    continue;
+                }
+                let upto = self.compute_upto(id, &settings[..=end]);
+                if upto.as_ref() == self.value(id) {
+                    continue;
+                }
+                let last = settings[settings.len() - 1];
+                let name = &self.program.variable(id).name;
+                let holder = self.layer_name(settings[end].layer);
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::FinalOverridden,
+                        last.setting.span,
+                        format!("`{name}` is final in `{holder}` and cannot be changed"),
+                    )
+                    .label(format!("`{}` changes it", self.layer_name(last.layer)))
+                    .related(settings[end].setting.span, "made final here")
+                    .help("remove this setting, or ask whoever made it final"),
+                );
+                break;
+            }
+        }
+    }
+
+    /// The value that the weakest settings alone give.
+    fn compute_upto(&mut self, id: VarId, settings: &[Active<'p>]) -> Option<Value> {
+        let mut kept: Vec<Active<'p>> = Vec::new();
+        let mut has_default = true;
+        for active in settings {
+            match active.setting.change {
+                Change::Unset => {
+                    kept.clear();
+                    has_default = active.layer as usize > self.stack.target_at;
+                }
+                _ => kept.push(*active),
+            }
+        }
+        let folded = self.fold(id, kept, has_default);
+        let said = self.diagnostics.len();
+        let removed = self.removals.len();
+        let value = self.compute_fold(&folded);
+        self.diagnostics.truncate(said);
+        self.removals.truncate(removed);
+        value
+    }
+
+    /// Two unrelated parents that disagree, and layers that the target overrides.
+    pub(super) fn check_parents(&mut self) {
+        for id in (0..self.program.variables.len() as u32).map(VarId) {
+            let above: Vec<Active<'p>> = self
+                .settings(id)
+                .iter()
+                .filter(|a| {
+                    let layer = a.layer as usize;
+                    layer > self.stack.target_at
+                        && layer < self.stack.overlays_at
+                        && a.setting.change == Change::Replace
+                })
+                .copied()
+                .collect();
+            if let [others @ .., winner] = &above[..]
+                && !others.is_empty()
+            {
+                self.check_disagreement(id, others, *winner);
+            }
+        }
+        self.check_below_target();
+    }
+
+    fn check_disagreement(&mut self, id: VarId, others: &[Active<'p>], winner: Active<'p>) {
+        let StackLayer::Section(strongest) = self.stack.layers[winner.layer as usize] else {
+            return;
+        };
+        let ancestors = linearize(&self.program.sections, strongest);
+        let unrelated = others.iter().rev().find(|other| {
+            matches!(self.stack.layers[other.layer as usize], StackLayer::Section(s) if !ancestors.contains(&s))
+        });
+        let Some(other) = unrelated.copied() else {
+            return;
+        };
+        if self.setting_value(other.setting) == self.setting_value(winner.setting) {
+            return;
+        }
+        let name = &self.program.variable(id).name;
+        let (a, b) = (self.layer_name(other.layer), self.layer_name(winner.layer));
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::ParentsDiffer,
+                self.program.section(self.section).span,
+                format!("`{a}` and `{b}` set `{name}` to different values"),
+            )
+            .label(format!("`{b}` wins, because it is named later"))
+            .related(other.setting.span, format!("`{a}` sets it here"))
+            .related(winner.setting.span, format!("`{b}` sets it here"))
+            .help(format!("set `{name}` in this image to decide")),
+        );
+    }
+
+    fn check_below_target(&mut self) {
+        let needed = linearize(&self.program.sections, self.stack.target);
+        let target = &self.program.section(self.stack.target).name;
+        for layer in 0..self.stack.target_at {
+            let StackLayer::Section(id) = self.stack.layers[layer] else {
+                continue;
+            };
+            if needed.contains(&id) {
+                continue;
+            }
+            let name = &self.program.section(id).name;
+            let span = self.place_of_parent(id);
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::BelowTarget,
+                    span,
+                    format!("`{name}` stands below the target `{target}`, which overrides it"),
+                )
+                .label("named before the target")
+                .help(format!("name the target first: `extends {target}, {name}`")),
+            );
+        }
+    }
+
+    /// Where this image names a parent, itself or through another.
+    fn place_of_parent(&self, parent: SectionId) -> Span {
+        let section = self.program.section(self.section);
+        section
+            .extends
+            .iter()
+            .find(|(id, _)| linearize(&self.program.sections, *id).contains(&parent))
+            .map_or(section.span, |(_, span)| *span)
+    }
+
+    /// Settings of what the target passes to Packer itself, which beats every file.
+    pub(super) fn check_fixed(&mut self) {
+        let Some(StackLayer::TargetVars(holder)) = self.stack.layers.last().copied() else {
+            return;
+        };
+        let program = self.program;
+        let Some(target) = &program.section(holder).target else {
+            return;
+        };
+        let runs = target.runs.iter().flat_map(|run| &run.vars);
+        for fixed in target.vars.iter().chain(runs) {
+            if crate::emit::is_extra_vars_argument(
+                program.provider(self.provider),
+                &program.variable(fixed.variable).name,
+            ) {
+                // Whole arguments of Ansible are merged with the file route, or reported there.
+                continue;
+            }
+            let Some(own) = self.settings(fixed.variable).iter().find(|a| {
+                program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed)
+            }) else {
+                continue;
+            };
+            let name = &program.variable(fixed.variable).name;
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::FixedByTarget,
+                    own.setting.span,
+                    format!(
+                        "`{name}` is fixed by the target `{}`",
+                        program.section(holder).name
+                    ),
+                )
+                .label("this has no effect")
+                .related(
+                    fixed.span,
+                    "the target passes it to Packer on the command line, which beats every file",
+                )
+                .help("remove the setting, or build another target"),
+            );
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! Expressions to values.
+//!
+//! Unset spreads: an expression over an unset value is unset. Opaque values pass through texts, names
+//! and the branches of `if`; anything else stops with [`Stop::Opaque`]. `and` and `or` decide as soon
+//! as one side does.
+
+use super::Image;
+use crate::project::hir::*;
+use crate::project::locate_text;
+use crate::schema::{
+    Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers, whole,
+};
+use crate::source::Span;
+use crate::syntax::ast::BinaryOp;
+use base64::Engine;
+use indexmap::IndexMap;
+use regex::Regex;
+use smol_str::SmolStr;
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+/// Why an expression has no value.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Something here is only known at build time.
+    Opaque(Span),
+    /// The operation does not work on this value.
+    Failed(Span, String),
+    /// Said already.
+    Reported,
+}
+
+type Computed = Result<Option<Value>, Stop>;
+
+impl<'p> Image<'p> {
+    pub(super) fn eval(&mut self, expr: &'p Expr) -> Computed {
+        Ok(match &expr.kind {
+            ExprKind::Missing => return Err(Stop::Reported),
+            ExprKind::Const(value) => Some(value.clone()),
+            ExprKind::Variable(id) => self.read(*id),
+            ExprKind::Encoded(id) => self
+                .read(*id)
+                .map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding))),
+            ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
+            ExprKind::Concat(parts) => return self.eval_concat(parts),
+            ExprKind::Located(location, path) => self.eval(path)?.map(|value| match value {
+                Value::Text(text) => Value::Text(self.locate(&text, *location, expr.span)),
+                other => other,
+            }),
+            ExprKind::Decoded(id, text) => return self.eval_decoded(*id, text),
+            ExprKind::List(elements) => {
+                let mut values = Vec::with_capacity(elements.len());
+                for element in elements {
+                    match self.eval(element)? {
+                        Some(value) => values.push(value),
+                        None => return Ok(None),
+                    }
+                }
+                Some(Value::list(values))
+            }
+            ExprKind::Map(pairs) => {
+                let mut map = IndexMap::with_capacity(pairs.len());
+                for (key, element) in pairs {
+                    match self.eval(element)? {
+                        Some(value) => map.insert(key.clone(), value),
+                        None => return Ok(None),
+                    };
+                }
+                Some(Value::Map(map.into()))
+            }
+            ExprKind::If(parts) => match self.eval_bool(&parts[0])? {
+                Some(true) => return self.eval(&parts[1]),
+                Some(false) => return self.eval(&parts[2]),
+                None => None,
+            },
+            ExprKind::Not(inner) => self.eval_bool(inner)?.map(|b| Value::Bool(!b)),
+            ExprKind::Binary {
+                op,
+                versions,
+                sides,
+            } => return self.eval_binary(*op, *versions, sides),
+            ExprKind::Call(function, args) => return self.eval_call(*function, args, expr.span),
+        })
+    }
+
+    /// A variable's final value; a secret's is a hole.
+    fn read(&mut self, id: VarId) -> Option<Value> {
+        self.compute(id);
+        let variable = self.program.variable(id);
+        let value = self.values[id.0 as usize].clone()?;
+        if !variable.is_secret {
+            return Some(value);
+        }
+        let env = match &value {
+            Value::Text(Text::Pieces(pieces)) => match &pieces[..] {
+                [Piece::Env(name)] => Some(name.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        Some(Value::piece(Piece::Secret {
+            variable: variable.name.clone(),
+            env,
+        }))
+    }
+
+    fn locate(&self, text: &Text, location: Location, span: Span) -> Text {
+        // A path that begins with a hole is somebody else's.
+        let folder = self.program.sources.get(span.file).folder();
+        match text.known() {
+            Some(known) => locate_text(&known, location, folder),
+            None => text.clone(),
+        }
+    }
+
+    fn eval_concat(&mut self, parts: &'p [Expr]) -> Computed {
+        let mut text = TextBuilder::default();
+        for part in parts {
+            match self.eval(part)? {
+                None => return Ok(None),
+                Some(Value::Text(part)) => text.push(&part),
+                Some(Value::Bool(flag)) => text.push_str(if flag { "true" } else { "false" }),
+                Some(Value::Int(number)) => text.push_str(&number.to_string()),
+                Some(other) => {
+                    return Err(Stop::Failed(
+                        part.span,
+                        format!("{} cannot stand in a text", other.kind()),
+                    ));
+                }
+            }
+        }
+        Ok(Some(Value::Text(text.finish())))
+    }
+
+    fn eval_decoded(&mut self, id: VarId, text: &'p Expr) -> Computed {
+        let Some(Value::Text(joined)) = self.eval(text)? else {
+            return Ok(None);
+        };
+        let variable = self.program.variable(id);
+        match decode(&variable.ty, variable.encoding, &joined) {
+            Ok(decoded) => Ok(Some(decoded.value)),
+            Err(message) => Err(Stop::Failed(
+                text.span,
+                format!("`{}`: {message}", variable.name),
+            )),
+        }
+    }
+
+    fn eval_bool(&mut self, expr: &'p Expr) -> Result<Option<bool>, Stop> {
+        match self.eval(expr)? {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(value) if value.is_opaque() => Err(Stop::Opaque(expr.span)),
+            Some(value) => Err(Stop::Failed(
+                expr.span,
+                format!("expected a bool, found {}", value.kind()),
+            )),
+        }
+    }
+
+    fn eval_binary(&mut self, op: BinaryOp, versions: bool, sides: &'p [Expr; 2]) -> Computed {
+        let [left, right] = sides;
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                // The side that decides decides, whatever is known of the other.
+                let deciding = op == BinaryOp::Or;
+                let a = self.eval_bool(left);
+                if matches!(a, Ok(Some(x)) if x == deciding) {
+                    return Ok(Some(Value::Bool(deciding)));
+                }
+                let b = self.eval_bool(right);
+                if matches!(b, Ok(Some(x)) if x == deciding) {
+                    return Ok(Some(Value::Bool(deciding)));
+                }
+                Ok(a?.and(b?).map(Value::Bool))
+            }
+            BinaryOp::Add => {
+                let (a, b) = (self.eval_known(left)?, self.eval_known(right)?);
+                let (Some(a), Some(b)) = (a, b) else {
+                    return Ok(None);
+                };
+                match (Self::elements(&a), Self::elements(&b)) {
+                    (Some(a), Some(b)) => Ok(Some(Value::list(
+                        a.iter().chain(b.iter()).cloned().collect(),
+                    ))),
+                    _ => Err(Stop::Failed(
+                        left.span.to(right.span),
+                        "`+` joins two lists".to_owned(),
+                    )),
+                }
+            }
+            BinaryOp::In | BinaryOp::NotIn => {
+                let (a, b) = (self.eval_known(left)?, self.eval_known(right)?);
+                let (Some(a), Some(b)) = (a, b) else {
+                    return Ok(None);
+                };
+                let Some(elements) = Self::elements(&b) else {
+                    return Err(Stop::Failed(
+                        right.span,
+                        format!("`in` asks a list, found {}", b.kind()),
+                    ));
+                };
+                let found = elements.iter().any(|e| is_equal(e, &a, versions));
+                if !found && b.has_holes() {
+                    return Err(Stop::Opaque(right.span));
+                }
+                Ok(Some(Value::Bool(found == (op == BinaryOp::In))))
+            }
+            _ => {
+                let (a, b) = (self.eval_known(left)?, self.eval_known(right)?);
+                let (Some(a), Some(b)) = (a, b) else {
+                    return Ok(None);
+                };
+                if a.has_holes() || b.has_holes() {
+                    return Err(Stop::Opaque(left.span.to(right.span)));
+                }
+                let answer = match op {
+                    BinaryOp::Equal => is_equal(&a, &b, versions),
+                    BinaryOp::NotEqual => !is_equal(&a, &b, versions),
+                    _ => {
+                        let Some(order) = compare(&a, &b) else {
+                            return Err(Stop::Failed(
+                                left.span.to(right.span),
+                                "only numbers and versions have an order".to_owned(),
+                            ));
+                        };
+                        match op {
+                            BinaryOp::Less => order == Ordering::Less,
+                            BinaryOp::LessEqual => order != Ordering::Greater,
+                            BinaryOp::Greater => order == Ordering::Greater,
+                            _ => order != Ordering::Less,
+                        }
+                    }
+                };
+                Ok(Some(Value::Bool(answer)))
+            }
+        }
+    }
+
+    /// A value that is not opaque as a whole.
+    fn eval_known(&mut self, expr: &'p Expr) -> Computed {
+        match self.eval(expr)? {
+            Some(value) if value.is_opaque() => Err(Stop::Opaque(expr.span)),
+            value => Ok(value),
+        }
+    }
+
+    fn eval_call(&mut self, function: Function, args: &'p [Expr], span: Span) -> Computed {
+        if let (
+            Function::IsSet,
+            [
+                Expr {
+                    kind: ExprKind::Variable(id),
+                    ..
+                },
+            ],
+        ) = (function, args)
+        {
+            self.compute(*id);
+            return Ok(Some(Value::Bool(self.values[id.0 as usize].is_some())));
+        }
+        let mut values = Vec::with_capacity(args.len());
+        for arg in args {
+            match self.eval_known(arg)? {
+                Some(value) => values.push(value),
+                None => return Ok(None),
+            }
+        }
+        let text = |i: usize| -> Result<String, Stop> {
+            match values.get(i) {
+                Some(Value::Text(text)) => text
+                    .known()
+                    .map(|t| t.into_owned())
+                    .ok_or(Stop::Opaque(args[i].span)),
+                Some(Value::Int(number)) => Ok(number.to_string()),
+                Some(other) => Err(Stop::Failed(
+                    args[i].span,
+                    format!("expected a string, found {}", other.kind()),
+                )),
+                None => Err(Stop::Reported),
+            }
+        };
+        let list = |i: usize| -> Result<std::sync::Arc<[Value]>, Stop> {
+            match values.get(i) {
+                Some(value) => Self::elements(value).ok_or_else(|| {
+                    Stop::Failed(
+                        args[i].span,
+                        format!("expected a list, found {}", value.kind()),
+                    )
+                }),
+                None => Err(Stop::Reported),
+            }
+        };
+        Ok(Some(match function {
+            Function::Major | Function::Minor | Function::Patch => {
+                let version = text(0)?;
+                let Some(numbers) = numbers(&version) else {
+                    return Err(Stop::Failed(
+                        args[0].span,
+                        format!("`{version}` is not a version"),
+                    ));
+                };
+                let at = match function {
+                    Function::Major => 0,
+                    Function::Minor => 1,
+                    _ => 2,
+                };
+                Value::Int(numbers[at] as i64)
+            }
+            Function::TrimPrefix => {
+                let (whole, prefix) = (text(0)?, text(1)?);
+                Value::text(whole.strip_prefix(prefix.as_str()).unwrap_or(&whole))
+            }
+            Function::TrimSuffix => {
+                let (whole, suffix) = (text(0)?, text(1)?);
+                Value::text(whole.strip_suffix(suffix.as_str()).unwrap_or(&whole))
+            }
+            Function::Replace => {
+                let (whole, from) = (text(0)?, text(1)?);
+                match from.is_empty() {
+                    true => Value::text(whole),
+                    false => Value::text(whole.replace(&from, &text(2)?)),
+                }
+            }
+            Function::Lower => Value::text(text(0)?.to_lowercase()),
+            Function::Upper => Value::text(text(0)?.to_uppercase()),
+            Function::Base64 => {
+                Value::text(base64::engine::general_purpose::STANDARD.encode(text(0)?))
+            }
+            Function::Join => {
+                let (elements, separator) = (list(0)?, text(1)?);
+                let mut out = TextBuilder::default();
+                for (i, element) in elements.iter().enumerate() {
+                    out.push_str(if i > 0 { &separator } else { "" });
+                    out.push(&encode(element, Encoding::Plain));
+                }
+                Value::Text(out.finish())
+            }
+            Function::Split => {
+                let (whole, separator) = (text(0)?, text(1)?);
+                if separator.is_empty() {
+                    return Err(Stop::Failed(
+                        args[1].span,
+                        "the separator is empty".to_owned(),
+                    ));
+                }
+                let parts = whole
+                    .split(separator.as_str())
+                    .filter(|_| !whole.is_empty());
+                Value::list(parts.map(Value::text).collect())
+            }
+            Function::Len => Value::Int(match &values[0] {
+                Value::List(elements) => elements.len() as i64,
+                Value::Map(map) => map.len() as i64,
+                _ => text(0)?.chars().count() as i64,
+            }),
+            Function::Keys => match &values[0] {
+                Value::Map(map) => Value::list(map.keys().cloned().map(Value::text).collect()),
+                other => {
+                    return Err(Stop::Failed(
+                        args[0].span,
+                        format!("expected a map, found {}", other.kind()),
+                    ));
+                }
+            },
+            Function::Unique => {
+                let elements = list(0)?;
+                let mut out: Vec<Value> = Vec::with_capacity(elements.len());
+                for element in elements.iter() {
+                    if !out.contains(element) {
+                        out.push(element.clone());
+                    }
+                }
+                Value::list(out)
+            }
+            Function::Matches => {
+                let pattern = text(1)?;
+                let answer = match &values[0] {
+                    Value::List(elements) => {
+                        let mut all = true;
+                        for element in elements.iter() {
+                            let known = encode(element, Encoding::Plain);
+                            let Some(known) = known.known() else {
+                                return Err(Stop::Opaque(args[0].span));
+                            };
+                            all &= is_match(&pattern, &known, args[1].span)?;
+                        }
+                        all
+                    }
+                    _ => is_match(&pattern, &text(0)?, args[1].span)?,
+                };
+                Value::Bool(answer)
+            }
+            Function::Env | Function::File | Function::Path | Function::Jinja | Function::IsSet => {
+                return Err(Stop::Failed(span, "expected a constant".to_owned()));
+            }
+        }))
+    }
+}
+
+fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
+    thread_local! {
+        /// Patterns are few and images many: each is compiled once a thread.
+        static COMPILED: RefCell<HashMap<SmolStr, Regex>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        if let Some(regex) = compiled.get(pattern) {
+            return Ok(regex.is_match(text));
+        }
+        let regex = whole(pattern)
+            .map_err(|e| Stop::Failed(span, format!("this is no regular expression: {e}")))?;
+        let answer = regex.is_match(text);
+        compiled.insert(SmolStr::new(pattern), regex);
+        Ok(answer)
+    })
+}
+
+fn is_equal(a: &Value, b: &Value, versions: bool) -> bool {
+    a == b || (versions && compare(a, b) == Some(Ordering::Equal))
+}
+
+fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        (Value::Text(a), Value::Text(b)) => Some(compare_versions(&a.known()?, &b.known()?)),
+        _ => None,
+    }
+}

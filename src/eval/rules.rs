@@ -1,0 +1,71 @@
+//! Rules: conditions that no image may meet.
+
+use super::Image;
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::project::hir::*;
+use crate::schema::Value;
+
+impl<'p> Image<'p> {
+    /// Reports the rules whose condition is true. Over an unset or opaque value a rule is silent.
+    pub(super) fn check_rules(&mut self) {
+        let program = self.program;
+        for id in program.rules_for(program.section(self.section).span.file) {
+            let rule = &program.rules[id.0 as usize];
+            if matches!(self.eval(&rule.condition), Ok(Some(Value::Bool(true)))) {
+                self.report_rule(rule);
+            }
+        }
+    }
+
+    fn report_rule(&mut self, rule: &'p Rule) {
+        let mut read: Vec<VarId> = Vec::new();
+        rule.condition.for_each_variable(&mut |id| {
+            if !read.contains(&id) {
+                read.push(id);
+            }
+        });
+        // What the project set comes first: there the repair is made.
+        let mut places: Vec<_> = read
+            .into_iter()
+            .filter_map(|id| Some((self.program.variable(id), self.winner(id)?)))
+            .collect();
+        let is_users = |a: &super::Active<'_>| self.program.sources.is_users(a.setting.span.file);
+        places.sort_by_key(|(_, active)| (!is_users(active), std::cmp::Reverse(active.layer)));
+        let message = self
+            .eval_text(&rule.message)
+            .unwrap_or_else(|| rule.name.to_string());
+        let help = rule.help.as_ref().and_then(|help| self.eval_text(help));
+        let mut places = places.into_iter();
+        let image = self.program.section(self.section);
+        let mut found = match places.next() {
+            Some((variable, active)) => {
+                Diagnostic::new(Code::RuleViolated, active.setting.span, message)
+                    .label(format!("`{}` is set here", variable.name))
+            }
+            None => {
+                Diagnostic::new(Code::RuleViolated, image.span, message).label("for this image")
+            }
+        };
+        for (variable, active) in places {
+            found = found.related(
+                active.setting.span,
+                format!("`{}` is set here", variable.name),
+            );
+        }
+        found.severity = if rule.is_deny {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        found.help = help;
+        found.rule = Some(rule.name.to_string());
+        self.diagnostics.push(found);
+    }
+
+    fn eval_text(&mut self, expr: &'p Expr) -> Option<String> {
+        match self.eval(expr).ok().flatten()? {
+            Value::Text(text) => text.known().map(|t| t.into_owned()),
+            _ => None,
+        }
+    }
+}

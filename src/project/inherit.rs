@@ -1,0 +1,172 @@
+//! Inheritance: the layers of an image, in order.
+
+use super::Program;
+use super::hir::*;
+use super::lower::Lowering;
+use crate::diagnostic::{Code, Diagnostic};
+
+/// The ancestors of a section and itself, weakest first: depth first over `extends`, each at its
+/// first place, so that a child is stronger than its parents and the last-named parent strongest.
+pub fn linearize(sections: &[Section], start: SectionId) -> Vec<SectionId> {
+    let mut out = Vec::new();
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut stack = vec![(start, 0)];
+    seen.insert(start);
+    while let Some((at, next)) = stack.pop() {
+        match sections[at.0 as usize].extends.get(next) {
+            Some((parent, _)) => {
+                stack.push((at, next + 1));
+                if seen.insert(*parent) {
+                    stack.push((*parent, 0));
+                }
+            }
+            None => out.push(at),
+        }
+    }
+    out
+}
+
+/// Layers that extend each other in a circle: an error that shows it. [`linearize`] copes.
+pub(super) fn check_cycles(lowering: &mut Lowering<'_>) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    let mut states = vec![State::New; lowering.sections.len()];
+    let mut found = Vec::new();
+    for start in 0..states.len() {
+        if states[start] != State::New {
+            continue;
+        }
+        let mut path: Vec<(usize, usize)> = vec![(start, 0)];
+        states[start] = State::Open;
+        while let Some((at, next)) = path.pop() {
+            let Some((parent, span)) = lowering.sections[at].extends.get(next) else {
+                states[at] = State::Done;
+                continue;
+            };
+            path.push((at, next + 1));
+            let parent = parent.0 as usize;
+            match states[parent] {
+                State::New => {
+                    states[parent] = State::Open;
+                    path.push((parent, 0));
+                }
+                State::Open => {
+                    let from = path.iter().position(|(p, _)| *p == parent).unwrap_or(0);
+                    let names: Vec<&str> = path[from..]
+                        .iter()
+                        .map(|(p, _)| lowering.sections[*p].name.as_str())
+                        .collect();
+                    let message = format!(
+                        "layers extend each other in a circle: {} → {}",
+                        names.join(" → "),
+                        names[0]
+                    );
+                    found.push(
+                        Diagnostic::new(Code::ExtendsCycle, *span, message)
+                            .label("this closes the circle"),
+                    );
+                }
+                State::Done => {}
+            }
+        }
+    }
+    lowering.diagnostics.extend(found);
+}
+
+/// What a layer of an image's stack is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackLayer {
+    /// The template's own defaults.
+    Provider(ProviderId),
+    /// A layer or image, `--set`, or a JSON var file.
+    Section(SectionId),
+    /// The `vars` of the target, held by this image.
+    TargetVars(SectionId),
+}
+
+/// The layers of an image, weakest first. The variables' own defaults lie below all of them.
+#[derive(Debug)]
+pub struct Stack {
+    pub layers: Vec<StackLayer>,
+    /// Where in `layers` the image stands that holds the target.
+    pub target_at: usize,
+    /// The image that holds the target.
+    pub target: SectionId,
+    /// `layers` from here on are the command's, not the image's.
+    pub overlays_at: usize,
+}
+
+impl Stack {
+    /// Builds the stack of an image.
+    ///
+    /// # Errors
+    /// `no-target` or `two-targets`.
+    pub fn new(
+        program: &Program,
+        image: SectionId,
+        provider: Option<ProviderId>,
+    ) -> Result<Stack, Box<Diagnostic>> {
+        let order = linearize(&program.sections, image);
+        let target = find_target(program, image, &order)?;
+        let own = program.section(target).target.as_ref().map(|t| t.provider);
+        let mut layers = Vec::with_capacity(order.len() + program.overlays.len() + 2);
+        layers.extend(provider.or(own).map(StackLayer::Provider));
+        let base = layers.len();
+        let target_at = base + order.iter().position(|s| *s == target).unwrap_or(0);
+        layers.extend(order.into_iter().map(StackLayer::Section));
+        let overlays_at = layers.len();
+        layers.extend(program.overlays.iter().copied().map(StackLayer::Section));
+        if provider.is_none() {
+            layers.push(StackLayer::TargetVars(target));
+        }
+        Ok(Stack {
+            layers,
+            target_at,
+            target,
+            overlays_at,
+        })
+    }
+}
+
+/// The one target of an image: the one that overrides all others among its ancestors.
+fn find_target(
+    program: &Program,
+    image: SectionId,
+    order: &[SectionId],
+) -> Result<SectionId, Box<Diagnostic>> {
+    let section = program.section(image);
+    let holders: Vec<SectionId> = order
+        .iter()
+        .copied()
+        .filter(|s| program.section(*s).target.is_some())
+        .collect();
+    let Some(&last) = holders.last() else {
+        return Err(Box::new(
+            Diagnostic::new(Code::NoTarget, section.span, format!("the image `{}` has no target", section.name))
+                .label("nothing says how it is built")
+                .help("extend one, such as `node-ova-local-photon-3` (`imgspec list --targets`), or write `target { provider = NAME }`"),
+        ));
+    };
+    let above = linearize(&program.sections, last);
+    let Some(other) = holders.iter().find(|h| !above.contains(h)) else {
+        return Ok(last);
+    };
+    let (a, b) = (program.section(*other), program.section(last));
+    Err(Box::new(
+        Diagnostic::new(
+            Code::TwoTargets,
+            section.span,
+            format!(
+                "the image `{}` has two targets: `{}` and `{}`",
+                section.name, a.name, b.name
+            ),
+        )
+        .related(a.span, "one target")
+        .related(b.span, "the other")
+        .help("extend one of them, and layers for the rest"),
+    ))
+}
