@@ -70,7 +70,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         let _ = writeln!(
             out,
             "declared   {}:{}",
-            program.sources.get(variable.span.file).path.display(),
+            program.sources.name(variable.span.file),
             at.line
         );
         print(&out)?;

@@ -65,11 +65,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             let section = program.section(*id);
             if file.replace(section.span.file) != Some(section.span.file) {
                 let gap = if out.is_empty() { "" } else { "\n" };
-                let _ = writeln!(
-                    out,
-                    "{gap}{}",
-                    program.sources.get(section.span.file).path.display()
-                );
+                let _ = writeln!(out, "{gap}{}", program.sources.name(section.span.file));
             }
             let doc = section
                 .doc

@@ -4,7 +4,7 @@ use super::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
 use crate::project::{Program, Request, find_root, load};
-use crate::source::{Disk, normalize};
+use crate::source::{Disk, FileId, normalize};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,8 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             .map(|p| normalize(&here.join(p)))
             .collect(),
     };
-    let program = load(&Disk, &request);
+    let mut program = load(&Disk, &request);
+    program.sources.set_base(here.clone());
     let mut images = Vec::new();
     let mut others = Vec::new();
     if has_paths || names.is_empty() {
@@ -93,6 +94,10 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             Some(_) => {}
             None => others.push(name),
         }
+    }
+    drop(by_name);
+    if !has_paths && !images.is_empty() && !selection.inputs.is_empty() {
+        keep_relevant(&mut program, &images);
     }
     let provider = match &selection.provider {
         None => None,
@@ -131,6 +136,24 @@ impl Selected {
             "there is no image, file or folder {name}{hint}"
         )))
     }
+}
+
+/// Where a command names images, mistakes in files that they do not use are another command's.
+fn keep_relevant(program: &mut Program, images: &[SectionId]) {
+    let mut files: Vec<FileId> = Vec::new();
+    for id in images {
+        let view = program.views.get(&program.section(*id).span.file);
+        files.extend(view.into_iter().flat_map(|v| v.files.iter().copied()));
+    }
+    let unused: Vec<FileId> = program
+        .views
+        .values()
+        .flat_map(|v| v.files.iter().copied())
+        .filter(|f| !files.contains(f))
+        .collect();
+    program
+        .diagnostics
+        .retain(|d| !unused.contains(&d.primary.span.file));
 }
 
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {

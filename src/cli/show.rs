@@ -97,10 +97,6 @@ fn take_variable(selected: &mut Selected) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-fn ids(image: &Image<'_>) -> impl Iterator<Item = VarId> + use<> {
-    (0..image.program.variables.len() as u32).map(VarId)
-}
-
 /// Entries of blocks count only where the image has them.
 fn belongs(image: &Image<'_>, id: VarId) -> bool {
     let variable = image.program.variable(id);
@@ -122,7 +118,12 @@ fn shown_value(image: &Image<'_>, id: VarId, value: &Value) -> Json {
 fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -> Json {
     let program = image.program;
     let mut variables = serde_json::Map::new();
-    let mut all: Vec<VarId> = ids(image).filter(|id| belongs(image, *id)).collect();
+    let mut all: Vec<VarId> = image
+        .ids()
+        .iter()
+        .copied()
+        .filter(|id| belongs(image, *id))
+        .collect();
     all.sort_by_key(|id| &program.variable(*id).name);
     for id in all {
         let variable = program.variable(id);
@@ -214,7 +215,7 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
         let _ = writeln!(out, "# {}", image.name());
     }
     let mut rows: Vec<(&str, String, String)> = Vec::new();
-    for id in ids(image).filter(|id| belongs(image, *id)) {
+    for id in image.ids().iter().copied().filter(|id| belongs(image, *id)) {
         let Some(value) = image.value(id) else {
             continue;
         };
@@ -271,7 +272,11 @@ fn show_variable(
     out: &mut String,
 ) -> Result<(), Failure> {
     let program = image.program;
-    let Some(id) = ids(image).find(|id| program.variable(*id).name == name && belongs(image, *id))
+    let Some(id) = image
+        .ids()
+        .iter()
+        .copied()
+        .find(|id| program.variable(*id).name == name && belongs(image, *id))
     else {
         return Err(Failure(format!(
             "the image {} has no variable {name}",
@@ -291,7 +296,7 @@ fn show_variable(
     let _ = writeln!(out, "\nvalue in {}: {value}\n", image.name());
     for (i, entry) in history(image, id).into_iter().enumerate() {
         let at = program.sources.position(entry.span.file, entry.span.start);
-        let path = program.sources.get(entry.span.file).path.display();
+        let path = program.sources.name(entry.span.file);
         let word = match (i, entry.change) {
             (_, Change::Append) => "adds",
             (_, Change::Remove) => "takes",

@@ -9,8 +9,8 @@ use codespan_reporting::term;
 /// Excerpts with labels, in ASCII, without colour.
 pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let mut files = SimpleFiles::new();
-    for (_, source) in sources.iter() {
-        files.add(source.path.display().to_string(), source.text.clone());
+    for (id, source) in sources.iter() {
+        files.add(sources.name(id), source.text.clone());
     }
     let config = term::Config {
         chars: term::Chars::ascii(),

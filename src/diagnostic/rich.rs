@@ -115,8 +115,7 @@ fn range(label: &Label) -> (usize, usize) {
 }
 
 fn source(file: FileId, sources: &SourceMap) -> NamedSource<Arc<str>> {
-    let source = sources.get(file);
-    NamedSource::new(source.path.display().to_string(), source.text.clone())
+    NamedSource::new(sources.name(file), sources.get(file).text.clone())
 }
 
 impl fmt::Display for Report {

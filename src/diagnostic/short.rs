@@ -10,7 +10,7 @@ pub fn render_short(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     for diagnostic in diagnostics {
         let span = diagnostic.primary.span;
         let at = sources.position(span.file, span.start);
-        let path = sources.get(span.file).path.display();
+        let path = sources.name(span.file);
         let _ = writeln!(
             out,
             "{path}:{}:{}: {}[{}]: {}",

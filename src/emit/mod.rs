@@ -126,8 +126,8 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
 }
 
 impl<'p> Emission<'_, 'p> {
-    fn ids(&self) -> impl Iterator<Item = VarId> + use<> {
-        (0..self.image.program.variables.len() as u32).map(VarId)
+    fn ids(&self) -> Vec<VarId> {
+        self.image.ids().to_vec()
     }
 
     fn provider(&self) -> &'p Provider {
@@ -153,7 +153,11 @@ impl<'p> Emission<'_, 'p> {
 
     /// True where a secret stands in the project's text, and so in the output.
     fn holds_secret(&self) -> bool {
-        self.ids().any(|id| is_literal_secret(self.image, id))
+        self.image
+            .ids()
+            .iter()
+            .copied()
+            .any(|id| is_literal_secret(self.image, id))
     }
 
     /// The path of the extra-vars file, as Packer reads it.

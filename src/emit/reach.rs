@@ -25,8 +25,8 @@ impl Reach {
         let mut beyond_slots = vec![false; count];
         let mut queue: Vec<VarId> = provider.reads.clone();
         queue.extend(&route.named);
-        for (i, variable) in program.variables.iter().enumerate() {
-            let id = VarId(i as u32);
+        for id in image.ids().iter().copied() {
+            let variable = program.variable(id);
             let is_entry = variable.owner == Owner::Ansible && image.value(id).is_some();
             if is_entry || (variable.owner == Owner::Declared && variable.to.has(receiver)) {
                 queue.push(id);
@@ -83,11 +83,13 @@ fn spread(image: &Image<'_>, mut queue: Vec<VarId>, marked: &mut [bool]) {
         {
             default.for_each_variable(&mut visit);
         }
-        for (i, alias) in program.variables.iter().enumerate() {
-            if alias.alias_of == Some(id) {
-                queue.push(VarId(i as u32));
-            }
-        }
+        queue.extend(
+            program
+                .aliases
+                .iter()
+                .filter(|(_, real)| *real == id)
+                .map(|(alias, _)| *alias),
+        );
     }
 }
 
@@ -154,6 +156,10 @@ impl Emission<'_, '_> {
         else {
             return;
         };
+        // A value that would be so anyway does no harm.
+        if self.image.default_value(id).as_ref() == self.image.value(id) {
+            return;
+        }
         let target = &program.section(self.image.stack.target).name;
         let reason = if !self.image.applies(id) {
             let condition = variable

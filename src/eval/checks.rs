@@ -10,7 +10,7 @@ use crate::source::Span;
 impl<'p> Image<'p> {
     /// A `final` value that a stronger layer changes.
     pub(super) fn check_finals(&mut self) {
-        for id in (0..self.program.variables.len() as u32).map(VarId) {
+        for id in self.ids.clone() {
             let settings = self.settings(id);
             let Some(at) = settings.iter().position(|a| a.setting.is_final) else {
                 continue;
@@ -66,7 +66,7 @@ impl<'p> Image<'p> {
 
     /// Two unrelated parents that disagree, and layers that the target overrides.
     pub(super) fn check_parents(&mut self) {
-        for id in (0..self.program.variables.len() as u32).map(VarId) {
+        for id in self.ids.clone() {
             let above: Vec<Active<'p>> = self
                 .settings(id)
                 .iter()

@@ -38,6 +38,8 @@ pub struct Image<'p> {
     starts: Vec<u32>,
     active: Vec<Active<'p>>,
     values: Vec<Option<Value>>,
+    /// The variables that the image sees, in order of declaration.
+    ids: Vec<VarId>,
     /// Every `-=` that holds, and whether it removed something.
     pub removals: Vec<(Span, bool)>,
     pub diagnostics: Vec<Diagnostic>,
@@ -89,14 +91,15 @@ pub fn evaluate<'p>(
         starts: Vec::new(),
         active: Vec::new(),
         values: vec![None; count],
+        ids: Vec::new(),
         removals: Vec::new(),
         diagnostics: Vec::new(),
         states: vec![State::New; count],
         chain: Vec::new(),
     };
     image.settle();
-    for id in (0..count as u32).map(VarId) {
-        image.compute(id);
+    for at in 0..image.ids.len() {
+        image.compute(image.ids[at]);
     }
     image.check_finals();
     image.check_parents();
@@ -112,6 +115,11 @@ pub fn evaluate<'p>(
 impl<'p> Image<'p> {
     pub fn name(&self) -> &'p str {
         &self.program.section(self.section).name
+    }
+
+    /// The variables that the image sees: the library's, its file's, and the entries of its blocks.
+    pub fn ids(&self) -> &[VarId] {
+        &self.ids
     }
 
     /// The final value; none where it is unset.
@@ -194,6 +202,28 @@ impl<'p> Image<'p> {
         }
     }
 
+    /// Every variable in view, and those that a layer sets.
+    fn visible(&self) -> Vec<VarId> {
+        let program = self.program;
+        let file = program.section(self.section).span.file;
+        let own = program.views.get(&file).map(|v| &v.names.variables);
+        let mut ids: Vec<VarId> = program
+            .library
+            .variables
+            .values()
+            .map(|(id, _)| *id)
+            .collect();
+        ids.extend(
+            own.into_iter()
+                .flat_map(|names| names.values())
+                .map(|(id, _)| *id),
+        );
+        ids.extend(self.active.iter().map(|a| a.setting.variable));
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     // ---- facts, conditions, layers ------------------------------------------------------------
 
     /// Settles facts, then asks the conditions, then sorts what holds by variable.
@@ -218,6 +248,7 @@ impl<'p> Image<'p> {
             holds.push(answers);
         }
         self.gather(|layer, setting, _| setting.condition.is_none_or(|c| holds[layer][c as usize]));
+        self.ids = self.visible();
     }
 
     /// Sorts the settings that pass by variable; within one variable they stay in order of strength.
@@ -439,9 +470,9 @@ impl<'p> Image<'p> {
     fn merge_aliases(&mut self, id: VarId, value: Option<Value>) -> Option<Value> {
         let program = self.program;
         let mut value = value;
-        for (i, alias) in program.variables.iter().enumerate() {
-            let alias_id = VarId(i as u32);
-            if alias.alias_of != Some(id) || self.settings(alias_id).is_empty() {
+        for (alias_id, real) in &program.aliases {
+            let (alias_id, alias) = (*alias_id, program.variable(*alias_id));
+            if *real != id || self.settings(alias_id).is_empty() {
                 continue;
             }
             let Some(folded) = self.compute_folded(alias_id) else {

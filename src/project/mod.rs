@@ -75,6 +75,8 @@ pub struct Program {
     pub providers: Vec<Provider>,
     pub rules: Vec<Rule>,
     pub library: Arc<Names>,
+    /// Deprecated names, with what they stand for.
+    pub aliases: Vec<(VarId, VarId)>,
     /// The views of the project's files.
     pub views: FxHashMap<FileId, FileView>,
     /// For each of the request's specs, its file.
@@ -273,6 +275,9 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         .into_iter()
         .map(|s| s.map(|i| units[i].file))
         .collect();
+    let aliases = (0..variables.len())
+        .filter_map(|i| Some((VarId(i as u32), variables[i].alias_of?)))
+        .collect();
     Program {
         sources,
         variables,
@@ -280,6 +285,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         providers,
         rules,
         library: library_names,
+        aliases,
         views,
         specs,
         overlays,
@@ -348,11 +354,9 @@ impl Lowering<'_> {
             for stmt in stmts {
                 match stmt {
                     ast::Stmt::Set(set) if inside => {
-                        if lowering
-                            .view()
-                            .find(names::VARIABLES, &set.name.text)
-                            .is_none()
-                        {
+                        let view = lowering.view();
+                        let is_declared = view.find(names::VARIABLES, &set.name.text).is_some();
+                        if !is_declared {
                             lowering.extra(Owner::Packer, &set.name);
                         }
                     }

@@ -82,6 +82,8 @@ impl SourceFile {
 #[derive(Debug, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
+    /// The folder that people see paths relative to.
+    base: PathBuf,
 }
 
 impl SourceMap {
@@ -94,6 +96,20 @@ impl SourceMap {
             lines: OnceLock::new(),
         });
         id
+    }
+
+    /// Sets the folder that [`SourceMap::name`] is relative to.
+    pub fn set_base(&mut self, base: PathBuf) {
+        self.base = base;
+    }
+
+    /// A file's name for people: relative to the base where it lies below it.
+    pub fn name(&self, id: FileId) -> String {
+        let path = &self.get(id).path;
+        path.strip_prefix(&self.base)
+            .unwrap_or(path)
+            .display()
+            .to_string()
     }
 
     pub fn get(&self, id: FileId) -> &SourceFile {

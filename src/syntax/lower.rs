@@ -421,7 +421,7 @@ impl<'t> Lowering<'t> {
         let mut cursor = self.cursor(at);
         let condition = self.lower_expr(&mut cursor);
         let mut body = Vec::new();
-        while let Some(child) = cursor.next() {
+        for child in cursor {
             match self.kind(child) {
                 Kind::junk_header => {
                     self.report_junk_header(child, "`{` after the condition (equality is `==`)")
