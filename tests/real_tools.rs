@@ -3,13 +3,14 @@
 //! Every image runs once through `tests/real/packer.json`: its `file` builder writes what Packer made of the
 //! variables, its Ansible provisioner what Ansible got, with JSON types. Nothing is built and nobody connects
 //! anywhere; a run takes about a second. To add a case, add
-//! - a file to `examples/` or `tests/real/cases/`: what arrives must be what `imgspec show` says; beside a case, a
-//!   `.json` of the same name may state what must arrive, and the environment of the run, or
+//! - a file to `examples/` or `tests/real/cases/`: what arrives must be what `imgspec show` says; beside it, a
+//!   `NAME.expected.json` may state what must arrive, and the environment of the run, or
 //! - a row to `tests/real/hostile.json`: the text must arrive by every way a text can go.
 //!
 //! The tools are looked for in `$IMGSPEC_TOOLS/bin` and on the PATH. Without them the tests say `skipped: …` and pass,
 //! or fail where `IMGSPEC_REQUIRE_TOOLS=1`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::{fs, thread};
@@ -18,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use check::{check, compare};
 use hostile::hostile_texts;
-use run::{compile, imgspec, read_json, root, run, tools};
+use run::{Image, compile, compiler, read_json, root, run, tools};
 
 #[path = "real/check.rs"]
 mod check;
@@ -77,7 +78,11 @@ fn hostile_texts_arrive() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("hostile.imgspec"), spec).unwrap();
     let stated = json!({ "images": { "hostile": { "ansible": ansible, "packer": packer } } });
-    fs::write(folder.path().join("hostile.json"), stated.to_string()).unwrap();
+    fs::write(
+        folder.path().join("hostile.expected.json"),
+        stated.to_string(),
+    )
+    .unwrap();
     specs_arrive(folder.path());
 }
 
@@ -97,7 +102,7 @@ fn braces_that_packer_cannot_carry_are_refused() {
             text.literal()
         );
         fs::write(&file, spec).unwrap();
-        let output = imgspec()
+        let output = compiler()
             .args(["compile", "--format", "json"])
             .arg(&file)
             .arg("--out")
@@ -120,51 +125,31 @@ fn braces_that_packer_cannot_carry_are_refused() {
     }
 }
 
-/// Compiles every spec of a folder, runs its images, and compares what arrived with what `show` says and with what a
-/// `.json` beside the spec states: `{"env": {…}, "images": {NAME: {"ansible": {…}, "packer": {…}}}}`.
+/// Compiles every spec of a folder, runs its images, and compares what arrived with what `show` says and with what
+/// `NAME.expected.json` states: `{"env": {…}, "images": {NAME: {"ansible": {…}, "packer": {…}}}}`.
 fn specs_arrive(folder: &Path) {
     let Some(path) = tools(folder) else { return };
     let out = tempfile::tempdir().unwrap();
-    let mut jobs = Vec::new();
+    let (mut wrong, mut jobs) = (Vec::new(), Vec::new());
     for spec in specs(folder) {
-        let stated = read_json(&spec.with_extension("json")).unwrap_or_default();
-        let images = compile(&spec, &out.path().join(spec.file_stem().unwrap()));
-        for name in members(&stated["images"]).map(|(name, _)| name) {
-            assert!(
-                images.iter().any(|image| image.name == *name),
-                "{}: no image {name}",
-                spec.display()
-            );
-        }
-        jobs.extend(images.into_iter().map(|image| (image, stated.clone())));
-    }
-    let mut wrong = in_parallel(jobs, |(image, stated)| {
-        let mut environment = image.environment();
-        let stated_env = members(&stated["env"])
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
-        environment.extend(stated_env);
-        let mut wrong = Vec::new();
-        match run(&path, &image, &environment) {
-            Ok(arrived) => {
-                let stated = &stated["images"][&image.name];
-                let pairs = [
-                    ("Ansible", &stated["ansible"], &arrived.ansible),
-                    ("Packer", &stated["packer"], &arrived.packer),
-                ];
-                for (who, stated, got) in pairs {
-                    members(stated).for_each(|(name, want)| {
-                        compare(&mut wrong, who, name, want, got.get(name))
-                    });
-                }
-                check(&mut wrong, &image, &arrived, &environment);
+        let stated = read_json(&spec.with_extension("expected.json")).unwrap_or_default();
+        match compile(&spec, &out.path().join(spec.file_stem().unwrap())) {
+            Ok(images) => {
+                let has = |name: &str| images.iter().any(|image| image.name == name);
+                let lost = members(&stated["images"]).filter(|(name, _)| !has(name));
+                wrong.extend(lost.map(|(name, _)| format!("{}: no image {name}", spec.display())));
+                jobs.extend(images.into_iter().map(|image| (image, stated.clone())));
             }
             Err(error) => wrong.push(error),
         }
-        wrong
+    }
+    wrong.extend(in_parallel(jobs, |(image, stated)| {
+        let found = differences(&path, &image, &stated).unwrap_or_else(|error| vec![error]);
+        found
             .into_iter()
             .map(|text| format!("{}: {text}", image.name))
             .collect()
-    });
+    }));
     wrong.sort();
     wrong.dedup();
     assert!(
@@ -174,6 +159,23 @@ fn specs_arrive(folder: &Path) {
         folder.display(),
         wrong.join("\n")
     );
+}
+
+fn differences(path: &OsStr, image: &Image, stated: &Value) -> Result<Vec<String>, String> {
+    let mut environment = image.environment();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    environment.extend(members(&stated["env"]).map(|(name, value)| (name.clone(), text(value))));
+    let arrived = run(path, image, &environment)?;
+    let mut wrong = Vec::new();
+    let stated = &stated["images"][&image.name];
+    for (name, want) in members(&stated["ansible"]) {
+        compare(&mut wrong, "Ansible", name, want, arrived.ansible.get(name));
+    }
+    for (name, want) in members(&stated["packer"]) {
+        compare(&mut wrong, "Packer", name, want, arrived.packer.get(name));
+    }
+    check(&mut wrong, image, &arrived, &environment);
+    Ok(wrong)
 }
 
 fn specs(folder: &Path) -> Vec<PathBuf> {

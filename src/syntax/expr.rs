@@ -277,6 +277,7 @@ impl<'t> Lowering<'t> {
         self.depth += 1;
         let mut cursor = self.cursor(at);
         let mut end = self.tree.node(at).start + 1;
+        let mut in_junk = false;
         while let Some(child) = cursor.peek() {
             let start = self.tree.node(child).start;
             match self.kind(child) {
@@ -291,7 +292,9 @@ impl<'t> Lowering<'t> {
                     continue;
                 }
                 Kind::junk_element => {
-                    self.report_stray(child, "an element");
+                    if !std::mem::replace(&mut in_junk, true) {
+                        self.report_stray(child, "an element");
+                    }
                     cursor.next();
                     end = self.tree.node(child).end;
                     continue;
@@ -299,6 +302,7 @@ impl<'t> Lowering<'t> {
                 _ => {}
             }
             self.check_comma(end, start, elements.is_empty());
+            in_junk = false;
             let element = self.lower_expr(&mut cursor);
             end = element.span.end;
             if !matches!(element.kind, ExprKind::Missing) {
@@ -368,11 +372,13 @@ impl<'t> Lowering<'t> {
         }
         self.depth += 1;
         let tree = self.tree;
+        let mut in_junk = false;
         let mut end: Option<u32> = None;
         for child in tree.children(at) {
             let node = tree.node(child);
             match node.kind {
                 Kind::pair => {
+                    in_junk = false;
                     if let Some(end) = end {
                         self.check_comma(end, node.start, false);
                     }
@@ -380,7 +386,12 @@ impl<'t> Lowering<'t> {
                     pairs.extend(self.lower_pair(child));
                 }
                 Kind::missing_close => self.report_unclosed(at, child, "}"),
-                Kind::junk_word | Kind::junk_element => self.report_stray(child, "`key = value`"),
+                Kind::junk_word | Kind::junk_element => {
+                    if !std::mem::replace(&mut in_junk, true) {
+                        self.report_stray(child, "`key = value`");
+                    }
+                    continue;
+                }
                 _ => {}
             }
         }

@@ -95,7 +95,7 @@ fn fill(written: &Value, environment: &Strings) -> Option<Value> {
     match written {
         Value::String(text) => {
             // A NUL after a brace that is text keeps it from being taken for a template.
-            let mut text = ["{{", "{%", "{#"]
+            let mut text = ["{{", "{%", "{#", "{"]
                 .into_iter()
                 .fold(text.clone(), |text, open| {
                     text.replace(

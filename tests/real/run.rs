@@ -30,33 +30,11 @@ pub struct Arrived {
     pub ansible: Map<String, Value>,
 }
 
-pub fn compile(spec: &Path, out: &Path) -> Vec<Image> {
-    let output = imgspec()
-        .arg("compile")
-        .arg(spec)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "compile {}: {}",
-        spec.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let output = imgspec()
-        .arg("show")
-        .arg(spec)
-        .args(["--all", "--json"])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "show {}: {}",
-        spec.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let shown: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+pub fn compile(spec: &Path, out: &Path) -> Result<Vec<Image>, String> {
+    let spec = spec.as_os_str();
+    imgspec(&["compile".as_ref(), spec, "--out".as_ref(), out.as_os_str()])?;
+    let shown = imgspec(&["show".as_ref(), spec, "--all".as_ref(), "--json".as_ref()])?;
+    let shown: Vec<Value> = serde_json::from_slice(&shown).unwrap();
     let image = |shown: &Value| {
         let name = shown["image"].as_str().unwrap().to_owned();
         let folder = out.join(&name);
@@ -80,7 +58,7 @@ pub fn compile(spec: &Path, out: &Path) -> Vec<Image> {
             folder,
         }
     };
-    shown.iter().map(image).collect()
+    Ok(shown.iter().map(image).collect())
 }
 
 /// How a compiled file says to Ansible that a value stands in the environment.
@@ -205,7 +183,19 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-pub fn imgspec() -> Command {
+/// What the compiler prints, or what it complains of.
+fn imgspec(arguments: &[&OsStr]) -> Result<Vec<u8>, String> {
+    let output = compiler().args(arguments).output().unwrap();
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(format!(
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )),
+    }
+}
+
+pub fn compiler() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
     command.env_remove("PACKER_VAR_FILES");
     command

@@ -1,0 +1,208 @@
+//! Damage: any text gives a tree that spells it, never a panic, and few diagnostics for few faults.
+
+mod common;
+
+use imgspec::source::FileId;
+use imgspec::syntax::{Kind, parse};
+
+/// Parses a text and checks what must hold for every text; returns the number of diagnostics.
+fn check(text: &str) -> usize {
+    let parse = parse(FileId(0), text);
+    let leaves = parse.tree.leaves(text.len() as u32);
+    let mut at = 0;
+    for (kind, start, end) in leaves {
+        assert_eq!(start, at, "leaves overlap or leave a gap");
+        if kind.is_none() {
+            let gap = &text[start as usize..end as usize];
+            assert!(is_punctuation(gap), "{gap:?} is text that no leaf holds");
+        }
+        at = end;
+    }
+    assert_eq!(at as usize, text.len());
+    for diagnostic in &parse.diagnostics {
+        let span = diagnostic.primary.span;
+        assert!(span.start <= span.end && span.end as usize <= text.len());
+        assert!(
+            text.is_char_boundary(span.start as usize) && text.is_char_boundary(span.end as usize)
+        );
+    }
+    parse.diagnostics.len()
+}
+
+/// Between leaves lie only blanks, punctuation and the words of the grammar.
+fn is_punctuation(gap: &str) -> bool {
+    const WORDS: [&str; 14] = [
+        "include", "as", "type", "matching", "variable", "extends", "final", "unset", "when",
+        "axis", "in", "assert", "if", "test",
+    ];
+    gap.split(|c: char| !c.is_ascii_alphabetic())
+        .all(|w| w.is_empty() || WORDS.contains(&w))
+        && gap
+            .chars()
+            .all(|c| c.is_ascii_alphabetic() || " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c))
+}
+
+fn specs() -> Vec<(String, String)> {
+    let mut specs = Vec::new();
+    for folder in [
+        "examples",
+        "examples/layers",
+        "stdlib/schema",
+        "stdlib/os",
+        "stdlib/providers",
+        "stdlib/targets",
+    ] {
+        for path in common::files(&common::root().join(folder), "imgspec") {
+            specs.push((
+                path.display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            ));
+        }
+    }
+    specs
+}
+
+#[test]
+fn sound_files_have_no_diagnostics() {
+    for (name, text) in specs() {
+        assert_eq!(check(&text), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_deleted_line_costs_few_diagnostics() {
+    for (name, text) in specs() {
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        for skip in 0..lines.len() {
+            let damaged: String = lines
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != skip)
+                .map(|(_, l)| *l)
+                .collect();
+            let found = check(&damaged);
+            assert!(
+                found <= 3,
+                "{name}: without line {} there are {found} diagnostics",
+                skip + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn a_deleted_character_costs_few_diagnostics() {
+    for (name, text) in specs()
+        .into_iter()
+        .filter(|(name, _)| name.contains("examples"))
+    {
+        let tree = parse(FileId(0), &text).tree;
+        for (_, start, end) in tree.leaves(text.len() as u32) {
+            for at in [start as usize, (end - 1) as usize] {
+                let at = floor_boundary(&text, at);
+                let width = text[at..].chars().next().map_or(1, char::len_utf8);
+                let damaged = format!("{}{}", &text[..at], &text[at + width..]);
+                let found = check(&damaged);
+                assert!(
+                    found <= 4,
+                    "{name}: without byte {at} there are {found} diagnostics\n{damaged}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn random_edits_never_panic() {
+    let specs: Vec<_> = specs()
+        .into_iter()
+        .filter(|(_, text)| text.len() < 20_000)
+        .collect();
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    const PIECES: [&str; 24] = [
+        "{", "}", "[", "]", "(", ")", "\"", "'", "${", "<<T\n", "\\", "=", "+=", ",", "\n", "#",
+        "when ", "image x ", "if ", " then ", "not ", "é", "\u{0}", "{{",
+    ];
+    for round in 0..6000 {
+        let (name, text) = &specs[random.below(specs.len())];
+        let mut damaged = text.clone();
+        let edits = 1 + random.below(4);
+        for _ in 0..edits {
+            let at = floor_boundary(&damaged, random.below(damaged.len() + 1));
+            match random.below(3) {
+                0 => damaged.insert_str(at, PIECES[random.below(PIECES.len())]),
+                1 => {
+                    let end = floor_boundary(&damaged, (at + random.below(12)).min(damaged.len()))
+                        .max(at);
+                    damaged.replace_range(at..end, "");
+                }
+                _ => {
+                    let from = floor_boundary(&damaged, random.below(damaged.len() + 1));
+                    let to = floor_boundary(&damaged, (from + random.below(60)).min(damaged.len()))
+                        .max(from);
+                    let piece = damaged[from..to].to_owned();
+                    damaged.insert_str(at, &piece);
+                }
+            }
+        }
+        let found = check(&damaged);
+        assert!(
+            found <= 6 * edits + 4,
+            "round {round}, {name}: {edits} edits, {found} diagnostics\n{damaged}"
+        );
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused_not_fatal() {
+    for open in ["[", "(", "{ a = ", "\"${", "if ", "not ", "f("] {
+        for depth in [200, 100_000] {
+            let text = format!("layer a {{\n x = {}\n}}\n", open.repeat(depth));
+            let parse = parse(FileId(0), &text);
+            assert!(!parse.diagnostics.is_empty(), "{open}");
+        }
+    }
+    let blocks = "when a {".repeat(50_000);
+    assert!(
+        !parse(FileId(0), &format!("layer a {{\n{blocks}"))
+            .diagnostics
+            .is_empty()
+    );
+}
+
+#[test]
+fn ten_mistakes_are_ten_reports() {
+    let text = "image a extends b {\n    one: 1\n    two = \n    three = [1, 2\n    four = \"open\n    five = 1.2.3\n    six = a && b\n    seven eight\n    nine = (1\n    ten = {a : 1}\n    eleven = \"\\q\"\n    good = true\n}\n";
+    let parse = parse(FileId(0), text);
+    let lines: Vec<usize> = parse
+        .diagnostics
+        .iter()
+        .map(|d| text[..d.primary.span.start as usize].matches('\n').count())
+        .collect();
+    assert_eq!(
+        lines,
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+        "{:#?}",
+        parse.diagnostics
+    );
+    assert!(parse.tree.len() > 20 && parse.tree.node(0).kind == Kind::file);
+}
+
+fn floor_boundary(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// A small generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+}
