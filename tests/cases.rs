@@ -2,7 +2,8 @@
 //!
 //! `tests/cases/NAME/` holds specs and `cmd`, the arguments of one or more runs, a line each, with
 //! `VAR=value` words before them for the environment. What they print, with exit codes, is in
-//! `expected.txt`; `IMGSPEC_BLESS=1 cargo test --test cases` writes it anew.
+//! `expected.txt`; behind a `|` stand the words of which a printed line must have one to be kept.
+//! `IMGSPEC_BLESS=1 cargo test --test cases` writes it anew.
 
 mod common;
 
@@ -41,7 +42,8 @@ fn run_case(case: &Path) -> String {
     let mut out = String::new();
     for line in commands.lines() {
         let mut command = common::imgspec(&folder);
-        for word in line.split_whitespace() {
+        let (arguments, filter) = line.split_once(" | ").unwrap_or((line, ""));
+        for word in arguments.split_whitespace() {
             match word.split_once('=') {
                 Some((name, value)) if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
                     command.env(name, value.replace('+', " "));
@@ -53,7 +55,12 @@ fn run_case(case: &Path) -> String {
         }
         let output = command.output().unwrap();
         let _ = writeln!(out, "$ imgspec {line}");
-        out.push_str(&String::from_utf8(output.stdout).unwrap());
+        let printed = String::from_utf8(output.stdout).unwrap();
+        for line in printed.split_inclusive('\n') {
+            if filter.is_empty() || filter.split_whitespace().any(|word| line.contains(word)) {
+                out.push_str(line);
+            }
+        }
         out.push_str(&String::from_utf8(output.stderr).unwrap());
         let _ = writeln!(out, "exit code {}\n", output.status.code().unwrap_or(-1));
     }

@@ -3,7 +3,8 @@
 use super::Emission;
 use super::slots::Route;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::eval::Image;
+use crate::eval::{Active, Image};
+use crate::project::StackLayer;
 use crate::project::hir::*;
 use crate::schema::Value;
 
@@ -97,23 +98,22 @@ impl Emission<'_, '_> {
     /// What the target needs and nobody sets; what is set and nobody reads.
     pub(super) fn check_reach(&mut self) {
         let program = self.image.program;
-        let has_errors = self.image.diagnostics.iter().any(Diagnostic::is_error);
         for id in self.ids() {
             let variable = program.variable(id);
             if variable.owner == Owner::Declared && variable.alias_of.is_none() {
-                self.check_required(id, has_errors);
+                self.check_required(id);
                 self.check_effect(id);
             }
             self.check_quotes(id);
         }
     }
 
-    fn check_required(&mut self, id: VarId, has_errors: bool) {
+    fn check_required(&mut self, id: VarId) {
         let program = self.image.program;
         let variable = program.variable(id);
         if variable.ty.optional
             || variable.default.is_some()
-            || has_errors
+            || self.image.is_broken(id)
             || !self.reach.reads(id)
             || self.image.value(id).is_some()
         {
@@ -149,11 +149,11 @@ impl Emission<'_, '_> {
         if variable.is_fact || !self.image.is_set_by_users(id) {
             return;
         }
-        let Some(active) = self
-            .image
-            .winner(id)
-            .filter(|a| program.sources.is_users(a.setting.span.file))
-        else {
+        let is_users = |a: &Active<'_>| {
+            let layer = self.image.stack.layers[a.layer as usize];
+            matches!(layer, StackLayer::Section(_)) && program.sources.is_users(a.setting.span.file)
+        };
+        let Some(active) = self.image.winner(id).filter(is_users) else {
             return;
         };
         // A value that would be so anyway does no harm.

@@ -38,9 +38,9 @@ impl<'p> Image<'p> {
         Ok(match &expr.kind {
             ExprKind::Missing => return Err(Stop::Reported),
             ExprKind::Const(value) => Some(value.clone()),
-            ExprKind::Variable(id) => self.read(*id),
+            ExprKind::Variable(id) => return self.read(*id),
             ExprKind::Encoded(id) => self
-                .read(*id)
+                .read(*id)?
                 .map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding))),
             ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
             ExprKind::Concat(parts) => return self.eval_concat(parts),
@@ -85,12 +85,17 @@ impl<'p> Image<'p> {
     }
 
     /// A variable's final value; a secret's is a hole.
-    fn read(&mut self, id: VarId) -> Option<Value> {
+    fn read(&mut self, id: VarId) -> Computed {
         self.compute(id);
         let variable = self.program.variable(id);
-        let value = self.values[id.0 as usize].clone()?;
+        if self.broken[id.0 as usize] {
+            return Err(Stop::Reported);
+        }
+        let Some(value) = self.values[id.0 as usize].clone() else {
+            return Ok(None);
+        };
         if !variable.is_secret {
-            return Some(value);
+            return Ok(Some(value));
         }
         let env = match &value {
             Value::Text(Text::Pieces(pieces)) => match &pieces[..] {
@@ -99,10 +104,10 @@ impl<'p> Image<'p> {
             },
             _ => None,
         };
-        Some(Value::piece(Piece::Secret {
+        Ok(Some(Value::piece(Piece::Secret {
             variable: variable.name.clone(),
             env,
-        }))
+        })))
     }
 
     fn locate(&self, text: &Text, location: Location, span: Span) -> Text {
@@ -258,6 +263,9 @@ impl<'p> Image<'p> {
         ) = (function, args)
         {
             self.compute(*id);
+            if self.broken[id.0 as usize] {
+                return Err(Stop::Reported);
+            }
             return Ok(Some(Value::Bool(self.values[id.0 as usize].is_some())));
         }
         let mut values = Vec::with_capacity(args.len());

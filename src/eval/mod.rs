@@ -45,6 +45,10 @@ pub struct Image<'p> {
     pub diagnostics: Vec<Diagnostic>,
     states: Vec<State>,
     chain: Vec<VarId>,
+    /// Variables whose value could not be computed; what reads them is silent.
+    broken: Vec<bool>,
+    /// The variable that is being computed is one of them.
+    has_failed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +100,8 @@ pub fn evaluate<'p>(
         diagnostics: Vec::new(),
         states: vec![State::New; count],
         chain: Vec::new(),
+        broken: vec![false; count],
+        has_failed: false,
     };
     image.settle();
     for at in 0..image.ids.len() {
@@ -125,6 +131,11 @@ impl<'p> Image<'p> {
     /// The final value; none where it is unset.
     pub fn value(&self, id: VarId) -> Option<&Value> {
         self.values[id.0 as usize].as_ref()
+    }
+
+    /// True where the value could not be computed, which has been reported.
+    pub fn is_broken(&self, id: VarId) -> bool {
+        self.broken[id.0 as usize]
     }
 
     /// The settings of a variable that hold, weakest first.
@@ -347,11 +358,14 @@ impl<'p> Image<'p> {
                 format!("more than {MAX_CHAIN} variables are defined by each other in a row"),
             ));
             self.states[at] = State::Done;
+            self.broken[at] = true;
             return;
         }
         self.states[at] = State::Open;
         self.chain.push(id);
+        let outer = std::mem::replace(&mut self.has_failed, false);
         let value = self.compute_new(id);
+        self.broken[at] |= std::mem::replace(&mut self.has_failed, outer);
         self.chain.pop();
         // A cycle found below has closed this variable already.
         if self.states[at] == State::Open {
@@ -565,6 +579,7 @@ impl<'p> Image<'p> {
         }
         self.diagnostics.push(found);
         for member in members {
+            self.broken[member.0 as usize] = true;
             self.states[member.0 as usize] = State::Done;
             self.values[member.0 as usize] = None;
         }
@@ -572,7 +587,9 @@ impl<'p> Image<'p> {
 
     /// Evaluates, reporting what cannot be computed.
     fn eval_reported(&mut self, expr: &'p Expr) -> Option<Value> {
-        match self.eval(expr) {
+        let result = self.eval(expr);
+        self.has_failed |= result.is_err();
+        match result {
             Ok(value) => value,
             Err(Stop::Reported) => None,
             Err(Stop::Opaque(span)) => {

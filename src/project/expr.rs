@@ -167,27 +167,30 @@ impl Lowering<'_> {
             }
             ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
         };
-        let lowered = Expr {
+        let mut lowered = Expr {
             kind: lowered,
             span,
         };
-        self.check_place(&lowered, &ty, place);
+        self.check_place(&mut lowered, &ty, place);
         (lowered, ty)
     }
 
-    /// Checks what stands in a place that wants a type: the kind always, a constant wholly.
-    fn check_place(&mut self, expr: &Expr, ty: &Ty, place: Place<'_>) {
+    /// Checks what stands in a place that wants a type: the kind always, a constant wholly. What is
+    /// wrong is put out of the way, so that nothing else is said because of it.
+    fn check_place(&mut self, expr: &mut Expr, ty: &Ty, place: Place<'_>) {
         let Some(wanted) = place.ty else { return };
         match &expr.kind {
             ExprKind::Const(value) => {
                 if let Err(mismatch) = check_value(wanted, value) {
                     let found = self.mismatch(expr.span, wanted, value, mismatch.message);
                     self.report(found);
+                    expr.kind = ExprKind::Missing;
                 }
             }
             _ if !ty.fits(&Ty::of(wanted)) => {
                 let message = format!("expected {wanted}, found {}", ty.word());
                 self.report(Diagnostic::new(Code::TypeMismatch, expr.span, message));
+                expr.kind = ExprKind::Missing;
             }
             _ => {}
         }
@@ -321,7 +324,7 @@ impl Lowering<'_> {
     fn find_reference(&mut self, name: &str, span: Span, place: Place<'_>) -> Option<VarId> {
         let found = self.find_variable(name);
         match found {
-            Some(id) => self.check_fact(id, span, place),
+            Some(id) => return Some(id).filter(|id| self.check_fact(*id, span, place)),
             None => {
                 let near = self.nearest_variable(name);
                 let mut found = Diagnostic::new(
@@ -444,9 +447,10 @@ impl Lowering<'_> {
         nearest(name, self.view().all(VARIABLES)).map(SmolStr::new)
     }
 
-    fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) {
+    /// True where the place may read the variable.
+    fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) -> bool {
         let Some(reader) = place.facts_only else {
-            return;
+            return true;
         };
         let variable = &self.variables[id.0 as usize];
         if !variable.is_fact {
@@ -454,12 +458,16 @@ impl Lowering<'_> {
                 .label("not a fact")
                 .help("facts are settled before everything else, such as `os_family`, `distro_name` and `provider`; where a value depends on another, set it with `if … then … else …`");
             self.report(found);
+            return false;
         }
+        true
     }
 
     fn lower_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) -> (ExprKind, Ty) {
         if let Some(id) = self.find_variable(name) {
-            self.check_fact(id, span, place);
+            if !self.check_fact(id, span, place) {
+                return (ExprKind::Missing, Ty::Any);
+            }
             let ty = Ty::of(&self.variables[id.0 as usize].ty);
             return (ExprKind::Variable(id), ty);
         }
@@ -938,8 +946,8 @@ pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text
 
 fn article(ty: &Type) -> String {
     match &ty.base {
-        Base::OneOf(_) => format!("one of {ty}"),
+        Base::OneOf(_) => format!("one of {}", Type::of(ty.base.clone())),
         Base::Int => "an int".to_owned(),
-        _ => format!("a {ty}"),
+        _ => format!("a {}", Type::of(ty.base.clone())),
     }
 }
