@@ -235,6 +235,8 @@ impl Emission<'_, '_> {
             .map(|d| d.text.clone())
         {
             Some(text) => self.add_moved_json(id, &text, out),
+            // Reported when it was read.
+            None if program.sources.get(place.file).origin == crate::source::Origin::Project => {}
             None => {
                 let found = Diagnostic::new(
                     Code::CannotRead,

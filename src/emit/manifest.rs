@@ -3,8 +3,8 @@
 use super::Emission;
 use crate::project::StackLayer;
 use crate::project::hir::*;
+use crate::source::{Origin, sha256};
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -13,17 +13,17 @@ impl Emission<'_, '_> {
         let program = self.image.program;
         let target = program.section(self.image.stack.target);
         let provider = self.provider();
-        let runs: Vec<Json> = target
+        // Another provider than the target's own has no use for its builders.
+        let own = target
             .target
+            .as_ref()
+            .filter(|t| t.provider == self.image.provider);
+        let runs: Vec<Json> = own
             .iter()
             .flat_map(|t| &t.runs)
             .map(|run| json!({ "only": run.only, "except": run.except, "vars": self.vars(&run.vars) }))
             .collect();
-        let vars = target
-            .target
-            .as_ref()
-            .map(|t| self.vars(&t.vars))
-            .unwrap_or_default();
+        let vars = own.map(|t| self.vars(&t.vars)).unwrap_or_default();
         let make = target
             .target
             .as_ref()
@@ -68,23 +68,19 @@ impl Emission<'_, '_> {
         let Some(view) = program.views.get(&file) else {
             return out;
         };
-        let mut add = |path: &Path, text: &str| {
-            let path = path
-                .strip_prefix(&view.root)
-                .unwrap_or(path)
-                .display()
-                .to_string();
-            out.insert(path, hex(&Sha256::digest(text.as_bytes())));
+        let mut add = |path: &Path, digest: &str| {
+            let path = path.strip_prefix(&view.root).unwrap_or(path);
+            out.insert(path.display().to_string(), digest.to_owned());
         };
         for id in &view.files {
             let source = program.sources.get(*id);
-            add(&source.path, &source.text);
+            add(&source.path, source.sha256());
         }
         for layer in &self.image.stack.layers[self.image.stack.overlays_at..] {
             if let StackLayer::Section(id) = layer {
                 let source = program.sources.get(program.section(*id).span.file);
-                if source.origin == crate::source::Origin::Project {
-                    add(&source.path, &source.text);
+                if source.origin == Origin::Project {
+                    add(&source.path, source.sha256());
                 }
             }
         }
@@ -93,12 +89,8 @@ impl Emission<'_, '_> {
             .iter()
             .filter(|d| view.files.contains(&d.reader))
         {
-            add(&data.path, &data.text);
+            add(&data.path, &sha256(&data.text));
         }
         out
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

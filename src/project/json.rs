@@ -235,6 +235,7 @@ fn lower_entry(
     };
     let (value, had_quotes) = lower_value(lowering, id, value.unwrap_or_default(), span)?;
     lowering.check_secret(id, &value);
+    lowering.read_args_file(id, &value);
     Some(Setting {
         variable: id,
         change: Change::Replace,

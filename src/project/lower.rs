@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{
     Base, Encoding, Playbook, Receivers, Refinement, Roles, Type, Value, check_value, whole,
 };
-use crate::source::{FileId, Loader, SourceMap, Span};
+use crate::source::{FileId, Loader, Origin, SourceMap, Span, normalize};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -777,6 +777,7 @@ impl<'l> Lowering<'l> {
         // What `-=` removes need not be a file that is there.
         let value = self.lower_expr(&set.value, place);
         self.check_user_setting(id, set, &value);
+        self.read_args_file(id, &value);
         Some(Setting {
             variable: id,
             change,
@@ -812,6 +813,23 @@ impl<'l> Lowering<'l> {
                 format!("{name} += {rest}"),
             )
         })
+    }
+
+    /// Ansible reads an argument `@path` as a file: what the project names there is read now, because
+    /// the extra-vars file may have to take its place.
+    pub fn read_args_file(&mut self, id: VarId, value: &Expr) {
+        let is_args = matches!(self.variables[id.0 as usize].ty.base, Base::Args);
+        let ExprKind::Const(Value::Text(text)) = &value.kind else {
+            return;
+        };
+        let known = text.known().unwrap_or_default();
+        if let Some(path) = known.strip_prefix('@').filter(|_| is_args) {
+            let source = self.sources.get(value.span.file);
+            if source.origin == Origin::Project {
+                let path = normalize(&source.folder().join(path));
+                self.read_data(&path, value.span);
+            }
+        }
     }
 
     /// Warnings for what the project, not the library, sets.

@@ -9,6 +9,7 @@ mod loader;
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{Disk, Loader, normalize};
 
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -64,6 +65,7 @@ pub struct SourceFile {
     pub origin: Origin,
     pub text: Arc<str>,
     lines: OnceLock<LineIndex>,
+    digest: OnceLock<String>,
 }
 
 impl SourceFile {
@@ -72,10 +74,26 @@ impl SourceFile {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
 
+    /// The text's sha256 in hexadecimal, computed when first asked for: many images share a file.
+    pub fn sha256(&self) -> &str {
+        self.digest.get_or_init(|| sha256(&self.text))
+    }
+
     /// The folder that relative paths in this file are relative to.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
+}
+
+/// The sha256 of a text in hexadecimal.
+pub fn sha256(text: &str) -> String {
+    use std::fmt::Write;
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 /// All source texts of one run.
@@ -94,6 +112,7 @@ impl SourceMap {
             origin,
             text,
             lines: OnceLock::new(),
+            digest: OnceLock::new(),
         });
         id
     }
