@@ -141,6 +141,12 @@ impl Emission<'_, '_> {
         }
         let mut out = String::new();
         for piece in text.pieces().iter() {
+            let is_template = !matches!(piece, Piece::Plain(_) | Piece::Packer(_));
+            if is_template && out.ends_with('{') {
+                // `{{{` would not parse.
+                out.pop();
+                out.push_str("{{ '{' }}");
+            }
             match piece {
                 Piece::Plain(text) => out.push_str(&quote_jinja(text)),
                 Piece::Path(path) if self.output.portable => {

@@ -20,6 +20,15 @@ pub(super) fn render_text(
     };
     let mut out = String::new();
     for piece in pieces.iter() {
+        let is_template = matches!(
+            piece,
+            Piece::Packer(_) | Piece::Env(_) | Piece::Secret { .. }
+        );
+        if is_template && out.ends_with('{') {
+            // `{{{` would not parse: the brace becomes a template of its own.
+            out.pop();
+            out.push_str("{{`{`}}");
+        }
         match piece {
             Piece::Plain(text) | Piece::Packer(text) | Piece::Jinja(text) => out.push_str(text),
             Piece::Path(text) => out.push_str(&path(text)),
@@ -76,6 +85,21 @@ impl Emission<'_, '_> {
         };
         if is_literal && !is_args {
             self.report_braces(id);
+        }
+        let has_nul = encoded
+            .pieces()
+            .iter()
+            .any(|p| matches!(p, Piece::Plain(text) if text.contains('\0')));
+        if has_nul {
+            let found = Diagnostic::new(
+                Code::NotEncodable,
+                self.place(id),
+                format!(
+                    "`{}` holds a NUL character, which no argument of a program can carry",
+                    variable.name
+                ),
+            );
+            self.report(found);
         }
         if variable.encoding == Encoding::Base64
             && let Text::Pieces(pieces) = &encoded

@@ -608,6 +608,16 @@ impl Lowering<'_> {
                     format!("the key `{}` stands twice in this map", key.text),
                 ));
             }
+            if matches!(key.text.as_str(), "__ansible_unsafe" | "__ansible_vault") {
+                self.report(
+                    Diagnostic::new(
+                        Code::TypeMismatch,
+                        key.span,
+                        format!("Ansible reads a map with the key `{}` as something of its own", key.text),
+                    )
+                    .help("choose another key; text with `{{` needs no marking, and a template is `jinja(\"…\")`"),
+                );
+            }
             let value = self.lower_expr(value, inner);
             lowered.push((key.text.clone(), value));
         }
