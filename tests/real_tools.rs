@@ -42,16 +42,12 @@ fn cases_arrive() {
 /// variable of the playbook alone, and one that Packer gets as well.
 #[test]
 fn hostile_texts_arrive() {
-    let (mut variables, mut settings, mut extra_vars) =
-        (String::new(), String::new(), String::new());
+    let (mut variables, mut settings, mut extra_vars) = (String::new(), String::new(), String::new());
     let (mut list, mut map, mut keys) = (String::new(), String::new(), String::new());
     let (mut ansible, mut packer) = (Map::new(), Map::new());
     for (i, text) in hostile_texts().into_iter().enumerate() {
-        let (name, literal, value) = (
-            format!("{i:03}_{}", text.slug()),
-            text.literal(),
-            Value::from(&*text.value),
-        );
+        let (name, literal, value) =
+            (format!("{i:03}_{}", text.slug()), text.literal(), Value::from(&*text.value));
         extra_vars += &format!("        h{name} = {literal}\n");
         list += &format!("            {literal},\n");
         map += &format!("            k{name} = {literal},\n");
@@ -78,21 +74,14 @@ fn hostile_texts_arrive() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("hostile.imgspec"), spec).unwrap();
     let stated = json!({ "images": { "hostile": { "ansible": ansible, "packer": packer } } });
-    fs::write(
-        folder.path().join("hostile.expected.json"),
-        stated.to_string(),
-    )
-    .unwrap();
+    fs::write(folder.path().join("hostile.expected.json"), stated.to_string()).unwrap();
     specs_arrive(folder.path());
 }
 
 /// Packer renders the value of a variable again and again: no escape brings a literal `{{` through it.
 #[test]
 fn braces_that_packer_cannot_carry_are_refused() {
-    for text in hostile_texts()
-        .iter()
-        .filter(|t| t.has_packer_braces() && !t.packer_template)
-    {
+    for text in hostile_texts().iter().filter(|t| t.has_packer_braces() && !t.packer_template) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("braces.imgspec");
         let out = folder.path().join("out");
@@ -109,19 +98,10 @@ fn braces_that_packer_cannot_carry_are_refused() {
             .arg(&out)
             .output()
             .unwrap();
-        let printed =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{}: {printed}", text.name);
-        assert!(
-            printed.contains("\"literal-braces\""),
-            "{}: {printed}",
-            text.name
-        );
-        assert!(
-            !out.join("braces").exists(),
-            "{}: written in spite of the error",
-            text.name
-        );
+        assert!(printed.contains("\"literal-braces\""), "{}: {printed}", text.name);
+        assert!(!out.join("braces").exists(), "{}: written in spite of the error", text.name);
     }
 }
 
@@ -145,20 +125,11 @@ fn specs_arrive(folder: &Path) {
     }
     wrong.extend(in_parallel(jobs, |(image, stated)| {
         let found = differences(&path, &image, &stated).unwrap_or_else(|error| vec![error]);
-        found
-            .into_iter()
-            .map(|text| format!("{}: {text}", image.name))
-            .collect()
+        found.into_iter().map(|text| format!("{}: {text}", image.name)).collect()
     }));
     wrong.sort();
     wrong.dedup();
-    assert!(
-        wrong.is_empty(),
-        "{} differences in {}:\n{}",
-        wrong.len(),
-        folder.display(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} differences in {}:\n{}", wrong.len(), folder.display(), wrong.join("\n"));
 }
 
 fn differences(path: &OsStr, image: &Image, stated: &Value) -> Result<Vec<String>, String> {
@@ -179,11 +150,8 @@ fn differences(path: &OsStr, image: &Image, stated: &Value) -> Result<Vec<String
 }
 
 fn specs(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "imgspec"));
     files.sort();
     files

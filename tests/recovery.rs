@@ -22,9 +22,7 @@ fn check(text: &str) -> usize {
     for diagnostic in &parse.diagnostics {
         let span = diagnostic.primary.span;
         assert!(span.start <= span.end && span.end as usize <= text.len());
-        assert!(
-            text.is_char_boundary(span.start as usize) && text.is_char_boundary(span.end as usize)
-        );
+        assert!(text.is_char_boundary(span.start as usize) && text.is_char_boundary(span.end as usize));
     }
     parse.diagnostics.len()
 }
@@ -32,31 +30,20 @@ fn check(text: &str) -> usize {
 /// Between leaves lie only blanks, punctuation and the words of the grammar.
 fn is_punctuation(gap: &str) -> bool {
     const WORDS: [&str; 14] = [
-        "include", "as", "type", "matching", "variable", "extends", "final", "unset", "when",
-        "axis", "in", "assert", "if", "test",
+        "include", "as", "type", "matching", "variable", "extends", "final", "unset", "when", "axis", "in",
+        "assert", "if", "test",
     ];
-    gap.split(|c: char| !c.is_ascii_alphabetic())
-        .all(|w| w.is_empty() || WORDS.contains(&w))
-        && gap
-            .chars()
-            .all(|c| c.is_ascii_alphabetic() || " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c))
+    gap.split(|c: char| !c.is_ascii_alphabetic()).all(|w| w.is_empty() || WORDS.contains(&w))
+        && gap.chars().all(|c| c.is_ascii_alphabetic() || " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c))
 }
 
 fn specs() -> Vec<(String, String)> {
     let mut specs = Vec::new();
-    for folder in [
-        "examples",
-        "examples/layers",
-        "stdlib/schema",
-        "stdlib/os",
-        "stdlib/providers",
-        "stdlib/targets",
-    ] {
+    for folder in
+        ["examples", "examples/layers", "stdlib/schema", "stdlib/os", "stdlib/providers", "stdlib/targets"]
+    {
         for path in common::files(&common::root().join(folder), "imgspec") {
-            specs.push((
-                path.display().to_string(),
-                std::fs::read_to_string(&path).unwrap(),
-            ));
+            specs.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
         }
     }
     specs
@@ -74,28 +61,17 @@ fn a_deleted_line_costs_few_diagnostics() {
     for (name, text) in specs() {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         for skip in 0..lines.len() {
-            let damaged: String = lines
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| *i != skip)
-                .map(|(_, l)| *l)
-                .collect();
+            let damaged: String =
+                lines.iter().enumerate().filter(|(i, _)| *i != skip).map(|(_, l)| *l).collect();
             let found = check(&damaged);
-            assert!(
-                found <= 3,
-                "{name}: without line {} there are {found} diagnostics",
-                skip + 1
-            );
+            assert!(found <= 3, "{name}: without line {} there are {found} diagnostics", skip + 1);
         }
     }
 }
 
 #[test]
 fn a_deleted_character_costs_few_diagnostics() {
-    for (name, text) in specs()
-        .into_iter()
-        .filter(|(name, _)| name.contains("examples"))
-    {
+    for (name, text) in specs().into_iter().filter(|(name, _)| name.contains("examples")) {
         let tree = parse(FileId(0), &text).tree;
         for (_, start, end) in tree.leaves(text.len() as u32) {
             for at in [start as usize, (end - 1) as usize] {
@@ -103,10 +79,7 @@ fn a_deleted_character_costs_few_diagnostics() {
                 let width = text[at..].chars().next().map_or(1, char::len_utf8);
                 let damaged = format!("{}{}", &text[..at], &text[at + width..]);
                 let found = check(&damaged);
-                assert!(
-                    found <= 4,
-                    "{name}: without byte {at} there are {found} diagnostics\n{damaged}"
-                );
+                assert!(found <= 4, "{name}: without byte {at} there are {found} diagnostics\n{damaged}");
             }
         }
     }
@@ -114,14 +87,11 @@ fn a_deleted_character_costs_few_diagnostics() {
 
 #[test]
 fn random_edits_never_panic() {
-    let specs: Vec<_> = specs()
-        .into_iter()
-        .filter(|(_, text)| text.len() < 20_000)
-        .collect();
+    let specs: Vec<_> = specs().into_iter().filter(|(_, text)| text.len() < 20_000).collect();
     let mut random = Random(0x2545_F491_4F6C_DD1D);
     const PIECES: [&str; 24] = [
-        "{", "}", "[", "]", "(", ")", "\"", "'", "${", "<<T\n", "\\", "=", "+=", ",", "\n", "#",
-        "when ", "image x ", "if ", " then ", "not ", "é", "\u{0}", "{{",
+        "{", "}", "[", "]", "(", ")", "\"", "'", "${", "<<T\n", "\\", "=", "+=", ",", "\n", "#", "when ",
+        "image x ", "if ", " then ", "not ", "é", "\u{0}", "{{",
     ];
     for round in 0..6000 {
         let (name, text) = &specs[random.below(specs.len())];
@@ -132,14 +102,12 @@ fn random_edits_never_panic() {
             match random.below(3) {
                 0 => damaged.insert_str(at, PIECES[random.below(PIECES.len())]),
                 1 => {
-                    let end = floor_boundary(&damaged, (at + random.below(12)).min(damaged.len()))
-                        .max(at);
+                    let end = floor_boundary(&damaged, (at + random.below(12)).min(damaged.len())).max(at);
                     damaged.replace_range(at..end, "");
                 }
                 _ => {
                     let from = floor_boundary(&damaged, random.below(damaged.len() + 1));
-                    let to = floor_boundary(&damaged, (from + random.below(60)).min(damaged.len()))
-                        .max(from);
+                    let to = floor_boundary(&damaged, (from + random.below(60)).min(damaged.len())).max(from);
                     let piece = damaged[from..to].to_owned();
                     damaged.insert_str(at, &piece);
                 }
@@ -163,11 +131,7 @@ fn deep_nesting_is_refused_not_fatal() {
         }
     }
     let blocks = "when a {".repeat(50_000);
-    assert!(
-        !parse(FileId(0), &format!("layer a {{\n{blocks}"))
-            .diagnostics
-            .is_empty()
-    );
+    assert!(!parse(FileId(0), &format!("layer a {{\n{blocks}")).diagnostics.is_empty());
 }
 
 #[test]
@@ -179,12 +143,7 @@ fn ten_mistakes_are_ten_reports() {
         .iter()
         .map(|d| text[..d.primary.span.start as usize].matches('\n').count())
         .collect();
-    assert_eq!(
-        lines,
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
-        "{:#?}",
-        parse.diagnostics
-    );
+    assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "{:#?}", parse.diagnostics);
     assert!(parse.tree.len() > 20 && parse.tree.node(0).kind == Kind::file);
 }
 

@@ -15,9 +15,7 @@ fn is_other_form(name: &str, ours: Option<&str>, theirs: &str) -> bool {
         // Slots for Image Builder's roles; the library's roles take their values from the file.
         "ansible_common_vars" => ours == Some(""),
         // Carries that file.
-        "ansible_user_vars" => {
-            ours.is_some_and(|v| v.starts_with('@') && v.ends_with("/ansible.vars.json"))
-        }
+        "ansible_user_vars" => ours.is_some_and(|v| v.starts_with('@') && v.ends_with("/ansible.vars.json")),
         // Quotes for an unquoted slot, which the library has no need of.
         "kubernetes_deb_repo" | "kubernetes_rpm_gpg_key" => {
             ours.is_some_and(|v| theirs == format!("\"{v}\""))
@@ -39,9 +37,7 @@ fn every_target_has_upstreams_values() {
         .iter()
         .filter_map(|(name, target)| Some((name.strip_prefix("build-")?, target.get("packer")?)))
         .filter(|(name, _)| {
-            ["node-ova-", "qemu-", "raw-", "ami-"]
-                .iter()
-                .any(|family| name.starts_with(family))
+            ["node-ova-", "qemu-", "raw-", "ami-"].iter().any(|family| name.starts_with(family))
         })
         .collect();
     assert!(wanted.len() >= 69, "only {} targets", wanted.len());
@@ -66,12 +62,7 @@ fn every_target_has_upstreams_values() {
         }
     }
     println!("{} targets, {compared} values", wanted.len());
-    assert!(
-        problems.is_empty(),
-        "{} differ:\n{}",
-        problems.len(),
-        problems.join("\n")
-    );
+    assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
 }
 
 /// A value as its variable's encoding writes it.
@@ -80,11 +71,7 @@ fn spell(value: &Value, theirs: &str) -> Option<String> {
         Value::String(text) => text.clone(),
         Value::Bool(true) if theirs == "True" => "True".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Array(words) => words
-            .iter()
-            .map(|w| w.as_str().unwrap())
-            .collect::<Vec<_>>()
-            .join(" "),
+        Value::Array(words) => words.iter().map(|w| w.as_str().unwrap()).collect::<Vec<_>>().join(" "),
         _ => return None,
     })
 }
@@ -133,8 +120,7 @@ fn resolve(text: &str, values: &BTreeMap<String, String>) -> String {
         ["user", "`ssh_password`"] => "{{user `ssh_password`}}".to_owned(),
         ["user", variable] => resolve(values.get(&name(variable)).map_or("", |v| v), values),
         ["user", variable, "|", "replace_all", from, to] => {
-            resolve(values.get(&name(variable)).map_or("", |v| v), values)
-                .replace(&name(from), &name(to))
+            resolve(values.get(&name(variable)).map_or("", |v| v), values).replace(&name(from), &name(to))
         }
         ["env", variable] => format!("{{{{env {variable}}}}}"),
         _ => format!("{{{{{template}}}}}"),

@@ -25,9 +25,7 @@ pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
     artifacts
         .files()
         .into_iter()
-        .filter(|(name, content)| {
-            fs::read(dir.join(name)).ok().as_deref() != Some(content.as_bytes())
-        })
+        .filter(|(name, content)| fs::read(dir.join(name)).ok().as_deref() != Some(content.as_bytes()))
         .map(|(name, _)| dir.join(name))
         .collect()
 }

@@ -9,10 +9,7 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     let selected = select(cli, selection)?;
     selected.expect_known()?;
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let output = Output {
-        dir: here.join("build"),
-        portable: false,
-    };
+    let output = Output { dir: here.join("build"), portable: false };
     let (_, diagnostics) = compile_all(&selected, &output);
     report(cli, &selected.program, &diagnostics)?;
     if diagnostics.is_empty() && super::report::format(cli) != Format::Json {

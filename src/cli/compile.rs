@@ -33,10 +33,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     let selected = select(cli, &args.selection)?;
     selected.expect_known()?;
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let output = Output {
-        dir: normalize(&here.join(&args.out)),
-        portable: args.portable,
-    };
+    let output = Output { dir: normalize(&here.join(&args.out)), portable: args.portable };
     let (artifacts, mut diagnostics) = compile_all(&selected, &output);
     if let Some(found) = native_output(&selected, &output.dir) {
         diagnostics.extend(selected.program.config.apply(vec![found]));
@@ -48,8 +45,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     }
     if selected.images.is_empty() && fine {
         return Err(Failure(
-            "there is no image to compile; name one (`imgspec list --targets`), or write one"
-                .to_owned(),
+            "there is no image to compile; name one (`imgspec list --targets`), or write one".to_owned(),
         ));
     }
     if !fine {
@@ -69,10 +65,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         return Ok(true);
     }
     if args.check {
-        let stale: Vec<PathBuf> = artifacts
-            .iter()
-            .flat_map(|a| build::stale(a, &output))
-            .collect();
+        let stale: Vec<PathBuf> = artifacts.iter().flat_map(|a| build::stale(a, &output)).collect();
         if is_json {
             print_json(&selected, &diagnostics, &stale)?;
         } else {
@@ -85,21 +78,14 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     let mut written = Vec::with_capacity(artifacts.len());
     for image in &artifacts {
         let dir = build::write(image, &output).map_err(|e| {
-            Failure(format!(
-                "cannot write the files of {} below {}: {e}",
-                image.image,
-                output.dir.display()
-            ))
+            Failure(format!("cannot write the files of {} below {}: {e}", image.image, output.dir.display()))
         })?;
         written.push(dir);
     }
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
     } else {
-        let lines: String = written
-            .iter()
-            .map(|dir| format!("{}\n", shown(dir, &here)))
-            .collect();
+        let lines: String = written.iter().map(|dir| format!("{}\n", shown(dir, &here))).collect();
         print(&lines)?;
     }
     Ok(true)
@@ -119,10 +105,7 @@ fn print_json(
 }
 
 fn shown(path: &Path, here: &Path) -> String {
-    path.strip_prefix(here)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
 /// Output of the built-in library that lands in an Image Builder checkout is probably meant for its

@@ -19,19 +19,12 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         print(page(code))?;
         return Ok(true);
     }
-    let selection = Selection {
-        inputs: Vec::new(),
-        set: Vec::new(),
-        provider: None,
-    };
+    let selection = Selection { inputs: Vec::new(), set: Vec::new(), provider: None };
     let selected = select(cli, &selection)?;
     let program = &selected.program;
     let slice = |expr: &Expr| program.sources.slice(expr.span).to_owned();
     let mut out = String::new();
-    let declared = program
-        .variables
-        .iter()
-        .find(|v| v.name == args.name && v.owner == Owner::Declared);
+    let declared = program.variables.iter().find(|v| v.name == args.name && v.owner == Owner::Declared);
     if let Some(variable) = declared {
         let _ = writeln!(out, "{} : {}", variable.name, variable.ty);
         if let Some(doc) = &variable.doc {
@@ -41,11 +34,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         if let Some(default) = &variable.default {
             let _ = writeln!(out, "default    {}", slice(default));
             if let ExprKind::Const(value) = &default.kind {
-                let _ = writeln!(
-                    out,
-                    "in Packer  {:?}",
-                    super::show::encoded(value, variable)
-                );
+                let _ = writeln!(out, "in Packer  {:?}", super::show::encoded(value, variable));
             }
         }
         if let Some(real) = variable.alias_of {
@@ -56,23 +45,13 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         if let Some(applies) = &variable.applies {
             let _ = writeln!(out, "applies    where {}", slice(applies));
         }
-        for (word, is) in [
-            ("a fact", variable.is_fact),
-            ("a secret", variable.is_secret),
-        ] {
+        for (word, is) in [("a fact", variable.is_fact), ("a secret", variable.is_secret)] {
             if is {
                 let _ = writeln!(out, "it is      {word}");
             }
         }
-        let at = program
-            .sources
-            .position(variable.span.file, variable.span.start);
-        let _ = writeln!(
-            out,
-            "declared   {}:{}",
-            program.sources.name(variable.span.file),
-            at.line
-        );
+        let at = program.sources.position(variable.span.file, variable.span.start);
+        let _ = writeln!(out, "declared   {}:{}", program.sources.name(variable.span.file), at.line);
         print(&out)?;
         return Ok(true);
     }
@@ -92,10 +71,6 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         .map(|c| c.as_str())
         .chain(program.variables.iter().map(|v| v.name.as_str()))
         .chain(program.rules.iter().map(|r| r.name.as_str()));
-    let hint =
-        nearest(&args.name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
-    Err(Failure(format!(
-        "there is no code, variable or rule {}{hint}",
-        args.name
-    )))
+    let hint = nearest(&args.name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    Err(Failure(format!("there is no code, variable or rule {}{hint}", args.name)))
 }

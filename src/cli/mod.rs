@@ -32,12 +32,7 @@ enum Format {
 /// A typed language for Kubernetes Image Builder: compiles .imgspec files to Packer var files and
 /// Ansible extra vars.
 #[derive(Debug, Parser)]
-#[command(
-    name = "imgspec",
-    version,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
-)]
+#[command(name = "imgspec", version, arg_required_else_help = true, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -14,10 +14,7 @@ use std::io::IsTerminal;
 use super::select::Selected;
 
 /// Evaluates and emits the selected images; returns their output and everything that was found.
-pub(super) fn compile_all(
-    selected: &Selected,
-    output: &Output,
-) -> (Vec<Artifacts>, Vec<Diagnostic>) {
+pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifacts>, Vec<Diagnostic>) {
     let program = &selected.program;
     let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
     let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
@@ -35,16 +32,10 @@ pub(super) fn compile_all(
             Err(diagnostic) => found.push(*diagnostic),
         }
     }
-    let idle = removals
-        .into_iter()
-        .filter(|(span, removed)| !removed && program.sources.is_users(span.file));
+    let idle = removals.into_iter().filter(|(span, removed)| !removed && program.sources.is_users(span.file));
     found.extend(idle.map(|(span, _)| {
-        Diagnostic::new(
-            Code::NothingRemoved,
-            span,
-            "this removes nothing from any image",
-        )
-        .help("no weaker layer has such an element; look for a spelling mistake")
+        Diagnostic::new(Code::NothingRemoved, span, "this removes nothing from any image")
+            .help("no weaker layer has such an element; look for a spelling mistake")
     }));
     (all, finish(program, found))
 }
@@ -71,11 +62,7 @@ pub(super) fn format(cli: &Cli) -> Format {
 
 /// Prints findings: JSON on standard output, everything else on standard error, with a last line
 /// that counts.
-pub(super) fn report(
-    cli: &Cli,
-    program: &Program,
-    diagnostics: &[Diagnostic],
-) -> Result<(), Failure> {
+pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) -> Result<(), Failure> {
     let sources = &program.sources;
     let text = match format(cli) {
         Format::Json => return super::print(&render_json(diagnostics, sources)),
@@ -95,27 +82,18 @@ pub(super) fn report(
 }
 
 fn count(diagnostics: &[Diagnostic]) -> Option<String> {
-    let words: Vec<String> = [
-        (Severity::Error, "error"),
-        (Severity::Warning, "warning"),
-        (Severity::Note, "note"),
-    ]
-    .into_iter()
-    .filter_map(|(severity, word)| {
-        let count = diagnostics
-            .iter()
-            .filter(|d| d.severity == severity)
-            .count();
-        let plural = if count == 1 { "" } else { "s" };
-        (count > 0).then(|| format!("{count} {word}{plural}"))
-    })
-    .collect();
+    let words: Vec<String> =
+        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
+            .into_iter()
+            .filter_map(|(severity, word)| {
+                let count = diagnostics.iter().filter(|d| d.severity == severity).count();
+                let plural = if count == 1 { "" } else { "s" };
+                (count > 0).then(|| format!("{count} {word}{plural}"))
+            })
+            .collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
 fn terminal_width() -> usize {
-    std::env::var("COLUMNS")
-        .ok()
-        .and_then(|c| c.parse().ok())
-        .unwrap_or(100)
+    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
 }

@@ -27,9 +27,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     let mut has_paths = false;
     for input in &selection.inputs {
         let path = normalize(&here.join(input));
-        if path.is_dir()
-            && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path))
-        {
+        if path.is_dir() && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path)) {
             has_paths = true;
             let before = specs.len();
             collect_specs(&path, &mut specs)?;
@@ -55,11 +53,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         specs,
         set: selection.set.clone(),
         var_files: var_files(&here)?,
-        include_roots: cli
-            .include_roots
-            .iter()
-            .map(|p| normalize(&here.join(p)))
-            .collect(),
+        include_roots: cli.include_roots.iter().map(|p| normalize(&here.join(p))).collect(),
     };
     let mut program = load(&Disk, &request);
     program.sources.set_base(here.clone());
@@ -85,9 +79,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     }
     for name in names {
         let found = by_name.get(name.as_str()).copied().or_else(|| {
-            program
-                .find_library_section(&name)
-                .filter(|id| program.section(*id).kind == SectionKind::Image)
+            program.find_library_section(&name).filter(|id| program.section(*id).kind == SectionKind::Image)
         });
         match found {
             Some(id) if !images.contains(&id) => images.push(id),
@@ -104,13 +96,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         Some(name) => Some(find_provider(&program, name)?),
     };
     let diagnostics = duplicate_images(&program, &images);
-    Ok(Selected {
-        program,
-        images,
-        provider,
-        others,
-        diagnostics,
-    })
+    Ok(Selected { program, images, provider, others, diagnostics })
 }
 
 impl Selected {
@@ -120,11 +106,7 @@ impl Selected {
             return Ok(());
         };
         let program = &self.program;
-        let known = program
-            .sections
-            .iter()
-            .filter(|s| s.kind == SectionKind::Image)
-            .map(|s| s.name.as_str());
+        let known = program.sections.iter().filter(|s| s.kind == SectionKind::Image).map(|s| s.name.as_str());
         let hint = match nearest(name, known) {
             Some(near) => format!("; did you mean {near}?"),
             None if program.sections.iter().any(|s| s.name == *name) => {
@@ -132,9 +114,7 @@ impl Selected {
             }
             None => "; `imgspec list` shows what there is".to_owned(),
         };
-        Err(Failure(format!(
-            "there is no image, file or folder {name}{hint}"
-        )))
+        Err(Failure(format!("there is no image, file or folder {name}{hint}")))
     }
 }
 
@@ -145,31 +125,21 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
         let view = program.views.get(&program.section(*id).span.file);
         files.extend(view.into_iter().flat_map(|v| v.files.iter().copied()));
     }
-    let unused: Vec<FileId> = program
-        .views
-        .values()
-        .flat_map(|v| v.files.iter().copied())
-        .filter(|f| !files.contains(f))
-        .collect();
-    program
-        .diagnostics
-        .retain(|d| !unused.contains(&d.primary.span.file));
+    let unused: Vec<FileId> =
+        program.views.values().flat_map(|v| v.files.iter().copied()).filter(|f| !files.contains(f)).collect();
+    program.diagnostics.retain(|d| !unused.contains(&d.primary.span.file));
 }
 
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
     let found = program.providers.iter().position(|p| p.name == name);
     found.map(|i| ProviderId(i as u32)).ok_or_else(|| {
         let names: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
-        Failure(format!(
-            "there is no provider {name}; the providers are {}",
-            names.join(", ")
-        ))
+        Failure(format!("there is no provider {name}; the providers are {}", names.join(", ")))
     })
 }
 
 fn is_item_name(text: &str) -> bool {
-    text.chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 fn contains_specs(folder: &Path) -> bool {
@@ -210,9 +180,7 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
             let path = normalize(&here.join(name));
             match path.is_file() {
                 true => Ok(path),
-                false => Err(Failure(format!(
-                    "PACKER_VAR_FILES names {name}, which is not there"
-                ))),
+                false => Err(Failure(format!("PACKER_VAR_FILES names {name}, which is not there"))),
             }
         })
         .collect()
@@ -225,9 +193,13 @@ fn duplicate_images(program: &Program, images: &[SectionId]) -> Vec<Diagnostic> 
         let section = program.section(*id);
         match first.get(section.name.as_str()) {
             Some(other) => found.push(
-                Diagnostic::new(Code::DuplicateImage, section.span, format!("two images of this command are named `{}`", section.name))
-                    .related(program.section(*other).span, "the other one")
-                    .help("their output would stand in one folder; rename one, or name only one of the files"),
+                Diagnostic::new(
+                    Code::DuplicateImage,
+                    section.span,
+                    format!("two images of this command are named `{}`", section.name),
+                )
+                .related(program.section(*other).span, "the other one")
+                .help("their output would stand in one folder; rename one, or name only one of the files"),
             ),
             None => {
                 first.insert(&section.name, *id);

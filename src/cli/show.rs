@@ -38,15 +38,10 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     let variable = take_variable(&mut selected)?;
     selected.expect_known()?;
     if selected.images.is_empty() && is_fine(&selected.program.diagnostics) {
-        return Err(Failure(
-            "name an image: `imgspec show node-ova-local-photon-3`".to_owned(),
-        ));
+        return Err(Failure("name an image: `imgspec show node-ova-local-photon-3`".to_owned()));
     }
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let output = Output {
-        dir: here.join("build"),
-        portable: false,
-    };
+    let output = Output { dir: here.join("build"), portable: false };
     let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
     let (mut text, mut array) = (String::new(), Vec::new());
     let as_json = args.json || format(cli) == Format::Json;
@@ -90,8 +85,7 @@ fn take_variable(selected: &mut Selected) -> Result<Option<String>, Failure> {
     }
     if !selected.images.is_empty() && selected.others.len() == 1 {
         let names = program.variables.iter().map(|v| v.name.as_str());
-        let hint =
-            nearest(&name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
+        let hint = nearest(&name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
         return Err(Failure(format!("there is no variable {name}{hint}")));
     }
     Ok(None)
@@ -118,12 +112,7 @@ fn shown_value(image: &Image<'_>, id: VarId, value: &Value) -> Json {
 fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -> Json {
     let program = image.program;
     let mut variables = serde_json::Map::new();
-    let mut all: Vec<VarId> = image
-        .ids()
-        .iter()
-        .copied()
-        .filter(|id| belongs(image, *id))
-        .collect();
+    let mut all: Vec<VarId> = image.ids().iter().copied().filter(|id| belongs(image, *id)).collect();
     all.sort_by_key(|id| &program.variable(*id).name);
     for id in all {
         let variable = program.variable(id);
@@ -132,10 +121,8 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -
         }
         let secret = is_literal_secret(image, id);
         let value = image.value(id).map(|v| shown_value(image, id, v));
-        let packer = artifacts
-            .packer
-            .get(variable.name.as_str())
-            .map(|p| if secret { MASK } else { p.as_str() });
+        let packer =
+            artifacts.packer.get(variable.name.as_str()).map(|p| if secret { MASK } else { p.as_str() });
         let set_by: Vec<Json> = history(image, id)
             .into_iter()
             .map(|entry| {
@@ -194,15 +181,8 @@ fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
     }
     let variable = program.variable(id);
     if has_default && variable.default.is_some() {
-        let value = image
-            .default_value(id)
-            .map_or(Json::Null, |v| show_value(&v));
-        out.push(Entry {
-            layer: "default".to_owned(),
-            span: variable.span,
-            change: Change::Replace,
-            value,
-        });
+        let value = image.default_value(id).map_or(Json::Null, |v| show_value(&v));
+        out.push(Entry { layer: "default".to_owned(), span: variable.span, change: Change::Replace, value });
     }
     out
 }
@@ -223,22 +203,13 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
             Some(active) => {
                 let span = active.setting.name_span;
                 let at = program.sources.position(span.file, span.start);
-                let path = program
-                    .sources
-                    .get(span.file)
-                    .path
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy();
+                let path =
+                    program.sources.get(span.file).path.file_name().unwrap_or_default().to_string_lossy();
                 format!("{} ({path}:{})", image.layer_name(active.layer), at.line)
             }
             None => "default".to_owned(),
         };
-        rows.push((
-            &program.variable(id).name,
-            written(&shown_value(image, id, value)),
-            source,
-        ));
+        rows.push((&program.variable(id).name, written(&shown_value(image, id, value)), source));
     }
     rows.sort();
     let width = rows.iter().map(|r| r.0.len()).max().unwrap_or(0);
@@ -250,15 +221,9 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
 /// A value as one would write it, on one line.
 fn written(value: &Json) -> String {
     match value {
-        Json::Array(elements) => format!(
-            "[{}]",
-            elements.iter().map(written).collect::<Vec<_>>().join(", ")
-        ),
+        Json::Array(elements) => format!("[{}]", elements.iter().map(written).collect::<Vec<_>>().join(", ")),
         Json::Object(map) => {
-            let pairs: Vec<String> = map
-                .iter()
-                .map(|(k, v)| format!("{k} = {}", written(v)))
-                .collect();
+            let pairs: Vec<String> = map.iter().map(|(k, v)| format!("{k} = {}", written(v))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         other => other.to_string(),
@@ -272,21 +237,13 @@ fn show_variable(
     out: &mut String,
 ) -> Result<(), Failure> {
     let program = image.program;
-    let Some(id) = image
-        .ids()
-        .iter()
-        .copied()
-        .find(|id| program.variable(*id).name == name && belongs(image, *id))
+    let Some(id) =
+        image.ids().iter().copied().find(|id| program.variable(*id).name == name && belongs(image, *id))
     else {
-        return Err(Failure(format!(
-            "the image {} has no variable {name}",
-            image.name()
-        )));
+        return Err(Failure(format!("the image {} has no variable {name}", image.name())));
     };
     let variable = program.variable(id);
-    let value = image
-        .value(id)
-        .map_or("unset".to_owned(), |v| written(&shown_value(image, id, v)));
+    let value = image.value(id).map_or("unset".to_owned(), |v| written(&shown_value(image, id, v)));
     let _ = writeln!(out, "{} : {}", variable.name, variable.ty);
     if let Some(doc) = &variable.doc {
         for line in doc.lines() {
@@ -313,10 +270,7 @@ fn show_variable(
         );
     }
     let secret = is_literal_secret(image, id);
-    let packer = artifacts
-        .packer
-        .get(name)
-        .map(|p| if secret { MASK } else { p.as_str() });
+    let packer = artifacts.packer.get(name).map(|p| if secret { MASK } else { p.as_str() });
     let _ = writeln!(
         out,
         "\nPacker gets   {}",
@@ -336,10 +290,7 @@ fn show_variable(
         ))
     );
     for slot in artifacts.slots.get(name).into_iter().flatten() {
-        let _ = writeln!(
-            out,
-            "              and the Packer string in the template's slot {slot}"
-        );
+        let _ = writeln!(out, "              and the Packer string in the template's slot {slot}");
     }
     let _ = writeln!(out, "receivers     {}", variable.to.names().join(", "));
     Ok(())

@@ -9,8 +9,7 @@ const VERSION: u32 = 1;
 
 /// `{"version": 1, "diagnostics": [ … ]}`
 pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let value =
-        json!({ "version": VERSION, "diagnostics": json_diagnostics(diagnostics, sources) });
+    let value = json!({ "version": VERSION, "diagnostics": json_diagnostics(diagnostics, sources) });
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
     text.push('\n');
     text
@@ -46,11 +45,7 @@ fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
     out["help"] = json!(diagnostic.help);
     out["rule"] = json!(diagnostic.rule);
     out["images"] = json!(diagnostic.images);
-    out["related"] = diagnostic
-        .related
-        .iter()
-        .map(|l| related(l, sources))
-        .collect();
+    out["related"] = diagnostic.related.iter().map(|l| related(l, sources)).collect();
     out["fixes"] = json!(fixes);
     out
 }

@@ -79,10 +79,7 @@ impl Diagnostic {
             code,
             severity: code.severity(),
             message: message.into(),
-            primary: Label {
-                span,
-                text: String::new(),
-            },
+            primary: Label { span, text: String::new() },
             related: Vec::new(),
             help: None,
             fixes: Vec::new(),
@@ -98,10 +95,7 @@ impl Diagnostic {
     }
 
     pub fn related(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.related.push(Label {
-            span,
-            text: text.into(),
-        });
+        self.related.push(Label { span, text: text.into() });
         self
     }
 
@@ -111,16 +105,8 @@ impl Diagnostic {
     }
 
     /// A repair of one edit.
-    pub fn fix(
-        mut self,
-        title: impl Into<String>,
-        span: Span,
-        text: impl Into<String>,
-    ) -> Diagnostic {
-        self.fixes.push(Fix {
-            title: title.into(),
-            edits: vec![(span, text.into())],
-        });
+    pub fn fix(mut self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Diagnostic {
+        self.fixes.push(Fix { title: title.into(), edits: vec![(span, text.into())] });
         self
     }
 
@@ -141,9 +127,7 @@ impl Diagnostic {
             [first @ .., last] if first.len() < 3 => {
                 Some(format!("in images {} and {last}", first.join(", ")))
             }
-            [a, b, c, rest @ ..] => {
-                Some(format!("in images {a}, {b}, {c} and {} more", rest.len()))
-            }
+            [a, b, c, rest @ ..] => Some(format!("in images {a}, {b}, {c} and {} more", rest.len())),
             _ => None,
         }
     }
@@ -154,11 +138,7 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen: rustc_hash::FxHashMap<(Code, Span, String), usize> = Default::default();
     let mut out: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
-        let key = (
-            diagnostic.code,
-            diagnostic.primary.span,
-            diagnostic.message.clone(),
-        );
+        let key = (diagnostic.code, diagnostic.primary.span, diagnostic.message.clone());
         match seen.get(&key) {
             Some(&at) => {
                 for image in diagnostic.images {

@@ -12,20 +12,14 @@ pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     for (id, source) in sources.iter() {
         files.add(sources.name(id), source.text.clone());
     }
-    let config = term::Config {
-        chars: term::Chars::ascii(),
-        ..term::Config::default()
-    };
+    let config = term::Config { chars: term::Chars::ascii(), ..term::Config::default() };
     let mut out = String::new();
     for diagnostic in diagnostics {
         let shown = convert(diagnostic);
         match term::emit_into_string(&config, &files, &shown) {
             Ok(text) => out.push_str(&text),
             // A place that the excerpt cannot show still has its message.
-            Err(_) => out.push_str(&super::render_short(
-                std::slice::from_ref(diagnostic),
-                sources,
-            )),
+            Err(_) => out.push_str(&super::render_short(std::slice::from_ref(diagnostic), sources)),
         }
         out.push('\n');
     }
@@ -39,9 +33,8 @@ fn convert(diagnostic: &Diagnostic) -> codespan::Diagnostic<usize> {
         Severity::Note => codespan::Severity::Note,
     };
     let span = diagnostic.primary.span;
-    let primary =
-        codespan::Label::primary(span.file.0 as usize, span.start as usize..span.end as usize)
-            .with_message(&diagnostic.primary.text);
+    let primary = codespan::Label::primary(span.file.0 as usize, span.start as usize..span.end as usize)
+        .with_message(&diagnostic.primary.text);
     let related = diagnostic.related.iter().map(|label| {
         codespan::Label::secondary(
             label.span.file.0 as usize,
@@ -53,12 +46,7 @@ fn convert(diagnostic: &Diagnostic) -> codespan::Diagnostic<usize> {
         .help
         .iter()
         .map(|help| format!("help: {help}"))
-        .chain(
-            diagnostic
-                .fixes
-                .iter()
-                .map(|fix| format!("fix: {}", fix.title)),
-        )
+        .chain(diagnostic.fixes.iter().map(|fix| format!("fix: {}", fix.title)))
         .chain(diagnostic.rule.iter().map(|rule| format!("rule: {rule}")))
         .chain(diagnostic.images_in_words());
     codespan::Diagnostic::new(severity)

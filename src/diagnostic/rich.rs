@@ -7,28 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Excerpts with labels, drawn with lines and, if wanted, colours; `width` in columns.
-pub fn render_rich(
-    diagnostics: &[Diagnostic],
-    sources: &SourceMap,
-    width: usize,
-    color: bool,
-) -> String {
-    let theme = if color {
-        GraphicalTheme::unicode()
-    } else {
-        GraphicalTheme::unicode_nocolor()
-    };
+pub fn render_rich(diagnostics: &[Diagnostic], sources: &SourceMap, width: usize, color: bool) -> String {
+    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(width);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        if handler
-            .render_report(&mut out, &report(diagnostic, sources))
-            .is_err()
-        {
-            out.push_str(&super::render_short(
-                std::slice::from_ref(diagnostic),
-                sources,
-            ));
+        if handler.render_report(&mut out, &report(diagnostic, sources)).is_err() {
+            out.push_str(&super::render_short(std::slice::from_ref(diagnostic), sources));
         }
         out.push('\n');
     }
@@ -57,17 +42,11 @@ fn report(diagnostic: &Diagnostic, sources: &SourceMap) -> Report {
     let mut related: Vec<Report> = Vec::new();
     for label in &diagnostic.related {
         match label.span.file == file {
-            true => labels.push(LabeledSpan::new_with_span(
-                Some(label.text.clone()),
-                range(label),
-            )),
+            true => labels.push(LabeledSpan::new_with_span(Some(label.text.clone()), range(label))),
             false => related.push(other_file(label, sources)),
         }
     }
-    let fixes = diagnostic
-        .fixes
-        .iter()
-        .map(|fix| format!("fix: {}", fix.title));
+    let fixes = diagnostic.fixes.iter().map(|fix| format!("fix: {}", fix.title));
     let help: Vec<String> = diagnostic
         .help
         .iter()
@@ -108,10 +87,7 @@ fn severity(severity: Severity) -> miette::Severity {
 }
 
 fn range(label: &Label) -> (usize, usize) {
-    (
-        label.span.start as usize,
-        (label.span.end - label.span.start) as usize,
-    )
+    (label.span.start as usize, (label.span.end - label.span.start) as usize)
 }
 
 fn source(file: FileId, sources: &SourceMap) -> NamedSource<Arc<str>> {
@@ -150,9 +126,7 @@ impl miette::Diagnostic for Report {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
         match self.related.is_empty() {
             true => None,
-            false => Some(Box::new(
-                self.related.iter().map(|r| r as &dyn miette::Diagnostic),
-            )),
+            false => Some(Box::new(self.related.iter().map(|r| r as &dyn miette::Diagnostic))),
         }
     }
 }

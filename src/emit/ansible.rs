@@ -53,7 +53,10 @@ impl Emission<'_, '_> {
                     let found = Diagnostic::new(
                         Code::OpaqueValue,
                         self.place(id),
-                        format!("`{}` goes to Ansible and holds `{template}`, which only Packer can fill", variable.name),
+                        format!(
+                            "`{}` goes to Ansible and holds `{template}`, which only Packer can fill",
+                            variable.name
+                        ),
                     )
                     .help("leave the template out, or give the value in the environment: env(\"NAME\")");
                     self.report(found);
@@ -73,19 +76,11 @@ impl Emission<'_, '_> {
         if self.is_native() || variable.is_typed || !variable.to.has(Receivers::PACKER) {
             return true;
         }
-        let mut slots = self
-            .route
-            .slots
-            .iter()
-            .filter(|s| s.variable == id)
-            .peekable();
+        let mut slots = self.route.slots.iter().filter(|s| s.variable == id).peekable();
         if slots.peek().is_none() {
             return true;
         }
-        let Some(text) = encode(value, variable.encoding)
-            .known()
-            .map(|t| t.into_owned())
-        else {
+        let Some(text) = encode(value, variable.encoding).known().map(|t| t.into_owned()) else {
             return false;
         };
         let only_slots = !self.reach.reads_beyond_slots(id);
@@ -114,12 +109,9 @@ impl Emission<'_, '_> {
             Value::Bool(flag) => json!(flag),
             Value::Int(number) => json!(number),
             Value::Text(text) => self.json_text(text)?,
-            Value::List(elements) => Json::Array(
-                elements
-                    .iter()
-                    .map(|e| self.json(e))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Value::List(elements) => {
+                Json::Array(elements.iter().map(|e| self.json(e)).collect::<Result<_, _>>()?)
+            }
             Value::Map(map) => {
                 let mut out = serde_json::Map::new();
                 for (key, element) in map.iter() {
@@ -131,8 +123,7 @@ impl Emission<'_, '_> {
     }
 
     fn json_text(&mut self, text: &Text) -> Result<Json, Obstacle> {
-        let has_path =
-            matches!(text, Text::Pieces(p) if p.iter().any(|p| matches!(p, Piece::Path(_))));
+        let has_path = matches!(text, Text::Pieces(p) if p.iter().any(|p| matches!(p, Piece::Path(_))));
         if let Some(known) = text.known().filter(|_| !(has_path && self.output.portable)) {
             return Ok(match is_jinja(&known) {
                 true => json!({ "__ansible_unsafe": known }),
@@ -155,18 +146,12 @@ impl Emission<'_, '_> {
                     out.push_str(&quote_jinja(&self.relative(path)));
                 }
                 Piece::Path(path) => out.push_str(&quote_jinja(path)),
-                Piece::Env(name)
-                | Piece::Secret {
-                    env: Some(name), ..
-                } => {
+                Piece::Env(name) | Piece::Secret { env: Some(name), .. } => {
                     let lookup = self.lookup(name);
                     out.push_str(&lookup);
                 }
                 Piece::Jinja(template) => out.push_str(template),
-                Piece::Secret {
-                    variable,
-                    env: None,
-                } => return Err(Obstacle::Secret(variable.clone())),
+                Piece::Secret { variable, env: None } => return Err(Obstacle::Secret(variable.clone())),
                 Piece::Packer(template) => return Err(Obstacle::Packer(template.clone())),
             }
         }
@@ -185,10 +170,7 @@ impl Emission<'_, '_> {
             self.place(id),
             format!("`{name}` would show the secret `{secret}` in the extra-vars file"),
         )
-        .help(format!(
-            "give the secret in the environment: `{secret} = env(\"{}\")`",
-            secret.to_uppercase()
-        ));
+        .help(format!("give the secret in the environment: `{secret} = env(\"{}\")`", secret.to_uppercase()));
         self.report(found);
     }
 
@@ -234,12 +216,7 @@ impl Emission<'_, '_> {
         let place = self.place(id);
         let program = self.image.program;
         let path = crate::source::normalize(&program.sources.get(place.file).folder().join(path));
-        match program
-            .data
-            .iter()
-            .find(|d| d.path == path)
-            .map(|d| d.text.clone())
-        {
+        match program.data.iter().find(|d| d.path == path).map(|d| d.text.clone()) {
             Some(text) => self.add_moved_json(id, &text, out),
             // Reported when it was read.
             None if program.sources.get(place.file).origin == crate::source::Origin::Project => {}
@@ -260,12 +237,9 @@ impl Emission<'_, '_> {
             Ok(Json::Object(map)) => out.extend(map),
             _ => {
                 let name = &self.image.program.variable(id).name;
-                let found = Diagnostic::new(
-                    Code::JsonSyntax,
-                    self.place(id),
-                    format!("`{name}` is no JSON object"),
-                )
-                .help("write the variables in an `ansible { }` block");
+                let found =
+                    Diagnostic::new(Code::JsonSyntax, self.place(id), format!("`{name}` is no JSON object"))
+                        .help("write the variables in an `ansible { }` block");
                 self.report(found);
             }
         }
@@ -275,9 +249,8 @@ impl Emission<'_, '_> {
         let program = self.image.program;
         let file = Some(program.section(self.image.section).span.file);
         let text = self.resolve_pair(&pair.value);
-        let declared = program
-            .find_variable(file, &pair.name)
-            .filter(|v| program.variable(*v).owner == Owner::Declared);
+        let declared =
+            program.find_variable(file, &pair.name).filter(|v| program.variable(*v).owner == Owner::Declared);
         if let Some(declared) = declared {
             let variable = program.variable(declared);
             if variable.to.has(Receivers::PACKER) {
@@ -285,10 +258,7 @@ impl Emission<'_, '_> {
                 let found = Diagnostic::new(
                     Code::DeclaredVariable,
                     self.place(id),
-                    format!(
-                        "`{}` is a variable of its own and cannot be passed in `{name}`",
-                        pair.name
-                    ),
+                    format!("`{}` is a variable of its own and cannot be passed in `{name}`", pair.name),
                 )
                 .help(format!("set `{}` itself", pair.name));
                 self.report(found);
@@ -328,18 +298,12 @@ impl Emission<'_, '_> {
         let mut out = TextBuilder::default();
         for (_, piece) in parse_braces(value) {
             match piece {
-                Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => {
-                    out.push_str(text)
-                }
+                Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => out.push_str(text),
                 Braced::Env(name) => out.push_piece(Piece::Env(name.into())),
                 Braced::User(name) => {
                     let named = program.find_variable(file, name).or_else(|| {
                         let is_entry = |v: &Variable| v.owner == Owner::Packer && v.name == name;
-                        program
-                            .variables
-                            .iter()
-                            .position(is_entry)
-                            .map(|i| VarId(i as u32))
+                        program.variables.iter().position(is_entry).map(|i| VarId(i as u32))
                     });
                     let Some(named) = named else { continue };
                     let variable = program.variable(named);
@@ -351,10 +315,7 @@ impl Emission<'_, '_> {
                                     Piece::Env(name) => Some(name.clone()),
                                     _ => None,
                                 });
-                                out.push_piece(Piece::Secret {
-                                    variable: variable.name.clone(),
-                                    env,
-                                });
+                                out.push_piece(Piece::Secret { variable: variable.name.clone(), env });
                             }
                             false => out.push(&encode(value, variable.encoding)),
                         }
@@ -374,11 +335,7 @@ fn is_jinja(text: &str) -> bool {
 fn quote_jinja(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some(at) = ["{{", "{%", "{#"]
-        .iter()
-        .filter_map(|open| rest.find(open))
-        .min()
-    {
+    while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|open| rest.find(open)).min() {
         out.push_str(&rest[..at]);
         out.push_str(&format!("{{{{ '{}' }}}}", &rest[at..at + 2]));
         rest = &rest[at + 2..];
@@ -394,10 +351,6 @@ pub fn show_value(value: &Value) -> Json {
         Value::Int(number) => json!(number),
         Value::Text(text) => json!(super::packer_text(text)),
         Value::List(elements) => Json::Array(elements.iter().map(show_value).collect()),
-        Value::Map(map) => Json::Object(
-            map.iter()
-                .map(|(k, v)| (k.to_string(), show_value(v)))
-                .collect(),
-        ),
+        Value::Map(map) => Json::Object(map.iter().map(|(k, v)| (k.to_string(), show_value(v))).collect()),
     }
 }

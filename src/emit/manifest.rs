@@ -14,10 +14,7 @@ impl Emission<'_, '_> {
         let target = program.section(self.image.stack.target);
         let provider = self.provider();
         // Another provider than the target's own has no use for its builders.
-        let own = target
-            .target
-            .as_ref()
-            .filter(|t| t.provider == self.image.provider);
+        let own = target.target.as_ref().filter(|t| t.provider == self.image.provider);
         let runs: Vec<Json> = own
             .iter()
             .flat_map(|t| &t.runs)
@@ -29,9 +26,8 @@ impl Emission<'_, '_> {
             .as_ref()
             .and_then(|t| t.make.clone())
             .map_or_else(|| format!("build-{}", target.name), |m| m.to_string());
-        let layers: Vec<String> = (0..self.image.stack.layers.len() as u32)
-            .map(|l| self.image.layer_name(l))
-            .collect();
+        let layers: Vec<String> =
+            (0..self.image.stack.layers.len() as u32).map(|l| self.image.layer_name(l)).collect();
         json!({
             "manifest": 1,
             "imgspec": env!("CARGO_PKG_VERSION"),
@@ -84,11 +80,7 @@ impl Emission<'_, '_> {
                 }
             }
         }
-        for data in program
-            .data
-            .iter()
-            .filter(|d| view.files.contains(&d.reader))
-        {
+        for data in program.data.iter().filter(|d| view.files.contains(&d.reader)) {
             add(&data.path, &sha256(&data.text));
         }
         out

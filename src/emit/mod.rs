@@ -84,30 +84,17 @@ pub(crate) struct Emission<'i, 'p> {
 pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     let route = Route::find(image);
     let reach = Reach::new(image, &route);
-    let mut emission = Emission {
-        image,
-        output,
-        reach,
-        route,
-        environment: BTreeSet::new(),
-        diagnostics: Vec::new(),
-    };
+    let mut emission =
+        Emission { image, output, reach, route, environment: BTreeSet::new(), diagnostics: Vec::new() };
     emission.check_reach();
     emission.check_route();
     let ansible = emission.ansible_vars();
     let packer = emission.packer_vars(&ansible);
     let is_secret = emission.holds_secret();
     let slots = emission.slot_words();
-    let file_route = emission
-        .route
-        .file
-        .map(|id| emission.image.program.variable(id).name.to_string());
+    let file_route = emission.route.file.map(|id| emission.image.program.variable(id).name.to_string());
     let manifest = emission.manifest();
-    let Emission {
-        mut diagnostics,
-        image,
-        ..
-    } = emission;
+    let Emission { mut diagnostics, image, .. } = emission;
     for diagnostic in &mut diagnostics {
         diagnostic.images.push(image.name().to_owned());
     }
@@ -153,11 +140,7 @@ impl<'p> Emission<'_, 'p> {
 
     /// True where a secret stands in the project's text, and so in the output.
     fn holds_secret(&self) -> bool {
-        self.image
-            .ids()
-            .iter()
-            .copied()
-            .any(|id| is_literal_secret(self.image, id))
+        self.image.ids().iter().copied().any(|id| is_literal_secret(self.image, id))
     }
 
     /// The path of the extra-vars file, as Packer reads it.
@@ -168,14 +151,7 @@ impl<'p> Emission<'_, 'p> {
                 self.environment.insert(SmolStr::new_static(OUT_ENV));
                 format!("@{{{{env `{OUT_ENV}`}}}}/{name}/ansible.vars.json")
             }
-            false => format!(
-                "@{}",
-                self.output
-                    .dir
-                    .join(name)
-                    .join("ansible.vars.json")
-                    .display()
-            ),
+            false => format!("@{}", self.output.dir.join(name).join("ansible.vars.json").display()),
         }
     }
 
@@ -220,12 +196,8 @@ impl<'p> Emission<'_, 'p> {
 pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
     let variable = image.program.variable(id);
     variable.is_secret
-        && image
-            .value(id)
-            .is_some_and(|v| !v.has_holes() && !v.is_empty())
-        && image
-            .winner(id)
-            .is_some_and(|a| image.program.sources.is_users(a.setting.span.file))
+        && image.value(id).is_some_and(|v| !v.has_holes() && !v.is_empty())
+        && image.winner(id).is_some_and(|a| image.program.sources.is_users(a.setting.span.file))
 }
 
 /// A text as Packer reads it, for showing.

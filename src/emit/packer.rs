@@ -20,10 +20,7 @@ pub(super) fn render_text(
     };
     let mut out = String::new();
     for piece in pieces.iter() {
-        let is_template = matches!(
-            piece,
-            Piece::Packer(_) | Piece::Env(_) | Piece::Secret { .. }
-        );
+        let is_template = matches!(piece, Piece::Packer(_) | Piece::Env(_) | Piece::Secret { .. });
         if is_template && out.ends_with('{') {
             // `{{{` would not parse: the brace becomes a template of its own.
             out.pop();
@@ -78,7 +75,8 @@ impl Emission<'_, '_> {
         let variable = self.image.program.variable(id);
         let encoded = encode(value, variable.encoding);
         let is_args = matches!(variable.ty.base, Base::Args);
-        let has_braces = |piece: &Piece| matches!(piece, Piece::Plain(text) | Piece::Path(text) if text.contains("{{"));
+        let has_braces =
+            |piece: &Piece| matches!(piece, Piece::Plain(text) | Piece::Path(text) if text.contains("{{"));
         let is_literal = match &encoded {
             Text::Plain(text) => text.contains("{{"),
             Text::Pieces(pieces) => pieces.iter().any(has_braces),
@@ -86,10 +84,7 @@ impl Emission<'_, '_> {
         if is_literal && !is_args {
             self.report_braces(id);
         }
-        let has_nul = encoded
-            .pieces()
-            .iter()
-            .any(|p| matches!(p, Piece::Plain(text) if text.contains('\0')));
+        let has_nul = encoded.pieces().iter().any(|p| matches!(p, Piece::Plain(text) if text.contains('\0')));
         if has_nul {
             let found = Diagnostic::new(
                 Code::NotEncodable,
@@ -128,17 +123,13 @@ impl Emission<'_, '_> {
         let mut names = Vec::new();
         let portable = self.output.portable;
         let used = std::cell::Cell::new(false);
-        let out = render_text(
-            text,
-            &mut |name| names.push(name.clone()),
-            &|path| match portable {
-                true => {
-                    used.set(true);
-                    format!("{{{{env `{OUT_ENV}`}}}}/{}", self.relative(path))
-                }
-                false => path.to_owned(),
-            },
-        );
+        let out = render_text(text, &mut |name| names.push(name.clone()), &|path| match portable {
+            true => {
+                used.set(true);
+                format!("{{{{env `{OUT_ENV}`}}}}/{}", self.relative(path))
+            }
+            false => path.to_owned(),
+        });
         self.environment.extend(names);
         if used.get() {
             self.environment.insert(SmolStr::new_static(OUT_ENV));
@@ -154,13 +145,7 @@ impl Emission<'_, '_> {
         ansible: &BTreeMap<String, serde_json::Value>,
     ) -> String {
         let variable = self.image.program.variable(id);
-        let slots: Vec<_> = self
-            .route
-            .slots
-            .iter()
-            .filter(|s| s.variable == id)
-            .cloned()
-            .collect();
+        let slots: Vec<_> = self.route.slots.iter().filter(|s| s.variable == id).cloned().collect();
         let is_opaque = self.image.value(id).is_some_and(Value::has_holes);
         if slots.is_empty() || is_opaque {
             return text;
@@ -186,10 +171,7 @@ impl Emission<'_, '_> {
             let found = Diagnostic::new(
                 Code::SlotCannotCarry,
                 self.place(id),
-                format!(
-                    "the template cannot carry this value of `{}` to Ansible: {reason}",
-                    variable.name
-                ),
+                format!("the template cannot carry this value of `{}` to Ansible: {reason}", variable.name),
             )
             .help(match &self.route.obstacle {
                 Some(obstacle) => format!("the extra-vars file cannot be used either: {obstacle}"),

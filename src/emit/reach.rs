@@ -36,21 +36,10 @@ impl Reach {
         spread(image, queue, &mut beyond_slots);
         // The playbook itself takes typed values; only what Packer reads must keep its string.
         let mut packer_reads = vec![false; count];
-        spread(
-            image,
-            provider.reads.iter().chain(&route.named).copied().collect(),
-            &mut packer_reads,
-        );
+        spread(image, provider.reads.iter().chain(&route.named).copied().collect(), &mut packer_reads);
         let mut read = beyond_slots.clone();
-        spread(
-            image,
-            route.slots.iter().map(|s| s.variable).collect(),
-            &mut read,
-        );
-        Reach {
-            read,
-            beyond_slots: packer_reads,
-        }
+        spread(image, route.slots.iter().map(|s| s.variable).collect(), &mut read);
+        Reach { read, beyond_slots: packer_reads }
     }
 
     pub fn reads(&self, id: VarId) -> bool {
@@ -71,9 +60,7 @@ fn spread(image: &Image<'_>, mut queue: Vec<VarId>, marked: &mut [bool]) {
             continue;
         }
         let (settings, has_default) = image.effective_settings(id);
-        let base = settings
-            .iter()
-            .rposition(|a| a.setting.change == Change::Replace);
+        let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
         let mut visit = |other| queue.push(other);
         for active in &settings[base.unwrap_or(0)..] {
             active.setting.value.for_each_variable(&mut visit);
@@ -84,13 +71,7 @@ fn spread(image: &Image<'_>, mut queue: Vec<VarId>, marked: &mut [bool]) {
         {
             default.for_each_variable(&mut visit);
         }
-        queue.extend(
-            program
-                .aliases
-                .iter()
-                .filter(|(_, real)| *real == id)
-                .map(|(alias, _)| *alias),
-        );
+        queue.extend(program.aliases.iter().filter(|(_, real)| *real == id).map(|(alias, _)| *alias));
     }
 }
 
@@ -124,21 +105,13 @@ impl Emission<'_, '_> {
         let mut found = Diagnostic::new(
             Code::Required,
             image.span,
-            format!(
-                "the target `{target}` needs `{}`, and nothing sets it",
-                variable.name
-            ),
+            format!("the target `{target}` needs `{}`, and nothing sets it", variable.name),
         )
         .label("for this image")
-        .help(format!(
-            "set `{} = …` ({}) in this image or in a layer of it",
-            variable.name, variable.ty
-        ));
+        .help(format!("set `{} = …` ({}) in this image or in a layer of it", variable.name, variable.ty));
         if let Some(active) = self.image.winner(id) {
-            found = found.related(
-                active.setting.value.span,
-                "this value is unset, because it is made of one that is",
-            );
+            found = found
+                .related(active.setting.value.span, "this value is unset, because it is made of one that is");
         }
         self.report(found);
     }
@@ -162,10 +135,7 @@ impl Emission<'_, '_> {
         }
         let target = &program.section(self.image.stack.target).name;
         let reason = if !self.image.applies(id) {
-            let condition = variable
-                .applies
-                .as_ref()
-                .map_or("", |a| program.sources.slice(a.span));
+            let condition = variable.applies.as_ref().map_or("", |a| program.sources.slice(a.span));
             format!("it applies only where {condition}")
         } else if !self.reach.reads(id) {
             let provider = self.provider();
@@ -175,10 +145,7 @@ impl Emission<'_, '_> {
                     provider.template,
                     provider.playbook.as_str()
                 ),
-                false => format!(
-                    "the {} playbook does not read it",
-                    provider.playbook.as_str()
-                ),
+                false => format!("the {} playbook does not read it", provider.playbook.as_str()),
             }
         } else {
             return;
@@ -199,12 +166,7 @@ impl Emission<'_, '_> {
         let Some(active) = self.image.winner(id).filter(|a| a.setting.had_quotes) else {
             return;
         };
-        let mut slots = self
-            .route
-            .slots
-            .iter()
-            .filter(|s| s.variable == id)
-            .peekable();
+        let mut slots = self.route.slots.iter().filter(|s| s.variable == id).peekable();
         if slots.peek().is_some() && slots.all(|s| !s.is_quoted) {
             return;
         }
@@ -224,14 +186,9 @@ impl Emission<'_, '_> {
             Diagnostic::new(
                 Code::LegacyQuotes,
                 span,
-                format!(
-                    "`{}` has quotes of its own inside the string",
-                    variable.name
-                ),
+                format!("`{}` has quotes of its own inside the string", variable.name),
             )
-            .label(format!(
-                "Image Builder's template quotes it already: {what}"
-            ))
+            .label(format!("Image Builder's template quotes it already: {what}"))
             .help(format!("write {json}; it is read here as if written so"))
             .fix(format!("write {json}"), span, json),
         );

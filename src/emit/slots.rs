@@ -42,10 +42,7 @@ pub struct Route {
 
 /// True where a variable is a whole `--extra-vars` argument of the provider's template.
 pub fn is_extra_vars_argument(provider: &Provider, name: &str) -> bool {
-    provider
-        .extra_vars
-        .iter()
-        .any(|arg| whole_argument(arg) == Some(name))
+    provider.extra_vars.iter().any(|arg| whole_argument(arg) == Some(name))
 }
 
 fn whole_argument(arg: &str) -> Option<&str> {
@@ -62,18 +59,13 @@ impl Route {
         let file = Some(program.section(image.section).span.file);
         let lookup = |name: &str| program.find_variable(file, name);
         let mut route = Route::default();
-        let whole: Vec<VarId> = provider
-            .extra_vars
-            .iter()
-            .filter_map(|arg| lookup(whole_argument(arg)?))
-            .collect();
+        let whole: Vec<VarId> =
+            provider.extra_vars.iter().filter_map(|arg| lookup(whole_argument(arg)?)).collect();
         let is_fixed = |id: &VarId| {
-            image.settings(*id).last().is_some_and(|a| {
-                matches!(
-                    image.stack.layers[a.layer as usize],
-                    StackLayer::TargetVars(_)
-                )
-            })
+            image
+                .settings(*id)
+                .last()
+                .is_some_and(|a| matches!(image.stack.layers[a.layer as usize], StackLayer::TargetVars(_)))
         };
         let chosen = whole.iter().rposition(|id| !is_fixed(id));
         if let Some(at) = chosen {
@@ -83,20 +75,13 @@ impl Route {
                 route.moved.push((whole[at], text));
             }
             for later in &whole[at + 1..] {
-                route
-                    .moved
-                    .extend(own_text(image, *later).map(|text| (*later, text)));
+                route.moved.extend(own_text(image, *later).map(|text| (*later, text)));
             }
-            if let Some(text) = route
-                .moved
-                .iter()
-                .map(|(_, text)| text)
-                .find(|text| has_packer_template(text))
+            if let Some(text) =
+                route.moved.iter().map(|(_, text)| text).find(|text| has_packer_template(text))
             {
-                route.obstacle = Some(format!(
-                    "`{}` holds a Packer template: {text}",
-                    program.variable(whole[at]).name
-                ));
+                route.obstacle =
+                    Some(format!("`{}` holds a Packer template: {text}", program.variable(whole[at]).name));
                 route.file = None;
                 route.moved.clear();
             }
@@ -126,11 +111,7 @@ impl Route {
             if let [(_, Braced::User(name))] = &parse_braces(&pair.value)[..]
                 && let Some(variable) = lookup(name)
             {
-                self.slots.push(Slot {
-                    name: SmolStr::new(&pair.name),
-                    variable,
-                    is_quoted: pair.is_quoted,
-                });
+                self.slots.push(Slot { name: SmolStr::new(&pair.name), variable, is_quoted: pair.is_quoted });
             } else {
                 for_each_user(&pair.value, |name| self.named.extend(lookup(name)));
             }
@@ -149,9 +130,7 @@ fn for_each_user(text: &str, mut visit: impl FnMut(&str)) {
 }
 
 fn has_packer_template(text: &str) -> bool {
-    parse_braces(text)
-        .iter()
-        .any(|(_, p)| matches!(p, Braced::Other(..) | Braced::Bad(..)))
+    parse_braces(text).iter().any(|(_, p)| matches!(p, Braced::Other(..) | Braced::Bad(..)))
 }
 
 /// The text of an `args` variable.
@@ -164,11 +143,8 @@ fn args_text(image: &Image<'_>, id: VarId) -> Option<String> {
 
 /// What the project itself says for a variable that the target fixes.
 fn own_text(image: &Image<'_>, id: VarId) -> Option<String> {
-    let own = image
-        .settings(id)
-        .iter()
-        .rev()
-        .find(|a| image.program.sources.is_users(a.setting.span.file))?;
+    let own =
+        image.settings(id).iter().rev().find(|a| image.program.sources.is_users(a.setting.span.file))?;
     match &own.setting.value.kind {
         ExprKind::Const(Value::Text(text)) => Some(text.known()?.into_owned()),
         _ => None,
@@ -212,17 +188,12 @@ pub(super) fn parse_pairs(text: &str) -> Vec<Pair> {
         }
     }
     words.extend((!word.is_empty()).then_some(word));
-    words
-        .into_iter()
-        .filter_map(|word| parse_pair(&word))
-        .collect()
+    words.into_iter().filter_map(|word| parse_pair(&word)).collect()
 }
 
 fn parse_pair(word: &str) -> Option<Pair> {
     let (name, value) = word.split_once('=')?;
-    let quoted = ['"', '\'']
-        .into_iter()
-        .find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
+    let quoted = ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
     Some(Pair {
         name: name.to_owned(),
         value: quoted.unwrap_or(value).to_owned(),
@@ -269,15 +240,8 @@ pub(super) fn carry(text: &str, is_quoted: bool) -> Carried {
     if fits {
         return Carried::AsItIs;
     }
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n");
-    Carried::Wrapped(if is_quoted {
-        escaped
-    } else {
-        format!("\"{escaped}\"")
-    })
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    Carried::Wrapped(if is_quoted { escaped } else { format!("\"{escaped}\"") })
 }
 
 impl Emission<'_, '_> {
@@ -304,9 +268,7 @@ impl Emission<'_, '_> {
         for slot in &self.route.slots {
             let variable = self.image.program.variable(slot.variable).name.to_string();
             let quotes = if slot.is_quoted { ", quoted" } else { "" };
-            out.entry(variable)
-                .or_default()
-                .push(format!("{}{quotes}", slot.name));
+            out.entry(variable).or_default().push(format!("{}{quotes}", slot.name));
         }
         out
     }
@@ -319,10 +281,7 @@ mod tests {
     #[test]
     fn cuts_pairs_as_ansible_does() {
         let pairs = parse_pairs("a=1 b=\"x y\" c={{ user `v`}} d=\"{{user `w`}}\" stray e='q'");
-        let shown: Vec<_> = pairs
-            .iter()
-            .map(|p| (p.name.as_str(), p.value.as_str(), p.is_quoted))
-            .collect();
+        let shown: Vec<_> = pairs.iter().map(|p| (p.name.as_str(), p.value.as_str(), p.is_quoted)).collect();
         assert_eq!(
             shown,
             [

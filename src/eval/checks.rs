@@ -168,9 +168,11 @@ impl<'p> Image<'p> {
                 // Whole arguments of Ansible are merged with the file route, or reported there.
                 continue;
             }
-            let Some(own) = self.settings(fixed.variable).iter().find(|a| {
-                program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed)
-            }) else {
+            let Some(own) = self
+                .settings(fixed.variable)
+                .iter()
+                .find(|a| program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed))
+            else {
                 continue;
             };
             let name = &program.variable(fixed.variable).name;
@@ -178,10 +180,7 @@ impl<'p> Image<'p> {
                 Diagnostic::new(
                     Code::FixedByTarget,
                     own.setting.span,
-                    format!(
-                        "`{name}` is fixed by the target `{}`",
-                        program.section(holder).name
-                    ),
+                    format!("`{name}` is fixed by the target `{}`", program.section(holder).name),
                 )
                 .label("this has no effect")
                 .related(

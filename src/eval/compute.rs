@@ -39,9 +39,9 @@ impl<'p> Image<'p> {
             ExprKind::Missing => return Err(Stop::Reported),
             ExprKind::Const(value) => Some(value.clone()),
             ExprKind::Variable(id) => return self.read(*id),
-            ExprKind::Encoded(id) => self
-                .read(*id)?
-                .map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding))),
+            ExprKind::Encoded(id) => {
+                self.read(*id)?.map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding)))
+            }
             ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
             ExprKind::Concat(parts) => return self.eval_concat(parts),
             ExprKind::Located(location, path) => self.eval(path)?.map(|value| match value {
@@ -75,11 +75,7 @@ impl<'p> Image<'p> {
                 None => None,
             },
             ExprKind::Not(inner) => self.eval_bool(inner)?.map(|b| Value::Bool(!b)),
-            ExprKind::Binary {
-                op,
-                versions,
-                sides,
-            } => return self.eval_binary(*op, *versions, sides),
+            ExprKind::Binary { op, versions, sides } => return self.eval_binary(*op, *versions, sides),
             ExprKind::Call(function, args) => return self.eval_call(*function, args, expr.span),
         })
     }
@@ -104,10 +100,7 @@ impl<'p> Image<'p> {
             },
             _ => None,
         };
-        Ok(Some(Value::piece(Piece::Secret {
-            variable: variable.name.clone(),
-            env,
-        })))
+        Ok(Some(Value::piece(Piece::Secret { variable: variable.name.clone(), env })))
     }
 
     fn locate(&self, text: &Text, location: Location, span: Span) -> Text {
@@ -128,10 +121,7 @@ impl<'p> Image<'p> {
                 Some(Value::Bool(flag)) => text.push_str(if flag { "true" } else { "false" }),
                 Some(Value::Int(number)) => text.push_str(&number.to_string()),
                 Some(other) => {
-                    return Err(Stop::Failed(
-                        part.span,
-                        format!("{} cannot stand in a text", other.kind()),
-                    ));
+                    return Err(Stop::Failed(part.span, format!("{} cannot stand in a text", other.kind())));
                 }
             }
         }
@@ -145,10 +135,7 @@ impl<'p> Image<'p> {
         let variable = self.program.variable(id);
         match decode(&variable.ty, variable.encoding, &joined) {
             Ok(decoded) => Ok(Some(decoded.value)),
-            Err(message) => Err(Stop::Failed(
-                text.span,
-                format!("`{}`: {message}", variable.name),
-            )),
+            Err(message) => Err(Stop::Failed(text.span, format!("`{}`: {message}", variable.name))),
         }
     }
 
@@ -157,10 +144,7 @@ impl<'p> Image<'p> {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(value) if value.is_opaque() => Err(Stop::Opaque(expr.span)),
-            Some(value) => Err(Stop::Failed(
-                expr.span,
-                format!("expected a bool, found {}", value.kind()),
-            )),
+            Some(value) => Err(Stop::Failed(expr.span, format!("expected a bool, found {}", value.kind()))),
         }
     }
 
@@ -186,13 +170,8 @@ impl<'p> Image<'p> {
                     return Ok(None);
                 };
                 match (Self::elements(&a), Self::elements(&b)) {
-                    (Some(a), Some(b)) => Ok(Some(Value::list(
-                        a.iter().chain(b.iter()).cloned().collect(),
-                    ))),
-                    _ => Err(Stop::Failed(
-                        left.span.to(right.span),
-                        "`+` joins two lists".to_owned(),
-                    )),
+                    (Some(a), Some(b)) => Ok(Some(Value::list(a.iter().chain(b.iter()).cloned().collect()))),
+                    _ => Err(Stop::Failed(left.span.to(right.span), "`+` joins two lists".to_owned())),
                 }
             }
             BinaryOp::In | BinaryOp::NotIn => {
@@ -201,10 +180,7 @@ impl<'p> Image<'p> {
                     return Ok(None);
                 };
                 let Some(elements) = Self::elements(&b) else {
-                    return Err(Stop::Failed(
-                        right.span,
-                        format!("`in` asks a list, found {}", b.kind()),
-                    ));
+                    return Err(Stop::Failed(right.span, format!("`in` asks a list, found {}", b.kind())));
                 };
                 let found = elements.iter().any(|e| is_equal(e, &a, versions));
                 if !found && b.has_holes() {
@@ -252,16 +228,7 @@ impl<'p> Image<'p> {
     }
 
     fn eval_call(&mut self, function: Function, args: &'p [Expr], span: Span) -> Computed {
-        if let (
-            Function::IsSet,
-            [
-                Expr {
-                    kind: ExprKind::Variable(id),
-                    ..
-                },
-            ],
-        ) = (function, args)
-        {
+        if let (Function::IsSet, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
             self.compute(*id);
             if self.broken[id.0 as usize] {
                 return Err(Stop::Reported);
@@ -277,25 +244,20 @@ impl<'p> Image<'p> {
         }
         let text = |i: usize| -> Result<String, Stop> {
             match values.get(i) {
-                Some(Value::Text(text)) => text
-                    .known()
-                    .map(|t| t.into_owned())
-                    .ok_or(Stop::Opaque(args[i].span)),
+                Some(Value::Text(text)) => {
+                    text.known().map(|t| t.into_owned()).ok_or(Stop::Opaque(args[i].span))
+                }
                 Some(Value::Int(number)) => Ok(number.to_string()),
-                Some(other) => Err(Stop::Failed(
-                    args[i].span,
-                    format!("expected a string, found {}", other.kind()),
-                )),
+                Some(other) => {
+                    Err(Stop::Failed(args[i].span, format!("expected a string, found {}", other.kind())))
+                }
                 None => Err(Stop::Reported),
             }
         };
         let list = |i: usize| -> Result<std::sync::Arc<[Value]>, Stop> {
             match values.get(i) {
                 Some(value) => Self::elements(value).ok_or_else(|| {
-                    Stop::Failed(
-                        args[i].span,
-                        format!("expected a list, found {}", value.kind()),
-                    )
+                    Stop::Failed(args[i].span, format!("expected a list, found {}", value.kind()))
                 }),
                 None => Err(Stop::Reported),
             }
@@ -304,10 +266,7 @@ impl<'p> Image<'p> {
             Function::Major | Function::Minor | Function::Patch => {
                 let version = text(0)?;
                 let Some(numbers) = numbers(&version) else {
-                    return Err(Stop::Failed(
-                        args[0].span,
-                        format!("`{version}` is not a version"),
-                    ));
+                    return Err(Stop::Failed(args[0].span, format!("`{version}` is not a version")));
                 };
                 let at = match function {
                     Function::Major => 0,
@@ -333,9 +292,7 @@ impl<'p> Image<'p> {
             }
             Function::Lower => Value::text(text(0)?.to_lowercase()),
             Function::Upper => Value::text(text(0)?.to_uppercase()),
-            Function::Base64 => {
-                Value::text(base64::engine::general_purpose::STANDARD.encode(text(0)?))
-            }
+            Function::Base64 => Value::text(base64::engine::general_purpose::STANDARD.encode(text(0)?)),
             Function::Join => {
                 let (elements, separator) = (list(0)?, text(1)?);
                 let mut out = TextBuilder::default();
@@ -348,14 +305,9 @@ impl<'p> Image<'p> {
             Function::Split => {
                 let (whole, separator) = (text(0)?, text(1)?);
                 if separator.is_empty() {
-                    return Err(Stop::Failed(
-                        args[1].span,
-                        "the separator is empty".to_owned(),
-                    ));
+                    return Err(Stop::Failed(args[1].span, "the separator is empty".to_owned()));
                 }
-                let parts = whole
-                    .split(separator.as_str())
-                    .filter(|_| !whole.is_empty());
+                let parts = whole.split(separator.as_str()).filter(|_| !whole.is_empty());
                 Value::list(parts.map(Value::text).collect())
             }
             Function::Len => Value::Int(match &values[0] {
@@ -416,8 +368,8 @@ fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
         if let Some(regex) = compiled.get(pattern) {
             return Ok(regex.is_match(text));
         }
-        let regex = whole(pattern)
-            .map_err(|e| Stop::Failed(span, format!("this is no regular expression: {e}")))?;
+        let regex =
+            whole(pattern).map_err(|e| Stop::Failed(span, format!("this is no regular expression: {e}")))?;
         let answer = regex.is_match(text);
         compiled.insert(SmolStr::new(pattern), regex);
         Ok(answer)

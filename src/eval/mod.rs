@@ -81,11 +81,7 @@ pub fn evaluate<'p>(
     provider: Option<ProviderId>,
 ) -> Result<Image<'p>, Box<Diagnostic>> {
     let stack = Stack::new(program, section, provider)?;
-    let own = program
-        .section(stack.target)
-        .target
-        .as_ref()
-        .map(|t| t.provider);
+    let own = program.section(stack.target).target.as_ref().map(|t| t.provider);
     let count = program.variables.len();
     let mut image = Image {
         program,
@@ -163,21 +159,16 @@ impl<'p> Image<'p> {
 
     /// The strongest setting of a variable.
     pub fn winner(&self, id: VarId) -> Option<Active<'p>> {
-        self.settings(id)
-            .last()
-            .copied()
-            .filter(|a| a.setting.change != Change::Unset)
-            .or_else(|| {
-                let (kept, _) = self.effective_settings(id);
-                kept.last().copied()
-            })
+        self.settings(id).last().copied().filter(|a| a.setting.change != Change::Unset).or_else(|| {
+            let (kept, _) = self.effective_settings(id);
+            kept.last().copied()
+        })
     }
 
     /// True where the project, not the library, sets it.
     pub fn is_set_by_users(&self, id: VarId) -> bool {
         let (kept, _) = self.effective_settings(id);
-        kept.iter()
-            .any(|a| self.program.sources.is_users(a.setting.span.file))
+        kept.iter().any(|a| self.program.sources.is_users(a.setting.span.file))
     }
 
     /// The name of a layer, for people.
@@ -202,12 +193,7 @@ impl<'p> Image<'p> {
                 (&section.settings, &section.conditions)
             }
             StackLayer::TargetVars(id) => {
-                let vars = self
-                    .program
-                    .section(id)
-                    .target
-                    .as_ref()
-                    .map_or(&[][..], |t| &t.vars[..]);
+                let vars = self.program.section(id).target.as_ref().map_or(&[][..], |t| &t.vars[..]);
                 (vars, &[])
             }
         }
@@ -218,17 +204,8 @@ impl<'p> Image<'p> {
         let program = self.program;
         let file = program.section(self.section).span.file;
         let own = program.views.get(&file).map(|v| &v.names.variables);
-        let mut ids: Vec<VarId> = program
-            .library
-            .variables
-            .values()
-            .map(|(id, _)| *id)
-            .collect();
-        ids.extend(
-            own.into_iter()
-                .flat_map(|names| names.values())
-                .map(|(id, _)| *id),
-        );
+        let mut ids: Vec<VarId> = program.library.variables.values().map(|(id, _)| *id).collect();
+        ids.extend(own.into_iter().flat_map(|names| names.values()).map(|(id, _)| *id));
         ids.extend(self.active.iter().map(|a| a.setting.variable));
         ids.sort_unstable();
         ids.dedup();
@@ -284,10 +261,7 @@ impl<'p> Image<'p> {
             for setting in self.layer_settings(layer).0 {
                 if passes(layer, setting, ()) {
                     let slot = &mut next[setting.variable.0 as usize];
-                    active[*slot as usize] = Some(Active {
-                        layer: layer as u32,
-                        setting,
-                    });
+                    active[*slot as usize] = Some(Active { layer: layer as u32, setting });
                     *slot += 1;
                 }
             }
@@ -402,15 +376,8 @@ impl<'p> Image<'p> {
     }
 
     fn fold(&self, id: VarId, settings: Vec<Active<'p>>, has_default: bool) -> Folded<'p> {
-        let base = settings
-            .iter()
-            .rposition(|a| a.setting.change == Change::Replace);
-        let default = self
-            .program
-            .variable(id)
-            .default
-            .as_ref()
-            .filter(|_| has_default);
+        let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
+        let default = self.program.variable(id).default.as_ref().filter(|_| has_default);
         Folded {
             base: match (base, default) {
                 (Some(at), _) => FoldBase::Expr(&settings[at].setting.value),
@@ -470,14 +437,11 @@ impl<'p> Image<'p> {
                 span,
                 "a value that is only known at build time cannot be joined with a list",
             ),
-            false => Diagnostic::new(
-                Code::TypeMismatch,
-                span,
-                format!("expected a list, found {}", value.kind()),
-            ),
+            false => {
+                Diagnostic::new(Code::TypeMismatch, span, format!("expected a list, found {}", value.kind()))
+            }
         };
-        self.diagnostics
-            .push(found.related(setting, "`+=` and `-=` change lists"));
+        self.diagnostics.push(found.related(setting, "`+=` and `-=` change lists"));
     }
 
     /// The lists of deprecated names go in front; of other types only one name may be set.
@@ -493,16 +457,14 @@ impl<'p> Image<'p> {
                 continue;
             };
             value = match (folded, value) {
-                (Value::List(front), Some(Value::List(own))) => Some(Value::list(
-                    front.iter().chain(own.iter()).cloned().collect(),
-                )),
+                (Value::List(front), Some(Value::List(own))) => {
+                    Some(Value::list(front.iter().chain(own.iter()).cloned().collect()))
+                }
                 (front, own) => {
                     let place = |image: &Image<'p>, id| image.winner(id).map(|a| a.setting.span);
-                    if let (true, Some(here), Some(there)) = (
-                        self.is_set_by_users(id),
-                        place(self, alias_id),
-                        place(self, id),
-                    ) {
+                    if let (true, Some(here), Some(there)) =
+                        (self.is_set_by_users(id), place(self, alias_id), place(self, id))
+                    {
                         self.diagnostics.push(
                             Diagnostic::new(
                                 Code::DuplicateSetting,
@@ -537,23 +499,18 @@ impl<'p> Image<'p> {
         if let Err(mismatch) = check_value(&variable.ty, value) {
             let message = format!("`{}`: {}", variable.name, mismatch.message);
             self.diagnostics.push(
-                Diagnostic::new(Code::TypeMismatch, expr.span, message)
-                    .label("this is what it comes to"),
+                Diagnostic::new(Code::TypeMismatch, expr.span, message).label("this is what it comes to"),
             );
         } else if let Some((_, reason)) = find_unencodable(value, variable.encoding) {
             let message = format!("`{}`: {reason}", variable.name);
-            self.diagnostics
-                .push(Diagnostic::new(Code::NotEncodable, expr.span, message));
+            self.diagnostics.push(Diagnostic::new(Code::NotEncodable, expr.span, message));
         }
     }
 
     fn report_cycle(&mut self, id: VarId) {
         let from = self.chain.iter().position(|v| *v == id).unwrap_or(0);
         let members: Vec<VarId> = self.chain[from..].to_vec();
-        let mut names: Vec<&str> = members
-            .iter()
-            .map(|v| self.program.variable(*v).name.as_str())
-            .collect();
+        let mut names: Vec<&str> = members.iter().map(|v| self.program.variable(*v).name.as_str()).collect();
         names.push(names[0]);
         let place = |image: &Image<'p>, id: VarId| match image.winner(id) {
             Some(active) => active.setting.value.span,
@@ -594,15 +551,20 @@ impl<'p> Image<'p> {
             Err(Stop::Reported) => None,
             Err(Stop::Opaque(span)) => {
                 self.diagnostics.push(
-                    Diagnostic::new(Code::OpaqueValue, span, "this needs a value that is only known at build time")
-                        .label("such a value can be passed on, alone or in a text, and nothing else")
-                        .help("environment variables, secrets and Packer's templates have no value while compiling"),
+                    Diagnostic::new(
+                        Code::OpaqueValue,
+                        span,
+                        "this needs a value that is only known at build time",
+                    )
+                    .label("such a value can be passed on, alone or in a text, and nothing else")
+                    .help(
+                        "environment variables, secrets and Packer's templates have no value while compiling",
+                    ),
                 );
                 None
             }
             Err(Stop::Failed(span, message)) => {
-                self.diagnostics
-                    .push(Diagnostic::new(Code::TypeMismatch, span, message));
+                self.diagnostics.push(Diagnostic::new(Code::TypeMismatch, span, message));
                 None
             }
         }

@@ -53,10 +53,7 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
             out.push((at, Braced::Text(&text[at..open])));
         }
         let Some(close) = find_close(&text[open + 2..]).map(|i| open + 2 + i) else {
-            out.push((
-                open,
-                Braced::Bad(&text[open..], "the template has no closing `}}`"),
-            ));
+            out.push((open, Braced::Bad(&text[open..], "the template has no closing `}}`")));
             return out;
         };
         let whole = &text[open..close + 2];
@@ -98,13 +95,9 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
     if let Some(name) = argument(inner, "env") {
         return Braced::Env(name);
     }
-    let word = inner
-        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .next()
-        .unwrap_or("");
-    let is_field = inner
-        .strip_prefix('.')
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let word = inner.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
+    let is_field =
+        inner.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
     if !is_field && !FUNCTIONS.contains(&word) {
         return Braced::Bad(whole, "Packer has no such template function");
     }
@@ -138,12 +131,11 @@ mod tests {
 
     #[test]
     fn cuts_at_templates() {
-        let pieces: Vec<_> = parse_braces(
-            "a{{user `x`}}-{{ env `Y` }}{{ .HTTPIP }}{{user `v` | replace_all `.` `_`}}b",
-        )
-        .into_iter()
-        .map(|(_, p)| p)
-        .collect();
+        let pieces: Vec<_> =
+            parse_braces("a{{user `x`}}-{{ env `Y` }}{{ .HTTPIP }}{{user `v` | replace_all `.` `_`}}b")
+                .into_iter()
+                .map(|(_, p)| p)
+                .collect();
         assert_eq!(
             pieces,
             [
@@ -161,12 +153,7 @@ mod tests {
     #[test]
     fn refuses_what_packer_refuses() {
         for bad in ["{{", "{{ }}", "{{ 1+1 }}", "{{ foo }}", "x{{ y", "{{`{{`}}"] {
-            assert!(
-                parse_braces(bad)
-                    .iter()
-                    .any(|(_, p)| matches!(p, Braced::Bad(..))),
-                "{bad}"
-            );
+            assert!(parse_braces(bad).iter().any(|(_, p)| matches!(p, Braced::Bad(..))), "{bad}");
         }
     }
 }

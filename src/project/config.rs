@@ -26,16 +26,17 @@ impl Config {
                 let range = error.span().unwrap_or(0..0);
                 let span = Span::new(file, range.start as u32, range.end as u32);
                 diagnostics.push(
-                    Diagnostic::new(Code::BadConfig, span, error.message().to_owned())
-                        .help("imgspec.toml has `allow` and `deny`, each a list of warning codes or rule names"),
+                    Diagnostic::new(Code::BadConfig, span, error.message().to_owned()).help(
+                        "imgspec.toml has `allow` and `deny`, each a list of warning codes or rule names",
+                    ),
                 );
                 return Config::default();
             }
         };
         for name in config.allow.iter().chain(&config.deny) {
-            if Code::parse(name).is_some_and(|code| {
-                code.severity() == Severity::Error && code != Code::RuleViolated
-            }) {
+            if Code::parse(name)
+                .is_some_and(|code| code.severity() == Severity::Error && code != Code::RuleViolated)
+            {
                 let at = text.find(name.as_str()).unwrap_or(0) as u32;
                 diagnostics.push(
                     Diagnostic::new(
@@ -52,8 +53,7 @@ impl Config {
 
     /// Applies `allow` and `deny`. An error stays an error.
     pub fn apply(&self, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        let names =
-            |list: &[String], d: &Diagnostic| d.names().any(|n| list.iter().any(|l| l == n));
+        let names = |list: &[String], d: &Diagnostic| d.names().any(|n| list.iter().any(|l| l == n));
         diagnostics
             .into_iter()
             .filter(|d| d.is_error() || !names(&self.allow, d))

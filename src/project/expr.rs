@@ -1,18 +1,13 @@
 //! Expressions: names resolved, types checked, constants computed. Each is checked once, used or not.
 
-use super::braces::{Braced, parse_braces};
 use super::hir::*;
 use super::lower::Lowering;
 use super::names::VARIABLES;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{
-    Base, Encoding, Piece, Text, TextBuilder, Type, Value, check_value, decode_words,
-    find_unencodable, whole,
-};
-use crate::source::{Origin, Span, normalize};
+use crate::schema::{Base, Encoding, Type, Value, check_value, decode_words, find_unencodable};
+use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
 use smol_str::SmolStr;
-use std::path::Path;
 
 /// What a place wants of the expression in it.
 #[derive(Debug, Clone, Copy)]
@@ -29,16 +24,9 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// A condition or message: no type, braces are text.
-    pub const PLAIN: Place<'static> = Place {
-        ty: None,
-        encoding: Encoding::Plain,
-        packer_braces: false,
-        facts_only: None,
-    };
-    pub const FACTS: Place<'static> = Place {
-        facts_only: Some("a condition"),
-        ..Place::PLAIN
-    };
+    pub const PLAIN: Place<'static> =
+        Place { ty: None, encoding: Encoding::Plain, packer_braces: false, facts_only: None };
+    pub const FACTS: Place<'static> = Place { facts_only: Some("a condition"), ..Place::PLAIN };
 
     fn inner<'b>(self, ty: Option<&'b Type>) -> Place<'b> {
         Place {
@@ -50,7 +38,7 @@ impl Place<'_> {
     }
 
     /// For the arguments of functions and operators: any type, the same braces.
-    fn argument(self) -> Place<'static> {
+    pub(super) fn argument(self) -> Place<'static> {
         Place {
             ty: None,
             encoding: Encoding::Plain,
@@ -86,7 +74,7 @@ impl Ty {
         }
     }
 
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             Ty::Any => "a value",
             Ty::Bool => "a bool",
@@ -97,11 +85,11 @@ impl Ty {
         }
     }
 
-    fn is_text(&self) -> bool {
+    pub(super) fn is_text(&self) -> bool {
         matches!(self, Ty::Text | Ty::Version | Ty::Any)
     }
 
-    fn fits(&self, wanted: &Ty) -> bool {
+    pub(super) fn fits(&self, wanted: &Ty) -> bool {
         match (self, wanted) {
             (Ty::Any, _) | (_, Ty::Any) => true,
             (Ty::List(a), Ty::List(b)) | (Ty::Map(a), Ty::Map(b)) => a.fits(b),
@@ -123,7 +111,7 @@ impl Lowering<'_> {
         lowered
     }
 
-    fn expect(&mut self, ty: &Ty, wanted: &Ty, span: Span, help: &str) {
+    pub(super) fn expect(&mut self, ty: &Ty, wanted: &Ty, span: Span, help: &str) {
         if !ty.fits(wanted) {
             self.report(
                 Diagnostic::new(
@@ -136,7 +124,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn lower_typed(&mut self, expr: &ast::Expr, place: Place<'_>) -> (Expr, Ty) {
+    pub(super) fn lower_typed(&mut self, expr: &ast::Expr, place: Place<'_>) -> (Expr, Ty) {
         let span = expr.span;
         let (lowered, ty) = match &expr.kind {
             ast::ExprKind::Missing => (ExprKind::Missing, Ty::Any),
@@ -153,13 +141,7 @@ impl Lowering<'_> {
                 let (then, a) = self.lower_typed(&parts[1], place);
                 let (other, b) = self.lower_typed(&parts[2], place);
                 let ty = if a == Ty::Any { b } else { a };
-                return (
-                    Expr {
-                        kind: ExprKind::If(Box::new([condition, then, other])),
-                        span,
-                    },
-                    ty,
-                );
+                return (Expr { kind: ExprKind::If(Box::new([condition, then, other])), span }, ty);
             }
             ast::ExprKind::Not(inner) => {
                 let inner = self.lower_condition(inner, place.argument());
@@ -167,10 +149,7 @@ impl Lowering<'_> {
             }
             ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
         };
-        let mut lowered = Expr {
-            kind: lowered,
-            span,
-        };
+        let mut lowered = Expr { kind: lowered, span };
         self.check_place(&mut lowered, &ty, place);
         (lowered, ty)
     }
@@ -197,13 +176,7 @@ impl Lowering<'_> {
     }
 
     /// A wrong constant, with the repair where one can be guessed.
-    fn mismatch(
-        &mut self,
-        span: Span,
-        wanted: &Type,
-        value: &Value,
-        message: String,
-    ) -> Diagnostic {
+    fn mismatch(&mut self, span: Span, wanted: &Type, value: &Value, message: String) -> Diagnostic {
         let found = Diagnostic::new(Code::TypeMismatch, span, message)
             .label(format!("this is not {}", article(wanted)));
         let text = match value {
@@ -221,14 +194,9 @@ impl Lowering<'_> {
                 found.fix("remove the quotes", span, text)
             }
             (Base::List(_), _, Some(text)) => {
-                let words: Vec<String> = decode_words(text)
-                    .iter()
-                    .map(|w| format!("\"{w}\""))
-                    .collect();
+                let words: Vec<String> = decode_words(text).iter().map(|w| format!("\"{w}\"")).collect();
                 let list = format!("[{}]", words.join(", "));
-                found
-                    .help("lists are written as lists")
-                    .fix(format!("write `{list}`"), span, list)
+                found.help("lists are written as lists").fix(format!("write `{list}`"), span, list)
             }
             (Base::List(_), Value::Bool(_) | Value::Int(_), None) => found,
             (Base::Semver, _, Some(text))
@@ -241,9 +209,7 @@ impl Lowering<'_> {
             }
             (Base::OneOf(choices), _, Some(text)) => {
                 match nearest(text, choices.iter().map(SmolStr::as_str)) {
-                    Some(near) => {
-                        found.fix(format!("write \"{near}\""), span, format!("\"{near}\""))
-                    }
+                    Some(near) => found.fix(format!("write \"{near}\""), span, format!("\"{near}\"")),
                     None => found,
                 }
             }
@@ -251,195 +217,19 @@ impl Lowering<'_> {
                 let quoted = format!("\"{}\"", self.sources.slice(span));
                 found.fix("put it in quotes", span, quoted)
             }
-            (Base::Refined(refinement), _, _) => found.help(format!(
-                "a {} matches {}",
-                refinement.name, refinement.pattern
-            )),
+            (Base::Refined(refinement), _, _) => {
+                found.help(format!("a {} matches {}", refinement.name, refinement.pattern))
+            }
             _ => found,
         }
     }
-
-    // ---- texts ------------------------------------------------------------------------------
-
-    /// A text without holes of ours; braces are read as the place says.
-    pub fn lower_text(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
-        let kind = self.lower_braces(text, span, place);
-        match self.location(place) {
-            Some(location) => self.locate(kind, location, span),
-            None => kind,
-        }
-    }
-
-    fn lower_braces(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
-        if !place.packer_braces || memchr::memmem::find(text.as_bytes(), b"{{").is_none() {
-            return ExprKind::Const(Value::text(text.clone()));
-        }
-        let is_args = place.ty.is_some_and(|ty| matches!(ty.base, Base::Args));
-        let mut parts: Vec<Expr> = Vec::new();
-        for (_, piece) in parse_braces(text) {
-            let kind = match piece {
-                Braced::Text(text) => ExprKind::Const(Value::text(text)),
-                Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
-                Braced::User(name) => match self.find_reference(name, span, place) {
-                    Some(id) => ExprKind::Encoded(id),
-                    None => ExprKind::Missing,
-                },
-                Braced::Other(text, names) => {
-                    let ids = names
-                        .iter()
-                        .filter_map(|n| self.find_reference(n, span, place))
-                        .collect();
-                    ExprKind::Packer(text.into(), ids)
-                }
-                Braced::Bad(text, reason) => {
-                    self.report_literal_braces(span, text, reason);
-                    ExprKind::Missing
-                }
-            };
-            parts.push(Expr { kind, span });
-        }
-        if is_args {
-            // Kept as written: its `{{user}}` are slots, read when the image is written.
-            return ExprKind::Const(Value::text(text.clone()));
-        }
-        match parts.len() {
-            1 => parts.remove(0).kind,
-            _ => ExprKind::Concat(parts),
-        }
-    }
-
-    pub fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str) {
-        self.report(
-            Diagnostic::new(
-                Code::LiteralBraces,
-                span,
-                format!("`{text}` cannot reach Packer: {reason}"),
-            )
-            .label("Packer reads `{{` as a template, and has no escape for it")
-            .help("what only your roles need goes into `ansible { }`, where braces are text"),
-        );
-    }
-
-    /// The variable that a `{{user}}` names.
-    fn find_reference(&mut self, name: &str, span: Span, place: Place<'_>) -> Option<VarId> {
-        let found = self.find_variable(name);
-        match found {
-            Some(id) => return Some(id).filter(|id| self.check_fact(*id, span, place)),
-            None => {
-                let near = self.nearest_variable(name);
-                let mut found = Diagnostic::new(
-                    Code::UnknownReference,
-                    span,
-                    format!("`{{{{user `{name}`}}}}` names no variable"),
-                );
-                if let Some(near) = near {
-                    found = found.help(format!("did you mean `{near}`?"));
-                }
-                self.report(found);
-            }
-        }
-        found
-    }
-
-    /// The variable that a `{{user}}` of a JSON layer names; an unknown one is reported.
-    pub fn reference(&mut self, name: &str, span: Span) -> Option<VarId> {
-        self.find_reference(name, span, Place::PLAIN)
-    }
-
-    fn lower_template(&mut self, parts: &[ast::Part], span: Span, place: Place<'_>) -> ExprKind {
-        let mut lowered = Vec::with_capacity(parts.len());
-        for part in parts {
-            match part {
-                ast::Part::Text(text) => {
-                    let kind = self.lower_braces(text, span, place);
-                    lowered.push(Expr { kind, span });
-                }
-                ast::Part::Hole(hole) => {
-                    let (expr, ty) = self.lower_typed(hole, place.argument());
-                    if matches!(ty, Ty::List(_) | Ty::Map(_)) {
-                        self.report(
-                            Diagnostic::new(
-                                Code::TypeMismatch,
-                                hole.span,
-                                format!("{} cannot stand in a text", ty.word()),
-                            )
-                            .help("join a list with `join(list, \" \")`"),
-                        );
-                    }
-                    lowered.push(expr);
-                }
-            }
-        }
-        let kind = match lowered
-            .iter()
-            .all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_))))
-        {
-            true => {
-                let mut text = TextBuilder::default();
-                for expr in &lowered {
-                    if let ExprKind::Const(Value::Text(part)) = &expr.kind {
-                        text.push(part);
-                    }
-                }
-                ExprKind::Const(Value::Text(text.finish()))
-            }
-            false => ExprKind::Concat(lowered),
-        };
-        match self.location(place) {
-            Some(location) => self.locate(kind, location, span),
-            None => kind,
-        }
-    }
-
-    /// Whether a relative text in this place is a path from the file that it stands in.
-    fn location(&self, place: Place<'_>) -> Option<Location> {
-        match &place.ty?.base {
-            Base::Path => Some(Location::Path),
-            Base::File => Some(Location::File),
-            Base::Role => Some(Location::Role),
-            _ => None,
-        }
-    }
-
-    fn locate(&mut self, kind: ExprKind, location: Location, span: Span) -> ExprKind {
-        if self.sources.get(span.file).origin == Origin::Library {
-            // The library's own paths are relative to where Packer runs.
-            return kind;
-        }
-        let ExprKind::Const(Value::Text(text)) = &kind else {
-            return ExprKind::Located(location, Box::new(Expr { kind, span }));
-        };
-        let Some(known) = text.known() else {
-            return kind;
-        };
-        let located = locate_text(&known, location, self.sources.get(span.file).folder());
-        if location == Location::File && !known.is_empty() {
-            let path = located.known().unwrap_or_default().into_owned();
-            if !self.loader.is_file(Path::new(&path)) {
-                self.report(
-                    Diagnostic::new(
-                        Code::FileNotFound,
-                        span,
-                        format!("the file `{known}` is not there"),
-                    )
-                    .label(format!("looked for {path}"))
-                    .help("a path is relative to the file that it stands in"),
-                );
-            }
-        }
-        ExprKind::Const(Value::Text(located))
-    }
-
     // ---- names ------------------------------------------------------------------------------
 
     /// A variable that expressions can read: a declared one, or an entry of a `packer` block.
     pub fn find_variable(&self, name: &str) -> Option<VarId> {
         match self.view().find(VARIABLES, name) {
             Some((id, _)) => Some(*id),
-            None => self
-                .extras
-                .get(&(Owner::Packer, SmolStr::new(name)))
-                .copied(),
+            None => self.extras.get(&(Owner::Packer, SmolStr::new(name))).copied(),
         }
     }
 
@@ -448,7 +238,7 @@ impl Lowering<'_> {
     }
 
     /// True where the place may read the variable.
-    fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) -> bool {
+    pub(super) fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) -> bool {
         let Some(reader) = place.facts_only else {
             return true;
         };
@@ -471,25 +261,18 @@ impl Lowering<'_> {
             let ty = Ty::of(&self.variables[id.0 as usize].ty);
             return (ExprKind::Variable(id), ty);
         }
-        let mut found = Diagnostic::new(
-            Code::UnknownVariable,
-            span,
-            format!("there is no variable `{name}`"),
-        );
+        let mut found =
+            Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"));
         let near = self.nearest_variable(name);
         found = match (name.as_str(), near) {
             ("True" | "yes" | "on" | "Yes" | "TRUE", _) => found.fix("write `true`", span, "true"),
-            ("False" | "no" | "off" | "No" | "FALSE", _) => {
-                found.fix("write `false`", span, "false")
-            }
+            ("False" | "no" | "off" | "No" | "FALSE", _) => found.fix("write `false`", span, "false"),
             ("null" | "nil" | "None", _) => {
                 found.help("`unset NAME` takes a value back; an empty one is `\"\"` or `[]`")
             }
-            (_, Some(near)) => found.label(format!("did you mean `{near}`?")).fix(
-                format!("write `{near}`"),
-                span,
-                near,
-            ),
+            (_, Some(near)) => {
+                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near)
+            }
             _ => found.help("a text stands in quotes"),
         };
         self.report(found);
@@ -509,13 +292,7 @@ impl Lowering<'_> {
                     span,
                     format!("expected {ty}, found a list"),
                 ));
-                return (
-                    Expr {
-                        kind: ExprKind::Missing,
-                        span,
-                    },
-                    Ty::Any,
-                );
+                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
             }
         };
         let any = place.ty.filter(|ty| matches!(ty.base, Base::Any));
@@ -530,19 +307,11 @@ impl Lowering<'_> {
                 self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     element.span,
-                    format!(
-                        "the elements before are each {}, this is {}",
-                        ty.word(),
-                        element_ty.word()
-                    ),
+                    format!("the elements before are each {}, this is {}", ty.word(), element_ty.word()),
                 ));
             }
             if let ExprKind::Const(value) = &expr.kind {
-                self.check_encodable(
-                    &Value::list(vec![value.clone()]),
-                    element.span,
-                    place.encoding,
-                );
+                self.check_encodable(&Value::list(vec![value.clone()]), element.span, place.encoding);
             }
             lowered.push(expr);
         }
@@ -563,39 +332,22 @@ impl Lowering<'_> {
     /// Reports what the encoding of the list cannot carry.
     pub fn check_encodable(&mut self, value: &Value, span: Span, encoding: Encoding) {
         if let Some((_, reason)) = find_unencodable(value, encoding) {
-            self.report(
-                Diagnostic::new(Code::NotEncodable, span, reason).help(match encoding {
-                    Encoding::Words => "one element a word: `[\"a\", \"b\"]`",
-                    _ => "remove it from the element",
-                }),
-            );
+            self.report(Diagnostic::new(Code::NotEncodable, span, reason).help(match encoding {
+                Encoding::Words => "one element a word: `[\"a\", \"b\"]`",
+                _ => "remove it from the element",
+            }));
         }
     }
 
-    fn lower_map(
-        &mut self,
-        pairs: &[(ast::Ident, ast::Expr)],
-        span: Span,
-        place: Place<'_>,
-    ) -> (Expr, Ty) {
+    fn lower_map(&mut self, pairs: &[(ast::Ident, ast::Expr)], span: Span, place: Place<'_>) -> (Expr, Ty) {
         let wanted = match place.ty.map(|ty| &ty.base) {
             Some(Base::Map(element)) => Some(element.as_ref()),
             Some(Base::Any) => place.ty,
             None => None,
             Some(_) => {
                 let ty = place.ty.map(|t| t.to_string()).unwrap_or_default();
-                self.report(Diagnostic::new(
-                    Code::TypeMismatch,
-                    span,
-                    format!("expected {ty}, found a map"),
-                ));
-                return (
-                    Expr {
-                        kind: ExprKind::Missing,
-                        span,
-                    },
-                    Ty::Any,
-                );
+                self.report(Diagnostic::new(Code::TypeMismatch, span, format!("expected {ty}, found a map")));
+                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
             }
         };
         let inner = place.inner(wanted);
@@ -637,18 +389,9 @@ impl Lowering<'_> {
 
     // ---- operators --------------------------------------------------------------------------
 
-    fn lower_binary(
-        &mut self,
-        op: BinaryOp,
-        sides: &[ast::Expr; 2],
-        place: Place<'_>,
-    ) -> (ExprKind, Ty) {
+    fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Place<'_>) -> (ExprKind, Ty) {
         let [left, right] = sides;
-        let build = |a, b, versions| ExprKind::Binary {
-            op,
-            versions,
-            sides: Box::new([a, b]),
-        };
+        let build = |a, b, versions| ExprKind::Binary { op, versions, sides: Box::new([a, b]) };
         match op {
             BinaryOp::And | BinaryOp::Or => {
                 let a = self.lower_condition(left, place.argument());
@@ -669,10 +412,7 @@ impl Lowering<'_> {
                         "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`",
                     );
                 }
-                (
-                    build(a, b, false),
-                    if a_ty == Ty::Any { b_ty } else { a_ty },
-                )
+                (build(a, b, false), if a_ty == Ty::Any { b_ty } else { a_ty })
             }
             BinaryOp::In | BinaryOp::NotIn => {
                 let (a, a_ty) = self.lower_typed(left, place.argument());
@@ -684,12 +424,7 @@ impl Lowering<'_> {
                     "`in` asks a list: `x in [\"a\", \"b\"]`",
                 );
                 if let Ty::List(element) = &b_ty {
-                    self.expect(
-                        &a_ty,
-                        element,
-                        left.span,
-                        "`in` compares with the elements of the list",
-                    );
+                    self.expect(&a_ty, element, left.span, "`in` compares with the elements of the list");
                 }
                 self.check_choice(&a, &b);
                 (build(a, b, a_ty == Ty::Version), Ty::Bool)
@@ -697,12 +432,7 @@ impl Lowering<'_> {
             _ => {
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
-                self.expect(
-                    &b_ty,
-                    &a_ty,
-                    right.span,
-                    "both sides of a comparison are of one type",
-                );
+                self.expect(&b_ty, &a_ty, right.span, "both sides of a comparison are of one type");
                 let versions = a_ty == Ty::Version || b_ty == Ty::Version;
                 let is_ordered = matches!(a_ty, Ty::Int | Ty::Any) || versions;
                 if !is_ordered && !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) {
@@ -724,8 +454,7 @@ impl Lowering<'_> {
 
     /// A comparison of a variable of few values with one that it never has.
     fn check_choice(&mut self, variable: &Expr, value: &Expr) {
-        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind)
-        else {
+        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind) else {
             return;
         };
         let variable = &self.variables[id.0 as usize];
@@ -754,202 +483,6 @@ impl Lowering<'_> {
                 self.report(found);
                 return;
             }
-        }
-    }
-
-    // ---- functions --------------------------------------------------------------------------
-
-    fn lower_call(
-        &mut self,
-        name: &ast::Ident,
-        args: &[ast::Expr],
-        span: Span,
-        place: Place<'_>,
-    ) -> (ExprKind, Ty) {
-        let Some(function) = Function::parse(&name.text) else {
-            let mut found = Diagnostic::new(
-                Code::UnknownFunction,
-                name.span,
-                format!("there is no function `{}`", name.text),
-            );
-            found = match nearest(&name.text, Function::ALL.iter().map(|f| f.as_str())) {
-                Some(near) => found.label(format!("did you mean `{near}`?")).fix(
-                    format!("write `{near}`"),
-                    name.span,
-                    near,
-                ),
-                None => {
-                    let all: Vec<_> = Function::ALL.iter().map(|f| f.as_str()).collect();
-                    found.help(format!("the functions are {}", all.join(", ")))
-                }
-            };
-            self.report(found);
-            return (ExprKind::Missing, Ty::Any);
-        };
-        if args.len() != function.arguments() {
-            let wanted = function.arguments();
-            let plural = if wanted == 1 { "" } else { "s" };
-            self.report(
-                Diagnostic::new(
-                    Code::UnknownFunction,
-                    span,
-                    format!(
-                        "`{}` takes {wanted} argument{plural}, found {}",
-                        name.text,
-                        args.len()
-                    ),
-                )
-                .help(function.signature()),
-            );
-            return (ExprKind::Missing, Ty::Any);
-        }
-        match function {
-            Function::Env | Function::File | Function::Path | Function::Jinja => {
-                return (
-                    self.lower_constant_call(function, &args[0], place),
-                    if function == Function::Env {
-                        Ty::Any
-                    } else {
-                        Ty::Text
-                    },
-                );
-            }
-            Function::IsSet => {
-                let (arg, _) = self.lower_typed(&args[0], place.argument());
-                if !matches!(arg.kind, ExprKind::Variable(_) | ExprKind::Missing) {
-                    self.report(
-                        Diagnostic::new(
-                            Code::UnknownFunction,
-                            args[0].span,
-                            "`is_set` asks after a variable",
-                        )
-                        .help("is_set(http_proxy)"),
-                    );
-                }
-                return (ExprKind::Call(function, vec![arg]), Ty::Bool);
-            }
-            _ => {}
-        }
-        let mut lowered = Vec::with_capacity(args.len());
-        let mut types = Vec::with_capacity(args.len());
-        for arg in args {
-            let (expr, ty) = self.lower_typed(arg, place.argument());
-            lowered.push(expr);
-            types.push(ty);
-        }
-        let list = Ty::List(Box::new(Ty::Any));
-        let wanted: &[Ty] = match function {
-            Function::Join => &[list.clone(), Ty::Text],
-            Function::Unique => std::slice::from_ref(&list),
-            Function::Keys => &[Ty::Map(Box::new(Ty::Any))],
-            Function::Len => &[Ty::Any],
-            Function::Matches => &[Ty::Any, Ty::Text],
-            _ => &[Ty::Text, Ty::Text, Ty::Text],
-        };
-        for ((ty, wanted), arg) in types.iter().zip(wanted).zip(args) {
-            self.expect(ty, wanted, arg.span, function.signature());
-        }
-        if let (
-            Function::Matches,
-            Some(Expr {
-                kind: ExprKind::Const(Value::Text(text)),
-                span,
-            }),
-        ) = (function, lowered.get(1))
-        {
-            let (pattern, span) = (text.known().unwrap_or_default().into_owned(), *span);
-            // The library's patterns are tested; compiling them at every start would cost.
-            if self.sources.is_users(span.file)
-                && let Err(error) = whole(&pattern)
-            {
-                self.report(
-                    Diagnostic::new(Code::TypeMismatch, span, "this is no regular expression")
-                        .help(error.to_string()),
-                );
-            }
-        }
-        let ty = match function {
-            Function::Major | Function::Minor | Function::Patch | Function::Len => Ty::Int,
-            Function::Matches => Ty::Bool,
-            Function::Split | Function::Keys => Ty::List(Box::new(Ty::Text)),
-            Function::Unique => types.into_iter().next().unwrap_or(list),
-            _ => Ty::Text,
-        };
-        (ExprKind::Call(function, lowered), ty)
-    }
-
-    /// The functions whose argument must stand in the text, because it names something outside it.
-    fn lower_constant_call(
-        &mut self,
-        function: Function,
-        arg: &ast::Expr,
-        place: Place<'_>,
-    ) -> ExprKind {
-        let ast::ExprKind::Str(text) = &arg.kind else {
-            self.report(
-                Diagnostic::new(
-                    Code::UnknownFunction,
-                    arg.span,
-                    format!("`{}` takes a text that stands here", function.as_str()),
-                )
-                .help(function.signature()),
-            );
-            return ExprKind::Missing;
-        };
-        match function {
-            Function::Env => {
-                let is_name = !text.is_empty()
-                    && !text.starts_with(|c: char| c.is_ascii_digit())
-                    && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-                if !is_name {
-                    self.report(
-                        Diagnostic::new(
-                            Code::UnknownFunction,
-                            arg.span,
-                            format!("`{text}` is not the name of an environment variable"),
-                        )
-                        .help("such a name holds letters, digits and `_`"),
-                    );
-                }
-                ExprKind::Const(Value::piece(Piece::Env(text.clone())))
-            }
-            Function::Jinja if place.packer_braces => {
-                self.report(
-                    Diagnostic::new(Code::LiteralBraces, arg.span, "a Jinja template cannot go through Packer")
-                        .help("use `jinja` in an `ansible { }` block, or in a variable whose `to` lacks `packer`"),
-                );
-                ExprKind::Missing
-            }
-            Function::Jinja => ExprKind::Const(Value::piece(Piece::Jinja(text.clone()))),
-            Function::Path => {
-                let folder = self.sources.get(arg.span.file).folder();
-                ExprKind::Const(Value::Text(locate_text(text, Location::Path, folder)))
-            }
-            _ => self.lower_file(text, arg.span),
-        }
-    }
-
-    /// `file("path")`: the content, read now.
-    fn lower_file(&mut self, text: &str, span: Span) -> ExprKind {
-        let folder = self.sources.get(span.file).folder();
-        let path = normalize(&folder.join(text));
-        match self.read_data(&path, span) {
-            Some(content) => ExprKind::Const(Value::text(SmolStr::new(content))),
-            None => ExprKind::Missing,
-        }
-    }
-}
-
-/// A relative path as an absolute one, remembered as such; a role without `/` is a name.
-pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text {
-    let stays = text.is_empty()
-        || text.starts_with('/')
-        || (location == Location::Role && !text.contains('/'));
-    match stays {
-        true => Text::Plain(SmolStr::new(text)),
-        false => {
-            let path = normalize(&folder.join(text));
-            Text::Pieces([Piece::Path(SmolStr::new(path.to_string_lossy()))].into())
         }
     }
 }

@@ -56,18 +56,12 @@ pub(super) fn check_cycles(lowering: &mut Lowering<'_>) {
                 }
                 State::Open => {
                     let from = path.iter().position(|(p, _)| *p == parent).unwrap_or(0);
-                    let names: Vec<&str> = path[from..]
-                        .iter()
-                        .map(|(p, _)| lowering.sections[*p].name.as_str())
-                        .collect();
-                    let message = format!(
-                        "layers extend each other in a circle: {} → {}",
-                        names.join(" → "),
-                        names[0]
-                    );
+                    let names: Vec<&str> =
+                        path[from..].iter().map(|(p, _)| lowering.sections[*p].name.as_str()).collect();
+                    let message =
+                        format!("layers extend each other in a circle: {} → {}", names.join(" → "), names[0]);
                     found.push(
-                        Diagnostic::new(Code::ExtendsCycle, *span, message)
-                            .label("this closes the circle"),
+                        Diagnostic::new(Code::ExtendsCycle, *span, message).label("this closes the circle"),
                     );
                 }
                 State::Done => {}
@@ -123,12 +117,7 @@ impl Stack {
         if provider.is_none() {
             layers.push(StackLayer::TargetVars(target));
         }
-        Ok(Stack {
-            layers,
-            target_at,
-            target,
-            overlays_at,
-        })
+        Ok(Stack { layers, target_at, target, overlays_at })
     }
 }
 
@@ -139,11 +128,8 @@ fn find_target(
     order: &[SectionId],
 ) -> Result<SectionId, Box<Diagnostic>> {
     let section = program.section(image);
-    let holders: Vec<SectionId> = order
-        .iter()
-        .copied()
-        .filter(|s| program.section(*s).target.is_some())
-        .collect();
+    let holders: Vec<SectionId> =
+        order.iter().copied().filter(|s| program.section(*s).target.is_some()).collect();
     let Some(&last) = holders.last() else {
         return Err(Box::new(
             Diagnostic::new(Code::NoTarget, section.span, format!("the image `{}` has no target", section.name))
@@ -160,10 +146,7 @@ fn find_target(
         Diagnostic::new(
             Code::TwoTargets,
             section.span,
-            format!(
-                "the image `{}` has two targets: `{}` and `{}`",
-                section.name, a.name, b.name
-            ),
+            format!("the image `{}` has two targets: `{}` and `{}`", section.name, a.name, b.name),
         )
         .related(a.span, "one target")
         .related(b.span, "the other")

@@ -17,11 +17,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use smol_str::SmolStr;
 
 /// The entries of a JSON var file; what is wrong with it is reported.
-fn parse_entries(
-    file: FileId,
-    text: &str,
-    out: &mut Vec<Diagnostic>,
-) -> Vec<(Ident, Span, Option<SmolStr>)> {
+fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<(Ident, Span, Option<SmolStr>)> {
     let strict = ParseOptions {
         allow_comments: false,
         allow_loose_object_property_names: false,
@@ -34,8 +30,7 @@ fn parse_entries(
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let span =
-        |range: jsonc_parser::common::Range| Span::new(file, range.start as u32, range.end as u32);
+    let span = |range: jsonc_parser::common::Range| Span::new(file, range.start as u32, range.end as u32);
     let parsed = match parse_to_ast(text, &CollectOptions::default(), &strict) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -55,21 +50,15 @@ fn parse_entries(
         );
         return Vec::new();
     };
-    let mut entries: Vec<(Ident, Span, Option<SmolStr>)> =
-        Vec::with_capacity(object.properties.len());
+    let mut entries: Vec<(Ident, Span, Option<SmolStr>)> = Vec::with_capacity(object.properties.len());
     for property in object.properties {
         let (name, name_range) = match property.name {
             json::ObjectPropName::String(name) => (SmolStr::new(name.value), name.range),
             json::ObjectPropName::Word(name) => (SmolStr::new(name.value), name.range),
         };
-        let name = Ident {
-            text: name,
-            span: span(name_range),
-        };
+        let name = Ident { text: name, span: span(name_range) };
         let value = match property.value {
-            json::Value::StringLit(text) => {
-                Some((span(text.range), Some(SmolStr::new(text.value))))
-            }
+            json::Value::StringLit(text) => Some((span(text.range), Some(SmolStr::new(text.value)))),
             json::Value::NullKeyword(null) => Some((span(null.range), None)),
             json::Value::BooleanLit(flag) => {
                 report_not_a_string(
@@ -132,9 +121,7 @@ fn report_not_a_string(
         format!("`{}` is {what}; Packer takes only strings", name.text),
     );
     out.push(match repair {
-        Some(text) => found
-            .label("write it as a string")
-            .fix(format!("write {text}"), span, text),
+        Some(text) => found.label("write it as a string").fix(format!("write {text}"), span, text),
         None => found.help("write its elements in one string, in the way that the variable wants"),
     });
 }
@@ -178,19 +165,12 @@ pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
     let text = lowering.sources.get(file).text.clone();
     let Some((name, value)) = text.split_once('=') else {
         let whole = Span::new(file, 0, text.len() as u32);
-        lowering.report(Diagnostic::new(
-            Code::Syntax,
-            whole,
-            "expected `--set name=value`",
-        ));
+        lowering.report(Diagnostic::new(Code::Syntax, whole, "expected `--set name=value`"));
         return;
     };
     let start = name.len() as u32;
     let span = Span::new(file, start + 1, text.len() as u32);
-    let name = Ident {
-        text: SmolStr::new(name.trim()),
-        span: Span::new(file, 0, start),
-    };
+    let name = Ident { text: SmolStr::new(name.trim()), span: Span::new(file, 0, start) };
     if lowering.find_variable(&name.text).is_none() {
         lowering.report_unknown_variable(&name, false);
         return;
@@ -206,20 +186,13 @@ fn lower_entry(
     span: Span,
     is_read: bool,
 ) -> Option<Setting> {
-    let declared = lowering
-        .view()
-        .find(VARIABLES, &name.text)
-        .map(|(id, _)| *id);
+    let declared = lowering.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
     let id = match declared {
         Some(id) => {
             if let Some(removed) = lowering.variables[id.0 as usize].removed.clone() {
                 lowering.report(
-                    Diagnostic::new(
-                        Code::RemovedVariable,
-                        name.span,
-                        format!("`{}` is gone", name.text),
-                    )
-                    .help(removed.to_string()),
+                    Diagnostic::new(Code::RemovedVariable, name.span, format!("`{}` is gone", name.text))
+                        .help(removed.to_string()),
                 );
                 return None;
             }
@@ -255,18 +228,19 @@ fn report_unknown_name(lowering: &mut Lowering<'_>, name: &Ident) {
         format!("nothing knows the variable `{}`", name.text),
     );
     let found = match lowering.nearest_variable(&name.text) {
-        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, format!("\"{near}\"")),
-        None => found.help("Packer takes it without a word; if your own template reads it, say so in a `packer { }` block"),
+        Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+            format!("write `{near}`"),
+            name.span,
+            format!("\"{near}\""),
+        ),
+        None => found.help(
+            "Packer takes it without a word; if your own template reads it, say so in a `packer { }` block",
+        ),
     };
     lowering.report(found);
 }
 
-fn lower_value(
-    lowering: &mut Lowering<'_>,
-    id: VarId,
-    text: SmolStr,
-    span: Span,
-) -> Option<(Expr, bool)> {
+fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span) -> Option<(Expr, bool)> {
     let variable = &lowering.variables[id.0 as usize];
     let (ty, encoding) = (variable.ty.clone(), variable.encoding);
     let is_text = matches!(ty.base, Base::Args) || !variable.has_packer_braces();
@@ -296,10 +270,7 @@ fn lower_value(
             Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
             Braced::User(name) => ExprKind::Encoded(lowering.reference(name, span)?),
             Braced::Other(text, names) => {
-                let ids = names
-                    .iter()
-                    .filter_map(|n| lowering.reference(n, span))
-                    .collect();
+                let ids = names.iter().filter_map(|n| lowering.reference(n, span)).collect();
                 ExprKind::Packer(text.into(), ids)
             }
             Braced::Bad(text, reason) => {
@@ -309,17 +280,8 @@ fn lower_value(
         };
         parts.push(Expr { kind, span });
     }
-    let joined = Expr {
-        kind: ExprKind::Concat(parts),
-        span,
-    };
-    Some((
-        Expr {
-            kind: ExprKind::Decoded(id, Box::new(joined)),
-            span,
-        },
-        false,
-    ))
+    let joined = Expr { kind: ExprKind::Concat(parts), span };
+    Some((Expr { kind: ExprKind::Decoded(id, Box::new(joined)), span }, false))
 }
 
 fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span) {

@@ -83,14 +83,22 @@ pub fn find_unencodable(value: &Value, encoding: Encoding) -> Option<(usize, Str
         };
         let text = text.known()?;
         if text.is_empty() {
-            return Some((i, format!("an empty element is lost: the elements are written with {separator} between them")));
+            return Some((
+                i,
+                format!("an empty element is lost: the elements are written with {separator} between them"),
+            ));
         }
         if encoding == Encoding::Commas && text.trim() != text {
             return Some((i, "blanks around an element are lost".to_owned()));
         }
         text.contains(forbidden).then(|| {
             let what = separator.trim_end_matches('s');
-            (i, format!("an element cannot hold a {what}: the elements are written with {separator} between them"))
+            (
+                i,
+                format!(
+                    "an element cannot hold a {what}: the elements are written with {separator} between them"
+                ),
+            )
         })
     })
 }
@@ -114,11 +122,7 @@ pub fn encode(value: &Value, encoding: Encoding) -> Text {
         },
         Value::List(elements) if encoding == Encoding::Json => encode_json_list(elements),
         Value::List(elements) => {
-            let separator = if encoding == Encoding::Commas {
-                ","
-            } else {
-                " "
-            };
+            let separator = if encoding == Encoding::Commas { "," } else { " " };
             let mut out = TextBuilder::default();
             for (i, element) in elements.iter().enumerate() {
                 if i > 0 {
@@ -194,12 +198,7 @@ pub struct Decoded {
 /// # Errors
 /// What the string would have to be.
 pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, String> {
-    let plainly = |value| {
-        Ok(Decoded {
-            value,
-            had_quotes: false,
-        })
-    };
+    let plainly = |value| Ok(Decoded { value, had_quotes: false });
     let Some(known) = text.known() else {
         return plainly(Value::Text(text.clone()));
     };
@@ -220,10 +219,7 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Str
             let words: Vec<&str> = match encoding {
                 Encoding::Json if inner.trim().is_empty() => Vec::new(),
                 Encoding::Json => {
-                    return Ok(Decoded {
-                        value: decode_json(inner)?,
-                        had_quotes,
-                    });
+                    return Ok(Decoded { value: decode_json(inner)?, had_quotes });
                 }
                 Encoding::Commas if inner.trim().is_empty() => Vec::new(),
                 Encoding::Commas => inner.split(',').map(str::trim).collect(),
@@ -232,33 +228,23 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Str
             let elements = words
                 .into_iter()
                 .map(|word| {
-                    decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(word)))
-                        .map(|d| d.value)
+                    decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(word))).map(|d| d.value)
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            Ok(Decoded {
-                value: Value::list(elements),
-                had_quotes,
-            })
+            Ok(Decoded { value: Value::list(elements), had_quotes })
         }
         Base::Map(_) if known.trim().is_empty() => plainly(Value::Map(Default::default())),
         Base::Map(_) => plainly(decode_json(&known)?),
         _ if encoding == Encoding::Base64 && !known.is_empty() => {
-            let bytes = STANDARD
-                .decode(known.trim())
-                .map_err(|_| "expected base64".to_owned())?;
-            let text =
-                String::from_utf8(bytes).map_err(|_| "the base64 holds no text".to_owned())?;
+            let bytes = STANDARD.decode(known.trim()).map_err(|_| "expected base64".to_owned())?;
+            let text = String::from_utf8(bytes).map_err(|_| "the base64 holds no text".to_owned())?;
             plainly(Value::text(text))
         }
         Base::Args => plainly(Value::Text(text.clone())),
         _ => {
             let (inner, had_quotes) = without_quotes(&known);
             match had_quotes && inner.contains(' ') {
-                true => Ok(Decoded {
-                    value: Value::text(inner),
-                    had_quotes,
-                }),
+                true => Ok(Decoded { value: Value::text(inner), had_quotes }),
                 false => plainly(Value::Text(text.clone())),
             }
         }
@@ -282,8 +268,7 @@ fn without_quotes(text: &str) -> (&str, bool) {
 }
 
 fn decode_json(text: &str) -> Result<Value, String> {
-    let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|e| format!("expected JSON: {e}"))?;
+    let json: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("expected JSON: {e}"))?;
     from_json(&json)
 }
 
@@ -301,9 +286,7 @@ pub fn from_json(json: &serde_json::Value) -> Result<Value, String> {
             None => return Err(format!("`{number}` is not a whole number")),
         },
         Json::String(text) => Value::text(text.as_str()),
-        Json::Array(elements) => {
-            Value::list(elements.iter().map(from_json).collect::<Result<_, _>>()?)
-        }
+        Json::Array(elements) => Value::list(elements.iter().map(from_json).collect::<Result<_, _>>()?),
         Json::Object(map) => {
             let mut out = IndexMap::new();
             for (key, value) in map {

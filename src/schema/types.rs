@@ -53,18 +53,12 @@ pub struct Refinement {
 
 impl Refinement {
     pub fn new(name: SmolStr, pattern: SmolStr) -> Refinement {
-        Refinement {
-            name,
-            pattern,
-            regex: OnceLock::new(),
-        }
+        Refinement { name, pattern, regex: OnceLock::new() }
     }
 
     /// The compiled pattern; none where it is no regular expression.
     pub fn regex(&self) -> Option<&Regex> {
-        self.regex
-            .get_or_init(|| whole(&self.pattern).ok())
-            .as_ref()
+        self.regex.get_or_init(|| whole(&self.pattern).ok()).as_ref()
     }
 }
 
@@ -86,16 +80,10 @@ pub struct Mismatch {
 }
 
 impl Type {
-    pub const ANY: Type = Type {
-        base: Base::Any,
-        optional: true,
-    };
+    pub const ANY: Type = Type { base: Base::Any, optional: true };
 
     pub fn of(base: Base) -> Type {
-        Type {
-            base,
-            optional: false,
-        }
+        Type { base, optional: false }
     }
 
     /// The built-in type of that name.
@@ -117,16 +105,12 @@ impl Type {
     }
 
     /// The names of the built-in types.
-    pub const BUILTIN: [&str; 10] = [
-        "bool", "int", "string", "semver", "version", "path", "file", "role", "toml", "args",
-    ];
+    pub const BUILTIN: [&str; 10] =
+        ["bool", "int", "string", "semver", "version", "path", "file", "role", "toml", "args"];
 
     /// True for all types whose values are texts.
     pub fn is_text(&self) -> bool {
-        !matches!(
-            self.base,
-            Base::Any | Base::Bool | Base::Int | Base::List(_) | Base::Map(_)
-        )
+        !matches!(self.base, Base::Any | Base::Bool | Base::Int | Base::List(_) | Base::Map(_))
     }
 
     /// True where `<` and `==` compare versions.
@@ -180,12 +164,7 @@ impl fmt::Display for Type {
 /// # Errors
 /// What is wrong, with the element at which it is.
 pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
-    let wrong = |message: String| {
-        Err(Mismatch {
-            element: None,
-            message,
-        })
-    };
+    let wrong = |message: String| Err(Mismatch { element: None, message });
     match (&ty.base, value) {
         (Base::Any, _) | (Base::Bool, Value::Bool(_)) | (Base::Int, Value::Int(_)) => Ok(()),
         (_, Value::Text(text)) if text.is_opaque() => Ok(()),
@@ -201,10 +180,7 @@ pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
 
 fn check_elements<'v>(ty: &Type, values: impl Iterator<Item = &'v Value>) -> Result<(), Mismatch> {
     for (i, value) in values.enumerate() {
-        check_value(ty, value).map_err(|m| Mismatch {
-            element: Some(i),
-            message: m.message,
-        })?;
+        check_value(ty, value).map_err(|m| Mismatch { element: Some(i), message: m.message })?;
     }
     Ok(())
 }
@@ -219,23 +195,19 @@ fn check_text(ty: &Type, text: &Text) -> Option<String> {
         Base::Semver if !version::is_semver(&text) => {
             Some(format!("`{shown}` is not a version such as `v1.23.10`"))
         }
-        Base::Version if !version::is_version(&text) => Some(format!(
-            "`{shown}` is not a version such as `1.6.2`, without a leading v"
-        )),
-        Base::OneOf(choices) if !choices.iter().any(|c| c.as_str() == text) => Some(format!(
-            "`{shown}` is none of {}",
-            Type::of(ty.base.clone())
-        )),
+        Base::Version if !version::is_version(&text) => {
+            Some(format!("`{shown}` is not a version such as `1.6.2`, without a leading v"))
+        }
+        Base::OneOf(choices) if !choices.iter().any(|c| c.as_str() == text) => {
+            Some(format!("`{shown}` is none of {}", Type::of(ty.base.clone())))
+        }
         Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => {
             Some(format!("`{shown}` is not a valid {}", refinement.name))
         }
-        Base::Toml => text
-            .parse::<toml::Table>()
-            .err()
-            .map(|e| format!("the text is not TOML: {}", e.message())),
-        Base::Path | Base::File | Base::Role if text.is_empty() => {
-            Some(format!("a {ty} cannot be empty"))
+        Base::Toml => {
+            text.parse::<toml::Table>().err().map(|e| format!("the text is not TOML: {}", e.message()))
         }
+        Base::Path | Base::File | Base::Role if text.is_empty() => Some(format!("a {ty} cannot be empty")),
         _ => None,
     }
 }

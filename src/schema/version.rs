@@ -70,22 +70,19 @@ impl Part<'_> {
 }
 
 fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
-    text.split(|c: char| !c.is_ascii_alphanumeric())
-        .flat_map(|run| {
-            let mut rest = run;
-            std::iter::from_fn(move || {
-                let is_digit = rest.chars().next()?.is_ascii_digit();
-                let end = rest
-                    .find(|c: char| c.is_ascii_digit() != is_digit)
-                    .unwrap_or(rest.len());
-                let (part, tail) = rest.split_at(end);
-                rest = tail;
-                Some(match is_digit {
-                    true => Part::Number(part.parse().unwrap_or(u64::MAX)),
-                    false => Part::Letters(part),
-                })
+    text.split(|c: char| !c.is_ascii_alphanumeric()).flat_map(|run| {
+        let mut rest = run;
+        std::iter::from_fn(move || {
+            let is_digit = rest.chars().next()?.is_ascii_digit();
+            let end = rest.find(|c: char| c.is_ascii_digit() != is_digit).unwrap_or(rest.len());
+            let (part, tail) = rest.split_at(end);
+            rest = tail;
+            Some(match is_digit {
+                true => Part::Number(part.parse().unwrap_or(u64::MAX)),
+                false => Part::Letters(part),
             })
         })
+    })
 }
 
 fn is_number(text: &str) -> bool {
@@ -115,11 +112,7 @@ mod tests {
             "v2.0",
         ];
         for pair in rising.windows(2) {
-            assert_eq!(
-                compare_versions(pair[0], pair[1]),
-                Ordering::Less,
-                "{pair:?}"
-            );
+            assert_eq!(compare_versions(pair[0], pair[1]), Ordering::Less, "{pair:?}");
         }
         assert_eq!(compare_versions("v1.2.3", "1.2.3"), Ordering::Equal);
     }

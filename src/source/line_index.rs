@@ -28,10 +28,7 @@ impl LineIndex {
         let before = text.as_bytes().get(start..offset as usize).unwrap_or(&[]);
         // Bytes that continue a character do not count.
         let column = before.iter().filter(|b| (**b & 0xC0) != 0x80).count();
-        LineColumn {
-            line: line as u32 + 1,
-            column: column as u32 + 1,
-        }
+        LineColumn { line: line as u32 + 1, column: column as u32 + 1 }
     }
 }
 

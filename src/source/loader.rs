@@ -30,10 +30,7 @@ impl Loader for Disk {
         let bytes = std::fs::read(path)?;
         String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("the file is not UTF-8 (byte {at})"),
-            )
+            io::Error::new(io::ErrorKind::InvalidData, format!("the file is not UTF-8 (byte {at})"))
         })
     }
 

@@ -38,11 +38,7 @@ impl Span {
     /// The smallest span that holds both; both must be in one file.
     pub fn to(self, other: Span) -> Span {
         debug_assert_eq!(self.file, other.file);
-        Span::new(
-            self.file,
-            self.start.min(other.start),
-            self.end.max(other.end),
-        )
+        Span::new(self.file, self.start.min(other.start), self.end.max(other.end))
     }
 }
 
@@ -88,12 +84,10 @@ impl SourceFile {
 /// The sha256 of a text in hexadecimal.
 pub fn sha256(text: &str) -> String {
     use std::fmt::Write;
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::new(), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 /// All source texts of one run.
@@ -107,13 +101,7 @@ pub struct SourceMap {
 impl SourceMap {
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
         let id = FileId(self.files.len() as u32);
-        self.files.push(SourceFile {
-            path,
-            origin,
-            text,
-            lines: OnceLock::new(),
-            digest: OnceLock::new(),
-        });
+        self.files.push(SourceFile { path, origin, text, lines: OnceLock::new(), digest: OnceLock::new() });
         id
     }
 
@@ -125,10 +113,7 @@ impl SourceMap {
     /// A file's name for people: relative to the base where it lies below it.
     pub fn name(&self, id: FileId) -> String {
         let path = &self.get(id).path;
-        path.strip_prefix(&self.base)
-            .unwrap_or(path)
-            .display()
-            .to_string()
+        path.strip_prefix(&self.base).unwrap_or(path).display().to_string()
     }
 
     pub fn get(&self, id: FileId) -> &SourceFile {
@@ -136,17 +121,13 @@ impl SourceMap {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files
-            .iter()
-            .enumerate()
-            .map(|(i, f)| (FileId(i as u32), f))
+        self.files.iter().enumerate().map(|(i, f)| (FileId(i as u32), f))
     }
 
     /// The text that a span covers.
     pub fn slice(&self, span: Span) -> &str {
         let text = &self.get(span.file).text;
-        text.get(span.start as usize..span.end as usize)
-            .unwrap_or("")
+        text.get(span.start as usize..span.end as usize).unwrap_or("")
     }
 
     /// Line and column, both from 1, columns counted in characters.

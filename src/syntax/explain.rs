@@ -3,9 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::Span;
 
-const ITEMS: [&str; 7] = [
-    "include", "type", "variable", "rule", "provider", "layer", "image",
-];
+const ITEMS: [&str; 7] = ["include", "type", "variable", "rule", "provider", "layer", "image"];
 
 /// A line outside all blocks that begins no item.
 pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
@@ -17,9 +15,7 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
     let word = first_word(text);
     let word_span = Span::new(span.file, span.start, span.start + word.len() as u32);
     if text.starts_with('}') {
-        return found
-            .label("this closes nothing")
-            .help("remove it, or look above for a `}` too many");
+        return found.label("this closes nothing").help("remove it, or look above for a `}` too many");
     }
     if let Some(item) = nearest(word, ITEMS).filter(|item| *item != word) {
         return found.label(format!("did you mean `{item}`?")).fix(
@@ -29,9 +25,7 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
         );
     }
     if ITEMS.contains(&word) {
-        return found.label(format!(
-            "`{word}` needs a name, and what follows it, on this line"
-        ));
+        return found.label(format!("`{word}` needs a name, and what follows it, on this line"));
     }
     if text.starts_with("//") || text.starts_with("/*") {
         return found.label("a comment begins with `#`");
@@ -41,9 +35,7 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
             .label("a setting stands in an image or a layer")
             .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
-    found.help(
-        "a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items",
-    )
+    found.help("a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items")
 }
 
 /// A line inside a block that is no statement.
@@ -66,16 +58,10 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     }
     if !word.is_empty() && rest.starts_with(['"', '\'', '[']) {
         let at = span.start + word.len() as u32;
-        return found.label("`=` is missing").fix(
-            "insert ` =`",
-            Span::new(span.file, at, at),
-            " =",
-        );
+        return found.label("`=` is missing").fix("insert ` =`", Span::new(span.file, at, at), " =");
     }
     if !word.is_empty() && rest.is_empty() {
-        return found
-            .label("a name alone says nothing")
-            .help(format!("write `{word} = value`"));
+        return found.label("a name alone says nothing").help(format!("write `{word} = value`"));
     }
     found.help("a statement is `name = value`, `name += [ … ]`, `name -= [ … ]`, `unset name`, `when condition { … }`, or a block")
 }
@@ -90,16 +76,10 @@ pub(super) fn shorten(text: &str) -> String {
 }
 
 fn first_word(text: &str) -> &str {
-    let end = text
-        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
     &text[..end]
 }
 
 fn trimmed(span: Span, text: &str) -> Span {
-    Span::new(
-        span.file,
-        span.start,
-        span.start + text.trim_end().len() as u32,
-    )
+    Span::new(span.file, span.start, span.start + text.trim_end().len() as u32)
 }

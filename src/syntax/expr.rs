@@ -34,28 +34,16 @@ impl Iterator for Cursor<'_> {
 
 impl<'t> Lowering<'t> {
     pub fn cursor(&self, at: usize) -> Cursor<'t> {
-        let mut cursor = Cursor {
-            tree: self.tree,
-            children: self.tree.children(at),
-            peeked: None,
-        };
+        let mut cursor = Cursor { tree: self.tree, children: self.tree.children(at), peeked: None };
         cursor.next();
         cursor
     }
 
     /// Reads one expression; stops before what does not continue it.
     pub fn lower_expr(&mut self, cursor: &mut Cursor<'t>) -> Expr {
-        self.lower_binary(
-            cursor,
-            &[("or", BinaryOp::Or), ("||", BinaryOp::Or)],
-            |l, c| {
-                l.lower_binary(
-                    c,
-                    &[("and", BinaryOp::And), ("&&", BinaryOp::And)],
-                    Self::lower_not,
-                )
-            },
-        )
+        self.lower_binary(cursor, &[("or", BinaryOp::Or), ("||", BinaryOp::Or)], |l, c| {
+            l.lower_binary(c, &[("and", BinaryOp::And), ("&&", BinaryOp::And)], Self::lower_not)
+        })
     }
 
     fn lower_binary(
@@ -70,20 +58,16 @@ impl<'t> Lowering<'t> {
                 let word = operators[0].0;
                 let span = self.span(at);
                 self.report(
-                    Diagnostic::new(
-                        Code::Syntax,
+                    Diagnostic::new(Code::Syntax, span, format!("the operator is the word `{word}`")).fix(
+                        format!("write `{word}`"),
                         span,
-                        format!("the operator is the word `{word}`"),
-                    )
-                    .fix(format!("write `{word}`"), span, word),
+                        word,
+                    ),
                 );
             }
             let right = operand(self, cursor);
             let span = left.span.to(right.span);
-            left = Expr {
-                kind: ExprKind::Binary(op, Box::new([left, right])),
-                span,
-            };
+            left = Expr { kind: ExprKind::Binary(op, Box::new([left, right])), span };
         }
         left
     }
@@ -109,13 +93,11 @@ impl<'t> Lowering<'t> {
         };
         if self.slice(at) == "!" {
             let span = self.span(at);
-            self.report(
-                Diagnostic::new(Code::Syntax, span, "the operator is the word `not`").fix(
-                    "write `not`",
-                    span,
-                    "not ",
-                ),
-            );
+            self.report(Diagnostic::new(Code::Syntax, span, "the operator is the word `not`").fix(
+                "write `not`",
+                span,
+                "not ",
+            ));
         }
         if self.is_too_deep(at) {
             while cursor.next().is_some() {}
@@ -126,10 +108,7 @@ impl<'t> Lowering<'t> {
         let inner = self.lower_not(cursor);
         self.depth -= 1;
         let span = self.span(at).to(inner.span);
-        Expr {
-            kind: ExprKind::Not(Box::new(inner)),
-            span,
-        }
+        Expr { kind: ExprKind::Not(Box::new(inner)), span }
     }
 
     fn lower_comparison(&mut self, cursor: &mut Cursor<'t>) -> Expr {
@@ -156,10 +135,7 @@ impl<'t> Lowering<'t> {
             );
             self.lower_sum(cursor);
         }
-        Expr {
-            kind: ExprKind::Binary(op, Box::new([left, right])),
-            span,
-        }
+        Expr { kind: ExprKind::Binary(op, Box::new([left, right])), span }
     }
 
     fn lower_sum(&mut self, cursor: &mut Cursor<'t>) -> Expr {
@@ -171,10 +147,8 @@ impl<'t> Lowering<'t> {
             return self.missing(Span::new(self.file, 0, 0));
         };
         let span = self.span(at);
-        if !matches!(
-            self.kind(at),
-            Kind::infix | Kind::then_ | Kind::else_ | Kind::block | Kind::junk_header
-        ) {
+        if !matches!(self.kind(at), Kind::infix | Kind::then_ | Kind::else_ | Kind::block | Kind::junk_header)
+        {
             cursor.next();
         }
         let kind = match self.kind(at) {
@@ -218,10 +192,7 @@ impl<'t> Lowering<'t> {
     }
 
     fn missing(&self, span: Span) -> Expr {
-        Expr {
-            kind: ExprKind::Missing,
-            span,
-        }
+        Expr { kind: ExprKind::Missing, span }
     }
 
     fn lower_number(&mut self, at: usize) -> ExprKind {
@@ -232,13 +203,9 @@ impl<'t> Lowering<'t> {
             }
             _ => {
                 self.report(
-                    Diagnostic::new(
-                        Code::Syntax,
-                        span,
-                        format!("`{text}` is not a whole number"),
-                    )
-                    .label("versions and other texts stand in quotes")
-                    .fix("put it in quotes", span, format!("\"{text}\"")),
+                    Diagnostic::new(Code::Syntax, span, format!("`{text}` is not a whole number"))
+                        .label("versions and other texts stand in quotes")
+                        .fix("put it in quotes", span, format!("\"{text}\"")),
                 );
                 ExprKind::Missing
             }
@@ -249,16 +216,10 @@ impl<'t> Lowering<'t> {
         let (text, span) = (self.slice(at), self.span(at));
         if let Some(args) = cursor.peek().filter(|c| self.kind(*c) == Kind::args) {
             cursor.next();
-            let name = Ident {
-                text: SmolStr::new(text),
-                span,
-            };
+            let name = Ident { text: SmolStr::new(text), span };
             let end = self.span(args);
             let args = self.lower_elements(args, ")");
-            return Expr {
-                kind: ExprKind::Call { name, args },
-                span: span.to(end),
-            };
+            return Expr { kind: ExprKind::Call { name, args }, span: span.to(end) };
         }
         let kind = match text {
             "true" => ExprKind::Bool(true),
@@ -316,10 +277,8 @@ impl<'t> Lowering<'t> {
     /// Between two elements stands one comma or a newline; before the first, no comma.
     fn check_comma(&mut self, end: u32, start: u32, is_first: bool) {
         let between = self.text.get(end as usize..start as usize).unwrap_or("");
-        let commas = between
-            .lines()
-            .map(|l| l.split('#').next().unwrap_or("").matches(',').count())
-            .sum::<usize>();
+        let commas =
+            between.lines().map(|l| l.split('#').next().unwrap_or("").matches(',').count()).sum::<usize>();
         let span = Span::new(self.file, start.saturating_sub(1).max(end), start);
         if commas > usize::from(!is_first) {
             self.report(
@@ -359,10 +318,7 @@ impl<'t> Lowering<'t> {
             return self.missing(span);
         }
         let inner = elements.remove(0);
-        Expr {
-            kind: inner.kind,
-            span,
-        }
+        Expr { kind: inner.kind, span }
     }
 
     fn lower_map(&mut self, at: usize) -> ExprKind {
@@ -403,10 +359,7 @@ impl<'t> Lowering<'t> {
         let mut cursor = self.cursor(at);
         let first = cursor.next()?;
         let key = match self.kind(first) {
-            Kind::name => Ident {
-                text: SmolStr::new(self.slice(first)),
-                span: self.span(first),
-            },
+            Kind::name => Ident { text: SmolStr::new(self.slice(first)), span: self.span(first) },
             _ => self.lower_constant_text(first),
         };
         if let Some(colon) = cursor.peek().filter(|c| self.kind(*c) == Kind::wrong_colon) {

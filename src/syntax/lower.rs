@@ -11,14 +11,7 @@ use smol_str::SmolStr;
 pub(super) const MAX_DEPTH: usize = 128;
 
 pub(super) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Diagnostic>) {
-    let mut lowering = Lowering {
-        file,
-        text,
-        tree,
-        diagnostics: Vec::new(),
-        depth: 0,
-        quiet_until: 0,
-    };
+    let mut lowering = Lowering { file, text, tree, diagnostics: Vec::new(), depth: 0, quiet_until: 0 };
     let items = lowering.lower_items();
     (File { items }, lowering.diagnostics)
 }
@@ -61,10 +54,7 @@ impl<'t> Lowering<'t> {
     }
 
     fn ident(&self, at: usize) -> Ident {
-        Ident {
-            text: SmolStr::new(self.slice(at)),
-            span: self.span(at),
-        }
+        Ident { text: SmolStr::new(self.slice(at)), span: self.span(at) }
     }
 
     fn lower_items(&mut self) -> Vec<Item> {
@@ -149,11 +139,9 @@ impl<'t> Lowering<'t> {
                 Kind::junk_header => {
                     self.report_junk_header(child, "a path in quotes, and perhaps `as NAME`")
                 }
-                Kind::missing_value => self.report_missing(
-                    child,
-                    "a path in quotes",
-                    "write `include \"path.imgspec\"`",
-                ),
+                Kind::missing_value => {
+                    self.report_missing(child, "a path in quotes", "write `include \"path.imgspec\"`")
+                }
                 _ => path = Some(self.lower_constant_text(child)),
             }
         }
@@ -166,17 +154,13 @@ impl<'t> Lowering<'t> {
             match self.kind(child) {
                 Kind::name => name = Some(self.ident(child)),
                 Kind::type_ | Kind::missing_type => ty = Some(self.lower_type(child)),
-                Kind::junk_header => self
-                    .report_junk_header(child, "`matching` and a pattern, or the end of the line"),
+                Kind::junk_header => {
+                    self.report_junk_header(child, "`matching` and a pattern, or the end of the line")
+                }
                 _ => matching = Some(self.lower_constant_text(child)),
             }
         }
-        Some(Item::Type(TypeDecl {
-            name: name?,
-            ty: ty?,
-            matching,
-            doc,
-        }))
+        Some(Item::Type(TypeDecl { name: name?, ty: ty?, matching, doc }))
     }
 
     fn lower_variable(&mut self, at: usize, doc: Option<String>) -> Option<Item> {
@@ -198,18 +182,11 @@ impl<'t> Lowering<'t> {
             }
             cursor.next();
         }
-        Some(Item::Variable(Variable {
-            name: name?,
-            ty,
-            default,
-            attributes,
-            doc,
-        }))
+        Some(Item::Variable(Variable { name: name?, ty, default, attributes, doc }))
     }
 
     fn lower_section(&mut self, at: usize, doc: Option<String>) -> Option<Item> {
-        let (mut kind, mut name, mut extends, mut body) =
-            (SectionKind::Layer, None, Vec::new(), Vec::new());
+        let (mut kind, mut name, mut extends, mut body) = (SectionKind::Layer, None, Vec::new(), Vec::new());
         let mut word = "";
         for child in self.tree.children(at) {
             match self.kind(child) {
@@ -230,11 +207,9 @@ impl<'t> Lowering<'t> {
                 ),
                 Kind::extends => extends = self.lower_extends(child),
                 Kind::junk_header => self.report_junk_header(child, "`extends` and names, or `{`"),
-                Kind::missing_block => self.report_missing(
-                    child,
-                    "`{`",
-                    "the body stands in braces; `{ }` is an empty one",
-                ),
+                Kind::missing_block => {
+                    self.report_missing(child, "`{`", "the body stands in braces; `{ }` is an empty one")
+                }
                 Kind::block if word != "matrix" => body = self.lower_block(child),
                 _ => {}
             }
@@ -243,14 +218,7 @@ impl<'t> Lowering<'t> {
             self.report_reserved(at, "matrix");
             return None;
         }
-        Some(Item::Section(Section {
-            kind,
-            name: name?,
-            extends,
-            body,
-            doc,
-            span: self.span(at),
-        }))
+        Some(Item::Section(Section { kind, name: name?, extends, body, doc, span: self.span(at) }))
     }
 
     fn lower_extends(&mut self, at: usize) -> Vec<Ident> {
@@ -258,11 +226,9 @@ impl<'t> Lowering<'t> {
         for child in self.tree.children(at) {
             match self.kind(child) {
                 Kind::name => names.push(self.ident(child)),
-                Kind::missing_name => self.report_missing(
-                    child,
-                    "the name of a layer or image",
-                    "name it, or remove the comma",
-                ),
+                Kind::missing_name => {
+                    self.report_missing(child, "the name of a layer or image", "name it, or remove the comma")
+                }
                 _ => {}
             }
         }
@@ -271,17 +237,9 @@ impl<'t> Lowering<'t> {
 
     pub fn lower_type(&mut self, at: usize) -> TypeExpr {
         let span = self.span(at);
-        let mut ty = TypeExpr {
-            kind: TypeKind::Missing,
-            optional: false,
-            span,
-        };
+        let mut ty = TypeExpr { kind: TypeKind::Missing, optional: false, span };
         if self.kind(at) == Kind::missing_type {
-            self.report_missing(
-                at,
-                "a type",
-                "such as `string`, `bool`, `[string]` or `\"a\" | \"b\"`",
-            );
+            self.report_missing(at, "a type", "such as `string`, `bool`, `[string]` or `\"a\" | \"b\"`");
             return ty;
         }
         if self.is_too_deep(at) {
@@ -293,12 +251,8 @@ impl<'t> Lowering<'t> {
             match self.kind(child) {
                 Kind::name => ty.kind = TypeKind::Named(SmolStr::new(self.slice(child))),
                 Kind::optional => ty.optional = true,
-                Kind::list_type => {
-                    ty.kind = TypeKind::List(Box::new(self.lower_element_type(child, "]")))
-                }
-                Kind::map_type => {
-                    ty.kind = TypeKind::Map(Box::new(self.lower_element_type(child, "}")))
-                }
+                Kind::list_type => ty.kind = TypeKind::List(Box::new(self.lower_element_type(child, "]"))),
+                Kind::map_type => ty.kind = TypeKind::Map(Box::new(self.lower_element_type(child, "}"))),
                 _ => choices.push(self.lower_constant_text(child).text),
             }
         }
@@ -310,11 +264,7 @@ impl<'t> Lowering<'t> {
     }
 
     fn lower_element_type(&mut self, at: usize, closing: &str) -> TypeExpr {
-        let mut element = TypeExpr {
-            kind: TypeKind::Missing,
-            optional: false,
-            span: self.span(at),
-        };
+        let mut element = TypeExpr { kind: TypeKind::Missing, optional: false, span: self.span(at) };
         for child in self.tree.children(at) {
             match self.kind(child) {
                 Kind::missing_close => self.report_unclosed(at, child, closing),
@@ -364,10 +314,7 @@ impl<'t> Lowering<'t> {
                 }
                 Kind::unset => {
                     if let Some(name) = tree.children(child).next() {
-                        body.push(Stmt::Unset {
-                            name: self.ident(name),
-                            span: self.span(child),
-                        });
+                        body.push(Stmt::Unset { name: self.ident(name), span: self.span(child) });
                     }
                 }
                 Kind::when => body.push(self.lower_when(child)),
@@ -399,22 +346,14 @@ impl<'t> Lowering<'t> {
             }
             _ => {}
         }
-        if cursor.peek().is_some_and(|c| {
-            matches!(
-                self.kind(c),
-                Kind::append | Kind::remove | Kind::wrong_colon
-            )
-        }) {
+        if cursor
+            .peek()
+            .is_some_and(|c| matches!(self.kind(c), Kind::append | Kind::remove | Kind::wrong_colon))
+        {
             cursor.next();
         }
         let value = self.lower_expr(&mut cursor);
-        Some(Set {
-            name,
-            op,
-            value,
-            is_final,
-            span: self.span(at),
-        })
+        Some(Set { name, op, value, is_final, span: self.span(at) })
     }
 
     fn lower_when(&mut self, at: usize) -> Stmt {
@@ -426,18 +365,12 @@ impl<'t> Lowering<'t> {
                 Kind::junk_header => {
                     self.report_junk_header(child, "`{` after the condition (equality is `==`)")
                 }
-                Kind::missing_block => {
-                    self.report_missing(child, "`{`", "write `when condition { … }`")
-                }
+                Kind::missing_block => self.report_missing(child, "`{`", "write `when condition { … }`"),
                 Kind::block => body = self.lower_block(child),
                 _ => {}
             }
         }
-        Stmt::When {
-            condition,
-            body,
-            span: self.span(at),
-        }
+        Stmt::When { condition, body, span: self.span(at) }
     }
 
     fn lower_nested(&mut self, at: usize) -> Option<Stmt> {
@@ -448,11 +381,7 @@ impl<'t> Lowering<'t> {
             self.report_reserved(at, "exclude");
             return None;
         }
-        Some(Stmt::Block {
-            name,
-            body: self.lower_block(block),
-            span: self.span(at),
-        })
+        Some(Stmt::Block { name, body: self.lower_block(block), span: self.span(at) })
     }
 
     // ---- reports that several places need ---------------------------------------------------
@@ -474,31 +403,18 @@ impl<'t> Lowering<'t> {
 
     pub fn report_missing(&mut self, at: usize, wanted: &str, help: &str) {
         // A place at the end of a line is shown at the last character before it.
-        let end = self.text[..self.tree.node(at).start as usize]
-            .trim_end()
-            .len() as u32;
-        let start = self.text[..end as usize]
-            .char_indices()
-            .next_back()
-            .map_or(0, |(i, _)| i as u32);
+        let end = self.text[..self.tree.node(at).start as usize].trim_end().len() as u32;
+        let start = self.text[..end as usize].char_indices().next_back().map_or(0, |(i, _)| i as u32);
         self.report(
-            Diagnostic::new(
-                Code::Syntax,
-                Span::new(self.file, start, end),
-                format!("expected {wanted}"),
-            )
-            .label("missing after this")
-            .help(help),
+            Diagnostic::new(Code::Syntax, Span::new(self.file, start, end), format!("expected {wanted}"))
+                .label("missing after this")
+                .help(help),
         );
     }
 
     pub fn report_unclosed(&mut self, opener: usize, at: usize, closing: &str) {
         let open = self.tree.node(opener).start;
-        let width = if self.text[open as usize..].starts_with("${") {
-            2
-        } else {
-            1
-        };
+        let width = if self.text[open as usize..].starts_with("${") { 2 } else { 1 };
         let end = self.tree.node(at).start;
         let opening = &self.text[open as usize..(open + width) as usize];
         self.report(
@@ -508,10 +424,7 @@ impl<'t> Lowering<'t> {
                 format!("this `{opening}` is never closed"),
             )
             .label("opened here")
-            .related(
-                Span::new(self.file, end, end),
-                format!("`{closing}` is missing here at the latest"),
-            )
+            .related(Span::new(self.file, end, end), format!("`{closing}` is missing here at the latest"))
             .help(format!("add `{closing}`")),
         );
     }

@@ -30,9 +30,5 @@ pub struct Parse {
 pub fn parse(file: FileId, text: &str) -> Parse {
     let tree = grammar::parse_file(text);
     let (ast, diagnostics) = lower::lower_file(file, text, &tree);
-    Parse {
-        tree,
-        file: ast,
-        diagnostics,
-    }
+    Parse { tree, file: ast, diagnostics }
 }

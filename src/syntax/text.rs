@@ -29,10 +29,10 @@ impl<'t> Lowering<'t> {
         let text = match kind {
             ExprKind::Str(text) => text,
             ExprKind::Template(_) => {
-                self.report(
-                    Diagnostic::new(Code::WrongPlace, span, "`${…}` cannot stand in this text")
-                        .help("paths, patterns and keys are written out; a literal `${` is `\\${`, or stands in '…'"),
-                );
+                self
+                    .report(Diagnostic::new(Code::WrongPlace, span, "`${…}` cannot stand in this text").help(
+                    "paths, patterns and keys are written out; a literal `${` is `\\${`, or stands in '…'",
+                ));
                 SmolStr::default()
             }
             _ => SmolStr::default(),
@@ -115,12 +115,8 @@ impl<'t> Lowering<'t> {
                 _ if expr.is_none() => expr = Some(self.lower_expr(&mut cursor)),
                 _ => {
                     self.report(
-                        Diagnostic::new(
-                            Code::Syntax,
-                            self.span(child),
-                            "a hole holds one expression",
-                        )
-                        .label("expected `}`"),
+                        Diagnostic::new(Code::Syntax, self.span(child), "a hole holds one expression")
+                            .label("expected `}`"),
                     );
                     return expr;
                 }
@@ -146,21 +142,13 @@ impl<'t> Lowering<'t> {
         let body = &text[first + 1..(last + 1).max(first + 1)];
         let indent = common_indent(body);
         if is_raw || memchr::memmem::find(body.as_bytes(), b"${").is_none() {
-            let mut parts = Parts {
-                indent,
-                at_line_start: true,
-                ..Parts::default()
-            };
+            let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
             parts.push_dedented(body);
             return parts.finish();
         }
         let offset = self.tree.node(at).start + first as u32 + 1;
         let Some(tree) = grammar::parse_heredoc(body) else {
-            self.report(Diagnostic::new(
-                Code::Syntax,
-                self.span(at),
-                "nested too deep",
-            ));
+            self.report(Diagnostic::new(Code::Syntax, self.span(at), "nested too deep"));
             return ExprKind::Missing;
         };
         self.lower_heredoc_body(&shifted(tree, offset), indent)
@@ -175,11 +163,7 @@ impl<'t> Lowering<'t> {
             depth: self.depth + 1,
             ..*self
         };
-        let mut parts = Parts {
-            indent,
-            at_line_start: true,
-            ..Parts::default()
-        };
+        let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
         for child in tree.children(0) {
             match inner.kind(child) {
                 Kind::heredoc_chunk => parts.push_dedented(inner.slice(child)),
@@ -202,23 +186,18 @@ impl<'t> Lowering<'t> {
         let line_end = self.text[span.start as usize..]
             .find('\n')
             .map_or(self.text.len() as u32, |i| span.start + i as u32);
-        let shown = Span::new(
-            self.file,
-            span.start,
-            line_end.min(span.end).max(span.start + 1),
-        );
+        let shown = Span::new(self.file, span.start, line_end.min(span.end).max(span.start + 1));
         self.report(
-            Diagnostic::new(Code::Unclosed, shown, format!("this text has no closing {quote}"))
-                .help("a text ends on its line; for several lines use a heredoc: `<<TEXT`, the lines, `TEXT`"),
+            Diagnostic::new(Code::Unclosed, shown, format!("this text has no closing {quote}")).help(
+                "a text ends on its line; for several lines use a heredoc: `<<TEXT`, the lines, `TEXT`",
+            ),
         );
     }
 
     pub fn report_broken_heredoc(&mut self, at: usize) {
         let text = self.slice(at);
         let line = text.lines().next().unwrap_or("");
-        let word = line
-            .trim_start_matches(['<', '\''])
-            .trim_end_matches([' ', '\t', '\r', '\'']);
+        let word = line.trim_start_matches(['<', '\'']).trim_end_matches([' ', '\t', '\r', '\'']);
         let start = self.tree.node(at).start;
         self.report(
             Diagnostic::new(

@@ -38,11 +38,7 @@ impl Tree {
 
     /// The indices of a node's children, in order.
     pub fn children(&self, at: usize) -> Children<'_> {
-        Children {
-            tree: self,
-            at: at + 1,
-            end: self.nodes[at].next as usize,
-        }
+        Children { tree: self, at: at + 1, end: self.nodes[at].next as usize }
     }
 
     /// The leaves and the gaps between them, as byte ranges in order, without overlap. Together they

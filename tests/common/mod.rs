@@ -12,35 +12,24 @@ pub fn root() -> &'static Path {
 
 /// Data of Image Builder releases, which does not lie in the repository. None where it is absent.
 pub fn shared() -> Option<PathBuf> {
-    let dir =
-        std::env::var_os("IMGSPEC_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let dir = std::env::var_os("IMGSPEC_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
     if dir.is_dir() {
         return Some(dir);
     }
-    println!(
-        "skipped: {} is not there (set IMGSPEC_SHARED)",
-        dir.display()
-    );
+    println!("skipped: {} is not there (set IMGSPEC_SHARED)", dir.display());
     None
 }
 
 /// The binary, in a folder, with nothing inherited that changes what it does.
 pub fn imgspec(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
-    command
-        .current_dir(folder)
-        .env_remove("PACKER_VAR_FILES")
-        .env("NO_COLOR", "1")
-        .env("COLUMNS", "100");
+    command.current_dir(folder).env_remove("PACKER_VAR_FILES").env("NO_COLOR", "1").env("COLUMNS", "100");
     command
 }
 
 /// Runs the binary.
 pub fn run(folder: &Path, args: &[&str]) -> Output {
-    imgspec(folder)
-        .args(args)
-        .output()
-        .expect("the binary runs")
+    imgspec(folder).args(args).output().expect("the binary runs")
 }
 
 /// Runs the binary and reads its standard output as JSON.
@@ -67,8 +56,5 @@ pub fn entries(folder: &Path) -> Vec<PathBuf> {
 
 /// The files of a folder with an ending, sorted.
 pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    entries(folder)
-        .into_iter()
-        .filter(|p| p.extension().is_some_and(|e| e == ending))
-        .collect()
+    entries(folder).into_iter().filter(|p| p.extension().is_some_and(|e| e == ending)).collect()
 }

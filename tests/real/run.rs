@@ -38,25 +38,13 @@ pub fn compile(spec: &Path, out: &Path) -> Result<Vec<Image>, String> {
     let image = |shown: &Value| {
         let name = shown["image"].as_str().unwrap().to_owned();
         let folder = out.join(&name);
-        let written = |file| {
-            read_json(&folder.join(file))
-                .unwrap()
-                .as_object()
-                .unwrap()
-                .clone()
-        };
+        let written = |file| read_json(&folder.join(file)).unwrap().as_object().unwrap().clone();
         let (packer, ansible) = (written("packer.vars.json"), written("ansible.vars.json"));
         assert!(
             packer.values().all(Value::is_string),
             "{name}: Packer takes nothing but strings: {packer:?}"
         );
-        Image {
-            name,
-            packer,
-            ansible,
-            shown: shown["variables"].as_object().unwrap().clone(),
-            folder,
-        }
+        Image { name, packer, ansible, shown: shown["variables"].as_object().unwrap().clone(), folder }
     };
     Ok(shown.iter().map(image).collect())
 }
@@ -69,18 +57,10 @@ impl Image {
     pub fn environment(&self) -> Strings {
         let text = json!([self.packer, self.ansible]).to_string();
         let between = |open: &str, close: char| {
-            let names = text
-                .split(open)
-                .skip(1)
-                .filter_map(|rest| rest.split_once(close));
-            names
-                .map(|(name, _)| (name.to_owned(), format!("value-of-{name}")))
-                .collect::<Vec<_>>()
+            let names = text.split(open).skip(1).filter_map(|rest| rest.split_once(close));
+            names.map(|(name, _)| (name.to_owned(), format!("value-of-{name}"))).collect::<Vec<_>>()
         };
-        between("env `", '`')
-            .into_iter()
-            .chain(between(LOOKUP, '\''))
-            .collect()
+        between("env `", '`').into_iter().chain(between(LOOKUP, '\'')).collect()
     }
 }
 
@@ -89,11 +69,7 @@ pub fn run(path: &OsStr, image: &Image, environment: &Strings) -> Result<Arrived
     let tmp = tempfile::tempdir().unwrap();
     let file = |name: &str| tmp.path().join(name).to_str().unwrap().to_owned();
     // No text that a tool can be given holds a NUL, so it can stand between them.
-    let reads: Vec<String> = image
-        .packer
-        .keys()
-        .map(|name| format!("{{{{user `{name}`}}}}"))
-        .collect();
+    let reads: Vec<String> = image.packer.keys().map(|name| format!("{{{{user `{name}`}}}}")).collect();
     let mut template = read_json(&here.join("packer.json")).unwrap();
     template["builders"][1]["content"] = reads.join("\0").into();
     template["builders"][1]["target"] = file("packer.txt").into();
@@ -103,23 +79,13 @@ pub fn run(path: &OsStr, image: &Image, environment: &Strings) -> Result<Arrived
     // An environment of our own, so that no setting of the user's Packer or Ansible takes part.
     let output = Command::new("packer")
         .args(["build", "-color=false"])
-        .arg(format!(
-            "-var-file={}",
-            image.folder.join("packer.vars.json").display()
-        ))
+        .arg(format!("-var-file={}", image.folder.join("packer.vars.json").display()))
         .arg(file("template.json"))
         .current_dir(&here)
         .env_clear()
         .envs(env::var_os("HOME").map(|home| ("HOME", home)))
-        .envs([
-            ("LC_ALL", "C.UTF-8"),
-            ("CHECKPOINT_DISABLE", "1"),
-            ("PYTHONDONTWRITEBYTECODE", "1"),
-        ])
-        .envs([
-            ("ANSIBLE_CONFIG", file("ansible.cfg")),
-            ("PACKER_CONFIG", file("no-such-file")),
-        ])
+        .envs([("LC_ALL", "C.UTF-8"), ("CHECKPOINT_DISABLE", "1"), ("PYTHONDONTWRITEBYTECODE", "1")])
+        .envs([("ANSIBLE_CONFIG", file("ansible.cfg")), ("PACKER_CONFIG", file("no-such-file"))])
         .envs(["TMPDIR", "ANSIBLE_HOME", "PACKER_CACHE_DIR"].map(|name| (name, tmp.path())))
         .env("DUMP_TO", file("ansible.json"))
         .env("PATH", path)
@@ -127,52 +93,28 @@ pub fn run(path: &OsStr, image: &Image, environment: &Strings) -> Result<Arrived
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let dumped = (
-        fs::read_to_string(file("packer.txt")),
-        read_json(Path::new(&file("ansible.json"))),
-    );
-    let (true, (Ok(packer), Some(Value::Object(ansible)))) = (output.status.success(), dumped)
-    else {
-        let said =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let dumped = (fs::read_to_string(file("packer.txt")), read_json(Path::new(&file("ansible.json"))));
+    let (true, (Ok(packer), Some(Value::Object(ansible)))) = (output.status.success(), dumped) else {
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         return Err(format!("packer: {}\n{}", output.status, cut(&said, 4000)));
     };
-    let packer = image
-        .packer
-        .keys()
-        .cloned()
-        .zip(packer.split('\0').map(Value::from))
-        .collect();
+    let packer = image.packer.keys().cloned().zip(packer.split('\0').map(Value::from)).collect();
     Ok(Arrived { packer, ansible })
 }
 
 /// The PATH on which both tools are, or nothing after having said so.
 pub fn tools(folder: &Path) -> Option<OsString> {
     let own = env::var_os("IMGSPEC_TOOLS").map(|tools| root().join(tools).join("bin"));
-    let path: Vec<PathBuf> = own
-        .into_iter()
-        .chain(env::split_paths(&env::var_os("PATH")?))
-        .collect();
+    let path: Vec<PathBuf> = own.into_iter().chain(env::split_paths(&env::var_os("PATH")?)).collect();
     let is_missing = |tool: &&str| !path.iter().any(|dir| dir.join(tool).is_file());
-    let missing: Vec<&str> = ["packer", "ansible-playbook"]
-        .into_iter()
-        .filter(is_missing)
-        .collect();
+    let missing: Vec<&str> = ["packer", "ansible-playbook"].into_iter().filter(is_missing).collect();
     if missing.is_empty() {
         return Some(env::join_paths(path).unwrap());
     }
-    let folder = folder
-        .strip_prefix(root())
-        .unwrap_or(Path::new("hostile texts"));
-    let text = format!(
-        "skipped: {} with the real tools: no {} found\n",
-        folder.display(),
-        missing.join(" and no ")
-    );
-    assert!(
-        env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
-        "{text}"
-    );
+    let folder = folder.strip_prefix(root()).unwrap_or(Path::new("hostile texts"));
+    let text =
+        format!("skipped: {} with the real tools: no {} found\n", folder.display(), missing.join(" and no "));
+    assert!(env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{text}");
     // Not `eprintln!`, which stays unseen where a test passes.
     std::io::stderr().write_all(text.as_bytes()).unwrap();
     None
@@ -188,10 +130,7 @@ fn imgspec(arguments: &[&OsStr]) -> Result<Vec<u8>, String> {
     let output = compiler().args(arguments).output().unwrap();
     match output.status.success() {
         true => Ok(output.stdout),
-        false => Err(format!(
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )),
+        false => Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr))),
     }
 }
 
@@ -203,7 +142,5 @@ pub fn compiler() -> Command {
 
 pub fn read_json(file: &Path) -> Option<Value> {
     let text = fs::read(file).ok()?;
-    Some(
-        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display())),
-    )
+    Some(serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
 }

@@ -1,0 +1,126 @@
+//! Blocks that hold nothing but `name = value`, and the forms that values have there.
+
+use super::lower::Lowering;
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::syntax::ast;
+use smol_str::SmolStr;
+
+impl Lowering<'_> {
+    /// A statement of a block that holds nothing but `name = value`.
+    pub(super) fn attribute<'s>(&mut self, stmt: &'s ast::Stmt, whose: &str) -> Option<&'s ast::Set> {
+        let span = match stmt {
+            ast::Stmt::Set(set) if set.op == ast::SetOp::Replace && !set.is_final => {
+                return Some(set);
+            }
+            ast::Stmt::Set(set) => set.span,
+            ast::Stmt::Unset { span, .. } | ast::Stmt::When { span, .. } => *span,
+            ast::Stmt::Block { name, .. } => name.span,
+        };
+        self.report(Diagnostic::new(Code::WrongPlace, span, format!("{whose} has only `name = value`")));
+        None
+    }
+
+    pub(super) fn report_unknown_attribute(&mut self, name: &ast::Ident, what: &str, known: &[&str]) {
+        let found =
+            Diagnostic::new(Code::UnknownAttribute, name.span, format!("there is no {what} `{}`", name.text));
+        self.report(match nearest(&name.text, known.iter().copied()) {
+            Some(near) => {
+                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near)
+            }
+            None => found.help(format!("it is one of {}", known.join(", "))),
+        });
+    }
+
+    pub(super) fn flag(&mut self, set: &ast::Set) -> bool {
+        match set.value.kind {
+            ast::ExprKind::Bool(flag) => flag,
+            ast::ExprKind::Missing => false,
+            _ => {
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    set.value.span,
+                    format!("`{}` is true or false", set.name.text),
+                ));
+                false
+            }
+        }
+    }
+
+    pub(super) fn word(&mut self, set: &ast::Set) -> Option<ast::Ident> {
+        match &set.value.kind {
+            ast::ExprKind::Name(name) => Some(ast::Ident { text: name.clone(), span: set.value.span }),
+            ast::ExprKind::Missing => None,
+            _ => {
+                self.report(
+                    Diagnostic::new(
+                        Code::TypeMismatch,
+                        set.value.span,
+                        format!("`{}` takes a name", set.name.text),
+                    )
+                    .help("without quotes"),
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn words(&mut self, value: &ast::Expr) -> Vec<ast::Ident> {
+        let ast::ExprKind::List(elements) = &value.kind else {
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of names")
+                    .help("write `[a, b]`"),
+            );
+            return Vec::new();
+        };
+        let mut words = Vec::with_capacity(elements.len());
+        for element in elements {
+            match &element.kind {
+                ast::ExprKind::Name(name) => {
+                    words.push(ast::Ident { text: name.clone(), span: element.span })
+                }
+                _ => self.report(
+                    Diagnostic::new(Code::TypeMismatch, element.span, "expected a name")
+                        .help("without quotes"),
+                ),
+            }
+        }
+        words
+    }
+
+    pub(super) fn constant_text(&mut self, set: &ast::Set) -> Option<SmolStr> {
+        match &set.value.kind {
+            ast::ExprKind::Str(text) => Some(text.clone()),
+            ast::ExprKind::Missing => None,
+            _ => {
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    set.value.span,
+                    format!("`{}` takes a text without `${{…}}`", set.name.text),
+                ));
+                None
+            }
+        }
+    }
+
+    pub(super) fn constant_texts(&mut self, value: &ast::Expr) -> Vec<SmolStr> {
+        let ast::ExprKind::List(elements) = &value.kind else {
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of texts")
+                    .help("write `[\"a\", \"b\"]`"),
+            );
+            return Vec::new();
+        };
+        let mut texts = Vec::with_capacity(elements.len());
+        for element in elements {
+            match &element.kind {
+                ast::ExprKind::Str(text) => texts.push(text.clone()),
+                _ => self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    element.span,
+                    "expected a text in quotes",
+                )),
+            }
+        }
+        texts
+    }
+}

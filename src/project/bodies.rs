@@ -1,0 +1,424 @@
+//! Bodies of layers and images: settings, `when`, and the blocks in them.
+
+use super::expr::Place;
+use super::hir::*;
+use super::json;
+use super::lower::{Lowering, Unit, new_variable};
+use super::names::{SECTIONS, VARIABLES};
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::schema::{Base, Value};
+use crate::source::{Origin, Span, normalize};
+use crate::syntax::ast;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+
+impl Lowering<'_> {
+    /// Layers, images, providers and rules.
+    pub(super) fn lower_bodies(&mut self, unit: &Unit) {
+        let mut sections = unit.declared.sections.iter();
+        let mut providers = unit.declared.providers.iter();
+        let mut rules = unit.declared.rules.iter();
+        for item in &unit.ast().items {
+            let ast::Item::Section(section) = item else {
+                continue;
+            };
+            match section.kind {
+                ast::SectionKind::Image | ast::SectionKind::Layer => {
+                    if let Some((_, id, _)) = sections.next() {
+                        self.lower_section(section, *id);
+                    }
+                }
+                ast::SectionKind::Provider => {
+                    if let Some((_, id, _)) = providers.next() {
+                        self.lower_provider(section, *id);
+                    }
+                }
+                ast::SectionKind::Rule => {
+                    if let Some((_, id, _)) = rules.next() {
+                        self.lower_rule(section, *id);
+                    }
+                }
+            }
+        }
+        for ((_, file), (_, id, _)) in unit.json.iter().zip(sections) {
+            json::lower_layer(self, *file, *id);
+        }
+    }
+
+    pub(super) fn lower_section(&mut self, section: &ast::Section, id: SectionId) {
+        let mut extends = Vec::with_capacity(section.extends.len());
+        for name in &section.extends {
+            match self.view().find(SECTIONS, &name.text) {
+                Some((parent, _)) => extends.push((*parent, name.span)),
+                None => self.report_unknown_section(name),
+            }
+        }
+        let mut body = Body::default();
+        self.lower_statements(&section.body, None, Block::Section, &mut body);
+        if section.kind == ast::SectionKind::Layer
+            && let Some(target) = body.target.take()
+        {
+            self.report(
+                Diagnostic::new(Code::WrongPlace, target.span, "a layer has no target")
+                    .help("only an image is built; write `image` instead of `layer`"),
+            );
+        }
+        let out = &mut self.sections[id.0 as usize];
+        out.extends = extends;
+        out.settings = body.settings;
+        out.conditions = body.conditions;
+        out.target = body.target;
+    }
+
+    pub(super) fn report_unknown_section(&mut self, name: &ast::Ident) {
+        let near = nearest(&name.text, self.view().all(SECTIONS)).map(SmolStr::new);
+        let mut found = Diagnostic::new(
+            Code::UnknownName,
+            name.span,
+            format!("there is no layer or image `{}`", name.text),
+        );
+        found = match near {
+            Some(near) => {
+                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near)
+            }
+            None => found.help(
+                "`imgspec list` shows the targets; a layer of another file needs `include \"file.imgspec\"`",
+            ),
+        };
+        self.report(found);
+    }
+
+    pub(super) fn lower_statements(
+        &mut self,
+        stmts: &[ast::Stmt],
+        condition: Option<u32>,
+        block: Block,
+        body: &mut Body,
+    ) {
+        let mut set_here: FxHashMap<VarId, Span> = FxHashMap::default();
+        for stmt in stmts {
+            match stmt {
+                ast::Stmt::Set(set) => {
+                    let Some(id) = self.find_set(&set.name, block) else {
+                        continue;
+                    };
+                    if condition.is_none()
+                        && set.op == ast::SetOp::Replace
+                        && let Some(first) = set_here.insert(id, set.name.span)
+                    {
+                        self.report(
+                            Diagnostic::new(
+                                Code::DuplicateSetting,
+                                set.name.span,
+                                format!("`{}` is set twice in this body", set.name.text),
+                            )
+                            .label("set again here")
+                            .related(first, "first set here")
+                            .help("remove one; what depends on a fact stands in a `when`"),
+                        );
+                    }
+                    if let Some(setting) = self.lower_setting(set, id, condition) {
+                        body.settings.push(setting);
+                    }
+                }
+                ast::Stmt::Unset { name, span } => {
+                    let Some(id) = self.find_set(name, block) else {
+                        continue;
+                    };
+                    self.check_fact_setting(id, name.span, condition);
+                    body.settings.push(Setting {
+                        variable: id,
+                        change: Change::Unset,
+                        value: Expr { kind: ExprKind::Missing, span: *span },
+                        is_final: false,
+                        condition,
+                        span: *span,
+                        name_span: name.span,
+                        had_quotes: false,
+                    });
+                }
+                ast::Stmt::When { condition: expr, body: inner, span } => {
+                    if block != Block::Section {
+                        self.report_wrong_place(*span, "`when`", "put the `when` around the block");
+                        continue;
+                    }
+                    let expr = self.lower_condition(expr, Place::FACTS);
+                    let index = body.conditions.len() as u32;
+                    body.conditions.push(Condition { expr, outer: condition });
+                    self.lower_statements(inner, Some(index), block, body);
+                }
+                ast::Stmt::Block { name, body: inner, span } => {
+                    let kind = match name.text.as_str() {
+                        "ansible" => Block::Extra(Owner::Ansible),
+                        "packer" => Block::Extra(Owner::Packer),
+                        "target" if block == Block::Section && condition.is_none() => {
+                            self.lower_target(inner, *span, name, body);
+                            continue;
+                        }
+                        "target" => {
+                            self.report_wrong_place(
+                                name.span,
+                                "`target`",
+                                "it stands in an image's own body",
+                            );
+                            continue;
+                        }
+                        "when" => continue,
+                        _ => {
+                            self.report_unknown_attribute(name, "block", &["ansible", "packer", "target"]);
+                            continue;
+                        }
+                    };
+                    if block != Block::Section {
+                        self.report_wrong_place(
+                            name.span,
+                            &format!("`{}`", name.text),
+                            "blocks of this kind are not nested",
+                        );
+                        continue;
+                    }
+                    self.lower_statements(inner, condition, kind, body);
+                }
+            }
+        }
+    }
+
+    pub(super) fn report_wrong_place(&mut self, span: Span, what: &str, help: &str) {
+        self.report(Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help));
+    }
+
+    /// The variable that a statement sets: a declared one, or an entry of the block it stands in.
+    pub(super) fn find_set(&mut self, name: &ast::Ident, block: Block) -> Option<VarId> {
+        let declared = self.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
+        let Block::Extra(owner) = block else {
+            match declared {
+                None => self.report_unknown_variable(name, true),
+                Some(id) => {
+                    let variable = &self.variables[id.0 as usize];
+                    if let Some(removed) = variable.removed.clone() {
+                        self.report(
+                            Diagnostic::new(
+                                Code::RemovedVariable,
+                                name.span,
+                                format!("`{}` is gone", name.text),
+                            )
+                            .help(removed.to_string()),
+                        );
+                        return None;
+                    }
+                }
+            }
+            return declared;
+        };
+        if declared.is_some() {
+            let word = if owner == Owner::Ansible { "ansible" } else { "packer" };
+            self.report(
+                Diagnostic::new(
+                    Code::DeclaredVariable,
+                    name.span,
+                    format!("`{}` is a declared variable and cannot stand in `{word} {{ }}`", name.text),
+                )
+                .help(format!(
+                    "set it in the body itself: its declaration says who receives it (`imgspec explain {}`)",
+                    name.text
+                )),
+            );
+            return None;
+        }
+        if owner == Owner::Ansible && !name.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            self.report(
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    name.span,
+                    format!("Ansible takes no variable named `{}`", name.text),
+                )
+                .help("its variables hold letters, digits and `_`"),
+            );
+            return None;
+        }
+        Some(self.extra(owner, name))
+    }
+
+    /// The variable of an entry of an `ansible` or `packer` block.
+    pub(super) fn extra(&mut self, owner: Owner, name: &ast::Ident) -> VarId {
+        let key = (owner, name.text.clone());
+        if let Some(id) = self.extras.get(&key) {
+            return *id;
+        }
+        let id = VarId(self.variables.len() as u32);
+        self.variables.push(new_variable(name, owner, None));
+        self.extras.insert(key, id);
+        id
+    }
+
+    pub(super) fn report_unknown_variable(&mut self, name: &ast::Ident, is_setting: bool) {
+        let mut found = Diagnostic::new(
+            Code::UnknownVariable,
+            name.span,
+            format!("there is no variable `{}`", name.text),
+        );
+        found = match self.nearest_variable(&name.text) {
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near),
+            None if is_setting => found.help(
+                "for your own roles put it in `ansible { }`, for your own template in `packer { }`, or declare it: `variable name : type`",
+            ),
+            None => found,
+        };
+        self.report(found);
+    }
+
+    pub(super) fn check_fact_setting(&mut self, id: VarId, span: Span, condition: Option<u32>) {
+        let variable = &self.variables[id.0 as usize];
+        if variable.is_fact && condition.is_some() {
+            let message = format!("`{}` is a fact and cannot be set in a `when`", variable.name);
+            self.report(
+                Diagnostic::new(Code::WrongPlace, span, message)
+                    .help("facts are settled before conditions are asked; set it in the body itself"),
+            );
+        }
+    }
+
+    pub(super) fn lower_setting(
+        &mut self,
+        set: &ast::Set,
+        id: VarId,
+        condition: Option<u32>,
+    ) -> Option<Setting> {
+        self.check_fact_setting(id, set.name.span, condition);
+        let variable = &self.variables[id.0 as usize];
+        let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
+        let place = Place {
+            ty: Some(&ty),
+            encoding,
+            packer_braces: variable.has_packer_braces(),
+            facts_only: is_fact.then_some("a fact"),
+        };
+        let change = match set.op {
+            ast::SetOp::Replace => Change::Replace,
+            ast::SetOp::Append => Change::Append,
+            ast::SetOp::Remove => Change::Remove,
+        };
+        if change != Change::Replace && !matches!(ty.base, Base::List(_) | Base::Any) {
+            let op = if change == Change::Append { "+=" } else { "-=" };
+            self.report(
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    set.name.span,
+                    format!("`{op}` changes lists, and `{}` is a {ty}", set.name.text),
+                )
+                .help("set it with `=`"),
+            );
+            return None;
+        }
+        if change == Change::Replace
+            && let Some(repair) = self.self_append(set, id)
+        {
+            self.report(repair);
+            return None;
+        }
+        // What `-=` removes need not be a file that is there.
+        let value = self.lower_expr(&set.value, place);
+        self.check_user_setting(id, set, &value);
+        self.read_args_file(id, &value);
+        Some(Setting {
+            variable: id,
+            change,
+            value,
+            is_final: set.is_final,
+            condition,
+            span: set.span,
+            name_span: set.name.span,
+            had_quotes: false,
+        })
+    }
+
+    /// `x = x + […]` is a cycle; what is meant is `x += […]`.
+    pub(super) fn self_append(&self, set: &ast::Set, id: VarId) -> Option<Diagnostic> {
+        let ast::ExprKind::Binary(ast::BinaryOp::Add, sides) = &set.value.kind else {
+            return None;
+        };
+        let ast::ExprKind::Name(name) = &sides[0].kind else {
+            return None;
+        };
+        (self.find_variable(name) == Some(id)).then(|| {
+            let span = set.name.span.to(sides[1].span);
+            let rest = self.sources.slice(sides[1].span);
+            Diagnostic::new(Code::ReferenceCycle, set.span, format!("`{name}` is defined by itself"))
+                .label("a name stands for the final value, so this has no end")
+                .fix(format!("write `{name} += …`"), span, format!("{name} += {rest}"))
+        })
+    }
+
+    /// Ansible reads an argument `@path` as a file: what the project names there is read now, because
+    /// the extra-vars file may have to take its place.
+    pub(super) fn read_args_file(&mut self, id: VarId, value: &Expr) {
+        let is_args = matches!(self.variables[id.0 as usize].ty.base, Base::Args);
+        let ExprKind::Const(Value::Text(text)) = &value.kind else {
+            return;
+        };
+        let known = text.known().unwrap_or_default();
+        if let Some(path) = known.strip_prefix('@').filter(|_| is_args) {
+            let source = self.sources.get(value.span.file);
+            if source.origin == Origin::Project {
+                let path = normalize(&source.folder().join(path));
+                self.read_data(&path, value.span);
+            }
+        }
+    }
+
+    /// Warnings for what the project, not the library, sets.
+    pub(super) fn check_user_setting(&mut self, id: VarId, set: &ast::Set, value: &Expr) {
+        if !self.sources.is_users(set.span.file) {
+            return;
+        }
+        self.check_deprecated(id, set.name.span);
+        self.check_secret(id, value);
+    }
+
+    pub(super) fn check_deprecated(&mut self, id: VarId, span: Span) {
+        let variable = &self.variables[id.0 as usize];
+        if let Some(real) = variable.alias_of {
+            let real = self.variables[real.0 as usize].name.clone();
+            let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
+            self.report(Diagnostic::new(Code::DeprecatedName, span, message).fix(
+                format!("write `{real}`"),
+                span,
+                real,
+            ));
+        }
+    }
+
+    pub(super) fn check_secret(&mut self, id: VarId, value: &Expr) {
+        let variable = &self.variables[id.0 as usize];
+        let ExprKind::Const(Value::Text(text)) = &value.kind else {
+            return;
+        };
+        if variable.is_secret && !text.is_opaque() && !text.is_empty() {
+            let name = variable.name.to_uppercase();
+            let message = format!("the secret `{}` stands here in plain text", variable.name);
+            self.report(
+                Diagnostic::new(Code::SecretLiteral, value.span, message)
+                    .label("anyone who reads this file reads the secret")
+                    .fix(
+                        format!("read it from the environment: env(\"{name}\")"),
+                        value.span,
+                        format!("env(\"{name}\")"),
+                    ),
+            );
+        }
+    }
+}
+
+/// What kind of statements a block holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    Section,
+    Extra(Owner),
+}
+
+#[derive(Default)]
+pub(super) struct Body {
+    pub settings: Vec<Setting>,
+    pub conditions: Vec<Condition>,
+    pub target: Option<Target>,
+}

@@ -1,0 +1,274 @@
+//! Reading: the library, specs with what they include, and the layers of the command line.
+
+use super::lower::{Content, Declared, Unit};
+use super::{Config, Request, find_root};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::{FileId, Loader, Origin, SourceMap, Span, normalize};
+use crate::syntax::{self, ast};
+use include_dir::{Dir, include_dir};
+use rustc_hash::FxHashMap;
+use std::path::{Path, PathBuf};
+
+static STDLIB: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
+
+/// How long a chain of includes may be.
+const MAX_INCLUDES: usize = 200;
+
+/// Everything that a command reads, parsed.
+pub(super) struct Read {
+    pub sources: SourceMap,
+    /// The library's files first; a file stands after those that it includes.
+    pub units: Vec<Unit>,
+    /// How many of the units are the library's.
+    pub library: usize,
+    /// For each spec of the request its unit, if it could be read.
+    pub specs: Vec<Option<usize>>,
+    /// The layers above all images, weakest first, with their names.
+    pub overlays: Vec<(FileId, String)>,
+    pub diagnostics: Vec<Diagnostic>,
+    pub config: Config,
+}
+
+/// Reads the library and all that a request names.
+pub(super) fn read(loader: &dyn Loader, request: &Request) -> Read {
+    let mut reader = Reader {
+        loader,
+        request,
+        sources: SourceMap::default(),
+        units: Vec::new(),
+        by_path: FxHashMap::default(),
+        diagnostics: Vec::new(),
+        config: Config::default(),
+    };
+    let library = reader.read_library();
+    let specs = request.specs.iter().map(|path| reader.read_spec(path)).collect();
+    let overlays = reader.read_overlays();
+    let Reader { sources, units, diagnostics, config, .. } = reader;
+    Read { sources, units, library, specs, overlays, diagnostics, config }
+}
+
+struct Reader<'l> {
+    loader: &'l dyn Loader,
+    request: &'l Request,
+    sources: SourceMap,
+    units: Vec<Unit>,
+    by_path: FxHashMap<PathBuf, usize>,
+    diagnostics: Vec<Diagnostic>,
+    config: Config,
+}
+
+impl Reader<'_> {
+    /// The built-in library; returns how many units it is.
+    fn read_library(&mut self) -> usize {
+        let mut files: Vec<_> = Vec::new();
+        collect(&STDLIB, &mut files);
+        // Types first: they are resolved in order.
+        files.sort_by_key(|(path, _)| (!path.ends_with("types.imgspec"), path.clone()));
+        for (path, text) in files {
+            let file = self.sources.add(Path::new("stdlib").join(path), Origin::Library, text.into());
+            let parse = syntax::parse(file, text);
+            self.diagnostics.extend(parse.diagnostics);
+            self.push_unit(file, Content::Library(parse.file), Vec::new());
+        }
+        self.units.len()
+    }
+
+    fn push_unit(&mut self, file: FileId, content: Content, roots: Vec<PathBuf>) -> usize {
+        self.units.push(Unit {
+            file,
+            content,
+            includes: Vec::new(),
+            json: Vec::new(),
+            declared: Declared::default(),
+            roots,
+        });
+        self.units.len() - 1
+    }
+
+    fn read_spec(&mut self, path: &Path) -> Option<usize> {
+        let path = normalize(path);
+        let root = find_root(&path, |p| self.loader.exists(p));
+        self.read_config(&root);
+        let mut roots = vec![root];
+        roots.extend(self.request.include_roots.iter().cloned());
+        self.read_unit(&path, &roots, None, &mut Vec::new())
+    }
+
+    fn read_config(&mut self, root: &Path) {
+        let path = root.join("imgspec.toml");
+        if self.by_path.contains_key(&path) || !self.loader.is_file(&path) {
+            return;
+        }
+        self.by_path.insert(path.clone(), usize::MAX);
+        if let Ok(text) = self.loader.read(&path) {
+            let file = self.sources.add(path, Origin::Project, text.as_str().into());
+            let config = Config::parse(file, &text, &mut self.diagnostics);
+            self.config.allow.extend(config.allow);
+            self.config.deny.extend(config.deny);
+        }
+    }
+
+    fn read_unit(
+        &mut self,
+        path: &Path,
+        roots: &[PathBuf],
+        included: Option<Span>,
+        chain: &mut Vec<(PathBuf, Option<Span>)>,
+    ) -> Option<usize> {
+        let key = self.loader.canonical(path);
+        if let Some(at) = chain.iter().position(|(p, _)| *p == key) {
+            self.report_include_cycle(included?, &chain[at..]);
+            return None;
+        }
+        if let Some(unit) = self.by_path.get(&key).filter(|u| **u != usize::MAX) {
+            return Some(*unit);
+        }
+        if chain.len() >= MAX_INCLUDES {
+            let span = included?;
+            self.diagnostics.push(Diagnostic::new(
+                Code::IncludeCycle,
+                span,
+                format!("more than {MAX_INCLUDES} files include each other in a row"),
+            ));
+            return None;
+        }
+        let text = self.read_text(path, included)?;
+        let file = self.sources.add(path.to_owned(), Origin::Project, text.as_str().into());
+        let parse = syntax::parse(file, &text);
+        self.diagnostics.extend(parse.diagnostics);
+        let includes: Vec<(ast::Ident, Option<ast::Ident>)> = parse
+            .file
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                ast::Item::Include(include) => Some((include.path.clone(), include.name.clone())),
+                _ => None,
+            })
+            .collect();
+        // The unit gets its place after those that it includes.
+        chain.push((key.clone(), included));
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let (mut units, mut json) = (Vec::new(), Vec::new());
+        for (target, name) in includes {
+            let path = normalize(&folder.join(target.text.as_str()));
+            if target.text.is_empty() {
+                continue;
+            }
+            if !is_inside(self.loader, &path, roots) {
+                self.diagnostics.push(outside_root(target.span, &path, roots));
+                continue;
+            }
+            match (name, path.extension().is_some_and(|e| e == "json")) {
+                (Some(name), true) => {
+                    json.extend(self.read_json(&path, Some(target.span)).map(|file| (name, file)))
+                }
+                (None, true) => self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::Syntax,
+                        target.span,
+                        "a JSON var file becomes a layer, and needs a name",
+                    )
+                    .help(format!("write `include \"{}\" as NAME`", target.text)),
+                ),
+                (Some(name), false) => self.diagnostics.push(
+                    Diagnostic::new(Code::Syntax, name.span, "`as` is for JSON var files")
+                        .help("an included spec keeps its own names"),
+                ),
+                (None, false) => units.extend(self.read_unit(&path, roots, Some(target.span), chain)),
+            }
+        }
+        chain.pop();
+        let unit = self.push_unit(file, Content::Spec(parse.file), roots.to_vec());
+        self.units[unit].includes = units;
+        self.units[unit].json = json;
+        self.by_path.insert(key, unit);
+        Some(unit)
+    }
+
+    fn read_text(&mut self, path: &Path, included: Option<Span>) -> Option<String> {
+        match self.loader.read(path) {
+            Ok(text) if text.len() < u32::MAX as usize => Some(text),
+            Ok(_) => {
+                self.report_unreadable(path, included, "the file is larger than 4 GiB");
+                None
+            }
+            Err(error) => {
+                self.report_unreadable(path, included, &error.to_string());
+                None
+            }
+        }
+    }
+
+    fn report_unreadable(&mut self, path: &Path, included: Option<Span>, why: &str) {
+        let span = included.unwrap_or_else(|| {
+            let file = self.sources.add(path.to_owned(), Origin::Argument, "".into());
+            Span::new(file, 0, 0)
+        });
+        self.diagnostics.push(Diagnostic::new(
+            Code::CannotRead,
+            span,
+            format!("cannot read {}: {why}", path.display()),
+        ));
+    }
+
+    fn report_include_cycle(&mut self, span: Span, chain: &[(PathBuf, Option<Span>)]) {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut names: Vec<String> = chain.iter().map(|(path, _)| name(path)).collect();
+        names.extend(names.first().cloned());
+        let mut found = Diagnostic::new(
+            Code::IncludeCycle,
+            span,
+            format!("files include each other in a circle: {}", names.join(" → ")),
+        )
+        .label("this include closes the circle")
+        .help("move what both need into a third file");
+        for (path, included) in chain.iter().skip(1) {
+            if let Some(included) = included {
+                found = found.related(*included, format!("{} is included here", name(path)));
+            }
+        }
+        self.diagnostics.push(found);
+    }
+
+    fn read_json(&mut self, path: &Path, included: Option<Span>) -> Option<FileId> {
+        let text = self.read_text(path, included)?;
+        Some(self.sources.add(path.to_owned(), Origin::Project, text.as_str().into()))
+    }
+
+    /// The layers above all images, weakest first: `--set`, then `PACKER_VAR_FILES`.
+    fn read_overlays(&mut self) -> Vec<(FileId, String)> {
+        let mut overlays = Vec::new();
+        for set in &self.request.set {
+            let file = self.sources.add(PathBuf::from("--set"), Origin::Argument, set.as_str().into());
+            overlays.push((file, "--set".to_owned()));
+        }
+        for path in &self.request.var_files {
+            if let Some(file) = self.read_json(path, None) {
+                overlays.push((file, path.file_name().unwrap_or_default().to_string_lossy().into_owned()));
+            }
+        }
+        overlays
+    }
+}
+
+fn collect(dir: &'static Dir<'static>, out: &mut Vec<(PathBuf, &'static str)>) {
+    for file in dir.files().filter(|f| f.path().extension().is_some_and(|e| e == "imgspec")) {
+        out.extend(file.contents_utf8().map(|text| (file.path().to_owned(), text)));
+    }
+    for dir in dir.dirs() {
+        collect(dir, out);
+    }
+}
+
+/// Whether a path lies in one of the folders, links followed.
+pub(super) fn is_inside(loader: &dyn Loader, path: &Path, roots: &[PathBuf]) -> bool {
+    let path = loader.canonical(path);
+    roots.iter().any(|root| path.starts_with(loader.canonical(root)))
+}
+
+pub(super) fn outside_root(span: Span, path: &Path, roots: &[PathBuf]) -> Diagnostic {
+    let root = roots.first().map(|r| r.display().to_string()).unwrap_or_default();
+    Diagnostic::new(Code::OutsideRoot, span, format!("{} is outside the project", path.display()))
+        .label(format!("the project's root is {root}"))
+        .help("allow its folder with `--include-root FOLDER`, or put an imgspec.toml into the folder above both")
+}

@@ -1,0 +1,273 @@
+//! `target` blocks, providers and rules.
+
+use super::bodies::{Block, Body};
+use super::expr::Place;
+use super::hir::*;
+use super::lower::{Lowering, new_provider, new_rule};
+use super::names::PROVIDERS;
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::schema::{Base, Playbook, Roles, Type};
+use crate::source::Span;
+use crate::syntax::ast;
+use smol_str::SmolStr;
+
+impl Lowering<'_> {
+    pub(super) fn lower_target(
+        &mut self,
+        stmts: &[ast::Stmt],
+        span: Span,
+        name: &ast::Ident,
+        body: &mut Body,
+    ) {
+        if let Some(first) = &body.target {
+            self.report(
+                Diagnostic::new(Code::TwoTargets, name.span, "an image has one target")
+                    .related(first.span, "the first stands here"),
+            );
+            return;
+        }
+        let mut provider = None;
+        let mut target = Target {
+            span: name.span,
+            provider: ProviderId(0),
+            runs: Vec::new(),
+            vars: Vec::new(),
+            make: None,
+        };
+        let mut single = Run::default();
+        for stmt in stmts {
+            if let ast::Stmt::Block { name, body, .. } = stmt
+                && name.text == "run"
+            {
+                let mut run = Run::default();
+                for stmt in body {
+                    if let Some(set) = self.attribute(stmt, "a run")
+                        && !self.lower_run(set, &mut run)
+                    {
+                        self.report_unknown_attribute(
+                            &set.name,
+                            "attribute of a run",
+                            &["only", "except", "vars"],
+                        );
+                    }
+                }
+                target.runs.push(run);
+                continue;
+            }
+            let Some(set) = self.attribute(stmt, "a target") else {
+                continue;
+            };
+            match set.name.text.as_str() {
+                "provider" => {
+                    if let Some(word) = self.word(set) {
+                        provider = self.find_provider(&word);
+                    }
+                }
+                "make" => target.make = self.constant_text(set),
+                _ if self.lower_run(set, &mut single) => {}
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a target",
+                    &["provider", "only", "except", "vars", "make", "run"],
+                ),
+            }
+        }
+        let Some(provider) = provider else {
+            let named = stmts.iter().any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
+            if !named {
+                self.report(
+                    Diagnostic::new(Code::Required, span, "the target names no provider")
+                        .help("write `target { provider = NAME }`"),
+                );
+            }
+            return;
+        };
+        target.provider = provider;
+        target.vars = std::mem::take(&mut single.vars);
+        if target.runs.is_empty() {
+            target.runs.push(single);
+        }
+        body.target = Some(target);
+    }
+
+    pub(super) fn find_provider(&mut self, word: &ast::Ident) -> Option<ProviderId> {
+        if let Some((id, _)) = self.view().find(PROVIDERS, &word.text) {
+            return Some(*id);
+        }
+        let names: Vec<SmolStr> = self.view().all(PROVIDERS).map(SmolStr::new).collect();
+        let mut found =
+            Diagnostic::new(Code::UnknownName, word.span, format!("there is no provider `{}`", word.text));
+        found = match nearest(&word.text, names.iter().map(SmolStr::as_str)) {
+            Some(near) => {
+                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near)
+            }
+            None => {
+                let mut names = names;
+                names.sort();
+                found.help(format!("the providers are {}", names.join(", ")))
+            }
+        };
+        self.report(found);
+        None
+    }
+
+    pub(super) fn lower_run(&mut self, set: &ast::Set, run: &mut Run) -> bool {
+        match set.name.text.as_str() {
+            "only" => run.only = self.constant_texts(&set.value),
+            "except" => run.except = self.constant_texts(&set.value),
+            "vars" => run.vars = self.lower_vars(&set.value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// `vars = { name = value }`: what the target passes to Packer as `-var`.
+    pub(super) fn lower_vars(&mut self, value: &ast::Expr) -> Vec<Setting> {
+        let ast::ExprKind::Map(pairs) = &value.kind else {
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, value.span, "`vars` is a map")
+                    .help("write `vars = { name = value }`"),
+            );
+            return Vec::new();
+        };
+        let mut settings = Vec::with_capacity(pairs.len());
+        for (name, value) in pairs {
+            let Some(id) = self.find_set(name, Block::Section) else {
+                continue;
+            };
+            let variable = &self.variables[id.0 as usize];
+            let (ty, encoding) = (variable.ty.clone(), variable.encoding);
+            let place = Place {
+                ty: Some(&ty),
+                encoding,
+                packer_braces: variable.has_packer_braces(),
+                facts_only: None,
+            };
+            let value = self.lower_expr(value, place);
+            settings.push(Setting {
+                variable: id,
+                change: Change::Replace,
+                span: name.span.to(value.span),
+                value,
+                is_final: false,
+                condition: None,
+                name_span: name.span,
+                had_quotes: false,
+            });
+        }
+        settings
+    }
+
+    pub(super) fn lower_provider(&mut self, section: &ast::Section, id: ProviderId) {
+        const NAMES: [&str; 8] =
+            ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
+        let mut provider = new_provider(&section.name, section.doc.clone());
+        for stmt in &section.body {
+            if let ast::Stmt::Block { name, body, .. } = stmt
+                && name.text == "defaults"
+            {
+                let mut defaults = Body::default();
+                self.lower_statements(body, None, Block::Section, &mut defaults);
+                if let Some(condition) = defaults.conditions.first() {
+                    self.report_wrong_place(
+                        condition.expr.span,
+                        "`when`",
+                        "a template's defaults hold for all its images",
+                    );
+                }
+                provider.defaults = defaults.settings;
+                continue;
+            }
+            let Some(set) = self.attribute(stmt, "a provider") else {
+                continue;
+            };
+            match set.name.text.as_str() {
+                "template" => provider.template = self.constant_text(set).unwrap_or_default(),
+                "artifact" => provider.artifact = self.constant_text(set),
+                "tools" => provider.tools = self.constant_texts(&set.value),
+                "extra_vars" => provider.extra_vars = self.constant_texts(&set.value),
+                "roles" => {
+                    if let Some(word) = self.word(set) {
+                        match word.text.as_str() {
+                            "native" => provider.roles = Roles::Native,
+                            "upstream" => provider.roles = Roles::Upstream,
+                            _ => {
+                                self.report_unknown_attribute(&word, "kind of roles", &["native", "upstream"])
+                            }
+                        }
+                    }
+                }
+                "playbook" => {
+                    if let Some(word) = self.word(set) {
+                        match word.text.as_str() {
+                            "linux" => provider.playbook = Playbook::Linux,
+                            "windows" => provider.playbook = Playbook::Windows,
+                            _ => self.report_unknown_attribute(&word, "playbook", &["linux", "windows"]),
+                        }
+                    }
+                }
+                "reads" => {
+                    for name in self.words(&set.value) {
+                        match self.find_variable(&name.text) {
+                            Some(id) => provider.reads.push(id),
+                            None => self.report_unknown_variable(&name, false),
+                        }
+                    }
+                }
+                _ => self.report_unknown_attribute(&set.name, "attribute of a provider", &NAMES),
+            }
+        }
+        if provider.template.is_empty() {
+            self.report(
+                Diagnostic::new(
+                    Code::Required,
+                    section.name.span,
+                    format!("the provider `{}` names no template", section.name.text),
+                )
+                .help("write `template = \"path/to/packer.json\"`"),
+            );
+        }
+        self.providers[id.0 as usize] = provider;
+    }
+
+    pub(super) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {
+        let mut rule = new_rule(&section.name);
+        let mut is_complete = false;
+        for stmt in &section.body {
+            let Some(set) = self.attribute(stmt, "a rule") else {
+                continue;
+            };
+            match set.name.text.as_str() {
+                "deny" | "warn" => {
+                    rule.condition = self.lower_condition(&set.value, Place::PLAIN);
+                    rule.is_deny = set.name.text == "deny";
+                    is_complete = true;
+                }
+                "message" => rule.message = self.lower_message(&set.value),
+                "help" => rule.help = Some(self.lower_message(&set.value)),
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a rule",
+                    &["deny", "warn", "message", "help"],
+                ),
+            }
+        }
+        let has_message = !matches!(rule.message.kind, ExprKind::Missing);
+        if !is_complete || !has_message {
+            self.report(
+                Diagnostic::new(
+                    Code::Required,
+                    section.name.span,
+                    format!("the rule `{}` needs `deny` or `warn`, and a `message`", section.name.text),
+                )
+                .help("write `rule name { deny = condition, message = \"what is wrong\" }`"),
+            );
+        }
+        self.rules[id.0 as usize] = rule;
+    }
+
+    pub(super) fn lower_message(&mut self, value: &ast::Expr) -> Expr {
+        let ty = Type::of(Base::String);
+        self.lower_expr(value, Place { ty: Some(&ty), ..Place::PLAIN })
+    }
+}

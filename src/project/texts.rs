@@ -1,0 +1,182 @@
+//! Texts in expressions: Packer's braces, holes, and paths that are relative to their file.
+
+use super::braces::{Braced, parse_braces};
+use super::expr::{Place, Ty};
+use super::hir::*;
+use super::lower::Lowering;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::{Base, Piece, Text, TextBuilder, Value};
+use crate::source::{Origin, Span, normalize};
+use crate::syntax::ast;
+use smol_str::SmolStr;
+use std::path::Path;
+
+impl Lowering<'_> {
+    /// A text without holes of ours; braces are read as the place says.
+    pub(super) fn lower_text(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+        let kind = self.lower_braces(text, span, place);
+        match self.location(place) {
+            Some(location) => self.locate(kind, location, span),
+            None => kind,
+        }
+    }
+
+    pub(super) fn lower_braces(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+        if !place.packer_braces || memchr::memmem::find(text.as_bytes(), b"{{").is_none() {
+            return ExprKind::Const(Value::text(text.clone()));
+        }
+        let is_args = place.ty.is_some_and(|ty| matches!(ty.base, Base::Args));
+        let mut parts: Vec<Expr> = Vec::new();
+        for (_, piece) in parse_braces(text) {
+            let kind = match piece {
+                Braced::Text(text) => ExprKind::Const(Value::text(text)),
+                Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
+                Braced::User(name) => match self.find_reference(name, span, place) {
+                    Some(id) => ExprKind::Encoded(id),
+                    None => ExprKind::Missing,
+                },
+                Braced::Other(text, names) => {
+                    let ids = names.iter().filter_map(|n| self.find_reference(n, span, place)).collect();
+                    ExprKind::Packer(text.into(), ids)
+                }
+                Braced::Bad(text, reason) => {
+                    self.report_literal_braces(span, text, reason);
+                    ExprKind::Missing
+                }
+            };
+            parts.push(Expr { kind, span });
+        }
+        if is_args {
+            // Kept as written: its `{{user}}` are slots, read when the image is written.
+            return ExprKind::Const(Value::text(text.clone()));
+        }
+        match parts.len() {
+            1 => parts.remove(0).kind,
+            _ => ExprKind::Concat(parts),
+        }
+    }
+
+    pub(super) fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str) {
+        self.report(
+            Diagnostic::new(Code::LiteralBraces, span, format!("`{text}` cannot reach Packer: {reason}"))
+                .label("Packer reads `{{` as a template, and has no escape for it")
+                .help("what only your roles need goes into `ansible { }`, where braces are text"),
+        );
+    }
+
+    /// The variable that a `{{user}}` names.
+    pub(super) fn find_reference(&mut self, name: &str, span: Span, place: Place<'_>) -> Option<VarId> {
+        let found = self.find_variable(name);
+        match found {
+            Some(id) => return Some(id).filter(|id| self.check_fact(*id, span, place)),
+            None => {
+                let near = self.nearest_variable(name);
+                let mut found = Diagnostic::new(
+                    Code::UnknownReference,
+                    span,
+                    format!("`{{{{user `{name}`}}}}` names no variable"),
+                );
+                if let Some(near) = near {
+                    found = found.help(format!("did you mean `{near}`?"));
+                }
+                self.report(found);
+            }
+        }
+        found
+    }
+
+    /// The variable that a `{{user}}` of a JSON layer names; an unknown one is reported.
+    pub(super) fn reference(&mut self, name: &str, span: Span) -> Option<VarId> {
+        self.find_reference(name, span, Place::PLAIN)
+    }
+
+    pub(super) fn lower_template(&mut self, parts: &[ast::Part], span: Span, place: Place<'_>) -> ExprKind {
+        let mut lowered = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                ast::Part::Text(text) => {
+                    let kind = self.lower_braces(text, span, place);
+                    lowered.push(Expr { kind, span });
+                }
+                ast::Part::Hole(hole) => {
+                    let (expr, ty) = self.lower_typed(hole, place.argument());
+                    if matches!(ty, Ty::List(_) | Ty::Map(_)) {
+                        self.report(
+                            Diagnostic::new(
+                                Code::TypeMismatch,
+                                hole.span,
+                                format!("{} cannot stand in a text", ty.word()),
+                            )
+                            .help("join a list with `join(list, \" \")`"),
+                        );
+                    }
+                    lowered.push(expr);
+                }
+            }
+        }
+        let kind = match lowered.iter().all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_)))) {
+            true => {
+                let mut text = TextBuilder::default();
+                for expr in &lowered {
+                    if let ExprKind::Const(Value::Text(part)) = &expr.kind {
+                        text.push(part);
+                    }
+                }
+                ExprKind::Const(Value::Text(text.finish()))
+            }
+            false => ExprKind::Concat(lowered),
+        };
+        match self.location(place) {
+            Some(location) => self.locate(kind, location, span),
+            None => kind,
+        }
+    }
+
+    /// Whether a relative text in this place is a path from the file that it stands in.
+    pub(super) fn location(&self, place: Place<'_>) -> Option<Location> {
+        match &place.ty?.base {
+            Base::Path => Some(Location::Path),
+            Base::File => Some(Location::File),
+            Base::Role => Some(Location::Role),
+            _ => None,
+        }
+    }
+
+    pub(super) fn locate(&mut self, kind: ExprKind, location: Location, span: Span) -> ExprKind {
+        if self.sources.get(span.file).origin == Origin::Library {
+            // The library's own paths are relative to where Packer runs.
+            return kind;
+        }
+        let ExprKind::Const(Value::Text(text)) = &kind else {
+            return ExprKind::Located(location, Box::new(Expr { kind, span }));
+        };
+        let Some(known) = text.known() else {
+            return kind;
+        };
+        let located = locate_text(&known, location, self.sources.get(span.file).folder());
+        if location == Location::File && !known.is_empty() {
+            let path = located.known().unwrap_or_default().into_owned();
+            if !self.loader.is_file(Path::new(&path)) {
+                self.report(
+                    Diagnostic::new(Code::FileNotFound, span, format!("the file `{known}` is not there"))
+                        .label(format!("looked for {path}"))
+                        .help("a path is relative to the file that it stands in"),
+                );
+            }
+        }
+        ExprKind::Const(Value::Text(located))
+    }
+}
+
+/// A relative path as an absolute one, remembered as such; a role without `/` is a name.
+pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text {
+    let stays =
+        text.is_empty() || text.starts_with('/') || (location == Location::Role && !text.contains('/'));
+    match stays {
+        true => Text::Plain(SmolStr::new(text)),
+        false => {
+            let path = normalize(&folder.join(text));
+            Text::Pieces([Piece::Path(SmolStr::new(path.to_string_lossy()))].into())
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `variable` items: types and attributes, then defaults and conditions of use.
+
+use super::expr::Place;
+use super::hir::*;
+use super::lower::{Lowering, Unit, new_variable};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::{Encoding, Receivers, Type};
+use crate::syntax::ast;
+
+impl Lowering<'_> {
+    /// Types, encodings and receivers: all that expressions elsewhere depend on.
+    pub(super) fn lower_variable_types(&mut self, unit: &Unit) {
+        let mut declared = unit.declared.variables.iter();
+        for item in &unit.ast().items {
+            let ast::Item::Variable(decl) = item else {
+                continue;
+            };
+            let Some((_, id, _)) = declared.next() else {
+                continue;
+            };
+            let ty = decl.ty.as_ref().map(|ty| self.resolve_type(ty, &unit.declared.types));
+            let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
+            variable.encoding = ty.as_ref().map_or(Encoding::Plain, |ty| Encoding::for_type(ty)[0]);
+            variable.ty = ty.unwrap_or(Type::ANY);
+            self.lower_attributes(decl, &mut variable);
+            self.variables[id.0 as usize] = variable;
+        }
+    }
+
+    /// An alias has the type of what it stands for.
+    pub(super) fn settle_aliases(&mut self) {
+        for i in 0..self.variables.len() {
+            let Some(real) = self.variables[i].alias_of else {
+                continue;
+            };
+            let real = &self.variables[real.0 as usize];
+            let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
+            let alias = &mut self.variables[i];
+            (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
+        }
+    }
+
+    pub(super) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
+        const NAMES: [&str; 8] =
+            ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed"];
+        for stmt in &decl.attributes {
+            let Some(set) = self.attribute(stmt, "a variable's attributes") else {
+                continue;
+            };
+            match set.name.text.as_str() {
+                "encoding" => self.lower_encoding(set, variable),
+                "to" => variable.to = self.lower_receivers(&set.value),
+                "fact" => variable.is_fact = self.flag(set),
+                "secret" => variable.is_secret = self.flag(set),
+                "typed" => variable.is_typed = self.flag(set),
+                "alias_of" => {
+                    if let Some(name) = self.word(set) {
+                        match self.find_variable(&name.text) {
+                            Some(id) => variable.alias_of = Some(id),
+                            None => self.report_unknown_variable(&name, false),
+                        }
+                    }
+                }
+                "removed" => variable.removed = self.constant_text(set),
+                "applies" => {}
+                _ => self.report_unknown_attribute(&set.name, "attribute of a variable", &NAMES),
+            }
+        }
+        if decl.ty.is_none() && variable.alias_of.is_none() && variable.removed.is_none() {
+            self.report(
+                Diagnostic::new(
+                    Code::Syntax,
+                    decl.name.span,
+                    format!("the variable `{}` needs a type", decl.name.text),
+                )
+                .help("write `variable name : string`; only `alias_of` and `removed` go without"),
+            );
+        }
+        let to_ansible = variable.to.has(Receivers::LINUX.with(Receivers::WINDOWS));
+        let is_identifier = decl.name.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if to_ansible && !is_identifier {
+            self.report(
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    decl.name.span,
+                    format!("Ansible takes no variable named `{}`", decl.name.text),
+                )
+                .help("its variables hold letters, digits and `_`"),
+            );
+        }
+    }
+
+    pub(super) fn lower_encoding(&mut self, set: &ast::Set, variable: &mut Variable) {
+        let Some(word) = self.word(set) else { return };
+        let allowed = Encoding::for_type(&variable.ty);
+        match Encoding::parse(&word.text).filter(|e| allowed.contains(e)) {
+            Some(encoding) => variable.encoding = encoding,
+            None => {
+                let names: Vec<_> = allowed.iter().map(|e| e.as_str()).collect();
+                self.report(
+                    Diagnostic::new(
+                        Code::UnknownAttribute,
+                        word.span,
+                        format!("a {} has no encoding `{}`", variable.ty, word.text),
+                    )
+                    .help(format!("it can have {}", names.join(", "))),
+                );
+            }
+        }
+    }
+
+    pub(super) fn lower_receivers(&mut self, value: &ast::Expr) -> Receivers {
+        let mut to = Receivers::NONE;
+        for name in self.words(value) {
+            match Receivers::parse(&name.text) {
+                Some(receiver) => to = to.with(receiver),
+                None => self.report_unknown_attribute(&name, "receiver", &["packer", "linux", "windows"]),
+            }
+        }
+        to
+    }
+
+    /// Defaults and conditions of use, when all types are known.
+    pub(super) fn lower_variable_values(&mut self, unit: &Unit) {
+        let mut declared = unit.declared.variables.iter();
+        for item in &unit.ast().items {
+            let ast::Item::Variable(decl) = item else {
+                continue;
+            };
+            let Some((_, id, _)) = declared.next() else {
+                continue;
+            };
+            if let Some(default) = &decl.default {
+                let variable = &self.variables[id.0 as usize];
+                let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
+                let place = Place {
+                    ty: Some(&ty),
+                    encoding,
+                    packer_braces: variable.has_packer_braces(),
+                    facts_only: is_fact.then_some("a fact"),
+                };
+                let value = self.lower_expr(default, place);
+                self.variables[id.0 as usize].default = Some(value);
+            }
+            let applies = decl.attributes.iter().find_map(|stmt| match stmt {
+                ast::Stmt::Set(set) if set.name.text == "applies" => Some(&set.value),
+                _ => None,
+            });
+            if let Some(applies) = applies {
+                let condition = self.lower_condition(applies, Place::FACTS);
+                self.variables[id.0 as usize].applies = Some(condition);
+            }
+        }
+    }
+}
