@@ -5,18 +5,30 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes the files of an image below the output folder; files that are right already stay.
+/// Writes the files of images below the output folder, and returns the images' folders; files that
+/// are right already stay. No file is replaced before all new ones are on the disk.
 ///
 /// # Errors
 /// What the system says; files that are already there stay whole.
-pub fn write(artifacts: &Artifacts, output: &Output) -> io::Result<PathBuf> {
-    let dir = output.dir.join(&artifacts.image);
-    fs::create_dir_all(&dir)?;
-    let mode = if artifacts.is_secret { 0o600 } else { 0o644 };
-    for (name, content) in artifacts.files() {
-        replace(&dir.join(name), content.as_bytes(), mode)?;
+pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> {
+    let mut dirs = Vec::with_capacity(images.len());
+    let mut staged = Vec::new();
+    for artifacts in images {
+        let dir = output.dir.join(&artifacts.image);
+        fs::create_dir_all(&dir)?;
+        let mode = if artifacts.is_secret { 0o600 } else { 0o644 };
+        for (name, content) in artifacts.files() {
+            let path = dir.join(name);
+            if let Some(file) = stage(&path, content.as_bytes(), mode)? {
+                staged.push((file, path));
+            }
+        }
+        dirs.push(dir);
     }
-    Ok(dir)
+    for (file, path) in staged {
+        file.persist(path).map_err(|e| e.error)?;
+    }
+    Ok(dirs)
 }
 
 /// The files of an image that are missing or differ from what a compile would write.
@@ -30,17 +42,16 @@ pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Writes beside the file and renames: readers see the old content or the new, never a part.
-fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Writes beside the file, so that readers see the old content or the new, never a part. None where
+/// the file is right already.
+fn stage(path: &Path, content: &[u8], mode: u32) -> io::Result<Option<tempfile::TempPath>> {
     if fs::read(path).is_ok_and(|old| old == content) && has_mode(path, mode) {
-        return Ok(());
+        return Ok(None);
     }
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
     file.write_all(content)?;
     set_mode(file.as_file(), mode)?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    Ok(Some(file.into_temp_path()))
 }
 
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use super::{Cli, Failure, Format, Selection, print};
 use crate::build;
 use crate::diagnostic::{Code, Diagnostic, json_diagnostics};
 use crate::emit::Output;
-use crate::source::{Disk, Loader, Span, normalize};
+use crate::source::{Disk, Loader, normalize};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -75,13 +75,8 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         }
         return Ok(stale.is_empty());
     }
-    let mut written = Vec::with_capacity(artifacts.len());
-    for image in &artifacts {
-        let dir = build::write(image, &output).map_err(|e| {
-            Failure(format!("cannot write the files of {} below {}: {e}", image.image, output.dir.display()))
-        })?;
-        written.push(dir);
-    }
+    let written = build::write(&artifacts, &output)
+        .map_err(|e| Failure(format!("cannot write below {}: {e}", output.dir.display())))?;
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
     } else {
@@ -120,9 +115,9 @@ fn native_output(selected: &super::select::Selected, out: &Path) -> Option<Diagn
     Some(
         Diagnostic::new(
             Code::NativeOutput,
-            Span::new(image.span.file, image.span.start, image.span.end),
+            image.span,
             format!("the output goes into the Image Builder checkout {}, whose roles want other shapes", checkout.display()),
         )
-        .help("the built-in library writes values for its own roles, with real types; compile against the checkout's own variables with `--in CHECKOUT`"),
+        .help("the built-in library writes real types, for its own roles: compile into another folder. Output for a checkout's roles needs `--in CHECKOUT`, which this version does not have"),
     )
 }

@@ -1,0 +1,116 @@
+//! The pages of `imgspec explain`: what they call wrong gives their code, what they call right gives nothing.
+//!
+//! A code block in `docs/codes/CODE.md` says after its language where it stands (`spec.imgspec` unless it
+//! says otherwise) and whether it is `wrong` or `right`; a block that is neither belongs to both.
+
+mod common;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[test]
+fn pages_are_right_about_wrong_and_right() {
+    let mut problems = Vec::new();
+    let mut unchecked = Vec::new();
+    for page in common::files(&common::root().join("docs/codes"), "md") {
+        let code = page.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&page).unwrap();
+        let blocks = blocks(&text);
+        let projects = |verdict: &str| projects(&blocks, verdict);
+        if projects("wrong").is_empty() {
+            unchecked.push(code);
+            continue;
+        }
+        for files in projects("wrong") {
+            let found = check(&files);
+            if !codes(&found).contains(&code.as_str()) {
+                problems
+                    .push(format!("{code}: what is wrong does not give it: {files:?}: {}", shown(&found)));
+            }
+        }
+        assert!(!projects("right").is_empty(), "{code} shows nothing that is right");
+        for files in projects("right") {
+            let found = check(&files);
+            if !found.is_empty() {
+                problems.push(format!("{code}: what is right is not: {files:?}: {}", shown(&found)));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    // It depends on where the output goes; `tests/cases/checkout` has it.
+    assert_eq!(unchecked, ["native-output"], "pages without a wrong spec");
+}
+
+struct Block<'t> {
+    path: &'t str,
+    verdict: Option<&'t str>,
+    text: String,
+}
+
+/// The code blocks of a page that hold files.
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut out: Vec<Block<'_>> = Vec::new();
+    let mut is_open = false;
+    for line in page.lines() {
+        match line.strip_prefix("```") {
+            Some(_) if is_open => is_open = false,
+            Some(info) => {
+                is_open = true;
+                let words: Vec<&str> = info.split(' ').skip(1).collect();
+                let verdict = words.iter().copied().find(|w| ["wrong", "right"].contains(w));
+                let path = words.iter().copied().find(|w| w.contains('.')).unwrap_or("spec.imgspec");
+                out.push(Block { path, verdict, text: String::new() });
+            }
+            None if is_open => {
+                let block = out.last_mut().unwrap();
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            None => {}
+        }
+    }
+    out
+}
+
+/// The sets of files that have a verdict: a second file at one path begins another set.
+fn projects<'b>(blocks: &'b [Block<'_>], verdict: &str) -> Vec<BTreeMap<&'b str, &'b str>> {
+    let shared = || blocks.iter().filter(|b| b.verdict.is_none()).map(|b| (b.path, b.text.as_str()));
+    let mut out: Vec<BTreeMap<&str, &str>> = Vec::new();
+    for block in blocks.iter().filter(|b| b.verdict == Some(verdict)) {
+        match out.last_mut().filter(|files| !files.contains_key(block.path)) {
+            Some(files) => drop(files.insert(block.path, &block.text)),
+            None => out.push(BTreeMap::from([(block.path, block.text.as_str())])),
+        }
+    }
+    for files in &mut out {
+        for (path, text) in shared() {
+            files.entry(path).or_insert(text);
+        }
+    }
+    out
+}
+
+/// What `imgspec check .` finds in a folder of these files.
+fn check(files: &BTreeMap<&str, &str>) -> Vec<Value> {
+    let outer = tempfile::tempdir().unwrap();
+    let project = outer.path().join("project");
+    for (path, text) in files {
+        let path = project.join(Path::new(path));
+        std::fs::create_dir_all(project.join("..").join(path.parent().unwrap())).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let found = common::run_json(&project, &["check", ".", "--format", "json"]);
+    found["diagnostics"].as_array().unwrap().clone()
+}
+
+fn shown(found: &[Value]) -> String {
+    found
+        .iter()
+        .map(|d| format!("\n    {}:{}: {}: {}", d["file"], d["line"], d["code"], d["message"]))
+        .collect()
+}
+
+fn codes(found: &[Value]) -> Vec<&str> {
+    found.iter().map(|d| d["code"].as_str().unwrap()).collect()
+}
