@@ -53,6 +53,19 @@ fn specs() -> Vec<(String, String)> {
 fn sound_files_have_no_diagnostics() {
     for (name, text) in specs() {
         assert_eq!(check(&text), 0, "{name}");
+        assert_eq!(check(text.trim_end()), 0, "{name} without a newline at its end");
+        assert_eq!(check(&text.replace('\n', "\r\n")), 0, "{name} with Windows line ends");
+        assert_eq!(check(&format!("\u{feff}{text}")), 0, "{name} with a byte order mark");
+    }
+}
+
+#[test]
+fn a_file_cut_short_costs_few_diagnostics() {
+    for (name, text) in specs().into_iter().filter(|(name, _)| name.contains("examples")) {
+        for (end, _) in text.char_indices() {
+            let found = check(&text[..end]);
+            assert!(found <= 4, "{name} up to byte {end}: {found} diagnostics\n{}", &text[..end]);
+        }
     }
 }
 

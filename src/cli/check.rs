@@ -1,8 +1,9 @@
 //! `imgspec check`
 
-use super::report::{compile_all, is_fine, report};
+use super::report::{compile_all, format, is_fine, report};
 use super::select::select;
-use super::{Cli, Failure, Format, Selection};
+use super::{Cli, Failure, Format, Selection, print, print_aside};
+use crate::diagnostic::render_json;
 use crate::emit::Output;
 
 pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
@@ -11,15 +12,18 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
     let output = Output { dir: here.join("build"), portable: false };
     let (_, diagnostics) = compile_all(&selected, &output);
-    report(cli, &selected.program, &diagnostics)?;
-    if diagnostics.is_empty() && super::report::format(cli) != Format::Json {
+    if format(cli) == Format::Json {
+        print(&render_json(&diagnostics, &selected.program.sources))?;
+        return Ok(is_fine(&diagnostics));
+    }
+    report(cli, &selected.program, &diagnostics);
+    if diagnostics.is_empty() {
         let (files, images) = (selected.program.specs.len(), selected.images.len());
         let plural = |n: usize| if n == 1 { "" } else { "s" };
-        eprintln!(
-            "{images} image{} in {files} file{}: nothing to complain about",
-            plural(images),
-            plural(files)
-        );
+        let (images_s, files_s) = (plural(images), plural(files));
+        print_aside(&format!(
+            "{images} image{images_s} in {files} file{files_s}: nothing to complain about\n"
+        ));
     }
     Ok(is_fine(&diagnostics))
 }

@@ -2,7 +2,7 @@
 
 use super::report::{compile_all, format, is_fine, report};
 use super::select::select;
-use super::{Cli, Failure, Format, Selection, print};
+use super::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::build;
 use crate::diagnostic::{Code, Diagnostic, json_diagnostics};
 use crate::emit::Output;
@@ -41,7 +41,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     let fine = is_fine(&diagnostics);
     let is_json = format(cli) == Format::Json;
     if !is_json || args.stdout {
-        report(cli, &selected.program, &diagnostics)?;
+        report(cli, &selected.program, &diagnostics);
     }
     if selected.images.is_empty() && fine {
         return Err(Failure(
@@ -70,7 +70,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
             print_json(&selected, &diagnostics, &stale)?;
         } else {
             for path in &stale {
-                eprintln!("stale: {}", shown(path, &here));
+                print_aside(&format!("stale: {}\n", shown(path, &here)));
             }
         }
         return Ok(stale.is_empty());

@@ -1,8 +1,8 @@
 //! `imgspec list`
 
-use super::report::{finish, is_fine, report};
+use super::report::{finish, format, is_fine, report};
 use super::select::select;
-use super::{Cli, Failure, Selection, print};
+use super::{Cli, Failure, Format, Selection, print};
 use crate::project::hir::*;
 use clap::Args;
 use serde_json::json;
@@ -39,7 +39,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
     }
     let program = &selected.program;
     let mut out = String::new();
-    if args.json {
+    if args.json || format(cli) == Format::Json {
         let images: Vec<_> = selected
             .images
             .iter()
@@ -74,7 +74,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
     }
     let diagnostics = finish(program, Vec::new());
     if !is_fine(&diagnostics) {
-        report(cli, program, &diagnostics)?;
+        report(cli, program, &diagnostics);
     }
     print(&out)?;
     Ok(is_fine(&diagnostics))

@@ -87,10 +87,16 @@ pub fn run() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(Failure(message)) => {
-            eprintln!("imgspec: {message}");
+            print_aside(&format!("imgspec: {message}\n"));
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints to standard error, as far as somebody reads it.
+fn print_aside(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints to standard output; a reader that has gone away is no failure.

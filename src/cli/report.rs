@@ -1,6 +1,6 @@
 //! Findings on their way out, and what a whole command found.
 
-use super::{Cli, Failure, Format};
+use super::{Cli, Format, print_aside};
 use crate::diagnostic::{
     Code, Diagnostic, Severity, merge, render_json, render_plain, render_rich, render_short,
 };
@@ -60,12 +60,11 @@ pub(super) fn format(cli: &Cli) -> Format {
     }
 }
 
-/// Prints findings: JSON on standard output, everything else on standard error, with a last line
-/// that counts.
-pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) -> Result<(), Failure> {
+/// Prints findings on standard error, those for people with a last line that counts.
+pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
     let sources = &program.sources;
     let text = match format(cli) {
-        Format::Json => return super::print(&render_json(diagnostics, sources)),
+        Format::Json => return print_aside(&render_json(diagnostics, sources)),
         Format::Short => render_short(diagnostics, sources),
         Format::Plain => render_plain(diagnostics, sources),
         Format::Rich => {
@@ -74,11 +73,10 @@ pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) -
             render_rich(diagnostics, sources, width, color)
         }
     };
-    eprint!("{text}");
+    print_aside(&text);
     if let Some(line) = count(diagnostics) {
-        eprintln!("{line}");
+        print_aside(&format!("{line}\n"));
     }
-    Ok(())
 }
 
 fn count(diagnostics: &[Diagnostic]) -> Option<String> {

@@ -62,8 +62,8 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         }
     }
     let diagnostics = finish(&selected.program, found);
-    if format(cli) != Format::Json {
-        report(cli, &selected.program, &diagnostics)?;
+    if !diagnostics.is_empty() {
+        report(cli, &selected.program, &diagnostics);
     }
     if as_json {
         text = serde_json::to_string_pretty(&array).unwrap_or_default();

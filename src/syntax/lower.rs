@@ -82,6 +82,9 @@ impl<'t> Lowering<'t> {
                 in_junk = true;
                 continue;
             }
+            if kind == Kind::EOI {
+                break;
+            }
             self.check_separator(&mut is_first, at);
             in_junk = false;
             let doc = take_doc(&mut doc);
