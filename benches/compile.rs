@@ -128,15 +128,17 @@ fn load_one(path: &Path) -> Program {
 /// Evaluates and emits every image of a file; returns how many.
 fn check_all(program: &Program, output: &Output, write: bool) -> usize {
     let images = program.images_of(program.specs[0].expect("loaded"));
+    let mut all = Vec::with_capacity(images.len());
     for id in &images {
         let mut image = evaluate(program, *id, None).expect("a target");
         let artifacts = emit(&mut image, output);
         assert!(artifacts.diagnostics.iter().all(|d| !d.is_error()), "{:#?}", artifacts.diagnostics);
-        if write {
-            build::write(&artifacts, output).expect("written");
-        }
+        all.push(artifacts);
     }
-    images.len()
+    if write {
+        build::write(&all, output).expect("written");
+    }
+    all.len()
 }
 
 const FILES: [&str; 3] = ["one.imgspec", "fleet.imgspec", "large.imgspec"];

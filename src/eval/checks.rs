@@ -4,64 +4,43 @@ use super::{Active, Image};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::hir::*;
 use crate::project::{StackLayer, linearize};
-use crate::schema::Value;
 use crate::source::Span;
 
 impl<'p> Image<'p> {
     /// A `final` value that a stronger layer changes.
     pub(super) fn check_finals(&mut self) {
         for id in self.ids.clone() {
-            let settings = self.settings(id);
-            let Some(at) = settings.iter().position(|a| a.setting.is_final) else {
-                continue;
-            };
-            let settings = settings.to_vec();
-            for end in at..settings.len() {
-                if !settings[end].setting.is_final {
-                    continue;
+            let finals: Vec<Active<'p>> =
+                self.settings(id).iter().filter(|a| a.setting.is_final).copied().collect();
+            for made_final in finals {
+                if self.compute_upto(id, made_final).as_ref() != self.value(id) {
+                    self.report_final(id, made_final);
+                    break;
                 }
-                let upto = self.compute_upto(id, &settings[..=end]);
-                if upto.as_ref() == self.value(id) {
-                    continue;
-                }
-                let last = settings[settings.len() - 1];
-                let name = &self.program.variable(id).name;
-                let holder = self.layer_name(settings[end].layer);
-                self.diagnostics.push(
-                    Diagnostic::new(
-                        Code::FinalOverridden,
-                        last.setting.span,
-                        format!("`{name}` is final in `{holder}` and cannot be changed"),
-                    )
-                    .label(format!("`{}` changes it", self.layer_name(last.layer)))
-                    .related(settings[end].setting.span, "made final here")
-                    .help("remove this setting, or ask whoever made it final"),
-                );
-                break;
             }
         }
     }
 
-    /// The value that the weakest settings alone give.
-    fn compute_upto(&mut self, id: VarId, settings: &[Active<'p>]) -> Option<Value> {
-        let mut kept: Vec<Active<'p>> = Vec::new();
-        let mut has_default = true;
-        for active in settings {
-            match active.setting.change {
-                Change::Unset => {
-                    kept.clear();
-                    has_default = active.layer as usize > self.stack.target_at;
-                }
-                _ => kept.push(*active),
-            }
-        }
-        let folded = self.fold(id, kept, has_default);
-        let said = self.diagnostics.len();
-        let removed = self.removals.len();
-        let value = self.compute_fold(&folded);
-        self.diagnostics.truncate(said);
-        self.removals.truncate(removed);
-        value
+    fn report_final(&mut self, id: VarId, made_final: Active<'p>) {
+        let program = self.program;
+        let aliases = program.aliases.iter().filter(|(_, real)| *real == id).map(|(alias, _)| *alias);
+        let names = aliases.chain([id]);
+        let strongest = names.filter_map(|name| self.settings(name).last()).max_by_key(|a| a.layer);
+        let Some(changing) = strongest.copied() else {
+            return;
+        };
+        let name = &program.variable(id).name;
+        let holder = self.layer_name(made_final.layer);
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::FinalOverridden,
+                changing.setting.span,
+                format!("`{name}` is final in `{holder}` and cannot be changed"),
+            )
+            .label(format!("`{}` changes it", self.layer_name(changing.layer)))
+            .related(made_final.setting.span, "made final here")
+            .help("remove this setting, or ask whoever made it final"),
+        );
     }
 
     /// Two unrelated parents that disagree, and layers that the target overrides.

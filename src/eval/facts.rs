@@ -1,0 +1,132 @@
+//! Which settings hold for an image: facts first, then conditions, then all settings by variable.
+
+use super::compute::Stop;
+use super::{Active, Image};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::project::StackLayer;
+use crate::project::hir::*;
+use crate::schema::Value;
+
+impl<'p> Image<'p> {
+    /// Settles facts, then asks the conditions, then sorts what holds by variable.
+    pub(super) fn settle(&mut self) {
+        let program = self.program;
+        self.gather(|_, setting| setting.condition.is_none() && program.variable(setting.variable).is_fact);
+        for (i, variable) in program.variables.iter().enumerate() {
+            if variable.is_fact {
+                self.compute(VarId(i as u32));
+            }
+        }
+        let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.stack.layers.len());
+        for layer in 0..self.stack.layers.len() {
+            let (_, conditions) = self.layer_settings(layer);
+            let mut answers: Vec<bool> = Vec::with_capacity(conditions.len());
+            for condition in conditions {
+                let outer = condition.outer.is_none_or(|o| answers[o as usize]);
+                answers.push(outer && self.ask(&condition.expr));
+            }
+            holds.push(answers);
+        }
+        self.gather(|layer, setting| setting.condition.is_none_or(|c| holds[layer][c as usize]));
+        self.ids = self.visible();
+    }
+
+    /// Sorts the settings that pass by variable; within one variable they stay in order of strength.
+    fn gather(&mut self, passes: impl Fn(usize, &Setting) -> bool) {
+        let count = self.program.variables.len();
+        let mut starts = vec![0u32; count + 1];
+        let mut total = 0;
+        for layer in 0..self.stack.layers.len() {
+            for setting in self.layer_settings(layer).0 {
+                if passes(layer, setting) {
+                    starts[setting.variable.0 as usize + 1] += 1;
+                    total += 1;
+                }
+            }
+        }
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let mut next = starts.clone();
+        let mut active: Vec<Option<Active<'p>>> = vec![None; total];
+        for layer in 0..self.stack.layers.len() {
+            for setting in self.layer_settings(layer).0 {
+                if passes(layer, setting) {
+                    let slot = &mut next[setting.variable.0 as usize];
+                    active[*slot as usize] = Some(Active { layer: layer as u32, setting });
+                    *slot += 1;
+                }
+            }
+        }
+        self.starts = starts;
+        self.active = active.into_iter().flatten().collect();
+    }
+
+    /// Asks a condition over facts; where a fact is not known, that is an error.
+    fn ask(&mut self, condition: &'p Expr) -> bool {
+        match self.eval(condition) {
+            Ok(Some(Value::Bool(answer))) => answer,
+            Err(Stop::Reported) => false,
+            unknown => {
+                let why = if matches!(unknown, Err(Stop::Opaque(_))) {
+                    "only known at build time"
+                } else {
+                    "not set"
+                };
+                let mut names = Vec::new();
+                condition.for_each_variable(&mut |id| {
+                    let value = self.value(id);
+                    if value.is_none_or(Value::is_opaque) {
+                        names.push(format!("`{}`", self.program.variable(id).name));
+                    }
+                });
+                names.dedup();
+                let message = format!(
+                    "this condition asks after {}, which is {why} for the image `{}`",
+                    names.join(" and "),
+                    self.name()
+                );
+                self.diagnostics.push(
+                    Diagnostic::new(Code::UnsetFact, condition.span, message)
+                        .help("set the fact in the image or in the layer of its operating system"),
+                );
+                false
+            }
+        }
+    }
+
+    /// True where a variable's `applies` holds, or cannot be asked.
+    pub fn applies(&mut self, id: VarId) -> bool {
+        match &self.program.variable(id).applies {
+            Some(condition) => !matches!(self.eval(condition), Ok(Some(Value::Bool(false)))),
+            None => true,
+        }
+    }
+
+    fn layer_settings(&self, layer: usize) -> (&'p [Setting], &'p [Condition]) {
+        match self.stack.layers[layer] {
+            StackLayer::Provider(id) => (&self.program.provider(id).defaults, &[]),
+            StackLayer::Section(id) => {
+                let section = self.program.section(id);
+                (&section.settings, &section.conditions)
+            }
+            StackLayer::TargetVars(id) => {
+                let vars = self.program.section(id).target.as_ref().map_or(&[][..], |t| &t.vars[..]);
+                (vars, &[])
+            }
+        }
+    }
+
+    /// Every variable in view, and those that a layer sets.
+    fn visible(&self) -> Vec<VarId> {
+        let program = self.program;
+        let file = program.section(self.section).span.file;
+        let own = program.views.get(&file).map(|v| &v.names.variables);
+        let mut ids: Vec<VarId> = program.library.variables.values().map(|(id, _)| *id).collect();
+        ids.extend(own.into_iter().flat_map(|names| names.values()).map(|(id, _)| *id));
+        ids.extend(self.active.iter().map(|a| a.setting.variable));
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}
