@@ -3,7 +3,7 @@
 use super::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
-use crate::project::{Program, Request, find_root, load};
+use crate::project::{Config, Program, Request, find_root, load};
 use crate::source::{Disk, FileId, normalize};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         if path.is_dir() && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path)) {
             has_paths = true;
             let before = specs.len();
-            collect_specs(&path, &mut specs)?;
+            collect_specs(&path, &excluded(&path), &mut specs)?;
             if specs.len() == before {
                 return Err(Failure(format!("no .imgspec files in {input}")));
             }
@@ -45,7 +45,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     }
     if !has_paths {
         let root = find_root(&here.join("spec"), |p| p.exists());
-        collect_specs(&root, &mut specs)?;
+        collect_specs(&root, &excluded(&root), &mut specs)?;
     }
     specs.sort();
     specs.dedup();
@@ -144,11 +144,21 @@ fn is_item_name(text: &str) -> bool {
 
 fn contains_specs(folder: &Path) -> bool {
     let mut specs = Vec::new();
-    collect_specs(folder, &mut specs).is_ok() && !specs.is_empty()
+    collect_specs(folder, &[], &mut specs).is_ok() && !specs.is_empty()
 }
 
-/// All specs below a folder, in order; hidden folders and other tools' output are passed over.
-fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
+/// The folders that the project around a folder passes over.
+fn excluded(folder: &Path) -> Vec<PathBuf> {
+    let root = find_root(&folder.join("spec"), |p| p.exists());
+    // What is wrong with the file is said when the project is loaded.
+    let text = std::fs::read_to_string(root.join("imgspec.toml")).unwrap_or_default();
+    let config = Config::parse(FileId(0), &text, &mut Vec::new());
+    config.exclude.iter().map(|e| normalize(&root.join(e))).collect()
+}
+
+/// All specs below a folder, in order; excluded and hidden folders and other tools' output are
+/// passed over.
+fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let failed = |e: std::io::Error| Failure(format!("cannot read {}: {e}", folder.display()));
     let mut entries: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -162,7 +172,9 @@ fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
         }
         let is_link = path.is_symlink();
         if path.is_dir() && !is_link {
-            collect_specs(&path, out)?;
+            if !excluded.contains(&path) {
+                collect_specs(&path, excluded, out)?;
+            }
         } else if name.ends_with(".imgspec") && path.is_file() {
             out.push(path);
         }

@@ -15,9 +15,10 @@ impl Emission<'_, '_> {
         let provider = self.provider();
         // Another provider than the target's own has no use for its builders.
         let own = target.target.as_ref().filter(|t| t.provider == self.image.provider);
-        let runs: Vec<Json> = own
+        let runs: Vec<Json> = self
+            .image
+            .runs()
             .iter()
-            .flat_map(|t| &t.runs)
             .map(|run| json!({ "only": run.only, "except": run.except, "vars": self.vars(&run.vars) }))
             .collect();
         let vars = own.map(|t| self.vars(&t.vars)).unwrap_or_default();

@@ -23,9 +23,8 @@ impl Reach {
         let provider = program.provider(image.provider);
         let receiver = provider.playbook.receiver();
         let count = program.variables.len();
-        let mut beyond_slots = vec![false; count];
-        let mut queue: Vec<VarId> = provider.reads.clone();
-        queue.extend(&route.named);
+        let mut read = vec![false; count];
+        let mut queue: Vec<VarId> = route.named.clone();
         for id in image.ids().iter().copied() {
             let variable = program.variable(id);
             let is_entry = variable.owner == Owner::Ansible && image.value(id).is_some();
@@ -33,13 +32,12 @@ impl Reach {
                 queue.push(id);
             }
         }
-        spread(image, queue, &mut beyond_slots);
+        spread(image, queue, &mut read);
         // The playbook itself takes typed values; only what Packer reads must keep its string.
-        let mut packer_reads = vec![false; count];
-        spread(image, provider.reads.iter().chain(&route.named).copied().collect(), &mut packer_reads);
-        let mut read = beyond_slots.clone();
+        let mut beyond_slots = vec![false; count];
+        spread(image, route.named.clone(), &mut beyond_slots);
         spread(image, route.slots.iter().map(|s| s.variable).collect(), &mut read);
-        Reach { read, beyond_slots: packer_reads }
+        Reach { read, beyond_slots }
     }
 
     pub fn reads(&self, id: VarId) -> bool {
@@ -96,6 +94,7 @@ impl Emission<'_, '_> {
             || variable.default.is_some()
             || self.image.is_broken(id)
             || !self.reach.reads(id)
+            || self.provider().readers.default_of(&variable.name).is_some()
             || self.image.value(id).is_some()
         {
             return;

@@ -8,7 +8,9 @@ use crate::eval::Image;
 use crate::project::StackLayer;
 use crate::project::braces::{Braced, parse_braces};
 use crate::project::hir::*;
+use crate::project::template::named;
 use crate::schema::Value;
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use super::Emission;
@@ -36,13 +38,13 @@ pub struct Route {
     /// Why there is no file route.
     pub obstacle: Option<String>,
     pub slots: Vec<Slot>,
-    /// All variables that the arguments name, slots or not.
+    /// All variables that the template names, but for slots.
     pub named: Vec<VarId>,
 }
 
 /// True where a variable is a whole `--extra-vars` argument of the provider's template.
 pub fn is_extra_vars_argument(provider: &Provider, name: &str) -> bool {
-    provider.extra_vars.iter().any(|arg| whole_argument(arg) == Some(name))
+    provider.readers.extra_vars().any(|arg| whole_argument(arg) == Some(name))
 }
 
 fn whole_argument(arg: &str) -> Option<&str> {
@@ -59,8 +61,17 @@ impl Route {
         let file = Some(program.section(image.section).span.file);
         let lookup = |name: &str| program.find_variable(file, name);
         let mut route = Route::default();
+        let readers = provider.readers.readers(image.runs());
+        // A file that only one of the provisioners gets is no way for what all roles need.
+        let in_all = |id: &VarId| {
+            readers
+                .extra_vars
+                .iter()
+                .all(|args| args.iter().any(|a| whole_argument(a).and_then(lookup) == Some(*id)))
+        };
+        let first = readers.extra_vars.first().copied().unwrap_or_default();
         let whole: Vec<VarId> =
-            provider.extra_vars.iter().filter_map(|arg| lookup(whole_argument(arg)?)).collect();
+            first.iter().filter_map(|arg| lookup(whole_argument(arg)?)).filter(in_all).collect();
         let is_fixed = |id: &VarId| {
             image
                 .settings(*id)
@@ -86,7 +97,7 @@ impl Route {
                 route.moved.clear();
             }
         }
-        for arg in &provider.extra_vars {
+        for arg in readers.extra_vars.iter().copied().flatten() {
             let text = match whole_argument(arg).and_then(lookup) {
                 Some(id) => {
                     route.named.push(id);
@@ -98,6 +109,18 @@ impl Route {
                 None => arg.to_string(),
             };
             route.add_slots(&text, &lookup);
+        }
+        let mut names: Vec<SmolStr> = readers.reads.into_iter().cloned().collect();
+        let mut own: FxHashSet<SmolStr> = FxHashSet::default();
+        while let Some(name) = names.pop() {
+            match lookup(&name) {
+                Some(id) => route.named.push(id),
+                // A variable of the template's own leads to what its default names.
+                None if own.insert(name.clone()) => {
+                    names.extend(provider.readers.default_of(&name).map(named).unwrap_or_default());
+                }
+                None => {}
+            }
         }
         // What moved into the file still reads what it names.
         for (_, text) in &route.moved {

@@ -110,6 +110,12 @@ impl<'p> Image<'p> {
         &self.ids
     }
 
+    /// The target's runs of Packer; none where another provider builds it, or it has no target of its own.
+    pub fn runs(&self) -> &'p [Run] {
+        let target = self.program.section(self.stack.target).target.as_ref();
+        target.filter(|t| t.provider == self.provider).map_or(&[], |t| &t.runs)
+    }
+
     /// The final value; none where it is unset.
     pub fn value(&self, id: VarId) -> Option<&Value> {
         self.values[id.0 as usize].as_ref()

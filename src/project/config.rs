@@ -15,6 +15,9 @@ pub struct Config {
     /// Codes of warnings, or names of rules, that are errors.
     #[serde(default)]
     pub deny: Vec<String>,
+    /// Folders, relative to the project's root, that hold no specs of the project: fixtures, say.
+    #[serde(default)]
+    pub exclude: Vec<PathBuf>,
 }
 
 impl Config {
@@ -27,7 +30,7 @@ impl Config {
                 let span = Span::new(file, range.start as u32, range.end as u32);
                 diagnostics.push(
                     Diagnostic::new(Code::BadConfig, span, error.message().to_owned()).help(
-                        "imgspec.toml has `allow` and `deny`, each a list of warning codes or rule names",
+                        "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, and `exclude`, a list of folders",
                     ),
                 );
                 return Config::default();

@@ -1,5 +1,6 @@
 //! A program: every item with its names resolved and its types checked once.
 
+use super::template::Template;
 use crate::schema::{Encoding, Playbook, Receivers, Roles, Type, Value};
 use crate::source::{FileId, Span};
 use crate::syntax::ast::BinaryOp;
@@ -146,10 +147,8 @@ pub struct Provider {
     pub playbook: Playbook,
     pub tools: Vec<SmolStr>,
     pub artifact: Option<SmolStr>,
-    /// The `--extra-vars` arguments, in order, as the template spells them.
-    pub extra_vars: Vec<SmolStr>,
-    /// What the template's text names.
-    pub reads: Vec<VarId>,
+    /// What the template reads and hands on: from its text, or as stated.
+    pub readers: Template,
     pub defaults: Vec<Setting>,
     pub doc: Option<String>,
 }

@@ -4,6 +4,7 @@ use super::DataFile;
 use super::hir::*;
 use super::names::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
 use super::reader::{is_inside, outside_root};
+use super::template::Template;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{
     Base, Encoding, Playbook, Receivers, Refinement, Roles, Type, Value, check_value, whole,
@@ -309,8 +310,7 @@ pub(super) fn new_provider(name: &ast::Ident, doc: Option<String>) -> Provider {
         playbook: Playbook::Linux,
         tools: Vec::new(),
         artifact: None,
-        extra_vars: Vec::new(),
-        reads: Vec::new(),
+        readers: Template::default(),
         defaults: Vec::new(),
         doc,
     }

@@ -16,6 +16,7 @@ mod lower;
 mod names;
 mod reader;
 mod targets;
+pub(crate) mod template;
 mod texts;
 mod variables;
 

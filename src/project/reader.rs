@@ -3,13 +3,11 @@
 use super::lower::{Content, Declared, Unit};
 use super::{Config, Request, find_root};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, Loader, Origin, SourceMap, Span, normalize};
+use crate::source::{FileId, Loader, Origin, SourceMap, Span, library, normalize};
 use crate::syntax::{self, ast};
-use include_dir::{Dir, include_dir};
+use include_dir::Dir;
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
-
-static STDLIB: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
 
 /// How long a chain of includes may be.
 const MAX_INCLUDES: usize = 200;
@@ -61,7 +59,7 @@ impl Reader<'_> {
     /// The built-in library; returns how many units it is.
     fn read_library(&mut self) -> usize {
         let mut files: Vec<_> = Vec::new();
-        collect(&STDLIB, &mut files);
+        collect(&library::STDLIB, &mut files);
         // Types first: they are resolved in order.
         files.sort_by_key(|(path, _)| (!path.ends_with("types.imgspec"), path.clone()));
         for (path, text) in files {
@@ -100,11 +98,15 @@ impl Reader<'_> {
             return;
         }
         self.by_path.insert(path.clone(), usize::MAX);
-        if let Ok(text) = self.loader.read(&path) {
-            let file = self.sources.add(path, Origin::Project, text.as_str().into());
-            let config = Config::parse(file, &text, &mut self.diagnostics);
-            self.config.allow.extend(config.allow);
-            self.config.deny.extend(config.deny);
+        let read = self.loader.read(&path);
+        let text = read.as_deref().unwrap_or_default();
+        let file = self.sources.add(path, Origin::Project, text.into());
+        let config = Config::parse(file, text, &mut self.diagnostics);
+        self.config.allow.extend(config.allow);
+        self.config.deny.extend(config.deny);
+        if let Err(error) = &read {
+            let message = format!("imgspec.toml cannot be read: {error}");
+            self.diagnostics.push(Diagnostic::new(Code::CannotRead, Span::new(file, 0, 0), message));
         }
     }
 

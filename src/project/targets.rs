@@ -5,9 +5,10 @@ use super::expr::Place;
 use super::hir::*;
 use super::lower::{Lowering, new_provider, new_rule};
 use super::names::PROVIDERS;
+use super::template::Template;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{Base, Playbook, Roles, Type};
-use crate::source::Span;
+use crate::source::{Origin, Span, library, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
 
@@ -162,6 +163,7 @@ impl Lowering<'_> {
         const NAMES: [&str; 8] =
             ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
         let mut provider = new_provider(&section.name, section.doc.clone());
+        let (mut reads, mut extra_vars, mut template_span) = (None, None, None);
         for stmt in &section.body {
             if let ast::Stmt::Block { name, body, .. } = stmt
                 && name.text == "defaults"
@@ -182,10 +184,13 @@ impl Lowering<'_> {
                 continue;
             };
             match set.name.text.as_str() {
-                "template" => provider.template = self.constant_text(set).unwrap_or_default(),
+                "template" => {
+                    provider.template = self.constant_text(set).unwrap_or_default();
+                    template_span = Some(set.value.span);
+                }
                 "artifact" => provider.artifact = self.constant_text(set),
                 "tools" => provider.tools = self.constant_texts(&set.value),
-                "extra_vars" => provider.extra_vars = self.constant_texts(&set.value),
+                "extra_vars" => extra_vars = Some(self.constant_texts(&set.value)),
                 "roles" => {
                     if let Some(word) = self.word(set) {
                         match word.text.as_str() {
@@ -207,12 +212,13 @@ impl Lowering<'_> {
                     }
                 }
                 "reads" => {
-                    for name in self.words(&set.value) {
-                        match self.find_variable(&name.text) {
-                            Some(id) => provider.reads.push(id),
-                            None => self.report_unknown_variable(&name, false),
+                    let names = self.words(&set.value);
+                    for name in &names {
+                        if self.find_variable(&name.text).is_none() {
+                            self.report_unknown_variable(name, false);
                         }
                     }
+                    reads = Some(names.into_iter().map(|name| name.text).collect());
                 }
                 _ => self.report_unknown_attribute(&set.name, "attribute of a provider", &NAMES),
             }
@@ -227,7 +233,44 @@ impl Lowering<'_> {
                 .help("write `template = \"path/to/packer.json\"`"),
             );
         }
+        provider.readers = match (reads, extra_vars, template_span) {
+            (None, None, Some(span)) => self.read_template(&provider.template, span),
+            (reads, extra_vars, _) => {
+                Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
+            }
+        };
         self.providers[id.0 as usize] = provider;
+    }
+
+    /// Reads what a provider's template says; a project's template is relative to the spec.
+    fn read_template(&mut self, path: &str, span: Span) -> Template {
+        let source = self.sources.get(span.file);
+        let text = match source.origin {
+            Origin::Library => library::template(path).map(str::to_owned),
+            _ => {
+                let path = normalize(&source.folder().join(path));
+                if self.loader.is_file(&path) {
+                    match self.read_data(&path, span) {
+                        Some(text) => Some(text),
+                        None => return Template::default(),
+                    }
+                } else {
+                    None
+                }
+            }
+        };
+        let found = match text.as_deref().map(Template::parse) {
+            Some(Ok(template)) => return template,
+            Some(Err(error)) => Diagnostic::new(
+                Code::JsonSyntax,
+                span,
+                format!("the template `{path}` cannot be read: {error}"),
+            ),
+            None => Diagnostic::new(Code::FileNotFound, span, format!("the template `{path}` is not there"))
+                .help("its path is relative to this file; or state what it reads: `extra_vars = [ … ], reads = [ … ]`"),
+        };
+        self.report(found);
+        Template::default()
     }
 
     pub(super) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {

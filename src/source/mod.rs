@@ -3,6 +3,7 @@
 //! Everything that the compiler reads goes through a [`Loader`]; everything that it reports or
 //! remembers points into a [`SourceMap`] with a [`Span`].
 
+pub mod library;
 mod line_index;
 mod loader;
 
