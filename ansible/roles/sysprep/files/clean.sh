@@ -60,7 +60,8 @@ for folder in /tmp /var/tmp; do
     empty "$folder" 'systemd-private-*' 'ansible*' 'ssh-*' '.*-unix' 'packer*' 'script_*'
 done
 
-# Logs of the past go. Those of the present are emptied, since programs have them open and some do not make them again.
+# Logs of the past go. From here on the journal is kept in memory, or it would begin a new file at once. Those of the present are emptied, since programs have them open and some do not make them again.
 forget /var/log '*.gz' '*.xz' '*.zst' '*.[0-9]' '*.old' '*.journal' '*.journal~'
+[ ! -d /run/systemd/system ] || journalctl --relinquish-var
 empty /var/log/journal
 find /var/log -type f -size +0 -print -exec truncate -s 0 -- {} +
