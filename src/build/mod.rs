@@ -1,5 +1,25 @@
 //! The edge: what touches the disk and other programs.
+//!
+//! [`write()`] puts compiled files on the disk. [`Job`] builds one image from them: it prepares the folder
+//! that Packer runs in, runs it, cleans up what was started, and keeps what came out.
 
+mod assets;
+mod folders;
+mod freshness;
+mod install;
+mod job;
+mod output;
+mod process;
+mod progress;
+mod tools;
 mod write;
 
+pub use assets::unpack;
+pub use folders::{cache, clean_image, image_folders};
+pub use install::install;
+pub use job::{Failure, Flags, Job, Outcome, Step};
+pub use output::{Artifact, Record};
+pub use process::{Interrupt, stop_marked};
+pub use progress::Progress;
+pub use tools::{Found, TOOLS, Tool, Toolbox};
 pub use write::{stale, write};

@@ -1,12 +1,16 @@
 //! The command line: one file a subcommand.
 
+mod build;
 mod check;
+mod clean;
 mod compile;
+mod deps;
 mod explain;
 mod list;
 mod report;
 mod select;
 mod show;
+mod targets;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -56,6 +60,16 @@ enum Command {
     List(list::List),
     /// Explain a code, a variable or a rule
     Explain(explain::Explain),
+    /// Build images: check, compile, and run Packer
+    Build(build::Build),
+    /// Check, compile, and ask Packer whether it would take it
+    Validate(build::Validate),
+    /// Show the programs that builds need, and install them
+    Deps(deps::Deps),
+    /// List what there is to build, grouped
+    Targets(targets::Targets),
+    /// Remove what compiles and builds have written
+    Clean(clean::Clean),
 }
 
 /// What a command works on.
@@ -73,24 +87,32 @@ struct Selection {
 }
 
 /// Runs the program: arguments in, exit code out. 0 is fine, 1 means the spec is wrong, 2 that the
-/// command is, or the environment.
+/// command is, or the environment; a build that fails gives Packer's code.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
-        Command::Check(selection) => check::run(&cli, selection),
-        Command::Compile(compile) => compile::run(&cli, compile),
-        Command::Show(show) => show::run(&cli, show),
-        Command::List(list) => list::run(&cli, list),
-        Command::Explain(explain) => explain::run(&cli, explain),
+        Command::Check(selection) => check::run(&cli, selection).map(fine),
+        Command::Compile(compile) => compile::run(&cli, compile).map(fine),
+        Command::Show(show) => show::run(&cli, show).map(fine),
+        Command::List(list) => list::run(&cli, list).map(fine),
+        Command::Explain(explain) => explain::run(&cli, explain).map(fine),
+        Command::Build(build) => build::run(&cli, build),
+        Command::Validate(validate) => build::validate(&cli, validate),
+        Command::Deps(deps) => deps::run(&cli, deps).map(fine),
+        Command::Targets(targets) => targets::run(&cli, targets).map(fine),
+        Command::Clean(clean) => clean::run(clean).map(fine),
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(code) => code,
         Err(Failure(message)) => {
             print_aside(&format!("imgspec: {message}\n"));
             ExitCode::from(2)
         }
     }
+}
+
+fn fine(is_fine: bool) -> ExitCode {
+    if is_fine { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 /// Prints to standard error, as far as somebody reads it.

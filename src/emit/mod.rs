@@ -7,10 +7,12 @@ mod ansible;
 mod manifest;
 mod packer;
 mod reach;
+mod recipe;
 mod slots;
 
 pub use ansible::show_value;
 pub use reach::Reach;
+pub use recipe::{PackerRun, Recipe, TemplatePath};
 pub use slots::is_extra_vars_argument;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -50,6 +52,7 @@ pub struct Artifacts {
     pub slots: BTreeMap<String, Vec<String>>,
     /// The variable that carries the extra-vars file, if one can.
     pub file_route: Option<String>,
+    pub recipe: Recipe,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -94,6 +97,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     let slots = emission.slot_words();
     let file_route = emission.route.file.map(|id| emission.image.program.variable(id).name.to_string());
     let manifest = emission.manifest();
+    let recipe = emission.recipe();
     let Emission { mut diagnostics, image, .. } = emission;
     for diagnostic in &mut diagnostics {
         diagnostic.images.push(image.name().to_owned());
@@ -108,6 +112,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
         is_secret,
         slots,
         file_route,
+        recipe,
         diagnostics: all,
     }
 }

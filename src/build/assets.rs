@@ -1,0 +1,56 @@
+//! The templates, playbooks and roles that the program carries, on disk for Packer and Ansible.
+
+use crate::source::library;
+use include_dir::{Dir, DirEntry};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Unpacks `config` and `ansible` below a cache folder, in a folder of their own that is named after
+/// their content; one that is there already is right.
+///
+/// # Errors
+/// What the system says.
+pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
+    let folder = cache.join("assets").join(digest());
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let parent = folder.parent().unwrap_or(cache);
+    fs::create_dir_all(parent)?;
+    let new = tempfile::tempdir_in(parent)?;
+    for (name, dir) in [("config", &library::CONFIG), ("ansible", &library::ANSIBLE)] {
+        let root = new.path().join(name);
+        fs::create_dir(&root)?;
+        dir.extract(&root)?;
+    }
+    match fs::rename(new.path(), &folder) {
+        // Another process was faster.
+        Err(_) if folder.is_dir() => Ok(folder),
+        result => result.map(|()| folder),
+    }
+}
+
+/// Names the content: the same files give the same name.
+pub(super) fn digest() -> String {
+    let mut hash = Sha256::new();
+    for dir in [&library::CONFIG, &library::ANSIBLE] {
+        add(dir, &mut hash);
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn add(dir: &Dir<'_>, hash: &mut Sha256) {
+    for entry in dir.entries() {
+        match entry {
+            DirEntry::Dir(dir) => add(dir, hash),
+            DirEntry::File(file) => {
+                hash.update(file.path().as_os_str().as_encoded_bytes());
+                hash.update([0]);
+                hash.update((file.contents().len() as u64).to_le_bytes());
+                hash.update(file.contents());
+            }
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! One image's build: the folder that Packer runs in, its runs, and what is kept of them.
+//!
+//! Packer runs in `OUT/IMAGE/work`, in which `packer` and `ansible` stand for what the program carries. What
+//! comes out is moved to `OUT/IMAGE/output` when all has gone well, so that a build that fails or is stopped
+//! leaves the last good one as it was.
+
+use super::output::{Record, collect};
+use super::process::{Interrupt, MARK, run, stop_marked};
+use super::progress::{self, Display, Progress};
+use super::tools::{Found, Tool, Toolbox};
+use super::{assets, folders, freshness};
+use crate::emit::{Artifacts, OUT_ENV, Output, PackerRun, TemplatePath};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How a build is done.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// Packer stops after each step and waits.
+    pub debug: bool,
+    /// What Packer does where something fails: `cleanup`, `abort`, `ask`, `run-cleanup-provisioner`.
+    pub on_error: Option<String>,
+    /// The machine's screen is shown.
+    pub foreground: bool,
+    /// Build even where nothing has changed.
+    pub force: bool,
+}
+
+impl Flags {
+    /// True where Packer asks questions, and so needs the terminal for itself.
+    fn is_attended(&self) -> bool {
+        self.debug || self.on_error.as_deref() == Some("ask")
+    }
+}
+
+/// What a build was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Prepare,
+    Validate,
+    Build,
+    Keep,
+}
+
+/// A build that did not end well.
+#[derive(Debug)]
+pub struct Failure {
+    pub step: Step,
+    /// One sentence.
+    pub message: String,
+    /// The lines of output that matter.
+    pub lines: Vec<String>,
+    /// Packer's exit code; 2 where it did not come to that, 130 where the user has stopped it.
+    pub code: i32,
+    /// The full output, if there is any.
+    pub log: Option<PathBuf>,
+}
+
+/// A build that ended well.
+#[derive(Debug)]
+pub enum Outcome {
+    Valid,
+    UpToDate(Record),
+    Built(Record, Duration),
+}
+
+/// The build of one image.
+#[derive(Debug)]
+pub struct Job<'a> {
+    artifacts: &'a Artifacts,
+    flags: &'a Flags,
+    /// `OUT/IMAGE`
+    folder: PathBuf,
+    work: PathBuf,
+    tools: BTreeMap<String, Option<Found>>,
+    interrupt: Interrupt,
+    /// What Packer finds in its environment beyond what is there.
+    environment: Vec<(String, String)>,
+    mark: String,
+}
+
+impl<'a> Job<'a> {
+    /// A job for compiled files that stand below the output folder.
+    ///
+    /// # Errors
+    /// What the system says where it gives no port or no random number.
+    pub fn new(
+        artifacts: &'a Artifacts,
+        output: &Output,
+        flags: &'a Flags,
+        toolbox: &Toolbox,
+        interrupt: Interrupt,
+    ) -> io::Result<Job<'a>> {
+        let folder = output.dir.join(&artifacts.image);
+        let work = folder.join("work");
+        let names = artifacts.recipe.tools.iter().map(String::as_str).chain(["packer", "ansible"]);
+        let tools = toolbox.find_all(names);
+        let mark = token()?;
+        // Free now, and still so a moment later unless somebody takes it on purpose.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path =
+            std::env::join_paths(std::iter::once(work.join("bin")).chain(std::env::split_paths(&path)));
+        let path = path.map_err(io::Error::other)?.to_string_lossy().into_owned();
+        let cache = folders::cache();
+        let environment = [
+            ("CHECKPOINT_DISABLE", "1".to_owned()),
+            (MARK, mark.clone()),
+            ("IMGSPEC_CACHE", cache.display().to_string()),
+            (OUT_ENV, output.dir.display().to_string()),
+            ("IMGSPEC_PORT", port.to_string()),
+            ("IMGSPEC_TOKEN", token()?),
+            ("PACKER_CACHE_DIR", cache.join("packer").display().to_string()),
+            ("PATH", path),
+        ];
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Job { artifacts, flags, folder, work, tools, interrupt, environment, mark })
+    }
+
+    /// Asks Packer whether it would take all this.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn validate(&self, progress: &Progress) -> Result<Outcome, Failure> {
+        let display = progress.start(&self.artifacts.image);
+        self.guarded(|log| self.validate_runs(&display, log)).map(|()| Outcome::Valid)
+    }
+
+    /// Builds the image, unless the last build had the same inputs.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn build(&self, progress: &Progress) -> Result<Outcome, Failure> {
+        let inputs = self.inputs().map_err(|e| self.failed(Step::Prepare, format!("{e}")))?;
+        if let Some(record) =
+            Record::read(&self.folder).filter(|r| r.inputs == inputs && r.is_whole(&self.folder))
+            && !self.flags.force
+        {
+            return Ok(Outcome::UpToDate(record));
+        }
+        let display = progress.start(&self.artifacts.image);
+        let record = self.guarded(|log| {
+            self.validate_runs(&display, log)?;
+            for (at, packer_run) in self.artifacts.recipe.runs.iter().enumerate() {
+                display.show(&self.run_in_words(at));
+                self.packer(Step::Build, &self.build_arguments(packer_run), &display, log)?;
+            }
+            display.show("taking sums");
+            self.keep(inputs).map_err(|e| self.failed(Step::Keep, e.to_string()))
+        })?;
+        Ok(Outcome::Built(record, display.elapsed()))
+    }
+
+    /// The commands of a build as one would type them, with the folder that they run in.
+    pub fn commands(&self) -> Vec<String> {
+        let mut out = vec![format!("cd {}", quote(&self.work.display().to_string()))];
+        let secret = ["IMGSPEC_TOKEN", MARK, "PATH"];
+        let names = self.environment.iter().filter(|(name, _)| !secret.contains(&name.as_str()));
+        out.extend(names.map(|(name, value)| format!("export {name}={}", quote(value))));
+        let runs = &self.artifacts.recipe.runs;
+        let validate = runs.iter().map(|run| self.validate_arguments(run));
+        for arguments in validate.chain(runs.iter().map(|run| self.build_arguments(run))) {
+            let words: Vec<String> = arguments.iter().map(|a| quote(a)).collect();
+            out.push(format!("packer {}", words.join(" ")));
+        }
+        out
+    }
+
+    fn run_in_words(&self, at: usize) -> String {
+        let runs = &self.artifacts.recipe.runs;
+        match runs[at].only.as_slice() {
+            [] => "packer build".to_owned(),
+            only => format!("packer build, {} ({} of {})", only.join(", "), at + 1, runs.len()),
+        }
+    }
+
+    /// Names what goes into the build, after a look whether all of it is there.
+    fn inputs(&self) -> io::Result<String> {
+        let mut variables = Vec::new();
+        for name in &self.artifacts.recipe.environment {
+            match std::env::var(name) {
+                Ok(value) => variables.push((name.clone(), value)),
+                Err(_) if self.environment.iter().any(|(own, _)| own == name) => {}
+                Err(_) => {
+                    return Err(io::Error::other(format!(
+                        "the spec reads the environment variable {name}, which is not set"
+                    )));
+                }
+            }
+        }
+        freshness::inputs(self.artifacts, &variables)
+    }
+
+    /// Prepares the folder, does the work, and leaves nothing behind that the build has started.
+    fn guarded<T>(&self, work: impl FnOnce(&mut File) -> Result<T, Failure>) -> Result<T, Failure> {
+        let failed = |e: io::Error| self.failed(Step::Prepare, e.to_string());
+        let lock = File::create(self.folder.join(".lock")).map_err(failed)?;
+        if lock.try_lock().is_err() {
+            return Err(self.failed(Step::Prepare, "another build of this image is running".to_owned()));
+        }
+        self.check_tools()?;
+        let mut log = self.prepare().map_err(failed)?;
+        let result = work(&mut log);
+        stop_marked(&self.mark);
+        let is_kept = result.is_err() && self.flags.on_error.as_deref() == Some("abort");
+        if !is_kept && let Err(error) = fs::remove_dir_all(&self.work) {
+            return result.and(Err(
+                self.failed(Step::Keep, format!("cannot remove {}: {error}", self.work.display()))
+            ));
+        }
+        result
+    }
+
+    fn check_tools(&self) -> Result<(), Failure> {
+        for (name, found) in &self.tools {
+            let problem = match found {
+                None => format!("{name} is missing"),
+                Some(found) if found.is_too_old => {
+                    let oldest = Tool::named(name).and_then(|t| t.oldest).unwrap_or_default();
+                    format!("{name} {} is too old: {oldest} is needed", found.version)
+                }
+                Some(_) => continue,
+            };
+            let message = format!("{problem} (`imgspec deps --install` brings what it can)");
+            return Err(self.failed(Step::Prepare, message));
+        }
+        Ok(())
+    }
+
+    /// The folder that Packer runs in, and the log.
+    fn prepare(&self) -> io::Result<File> {
+        let shared = assets::unpack(&folders::cache())?;
+        if self.work.exists() {
+            fs::remove_dir_all(&self.work)?;
+        }
+        let bin = self.work.join("bin");
+        fs::create_dir_all(&bin)?;
+        symlink(&shared.join("config"), &self.work.join("packer"))?;
+        symlink(&shared.join("ansible"), &self.work.join("ansible"))?;
+        for (name, found) in &self.tools {
+            if let (Some(tool), Some(found)) = (Tool::named(name), found) {
+                symlink(&found.path, &bin.join(tool.program))?;
+            }
+        }
+        let path = self.log_path();
+        let log = File::create(&path)?;
+        if self.artifacts.is_secret {
+            use std::os::unix::fs::PermissionsExt;
+            log.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(log)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.join("packer.log")
+    }
+
+    fn validate_runs(&self, display: &Display, log: &mut File) -> Result<(), Failure> {
+        display.show("packer validate");
+        for packer_run in &self.artifacts.recipe.runs {
+            self.packer(Step::Validate, &self.validate_arguments(packer_run), display, log)?;
+        }
+        Ok(())
+    }
+
+    fn validate_arguments(&self, packer_run: &PackerRun) -> Vec<String> {
+        self.arguments(vec!["validate".to_owned()], packer_run)
+    }
+
+    fn build_arguments(&self, packer_run: &PackerRun) -> Vec<String> {
+        let mut out = vec!["build".to_owned()];
+        if !self.flags.is_attended() {
+            out.push("-color=false".to_owned());
+        }
+        out.extend(self.flags.debug.then(|| "-debug".to_owned()));
+        out.extend(self.flags.on_error.as_ref().map(|what| format!("-on-error={what}")));
+        self.arguments(out, packer_run)
+    }
+
+    fn arguments(&self, mut out: Vec<String>, packer_run: &PackerRun) -> Vec<String> {
+        for (flag, names) in [("only", &packer_run.only), ("except", &packer_run.except)] {
+            out.extend((!names.is_empty()).then(|| format!("-{flag}={}", names.join(","))));
+        }
+        out.push("-var-file=../packer.vars.json".to_owned());
+        for var in &packer_run.vars {
+            out.extend(["-var".to_owned(), var.clone()]);
+        }
+        if self.flags.foreground {
+            out.extend(["-var".to_owned(), "headless=false".to_owned()]);
+        }
+        out.push(match &self.artifacts.recipe.template {
+            TemplatePath::BuiltIn(path) => path.clone(),
+            TemplatePath::Disk(path) => path.display().to_string(),
+        });
+        out
+    }
+
+    /// Runs Packer; where it fails, finds out what to say.
+    fn packer(
+        &self,
+        step: Step,
+        arguments: &[String],
+        display: &Display,
+        log: &mut File,
+    ) -> Result<(), Failure> {
+        let failed = |e: io::Error| self.failed(step, format!("cannot run packer: {e}"));
+        let mut command = Command::new(self.work.join("bin/packer"));
+        command.args(arguments).current_dir(&self.work).envs(self.environment.iter().cloned());
+        let _ = writeln!(log, "$ packer {}", arguments.join(" "));
+        let mut tail = Tail::default();
+        let code = if step == Step::Build && self.flags.is_attended() {
+            command.status().map_err(failed)?.code().unwrap_or(1)
+        } else {
+            run(&mut command, &self.interrupt, |line| {
+                let _ = writeln!(log, "{line}");
+                if let Some(stage) = progress::stage(line) {
+                    display.show(&stage);
+                    tail.stage = stage;
+                }
+                tail.add(line);
+            })
+            .map_err(failed)?
+        };
+        if self.interrupt.is_set() {
+            return Err(Failure { code: 130, lines: Vec::new(), ..self.failed(step, "stopped".to_owned()) });
+        }
+        if code == 0 {
+            return Ok(());
+        }
+        let place = if tail.stage.is_empty() { String::new() } else { format!(" at `{}`", tail.stage) };
+        let verb = if step == Step::Validate { "validate" } else { "build" };
+        let message = format!("packer {verb} failed{place} (exit code {code})");
+        Err(Failure { code, lines: tail.lines(), log: Some(self.log_path()), ..self.failed(step, message) })
+    }
+
+    fn failed(&self, step: Step, message: String) -> Failure {
+        Failure { step, message, lines: Vec::new(), code: 2, log: None }
+    }
+
+    /// Moves what came out to its place, and records it.
+    fn keep(&self, inputs: String) -> io::Result<Record> {
+        let artifacts = match &self.artifacts.recipe.artifact {
+            Some(pattern) => {
+                let found = collect(&self.work, pattern)?;
+                if found.is_empty() {
+                    return Err(io::Error::other(format!(
+                        "Packer ended well, but there is no file {pattern} in {}",
+                        self.work.display()
+                    )));
+                }
+                found
+            }
+            None => Vec::new(),
+        };
+        let (new, place, old) =
+            (self.work.join("output"), self.folder.join("output"), self.work.join("output.old"));
+        if place.exists() {
+            fs::rename(&place, &old)?;
+        }
+        if new.exists() {
+            fs::rename(&new, &place)?;
+        }
+        let record = Record {
+            build: 1,
+            image: self.artifacts.image.clone(),
+            inputs,
+            artifacts,
+            manifest: self.artifacts.manifest.clone(),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        serde_json::to_writer_pretty(&mut file, &record)?;
+        file.write_all(b"\n")?;
+        file.persist(self.folder.join("build.json")).map_err(|e| e.error)?;
+        Ok(record)
+    }
+}
+
+/// What the end of a program's output says.
+#[derive(Debug, Default)]
+struct Tail {
+    stage: String,
+    complaints: Vec<String>,
+    last: Vec<String>,
+}
+
+impl Tail {
+    const LENGTH: usize = 12;
+
+    fn add(&mut self, line: &str) {
+        if progress::is_complaint(line) {
+            self.complaints.push(line.to_owned());
+        }
+        if !line.trim().is_empty() {
+            self.last.push(line.to_owned());
+        }
+        for lines in [&mut self.complaints, &mut self.last] {
+            if lines.len() > Self::LENGTH {
+                lines.remove(0);
+            }
+        }
+    }
+
+    /// The complaints, or else the last lines.
+    fn lines(&self) -> Vec<String> {
+        let lines = if self.complaints.is_empty() { &self.last } else { &self.complaints };
+        lines.iter().flat_map(|line| progress::readable(line)).collect()
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn token() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A word as a shell reads it.
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+fn symlink(from: &Path, to: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}

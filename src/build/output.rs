@@ -1,0 +1,80 @@
+//! What came out of a build, and the record of it.
+
+use globset::{Glob, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// A file that a build has made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Relative to the image's folder.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    pub sha256: String,
+}
+
+/// `build.json`: what was built from what. Version 1.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub build: u32,
+    pub image: String,
+    /// Names everything that went in; the same inputs need no second build.
+    pub inputs: String,
+    pub artifacts: Vec<Artifact>,
+    /// The compile's own manifest.
+    pub manifest: serde_json::Value,
+}
+
+impl Record {
+    /// The record of the last build that ended well.
+    pub fn read(folder: &Path) -> Option<Record> {
+        let text = fs::read_to_string(folder.join("build.json")).ok()?;
+        serde_json::from_str(&text).ok().filter(|record: &Record| record.build == 1)
+    }
+
+    /// True where all artifacts are there as they were.
+    pub fn is_whole(&self, folder: &Path) -> bool {
+        self.artifacts.iter().all(|a| fs::metadata(folder.join(&a.path)).is_ok_and(|m| m.len() == a.size))
+    }
+}
+
+/// The files below a folder that a pattern matches, with their sums.
+///
+/// # Errors
+/// What the system says; a pattern that is none.
+pub(super) fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
+    let glob = Glob::new(pattern).map_err(io::Error::other)?;
+    let set = GlobSetBuilder::new().add(glob).build().map_err(io::Error::other)?;
+    let mut out = Vec::new();
+    for entry in WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.map_err(io::Error::other)?;
+        let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        if entry.file_type().is_file() && set.is_match(path) {
+            out.push(Artifact {
+                path: path.to_owned(),
+                size: entry.metadata().map_err(io::Error::other)?.len(),
+                sha256: sha256_file(entry.path())?,
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// The sha256 of a file's content in hexadecimal.
+pub(super) fn sha256_file(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => hash.update(&buffer[..count]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

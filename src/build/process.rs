@@ -1,0 +1,139 @@
+//! Running other programs, and stopping all that they have started.
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// How often the user has asked to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicUsize>);
+
+impl Interrupt {
+    /// Listens for Ctrl-C, and for the signals that ask a program to end.
+    pub fn listen() -> Interrupt {
+        let interrupt = Interrupt::default();
+        let count = interrupt.0.clone();
+        // A second handler cannot be set: the first one goes on counting.
+        let _ = ctrlc::set_handler(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        interrupt
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.count() > 0
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// How long a program that was asked to end may take.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Runs a program in a process group of its own and hands on each line of its output. Where the user asks to
+/// stop, so is the program: politely, and after a while or a second request not so.
+///
+/// Returns its exit code; 128 and the signal's number where a signal ended it, as a shell has it.
+///
+/// # Errors
+/// What the system says where it cannot be started.
+pub(super) fn run(
+    command: &mut Command,
+    interrupt: &Interrupt,
+    mut line: impl FnMut(&str),
+) -> std::io::Result<i32> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let mut child = command.spawn()?;
+    let (sender, receiver) = channel::<String>();
+    let readers: [Option<Box<dyn Read + Send>>; 2] = [
+        child.stdout.take().map(|o| Box::new(o) as Box<dyn Read + Send>),
+        child.stderr.take().map(|e| Box::new(e) as Box<dyn Read + Send>),
+    ];
+    for reader in readers.into_iter().flatten() {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(reader);
+            let mut bytes = Vec::new();
+            while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
+                let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
+                bytes.clear();
+                if sender.send(text).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    drop(sender);
+    let group = Pid::from_child(&child);
+    let mut asked: Option<Instant> = None;
+    let mut is_over = false;
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(text) => line(&text),
+            Err(RecvTimeoutError::Disconnected) => break,
+            // Something that it has started may hold its output open: its own end is the end.
+            Err(RecvTimeoutError::Timeout) if is_over => break,
+            Err(RecvTimeoutError::Timeout) => is_over = child.try_wait()?.is_some(),
+        }
+        match asked {
+            None if interrupt.is_set() => {
+                asked = Some(Instant::now());
+                let _ = kill_process_group(group, Signal::INT);
+            }
+            Some(since) if interrupt.count() > 1 || since.elapsed() > GRACE => {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            _ => {}
+        }
+    }
+    let status = child.wait()?;
+    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+}
+
+/// The environment name that marks everything that a build starts.
+pub(super) const MARK: &str = "IMGSPEC_BUILD";
+
+/// Stops every process that carries a build's mark; returns how many there were. Where there is no `/proc`,
+/// it finds none.
+pub fn stop_marked(mark: &str) -> usize {
+    let marked = find_marked(mark);
+    for (signal, patience) in
+        [(Signal::TERM, Duration::from_secs(10)), (Signal::KILL, Duration::from_secs(5))]
+    {
+        let mut left = find_marked(mark);
+        for pid in &left {
+            let _ = kill_process(*pid, signal);
+        }
+        let since = Instant::now();
+        while !left.is_empty() && since.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(50));
+            left = find_marked(mark);
+        }
+        if left.is_empty() {
+            break;
+        }
+    }
+    marked.len()
+}
+
+fn find_marked(mark: &str) -> Vec<Pid> {
+    let wanted = format!("{MARK}={mark}");
+    let own = std::process::id();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| *pid != own as i32)
+        .filter(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
+        })
+        .filter_map(Pid::from_raw)
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! What a build is at, from the lines that Packer and Ansible print.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Shows how builds go on: a line for each that changes in place on a terminal, plain lines elsewhere.
+#[derive(Debug)]
+pub struct Progress {
+    bars: Option<MultiProgress>,
+}
+
+/// The display of one image's build.
+#[derive(Debug)]
+pub(super) struct Display {
+    image: String,
+    bar: Option<ProgressBar>,
+    since: Instant,
+}
+
+impl Progress {
+    /// For standard error.
+    pub fn new() -> Progress {
+        Progress { bars: std::io::stderr().is_terminal().then(MultiProgress::new) }
+    }
+
+    pub(super) fn start(&self, image: &str) -> Display {
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = bars.add(ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_prefix(image.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Display { image: image.to_owned(), bar, since: Instant::now() }
+    }
+
+    /// Prints a text above the lines that change.
+    pub fn print(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => drop(bars.println(text)),
+            None => print_line(text),
+        }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Progress {
+        Progress::new()
+    }
+}
+
+impl Display {
+    /// Says what the build is at now.
+    pub fn show(&self, stage: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(stage.to_owned()),
+            None => print_line(&format!("{:>4}s  {}: {stage}", self.since.elapsed().as_secs(), self.image)),
+        }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn print_line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// What a line of Packer's output says, for people; none where it says nothing that is worth a look.
+pub(super) fn stage(line: &str) -> Option<String> {
+    let (is_packer, text) = split(line)?;
+    if let Some(task) = heading(text, "TASK [") {
+        return Some(task.to_owned());
+    }
+    if let Some(handler) = heading(text, "RUNNING HANDLER [") {
+        return Some(handler.to_owned());
+    }
+    // The command line of Ansible is long, and in the log.
+    (is_packer && !text.starts_with("Executing Ansible"))
+        .then(|| text.trim_end_matches(['.', '…']).to_owned())
+}
+
+/// True for lines that say what went wrong.
+pub(super) fn is_complaint(line: &str) -> bool {
+    let text = split(line).map_or(line, |(_, text)| text).trim_start();
+    const BEGINNINGS: [&str; 8] = ["fatal:", "failed:", "ERROR!", "Error", "E: ", "error", "* ", "rootfs: "];
+    BEGINNINGS.iter().any(|b| text.starts_with(b)) || text.contains("No space left on device")
+}
+
+/// A complaint without what makes it hard to read: of Ansible's JSON, the message alone.
+pub(super) fn readable(line: &str) -> Vec<String> {
+    let text = split(line).map_or(line, |(_, text)| text).trim();
+    let Some((head, json)) = text.split_once(" => ") else {
+        return vec![text.to_owned()];
+    };
+    let Ok(serde_json::Value::Object(result)) = serde_json::from_str(json) else {
+        return vec![text.to_owned()];
+    };
+    let mut out = vec![head.to_owned()];
+    for key in ["msg", "stderr", "reason"] {
+        let value = result.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        out.extend(value.lines().filter(|l| !l.trim().is_empty()).map(|l| format!("  {l}")));
+    }
+    out
+}
+
+/// `==> name: text` is Packer's own, `    name: text` what others print.
+fn split(line: &str) -> Option<(bool, &str)> {
+    let (is_packer, rest) = match line.strip_prefix("==> ") {
+        Some(rest) => (true, rest),
+        None => (false, line.strip_prefix("    ")?),
+    };
+    let (_, text) = rest.split_once(": ")?;
+    Some((is_packer, text))
+}
+
+fn heading<'t>(text: &'t str, word: &str) -> Option<&'t str> {
+    text.strip_prefix(word)?.trim_end_matches('*').trim_end().strip_suffix(']')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_tasks_and_packers_steps() {
+        let said = |line: &str| stage(line).unwrap_or_default();
+        assert_eq!(said("    node: TASK [setup : Install packages] ********"), "setup : Install packages");
+        assert_eq!(
+            said("==> node: Waiting for SSH to become available..."),
+            "Waiting for SSH to become available"
+        );
+        assert_eq!(said("    node: ok: [default]"), "");
+        assert_eq!(said("==> node: Executing Ansible: ansible-playbook -e x"), "");
+    }
+
+    #[test]
+    fn a_complaint_is_its_message() {
+        let line = r#"    node: fatal: [default]: FAILED! => {"changed": false, "msg": "No package matching 'x'", "rc": 1}"#;
+        assert!(is_complaint(line));
+        assert_eq!(readable(line), ["fatal: [default]: FAILED!", "  No package matching 'x'"]);
+    }
+}

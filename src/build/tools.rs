@@ -1,0 +1,157 @@
+//! The programs that builds need: which there are, where they are, and which versions will do.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program that builds call.
+#[derive(Debug)]
+pub struct Tool {
+    /// What a provider's `tools` call it.
+    pub name: &'static str,
+    /// The program's file.
+    pub program: &'static str,
+    /// The arguments with which it says its version.
+    pub version: &'static [&'static str],
+    /// The oldest version that will do.
+    pub oldest: Option<&'static str>,
+    /// Debian's package.
+    pub package: &'static str,
+    /// Where else it comes from, for people.
+    pub hint: &'static str,
+}
+
+/// All programs that the library's providers name. Oldest versions: Packer's legacy JSON templates and the ansible
+/// provisioner as the templates use them; ansible-core's argument specs and `__ansible_unsafe`.
+pub const TOOLS: [Tool; 11] = [
+    tool(
+        "packer",
+        "packer",
+        &["version"],
+        Some("1.6.0"),
+        "packer",
+        "https://developer.hashicorp.com/packer/install",
+    ),
+    tool(
+        "ansible",
+        "ansible-playbook",
+        &["--version"],
+        Some("2.14"),
+        "ansible-core",
+        "pip install ansible-core",
+    ),
+    tool("mmdebstrap", "mmdebstrap", &["--version"], None, "mmdebstrap", ""),
+    tool("systemd-nspawn", "systemd-nspawn", &["--version"], None, "systemd-container", ""),
+    tool("mke2fs", "mke2fs", &["-V"], None, "e2fsprogs", ""),
+    tool("sfdisk", "sfdisk", &["--version"], None, "fdisk", ""),
+    tool("qemu-img", "qemu-img", &["--version"], None, "qemu-utils", ""),
+    tool("qemu-system-x86_64", "qemu-system-x86_64", &["--version"], None, "qemu-system-x86", ""),
+    tool(
+        "ovftool",
+        "ovftool",
+        &["--version"],
+        None,
+        "",
+        "https://developer.broadcom.com/tools/open-virtualization-format-ovf-tool/latest",
+    ),
+    tool("vmware", "vmware", &["-v"], None, "", "VMware Workstation or Fusion"),
+    tool("aws", "aws", &["--version"], None, "awscli", ""),
+];
+
+const fn tool(
+    name: &'static str,
+    program: &'static str,
+    version: &'static [&'static str],
+    oldest: Option<&'static str>,
+    package: &'static str,
+    hint: &'static str,
+) -> Tool {
+    Tool { name, program, version, oldest, package, hint }
+}
+
+impl Tool {
+    /// The tool that a provider calls so.
+    pub fn named(name: &str) -> Option<&'static Tool> {
+        TOOLS.iter().find(|tool| tool.name == name)
+    }
+
+    /// The environment name that says where the program is: `PACKER_BIN`, `ANSIBLE_PLAYBOOK_BIN`.
+    pub fn variable(&self) -> String {
+        format!("{}_BIN", self.program.to_uppercase().replace('-', "_"))
+    }
+}
+
+/// A program that is there.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub path: PathBuf,
+    /// What it says its version is; empty where it says none.
+    pub version: String,
+    /// Older than [`Tool::oldest`].
+    pub is_too_old: bool,
+}
+
+/// The programs of this machine: what environment names say, then `.bin` of the current folder, then `PATH`.
+#[derive(Debug)]
+pub struct Toolbox {
+    /// Where `imgspec deps --install` puts programs.
+    pub bin: PathBuf,
+}
+
+impl Toolbox {
+    pub fn new(folder: &Path) -> Toolbox {
+        Toolbox { bin: folder.join(".bin") }
+    }
+
+    /// Looks for a tool.
+    pub fn find(&self, tool: &Tool) -> Option<Found> {
+        let path = self.locate(tool)?;
+        let output = Command::new(&path).args(tool.version).env("CHECKPOINT_DISABLE", "1").output();
+        let text = output.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_default();
+        let version = find_version(&String::from_utf8_lossy(&text));
+        let is_too_old = tool.oldest.is_some_and(|oldest| {
+            !version.is_empty() && crate::schema::compare_versions(&version, oldest).is_lt()
+        });
+        Some(Found { path, version, is_too_old })
+    }
+
+    fn locate(&self, tool: &Tool) -> Option<PathBuf> {
+        if let Some(path) = std::env::var_os(tool.variable()).filter(|p| !p.is_empty()) {
+            let path = std::path::absolute(path).ok()?;
+            return path.is_file().then_some(path);
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        // Where distributions keep programs for administrators, which not everybody has in PATH.
+        let admin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+        let folders = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path)).chain(admin);
+        let folders = std::env::join_paths(folders).ok()?;
+        which::which_in(tool.program, Some(folders), "/").ok()
+    }
+
+    /// The tools of these names, each with what was found.
+    pub fn find_all<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeMap<String, Option<Found>> {
+        names.map(|name| (name.to_owned(), Tool::named(name).and_then(|tool| self.find(tool)))).collect()
+    }
+}
+
+/// The first thing that looks like a version: `Packer v1.6.6`, `ansible-playbook [core 2.18.18]`.
+fn find_version(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || "[](),".contains(c))
+        .map(|word| word.trim_start_matches('v'))
+        .find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_where_programs_say_them() {
+        assert_eq!(find_version("Packer v1.6.6\n\nYour version"), "1.6.6");
+        assert_eq!(find_version("ansible-playbook [core 2.18.18]\n  config file = None"), "2.18.18");
+        assert_eq!(find_version("mke2fs 1.47.0 (5-Feb-2023)"), "1.47.0");
+        assert_eq!(find_version("no version"), "");
+    }
+}

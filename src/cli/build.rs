@@ -1,0 +1,199 @@
+//! `imgspec build` and `imgspec validate`
+
+use super::report::{compile_all, is_fine, report};
+use super::select::select;
+use super::{Cli, Failure, Selection, print, print_aside};
+use crate::build::{self, Artifact, Flags, Interrupt, Job, Outcome, Progress, Toolbox};
+use crate::emit::{Artifacts, Output};
+use crate::source::normalize;
+use clap::{Args, ValueEnum};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Where compiled files and what is built from them stand.
+#[derive(Debug, Args)]
+struct Place {
+    #[command(flatten)]
+    selection: Selection,
+    /// The folder that gets a folder for each image
+    #[arg(long, value_name = "FOLDER", default_value = "build")]
+    out: PathBuf,
+    /// How many images at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    #[command(flatten)]
+    place: Place,
+    /// Print the commands and run none
+    #[arg(long)]
+    dry_run: bool,
+    /// Build even where nothing has changed
+    #[arg(long)]
+    force: bool,
+    /// Let Packer stop after each step and wait
+    #[arg(long)]
+    debug: bool,
+    /// What Packer does where a step fails
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_error: Option<OnError>,
+    /// Show the machine's screen while it is built
+    #[arg(long)]
+    foreground: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnError {
+    /// Remove what was begun [the default]
+    Cleanup,
+    /// Leave everything as it is, for a look at it
+    Abort,
+    /// Ask
+    Ask,
+    /// Run the template's cleanup provisioner, then stop
+    RunCleanupProvisioner,
+}
+
+pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
+    let on_error = args.on_error.and_then(|what| what.to_possible_value()).map(|v| v.get_name().to_owned());
+    let flags = Flags { debug: args.debug, on_error, foreground: args.foreground, force: args.force };
+    let is_attended = args.debug || args.on_error == Some(OnError::Ask);
+    if is_attended && args.place.jobs > 1 {
+        return Err(Failure(
+            "questions can be answered for one image at a time: leave out --jobs".to_owned(),
+        ));
+    }
+    let action = if args.dry_run { Action::DryRun } else { Action::Build };
+    work(cli, &args.place, &flags, action)
+}
+
+pub(super) fn validate(cli: &Cli, args: &Validate) -> Result<ExitCode, Failure> {
+    work(cli, &args.place, &Flags::default(), Action::Validate)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    DryRun,
+    Validate,
+    Build,
+}
+
+/// Compiles, writes, and gives each image to Packer.
+fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitCode, Failure> {
+    let selected = select(cli, &place.selection)?;
+    selected.expect_known()?;
+    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let output = Output { dir: normalize(&here.join(&place.out)), portable: false };
+    let (artifacts, diagnostics) = compile_all(&selected, &output);
+    report(cli, &selected.program, &diagnostics);
+    if !is_fine(&diagnostics) {
+        return Ok(ExitCode::from(1));
+    }
+    if artifacts.is_empty() {
+        return Err(Failure(
+            "there is no image to build: name one (`imgspec targets`), or write one".to_owned(),
+        ));
+    }
+    if action != Action::DryRun {
+        build::write(&artifacts, &output)
+            .map_err(|e| Failure(format!("cannot write below {}: {e}", output.dir.display())))?;
+    }
+    let toolbox = Toolbox::new(&here);
+    let interrupt = Interrupt::listen();
+    let new = |image| {
+        Job::new(image, &output, flags, &toolbox, interrupt.clone())
+            .map_err(|e| Failure(format!("cannot prepare a build: {e}")))
+    };
+    if action == Action::DryRun {
+        let mut text = String::new();
+        for image in &artifacts {
+            let _ = writeln!(text, "# {}", image.image);
+            for command in new(image)?.commands() {
+                let _ = writeln!(text, "{command}");
+            }
+        }
+        print(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let progress = Progress::new();
+    let next = AtomicUsize::new(0);
+    let first_failure: Mutex<Option<u8>> = Mutex::new(None);
+    let jobs: Vec<Job<'_>> = artifacts.iter().map(new).collect::<Result<_, _>>()?;
+    std::thread::scope(|scope| {
+        for _ in 0..usize::from(place.jobs).min(jobs.len()) {
+            scope.spawn(|| {
+                while !interrupt.is_set()
+                    && let at = next.fetch_add(1, Ordering::SeqCst)
+                    && at < jobs.len()
+                {
+                    let result = match action {
+                        Action::Build => jobs[at].build(&progress),
+                        _ => jobs[at].validate(&progress),
+                    };
+                    let image = &artifacts[at];
+                    match result {
+                        Ok(outcome) => tell(&progress, image, &output.dir, &here, &outcome),
+                        Err(failure) => {
+                            progress.print(&failure_in_words(image, &failure, &here));
+                            let code = u8::try_from(failure.code).ok().filter(|c| *c > 0).unwrap_or(1);
+                            if let Ok(mut first) = first_failure.lock() {
+                                first.get_or_insert(code);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let code = first_failure.into_inner().ok().flatten();
+    Ok(code.or(interrupt.is_set().then_some(130)).map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// Says what became of an image: for people on standard error, its files on standard output.
+fn tell(progress: &Progress, image: &Artifacts, out: &Path, here: &Path, outcome: &Outcome) {
+    let name = &image.image;
+    let artifacts: &[Artifact] = match outcome {
+        Outcome::Valid => {
+            progress.print(&format!("{name}: valid"));
+            return;
+        }
+        Outcome::UpToDate(record) => {
+            progress.print(&format!("{name}: up to date (--force builds it again)"));
+            &record.artifacts
+        }
+        Outcome::Built(record, time) => {
+            progress.print(&format!("{name}: built in {} s", time.as_secs()));
+            &record.artifacts
+        }
+    };
+    for artifact in artifacts {
+        let path = out.join(name).join(&artifact.path);
+        let path = path.strip_prefix(here).unwrap_or(&path);
+        let line = format!("{}  {} bytes  sha256:{}\n", path.display(), artifact.size, artifact.sha256);
+        if let Err(Failure(message)) = print(&line) {
+            print_aside(&format!("imgspec: {message}\n"));
+        }
+    }
+}
+
+fn failure_in_words(image: &Artifacts, failure: &build::Failure, here: &Path) -> String {
+    let mut text = format!("imgspec: {}: {}", image.image, failure.message);
+    for line in &failure.lines {
+        let _ = write!(text, "\n    {line}");
+    }
+    if let Some(log) = &failure.log {
+        let _ = write!(text, "\n  the log: {}", log.strip_prefix(here).unwrap_or(log).display());
+    }
+    text
+}

@@ -1,0 +1,118 @@
+//! `imgspec deps`
+
+use super::select::select;
+use super::{Cli, Failure, Selection, print};
+use crate::build::{self, Found, Tool, Toolbox};
+use clap::Args;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+#[derive(Debug, Args)]
+pub(super) struct Deps {
+    /// Providers; none: all that the library and the project have
+    #[arg(value_name = "PROVIDER")]
+    providers: Vec<String>,
+    /// Install what is missing: Packer and Ansible into .bin, the rest as packages where we are root
+    #[arg(long)]
+    install: bool,
+    /// Print JSON (docs/json.md)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
+    let selection = Selection { inputs: Vec::new(), set: Vec::new(), provider: None };
+    let selected = select(cli, &selection)?;
+    let program = &selected.program;
+    for name in &args.providers {
+        if !program.providers.iter().any(|p| p.name == name) {
+            let known: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
+            return Err(Failure(format!(
+                "there is no provider {name}; the providers are {}",
+                known.join(", ")
+            )));
+        }
+    }
+    let wanted: Vec<_> = program
+        .providers
+        .iter()
+        .filter(|p| args.providers.is_empty() || args.providers.iter().any(|n| p.name == n))
+        .collect();
+    let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);
+    names.extend(wanted.iter().flat_map(|p| &p.tools).map(|t| t.as_str()));
+    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let toolbox = Toolbox::new(&here);
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    let mut is_complete = true;
+    for name in names {
+        let users: Vec<&str> = wanted
+            .iter()
+            .filter(|p| ["packer", "ansible"].contains(&name) || p.tools.iter().any(|t| t == name))
+            .map(|p| p.name.as_str())
+            .collect();
+        let tool = Tool::named(name);
+        let mut found = tool.and_then(|t| toolbox.find(t));
+        let mut note = None;
+        if args.install
+            && let Some(tool) = tool
+            && !is_good(found.as_ref())
+        {
+            note = Some(build::install(tool, &toolbox).unwrap_or_else(|why| why));
+            found = toolbox.find(tool);
+        }
+        is_complete &= is_good(found.as_ref());
+        let state = in_words(tool, found.as_ref());
+        let _ = writeln!(text, "{name:19} {state}");
+        if !is_good(found.as_ref()) {
+            let _ = writeln!(text, "{:19} for {}", "", users.join(", "));
+        }
+        if let Some(note) = &note {
+            let _ = writeln!(text, "{:19} {note}", "");
+        }
+        rows.push(json!({
+            "name": name,
+            "providers": users,
+            "path": found.as_ref().map(|f| &f.path),
+            "version": found.as_ref().map(|f| &f.version),
+            "oldest": tool.and_then(|t| t.oldest),
+            "good": is_good(found.as_ref()),
+            "note": note,
+        }));
+    }
+    match args.json {
+        true => print(&(serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"))?,
+        false => print(&text)?,
+    }
+    Ok(is_complete)
+}
+
+fn is_good(found: Option<&Found>) -> bool {
+    found.is_some_and(|f| !f.is_too_old)
+}
+
+fn in_words(tool: Option<&Tool>, found: Option<&Found>) -> String {
+    match (tool, found) {
+        (None, _) => "is not known here: look for it yourself".to_owned(),
+        (Some(_), Some(found)) if !found.is_too_old => {
+            format!("{} ({})", found.version, found.path.display())
+        }
+        (Some(tool), Some(found)) => format!(
+            "{} is too old ({}): {} or later",
+            found.version,
+            found.path.display(),
+            tool.oldest.unwrap_or_default()
+        ),
+        (Some(tool), None) => {
+            let package = if tool.package.is_empty() {
+                String::new()
+            } else {
+                format!("apt-get install {}", tool.package)
+            };
+            let ways: Vec<&str> =
+                [package.as_str(), tool.hint].into_iter().filter(|w| !w.is_empty()).collect();
+            format!("missing: {}; or {}", ways.join(", "), tool.variable())
+        }
+    }
+}
