@@ -1,0 +1,20 @@
+#!/bin/sh
+# Makes a machine that has just been installed or started ready for Ansible.
+# Reads PYTHON_PATH: where Python finds its modules on Flatcar.
+set -eu
+
+# A cloud image is still setting itself up while ssh answers already: its package manager would be locked.
+if command -v cloud-init >/dev/null 2>&1; then
+    sudo cloud-init status --wait >/dev/null 2>&1 || true
+fi
+
+# Flatcar has no Python and a read-only /usr: a self-contained PyPy goes to /opt.
+if grep -q '^ID=flatcar' /etc/os-release && [ ! -x /opt/bin/python ]; then
+    pypy=pypy3.10-v7.3.17-linux64
+    sudo mkdir -p /opt/bin "${PYTHON_PATH:-/opt/bin/builder-env/site-packages}"
+    curl -fsSL --retry 5 "https://downloads.python.org/pypy/$pypy.tar.bz2" | sudo tar -xj -C /opt
+    sudo ln -sfn "/opt/$pypy/bin/pypy3" /opt/bin/python
+    sudo ln -sfn python /opt/bin/python3
+    sudo systemctl mask --now update-engine.service locksmithd.service
+    /opt/bin/python --version
+fi
