@@ -4,7 +4,7 @@
 //! comes out is moved to `OUT/IMAGE/output` when all has gone well, so that a build that fails or is stopped
 //! leaves the last good one as it was.
 
-use super::output::{Record, collect};
+use super::output::{Artifact, Record, collect};
 use super::process::{Interrupt, MARK, run, stop_marked};
 use super::progress::{self, Display, Progress};
 use super::tools::{Found, Tool, Toolbox};
@@ -356,6 +356,19 @@ impl<'a> Job<'a> {
             }
             None => Vec::new(),
         };
+        // What a template puts elsewhere is kept with the rest.
+        let artifacts: Vec<Artifact> = artifacts
+            .into_iter()
+            .map(|artifact| match artifact.path.starts_with("output") {
+                true => Ok(artifact),
+                false => {
+                    let path = Path::new("output").join(&artifact.path);
+                    fs::create_dir_all(self.work.join(&path).parent().unwrap_or(&self.work))?;
+                    fs::rename(self.work.join(&artifact.path), self.work.join(&path))?;
+                    Ok(Artifact { path, ..artifact })
+                }
+            })
+            .collect::<io::Result<_>>()?;
         let (new, place, old) =
             (self.work.join("output"), self.folder.join("output"), self.work.join("output.old"));
         if place.exists() {

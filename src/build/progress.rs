@@ -86,9 +86,11 @@ pub(super) fn stage(line: &str) -> Option<String> {
     if let Some(handler) = heading(text, "RUNNING HANDLER [") {
         return Some(handler.to_owned());
     }
-    // The command line of Ansible is long, and in the log.
-    (is_packer && !text.starts_with("Executing Ansible"))
-        .then(|| text.trim_end_matches(['.', '…']).to_owned())
+    // Ansible's command line is long, and in the log; what comes after a mistake hides where it was made.
+    const SILENT: [&str; 3] =
+        ["Executing Ansible", "Provisioning step had errors", "Running local shell script"];
+    let is_told = is_packer && !SILENT.iter().any(|s| text.starts_with(s));
+    is_told.then(|| text.trim_end_matches(['.', '…']).to_owned())
 }
 
 /// True for lines that say what went wrong.

@@ -101,6 +101,11 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
     if !is_field && !FUNCTIONS.contains(&word) {
         return Braced::Bad(whole, "Packer has no such template function");
     }
+    Braced::Other(whole, users(inner))
+}
+
+/// The variables that the text of a template names, `user` and a quoted name.
+pub(crate) fn users(inner: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = inner;
     while let Some(at) = rest.find("user") {
@@ -110,7 +115,7 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
             rest = name.1;
         }
     }
-    Braced::Other(whole, names)
+    names
 }
 
 /// The one argument of `word`, if that is all there is.

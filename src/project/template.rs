@@ -4,7 +4,7 @@
 //! builders, provisioners and post-processors; which of those take part depends on the builders that
 //! a run selects with `-only` and `-except`.
 
-use super::braces::{Braced, parse_braces};
+use super::braces::{Braced, parse_braces, users};
 use super::hir::Run;
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
@@ -184,7 +184,9 @@ pub(crate) fn named(text: &str) -> Vec<SmolStr> {
         match piece {
             Braced::User(name) => out.push(SmolStr::new(name)),
             Braced::Other(_, names) => out.extend(names.into_iter().map(SmolStr::new)),
-            Braced::Text(_) | Braced::Env(_) | Braced::Bad(..) => {}
+            // A template may hold more than a variable's value can: `{{if user `x`}}`.
+            Braced::Bad(text, _) => out.extend(users(text).into_iter().map(SmolStr::new)),
+            Braced::Text(_) | Braced::Env(_) => {}
         }
     }
     out
