@@ -213,7 +213,10 @@ impl Lowering<'_> {
                     None => found,
                 }
             }
-            (_, Value::Bool(_) | Value::Int(_), _) if wanted.is_text() => {
+            (_, Value::Bool(_) | Value::Int(_), _)
+                if wanted.is_text()
+                    && check_value(wanted, &Value::text(self.sources.slice(span))).is_ok() =>
+            {
                 let quoted = format!("\"{}\"", self.sources.slice(span));
                 found.fix("put it in quotes", span, quoted)
             }
