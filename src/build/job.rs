@@ -216,19 +216,25 @@ impl<'a> Job<'a> {
     }
 
     fn check_tools(&self) -> Result<(), Failure> {
-        for (name, found) in &self.tools {
-            let problem = match found {
-                None => format!("{name} is missing"),
+        let problems: Vec<String> = self
+            .tools
+            .iter()
+            .filter_map(|(name, found)| match found {
+                None => Some(format!("{name} is missing")),
                 Some(found) if found.is_too_old => {
                     let oldest = Tool::named(name).and_then(|t| t.oldest).unwrap_or_default();
-                    format!("{name} {} is too old: {oldest} is needed", found.version)
+                    Some(format!("{name} {} is too old, {oldest} is needed", found.version))
                 }
-                Some(_) => continue,
-            };
-            let message = format!("{problem} (`imgspec deps --install` brings what it can)");
-            return Err(self.failed(Step::Prepare, message));
+                Some(_) => None,
+            })
+            .collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(self.failed(
+                Step::Prepare,
+                format!("{} (`imgspec deps --install` brings what it can)", problems.join("; ")),
+            )),
         }
-        Ok(())
     }
 
     /// The folder that Packer runs in, and the log.
