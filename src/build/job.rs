@@ -10,6 +10,7 @@ use super::progress::{self, Display, Progress};
 use super::tools::{Found, Tool, Toolbox};
 use super::{assets, folders, freshness};
 use crate::emit::{Artifacts, OUT_ENV, Output, PackerRun, TemplatePath};
+use crate::source::{Span, library};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -107,7 +108,11 @@ impl<'a> Job<'a> {
             std::env::join_paths(std::iter::once(work.join("bin")).chain(std::env::split_paths(&path)));
         let path = path.map_err(io::Error::other)?.to_string_lossy().into_owned();
         let cache = folders::cache();
+        let role_folders = artifacts.recipe.role_folders.iter().filter(|f| f.is_dir()).cloned();
+        let role_folders = std::env::join_paths(role_folders.chain([work.join("ansible/roles")]));
+        let role_folders = role_folders.map_err(io::Error::other)?.to_string_lossy().into_owned();
         let environment = [
+            ("ANSIBLE_ROLES_PATH", role_folders),
             ("CHECKPOINT_DISABLE", "1".to_owned()),
             (MARK, mark.clone()),
             ("IMGSPEC_CACHE", cache.display().to_string()),
@@ -119,6 +124,19 @@ impl<'a> Job<'a> {
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(Job { artifacts, flags, folder, work, tools, interrupt, environment, mark })
+    }
+
+    /// The roles that the image names and that are nowhere, each with its place.
+    pub fn missing_roles(artifacts: &Artifacts) -> Vec<(String, Span)> {
+        let recipe = &artifacts.recipe;
+        let is_there = |name: &str| match name.contains('/') {
+            true => Path::new(name).is_dir(),
+            false => {
+                recipe.role_folders.iter().any(|folder| folder.join(name).is_dir())
+                    || library::ANSIBLE.get_dir(Path::new("roles").join(name)).is_some()
+            }
+        };
+        recipe.roles.iter().filter(|(name, _)| !is_there(name)).cloned().collect()
     }
 
     /// Asks Packer whether it would take all this.

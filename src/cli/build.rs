@@ -4,6 +4,7 @@ use super::report::{compile_all, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
 use crate::build::{self, Artifact, Flags, Interrupt, Job, Outcome, Progress, Toolbox};
+use crate::diagnostic::{Code, Diagnostic, merge};
 use crate::emit::{Artifacts, Output};
 use crate::source::normalize;
 use clap::{Args, ValueEnum};
@@ -95,7 +96,9 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     selected.expect_known()?;
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
     let output = Output { dir: normalize(&here.join(&place.out)), portable: false };
-    let (artifacts, diagnostics) = compile_all(&selected, &output);
+    let (artifacts, mut diagnostics) = compile_all(&selected, &output);
+    diagnostics.extend(artifacts.iter().flat_map(missing_roles));
+    let diagnostics = merge(diagnostics);
     report(cli, &selected.program, &diagnostics);
     if !is_fine(&diagnostics) {
         return Ok(ExitCode::from(1));
@@ -158,6 +161,24 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     });
     let code = first_failure.into_inner().ok().flatten();
     Ok(code.or(interrupt.is_set().then_some(130)).map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// Roles are looked for where a build runs, so that only a build can miss them.
+fn missing_roles(image: &Artifacts) -> Vec<Diagnostic> {
+    let folders: Vec<String> = image.recipe.role_folders.iter().map(|f| f.display().to_string()).collect();
+    Job::missing_roles(image)
+        .into_iter()
+        .map(|(role, span)| {
+            let mut found = Diagnostic::new(Code::UnknownName, span, format!("there is no role `{role}`"));
+            found.images.push(image.image.clone());
+            match role.contains('/') {
+                true => found.label("there is no such folder"),
+                false => found
+                    .label("looked for among this program's roles, and in the project")
+                    .help(format!("put it into {}, or give its path", folders.join(" or "))),
+            }
+        })
+        .collect()
 }
 
 /// Says what became of an image: for people on standard error, its files on standard output.

@@ -3,8 +3,8 @@
 use super::Emission;
 use super::packer::render_text;
 use crate::project::hir::*;
-use crate::schema::{Piece, Value, encode};
-use crate::source::Origin;
+use crate::schema::{Base, Piece, Type, Value, encode};
+use crate::source::{Origin, Span};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -22,6 +22,10 @@ pub struct Recipe {
     pub paths: BTreeSet<PathBuf>,
     /// The environment names that the project, not the library, reads.
     pub environment: BTreeSet<String>,
+    /// The roles that values name, each with its place.
+    pub roles: Vec<(String, Span)>,
+    /// The folders in which a role may stand that is named without a path.
+    pub role_folders: Vec<PathBuf>,
 }
 
 /// Where a template is.
@@ -57,10 +61,13 @@ impl Emission<'_, '_> {
             tools: provider.tools.iter().map(ToString::to_string).collect(),
             paths: BTreeSet::new(),
             environment: BTreeSet::new(),
+            roles: Vec::new(),
+            role_folders: self.role_folders(),
         };
         for id in self.ids() {
             let is_users = self.image.is_set_by_users(id);
             if let Some(value) = self.image.value(id) {
+                recipe.roles.extend(self.roles(id, value));
                 for_each_piece(value, &mut |piece| match piece {
                     Piece::Path(path) => {
                         recipe.paths.insert(PathBuf::from(path.as_str()));
@@ -73,6 +80,41 @@ impl Emission<'_, '_> {
             }
         }
         recipe
+    }
+
+    /// The roles in a variable's value, if that is what it is for.
+    fn roles(&self, id: VarId, value: &Value) -> Vec<(String, Span)> {
+        let ty = &self.image.program.variable(id).ty;
+        let is_role = |ty: &Type| matches!(ty.base, Base::Role);
+        if !is_role(ty) && !ty.element().is_some_and(is_role) {
+            return Vec::new();
+        }
+        let elements = match value {
+            Value::List(elements) => elements,
+            one => std::slice::from_ref(one),
+        };
+        let names = elements.iter().filter_map(|element| match element {
+            Value::Text(text) => text.known().filter(|t| !t.is_empty()).map(|t| t.into_owned()),
+            _ => None,
+        });
+        names.map(|name| (name, self.place(id))).collect()
+    }
+
+    /// Beside the spec, and at the project's root.
+    fn role_folders(&self) -> Vec<PathBuf> {
+        let program = self.image.program;
+        let file = program.section(self.image.section).span.file;
+        let source = program.sources.get(file);
+        if source.origin == Origin::Library {
+            return Vec::new();
+        }
+        let root = program.views.get(&file).map(|view| view.root.clone());
+        let mut folders = Vec::new();
+        for folder in std::iter::once(source.folder().to_owned()).chain(root) {
+            folders.extend([folder.join("roles"), folder.join("ansible/roles")]);
+        }
+        folders.dedup();
+        folders
     }
 
     fn packer_runs(&self) -> Vec<PackerRun> {
