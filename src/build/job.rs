@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// What Packer needs even to look at a template: with Ansible's provisioner it asks for the program.
+const ESSENTIAL: [&str; 2] = ["packer", "ansible"];
+
 /// How a build is done.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
@@ -98,7 +101,7 @@ impl<'a> Job<'a> {
     ) -> io::Result<Job<'a>> {
         let folder = output.dir.join(&artifacts.image);
         let work = folder.join("work");
-        let names = artifacts.recipe.tools.iter().map(String::as_str).chain(["packer", "ansible"]);
+        let names = artifacts.recipe.tools.iter().map(String::as_str).chain(ESSENTIAL);
         let tools = toolbox.find_all(names);
         let mark = token()?;
         // Free now, and still so a moment later unless somebody takes it on purpose.
@@ -145,7 +148,7 @@ impl<'a> Job<'a> {
     /// See [`Failure`].
     pub fn validate(&self, progress: &Progress) -> Result<Outcome, Failure> {
         let display = progress.start(&self.artifacts.image);
-        self.guarded(|log| self.validate_runs(&display, log)).map(|()| Outcome::Valid)
+        self.guarded(&ESSENTIAL, |log| self.validate_runs(&display, log)).map(|()| Outcome::Valid)
     }
 
     /// Builds the image, unless the last build had the same inputs.
@@ -161,7 +164,8 @@ impl<'a> Job<'a> {
             return Ok(Outcome::UpToDate(record));
         }
         let display = progress.start(&self.artifacts.image);
-        let record = self.guarded(|log| {
+        let names: Vec<&str> = self.tools.keys().map(String::as_str).collect();
+        let record = self.guarded(&names, |log| {
             self.validate_runs(&display, log)?;
             for (at, packer_run) in self.artifacts.recipe.runs.iter().enumerate() {
                 display.show(&self.run_in_words(at));
@@ -214,13 +218,17 @@ impl<'a> Job<'a> {
     }
 
     /// Prepares the folder, does the work, and leaves nothing behind that the build has started.
-    fn guarded<T>(&self, work: impl FnOnce(&mut File) -> Result<T, Failure>) -> Result<T, Failure> {
+    fn guarded<T>(
+        &self,
+        tools: &[&str],
+        work: impl FnOnce(&mut File) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let failed = |e: io::Error| self.failed(Step::Prepare, e.to_string());
         let lock = File::create(self.folder.join(".lock")).map_err(failed)?;
         if lock.try_lock().is_err() {
             return Err(self.failed(Step::Prepare, "another build of this image is running".to_owned()));
         }
-        self.check_tools()?;
+        self.check_tools(tools)?;
         let mut log = self.prepare().map_err(failed)?;
         let result = work(&mut log);
         stop_marked(&self.mark);
@@ -233,10 +241,11 @@ impl<'a> Job<'a> {
         result
     }
 
-    fn check_tools(&self) -> Result<(), Failure> {
+    fn check_tools(&self, names: &[&str]) -> Result<(), Failure> {
         let problems: Vec<String> = self
             .tools
             .iter()
+            .filter(|(name, _)| names.contains(&name.as_str()))
             .filter_map(|(name, found)| match found {
                 None => Some(format!("{name} is missing")),
                 Some(found) if found.is_too_old => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// A program that builds call.
 #[derive(Debug)]
@@ -96,11 +97,13 @@ pub struct Found {
 pub struct Toolbox {
     /// Where `imgspec deps --install` puts programs.
     pub bin: PathBuf,
+    /// What was found for many images is looked for once.
+    known: Mutex<BTreeMap<String, Option<Found>>>,
 }
 
 impl Toolbox {
     pub fn new(folder: &Path) -> Toolbox {
-        Toolbox { bin: folder.join(".bin") }
+        Toolbox { bin: folder.join(".bin"), known: Mutex::default() }
     }
 
     /// Looks for a tool.
@@ -128,9 +131,15 @@ impl Toolbox {
         which::which_in(tool.program, Some(folders), "/").ok()
     }
 
-    /// The tools of these names, each with what was found.
+    /// The tools of these names, each with what was found when it was first asked for.
     pub fn find_all<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeMap<String, Option<Found>> {
-        names.map(|name| (name.to_owned(), Tool::named(name).and_then(|tool| self.find(tool)))).collect()
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        names
+            .map(|name| {
+                let look = || Tool::named(name).and_then(|tool| self.find(tool));
+                (name.to_owned(), known.entry(name.to_owned()).or_insert_with(look).clone())
+            })
+            .collect()
     }
 }
 

@@ -25,6 +25,9 @@ impl Emission<'_, '_> {
     pub(super) fn ansible_vars(&mut self) -> BTreeMap<String, Json> {
         let program = self.image.program;
         let mut out = BTreeMap::new();
+        if !self.route.has_playbook {
+            return out;
+        }
         self.add_moved(&mut out);
         for id in self.ids() {
             let variable = program.variable(id);

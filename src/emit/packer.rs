@@ -57,7 +57,8 @@ impl Emission<'_, '_> {
                 continue;
             }
             let is_set = !self.image.settings(id).is_empty();
-            if !is_set && !self.reach.reads(id) {
+            let is_wanted = self.reach.reads(id) || self.provider().readers.demands(&variable.name);
+            if !is_set && !is_wanted {
                 continue;
             }
             let Some(value) = self.image.value(id).cloned() else {

@@ -6,7 +6,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Active, Image};
 use crate::project::StackLayer;
 use crate::project::hir::*;
-use crate::schema::Value;
+use crate::schema::{Receivers, Value};
 
 /// The readers of an image's target.
 #[derive(Debug)]
@@ -28,7 +28,8 @@ impl Reach {
         for id in image.ids().iter().copied() {
             let variable = program.variable(id);
             let is_entry = variable.owner == Owner::Ansible && image.value(id).is_some();
-            if is_entry || (variable.owner == Owner::Declared && variable.to.has(receiver)) {
+            let is_received = variable.owner == Owner::Declared && variable.to.has(receiver);
+            if route.has_playbook && (is_entry || is_received) {
                 queue.push(id);
             }
         }
@@ -82,6 +83,8 @@ impl Emission<'_, '_> {
             if variable.owner == Owner::Declared && variable.alias_of.is_none() {
                 self.check_required(id);
                 self.check_effect(id);
+            } else if variable.owner == Owner::Ansible {
+                self.check_effect(id);
             }
             self.check_quotes(id);
         }
@@ -93,7 +96,7 @@ impl Emission<'_, '_> {
         if variable.ty.optional
             || variable.default.is_some()
             || self.image.is_broken(id)
-            || !self.reach.reads(id)
+            || !(self.reach.reads(id) || self.provider().readers.demands(&variable.name))
             || self.provider().readers.default_of(&variable.name).is_some()
             || self.image.value(id).is_some()
         {
@@ -118,7 +121,7 @@ impl Emission<'_, '_> {
     fn check_effect(&mut self, id: VarId) {
         let program = self.image.program;
         let variable = program.variable(id);
-        if variable.is_fact || !self.image.is_set_by_users(id) {
+        if variable.is_fact || self.provider().readers.is_missing || !self.image.is_set_by_users(id) {
             return;
         }
         let is_users = |a: &Active<'_>| {
@@ -138,13 +141,18 @@ impl Emission<'_, '_> {
             format!("it applies only where {condition}")
         } else if !self.reach.reads(id) {
             let provider = self.provider();
-            match variable.to.names().contains(&"packer") {
-                true => format!(
+            let is_for_packer = variable.to.has(Receivers::PACKER) && variable.owner != Owner::Ansible;
+            match (is_for_packer, self.route.has_playbook) {
+                (true, true) => format!(
                     "neither the template {} nor the {} playbook reads it",
                     provider.template,
                     provider.playbook.as_str()
                 ),
-                false => format!("the {} playbook does not read it", provider.playbook.as_str()),
+                (true, false) => {
+                    format!("the template {} does not read it, and no playbook runs", provider.template)
+                }
+                (false, true) => format!("the {} playbook does not read it", provider.playbook.as_str()),
+                (false, false) => "this target runs no playbook".to_owned(),
             }
         } else {
             return;

@@ -35,6 +35,8 @@ pub struct Route {
     pub moved: Vec<(VarId, String)>,
     /// The file's variable is not the last one.
     pub is_other: bool,
+    /// An Ansible provisioner takes part in the target's runs.
+    pub has_playbook: bool,
     /// Why there is no file route.
     pub obstacle: Option<String>,
     pub slots: Vec<Slot>,
@@ -62,6 +64,7 @@ impl Route {
         let lookup = |name: &str| program.find_variable(file, name);
         let mut route = Route::default();
         let readers = provider.readers.readers(image.runs());
+        route.has_playbook = !readers.extra_vars.is_empty();
         // A file that only one of the provisioners gets is no way for what all roles need.
         let in_all = |id: &VarId| {
             readers

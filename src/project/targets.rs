@@ -252,7 +252,7 @@ impl Lowering<'_> {
                 if self.loader.is_file(&path) {
                     match self.read_data(&path, span) {
                         Some(text) => Some(text),
-                        None => return Template::default(),
+                        None => return Template::missing(),
                     }
                 } else {
                     None
@@ -270,7 +270,7 @@ impl Lowering<'_> {
                 .help("its path is relative to this file; or state what it reads: `extra_vars = [ … ], reads = [ … ]`"),
         };
         self.report(found);
-        Template::default()
+        Template::missing()
     }
 
     pub(super) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {

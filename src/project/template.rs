@@ -17,6 +17,8 @@ pub struct Template {
     builders: Vec<Part>,
     /// Provisioners and post-processors.
     others: Vec<Part>,
+    /// It could not be read, which has been reported: nothing is known of its readers.
+    pub is_missing: bool,
 }
 
 /// A builder, provisioner or post-processor.
@@ -87,6 +89,11 @@ impl Template {
         Ok(template)
     }
 
+    /// A template that could not be read.
+    pub fn missing() -> Template {
+        Template { is_missing: true, ..Template::default() }
+    }
+
     /// A template of which only this is known.
     pub fn stated(reads: Vec<SmolStr>, extra_vars: Vec<SmolStr>) -> Template {
         let part = Part { reads, extra_vars: Some(extra_vars), ..Part::default() };
@@ -119,6 +126,11 @@ impl Template {
     /// All `--extra-vars` arguments, whatever run they belong to.
     pub fn extra_vars(&self) -> impl Iterator<Item = &SmolStr> {
         self.others.iter().filter_map(|part| part.extra_vars.as_ref()).flatten()
+    }
+
+    /// True where the template wants a value for a variable, whatever its runs read.
+    pub fn demands(&self, name: &str) -> bool {
+        self.variables.iter().any(|(n, default)| n == name && default.is_none())
     }
 
     /// The template's own default of a variable.

@@ -1,0 +1,140 @@
+//! The real Packer takes every template, and every run of every target.
+//!
+//! What a site must say itself (a vCenter, a machine to clone) is made up. Needs Packer and Ansible, as `real_tools` does.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What only a site can know, on the targets that ask for it.
+const MADE_UP: [&str; 9] = [
+    "vcenter_server=vcenter.example.com",
+    "username=user",
+    "password=secret",
+    "datacenter=dc",
+    "cluster=cluster",
+    "datastore=store",
+    "network=net",
+    "template=base",
+    "source_path=/dev/null",
+];
+
+/// Flatcar's sums are read from the network, which a test does not do.
+const FLATCAR: [&str; 2] = [
+    "iso_checksum_type=sha256",
+    "iso_checksum=0000000000000000000000000000000000000000000000000000000000000000",
+];
+
+#[test]
+fn packer_takes_every_run_of_every_target() {
+    let Some(path) = tools() else { return };
+    let listed = common::run_json(common::root(), &["list", "--targets", "--json"]);
+    let targets: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|t| t["image"].as_str().unwrap()).collect();
+    let is_flatcar = |name: &&str| name.contains("flatcar") && !name.starts_with("ami-");
+    let (flatcar, others): (Vec<&str>, Vec<&str>) = targets.iter().partition(|name| is_flatcar(name));
+    let folder = tempfile::tempdir().unwrap();
+    let mut printed = String::new();
+    for (names, made_up) in [(&others, &MADE_UP[..]), (&flatcar, &[&MADE_UP[..], &FLATCAR[..]].concat())] {
+        let mut command = common::imgspec(folder.path());
+        command.arg("validate").args(names).args(["--jobs", "2", "--format", "short"]);
+        command.args(made_up.iter().flat_map(|setting| ["--set", setting]));
+        let output = command.env("PATH", &path).envs(environment()).output().unwrap();
+        printed += &String::from_utf8_lossy(&output.stderr);
+    }
+    let mut runs: BTreeMap<String, usize> = BTreeMap::new();
+    for name in &targets {
+        assert!(
+            printed.contains(&format!("{name}: valid\n")),
+            "{name} is not valid:\n{}",
+            printed.lines().filter(|l| !l.contains("no-effect")).collect::<Vec<_>>().join("\n")
+        );
+        let manifest = std::fs::read(folder.path().join("build").join(name).join("manifest.json")).unwrap();
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        let provider = manifest["target"]["provider"].as_str().unwrap().to_owned();
+        *runs.entry(provider).or_default() += manifest["target"]["runs"].as_array().unwrap().len();
+    }
+    println!("validated {} targets, runs by provider: {runs:?}", targets.len());
+    assert_eq!(targets.len(), 70);
+    assert_eq!(runs.values().sum::<usize>(), 76);
+}
+
+/// Every template, for every release of Packer that knows its builders.
+#[test]
+fn packer_reads_every_template() {
+    let Some(path) = tools() else { return };
+    let config = common::root().join("config");
+    let mut count = 0;
+    for folder in common::entries(&config).into_iter().filter(|p| p.is_dir()) {
+        for template in common::files(&folder, "json").into_iter().filter(|t| is_template(t)) {
+            for action in [&["inspect"][..], &["validate", "-syntax-only"][..]] {
+                let mut command = Command::new("packer");
+                command.args(action).arg(&template).current_dir(&config);
+                let output = command.env("PATH", &path).env("CHECKPOINT_DISABLE", "1").output().unwrap();
+                let said = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success(), "packer {action:?} {}: {said}", template.display());
+            }
+            // What newer releases of Packer have to install.
+            assert!(template.with_extension("plugins.pkr.hcl").is_file(), "{}", template.display());
+            count += 1;
+        }
+    }
+    assert_eq!(count, 7);
+}
+
+/// The library's providers repeat their templates' own defaults, so that a spec sees them.
+#[test]
+fn providers_say_what_their_templates_say() {
+    let listed =
+        common::run_json(common::root(), &["show", "--json", "rootfs-debian-12", "qemu-ubuntu-2004"]);
+    for image in listed.as_array().unwrap() {
+        let name = image["image"].as_str().unwrap();
+        let folder = if name.starts_with("rootfs") { "rootfs" } else { "qemu" };
+        let text = std::fs::read(common::root().join(format!("config/{folder}/packer.json"))).unwrap();
+        let template: Value = serde_json::from_slice(&text).unwrap();
+        for (variable, default) in template["variables"].as_object().unwrap() {
+            let Some(shown) = image["variables"].get(variable) else {
+                assert!(!default.is_null(), "{name}: nothing gives {variable}");
+                continue;
+            };
+            assert!(!shown["packer"].is_null() || !default.is_null(), "{name}: nothing gives {variable}");
+        }
+    }
+}
+
+fn is_template(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_json::from_str::<Value>(&text).is_ok_and(|json| json.get("builders").is_some())
+}
+
+fn environment() -> [(&'static str, &'static str); 7] {
+    [
+        ("FLATCAR_CHANNEL", "stable"),
+        ("FLATCAR_VERSION", "3510.2.0"),
+        ("OEM_ID", ""),
+        ("IB_VERSION", "test"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ]
+}
+
+/// The search path with what `tests/run` has installed; none where Packer or Ansible is missing.
+fn tools() -> Option<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = std::env::var_os("IMGSPEC_TOOLS").map(|t| PathBuf::from(t).join("bin"));
+    let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let missing: Vec<&str> =
+        ["packer", "ansible-playbook"].into_iter().filter(|name| !is_there(name)).collect();
+    if missing.is_empty() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none(), "missing: {missing:?}");
+    println!("skipped: templates with the real Packer: missing {missing:?}");
+    None
+}
