@@ -140,6 +140,7 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -
             variable.name.to_string(),
             json!({
                 "type": variable.ty.to_string(),
+                "to": variable.to.names(),
                 "value": value,
                 "packer": packer,
                 "ansible": artifacts.ansible.get(variable.name.as_str()),
