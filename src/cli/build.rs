@@ -1,6 +1,7 @@
 //! `imgspec build` and `imgspec validate`
 
 use super::report::{compile_all, is_fine, report};
+use super::deps;
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
 use crate::build::{self, Artifact, Flags, Interrupt, Job, Outcome, Progress, Toolbox};
@@ -40,6 +41,9 @@ pub(super) struct Build {
     /// Print the commands and run none
     #[arg(long)]
     dry_run: bool,
+    /// First install what is missing, as `imgspec deps --install` does
+    #[arg(long)]
+    install: bool,
     /// Build even where nothing has changed
     #[arg(long)]
     force: bool,
@@ -74,6 +78,9 @@ pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
         return Err(Failure(
             "questions can be answered for one image at a time: leave out --jobs".to_owned(),
         ));
+    }
+    if args.install {
+        deps::install_for(cli, &args.place.selection)?;
     }
     let action = if args.dry_run { Action::DryRun } else { Action::Build };
     work(cli, &args.place, &flags, action)

@@ -1,8 +1,9 @@
 //! `imgspec deps`
 
 use super::select::select;
-use super::{Cli, Failure, Selection, print};
+use super::{Cli, Failure, Selection, print, print_aside};
 use crate::build::{self, Found, Tool, Toolbox};
+use crate::eval::evaluate;
 use clap::Args;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -86,6 +87,24 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         false => print(&text)?,
     }
     Ok(is_complete)
+}
+
+/// Installs what the providers of the selected images need and do not have; says what was done.
+pub(super) fn install_for(cli: &Cli, selection: &Selection) -> Result<(), Failure> {
+    let selected = select(cli, selection)?;
+    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let toolbox = Toolbox::new(&here);
+    let program = &selected.program;
+    let targets = selected.images.iter().filter_map(|id| evaluate(program, *id, selected.provider).ok());
+    let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);
+    names.extend(targets.flat_map(|image| &program.provider(image.provider).tools).map(|t| t.as_str()));
+    for tool in names.into_iter().filter_map(Tool::named) {
+        if !is_good(toolbox.find(tool).as_ref()) {
+            let note = build::install(tool, &toolbox).unwrap_or_else(|why| why);
+            print_aside(&format!("{}: {note}\n", tool.name));
+        }
+    }
+    Ok(())
 }
 
 fn is_good(found: Option<&Found>) -> bool {
