@@ -1,7 +1,7 @@
 //! `imgspec build` and `imgspec validate`
 
-use super::report::{compile_all, is_fine, report};
 use super::deps;
+use super::report::{compile_all, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
 use crate::build::{self, Artifact, Flags, Interrupt, Job, Outcome, Progress, Toolbox};
