@@ -104,7 +104,8 @@ fn failures_are_told_and_leave_nothing() {
     let Some(place) = Place::new() else { return };
     let mirror = place.mirror(&["jq"]);
 
-    let cases: [(&str, &str, &str); 3] = [
+    let cases: [(&str, &str, &str); 4] = [
+        ("wrong-ssh", "ssh_username = \"root\", ssh_timeout = \"5s\"", "Timeout waiting for SSH"),
         (
             "mirror-down",
             "extra_debs = [\"jq\"], disable_public_repos = true, extra_repos = [\"down.list\"]",
@@ -129,6 +130,25 @@ fn failures_are_told_and_leave_nothing() {
         assert!(!place.path("build").join(name).join("output").exists());
     }
     drop(mirror);
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let Some(place) = Place::new() else { return };
+    fs::write(place.path("full.imgspec"), "image full extends rootfs-debian-12 { extra_debs = [\"jq\"] }\n")
+        .unwrap();
+    let build = place.path("build");
+    fs::create_dir(&build).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&build).status();
+    assert!(mount.unwrap().success());
+    let output = place.build("full.imgspec", &[]);
+    let record = build.join("full/build.json").exists();
+    let unmount = Command::new("umount").arg(&build).status();
+    assert!(unmount.unwrap().success(), "something still uses the disk");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("No space left on device"), "{}", said(&output));
+    assert!(!record);
+    place.assert_nothing_left("full");
 }
 
 #[test]

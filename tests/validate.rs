@@ -106,6 +106,22 @@ fn providers_say_what_their_templates_say() {
     }
 }
 
+/// `imgspec defaults --out config` has written them.
+#[test]
+fn config_has_the_librarys_defaults() {
+    let config = common::root().join("config");
+    let generated = common::run_json(common::root(), &["defaults"]);
+    let read = |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let mut found = serde_json::Map::new();
+    for folder in ["", "windows/"] {
+        for path in common::files(&config.join(folder), "json") {
+            let name = path.file_name().unwrap().to_string_lossy();
+            found.insert(format!("{folder}{name}"), read(&path));
+        }
+    }
+    assert_eq!(generated, Value::Object(found), "run `imgspec defaults --out config`");
+}
+
 fn is_template(path: &Path) -> bool {
     let text = std::fs::read_to_string(path).unwrap();
     serde_json::from_str::<Value>(&text).is_ok_and(|json| json.get("builders").is_some())

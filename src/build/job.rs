@@ -417,10 +417,8 @@ impl<'a> Job<'a> {
             artifacts,
             manifest: self.artifacts.manifest.clone(),
         };
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        serde_json::to_writer_pretty(&mut file, &record)?;
-        file.write_all(b"\n")?;
-        file.persist(self.folder.join("build.json")).map_err(|e| e.error)?;
+        let text = serde_json::to_string_pretty(&record)? + "\n";
+        super::replace(&self.folder.join("build.json"), text.as_bytes())?;
         Ok(record)
     }
 }

@@ -22,4 +22,4 @@ pub use output::{Artifact, Record};
 pub use process::{Interrupt, stop_marked};
 pub use progress::Progress;
 pub use tools::{Found, TOOLS, Tool, Toolbox};
-pub use write::{stale, write};
+pub use write::{replace, stale, write};

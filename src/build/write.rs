@@ -31,6 +31,18 @@ pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> 
     Ok(dirs)
 }
 
+/// Writes one file, whole or not at all; its folder is made where it is missing.
+///
+/// # Errors
+/// What the system says.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    match stage(path, content, 0o644)? {
+        Some(file) => file.persist(path).map_err(|e| e.error),
+        None => Ok(()),
+    }
+}
+
 /// The files of an image that are missing or differ from what a compile would write.
 pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
     let dir = output.dir.join(&artifacts.image);

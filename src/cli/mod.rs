@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod clean;
 mod compile;
+mod defaults;
 mod deps;
 mod explain;
 mod list;
@@ -68,6 +69,8 @@ enum Command {
     Deps(deps::Deps),
     /// List what there is to build, grouped
     Targets(targets::Targets),
+    /// Print the library's defaults as Packer var files
+    Defaults(defaults::Defaults),
     /// Remove what compiles and builds have written
     Clean(clean::Clean),
 }
@@ -100,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Validate(validate) => build::validate(&cli, validate),
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
+        Command::Defaults(defaults) => defaults::run(defaults).map(fine),
         Command::Clean(clean) => clean::run(clean).map(fine),
     };
     match result {

@@ -4,6 +4,7 @@
 //! each reader wants. It writes no file itself: [`Artifacts`] are bytes with names.
 
 mod ansible;
+mod defaults;
 mod manifest;
 mod packer;
 mod reach;
@@ -11,6 +12,7 @@ mod recipe;
 mod slots;
 
 pub use ansible::show_value;
+pub use defaults::default_files;
 pub use reach::Reach;
 pub use recipe::{PackerRun, Recipe, TemplatePath};
 pub use slots::is_extra_vars_argument;

@@ -1,0 +1,75 @@
+//! `imgspec defaults`
+
+use super::{Failure, print};
+use crate::emit::default_files;
+use crate::eval::evaluate;
+use crate::project::{Request, load};
+use crate::source::{Disk, Loader, normalize};
+use clap::Args;
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct Defaults {
+    /// Write the files into this folder instead of printing them
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+/// Images that show the library's defaults and nothing else.
+const SPEC: &str = "
+provider none { template = \"none\", extra_vars = [], reads = [] }
+image plain { target { provider = none } }
+image windows extends windows-config { target { provider = none } }
+";
+
+/// A disk with that spec on it, and nothing else.
+struct OneFile(PathBuf);
+
+impl Loader for OneFile {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match path == self.0 {
+            true => Ok(SPEC.to_owned()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        path == self.0
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path == self.0
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        Disk.canonical(path)
+    }
+}
+
+pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
+    let path = PathBuf::from("/defaults.imgspec");
+    let program = load(&OneFile(path.clone()), &Request { specs: vec![path], ..Request::default() });
+    let mut images = program.specs.iter().flatten().flat_map(|file| program.images_of(*file));
+    let mut image = || {
+        let id = images.next().ok_or_else(|| Failure("the library has no defaults".to_owned()))?;
+        evaluate(&program, id, None).map_err(|found| Failure(found.message))
+    };
+    let (mut plain, mut windows) = (image()?, image()?);
+    let files = default_files(&mut plain, &mut windows);
+    let Some(out) = &args.out else {
+        let text = serde_json::to_string_pretty(&files).unwrap_or_default();
+        print(&(text + "\n"))?;
+        return Ok(true);
+    };
+    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let out = normalize(&here.join(out));
+    for (name, variables) in files {
+        let path = out.join(&name);
+        let text = serde_json::to_string_pretty(&variables).unwrap_or_default() + "\n";
+        crate::build::replace(&path, text.as_bytes())
+            .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
+        print(&format!("{}\n", path.strip_prefix(&here).unwrap_or(&path).display()))?;
+    }
+    Ok(true)
+}
