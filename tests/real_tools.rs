@@ -18,8 +18,11 @@ use std::{fs, thread};
 use serde_json::{Map, Value, json};
 
 use check::{check, compare};
+use common::root;
 use hostile::hostile_texts;
-use run::{Image, compile, compiler, read_json, root, run, tools};
+use run::{Image, compile, compiler, read_json, run};
+
+mod common;
 
 #[path = "real/check.rs"]
 mod check;
@@ -108,7 +111,9 @@ fn braces_that_packer_cannot_carry_are_refused() {
 /// Compiles every spec of a folder, runs its images, and compares what arrived with what `show` says and with what
 /// `NAME.expected.json` states: `{"env": {…}, "images": {NAME: {"ansible": {…}, "packer": {…}}}}`.
 fn specs_arrive(folder: &Path) {
-    let Some(path) = tools(folder) else { return };
+    let what = folder.strip_prefix(common::root()).unwrap_or(Path::new("hostile texts"));
+    let what = format!("{} with the real tools", what.display());
+    let Some(path) = common::packer_and_ansible(&what) else { return };
     let out = tempfile::tempdir().unwrap();
     let (mut wrong, mut jobs) = (Vec::new(), Vec::new());
     for spec in specs(folder) {

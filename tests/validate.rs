@@ -5,7 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -31,7 +31,7 @@ const FLATCAR: [&str; 2] = [
 
 #[test]
 fn packer_takes_every_run_of_every_target() {
-    let Some(path) = tools() else { return };
+    let Some(path) = common::packer_and_ansible("templates with the real Packer") else { return };
     let listed = common::run_json(common::root(), &["list", "--targets", "--json"]);
     let targets: Vec<&str> =
         listed.as_array().unwrap().iter().map(|t| t["image"].as_str().unwrap()).collect();
@@ -66,7 +66,7 @@ fn packer_takes_every_run_of_every_target() {
 /// Every template, for every release of Packer that knows its builders.
 #[test]
 fn packer_reads_every_template() {
-    let Some(path) = tools() else { return };
+    let Some(path) = common::packer_and_ansible("templates with the real Packer") else { return };
     let config = common::root().join("config");
     let mut count = 0;
     for folder in common::entries(&config).into_iter().filter(|p| p.is_dir()) {
@@ -137,20 +137,4 @@ fn environment() -> [(&'static str, &'static str); 7] {
         ("AWS_SECRET_ACCESS_KEY", "secret"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
     ]
-}
-
-/// The search path with what `tests/run` has installed; none where Packer or Ansible is missing.
-fn tools() -> Option<std::ffi::OsString> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let own = std::env::var_os("IMGSPEC_TOOLS").map(|t| PathBuf::from(t).join("bin"));
-    let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path))).unwrap();
-    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    let missing: Vec<&str> =
-        ["packer", "ansible-playbook"].into_iter().filter(|name| !is_there(name)).collect();
-    if missing.is_empty() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none(), "missing: {missing:?}");
-    println!("skipped: templates with the real Packer: missing {missing:?}");
-    None
 }

@@ -285,14 +285,7 @@ impl Lowering<'_> {
         condition: Option<u32>,
     ) -> Option<Setting> {
         self.check_fact_setting(id, set.name.span, condition);
-        let variable = &self.variables[id.0 as usize];
-        let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
-        let place = Place {
-            ty: Some(&ty),
-            encoding,
-            packer_braces: variable.has_packer_braces(),
-            facts_only: is_fact.then_some("a fact"),
-        };
+        let ty = self.variables[id.0 as usize].ty.clone();
         let change = match set.op {
             ast::SetOp::Replace => Change::Replace,
             ast::SetOp::Append => Change::Append,
@@ -317,7 +310,7 @@ impl Lowering<'_> {
             return None;
         }
         // What `-=` removes need not be a file that is there.
-        let value = self.lower_expr(&set.value, place);
+        let value = self.lower_value(&set.value, id);
         self.check_user_setting(id, set, &value);
         self.read_args_file(id, &value);
         Some(Setting {

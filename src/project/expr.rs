@@ -99,6 +99,19 @@ impl Ty {
 }
 
 impl Lowering<'_> {
+    /// An expression that a variable gets as its value.
+    pub(super) fn lower_value(&mut self, value: &ast::Expr, id: VarId) -> Expr {
+        let variable = &self.variables[id.0 as usize];
+        let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
+        let place = Place {
+            ty: Some(&ty),
+            encoding,
+            packer_braces: variable.has_packer_braces(),
+            facts_only: is_fact.then_some("a fact"),
+        };
+        self.lower_expr(value, place)
+    }
+
     /// Lowers an expression and checks it against what its place wants.
     pub fn lower_expr(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
         self.lower_typed(expr, place).0

@@ -136,15 +136,7 @@ impl Lowering<'_> {
             let Some(id) = self.find_set(name, Block::Section) else {
                 continue;
             };
-            let variable = &self.variables[id.0 as usize];
-            let (ty, encoding) = (variable.ty.clone(), variable.encoding);
-            let place = Place {
-                ty: Some(&ty),
-                encoding,
-                packer_braces: variable.has_packer_braces(),
-                facts_only: None,
-            };
-            let value = self.lower_expr(value, place);
+            let value = self.lower_value(value, id);
             settings.push(Setting {
                 variable: id,
                 change: Change::Replace,

@@ -131,15 +131,7 @@ impl Lowering<'_> {
                 continue;
             };
             if let Some(default) = &decl.default {
-                let variable = &self.variables[id.0 as usize];
-                let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
-                let place = Place {
-                    ty: Some(&ty),
-                    encoding,
-                    packer_braces: variable.has_packer_braces(),
-                    facts_only: is_fact.then_some("a fact"),
-                };
-                let value = self.lower_expr(default, place);
+                let value = self.lower_value(default, *id);
                 self.variables[id.0 as usize].default = Some(value);
             }
             let applies = decl.attributes.iter().find_map(|stmt| match stmt {

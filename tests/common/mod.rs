@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 use serde_json::Value;
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -16,7 +18,37 @@ pub fn shared() -> Option<PathBuf> {
     if dir.is_dir() {
         return Some(dir);
     }
-    println!("skipped: {} is not there (set IMGSPEC_SHARED)", dir.display());
+    skip(&format!("what reads IMGSPEC_SHARED: {} is not there", dir.display()));
+    None
+}
+
+/// Says that a test does nothing. Not by `println!`, which stays unseen where a test passes.
+pub fn skip(what: &str) {
+    std::io::stderr().write_all(format!("skipped: {what}\n").as_bytes()).unwrap();
+}
+
+/// Says that a test does nothing for want of programs, which is a failure where `IMGSPEC_REQUIRE_TOOLS=1`.
+pub fn skip_without_tools(what: &str) {
+    assert!(std::env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{what}");
+    skip(what);
+}
+
+/// The search path, with what `tests/run` has installed in front.
+pub fn search_path() -> OsString {
+    let own = std::env::var_os("IMGSPEC_TOOLS").map(|tools| root().join(tools).join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path))).unwrap()
+}
+
+/// The search path, if Packer and Ansible are in it.
+pub fn packer_and_ansible(what: &str) -> Option<OsString> {
+    let path = search_path();
+    let is_missing = |tool: &&str| !std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
+    let missing: Vec<&str> = ["packer", "ansible-playbook"].into_iter().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Some(path);
+    }
+    skip_without_tools(&format!("{what}: no {} found", missing.join(" and no ")));
     None
 }
 

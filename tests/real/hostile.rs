@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::run::{read_json, root};
+use crate::common::root;
+use crate::run::read_json;
 
 pub struct Hostile {
     pub name: String,

@@ -1,8 +1,7 @@
 //! Compiles specs and runs their images through Packer and Ansible.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
@@ -10,6 +9,7 @@ use std::{env, fs};
 use serde_json::{Map, Value, json};
 
 use crate::check::cut;
+use crate::common::root;
 
 pub type Strings = BTreeMap<String, String>;
 
@@ -100,29 +100,6 @@ pub fn run(path: &OsStr, image: &Image, environment: &Strings) -> Result<Arrived
     };
     let packer = image.packer.keys().cloned().zip(packer.split('\0').map(Value::from)).collect();
     Ok(Arrived { packer, ansible })
-}
-
-/// The PATH on which both tools are, or nothing after having said so.
-pub fn tools(folder: &Path) -> Option<OsString> {
-    let own = env::var_os("IMGSPEC_TOOLS").map(|tools| root().join(tools).join("bin"));
-    let path: Vec<PathBuf> = own.into_iter().chain(env::split_paths(&env::var_os("PATH")?)).collect();
-    let is_missing = |tool: &&str| !path.iter().any(|dir| dir.join(tool).is_file());
-    let missing: Vec<&str> = ["packer", "ansible-playbook"].into_iter().filter(is_missing).collect();
-    if missing.is_empty() {
-        return Some(env::join_paths(path).unwrap());
-    }
-    let folder = folder.strip_prefix(root()).unwrap_or(Path::new("hostile texts"));
-    let text =
-        format!("skipped: {} with the real tools: no {} found\n", folder.display(), missing.join(" and no "));
-    assert!(env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{text}");
-    // Not `eprintln!`, which stays unseen where a test passes.
-    std::io::stderr().write_all(text.as_bytes()).unwrap();
-    None
-}
-
-/// The folder of the project.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// What the compiler prints, or what it complains of.
