@@ -36,11 +36,16 @@ impl Progress {
         Display { image: image.to_owned(), bar, since: Instant::now() }
     }
 
-    /// Prints a text above the lines that change.
+    /// Prints a text on standard error, above the lines that change.
     pub fn print(&self, text: &str) {
+        self.suspend(|| print_line(text));
+    }
+
+    /// Takes the lines that change away while something else is printed.
+    pub fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.bars {
-            Some(bars) => drop(bars.println(text)),
-            None => print_line(text),
+            Some(bars) => bars.suspend(print),
+            None => print(),
         }
     }
 }

@@ -209,7 +209,7 @@ fn tell(progress: &Progress, image: &Artifacts, out: &Path, here: &Path, outcome
         let path = out.join(name).join(&artifact.path);
         let path = path.strip_prefix(here).unwrap_or(&path);
         let line = format!("{}  {} bytes  sha256:{}\n", path.display(), artifact.size, artifact.sha256);
-        if let Err(Failure(message)) = print(&line) {
+        if let Err(Failure(message)) = progress.suspend(|| print(&line)) {
             print_aside(&format!("imgspec: {message}\n"));
         }
     }
