@@ -4,7 +4,7 @@
 //! comes out is moved to `OUT/IMAGE/output` when all has gone well, so that a build that fails or is stopped
 //! leaves the last good one as it was.
 
-use super::output::{Artifact, Record, collect};
+use super::output::{self, Record};
 use super::process::{Interrupt, MARK, run, stop_marked};
 use super::progress::{self, Display, Progress};
 use super::tools::{Found, Tool, Toolbox};
@@ -41,19 +41,9 @@ impl Flags {
     }
 }
 
-/// What a build was doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    Prepare,
-    Validate,
-    Build,
-    Keep,
-}
-
 /// A build that did not end well.
 #[derive(Debug)]
 pub struct Failure {
-    pub step: Step,
     /// One sentence.
     pub message: String,
     /// The lines of output that matter.
@@ -62,6 +52,18 @@ pub struct Failure {
     pub code: i32,
     /// The full output, if there is any.
     pub log: Option<PathBuf>,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), lines: Vec::new(), code: 2, log: None }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::new(error.to_string())
+    }
 }
 
 /// A build that ended well.
@@ -156,7 +158,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// See [`Failure`].
     pub fn build(&self, progress: &Progress) -> Result<Outcome, Failure> {
-        let inputs = self.inputs().map_err(|e| self.failed(Step::Prepare, format!("{e}")))?;
+        let inputs = self.inputs()?;
         if let Some(record) =
             Record::read(&self.folder).filter(|r| r.inputs == inputs && r.is_whole(&self.folder))
             && !self.flags.force
@@ -169,10 +171,10 @@ impl<'a> Job<'a> {
             self.validate_runs(&display, log)?;
             for (at, packer_run) in self.artifacts.recipe.runs.iter().enumerate() {
                 display.show(&self.run_in_words(at));
-                self.packer(Step::Build, &self.build_arguments(packer_run), &display, log)?;
+                self.packer(&self.build_arguments(packer_run), &display, log)?;
             }
             display.show("taking sums");
-            self.keep(inputs).map_err(|e| self.failed(Step::Keep, e.to_string()))
+            Ok(self.keep(inputs)?)
         })?;
         Ok(Outcome::Built(record, display.elapsed()))
     }
@@ -223,20 +225,17 @@ impl<'a> Job<'a> {
         tools: &[&str],
         work: impl FnOnce(&mut File) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let failed = |e: io::Error| self.failed(Step::Prepare, e.to_string());
-        let lock = File::create(self.folder.join(".lock")).map_err(failed)?;
+        let lock = File::create(self.folder.join(".lock"))?;
         if lock.try_lock().is_err() {
-            return Err(self.failed(Step::Prepare, "another build of this image is running".to_owned()));
+            return Err(Failure::new("another build of this image is running"));
         }
         self.check_tools(tools)?;
-        let mut log = self.prepare().map_err(failed)?;
+        let mut log = self.prepare()?;
         let result = work(&mut log);
         stop_marked(&self.mark);
         let is_kept = result.is_err() && self.flags.on_error.as_deref() == Some("abort");
         if !is_kept && let Err(error) = fs::remove_dir_all(&self.work) {
-            return result.and(Err(
-                self.failed(Step::Keep, format!("cannot remove {}: {error}", self.work.display()))
-            ));
+            return result.and(Err(Failure::new(format!("cannot remove {}: {error}", self.work.display()))));
         }
         result
     }
@@ -257,10 +256,10 @@ impl<'a> Job<'a> {
             .collect();
         match problems.is_empty() {
             true => Ok(()),
-            false => Err(self.failed(
-                Step::Prepare,
-                format!("{} (`imgspec deps --install` brings what it can)", problems.join("; ")),
-            )),
+            false => Err(Failure::new(format!(
+                "{} (`imgspec deps --install` brings what it can)",
+                problems.join("; ")
+            ))),
         }
     }
 
@@ -295,7 +294,7 @@ impl<'a> Job<'a> {
     fn validate_runs(&self, display: &Display, log: &mut File) -> Result<(), Failure> {
         display.show("packer validate");
         for packer_run in &self.artifacts.recipe.runs {
-            self.packer(Step::Validate, &self.validate_arguments(packer_run), display, log)?;
+            self.packer(&self.validate_arguments(packer_run), display, log)?;
         }
         Ok(())
     }
@@ -333,19 +332,14 @@ impl<'a> Job<'a> {
     }
 
     /// Runs Packer; where it fails, finds out what to say.
-    fn packer(
-        &self,
-        step: Step,
-        arguments: &[String],
-        display: &Display,
-        log: &mut File,
-    ) -> Result<(), Failure> {
-        let failed = |e: io::Error| self.failed(step, format!("cannot run packer: {e}"));
+    fn packer(&self, arguments: &[String], display: &Display, log: &mut File) -> Result<(), Failure> {
+        let failed = |e: io::Error| Failure::new(format!("cannot run packer: {e}"));
+        let verb = arguments.first().map_or("", String::as_str);
         let mut command = Command::new(self.work.join("bin/packer"));
         command.args(arguments).current_dir(&self.work).envs(self.environment.iter().cloned());
         let _ = writeln!(log, "$ packer {}", arguments.join(" "));
         let mut tail = Tail::default();
-        let code = if step == Step::Build && self.flags.is_attended() {
+        let code = if verb == "build" && self.flags.is_attended() {
             command.status().map_err(failed)?.code().unwrap_or(1)
         } else {
             run(&mut command, &self.interrupt, |line| {
@@ -359,62 +353,23 @@ impl<'a> Job<'a> {
             .map_err(failed)?
         };
         if self.interrupt.is_set() {
-            return Err(Failure { code: 130, lines: Vec::new(), ..self.failed(step, "stopped".to_owned()) });
+            return Err(Failure { code: 130, ..Failure::new("stopped") });
         }
         if code == 0 {
             return Ok(());
         }
         let place = if tail.stage.is_empty() { String::new() } else { format!(" at `{}`", tail.stage) };
-        let verb = if step == Step::Validate { "validate" } else { "build" };
         let message = format!("packer {verb} failed{place} (exit code {code})");
-        Err(Failure { code, lines: tail.lines(), log: Some(self.log_path()), ..self.failed(step, message) })
-    }
-
-    fn failed(&self, step: Step, message: String) -> Failure {
-        Failure { step, message, lines: Vec::new(), code: 2, log: None }
+        Err(Failure { code, lines: tail.lines(), log: Some(self.log_path()), ..Failure::new(message) })
     }
 
     /// Moves what came out to its place, and records it.
     fn keep(&self, inputs: String) -> io::Result<Record> {
-        let artifacts = match &self.artifacts.recipe.artifact {
-            Some(pattern) => {
-                let found = collect(&self.work, pattern)?;
-                if found.is_empty() {
-                    return Err(io::Error::other(format!(
-                        "Packer ended well, but there is no file {pattern} in {}",
-                        self.work.display()
-                    )));
-                }
-                found
-            }
-            None => Vec::new(),
-        };
-        // What a template puts elsewhere is kept with the rest.
-        let artifacts: Vec<Artifact> = artifacts
-            .into_iter()
-            .map(|artifact| match artifact.path.starts_with("output") {
-                true => Ok(artifact),
-                false => {
-                    let path = Path::new("output").join(&artifact.path);
-                    fs::create_dir_all(self.work.join(&path).parent().unwrap_or(&self.work))?;
-                    fs::rename(self.work.join(&artifact.path), self.work.join(&path))?;
-                    Ok(Artifact { path, ..artifact })
-                }
-            })
-            .collect::<io::Result<_>>()?;
-        let (new, place, old) =
-            (self.work.join("output"), self.folder.join("output"), self.work.join("output.old"));
-        if place.exists() {
-            fs::rename(&place, &old)?;
-        }
-        if new.exists() {
-            fs::rename(&new, &place)?;
-        }
         let record = Record {
             build: 1,
             image: self.artifacts.image.clone(),
             inputs,
-            artifacts,
+            artifacts: output::keep(&self.work, &self.folder, self.artifacts.recipe.artifact.as_deref())?,
             manifest: self.artifacts.manifest.clone(),
         };
         let text = serde_json::to_string_pretty(&record)? + "\n";

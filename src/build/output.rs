@@ -43,11 +43,43 @@ impl Record {
     }
 }
 
+/// Moves `output` of the folder that Packer has run in to the image's folder, with all artifacts: the
+/// files that the pattern names.
+///
+/// # Errors
+/// What the system says, or that there is no such file; the last good output stays.
+pub(super) fn keep(work: &Path, folder: &Path, pattern: Option<&str>) -> io::Result<Vec<Artifact>> {
+    let mut artifacts = pattern.map_or(Ok(Vec::new()), |pattern| collect(work, pattern))?;
+    if let (Some(pattern), true) = (pattern, artifacts.is_empty()) {
+        let message = format!("Packer ended well, but there is no file {pattern} in {}", work.display());
+        return Err(io::Error::other(message));
+    }
+    for artifact in artifacts.iter_mut().filter(|a| !a.path.starts_with("output")) {
+        // What a template puts elsewhere is kept with the rest.
+        let path = Path::new("output").join(&artifact.path);
+        fs::create_dir_all(work.join(&path).parent().unwrap_or(work))?;
+        fs::rename(work.join(&artifact.path), work.join(&path))?;
+        artifact.path = path;
+    }
+    let (new, place, old) = (work.join("output"), folder.join("output"), work.join("output.old"));
+    if !new.exists() {
+        return Ok(artifacts);
+    }
+    if place.exists() {
+        fs::rename(&place, &old)?;
+    }
+    if let Err(error) = fs::rename(&new, &place) {
+        let _ = fs::rename(&old, &place);
+        return Err(error);
+    }
+    Ok(artifacts)
+}
+
 /// The files below a folder that a pattern matches, with their sums.
 ///
 /// # Errors
 /// What the system says; a pattern that is none.
-pub(super) fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
+fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
     let glob = Glob::new(pattern).map_err(io::Error::other)?;
     let set = GlobSetBuilder::new().add(glob).build().map_err(io::Error::other)?;
     let mut out = Vec::new();

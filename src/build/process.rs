@@ -100,10 +100,8 @@ pub(super) fn run(
 /// The environment name that marks everything that a build starts.
 pub(super) const MARK: &str = "IMGSPEC_BUILD";
 
-/// Stops every process that carries a build's mark; returns how many there were. Where there is no `/proc`,
-/// it finds none.
-pub fn stop_marked(mark: &str) -> usize {
-    let marked = find_marked(mark);
+/// Stops every process that carries a build's mark. Where there is no `/proc`, it finds none.
+pub(super) fn stop_marked(mark: &str) {
     for (signal, patience) in
         [(Signal::TERM, Duration::from_secs(10)), (Signal::KILL, Duration::from_secs(5))]
     {
@@ -120,7 +118,6 @@ pub fn stop_marked(mark: &str) -> usize {
             break;
         }
     }
-    marked.len()
 }
 
 fn find_marked(mark: &str) -> Vec<Pid> {
