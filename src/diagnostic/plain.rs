@@ -10,7 +10,7 @@ use codespan_reporting::term;
 pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let mut files = SimpleFiles::new();
     for (id, source) in sources.iter() {
-        files.add(sources.name(id), source.text.clone());
+        files.add(sources.name(id), source.shown());
     }
     let config = term::Config { chars: term::Chars::ascii(), ..term::Config::default() };
     let mut out = String::new();

@@ -91,7 +91,7 @@ fn range(label: &Label) -> (usize, usize) {
 }
 
 fn source(file: FileId, sources: &SourceMap) -> NamedSource<Arc<str>> {
-    NamedSource::new(sources.name(file), sources.get(file).text.clone())
+    NamedSource::new(sources.name(file), sources.get(file).shown())
 }
 
 impl fmt::Display for Report {

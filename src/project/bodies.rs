@@ -387,6 +387,7 @@ impl Lowering<'_> {
             return;
         };
         if variable.is_secret && !text.is_opaque() && !text.is_empty() {
+            self.sources.hide(value.span);
             let name = variable.name.to_uppercase();
             let message = format!("the secret `{}` stands here in plain text", variable.name);
             self.report(

@@ -63,12 +63,31 @@ pub struct SourceFile {
     pub text: Arc<str>,
     lines: OnceLock<LineIndex>,
     digest: OnceLock<String>,
+    /// Ranges of bytes that no excerpt may show.
+    hidden: Vec<(u32, u32)>,
 }
 
 impl SourceFile {
     /// Line starts, computed when first asked for.
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
+    }
+
+    /// The text for excerpts: what is hidden in it stands there as `*`, byte for byte.
+    pub fn shown(&self) -> Arc<str> {
+        if self.hidden.is_empty() {
+            return self.text.clone();
+        }
+        let is_hidden =
+            |at: usize| self.hidden.iter().any(|(start, end)| (*start..*end).contains(&(at as u32)));
+        let mut out = String::with_capacity(self.text.len());
+        for (at, c) in self.text.char_indices() {
+            match is_hidden(at) && !c.is_ascii_whitespace() {
+                true => out.extend(std::iter::repeat_n('*', c.len_utf8())),
+                false => out.push(c),
+            }
+        }
+        out.into()
     }
 
     /// The text's sha256 in hexadecimal, computed when first asked for: many images share a file.
@@ -102,8 +121,22 @@ pub struct SourceMap {
 impl SourceMap {
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
         let id = FileId(self.files.len() as u32);
-        self.files.push(SourceFile { path, origin, text, lines: OnceLock::new(), digest: OnceLock::new() });
+        self.files.push(SourceFile {
+            path,
+            origin,
+            text,
+            lines: OnceLock::new(),
+            digest: OnceLock::new(),
+            hidden: Vec::new(),
+        });
         id
+    }
+
+    /// Keeps a place out of all excerpts.
+    pub fn hide(&mut self, span: Span) {
+        if let Some(file) = self.files.get_mut(span.file.0 as usize) {
+            file.hidden.push((span.start, span.end));
+        }
     }
 
     /// Sets the folder that [`SourceMap::name`] is relative to.
