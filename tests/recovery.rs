@@ -143,6 +143,12 @@ fn deep_nesting_is_refused_not_fatal() {
             assert!(!parse.diagnostics.is_empty(), "{open}");
         }
     }
+    for operator in ["+ [1] ", "or x ", "and x "] {
+        let text = format!("layer a {{\n x = x {}\n}}\n", operator.repeat(20_000));
+        assert!(!parse(FileId(0), &text).diagnostics.is_empty(), "{operator}");
+    }
+    let holes = format!("layer a {{\n x = {}y{}\n}}\n", "\"${".repeat(5_000), "}\"".repeat(5_000));
+    assert!(!parse(FileId(0), &holes).diagnostics.is_empty());
     let blocks = "when a {".repeat(50_000);
     assert!(!parse(FileId(0), &format!("layer a {{\n{blocks}")).diagnostics.is_empty());
 }

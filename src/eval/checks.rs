@@ -10,6 +10,10 @@ impl<'p> Image<'p> {
     /// A `final` value that a stronger layer changes.
     pub(super) fn check_finals(&mut self) {
         for id in self.ids.clone() {
+            if self.program.variable(id).alias_of.is_some() {
+                // Its value is the real variable's part; by itself it has none.
+                continue;
+            }
             let finals: Vec<Active<'p>> =
                 self.settings(id).iter().filter(|a| a.setting.is_final).copied().collect();
             for made_final in finals {
@@ -150,6 +154,7 @@ impl<'p> Image<'p> {
             let Some(own) = self
                 .settings(fixed.variable)
                 .iter()
+                .filter(|a| !matches!(self.stack.layers[a.layer as usize], StackLayer::Provider(_)))
                 .find(|a| program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed))
             else {
                 continue;

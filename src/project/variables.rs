@@ -27,7 +27,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// An alias has the type of what it stands for.
+    /// An alias has the type of what it stands for, and is as secret.
     pub(super) fn settle_aliases(&mut self) {
         for i in 0..self.variables.len() {
             let Some(real) = self.variables[i].alias_of else {
@@ -35,8 +35,10 @@ impl Lowering<'_> {
             };
             let real = &self.variables[real.0 as usize];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
+            let (is_secret, is_typed) = (real.is_secret, real.is_typed);
             let alias = &mut self.variables[i];
             (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
+            (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
         }
     }
 

@@ -9,6 +9,9 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 use smol_str::SmolStr;
 
+/// How many operators of one kind may stand in a row.
+const MAX_OPERATORS: usize = 1000;
+
 /// A node's children without comments, with one to look ahead.
 pub(super) struct Cursor<'t> {
     tree: &'t Tree,
@@ -53,7 +56,22 @@ impl<'t> Lowering<'t> {
         operand: fn(&mut Self, &mut Cursor<'t>) -> Expr,
     ) -> Expr {
         let mut left = operand(self, cursor);
+        // Each operator is a level of the tree.
+        let mut count = 0;
         while let Some((op, at)) = self.operator(cursor, operators) {
+            count += 1;
+            if count > MAX_OPERATORS {
+                self.report(
+                    Diagnostic::new(
+                        Code::Syntax,
+                        self.span(at),
+                        format!("more than {MAX_OPERATORS} operators in a row"),
+                    )
+                    .help("write one list, or name a part of it in a variable of its own"),
+                );
+                operand(self, cursor);
+                continue;
+            }
             if matches!(self.slice(at), "&&" | "||") {
                 let word = operators[0].0;
                 let span = self.span(at);

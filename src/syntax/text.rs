@@ -92,6 +92,16 @@ impl<'t> Lowering<'t> {
     }
 
     fn lower_hole(&mut self, at: usize) -> Option<Expr> {
+        if self.is_too_deep(at) {
+            return None;
+        }
+        self.depth += 1;
+        let expr = self.lower_hole_content(at);
+        self.depth -= 1;
+        expr
+    }
+
+    fn lower_hole_content(&mut self, at: usize) -> Option<Expr> {
         let mut cursor = self.cursor(at);
         let mut expr = None;
         while let Some(child) = cursor.peek() {
