@@ -1,6 +1,6 @@
 //! Real builds: `imgspec build` makes an image, and the image has what the spec says.
 //!
-//! `tests/build/node.imgspec` asks for all that the rootfs provider can do. The image is read offline: its files are
+//! `tests/build/settings.imgspec` asks for all that a node can have. The image is read offline: its files are
 //! copied out of the disk, and nothing in it is started but `containerd config dump`. Needs root, and the programs of
 //! `imgspec deps rootfs`; without them the tests say `skipped: …` and pass, or fail where `IMGSPEC_REQUIRE_TOOLS=1`.
 //! A first run makes the root filesystem, `target/cache` keeps it.
@@ -9,22 +9,22 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
+use common::place::{Place, said, tools};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// Builds share the machine and the cache.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+fn rootfs() -> Option<Place> {
+    Place::new("rootfs", &["apt-ftparchive"])
+}
 
 #[test]
 fn an_image_has_what_its_spec_says() {
-    let Some(place) = Place::new() else { return };
-    let mirror = place.mirror(&["containerd", "jq"]);
+    let Some(place) = rootfs() else { return };
+    let mirror = place.mirror(&place.base(), &["containerd", "jq"], "127.0.0.1");
     fs::write(mirror.folder().join("hello"), "#!/bin/sh\necho hello\n").unwrap();
-    place.copy_spec(&mirror);
+    place.copy_specs(&mirror);
 
     let output = place.build("node.imgspec", &[]);
     assert!(output.status.success(), "{}", said(&output));
@@ -101,8 +101,8 @@ fn an_image_has_what_its_spec_says() {
 
 #[test]
 fn failures_are_told_and_leave_nothing() {
-    let Some(place) = Place::new() else { return };
-    let mirror = place.mirror(&["jq"]);
+    let Some(place) = rootfs() else { return };
+    let mirror = place.mirror(&place.base(), &["jq"], "127.0.0.1");
 
     let cases: [(&str, &str, &str); 4] = [
         ("wrong-ssh", "ssh_username = \"root\", ssh_timeout = \"5s\"", "Timeout waiting for SSH"),
@@ -134,7 +134,7 @@ fn failures_are_told_and_leave_nothing() {
 
 #[test]
 fn a_full_disk_is_told() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = rootfs() else { return };
     fs::write(place.path("full.imgspec"), "image full extends rootfs-debian-12 { extra_debs = [\"jq\"] }\n")
         .unwrap();
     let build = place.path("build");
@@ -153,7 +153,7 @@ fn a_full_disk_is_told() {
 
 #[test]
 fn interrupted_builds_leave_nothing() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = rootfs() else { return };
     fs::create_dir_all(place.path("roles/slow/tasks")).unwrap();
     let tasks = "---\n- name: Take long\n  ansible.builtin.command: sleep 120\n  changed_when: false\n";
     fs::write(place.path("roles/slow/tasks/main.yml"), tasks).unwrap();
@@ -190,178 +190,7 @@ fn missing_and_old_tools_are_named() {
         said(&output)
     };
     assert!(build("PACKER_BIN", &folder.path().join("nothing")).contains("packer is missing"));
-    if tools().is_some() {
+    if tools("rootfs", &[]).is_some() {
         assert!(build("ANSIBLE_PLAYBOOK_BIN", &old).contains("ansible 2.9.1 is too old"));
     }
-}
-
-// ---- the place where a test builds -----------------------------------------------------------------
-
-struct Place {
-    folder: TempDir,
-    path: std::ffi::OsString,
-    _turn: std::sync::MutexGuard<'static, ()>,
-}
-
-/// A server of files on the loopback device.
-struct Mirror {
-    folder: TempDir,
-    server: Child,
-    port: u16,
-}
-
-impl Mirror {
-    fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// What was asked of it.
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-}
-
-impl Drop for Mirror {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-/// The search path with what `tests/run` has installed; none where something is missing.
-fn tools() -> Option<std::ffi::OsString> {
-    let path = common::search_path();
-    let output =
-        common::imgspec(common::root()).args(["deps", "rootfs"]).env("PATH", &path).output().unwrap();
-    let is_root = fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
-    let has_archive = Command::new("apt-ftparchive").arg("--version").output().is_ok();
-    if output.status.success() && is_root && has_archive {
-        return Some(path);
-    }
-    let why = match (is_root, has_archive) {
-        (false, _) => "they need root".to_owned(),
-        (_, false) => "apt-ftparchive is missing".to_owned(),
-        _ => format!("a program is missing:\n{}", String::from_utf8_lossy(&output.stdout)),
-    };
-    common::skip_without_tools(&format!("real builds: {why}"));
-    None
-}
-
-impl Place {
-    fn new() -> Option<Place> {
-        let path = tools()?;
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Some(Place { folder: tempfile::tempdir().unwrap(), path, _turn: turn })
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    fn cache() -> PathBuf {
-        common::root().join("target/cache")
-    }
-
-    fn command(&self, spec: &str, args: &[&str]) -> Command {
-        let mut command = common::imgspec(self.folder.path());
-        command.args(["build", spec]).args(args);
-        command.env("PATH", &self.path).env("IMGSPEC_CACHE", Self::cache());
-        command
-    }
-
-    fn build(&self, spec: &str, args: &[&str]) -> Output {
-        self.command(spec, args).output().unwrap()
-    }
-
-    /// A repository of packages, with `mirror.list` for it beside the specs.
-    fn mirror(&self, packages: &[&str]) -> Mirror {
-        let root = common::root();
-        let base = self.path("base");
-        fs::create_dir_all(&base).unwrap();
-        let made = Command::new("bash")
-            .arg(root.join("config/rootfs/base.sh"))
-            .current_dir(&base)
-            .env("ROOTFS_CACHE", Self::cache())
-            .envs([("ROOTFS_SUITE", "bookworm"), ("ROOTFS_SOURCE", ""), ("ROOTFS_PACKAGES", "")])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", said(&made));
-        let base = fs::read_to_string(base.join("root/base")).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let filled = Command::new("bash")
-            .arg(root.join("tests/build/mirror.sh"))
-            .args([Path::new(base.trim()), folder.path()])
-            .args(packages)
-            .output()
-            .unwrap();
-        assert!(filled.status.success(), "{}", said(&filled));
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = fs::File::create(folder.path().join("log")).unwrap();
-        let server = Command::new("python3")
-            .args(["-u", "-m", "http.server", &port.to_string(), "--bind", "127.0.0.1", "-d"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        for _ in 0..100 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        let list = format!("deb [trusted=yes] http://127.0.0.1:{port} ./\n");
-        fs::write(self.path("mirror.list"), list).unwrap();
-        Mirror { folder, server, port }
-    }
-
-    /// The spec of `tests/build` with its roles, and the mirror's port in it.
-    fn copy_spec(&self, mirror: &Mirror) {
-        let from = common::root().join("tests/build");
-        let spec = fs::read_to_string(from.join("node.imgspec")).unwrap();
-        let spec = spec.replace("127.0.0.1:PORT", &format!("127.0.0.1:{}", mirror.port));
-        fs::write(self.path("node.imgspec"), spec).unwrap();
-        let copied = Command::new("cp").arg("-r").arg(from.join("roles")).arg(self.folder.path()).status();
-        assert!(copied.unwrap().success());
-    }
-
-    /// The files of a disk image, in a folder.
-    fn extract(&self, disk: &Path) -> PathBuf {
-        let (raw, out) = (self.path("disk.raw"), self.path("image"));
-        fs::create_dir(&out).unwrap();
-        let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(disk).arg(&raw).status();
-        assert!(converted.unwrap().success());
-        let copied = Command::new("/usr/sbin/debugfs")
-            .arg("-R")
-            .arg(format!("rdump / {}", out.display()))
-            .arg(format!("{}?offset=1048576", raw.display()))
-            .output()
-            .unwrap();
-        assert!(out.join("etc").is_dir(), "{}", said(&copied));
-        out
-    }
-
-    /// No process, no mount, no folder of a build that is over.
-    fn assert_nothing_left(&self, image: &str) {
-        let folder = self.folder.path().canonicalize().unwrap();
-        let folder = folder.to_str().unwrap();
-        assert!(!self.path("build").join(image).join("work").exists());
-        assert!(!fs::read_to_string("/proc/mounts").unwrap().contains(folder));
-        for process in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
-            let path = process.path();
-            let environment = fs::read(path.join("environ")).unwrap_or_default();
-            let out = format!("IMGSPEC_OUT={folder}/build");
-            let is_of_build = environment.split(|b| *b == 0).any(|entry| entry == out.as_bytes());
-            assert!(
-                !is_of_build,
-                "{} is left: {:?}",
-                path.display(),
-                fs::read_to_string(path.join("cmdline"))
-            );
-        }
-    }
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -1,6 +1,8 @@
 //! What several test programs need: running the binary, reading its JSON.
 #![allow(dead_code)]
 
+pub mod place;
+
 use serde_json::Value;
 use std::ffi::OsString;
 use std::io::Write;
