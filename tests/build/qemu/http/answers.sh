@@ -1,3 +1,4 @@
+#!/bin/sh
 # What the installer is answered: the user that the build logs in as.
 useradd --create-home --shell /bin/bash builder
 echo builder:builder | chpasswd
