@@ -9,6 +9,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod emit;
 pub mod eval;
+pub mod import;
 pub mod project;
 pub mod schema;
 pub mod source;

@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, json_diagnostics};
 use crate::emit::Output;
 use crate::source::{Disk, Loader, normalize};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -57,8 +57,10 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     if args.stdout {
         let mut out = serde_json::Map::new();
         for image in &artifacts {
-            let value = json!({ "packer.vars.json": image.packer, "ansible.vars.json": image.ansible, "manifest.json": image.manifest });
-            out.insert(image.image.clone(), value);
+            let parse =
+                |(name, text): (&str, String)| Some((name.to_owned(), serde_json::from_str(&text).ok()?));
+            let files: serde_json::Map<String, Value> = image.files().into_iter().filter_map(parse).collect();
+            out.insert(image.image.clone(), files.into());
         }
         let text = serde_json::to_string_pretty(&out).unwrap_or_default();
         print(&(text + "\n"))?;

@@ -4,10 +4,9 @@ use super::{Failure, print};
 use crate::emit::default_files;
 use crate::eval::evaluate;
 use crate::project::{Request, load};
-use crate::source::{Disk, Loader, normalize};
+use crate::source::{Memory, normalize};
 use clap::Args;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct Defaults {
@@ -23,33 +22,12 @@ image plain { target { provider = none } }
 image windows extends windows-config { target { provider = none } }
 ";
 
-/// A disk with that spec on it, and nothing else.
-struct OneFile(PathBuf);
-
-impl Loader for OneFile {
-    fn read(&self, path: &Path) -> io::Result<String> {
-        match path == self.0 {
-            true => Ok(SPEC.to_owned()),
-            false => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn is_file(&self, path: &Path) -> bool {
-        path == self.0
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        path == self.0
-    }
-
-    fn canonical(&self, path: &Path) -> PathBuf {
-        Disk.canonical(path)
-    }
-}
-
 pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
     let path = PathBuf::from("/defaults.imgspec");
-    let program = load(&OneFile(path.clone()), &Request { specs: vec![path], ..Request::default() });
+    let program = load(
+        &Memory([(path.clone(), SPEC.to_owned())].into()),
+        &Request { specs: vec![path], ..Request::default() },
+    );
     let mut images = program.specs.iter().flatten().flat_map(|file| program.images_of(*file));
     let mut image = || {
         let id = images.next().ok_or_else(|| Failure("the library has no defaults".to_owned()))?;

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod adopt;
 mod build;
 mod check;
 mod clean;
@@ -47,6 +48,9 @@ struct Cli {
     /// A folder outside the project that specs may include from
     #[arg(long = "include-root", global = true, value_name = "FOLDER")]
     include_roots: Vec<PathBuf>,
+    /// Work against an Image Builder checkout, with its targets in the place of the library's
+    #[arg(long = "in", global = true, value_name = "CHECKOUT")]
+    checkout: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +75,8 @@ enum Command {
     Targets(targets::Targets),
     /// Print the library's defaults as Packer var files
     Defaults(defaults::Defaults),
+    /// Turn an Image Builder checkout into a library of specs
+    Adopt(adopt::Adopt),
     /// Remove what compiles and builds have written
     Clean(clean::Clean),
 }
@@ -104,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
         Command::Defaults(defaults) => defaults::run(defaults).map(fine),
+        Command::Adopt(adopt) => adopt::run(adopt).map(fine),
         Command::Clean(clean) => clean::run(clean).map(fine),
     };
     match result {

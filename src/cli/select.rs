@@ -4,7 +4,8 @@ use super::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
 use crate::project::{Config, Program, Request, find_root, load};
-use crate::source::{Disk, FileId, normalize};
+use crate::source::library::Adopted;
+use crate::source::{Disk, FileId, Origin, normalize};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
     let mut specs = Vec::new();
     let mut names = Vec::new();
+    let mut paths: Vec<PathBuf> = Vec::new();
     let mut has_paths = false;
     for input in &selection.inputs {
         let path = normalize(&here.join(input));
@@ -34,8 +36,10 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             if specs.len() == before {
                 return Err(Failure(format!("no .imgspec files in {input}")));
             }
+            paths.push(path);
         } else if path.is_file() {
             has_paths = true;
+            paths.push(path.clone());
             specs.push(path);
         } else if input.ends_with(".imgspec") || input.contains('/') {
             return Err(Failure(format!("there is no file or folder {input}")));
@@ -49,7 +53,11 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     }
     specs.sort();
     specs.dedup();
+    let library = library(cli, &here, &selection.inputs)?;
+    // Its own files are not the project's.
+    specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
     let request = Request {
+        library,
         specs,
         set: selection.set.clone(),
         var_files: var_files(&here)?,
@@ -62,6 +70,13 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     if has_paths || names.is_empty() {
         for file in program.specs.iter().flatten() {
             images.extend(program.images_of(*file));
+        }
+        // A path may lead into the library: then its targets are meant.
+        let is_below = |path: &Path| paths.iter().any(|p| path.starts_with(p));
+        for (file, source) in program.sources.iter() {
+            if source.origin == Origin::Library && is_below(&source.path) {
+                images.extend(program.images_of(file));
+            }
         }
     }
     let mut by_name: FxHashMap<&str, SectionId> = FxHashMap::default();
@@ -130,6 +145,42 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
     program.diagnostics.retain(|d| !unused.contains(&d.primary.span.file));
 }
 
+/// The library that a command uses in the place of the built-in one: of a checkout (`--in`), or the one that the
+/// project's `imgspec.toml` names.
+fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Option<Adopted>, Failure> {
+    if let Some(checkout) = &cli.checkout {
+        return super::adopt::read(&here.join(checkout)).map(Some);
+    }
+    let first = inputs.iter().map(|input| normalize(&here.join(input))).find(|path| path.exists());
+    let place = match first {
+        Some(path) if path.is_dir() => path.join("spec"),
+        Some(path) => path,
+        None => here.join("spec"),
+    };
+    let root = find_root(&place, |p| p.exists());
+    let Some(folder) = config(&root).library else { return Ok(None) };
+    let root = normalize(&root.join(folder));
+    let mut library = Adopted { root: root.clone(), ..Adopted::default() };
+    let failed =
+        |e: &dyn std::fmt::Display| Failure(format!("cannot read the library {}: {e}", root.display()));
+    for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
+        let entry = entry.map_err(|e| failed(&e))?;
+        let is_of_it = entry.path().extension().is_some_and(|e| e == "imgspec" || e == "json");
+        if entry.file_type().is_file() && is_of_it {
+            let text = std::fs::read_to_string(entry.path()).map_err(|e| failed(&e))?;
+            let path = entry.path().strip_prefix(&root).unwrap_or(entry.path());
+            library.files.insert(path.to_owned(), text);
+        }
+    }
+    Ok(Some(library))
+}
+
+/// What a project's `imgspec.toml` says. What is wrong with it is said when the project is loaded.
+fn config(root: &Path) -> Config {
+    let text = std::fs::read_to_string(root.join("imgspec.toml")).unwrap_or_default();
+    Config::parse(FileId(0), &text, &mut Vec::new())
+}
+
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
     let found = program.providers.iter().position(|p| p.name == name);
     found.map(|i| ProviderId(i as u32)).ok_or_else(|| {
@@ -150,10 +201,7 @@ fn contains_specs(folder: &Path) -> bool {
 /// The folders that the project around a folder passes over.
 fn excluded(folder: &Path) -> Vec<PathBuf> {
     let root = find_root(&folder.join("spec"), |p| p.exists());
-    // What is wrong with the file is said when the project is loaded.
-    let text = std::fs::read_to_string(root.join("imgspec.toml")).unwrap_or_default();
-    let config = Config::parse(FileId(0), &text, &mut Vec::new());
-    config.exclude.iter().map(|e| normalize(&root.join(e))).collect()
+    config(&root).exclude.iter().map(|e| normalize(&root.join(e))).collect()
 }
 
 /// All specs below a folder, in order; excluded and hidden folders and other tools' output are

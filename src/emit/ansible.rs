@@ -29,6 +29,7 @@ impl Emission<'_, '_> {
             return out;
         }
         self.add_moved(&mut out);
+        let moved = out.len();
         for id in self.ids() {
             let variable = program.variable(id);
             if !variable.to.has(self.receiver()) || variable.alias_of.is_some() {
@@ -69,6 +70,12 @@ impl Emission<'_, '_> {
         if self.route.file.is_none() && !out.is_empty() {
             self.report_no_route(&out);
         }
+        let is_moved_by_users = self.route.moved.iter().any(|(id, _)| self.image.is_set_by_users(*id));
+        if !self.is_native() && out.len() == moved && !is_moved_by_users {
+            // A checkout needs no file where all goes its own way.
+            self.route.file = None;
+            out.clear();
+        }
         out
     }
 
@@ -78,6 +85,9 @@ impl Emission<'_, '_> {
         let variable = self.image.program.variable(id);
         if self.is_native() || variable.is_typed || !variable.to.has(Receivers::PACKER) {
             return true;
+        }
+        if self.is_of_checkout(id) {
+            return false;
         }
         let mut slots = self.route.slots.iter().filter(|s| s.variable == id).peekable();
         if slots.peek().is_none() {

@@ -16,6 +16,7 @@ pub use defaults::default_files;
 pub use reach::Reach;
 pub use recipe::{PackerRun, Recipe, TemplatePath};
 pub use slots::is_extra_vars_argument;
+pub(crate) use slots::{parse_pairs, whole_argument};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
@@ -48,6 +49,8 @@ pub struct Artifacts {
     /// `ansible.vars.json`: name to value.
     pub ansible: BTreeMap<String, serde_json::Value>,
     pub manifest: serde_json::Value,
+    /// What a checkout has already and shall not be written again: its secrets.
+    pub withheld: BTreeSet<String>,
     /// The files hold a secret in plain text: nobody else may read them.
     pub is_secret: bool,
     /// For each variable that reaches Ansible through the template's text, how.
@@ -61,8 +64,10 @@ pub struct Artifacts {
 impl Artifacts {
     /// The files with their names, relative to the image's folder, in a stable order.
     pub fn files(&self) -> [(&'static str, String); 3] {
+        let is_written = |(name, _): &(&String, &String)| !self.withheld.contains(*name);
+        let packer: BTreeMap<&String, &String> = self.packer.iter().filter(is_written).collect();
         [
-            ("packer.vars.json", render(&self.packer)),
+            ("packer.vars.json", render(&packer)),
             ("ansible.vars.json", render(&self.ansible)),
             ("manifest.json", render(&self.manifest)),
         ]
@@ -92,9 +97,10 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     let mut emission =
         Emission { image, output, reach, route, environment: BTreeSet::new(), diagnostics: Vec::new() };
     emission.check_reach();
-    emission.check_route();
     let ansible = emission.ansible_vars();
+    emission.check_route();
     let packer = emission.packer_vars(&ansible);
+    let withheld = emission.withheld();
     let is_secret = emission.holds_secret();
     let slots = emission.slot_words();
     let file_route = emission.route.file.map(|id| emission.image.program.variable(id).name.to_string());
@@ -111,6 +117,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
         packer,
         ansible,
         manifest,
+        withheld,
         is_secret,
         slots,
         file_route,
@@ -143,6 +150,14 @@ impl<'p> Emission<'_, 'p> {
             Some(active) => active.setting.value.span,
             None => variable.default.as_ref().map_or(variable.span, |d| d.span),
         }
+    }
+
+    /// A checkout's own secrets, which its files hold, or a script puts there before each build
+    /// (`hack/set-ssh-password.sh`).
+    fn withheld(&self) -> BTreeSet<String> {
+        let variables = self.image.ids().iter().map(|id| (*id, self.image.program.variable(*id)));
+        let own = variables.filter(|(id, variable)| variable.is_secret && self.is_of_checkout(*id));
+        own.map(|(_, variable)| variable.name.to_string()).collect()
     }
 
     /// True where a secret stands in the project's text, and so in the output.

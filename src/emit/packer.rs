@@ -148,7 +148,7 @@ impl Emission<'_, '_> {
         let variable = self.image.program.variable(id);
         let slots: Vec<_> = self.route.slots.iter().filter(|s| s.variable == id).cloned().collect();
         let is_opaque = self.image.value(id).is_some_and(Value::has_holes);
-        if slots.is_empty() || is_opaque {
+        if slots.is_empty() || is_opaque || self.is_of_checkout(id) {
             return text;
         }
         let only_slots = !self.reach.reads_beyond_slots(id);

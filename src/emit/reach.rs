@@ -53,25 +53,30 @@ impl Reach {
 
 /// Marks variables, and all that their values are made of.
 fn spread(image: &Image<'_>, mut queue: Vec<VarId>, marked: &mut [bool]) {
-    let program = image.program;
     while let Some(id) = queue.pop() {
-        if std::mem::replace(&mut marked[id.0 as usize], true) {
-            continue;
+        if !std::mem::replace(&mut marked[id.0 as usize], true) {
+            queue.extend(parts(image, id));
         }
-        let (settings, has_default) = image.effective_settings(id);
-        let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
-        let mut visit = |other| queue.push(other);
-        for active in &settings[base.unwrap_or(0)..] {
-            active.setting.value.for_each_variable(&mut visit);
-        }
-        if base.is_none()
-            && has_default
-            && let Some(default) = &program.variable(id).default
-        {
-            default.for_each_variable(&mut visit);
-        }
-        queue.extend(program.aliases.iter().filter(|(_, real)| *real == id).map(|(alias, _)| *alias));
     }
+}
+
+/// The variables that a variable's value is made of.
+fn parts(image: &Image<'_>, id: VarId) -> Vec<VarId> {
+    let program = image.program;
+    let (settings, has_default) = image.effective_settings(id);
+    let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
+    let mut out = Vec::new();
+    for active in &settings[base.unwrap_or(0)..] {
+        active.setting.value.for_each_variable(&mut |other| out.push(other));
+    }
+    if base.is_none()
+        && has_default
+        && let Some(default) = &program.variable(id).default
+    {
+        default.for_each_variable(&mut |other| out.push(other));
+    }
+    out.extend(program.aliases.iter().filter(|(_, real)| *real == id).map(|(alias, _)| *alias));
+    out
 }
 
 impl Emission<'_, '_> {
@@ -90,13 +95,24 @@ impl Emission<'_, '_> {
         }
     }
 
+    /// True where the value is a checkout's own: neither the project nor what it sets has a part in it. Its
+    /// strings are made for its slots already.
+    pub(super) fn is_of_checkout(&self, id: VarId) -> bool {
+        let mut seen = vec![false; self.image.program.variables.len()];
+        spread(self.image, vec![id], &mut seen);
+        let mut all = (0..seen.len() as u32).map(VarId).filter(|id| seen[id.0 as usize]);
+        !self.is_native() && all.all(|id| !self.image.is_set_by_users(id))
+    }
+
     fn check_required(&mut self, id: VarId) {
         let program = self.image.program;
         let variable = program.variable(id);
-        if variable.ty.optional
+        // What the template has no default for, Packer wants, whatever the type says.
+        let is_demanded = self.provider().readers.demands(&variable.name);
+        if variable.ty.optional && !is_demanded
             || variable.default.is_some()
             || self.image.is_broken(id)
-            || !(self.reach.reads(id) || self.provider().readers.demands(&variable.name))
+            || !(self.reach.reads(id) || is_demanded)
             || self.provider().readers.default_of(&variable.name).is_some()
             || self.image.value(id).is_some()
         {

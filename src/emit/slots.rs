@@ -49,7 +49,8 @@ pub fn is_extra_vars_argument(provider: &Provider, name: &str) -> bool {
     provider.readers.extra_vars().any(|arg| whole_argument(arg) == Some(name))
 }
 
-fn whole_argument(arg: &str) -> Option<&str> {
+/// The variable that a whole `--extra-vars` argument is.
+pub(crate) fn whole_argument(arg: &str) -> Option<&str> {
     match &parse_braces(arg.trim())[..] {
         [(_, Braced::User(name))] => Some(name),
         _ => None,
@@ -179,7 +180,7 @@ fn own_text(image: &Image<'_>, id: VarId) -> Option<String> {
 
 /// A `k=v` pair of an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub name: String,
     /// As written, without the quotes around it.
     pub value: String,
@@ -187,7 +188,7 @@ pub(super) struct Pair {
 }
 
 /// Cuts an argument into pairs as Ansible does; templates count as one character.
-pub(super) fn parse_pairs(text: &str) -> Vec<Pair> {
+pub(crate) fn parse_pairs(text: &str) -> Vec<Pair> {
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
     let mut quote = None;

@@ -102,6 +102,27 @@ impl Lowering<'_> {
         }
     }
 
+    /// A map of texts.
+    pub(super) fn constant_pairs(&mut self, set: &ast::Set) -> Vec<(SmolStr, SmolStr)> {
+        let pairs = match &set.value.kind {
+            ast::ExprKind::Map(pairs) => pairs.as_slice(),
+            _ => &[],
+        };
+        let text = |(key, value): &(ast::Ident, ast::Expr)| match &value.kind {
+            ast::ExprKind::Str(text) => Some((key.text.clone(), text.clone())),
+            _ => None,
+        };
+        let texts: Option<Vec<_>> = pairs.iter().map(text).collect();
+        texts.filter(|texts| !texts.is_empty()).unwrap_or_else(|| {
+            let message = format!("`{}` is a map of texts", set.name.text);
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, set.value.span, message)
+                    .help("write `{ 'pattern' = \"value\" }`"),
+            );
+            Vec::new()
+        })
+    }
+
     pub(super) fn constant_texts(&mut self, value: &ast::Expr) -> Vec<SmolStr> {
         let ast::ExprKind::List(elements) = &value.kind else {
             self.report(

@@ -18,6 +18,8 @@ pub struct Config {
     /// Folders, relative to the project's root, that hold no specs of the project: fixtures, say.
     #[serde(default)]
     pub exclude: Vec<PathBuf>,
+    /// A folder, relative to the project's root, whose specs stand in the place of the built-in library.
+    pub library: Option<PathBuf>,
 }
 
 impl Config {
@@ -30,7 +32,7 @@ impl Config {
                 let span = Span::new(file, range.start as u32, range.end as u32);
                 diagnostics.push(
                     Diagnostic::new(Code::BadConfig, span, error.message().to_owned()).help(
-                        "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, and `exclude`, a list of folders",
+                        "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, `exclude`, a list of folders, and `library`, a folder",
                     ),
                 );
                 return Config::default();

@@ -54,6 +54,8 @@ pub struct Variable {
     pub alias_of: Option<VarId>,
     /// The release that dropped it, and what to use.
     pub removed: Option<SmolStr>,
+    /// What `imgspec adopt` sets it to in the layer of a file whose path a pattern matches.
+    pub adopt: Vec<(SmolStr, SmolStr)>,
     pub doc: Option<String>,
 }
 

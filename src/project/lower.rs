@@ -9,6 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{
     Base, Encoding, Playbook, Receivers, Refinement, Roles, Type, Value, check_value, whole,
 };
+use crate::source::library::Adopted;
 use crate::source::{FileId, Loader, SourceMap, Span};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
@@ -57,6 +58,8 @@ pub(super) struct Declared {
 /// The program as it grows, and the file whose bodies are being lowered.
 pub(super) struct Lowering<'l> {
     pub loader: &'l dyn Loader,
+    /// The library, if it is not the built-in one.
+    pub adopted: Option<&'l Adopted>,
     pub sources: &'l mut SourceMap,
     pub diagnostics: Vec<Diagnostic>,
     pub variables: Vec<Variable>,
@@ -297,6 +300,7 @@ pub(super) fn new_variable(name: &ast::Ident, owner: Owner, doc: Option<String>)
         is_typed: false,
         alias_of: None,
         removed: None,
+        adopt: Vec::new(),
         doc,
     }
 }

@@ -27,6 +27,7 @@ pub use names::Names;
 pub(crate) use texts::locate_text;
 
 use crate::diagnostic::Diagnostic;
+use crate::source::library::Adopted;
 use crate::source::{FileId, Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use hir::*;
@@ -48,6 +49,8 @@ pub struct Request {
     pub var_files: Vec<PathBuf>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
+    /// What stands in the place of the built-in library.
+    pub library: Option<Adopted>,
 }
 
 /// A file whose content a spec uses through `file("…")`.
@@ -150,6 +153,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
 
     let mut lowering = Lowering {
         loader,
+        adopted: request.library.as_ref(),
         sources: &mut sources,
         diagnostics: Vec::new(),
         variables: Vec::new(),

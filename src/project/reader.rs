@@ -3,7 +3,8 @@
 use super::lower::{Content, Declared, Unit};
 use super::{Config, Request, find_root};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, Loader, Origin, SourceMap, Span, library, normalize};
+use crate::source::library::{self, Adopted};
+use crate::source::{FileId, Loader, Origin, SourceMap, Span, normalize};
 use crate::syntax::{self, ast};
 use include_dir::Dir;
 use rustc_hash::FxHashMap;
@@ -56,19 +57,36 @@ struct Reader<'l> {
 }
 
 impl Reader<'_> {
-    /// The built-in library; returns how many units it is.
+    /// The library; returns how many units it is. Of the built-in one, types and rules stay where
+    /// another stands in its place.
     fn read_library(&mut self) -> usize {
         let mut files: Vec<_> = Vec::new();
         collect(&library::STDLIB, &mut files);
         // Types first: they are resolved in order.
         files.sort_by_key(|(path, _)| (!path.ends_with("types.imgspec"), path.clone()));
+        let adopted = self.request.library.as_ref();
         for (path, text) in files {
-            let file = self.sources.add(Path::new("stdlib").join(path), Origin::Library, text.into());
-            let parse = syntax::parse(file, text);
-            self.diagnostics.extend(parse.diagnostics);
-            self.push_unit(file, Content::Library(parse.file), Vec::new());
+            self.read_library_file(Path::new("stdlib").join(path), text, adopted.is_some());
+        }
+        for (path, text) in adopted.into_iter().flat_map(Adopted::specs) {
+            self.read_library_file(adopted.map_or(path.to_owned(), |a| a.root.join(path)), text, false);
         }
         self.units.len()
+    }
+
+    fn read_library_file(&mut self, path: PathBuf, text: &str, is_replaced: bool) {
+        let file = self.sources.add(path, Origin::Library, text.into());
+        let mut parse = syntax::parse(file, text);
+        if is_replaced {
+            let is_rule = |s: &ast::Section| s.kind == ast::SectionKind::Rule;
+            parse.file.items.retain(|item| match item {
+                ast::Item::Type(_) => true,
+                ast::Item::Section(section) => is_rule(section),
+                ast::Item::Variable(_) | ast::Item::Include(_) => false,
+            });
+        }
+        self.diagnostics.extend(parse.diagnostics);
+        self.push_unit(file, Content::Library(parse.file), Vec::new());
     }
 
     fn push_unit(&mut self, file: FileId, content: Content, roots: Vec<PathBuf>) -> usize {

@@ -60,6 +60,8 @@ impl Template {
                 .map(|(name, default)| {
                     let default = match default {
                         Value::Null => None,
+                        // To Packer, a default that names itself is one that is not set.
+                        Value::String(text) if named(text).iter().any(|n| n == name) => None,
                         Value::String(text) => Some(SmolStr::new(text)),
                         other => Some(SmolStr::from(other.to_string())),
                     };

@@ -43,8 +43,8 @@ impl Lowering<'_> {
     }
 
     pub(super) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
-        const NAMES: [&str; 8] =
-            ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed"];
+        const NAMES: [&str; 9] =
+            ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt"];
         for stmt in &decl.attributes {
             let Some(set) = self.attribute(stmt, "a variable's attributes") else {
                 continue;
@@ -64,6 +64,7 @@ impl Lowering<'_> {
                     }
                 }
                 "removed" => variable.removed = self.constant_text(set),
+                "adopt" => variable.adopt = self.constant_pairs(set),
                 "applies" => {}
                 _ => self.report_unknown_attribute(&set.name, "attribute of a variable", &NAMES),
             }

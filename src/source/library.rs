@@ -2,6 +2,8 @@
 //! and Ansible read.
 
 use include_dir::{Dir, include_dir};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// The standard library, in the language.
 pub static STDLIB: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
@@ -16,4 +18,26 @@ pub static ANSIBLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ansible");
 /// which `packer` stands for [`CONFIG`].
 pub fn template(path: &str) -> Option<&'static str> {
     CONFIG.get_file(path.strip_prefix("packer/")?)?.contents_utf8()
+}
+
+/// A library in the place of the built-in one: what `imgspec adopt` makes of an Image Builder checkout.
+#[derive(Debug, Clone, Default)]
+pub struct Adopted {
+    /// The folder that it stands in, or a name for it where it is only in memory.
+    pub root: PathBuf,
+    /// Specs, and the templates that their providers name, by their paths below the root.
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+impl Adopted {
+    /// Its specs, in the order of their paths.
+    pub fn specs(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let is_spec = |path: &Path| path.extension().is_some_and(|e| e == "imgspec");
+        self.files.iter().filter(move |(path, _)| is_spec(path)).map(|(p, text)| (p.as_path(), text.as_str()))
+    }
+
+    /// The text of a template under the path that a provider names.
+    pub fn template(&self, path: &str) -> Option<&str> {
+        self.files.get(Path::new(path)).map(String::as_str)
+    }
 }

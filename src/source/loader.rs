@@ -1,5 +1,6 @@
 //! How the compiler reads: through a trait, so that an editor or a test can stand in for the disk.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -44,6 +45,28 @@ impl Loader for Disk {
 
     fn canonical(&self, path: &Path) -> PathBuf {
         path.canonicalize().unwrap_or_else(|_| normalize(path))
+    }
+}
+
+/// A disk that holds these files and nothing else.
+#[derive(Debug, Default, Clone)]
+pub struct Memory(pub BTreeMap<PathBuf, String>);
+
+impl Loader for Memory {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.0.keys().any(|file| file.starts_with(path))
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        normalize(path)
     }
 }
 

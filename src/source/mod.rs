@@ -8,7 +8,7 @@ mod line_index;
 mod loader;
 
 pub use line_index::{LineColumn, LineIndex};
-pub use loader::{Disk, Loader, normalize};
+pub use loader::{Disk, Loader, Memory, normalize};
 
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,188 @@
+//! Asking `make` in an Image Builder checkout: which targets there are, and what they would run.
+
+use crate::import::Recipe;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The name of a var file that stands for the user's own: where it appears, `PACKER_VAR_FILES` does.
+pub const USER_FILE: &str = "imgspec-user-vars.json";
+
+/// The folder of a checkout that has the Makefile: the given one, or its `images/capi`.
+///
+/// # Errors
+/// In words, where neither has one.
+pub fn find_checkout(folder: &Path) -> Result<PathBuf, String> {
+    let has_makefile = |folder: &PathBuf| folder.join("Makefile").is_file() && folder.join("packer").is_dir();
+    [folder.to_owned(), folder.join("images/capi")]
+        .into_iter()
+        .find(has_makefile)
+        .ok_or_else(|| format!("{} is no Image Builder checkout: neither it nor its images/capi has a Makefile and a packer folder", folder.display()))
+}
+
+/// The targets of a checkout that may run Packer, with what their recipes would run, in the order in which
+/// `make help` lists them, the others after them by name. Nothing is built.
+///
+/// # Errors
+/// In words, where make is missing or does not take the Makefile.
+pub fn read_targets(root: &Path) -> Result<Vec<Recipe>, String> {
+    let help = make(root, &["help"])?;
+    let listed = list_help(&String::from_utf8_lossy(&help.stdout));
+    // The data base of make: every target with its recipe, not expanded. `help` itself needs no network.
+    let database = make(root, &["--dry-run", "--print-data-base", "help"])?;
+    let mut names = list_candidates(&String::from_utf8_lossy(&database.stdout));
+    if names.is_empty() {
+        let text = String::from_utf8_lossy(&database.stderr);
+        let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it names no target");
+        return Err(format!("make finds nothing to build in {}: {last}", root.display()));
+    }
+    let place = |name: &String| listed.iter().position(|(n, _)| n == name).unwrap_or(usize::MAX);
+    names.sort_by_key(|name| (place(name), name.clone()));
+    names.dedup();
+    let recipes = dry_run(root, &names)?;
+    let doc = |name: &str| listed.iter().find(|(n, _)| n == name).map(|(_, doc)| doc.clone());
+    Ok(names
+        .into_iter()
+        .map(|name| {
+            let text = recipes.iter().filter(|(n, _)| *n == name).map(|(_, text)| text.as_str()).collect();
+            Recipe { doc: doc(&name).filter(|d| !d.is_empty()), text, name }
+        })
+        .collect())
+}
+
+/// What each recipe would run. All at once where make tells them apart (`--trace`, GNU make 4), since reading
+/// Image Builder's Makefile takes its time; else one by one.
+fn dry_run(root: &Path, names: &[String]) -> Result<Vec<(String, String)>, String> {
+    let mut arguments = vec!["--dry-run", "--keep-going", "--trace"];
+    arguments.extend(names.iter().map(String::as_str));
+    let traced = split_trace(&String::from_utf8_lossy(&make(root, &arguments)?.stdout));
+    if !traced.is_empty() {
+        return Ok(traced);
+    }
+    names
+        .iter()
+        .map(|name| {
+            let output = make(root, &["--dry-run", name])?;
+            Ok((name.clone(), String::from_utf8_lossy(&output.stdout).into_owned()))
+        })
+        .collect()
+}
+
+fn make(root: &Path, arguments: &[&str]) -> Result<Output, String> {
+    let mut command = Command::new("make");
+    // Neither the user's settings nor a make around this one may show in what is read.
+    command.env_clear();
+    for name in ["PATH", "HOME", "TMPDIR"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    command.env("LC_ALL", "C").env("PACKER_VAR_FILES", root.join(USER_FILE));
+    command.arg("--no-print-directory").args(arguments).current_dir(root).stdin(Stdio::null());
+    command.output().map_err(|e| format!("cannot run make: {e}"))
+}
+
+/// The targets that `make help` lists, with what it says of them.
+fn list_help(text: &str) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for line in text.lines() {
+        let line = strip_colors(line);
+        let Some(rest) = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')) else { continue };
+        let (name, doc) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        out.push((name.to_owned(), doc.trim().to_owned()));
+    }
+    out
+}
+
+fn strip_colors(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut parts = line.split('\u{1b}');
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        out.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    out
+}
+
+/// Targets of make's data base whose recipes may run Packer. A recipe that calls make itself is left out: such
+/// lines run even where make is asked only to print.
+fn list_candidates(database: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut name: Option<&str> = None;
+    let mut recipe = String::new();
+    let mut is_target = true;
+    let mut finish = |name: &mut Option<&str>, recipe: &mut String| {
+        if let Some(name) = name.take() {
+            let calls_make = recipe.contains("$(MAKE)") || recipe.contains("${MAKE}");
+            let is_build = name.starts_with("build") || recipe.to_lowercase().contains("packer");
+            if is_build && !recipe.is_empty() && !calls_make {
+                out.push(name.to_owned());
+            }
+        }
+        recipe.clear();
+    };
+    for line in database.lines() {
+        if let Some(text) = line.strip_prefix('\t') {
+            recipe.push_str(text);
+            recipe.push('\n');
+        } else if line.starts_with("# Not a target") {
+            is_target = false;
+        } else if line.is_empty() || line.starts_with('#') {
+            if line.is_empty() {
+                finish(&mut name, &mut recipe);
+                is_target = true;
+            }
+        } else if let Some((words, rest)) = line.split_once(':') {
+            finish(&mut name, &mut recipe);
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let is_rule = !rest.starts_with('=') && !rest.starts_with(":=");
+            if is_target && is_rule && !words.starts_with('.') && words.chars().all(is_name) {
+                name = Some(words);
+            }
+        }
+    }
+    finish(&mut name, &mut recipe);
+    out
+}
+
+/// Cuts the output of `--trace` at its lines: `Makefile:12: update target 'x' due to: y`, or, in older releases
+/// of make, `Makefile:12: target 'x' does not exist`.
+fn split_trace(text: &str) -> Vec<(String, String)> {
+    let mut out: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = traced_target(line) {
+            out.push((name.to_owned(), String::new()));
+        } else if let Some((_, recipe)) = out.last_mut() {
+            recipe.push_str(line);
+            recipe.push('\n');
+        }
+    }
+    out
+}
+
+fn traced_target(line: &str) -> Option<&str> {
+    let (place, rest) = line.split_once(": ")?;
+    let (_, number) = place.rsplit_once(':')?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let rest = rest.strip_prefix("update ").unwrap_or(rest).strip_prefix("target '")?;
+    rest.split_once('\'').map(|(name, _)| name).filter(|_| is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_help_as_make_prints_it() {
+        let text = "NOTE\n  one\n\nUsage:\n  make \u{1b}[36m<target>\u{1b}[0m\n\n\u{1b}[1mBuilds\u{1b}[0m\n  \u{1b}[36mbuild-a-1   \u{1b}[0m Builds a\n";
+        let listed = list_help(text);
+        assert_eq!(listed.last(), Some(&("build-a-1".to_owned(), "Builds a".to_owned())));
+    }
+
+    #[test]
+    fn tells_recipes_apart() {
+        for line in
+            ["Makefile:3: target 'a-1' does not exist", "sub/M.mk:3: update target 'a-1' due to: deps"]
+        {
+            assert_eq!(traced_target(line), Some("a-1"));
+        }
+        assert_eq!(traced_target("echo target 'x': y"), None);
+    }
+}

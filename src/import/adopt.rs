@@ -1,0 +1,499 @@
+//! A checkout to a library of specs.
+
+use super::checkout::{Checkout, Target};
+use super::derived::find_derived;
+use super::infer::{Declaration, infer};
+use super::spell::{spell_heredoc, spell_template, spell_text, spell_value};
+use crate::emit::{parse_pairs, whole_argument};
+use crate::project::braces::{Braced, parse_braces};
+use crate::project::hir::Variable;
+use crate::project::template::Template;
+use crate::project::{Program, Request, load};
+use crate::schema::{Base, Encoding, Playbook, Receivers, Text, Value, decode};
+use crate::source::Memory;
+use regex::Regex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// What every file of an adopted library begins with.
+pub const ADOPTED: &str = "# Written by `imgspec adopt`, which with --check says what has changed since.\n";
+
+/// Writes a checkout as a library: its files by their paths. The same checkout gives the same bytes.
+pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
+    let library = load(&Memory::default(), &Request::default());
+    let templates: BTreeMap<&str, TemplateFacts> =
+        checkout.templates.iter().map(|(path, text)| (path.as_str(), TemplateFacts::read(text))).collect();
+    let arguments = templates.values().flat_map(|t| t.arguments.iter().cloned()).collect();
+    let slots = find_slots(checkout, &templates);
+    let declarations = infer(checkout, &library, &slots, &arguments);
+    let derived = find_derived(checkout, &library, &declarations);
+    let names = Names::choose(checkout);
+    let writer = Writer { checkout, library: &library, templates, declarations, derived, names };
+    let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
+    out.insert("imgspec.toml".into(), format!("{ADOPTED}library = \".\"\n"));
+    out.insert("variables.imgspec".into(), writer.variables());
+    out.insert("providers.imgspec".into(), writer.providers());
+    for (folder, text) in writer.layers().into_iter().chain(writer.targets()) {
+        out.insert(folder, text);
+    }
+    out.extend(checkout.templates.iter().map(|(path, text)| (PathBuf::from(path), text.clone())));
+    out
+}
+
+/// What a template's text says of Ansible.
+struct TemplateFacts {
+    playbook: Playbook,
+    /// The text of each `--extra-vars` argument.
+    extra_vars: Vec<String>,
+    /// The variables that are such an argument.
+    arguments: BTreeSet<String>,
+}
+
+impl TemplateFacts {
+    fn read(text: &str) -> TemplateFacts {
+        let template = Template::parse(text).unwrap_or_default();
+        let extra_vars: Vec<String> = template.extra_vars().map(ToString::to_string).collect();
+        let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        let provisioners = json["provisioners"].as_array().into_iter().flatten();
+        let is_windows = provisioners
+            .filter_map(|p| p["playbook_file"].as_str())
+            .any(|file| file.to_lowercase().contains("windows"));
+        TemplateFacts {
+            playbook: if is_windows { Playbook::Windows } else { Playbook::Linux },
+            arguments: extra_vars.iter().filter_map(|a| whole_argument(a)).map(str::to_owned).collect(),
+            extra_vars,
+        }
+    }
+}
+
+/// Which playbooks each variable is handed to, by the texts that the targets use.
+fn find_slots(checkout: &Checkout, templates: &BTreeMap<&str, TemplateFacts>) -> BTreeMap<String, Receivers> {
+    let mut texts: BTreeSet<(&str, String)> = BTreeSet::new();
+    for run in checkout.targets.iter().flat_map(|target| &target.runs) {
+        let Some(template) = templates.get(run.template.as_str()) else { continue };
+        let playbook = template.playbook.as_str();
+        let mut add = |text: &str| texts.insert((playbook, text.to_owned()));
+        for argument in template.extra_vars.iter().filter(|a| whole_argument(a).is_none()) {
+            add(argument);
+        }
+        let defaults = checkout.template_variables(&run.template);
+        let files = run.var_files.iter().filter_map(|file| checkout.var_files.get(file)).flatten();
+        for (name, text) in files.chain(&run.vars) {
+            if template.arguments.contains(name) {
+                add(text);
+            }
+        }
+        for (name, default) in &defaults {
+            if template.arguments.contains(name) {
+                add(default.as_deref().unwrap_or_default());
+            }
+        }
+    }
+    let mut out: BTreeMap<String, Receivers> = BTreeMap::new();
+    for (playbook, text) in texts {
+        let receiver = Receivers::parse(playbook).unwrap_or(Receivers::NONE);
+        for pair in parse_pairs(&text) {
+            if let [(_, Braced::User(name))] = parse_braces(&pair.value)[..] {
+                let known = out.entry(name.to_owned()).or_insert(Receivers::NONE);
+                *known = known.with(receiver);
+            }
+        }
+    }
+    out
+}
+
+/// What the items are called.
+struct Names {
+    /// For each template its provider.
+    providers: BTreeMap<String, String>,
+    /// For each var file its layer.
+    layers: BTreeMap<String, String>,
+    /// For each run of configuration files that several targets begin with, a layer of its own.
+    groups: Vec<(Vec<String>, String)>,
+}
+
+impl Names {
+    fn choose(checkout: &Checkout) -> Names {
+        let mut taken: BTreeSet<String> = checkout.targets.iter().map(|t| image_name(&t.make)).collect();
+        let mut layers = BTreeMap::new();
+        for file in checkout.var_files.keys() {
+            let name = layer_name(file);
+            let free = [name.clone(), format!("{name}-os")].into_iter().find(|n| !taken.contains(n));
+            let name = free.unwrap_or_else(|| numbered(&name, &taken));
+            taken.insert(name.clone());
+            layers.insert(file.clone(), name);
+        }
+        let mut providers: BTreeMap<String, String> = BTreeMap::new();
+        let mut used = BTreeSet::new();
+        for template in checkout.templates.keys() {
+            let name = numbered(&provider_name(template), &used);
+            used.insert(name.clone());
+            providers.insert(template.clone(), name);
+        }
+        let mut counts: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+        for target in &checkout.targets {
+            let files = target.runs.last().map_or(&[][..], |run| &run.var_files);
+            *counts.entry(shared_start(files).to_vec()).or_default() += 1;
+        }
+        let mut groups: Vec<(Vec<String>, usize)> =
+            counts.into_iter().filter(|(files, count)| files.len() > 1 && *count > 1).collect();
+        groups.sort_by_key(|(files, count)| (std::cmp::Reverse(*count), files.clone()));
+        let mut named = Vec::new();
+        for (files, _) in groups {
+            let kind =
+                files.iter().find_map(|file| file.strip_prefix(SHARED)?.split_once('/').map(|(k, _)| k));
+            let name = kind.map_or("config".to_owned(), |kind| format!("config-{kind}"));
+            let name = numbered(&name, &taken);
+            taken.insert(name.clone());
+            named.push((files, name));
+        }
+        Names { providers, layers, groups: named }
+    }
+
+    /// The parents of a target's image, weakest first.
+    fn parents(&self, files: &[String]) -> Vec<&str> {
+        let group = self.groups.iter().find(|(start, _)| shared_start(files) == start.as_slice());
+        let rest = group.map_or(files, |(start, _)| &files[start.len()..]);
+        let layers = rest.iter().filter_map(|file| self.layers.get(file));
+        group.map(|(_, name)| name).into_iter().chain(layers).map(String::as_str).collect()
+    }
+}
+
+/// The folder of the files that all providers share.
+const SHARED: &str = "packer/config/";
+
+fn shared_start(files: &[String]) -> &[String] {
+    let end = files.iter().position(|file| !file.starts_with(SHARED)).unwrap_or(files.len());
+    &files[..end]
+}
+
+fn image_name(make: &str) -> String {
+    item_name(make.strip_prefix("build-").unwrap_or(make))
+}
+
+/// `packer/ova/ubuntu-2004.json` is `ova-ubuntu-2004`, `packer/qemu/qemu-rhel-8.json` is `qemu-rhel-8`.
+fn layer_name(file: &str) -> String {
+    let path = file.strip_prefix("packer/").unwrap_or(file);
+    let path = path.strip_prefix("config/").unwrap_or(path);
+    let path = path.strip_suffix(".json").unwrap_or(path);
+    match path.rsplit_once('/') {
+        Some((folder, name)) if !name.starts_with(&format!("{folder}-")) => {
+            item_name(&format!("{folder}-{name}"))
+        }
+        Some((_, name)) => item_name(name),
+        None => item_name(path),
+    }
+}
+
+/// `packer/qemu/packer.json` is `qemu`, `packer/ova/packer-node.json` `ova`, `packer/ova/packer-windows.json`
+/// `ova-windows`.
+fn provider_name(template: &str) -> String {
+    let path = template.strip_prefix("packer/").unwrap_or(template);
+    let path = path.split_once('.').map_or(path, |(path, _)| path);
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("packer", path));
+    let rest = name.strip_prefix("packer").unwrap_or(name).trim_start_matches('-');
+    match rest {
+        "" | "node" => item_name(folder),
+        rest => item_name(&format!("{folder}-{rest}")),
+    }
+}
+
+fn item_name(text: &str) -> String {
+    let name: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    match name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        true => name,
+        false => format!("x-{name}"),
+    }
+}
+
+fn numbered(name: &str, taken: &BTreeSet<String>) -> String {
+    let mut names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}-{n}")));
+    names.find(|n| !taken.contains(n)).unwrap_or_default()
+}
+
+struct Writer<'c> {
+    checkout: &'c Checkout,
+    library: &'c Program,
+    templates: BTreeMap<&'c str, TemplateFacts>,
+    declarations: BTreeMap<String, Declaration>,
+    derived: BTreeMap<(String, String), String>,
+    names: Names,
+}
+
+impl Writer<'_> {
+    // ---- variables ----------------------------------------------------------------------------
+
+    fn variables(&self) -> String {
+        let mut out = format!("{ADOPTED}\n# Facts, which Image Builder itself does not state.\n");
+        for fact in self.own_facts() {
+            write_doc(&mut out, fact.doc.as_deref());
+            let _ = write!(out, "variable {} : {}", fact.name, fact.ty);
+            if let Some(default) = &fact.default {
+                let _ = write!(out, " = {}", self.library.sources.slice(default.span));
+            }
+            out.push_str(" { fact = true, to = [] }\n");
+        }
+        out.push_str(
+            "\n# Variables, all without defaults: every value stands in a layer or with a provider.\n",
+        );
+        for (name, declaration) in &self.declarations {
+            self.write_variable(&mut out, name, declaration);
+        }
+        out
+    }
+
+    /// The built-in facts that the checkout has no variable for.
+    fn own_facts(&self) -> impl Iterator<Item = &Variable> {
+        let is_missing = |v: &&Variable| v.is_fact && !self.declarations.contains_key(v.name.as_str());
+        self.library.variables.iter().filter(is_missing)
+    }
+
+    fn write_variable(&self, out: &mut String, name: &str, declaration: &Declaration) {
+        let known = declaration.known.map(|id| self.library.variable(id));
+        if declaration.is_undeclared {
+            write_doc(out, Some("Named by a reference, and declared nowhere."));
+        } else {
+            write_doc(out, known.and_then(|v| v.doc.as_deref()));
+        }
+        if let Some(real) = &declaration.alias_of {
+            let _ = writeln!(out, "variable {name} {{ alias_of = {real} }}");
+            return;
+        }
+        let mut attributes = Vec::new();
+        if declaration.encoding != Encoding::for_type(&declaration.ty)[0] {
+            attributes.push(format!("encoding = {}", declaration.encoding.as_str()));
+        }
+        let receivers = declaration.to.names();
+        if receivers != ["packer"] {
+            attributes.push(format!("to = [{}]", receivers.join(", ")));
+        }
+        if let Some(applies) = known.and_then(|v| v.applies.as_ref()) {
+            attributes.push(format!("applies = {}", self.library.sources.slice(applies.span)));
+        }
+        let flags = [
+            ("fact", self.is_fact(name)),
+            ("secret", declaration.is_secret),
+            ("typed", known.is_some_and(|v| v.is_typed)),
+        ];
+        attributes.extend(
+            flags.into_iter().filter(|(_, is_set)| *is_set).map(|(word, _)| format!("{word} = true")),
+        );
+        let _ = write!(out, "variable {name} : {}", declaration.ty);
+        match attributes.is_empty() {
+            true => out.push('\n'),
+            false => {
+                let _ = writeln!(out, " {{ {} }}", attributes.join(", "));
+            }
+        }
+    }
+
+    /// A built-in fact that no string of the checkout makes depend on something else.
+    fn is_fact(&self, name: &str) -> bool {
+        let declaration = &self.declarations[name];
+        let is_fact = declaration.known.is_some_and(|id| self.library.variable(id).is_fact);
+        let is_open = |(n, text): &(String, String)| n == name && text.contains("{{");
+        is_fact && !self.checkout.var_files.values().flatten().any(is_open)
+    }
+
+    // ---- values -------------------------------------------------------------------------------
+
+    /// A string of the checkout as its variable's value.
+    fn value(&self, name: &str, text: &str) -> String {
+        let Some(declaration) = self.declarations.get(name) else { return spell_text(text) };
+        let (ty, encoding) = (&declaration.ty, declaration.encoding);
+        if matches!(ty.base, Base::Args) {
+            return spell_text(text);
+        }
+        if text.contains("{{") {
+            return spell_template(text, |other| self.is_plain_text(other));
+        }
+        if ty.is_text() && encoding == Encoding::Plain {
+            return spell_text(text);
+        }
+        match decode(ty, encoding, &Text::Plain(text.into())) {
+            Ok(decoded) => match &decoded.value {
+                Value::Text(content) if matches!(ty.base, Base::Toml) => content
+                    .known()
+                    .and_then(|content| spell_heredoc("TOML", &content))
+                    .unwrap_or_else(|| spell_value(&decoded.value)),
+                value => spell_value(value),
+            },
+            Err(_) => spell_text(text),
+        }
+    }
+
+    /// True where `${x}` is the string that Packer has for x, whatever it is.
+    fn is_plain_text(&self, name: &str) -> bool {
+        let Some(declaration) = self.declarations.get(name) else { return false };
+        let is_place = matches!(declaration.ty.base, Base::Args | Base::Path | Base::File | Base::Role);
+        declaration.ty.is_text()
+            && declaration.encoding == Encoding::Plain
+            && !is_place
+            && !declaration.is_secret
+            && declaration.alias_of.is_none()
+    }
+
+    /// What the built-in facts are by a file's path.
+    fn facts_of(&self, path: &str) -> Vec<(&str, String)> {
+        let matched = |fact: &Variable| {
+            fact.adopt.iter().find_map(|(pattern, value)| {
+                let found = Regex::new(pattern).ok()?.captures(path)?;
+                let mut out = String::new();
+                found.expand(value, &mut out);
+                Some(out)
+            })
+        };
+        self.own_facts().filter_map(|fact| Some((fact.name.as_str(), spell_text(&matched(fact)?)))).collect()
+    }
+
+    // ---- items --------------------------------------------------------------------------------
+
+    fn providers(&self) -> String {
+        let mut out = ADOPTED.to_owned();
+        for (template, name) in &self.names.providers {
+            let facts = &self.templates[template.as_str()];
+            let _ = writeln!(out, "\nprovider {name} {{");
+            let _ = writeln!(out, "    template = {}", spell_text(template));
+            let _ = writeln!(out, "    roles    = upstream");
+            let _ = writeln!(out, "    playbook = {}", facts.playbook.as_str());
+            let _ = writeln!(out, "    tools    = [\"packer\", \"ansible\"]");
+            let _ = writeln!(out, "    defaults {{");
+            for (fact, value) in self.facts_of(template) {
+                let _ = writeln!(out, "        {fact} = {value}");
+            }
+            for (name, default) in self.checkout.template_variables(template) {
+                if let Some(default) = default {
+                    let _ = writeln!(out, "        {name} = {}", indent(&self.value(&name, &default), 8));
+                }
+            }
+            out.push_str("    }\n}\n");
+        }
+        out
+    }
+
+    fn layers(&self) -> BTreeMap<PathBuf, String> {
+        let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for (file, name) in &self.names.layers {
+            let text = out.entry(file_of("layers", file)).or_insert_with(|| ADOPTED.to_owned());
+            let _ = writeln!(text, "\n## {file}\nlayer {name} {{");
+            for (fact, value) in self.facts_of(file) {
+                let _ = writeln!(text, "    {fact} = {value}");
+            }
+            let entries = &self.checkout.var_files[file];
+            let mut written: BTreeSet<&str> = BTreeSet::new();
+            for (name, string) in entries {
+                if !written.insert(name) {
+                    continue;
+                }
+                let value = match self.derived.get(&(file.clone(), name.clone())) {
+                    Some(expression) => expression.clone(),
+                    None => self.value(name, string),
+                };
+                let _ = writeln!(text, "    {name} = {}", indent(&value, 4));
+            }
+            text.push_str("}\n");
+        }
+        for (files, name) in &self.names.groups {
+            let text = out.entry(file_of("layers", SHARED)).or_insert_with(|| ADOPTED.to_owned());
+            let layers: Vec<&str> =
+                files.iter().filter_map(|f| self.names.layers.get(f)).map(String::as_str).collect();
+            let _ = writeln!(
+                text,
+                "\n## The files that targets begin with.\nlayer {name} extends {} {{ }}",
+                layers.join(", ")
+            );
+        }
+        out
+    }
+
+    fn targets(&self) -> BTreeMap<PathBuf, String> {
+        let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for target in &self.checkout.targets {
+            let Some(last) = target.runs.last() else { continue };
+            let text = out.entry(file_of("targets", &last.template)).or_insert_with(|| ADOPTED.to_owned());
+            text.push('\n');
+            write_doc(text, target.doc.as_deref());
+            let name = image_name(&target.make);
+            let parents = self.names.parents(&last.var_files);
+            let extends =
+                if parents.is_empty() { String::new() } else { format!(" extends {}", parents.join(", ")) };
+            let _ = writeln!(text, "image {name}{extends} {{\n{}}}", self.target(target, &name));
+        }
+        out
+    }
+
+    /// The `target` block of an image.
+    fn target(&self, target: &Target, image: &str) -> String {
+        let mut words = Vec::new();
+        if let Some(last) = target.runs.last() {
+            words.push(format!("provider = {}", self.names.providers[&last.template]));
+        }
+        if target.make != format!("build-{image}") {
+            words.push(format!("make = {}", spell_text(&target.make)));
+        }
+        let list = |name: &str, words: &[String]| {
+            let texts: Vec<String> = words.iter().map(|word| spell_text(word)).collect();
+            (!texts.is_empty()).then(|| format!("{name} = [{}]", texts.join(", ")))
+        };
+        let vars = |vars: &[(String, String)]| {
+            let mut last: BTreeMap<&str, String> = BTreeMap::new();
+            for (name, text) in vars {
+                last.insert(name, format!("{name} = {}", self.value(name, text)));
+            }
+            let pairs: Vec<String> = last.into_values().collect();
+            (!pairs.is_empty()).then(|| format!("vars = {{ {} }}", pairs.join(", ")))
+        };
+        let first = &target.runs[0];
+        let is_shared = target.runs.iter().all(|run| run.vars == first.vars);
+        if is_shared {
+            words.extend(vars(&first.vars));
+        }
+        if let [run] = &target.runs[..] {
+            words.extend(list("only", &run.only));
+            words.extend(list("except", &run.except));
+            return format!("    target {{ {} }}\n", words.join(", "));
+        }
+        let mut out = String::from("    target {\n");
+        for word in words {
+            let _ = writeln!(out, "        {word}");
+        }
+        for run in &target.runs {
+            let own = if is_shared { None } else { vars(&run.vars) };
+            let words: Vec<String> =
+                list("only", &run.only).into_iter().chain(list("except", &run.except)).chain(own).collect();
+            let _ = writeln!(out, "        run {{ {} }}", words.join(", "));
+        }
+        out.push_str("    }\n");
+        out
+    }
+}
+
+fn write_doc(out: &mut String, doc: Option<&str>) {
+    for line in doc.into_iter().flat_map(str::lines) {
+        let _ = writeln!(out, "{}", format!("## {line}").trim_end());
+    }
+}
+
+/// The lines after the first one, moved to where they stand.
+fn indent(text: &str, by: usize) -> String {
+    let pad = " ".repeat(by);
+    let mut lines = text.lines();
+    let mut out = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        out.push('\n');
+        if !line.is_empty() {
+            out.push_str(&pad);
+            out.push_str(line);
+        }
+    }
+    out
+}
+
+/// The spec that holds what stands in one folder of the checkout.
+fn file_of(room: &str, path: &str) -> PathBuf {
+    let path = path.strip_prefix("packer/").unwrap_or(path);
+    let folder = path.split_once('/').map_or("other", |(folder, _)| folder);
+    PathBuf::from(format!("{room}/{}.imgspec", item_name(folder)))
+}

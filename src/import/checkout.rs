@@ -1,0 +1,168 @@
+//! An Image Builder checkout, as far as configuration goes: its targets with what they run, and the files that
+//! those name.
+
+use super::command_line::{PackerCommand, parse_recipe};
+use crate::project::template::{Template, named};
+use crate::source::{Loader, normalize};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A target of make, with the text of what it would run.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    pub name: String,
+    /// What `make help` says of it.
+    pub doc: Option<String>,
+    pub text: String,
+}
+
+/// A checkout's targets and files.
+#[derive(Debug, Default)]
+pub struct Checkout {
+    pub targets: Vec<Target>,
+    /// The text of each template, by its path below the checkout.
+    pub templates: BTreeMap<String, String>,
+    /// The entries of each var file in its order, by its path below the checkout.
+    pub var_files: BTreeMap<String, Vec<Entry>>,
+}
+
+/// A name of a var file with its string; `null` is empty there (`command/flag-kv/flag_json.go`).
+pub type Entry = (String, String);
+
+/// A target of make that runs Packer.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name for make.
+    pub make: String,
+    pub doc: Option<String>,
+    pub runs: Vec<PackerCommand>,
+}
+
+impl Checkout {
+    /// Reads what recipes name, below the folder of the Makefile. `user_file` is the name of the var file that
+    /// stands for the user's: what is given after it beats it, as `-var` does, and becomes such.
+    ///
+    /// # Errors
+    /// In words: a file that is missing or is no JSON.
+    pub fn read(
+        loader: &dyn Loader,
+        root: &Path,
+        recipes: &[Recipe],
+        user_file: &str,
+    ) -> Result<Checkout, String> {
+        let mut checkout = Checkout::default();
+        let root = loader.canonical(root);
+        for recipe in recipes {
+            let mut runs = Vec::new();
+            for mut run in parse_recipe(&recipe.text) {
+                if run.template.is_empty() || run.template.ends_with(".pkr.hcl") {
+                    continue;
+                }
+                run.template = below(loader, &root, &run.template);
+                for file in &mut run.var_files {
+                    *file = below(loader, &root, file);
+                }
+                checkout.read_run(loader, &root, &run, user_file)?;
+                let mut files = std::mem::take(&mut run.var_files);
+                if let Some(at) = files.iter().position(|file| file == user_file) {
+                    let stronger: Vec<String> = files.drain(at..).skip(1).collect();
+                    let entries = stronger.iter().filter_map(|f| checkout.var_files.get(f)).flatten();
+                    run.vars.splice(0..0, entries.cloned().collect::<Vec<_>>());
+                }
+                run.var_files = last_places(files);
+                runs.push(run);
+            }
+            if !runs.is_empty() {
+                checkout.targets.push(Target { make: recipe.name.clone(), doc: recipe.doc.clone(), runs });
+            }
+        }
+        Ok(checkout)
+    }
+
+    fn read_run(
+        &mut self,
+        loader: &dyn Loader,
+        root: &Path,
+        run: &PackerCommand,
+        user_file: &str,
+    ) -> Result<(), String> {
+        if !self.templates.contains_key(&run.template) {
+            let text = read_rendered(loader, root, &run.template)?;
+            object(&text).map_err(|e| format!("{}: {e}", run.template))?;
+            self.templates.insert(run.template.clone(), text);
+        }
+        for file in run.var_files.iter().filter(|file| *file != user_file) {
+            if !self.var_files.contains_key(file) {
+                let text = read_rendered(loader, root, file)?;
+                let entries = parse_var_file(&text).map_err(|e| format!("{file}: {e}"))?;
+                self.var_files.insert(file.clone(), entries);
+            }
+        }
+        Ok(())
+    }
+
+    /// The variables of a template with their defaults, in order; none where it wants a value.
+    pub fn template_variables(&self, template: &str) -> Vec<(String, Option<String>)> {
+        let parsed =
+            self.templates.get(template).and_then(|text| Template::parse(text).ok()).unwrap_or_default();
+        parsed.variables().map(|(name, default)| (name.to_owned(), default.map(str::to_owned))).collect()
+    }
+
+    /// All names that the checkout gives a value or a reference.
+    pub fn names(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for (template, text) in &self.templates {
+            names.extend(self.template_variables(template).into_iter().map(|(name, _)| name));
+            names.extend(named(text).into_iter().map(|n| n.to_string()));
+        }
+        let vars = self.targets.iter().flat_map(|t| &t.runs).flat_map(|run| &run.vars);
+        for (name, text) in self.var_files.values().flatten().chain(vars) {
+            names.insert(name.clone());
+            names.extend(named(text).into_iter().map(|n| n.to_string()));
+        }
+        names
+    }
+}
+
+/// A path of a command line, relative to the checkout where it lies below it.
+fn below(loader: &dyn Loader, root: &Path, path: &str) -> String {
+    let path = normalize(&root.join(path));
+    let real = loader.canonical(&path);
+    let path = path.strip_prefix(root).or(real.strip_prefix(root)).unwrap_or(&path);
+    path.to_string_lossy().into_owned()
+}
+
+/// The text of a file. One that a script makes of `FILE.tmpl` before a build (`hack/set-ssh-password.sh`) is read
+/// there: its placeholders are filled by nobody who only looks.
+fn read_rendered(loader: &dyn Loader, root: &Path, path: &str) -> Result<String, String> {
+    let source = root.join(format!("{path}.tmpl"));
+    let path = if loader.is_file(&source) { source } else { root.join(path) };
+    loader.read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+}
+
+/// A file that is named twice counts at its last place.
+fn last_places(files: Vec<String>) -> Vec<String> {
+    let is_last = |at: usize| !files[at + 1..].contains(&files[at]);
+    (0..files.len()).filter(|at| is_last(*at)).map(|at| files[at].clone()).collect()
+}
+
+fn object(text: &str) -> Result<Map<String, Json>, String> {
+    match serde_json::from_str(text) {
+        Ok(Json::Object(map)) => Ok(map),
+        Ok(_) => Err("it is no JSON object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_var_file(text: &str) -> Result<Vec<Entry>, String> {
+    Ok(object(text)?.into_iter().map(|(name, value)| (name, string(value))).collect())
+}
+
+fn string(value: Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => text,
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,105 @@
+//! What a recipe's shell lines ask of Packer.
+
+/// One run of Packer, as a command line has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackerCommand {
+    pub template: String,
+    /// `-var-file`, in order.
+    pub var_files: Vec<String>,
+    /// `-var`, in order.
+    pub vars: Vec<(String, String)>,
+    pub only: Vec<String>,
+    pub except: Vec<String>,
+}
+
+/// The flags of `packer build` that take a value (`command/build.go`); the others are switches.
+const WITH_VALUE: [&str; 7] =
+    ["config-type", "except", "on-error", "only", "parallel-builds", "var", "var-file"];
+
+/// The runs of `packer build` in a recipe's text, in order.
+pub fn parse_recipe(text: &str) -> Vec<PackerCommand> {
+    let joined = text.replace("\\\n", " ");
+    joined.lines().flat_map(parse_line).collect()
+}
+
+fn parse_line(line: &str) -> Vec<PackerCommand> {
+    let words = shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
+    let mut out = Vec::new();
+    for command in words.split_inclusive(|word| ends_command(word)) {
+        let is_packer = |word: &String| word.rsplit('/').next() == Some("packer");
+        let Some(at) = command.iter().position(is_packer) else { continue };
+        if command.first().is_some_and(|word| ["echo", "printf"].contains(&word.as_str())) {
+            continue;
+        }
+        let arguments = &command[at + 1..];
+        let Some(verb) = arguments.iter().position(|word| !word.starts_with('-')) else { continue };
+        if arguments[verb] == "build" {
+            out.push(parse_arguments(&arguments[verb + 1..]));
+        }
+    }
+    out
+}
+
+fn ends_command(word: &str) -> bool {
+    matches!(word, "&&" | "||" | "|" | "&") || word.ends_with(';')
+}
+
+fn parse_arguments(words: &[String]) -> PackerCommand {
+    let mut out = PackerCommand::default();
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        if ends_command(word) && !word.ends_with(';') {
+            break;
+        }
+        let word = word.trim_end_matches(';');
+        let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
+            if !word.is_empty() {
+                out.template = word.to_owned();
+            }
+            continue;
+        };
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None if WITH_VALUE.contains(&flag) => (flag, words.next().unwrap_or_default().to_owned()),
+            None => continue,
+        };
+        let list = || value.split(',').filter(|v| !v.is_empty()).map(str::to_owned);
+        match name {
+            "var-file" => out.var_files.push(value),
+            "var" => out.vars.extend(value.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()))),
+            "only" => out.only.extend(list()),
+            "except" => out.except.extend(list()),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_packer_among_other_commands() {
+        let runs = parse_recipe(
+            ". \"/x/init.sh\" a && packer build -debug -var-file=\"/x/a b.json\" --var k='v w' \\\n -only=\"a,b\" -except c t.json; echo packer build\nhack/x.sh -f y && .bin/packer build -on-error ask -var-file z.json t2.json && packer validate t3.json",
+        );
+        assert_eq!(
+            runs,
+            [
+                PackerCommand {
+                    template: "t.json".into(),
+                    var_files: vec!["/x/a b.json".into()],
+                    vars: vec![("k".into(), "v w".into())],
+                    only: vec!["a".into(), "b".into()],
+                    except: vec!["c".into()],
+                },
+                PackerCommand {
+                    template: "t2.json".into(),
+                    var_files: vec!["z.json".into()],
+                    ..PackerCommand::default()
+                },
+            ]
+        );
+    }
+}

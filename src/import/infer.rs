@@ -1,0 +1,158 @@
+//! What kind of variable a checkout's name is: the built-in library's where every string of the checkout reads as
+//! that and is written back the same, else what all its strings have in common.
+
+use super::checkout::Checkout;
+use crate::project::Program;
+use crate::project::braces::{Braced, parse_braces};
+use crate::project::hir::{Owner, VarId, Variable};
+use crate::schema::{
+    Base, Encoding, Receivers, Text, Type, Value, check_value, decode, encode, find_unencodable,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A variable of an adopted library.
+#[derive(Debug)]
+pub(super) struct Declaration {
+    pub ty: Type,
+    pub encoding: Encoding,
+    pub to: Receivers,
+    pub is_secret: bool,
+    /// The built-in variable of that name, unless that one is gone.
+    pub known: Option<VarId>,
+    /// The type is the built-in one's.
+    pub keeps_type: bool,
+    /// The name that it stands for.
+    pub alias_of: Option<String>,
+    /// What it is like to use, where nothing of the checkout gives it a value.
+    pub is_undeclared: bool,
+}
+
+/// Works out what each name of a checkout is. `slots` are the receivers that a template's text hands it to.
+pub(super) fn infer(
+    checkout: &Checkout,
+    library: &Program,
+    slots: &BTreeMap<String, Receivers>,
+    arguments: &BTreeSet<String>,
+) -> BTreeMap<String, Declaration> {
+    let strings = collect_strings(checkout);
+    let names = checkout.names();
+    let sets = count_settings(checkout);
+    let mut out = BTreeMap::new();
+    for name in &names {
+        let texts = strings.get(name).map_or(&[][..], Vec::as_slice);
+        let known = library.find_variable(None, name).filter(|id| {
+            let variable = library.variable(*id);
+            variable.owner == Owner::Declared && variable.removed.is_none()
+        });
+        let real = |id: VarId| library.variable(id).alias_of.map(|real| &library.variable(real).name);
+        let alias_of = known.and_then(real).filter(|real| names.contains(real.as_str()));
+        let known = known.filter(|id| library.variable(*id).alias_of.is_none() || alias_of.is_some());
+        let (mut ty, encoding, keeps_type) = match known.map(|id| library.variable(id)) {
+            Some(variable) if texts.iter().all(|text| fits(variable, text)) => {
+                (variable.ty.clone(), variable.encoding, true)
+            }
+            _ => guess(texts, arguments.contains(name)),
+        };
+        // Whoever is never without a value says so; what a template demands is demanded there.
+        let is_always_set = sets.get(name) == Some(&checkout.targets.len());
+        ty.optional = !is_always_set || texts.iter().any(String::is_empty) || texts.is_empty();
+        let is_secret = known.map_or_else(|| names_a_secret(name), |id| library.variable(id).is_secret);
+        let to = slots.get(name).copied().unwrap_or(Receivers::NONE).with(Receivers::PACKER);
+        let alias_of = alias_of.map(ToString::to_string);
+        let is_undeclared = texts.is_empty() && !sets.contains_key(name);
+        out.insert(
+            name.clone(),
+            Declaration { ty, encoding, to, is_secret, known, keeps_type, alias_of, is_undeclared },
+        );
+    }
+    // An alias has the type of what it stands for, or is a variable of its own.
+    let types: BTreeMap<String, bool> = out.iter().map(|(n, d)| (n.clone(), d.keeps_type)).collect();
+    for declaration in out.values_mut() {
+        if let Some(real) = &declaration.alias_of
+            && !(declaration.keeps_type && types.get(real) == Some(&true))
+        {
+            declaration.alias_of = None;
+        }
+    }
+    out
+}
+
+/// Every string that the checkout has for a name.
+fn collect_strings(checkout: &Checkout) -> BTreeMap<String, Vec<String>> {
+    let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let vars = checkout.targets.iter().flat_map(|target| &target.runs).flat_map(|run| &run.vars);
+    for (name, text) in checkout.var_files.values().flatten().chain(vars) {
+        out.entry(name.clone()).or_default().push(text.clone());
+    }
+    for template in checkout.templates.keys() {
+        for (name, default) in checkout.template_variables(template) {
+            out.entry(name).or_default().extend(default);
+        }
+    }
+    out
+}
+
+/// On how many targets a name has a value.
+fn count_settings(checkout: &Checkout) -> BTreeMap<String, usize> {
+    let mut out: BTreeMap<String, usize> = BTreeMap::new();
+    for target in &checkout.targets {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for run in &target.runs {
+            let defaults = checkout.template_variables(&run.template).into_iter();
+            names.extend(defaults.filter(|(_, default)| default.is_some()).map(|(name, _)| name));
+            let files = run.var_files.iter().filter_map(|file| checkout.var_files.get(file)).flatten();
+            names.extend(files.chain(&run.vars).map(|(name, _)| name.clone()));
+        }
+        for name in names {
+            *out.entry(name).or_default() += 1;
+        }
+    }
+    out
+}
+
+/// Whether a string is one of the variable's values, written as the variable writes it.
+fn fits(variable: &Variable, text: &str) -> bool {
+    let mut ty = variable.ty.clone();
+    ty.optional = true;
+    let is_text = ty.is_text() && variable.encoding == Encoding::Plain;
+    if text.contains("{{") && !matches!(ty.base, Base::Args) {
+        let pieces = parse_braces(text);
+        if let [(_, Braced::Env(_))] = pieces[..] {
+            return true;
+        }
+        // A reference may come to anything; what stands beside it must be of the type.
+        let filled: String =
+            pieces.iter().map(|(_, piece)| if let Braced::Text(t) = piece { t } else { "x" }).collect();
+        return is_text && check_value(&ty, &Value::text(filled)).is_ok();
+    }
+    if is_text {
+        return check_value(&ty, &Value::text(text)).is_ok();
+    }
+    let Ok(decoded) = decode(&ty, variable.encoding, &Text::Plain(text.into())) else { return false };
+    let is_bare = text.is_empty() && matches!(ty.base, Base::Bool | Base::Int);
+    !is_bare
+        && check_value(&ty, &decoded.value).is_ok()
+        && find_unencodable(&decoded.value, variable.encoding).is_none()
+        && encode(&decoded.value, variable.encoding).known().as_deref() == Some(text)
+}
+
+/// The narrowest type that refuses nothing that a name unknown to the library may well get.
+fn guess(texts: &[String], is_argument: bool) -> (Type, Encoding, bool) {
+    let all = |words: [&str; 2]| !texts.is_empty() && texts.iter().all(|t| words.contains(&t.as_str()));
+    if is_argument {
+        (Type::of(Base::Args), Encoding::Plain, false)
+    } else if all(["true", "false"]) {
+        (Type::of(Base::Bool), Encoding::Flag, false)
+    } else if all(["True", "False"]) {
+        (Type::of(Base::Bool), Encoding::TitleFlag, false)
+    } else {
+        (Type::of(Base::String), Encoding::Plain, false)
+    }
+}
+
+/// Names that no release has used for anything but secrets.
+fn names_a_secret(name: &str) -> bool {
+    let words: Vec<&str> = name.split('_').collect();
+    let is_one = |word: &&str| ["password", "passwd", "secret", "token"].contains(word);
+    words.last().is_some_and(is_one) || name.ends_with("secret_key") || name.ends_with("access_key")
+}

@@ -1,0 +1,16 @@
+//! The way in: what people have already, JSON var files and whole Image Builder checkouts, to specs.
+//!
+//! [`import`] turns var files into layers. [`adopt`] turns a checkout into a library: its variables, providers,
+//! layers and targets. Both write with [`spell`]; neither touches the world but through the `Loader`.
+
+mod adopt;
+mod checkout;
+mod command_line;
+mod derived;
+mod infer;
+mod spell;
+mod var_file;
+
+pub use adopt::{ADOPTED, adopt};
+pub use checkout::{Checkout, Recipe};
+pub use var_file::{Imported, import};
