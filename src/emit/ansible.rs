@@ -71,7 +71,7 @@ impl Emission<'_, '_> {
             self.report_no_route(&out);
         }
         let is_moved_by_users = self.route.moved.iter().any(|(id, _)| self.image.is_set_by_users(*id));
-        if !self.is_native() && out.len() == moved && !is_moved_by_users {
+        if self.image.program.is_adopted && out.len() == moved && !is_moved_by_users {
             // A checkout needs no file where all goes its own way.
             self.route.file = None;
             out.clear();

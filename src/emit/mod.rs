@@ -87,6 +87,8 @@ pub(crate) struct Emission<'i, 'p> {
     reach: Reach,
     route: Route,
     environment: BTreeSet<SmolStr>,
+    /// What a checkout's texts name and nothing declares.
+    undeclared: BTreeSet<SmolStr>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -94,8 +96,15 @@ pub(crate) struct Emission<'i, 'p> {
 pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     let route = Route::find(image);
     let reach = Reach::new(image, &route);
-    let mut emission =
-        Emission { image, output, reach, route, environment: BTreeSet::new(), diagnostics: Vec::new() };
+    let mut emission = Emission {
+        image,
+        output,
+        reach,
+        route,
+        environment: BTreeSet::new(),
+        undeclared: BTreeSet::new(),
+        diagnostics: Vec::new(),
+    };
     emission.check_reach();
     let ansible = emission.ansible_vars();
     emission.check_route();

@@ -68,6 +68,9 @@ impl Emission<'_, '_> {
             let text = self.through_slots(id, text, ansible);
             out.insert(variable.name.to_string(), text);
         }
+        for name in &self.undeclared {
+            out.entry(name.to_string()).or_default();
+        }
         out
     }
 

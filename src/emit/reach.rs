@@ -6,7 +6,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Active, Image};
 use crate::project::StackLayer;
 use crate::project::hir::*;
-use crate::schema::{Receivers, Value};
+use crate::project::template;
+use crate::schema::{Base, Receivers, Value};
 
 /// The readers of an image's target.
 #[derive(Debug)]
@@ -92,6 +93,49 @@ impl Emission<'_, '_> {
                 self.check_effect(id);
             }
             self.check_quotes(id);
+            if program.is_adopted {
+                self.check_references(id);
+            }
+        }
+    }
+
+    /// In a checkout a text may name what nothing on this target declares. By chance Packer takes that for empty:
+    /// it does while another variable's value names one, and else interpolates nothing at all ("Failed to
+    /// interpolate", kubernetes-sigs/image-builder#615; `core.go`, `renderVarsRecursively`). Our file, in which no
+    /// value names another, would be such a case, and so says that these are empty.
+    fn check_references(&mut self, id: VarId) {
+        let program = self.image.program;
+        let variable = program.variable(id);
+        if self.image.settings(id).is_empty() || !variable.to.has(Receivers::PACKER) {
+            return;
+        }
+        let file = Some(program.section(self.image.section).span.file);
+        let mut named = match self.image.value(id) {
+            Some(Value::Text(text)) if matches!(variable.ty.base, Base::Args) => {
+                let text = text.known().unwrap_or_default().into_owned();
+                template::named(&text).iter().filter_map(|name| program.find_variable(file, name)).collect()
+            }
+            Some(_) => return,
+            None => parts(self.image, id),
+        };
+        let readers = &self.provider().readers;
+        named.retain(|id| {
+            let is_known = self.image.value(*id).is_some() || self.image.is_broken(*id);
+            !is_known && self.image.settings(*id).is_empty() && !readers.demands(&program.variable(*id).name)
+        });
+        let place = self.place(id);
+        for missing in named {
+            let missing = &program.variable(missing).name;
+            if !program.sources.is_users(place.file) {
+                self.undeclared.insert(missing.clone());
+                continue;
+            }
+            let target = &program.section(self.image.stack.target).name;
+            let message = format!("nothing on the target `{target}` declares `{missing}`");
+            let found = Diagnostic::new(Code::UnknownReference, place, message)
+                .label(format!("`{}` names it here", variable.name))
+                .help(format!("Packer would stop with \"Failed to interpolate\": set `{missing}`"));
+            self.report(found);
         }
     }
 
@@ -101,7 +145,7 @@ impl Emission<'_, '_> {
         let mut seen = vec![false; self.image.program.variables.len()];
         spread(self.image, vec![id], &mut seen);
         let mut all = (0..seen.len() as u32).map(VarId).filter(|id| seen[id.0 as usize]);
-        !self.is_native() && all.all(|id| !self.image.is_set_by_users(id))
+        self.image.program.is_adopted && all.all(|id| !self.image.is_set_by_users(id))
     }
 
     fn check_required(&mut self, id: VarId) {

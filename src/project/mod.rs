@@ -82,6 +82,8 @@ pub struct Program {
     pub providers: Vec<Provider>,
     pub rules: Vec<Rule>,
     pub library: Arc<Names>,
+    /// The library is not the built-in one, but what a checkout was adopted as.
+    pub is_adopted: bool,
     /// Deprecated names, with what they stand for.
     pub aliases: Vec<(VarId, VarId)>,
     /// The views of the project's files.
@@ -243,6 +245,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         providers,
         rules,
         library: library_names,
+        is_adopted: request.library.is_some(),
         aliases,
         views,
         specs,
