@@ -131,15 +131,17 @@ impl<'a> Job<'a> {
         Ok(Job { artifacts, flags, folder, work, tools, interrupt, environment, mark })
     }
 
-    /// The roles that the image names and that are nowhere, each with its place.
-    pub fn missing_roles(artifacts: &Artifacts) -> Vec<(String, Span)> {
+    /// The roles that the image names and that are nowhere, each with its place. A checkout's roles stand in the
+    /// place of those that the program carries.
+    pub fn missing_roles(artifacts: &Artifacts, checkout: Option<&Path>) -> Vec<(String, Span)> {
         let recipe = &artifacts.recipe;
+        let is_carried = |name: &str| match checkout {
+            Some(root) => root.join("ansible/roles").join(name).is_dir(),
+            None => library::ANSIBLE.get_dir(Path::new("roles").join(name)).is_some(),
+        };
         let is_there = |name: &str| match name.contains('/') {
             true => Path::new(name).is_dir(),
-            false => {
-                recipe.role_folders.iter().any(|folder| folder.join(name).is_dir())
-                    || library::ANSIBLE.get_dir(Path::new("roles").join(name)).is_some()
-            }
+            false => recipe.role_folders.iter().any(|folder| folder.join(name).is_dir()) || is_carried(name),
         };
         recipe.roles.iter().filter(|(name, _)| !is_there(name)).cloned().collect()
     }
@@ -418,7 +420,7 @@ fn token() -> io::Result<String> {
 }
 
 /// A word as a shell reads it.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.to_owned(),

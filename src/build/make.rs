@@ -1,6 +1,9 @@
 //! Asking `make` in an Image Builder checkout: which targets there are, and what they would run.
 
+use super::job::{Flags, quote};
 use crate::import::Recipe;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -65,6 +68,61 @@ fn dry_run(root: &Path, names: &[String]) -> Result<Vec<(String, String)>, Strin
             Ok((name.clone(), String::from_utf8_lossy(&output.stdout).into_owned()))
         })
         .collect()
+}
+
+/// How a checkout's own Makefile builds an image.
+#[derive(Debug)]
+pub struct MakeRun<'a> {
+    /// The folder of the Makefile.
+    pub root: &'a Path,
+    /// The target's name for make.
+    pub target: &'a str,
+    /// The compiled var file; absolute.
+    pub var_file: PathBuf,
+    /// Folders of the project with roles that are named without a path.
+    pub role_folders: &'a [PathBuf],
+    pub flags: &'a Flags,
+}
+
+impl MakeRun<'_> {
+    /// Runs make, its output passed through, and returns its exit code; 128 and a signal's number where one
+    /// ended it.
+    ///
+    /// # Errors
+    /// What the system says where it cannot be started.
+    pub fn run(&self) -> io::Result<i32> {
+        let mut command = Command::new("make");
+        command.arg(self.target).current_dir(self.root).envs(self.environment());
+        let status = command.status().map_err(|e| io::Error::other(format!("cannot run make: {e}")))?;
+        Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    }
+
+    /// The command as one would type it.
+    pub fn command(&self) -> String {
+        let words = self.environment().into_iter().map(|(name, value)| format!("{name}={}", quote(&value)));
+        let words: Vec<String> = words.chain(["make".to_owned(), quote(self.target)]).collect();
+        format!("cd {} && {}", quote(&self.root.display().to_string()), words.join(" "))
+    }
+
+    /// What make finds in its environment beyond what is there; the names are those of Image Builder's Makefile.
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut out = vec![("PACKER_VAR_FILES", self.var_file.display().to_string())];
+        let roles: Vec<String> =
+            self.role_folders.iter().filter(|f| f.is_dir()).map(|f| f.display().to_string()).collect();
+        if !roles.is_empty() {
+            let own = self.root.join("ansible/roles").display().to_string();
+            out.push(("ANSIBLE_ROLES_PATH", format!("{}:{own}", roles.join(":"))));
+        }
+        let switch = |is_on: bool, name| is_on.then(|| (name, "1".to_owned()));
+        out.extend(switch(self.flags.debug, "DEBUG"));
+        out.extend(switch(self.flags.foreground, "FOREGROUND"));
+        match self.flags.on_error.as_deref() {
+            Some("ask") => out.push(("ON_ERROR_ASK", "1".to_owned())),
+            Some(other) => out.push(("PACKER_FLAGS", format!("-on-error={other}"))),
+            None => {}
+        }
+        out
+    }
 }
 
 fn make(root: &Path, arguments: &[&str]) -> Result<Output, String> {

@@ -19,7 +19,7 @@ pub use assets::unpack;
 pub use folders::{cache, clean_image, image_folders};
 pub use install::install;
 pub use job::{Failure, Flags, Job, Outcome};
-pub use make::{USER_FILE, find_checkout, read_targets};
+pub use make::{MakeRun, USER_FILE, find_checkout, read_targets};
 pub use output::{Artifact, Record};
 pub use process::Interrupt;
 pub use progress::Progress;

@@ -4,7 +4,7 @@ use super::deps;
 use super::report::{compile_all, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
-use crate::build::{self, Artifact, Flags, Interrupt, Job, Outcome, Progress, Toolbox};
+use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress, Toolbox};
 use crate::diagnostic::{Code, Diagnostic, merge};
 use crate::emit::{Artifacts, Output};
 use crate::source::normalize;
@@ -103,8 +103,17 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     selected.expect_known()?;
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
     let output = Output { dir: normalize(&here.join(&place.out)), portable: false };
+    let checkout = match &cli.checkout {
+        Some(folder) => Some(build::find_checkout(&here.join(folder)).map_err(Failure)?),
+        None if selected.program.is_adopted => {
+            let message =
+                "the library is of an Image Builder checkout, which builds its images: name it with --in";
+            return Err(Failure(message.to_owned()));
+        }
+        None => None,
+    };
     let (artifacts, mut diagnostics) = compile_all(&selected, &output);
-    diagnostics.extend(artifacts.iter().flat_map(missing_roles));
+    diagnostics.extend(artifacts.iter().flat_map(|image| missing_roles(image, checkout.as_deref())));
     let diagnostics = merge(diagnostics);
     report(cli, &selected.program, &diagnostics);
     if !is_fine(&diagnostics) {
@@ -118,6 +127,9 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     if action != Action::DryRun {
         build::write(&artifacts, &output)
             .map_err(|e| Failure(format!("cannot write below {}: {e}", output.dir.display())))?;
+    }
+    if let Some(root) = &checkout {
+        return make(root, &artifacts, &output, flags, action);
     }
     let toolbox = Toolbox::new(&here);
     let interrupt = Interrupt::listen();
@@ -170,10 +182,46 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     Ok(code.or(interrupt.is_set().then_some(130)).map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
+/// Lets a checkout's own Makefile build or validate the images, one after the other; the first failure ends it.
+fn make(
+    root: &Path,
+    artifacts: &[Artifacts],
+    output: &Output,
+    flags: &Flags,
+    action: Action,
+) -> Result<ExitCode, Failure> {
+    let interrupt = Interrupt::listen();
+    for image in artifacts {
+        let target = image.recipe.make.clone().unwrap_or_default();
+        let target = match action {
+            // Each target has a twin that validates.
+            Action::Validate => target.replacen("build-", "validate-", 1),
+            Action::Build | Action::DryRun => target,
+        };
+        let run = MakeRun {
+            root,
+            target: &target,
+            var_file: output.dir.join(&image.image).join("packer.vars.json"),
+            role_folders: &image.recipe.role_folders,
+            flags,
+        };
+        if action == Action::DryRun {
+            print(&format!("# {}\n{}\n", image.image, run.command()))?;
+            continue;
+        }
+        let code = run.run().map_err(|e| Failure(e.to_string()))?;
+        if code != 0 || interrupt.is_set() {
+            print_aside(&format!("imgspec: {}: make {target} failed (exit code {code})\n", image.image));
+            return Ok(ExitCode::from(u8::try_from(code).ok().filter(|c| *c > 0).unwrap_or(130)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Roles are looked for where a build runs, so that only a build can miss them.
-fn missing_roles(image: &Artifacts) -> Vec<Diagnostic> {
+fn missing_roles(image: &Artifacts, checkout: Option<&Path>) -> Vec<Diagnostic> {
     let folders: Vec<String> = image.recipe.role_folders.iter().map(|f| f.display().to_string()).collect();
-    Job::missing_roles(image)
+    Job::missing_roles(image, checkout)
         .into_iter()
         .map(|(role, span)| {
             let mut found = Diagnostic::new(Code::UnknownName, span, format!("there is no role `{role}`"));
@@ -181,7 +229,10 @@ fn missing_roles(image: &Artifacts) -> Vec<Diagnostic> {
             match role.contains('/') {
                 true => found.label("there is no such folder"),
                 false => found
-                    .label("looked for among this program's roles, and in the project")
+                    .label(match checkout {
+                        Some(_) => "looked for in the checkout's ansible/roles, and in the project",
+                        None => "looked for among this program's roles, and in the project",
+                    })
                     .help(format!("put it into {}, or give its path", folders.join(" or "))),
             }
         })

@@ -1,24 +1,32 @@
 //! `imgspec check`
 
 use super::report::{compile_all, format, is_fine, report};
-use super::select::select;
+use super::select::{Selected, select};
 use super::{Cli, Failure, Format, Selection, print, print_aside};
-use crate::diagnostic::render_json;
+use crate::diagnostic::{Code, Diagnostic, render_json};
 use crate::emit::Output;
 
 pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
-    let selected = select(cli, selection)?;
+    let mut selected = select(cli, selection)?;
     selected.expect_known()?;
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
     let output = Output { dir: here.join("build"), portable: false };
-    let (_, diagnostics) = compile_all(&selected, &output);
+    let is_json_alone = !selected.json.is_empty() && selected.images.is_empty();
+    if is_json_alone {
+        selected.images = selected.program.library_images();
+    }
+    let (_, mut diagnostics) = compile_all(&selected, &output);
+    if is_json_alone {
+        diagnostics = of_json(&selected, diagnostics);
+        selected.images.clear();
+    }
     if format(cli) == Format::Json {
         print(&render_json(&diagnostics, &selected.program.sources))?;
         return Ok(is_fine(&diagnostics));
     }
     report(cli, &selected.program, &diagnostics);
     if diagnostics.is_empty() {
-        let (files, images) = (selected.program.specs.len(), selected.images.len());
+        let (files, images) = (selected.program.specs.len() + selected.json.len(), selected.images.len());
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         let (images_s, files_s) = (plural(images), plural(files));
         print_aside(&format!(
@@ -26,4 +34,17 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
         ));
     }
     Ok(is_fine(&diagnostics))
+}
+
+/// What is wrong with var files on their own: in their texts, and on every target that they may be meant for.
+fn of_json(selected: &Selected, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let program = &selected.program;
+    let is_in_json = |d: &Diagnostic| selected.json.contains(&program.sources.get(d.primary.span.file).path);
+    let holds = |d: &Diagnostic| {
+        // Quotes that one template has already are wrong wherever that template is used.
+        d.images.is_empty() || d.images.len() == selected.images.len() || d.code == Code::LegacyQuotes
+    };
+    let mut found: Vec<Diagnostic> = diagnostics.into_iter().filter(|d| is_in_json(d) && holds(d)).collect();
+    found.iter_mut().for_each(|d| d.images.clear());
+    found
 }

@@ -108,6 +108,9 @@ fn shown(path: &Path, here: &Path) -> String {
 /// Output of the built-in library that lands in an Image Builder checkout is probably meant for its
 /// roles, which want other shapes.
 fn native_output(selected: &super::select::Selected, out: &Path) -> Option<Diagnostic> {
+    if selected.program.is_adopted {
+        return None;
+    }
     let is_checkout = |folder: &Path| {
         Disk.is_file(&folder.join("packer/config/ansible-args.json"))
             && Disk.is_file(&folder.join("Makefile"))
@@ -120,6 +123,6 @@ fn native_output(selected: &super::select::Selected, out: &Path) -> Option<Diagn
             image.span,
             format!("the output goes into the Image Builder checkout {}, whose roles want other shapes", checkout.display()),
         )
-        .help("the built-in library writes real types, for its own roles: compile into another folder. Output for a checkout's roles needs `--in CHECKOUT`, which this version does not have"),
+        .help("the built-in library writes real types, for its own roles: compile into another folder, or with `--in CHECKOUT` for the checkout's own roles"),
     )
 }

@@ -3,7 +3,6 @@
 use super::report::{finish, format, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Format, Selection, print};
-use crate::project::hir::*;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write;
@@ -27,15 +26,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
     selected.expect_known()?;
     let program = &selected.program;
     if args.targets {
-        let mut targets: Vec<SectionId> = program
-            .library
-            .sections
-            .values()
-            .map(|(id, _)| *id)
-            .filter(|id| program.section(*id).kind == SectionKind::Image)
-            .collect();
-        targets.sort_unstable();
-        selected.images = targets;
+        selected.images = program.library_images();
     }
     let program = &selected.program;
     let mut out = String::new();
@@ -62,12 +53,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             let _ = writeln!(out, "{}", format!("  {:width$}  {doc}", section.name).trim_end());
         }
         if !args.targets {
-            let count = program
-                .library
-                .sections
-                .values()
-                .filter(|(id, _)| program.section(*id).kind == SectionKind::Image)
-                .count();
+            let count = program.library_images().len();
             let gap = if out.is_empty() { "" } else { "\n" };
             let _ = writeln!(out, "{gap}The library has {count} targets: imgspec list --targets");
         }

@@ -8,6 +8,7 @@ mod compile;
 mod defaults;
 mod deps;
 mod explain;
+mod import;
 mod list;
 mod report;
 mod select;
@@ -75,6 +76,8 @@ enum Command {
     Targets(targets::Targets),
     /// Print the library's defaults as Packer var files
     Defaults(defaults::Defaults),
+    /// Turn JSON var files into a spec
+    Import(import::Import),
     /// Turn an Image Builder checkout into a library of specs
     Adopt(adopt::Adopt),
     /// Remove what compiles and builds have written
@@ -110,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
         Command::Defaults(defaults) => defaults::run(defaults).map(fine),
+        Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(adopt).map(fine),
         Command::Clean(clean) => clean::run(clean).map(fine),
     };

@@ -16,6 +16,8 @@ pub(super) struct Selected {
     pub provider: Option<ProviderId>,
     /// Arguments that name neither an image nor a path.
     pub others: Vec<String>,
+    /// JSON var files that the arguments name.
+    pub json: Vec<PathBuf>,
     /// Found while choosing.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -26,6 +28,8 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     let mut specs = Vec::new();
     let mut names = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
+    // JSON var files on the command line are layers above all, as in PACKER_VAR_FILES, and stronger than those.
+    let mut json: Vec<PathBuf> = Vec::new();
     let mut has_paths = false;
     for input in &selection.inputs {
         let path = normalize(&here.join(input));
@@ -37,6 +41,9 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
                 return Err(Failure(format!("no .imgspec files in {input}")));
             }
             paths.push(path);
+        } else if path.is_file() && path.extension().is_some_and(|e| e == "json") {
+            has_paths = true;
+            json.push(path);
         } else if path.is_file() {
             has_paths = true;
             paths.push(path.clone());
@@ -60,7 +67,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         library,
         specs,
         set: selection.set.clone(),
-        var_files: var_files(&here)?,
+        var_files: var_files(&here)?.into_iter().chain(json.iter().cloned()).collect(),
         include_roots: cli.include_roots.iter().map(|p| normalize(&here.join(p))).collect(),
     };
     let mut program = load(&Disk, &request);
@@ -111,7 +118,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         Some(name) => Some(find_provider(&program, name)?),
     };
     let diagnostics = duplicate_images(&program, &images);
-    Ok(Selected { program, images, provider, others, diagnostics })
+    Ok(Selected { program, images, provider, others, json, diagnostics })
 }
 
 impl Selected {
@@ -147,7 +154,7 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
 
 /// The library that a command uses in the place of the built-in one: of a checkout (`--in`), or the one that the
 /// project's `imgspec.toml` names.
-fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Option<Adopted>, Failure> {
+pub(super) fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Option<Adopted>, Failure> {
     if let Some(checkout) = &cli.checkout {
         return super::adopt::read(&here.join(checkout)).map(Some);
     }

@@ -144,6 +144,7 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -
                 "value": value,
                 "packer": packer,
                 "ansible": artifacts.ansible.get(variable.name.as_str()),
+                "routes": artifacts.routes.get(variable.name.as_str()).map_or(&[][..], Vec::as_slice),
                 "set_by": set_by,
             }),
         );
@@ -290,9 +291,9 @@ fn show_variable(
             "{a} (in the extra-vars file, through {file})"
         ))
     );
-    for slot in artifacts.slots.get(name).into_iter().flatten() {
-        let _ = writeln!(out, "              and the Packer string in the template's slot {slot}");
-    }
+    let routes =
+        artifacts.routes.get(name).map_or("nobody on this target".to_owned(), |words| words.join("; "));
+    let _ = writeln!(out, "read by       {routes}");
     let _ = writeln!(out, "receivers     {}", variable.to.names().join(", "));
     Ok(())
 }

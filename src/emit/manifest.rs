@@ -22,19 +22,14 @@ impl Emission<'_, '_> {
             .map(|run| json!({ "only": run.only, "except": run.except, "vars": self.vars(&run.vars) }))
             .collect();
         let vars = own.map(|t| self.vars(&t.vars)).unwrap_or_default();
-        let make = target
-            .target
-            .as_ref()
-            .and_then(|t| t.make.clone())
-            .map_or_else(|| format!("build-{}", target.name), |m| m.to_string());
         let layers: Vec<String> =
             (0..self.image.stack.layers.len() as u32).map(|l| self.image.layer_name(l)).collect();
         json!({
             "manifest": 1,
             "imgspec": env!("CARGO_PKG_VERSION"),
             "image": self.image.name(),
-            "library": "built-in",
-            "target": { "image": target.name, "make": make, "provider": provider.name, "template": provider.template, "vars": vars, "runs": runs },
+            "library": if program.is_adopted { "adopted" } else { "built-in" },
+            "target": { "image": target.name, "make": self.make_target(), "provider": provider.name, "template": provider.template, "vars": vars, "runs": runs },
             "var_files": ["packer.vars.json"],
             "layers": layers,
             "file_route": self.route.file.map(|id| program.variable(id).name.to_string()),

@@ -53,8 +53,8 @@ pub struct Artifacts {
     pub withheld: BTreeSet<String>,
     /// The files hold a secret in plain text: nobody else may read them.
     pub is_secret: bool,
-    /// For each variable that reaches Ansible through the template's text, how.
-    pub slots: BTreeMap<String, Vec<String>>,
+    /// Who reads each variable, in words: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
+    pub routes: BTreeMap<String, Vec<String>>,
     /// The variable that carries the extra-vars file, if one can.
     pub file_route: Option<String>,
     pub recipe: Recipe,
@@ -111,7 +111,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     let packer = emission.packer_vars(&ansible);
     let withheld = emission.withheld();
     let is_secret = emission.holds_secret();
-    let slots = emission.slot_words();
+    let routes = emission.routes(&ansible);
     let file_route = emission.route.file.map(|id| emission.image.program.variable(id).name.to_string());
     let manifest = emission.manifest();
     let recipe = emission.recipe();
@@ -128,7 +128,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
         manifest,
         withheld,
         is_secret,
-        slots,
+        routes,
         file_route,
         recipe,
         diagnostics: all,

@@ -245,8 +245,17 @@ impl Emission<'_, '_> {
             .unwrap_or_default();
         let json = serde_json::Value::from(written).to_string();
         let what = match self.image.value(id) {
-            Some(Value::List(_)) => "the elements after the first would be lost",
-            _ => "the text after the first blank would be lost",
+            Some(Value::List(elements)) if elements.len() > 1 => {
+                let lost: Vec<String> = elements[1..]
+                    .iter()
+                    .filter_map(|e| match e {
+                        Value::Text(text) => Some(format!("`{}`", text.known()?)),
+                        _ => None,
+                    })
+                    .collect();
+                format!("{} would be lost without a word", lost.join(", "))
+            }
+            _ => "what stands after the first blank would be lost without a word".to_owned(),
         };
         let span = active.setting.value.span;
         self.report(

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone)]
 pub struct Recipe {
     pub template: TemplatePath,
+    /// The target's name for make, where a checkout's own Makefile builds it.
+    pub make: Option<String>,
     /// The runs of Packer, in order.
     pub runs: Vec<PackerRun>,
     /// Where the results are, as a pattern relative to the folder that Packer runs in.
@@ -56,6 +58,7 @@ impl Emission<'_, '_> {
         };
         let mut recipe = Recipe {
             template,
+            make: self.image.program.is_adopted.then(|| self.make_target()),
             runs: self.packer_runs(),
             artifact: provider.artifact.as_ref().map(ToString::to_string),
             tools: provider.tools.iter().map(ToString::to_string).collect(),
@@ -80,6 +83,13 @@ impl Emission<'_, '_> {
             }
         }
         recipe
+    }
+
+    /// What make calls the target.
+    pub(super) fn make_target(&self) -> String {
+        let section = self.image.program.section(self.image.stack.target);
+        let own = section.target.as_ref().and_then(|target| target.make.clone());
+        own.map_or_else(|| format!("build-{}", section.name), |name| name.to_string())
     }
 
     /// The roles in a variable's value, if that is what it is for.

@@ -12,6 +12,7 @@ use crate::project::template::named;
 use crate::schema::Value;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
 use super::Emission;
 
@@ -289,13 +290,24 @@ impl Emission<'_, '_> {
         );
     }
 
-    /// The slots of each variable, in words.
-    pub(super) fn slot_words(&self) -> std::collections::BTreeMap<String, Vec<String>> {
-        let mut out: std::collections::BTreeMap<String, Vec<String>> = Default::default();
-        for slot in &self.route.slots {
-            let variable = self.image.program.variable(slot.variable).name.to_string();
-            let quotes = if slot.is_quoted { ", quoted" } else { "" };
-            out.entry(variable).or_default().push(format!("{}{quotes}", slot.name));
+    /// Who reads each variable, in words.
+    pub(super) fn routes(
+        &self,
+        ansible: &BTreeMap<String, serde_json::Value>,
+    ) -> BTreeMap<String, Vec<String>> {
+        let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for id in self.ids() {
+            let name = &self.image.program.variable(id).name;
+            let mut words = Vec::new();
+            words.extend(self.reach.reads_beyond_slots(id).then(|| "packer".to_owned()));
+            words.extend(self.route.slots.iter().filter(|slot| slot.variable == id).map(|slot| {
+                let quotes = if slot.is_quoted { ", quoted" } else { "" };
+                format!("slot {}{quotes}", slot.name)
+            }));
+            words.extend(ansible.contains_key(name.as_str()).then(|| "file".to_owned()));
+            if !words.is_empty() {
+                out.insert(name.to_string(), words);
+            }
         }
         out
     }

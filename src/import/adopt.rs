@@ -3,6 +3,7 @@
 use super::checkout::{Checkout, Target};
 use super::derived::find_derived;
 use super::infer::{Declaration, infer};
+use super::item_name;
 use super::spell::{spell_heredoc, spell_template, spell_text, spell_value};
 use crate::emit::{parse_pairs, whole_argument};
 use crate::project::braces::{Braced, parse_braces};
@@ -196,15 +197,6 @@ fn provider_name(template: &str) -> String {
     match rest {
         "" | "node" => item_name(folder),
         rest => item_name(&format!("{folder}-{rest}")),
-    }
-}
-
-fn item_name(text: &str) -> String {
-    let name: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
-    match name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        true => name,
-        false => format!("x-{name}"),
     }
 }
 

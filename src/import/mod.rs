@@ -14,3 +14,13 @@ mod var_file;
 pub use adopt::{ADOPTED, adopt};
 pub use checkout::{Checkout, Recipe};
 pub use var_file::{Imported, import};
+
+/// A text as the name of an item.
+fn item_name(text: &str) -> String {
+    let name: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    match name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        true => name,
+        false => format!("x-{name}"),
+    }
+}

@@ -135,6 +135,14 @@ impl Program {
         self.library.sections.get(name).map(|(id, _)| *id)
     }
 
+    /// The library's images, in its order.
+    pub fn library_images(&self) -> Vec<SectionId> {
+        let mut ids: Vec<SectionId> = self.library.sections.values().map(|(id, _)| *id).collect();
+        ids.retain(|id| self.section(*id).kind == SectionKind::Image);
+        ids.sort_unstable();
+        ids
+    }
+
     /// The images that a file defines, in its order.
     pub fn images_of(&self, file: FileId) -> Vec<SectionId> {
         (0..self.sections.len() as u32)

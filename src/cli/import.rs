@@ -1,0 +1,72 @@
+//! `imgspec import`
+
+use super::select::library;
+use super::{Cli, Failure, print, print_aside};
+use crate::build;
+use crate::import::import;
+use crate::project::hir::SectionKind;
+use crate::project::{Request, load};
+use crate::source::{Disk, normalize};
+use clap::Args;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// JSON var files in the order of PACKER_VAR_FILES, the strongest last
+    #[arg(value_name = "FILE.json", required = true)]
+    files: Vec<PathBuf>,
+    /// Add an image that builds this target with the layers
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// Write the spec into this file, which must not be there yet, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
+    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let files = args
+        .files
+        .iter()
+        .map(|file| {
+            let failed = |e| Failure(format!("cannot read {}: {e}", file.display()));
+            let text = std::fs::read_to_string(here.join(file)).map_err(failed)?;
+            Ok((file.display().to_string(), text))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let request = Request { library: library(cli, &here, &[])?, ..Request::default() };
+    let program = load(&Disk, &request);
+    let imported = match import(&program, &files) {
+        Ok(imported) => imported,
+        Err(message) => {
+            print_aside(&format!("error: {message}\n"));
+            return Ok(false);
+        }
+    };
+    let mut text = imported.text;
+    if let Some(target) = &args.target {
+        let is_image = |id| program.section(id).kind == SectionKind::Image;
+        if !program.find_library_section(target).is_some_and(is_image) {
+            return Err(Failure(format!("there is no target {target}; `imgspec list --targets` shows them")));
+        }
+        let name = imported.layers.last().map_or("", String::as_str);
+        let _ =
+            writeln!(text, "\nimage {name}-{target} extends {target}, {} {{ }}", imported.layers.join(", "));
+    }
+    for note in &imported.notes {
+        print_aside(&format!("warning: {note}\n"));
+    }
+    let Some(out) = &args.out else {
+        print(&text)?;
+        return Ok(true);
+    };
+    let path = normalize(&here.join(out));
+    if path.exists() {
+        return Err(Failure(format!("{} is there already", out.display())));
+    }
+    build::replace(&path, text.as_bytes())
+        .map_err(|e| Failure(format!("cannot write {}: {e}", out.display())))?;
+    print(&format!("{}\n", out.display()))?;
+    Ok(true)
+}
