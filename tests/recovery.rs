@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::specs::{Random, edit, floor_boundary, specs};
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, parse};
 
@@ -35,18 +36,6 @@ fn is_punctuation(gap: &str) -> bool {
     ];
     gap.split(|c: char| !c.is_ascii_alphabetic()).all(|w| w.is_empty() || WORDS.contains(&w))
         && gap.chars().all(|c| c.is_ascii_alphabetic() || " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c))
-}
-
-fn specs() -> Vec<(String, String)> {
-    let mut specs = Vec::new();
-    for folder in
-        ["examples", "examples/layers", "stdlib/schema", "stdlib/os", "stdlib/providers", "stdlib/targets"]
-    {
-        for path in common::files(&common::root().join(folder), "imgspec") {
-            specs.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
-        }
-    }
-    specs
 }
 
 #[test]
@@ -102,29 +91,12 @@ fn a_deleted_character_costs_few_diagnostics() {
 fn random_edits_never_panic() {
     let specs: Vec<_> = specs().into_iter().filter(|(_, text)| text.len() < 20_000).collect();
     let mut random = Random(0x2545_F491_4F6C_DD1D);
-    const PIECES: [&str; 24] = [
-        "{", "}", "[", "]", "(", ")", "\"", "'", "${", "<<T\n", "\\", "=", "+=", ",", "\n", "#", "when ",
-        "image x ", "if ", " then ", "not ", "é", "\u{0}", "{{",
-    ];
     for round in 0..6000 {
         let (name, text) = &specs[random.below(specs.len())];
         let mut damaged = text.clone();
         let edits = 1 + random.below(4);
         for _ in 0..edits {
-            let at = floor_boundary(&damaged, random.below(damaged.len() + 1));
-            match random.below(3) {
-                0 => damaged.insert_str(at, PIECES[random.below(PIECES.len())]),
-                1 => {
-                    let end = floor_boundary(&damaged, (at + random.below(12)).min(damaged.len())).max(at);
-                    damaged.replace_range(at..end, "");
-                }
-                _ => {
-                    let from = floor_boundary(&damaged, random.below(damaged.len() + 1));
-                    let to = floor_boundary(&damaged, (from + random.below(60)).min(damaged.len())).max(from);
-                    let piece = damaged[from..to].to_owned();
-                    damaged.insert_str(at, &piece);
-                }
-            }
+            edit(&mut damaged, &mut random);
         }
         let found = check(&damaged);
         assert!(
@@ -164,23 +136,4 @@ fn ten_mistakes_are_ten_reports() {
         .collect();
     assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "{:#?}", parse.diagnostics);
     assert!(parse.tree.len() > 20 && parse.tree.node(0).kind == Kind::file);
-}
-
-fn floor_boundary(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
-/// A small generator, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
 }

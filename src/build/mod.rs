@@ -24,4 +24,4 @@ pub use output::{Artifact, Record};
 pub use process::Interrupt;
 pub use progress::Progress;
 pub use tools::{Found, Tool, Toolbox};
-pub use write::{replace, stale, write};
+pub use write::{replace, rewrite, stale, write};

@@ -43,6 +43,20 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Writes a file of the user's anew, whole or not at all: where it is a link, what it points to, and
+/// with the mode that it has.
+///
+/// # Errors
+/// What the system says.
+pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let mode = mode_of(&path)?;
+    match stage(&path, content, mode)? {
+        Some(file) => file.persist(path).map_err(|e| e.error),
+        None => Ok(()),
+    }
+}
+
 /// The files of an image that are missing or differ from what a compile would write.
 pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
     let dir = output.dir.join(&artifacts.image);
@@ -57,7 +71,7 @@ pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
 /// Writes beside the file, so that readers see the old content or the new, never a part. None where
 /// the file is right already.
 fn stage(path: &Path, content: &[u8], mode: u32) -> io::Result<Option<tempfile::TempPath>> {
-    if fs::read(path).is_ok_and(|old| old == content) && has_mode(path, mode) {
+    if fs::read(path).is_ok_and(|old| old == content) && mode_of(path).is_ok_and(|old| old == mode) {
         return Ok(None);
     }
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
@@ -73,9 +87,9 @@ fn set_mode(file: &fs::File, mode: u32) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn has_mode(path: &Path, mode: u32) -> bool {
+fn mode_of(path: &Path) -> io::Result<u32> {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o777 == mode)
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
 }
 
 #[cfg(not(unix))]
@@ -84,6 +98,6 @@ fn set_mode(_: &fs::File, _: u32) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn has_mode(_: &Path, _: u32) -> bool {
-    true
+fn mode_of(_: &Path) -> io::Result<u32> {
+    Ok(0)
 }

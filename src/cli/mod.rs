@@ -8,6 +8,7 @@ mod compile;
 mod defaults;
 mod deps;
 mod explain;
+mod fmt;
 mod import;
 mod list;
 mod report;
@@ -62,6 +63,8 @@ enum Command {
     Compile(compile::Compile),
     /// Show the effective values of images, or where one variable's value comes from
     Show(show::Show),
+    /// Write specs in the one style
+    Fmt(fmt::Fmt),
     /// List the project's images and the library's targets
     List(list::List),
     /// Explain a code, a variable or a rule
@@ -106,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Check(selection) => check::run(&cli, selection).map(fine),
         Command::Compile(compile) => compile::run(&cli, compile).map(fine),
         Command::Show(show) => show::run(&cli, show).map(fine),
+        Command::Fmt(fmt) => fmt::run(fmt).map(fine),
         Command::List(list) => list::run(&cli, list).map(fine),
         Command::Explain(explain) => explain::run(&cli, explain).map(fine),
         Command::Build(build) => build::run(&cli, build),

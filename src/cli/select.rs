@@ -35,11 +35,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         let path = normalize(&here.join(input));
         if path.is_dir() && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path)) {
             has_paths = true;
-            let before = specs.len();
-            collect_specs(&path, &excluded(&path), &mut specs)?;
-            if specs.len() == before {
-                return Err(Failure(format!("no .imgspec files in {input}")));
-            }
+            collect_folder(&path, input, &mut specs)?;
             paths.push(path);
         } else if path.is_file() && path.extension().is_some_and(|e| e == "json") {
             has_paths = true;
@@ -49,14 +45,13 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             paths.push(path.clone());
             specs.push(path);
         } else if input.ends_with(".imgspec") || input.contains('/') {
-            return Err(Failure(format!("there is no file or folder {input}")));
+            return Err(nothing_named(input));
         } else {
             names.push(input.clone());
         }
     }
     if !has_paths {
-        let root = find_root(&here.join("spec"), |p| p.exists());
-        collect_specs(&root, &excluded(&root), &mut specs)?;
+        collect_project(&here, &mut specs)?;
     }
     specs.sort();
     specs.dedup();
@@ -119,6 +114,25 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     };
     let diagnostics = duplicate_images(&program, &images);
     Ok(Selected { program, images, provider, others, json, diagnostics })
+}
+
+/// The specs that paths name, or those of the project around a folder.
+pub(super) fn find_specs(here: &Path, paths: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    let mut specs = Vec::new();
+    for input in paths {
+        let path = normalize(&here.join(input));
+        match path.is_dir() {
+            true => collect_folder(&path, input, &mut specs)?,
+            false if path.is_file() => specs.push(path),
+            false => return Err(nothing_named(input)),
+        }
+    }
+    if paths.is_empty() {
+        collect_project(here, &mut specs)?;
+    }
+    specs.sort();
+    specs.dedup();
+    Ok(specs)
 }
 
 impl Selected {
@@ -209,6 +223,25 @@ fn contains_specs(folder: &Path) -> bool {
 fn excluded(folder: &Path) -> Vec<PathBuf> {
     let root = find_root(&folder.join("spec"), |p| p.exists());
     config(&root).exclude.iter().map(|e| normalize(&root.join(e))).collect()
+}
+
+fn nothing_named(input: &str) -> Failure {
+    Failure(format!("there is no file or folder {input}"))
+}
+
+fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let root = find_root(&here.join("spec"), |p| p.exists());
+    collect_specs(&root, &excluded(&root), out)
+}
+
+/// The specs of a folder that an argument names; to name one without any is a mistake.
+fn collect_folder(folder: &Path, input: &str, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let before = out.len();
+    collect_specs(folder, &excluded(folder), out)?;
+    match out.len() == before {
+        true => Err(Failure(format!("no .imgspec files in {input}"))),
+        false => Ok(()),
+    }
 }
 
 /// All specs below a folder, in order; excluded and hidden folders and other tools' output are

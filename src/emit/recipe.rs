@@ -119,11 +119,14 @@ impl Emission<'_, '_> {
             return Vec::new();
         }
         let root = program.views.get(&file).map(|view| view.root.clone());
-        let mut folders = Vec::new();
+        let mut folders: Vec<PathBuf> = Vec::new();
         for folder in std::iter::once(source.folder().to_owned()).chain(root) {
-            folders.extend([folder.join("roles"), folder.join("ansible/roles")]);
+            for folder in [folder.join("roles"), folder.join("ansible/roles")] {
+                if !folders.contains(&folder) {
+                    folders.push(folder);
+                }
+            }
         }
-        folders.dedup();
         folders
     }
 

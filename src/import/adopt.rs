@@ -12,6 +12,7 @@ use crate::project::template::Template;
 use crate::project::{Program, Request, load};
 use crate::schema::{Base, Encoding, Playbook, Receivers, Text, Value, decode};
 use crate::source::Memory;
+use crate::syntax::format;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -38,6 +39,8 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
     for (folder, text) in writer.layers().into_iter().chain(writer.targets()) {
         out.insert(folder, text);
     }
+    let is_spec = |path: &PathBuf| path.extension().is_some_and(|e| e == "imgspec");
+    out.iter_mut().filter(|(path, _)| is_spec(path)).for_each(|(_, text)| *text = format(text));
     out.extend(checkout.templates.iter().map(|(path, text)| (PathBuf::from(path), text.clone())));
     out
 }

@@ -10,6 +10,7 @@ use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
 use crate::project::template::named;
 use crate::schema::{Base, Encoding, Text, Type, Value, check_value, decode, find_unencodable};
+use crate::syntax::format;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -53,7 +54,7 @@ pub fn import(program: &Program, files: &[(String, String)]) -> Result<Imported,
         let _ = write!(text, "{gap}## From {name}.\nlayer {layer} {{\n{}}}\n", importer.body(map));
         layers.push(layer);
     }
-    Ok(Imported { text, layers, notes: importer.notes })
+    Ok(Imported { text: format(&text), layers, notes: importer.notes })
 }
 
 /// A var file's entries; of a template those of its `variables`.

@@ -1,16 +1,19 @@
 //! Text to tree: the lossless [`Tree`], the typed view in [`ast`], and what is wrong with the text.
 //!
 //! Parsing never fails. A damaged line costs that line; everything else is still there. The
-//! `lower_` functions turn tree nodes into the typed view and report as they go.
+//! `lower_` functions turn tree nodes into the typed view and report as they go. [`format()`] writes the
+//! tree anew in the one style.
 
 pub mod ast;
 mod explain;
 mod expr;
+mod format;
 mod grammar;
 mod lower;
 mod text;
 mod tree;
 
+pub use format::{format, format_range};
 pub use tree::{Kind, Node, Tree};
 
 use crate::diagnostic::Diagnostic;

@@ -277,8 +277,15 @@ impl Parts {
     }
 }
 
+/// A heredoc's lines without the indentation that they share; holes and escapes stay as written.
+pub(super) fn dedented(body: &str) -> String {
+    let mut parts = Parts { indent: common_indent(body), at_line_start: true, ..Parts::default() };
+    parts.push_dedented(body);
+    parts.text.finish().into()
+}
+
 /// The number of blanks that every line with text begins with.
-fn common_indent(body: &str) -> usize {
+pub(super) fn common_indent(body: &str) -> usize {
     body.lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| line.len() - line.trim_start_matches([' ', '\t']).len())

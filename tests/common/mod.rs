@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod place;
+pub mod specs;
 
 use serde_json::Value;
 use std::ffi::OsString;

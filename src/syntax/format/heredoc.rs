@@ -1,0 +1,40 @@
+//! Heredocs: their lines move as a whole, one level behind the line that the heredoc begins on.
+
+use super::super::text::{common_indent, dedented};
+use super::{INDENT, Printer};
+
+impl Printer<'_> {
+    /// A heredoc whose value would change stays as it stands.
+    pub(super) fn print_heredoc(&mut self, at: usize) {
+        let text = self.slice(at);
+        let (first, last) = (text.find('\n').unwrap_or(0), text.rfind('\n').unwrap_or(0));
+        let body = text.get(first + 1..last + 1).unwrap_or("");
+        let indent = INDENT.repeat(self.level + 1);
+        let moved = reindented(body, &indent);
+        if dedented(&moved) != dedented(body) {
+            return self.push(text);
+        }
+        self.push(text[..first].trim_end());
+        self.push("\n");
+        self.push(&moved);
+        self.push(&indent);
+        self.push(text[last + 1..].trim_start_matches([' ', '\t', '\r', '\u{feff}']));
+    }
+}
+
+fn reindented(body: &str, indent: &str) -> String {
+    let common = common_indent(body);
+    let mut out = String::with_capacity(body.len());
+    for line in body.split_inclusive('\n') {
+        let line = line.trim_end_matches('\n');
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let line = &line[blanks.min(common)..];
+        if !line.is_empty() {
+            out.push_str(indent);
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,193 @@
+//! The one style of specs: text to text, with other blanks, line ends and commas, and nothing else.
+//!
+//! What the parser complains about stays exactly as it stands (`damage.rs`); what it does not is
+//! printed anew from the tree: statements in `statements.rs`, values in `values.rs`, heredocs in
+//! `heredoc.rs`. Only the author breaks lines, but for what would end behind [`MAX_WIDTH`].
+//! `docs/formatting.md` shows the style.
+
+mod damage;
+mod heredoc;
+mod statements;
+mod values;
+
+use super::tree::{Kind, Tree};
+use crate::source::FileId;
+use damage::Damage;
+use std::ops::Range;
+
+/// A bracket or block on one line that ends behind this column is broken over lines.
+const MAX_WIDTH: usize = 120;
+
+/// One level of indentation.
+const INDENT: &str = "    ";
+
+/// Formats a text. Total and idempotent; the result says what the text said, its comments included.
+pub fn format(text: &str) -> String {
+    let (parse, damage) = read(text);
+    let mut printer = Printer::new(text, &parse.tree, &damage);
+    let parts = printer.file_parts();
+    printer.print_lines(&parts, 0, 0, "");
+    let mut out = printer.out;
+    if !out.is_empty() && !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out
+}
+
+/// Formats the items and comments outside items that a range of bytes touches: what to replace, and
+/// by what. None where it touches none.
+pub fn format_range(text: &str, range: Range<usize>) -> Option<(Range<usize>, String)> {
+    let (parse, damage) = read(text);
+    let mut printer = Printer::new(text, &parse.tree, &damage);
+    let mut parts = printer.file_parts();
+    parts.retain(|part| part.start as usize <= range.end && part.end as usize >= range.start);
+    let (first, last) = (parts.first()?, parts.last()?);
+    let (mut start, end) = (first.start as usize, last.end as usize);
+    let before = text[..start].trim_end_matches([' ', '\t']);
+    if !printer.is_kept(first) && (before.is_empty() || before.ends_with('\n')) {
+        start = before.len();
+    }
+    printer.print_lines(&parts, 0, first.start, "");
+    Some((start..end, printer.out))
+}
+
+fn read(text: &str) -> (super::Parse, Damage) {
+    let parse = super::parse(FileId(0), text);
+    let damage = Damage::of(text, &parse);
+    (parse, damage)
+}
+
+/// What stands on a line of its own: an item, a statement, an element of a list, or a comment.
+struct Part {
+    start: u32,
+    end: u32,
+    /// One node, or those of an expression.
+    nodes: Vec<usize>,
+}
+
+/// Writes a tree anew.
+struct Printer<'t> {
+    text: &'t str,
+    tree: &'t Tree,
+    damage: &'t Damage,
+    out: String,
+    /// How deep the line that is being written is indented.
+    level: usize,
+    /// Whether what is being written shall only show how long it is.
+    is_trial: bool,
+}
+
+impl<'t> Printer<'t> {
+    fn new(text: &'t str, tree: &'t Tree, damage: &'t Damage) -> Printer<'t> {
+        Printer { text, tree, damage, out: String::with_capacity(text.len()), level: 0, is_trial: false }
+    }
+
+    fn kind(&self, at: usize) -> Kind {
+        self.tree.node(at).kind
+    }
+
+    fn slice(&self, at: usize) -> &'t str {
+        let node = self.tree.node(at);
+        self.between(node.start, node.end)
+    }
+
+    fn between(&self, start: u32, end: u32) -> &'t str {
+        self.text.get(start as usize..end as usize).unwrap_or("")
+    }
+
+    fn has_newline(&self, start: u32, end: u32) -> bool {
+        memchr::memchr(b'\n', self.between(start, end).as_bytes()).is_some()
+    }
+
+    fn push(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    fn newline(&mut self, level: usize) {
+        self.out.push('\n');
+        self.indent(level);
+    }
+
+    fn indent(&mut self, level: usize) {
+        self.level = level;
+        for _ in 0..level {
+            self.out.push_str(INDENT);
+        }
+    }
+
+    /// A node's children, each a part.
+    fn parts(&self, at: usize) -> Vec<Part> {
+        self.tree.children(at).map(|child| self.part(vec![child])).collect()
+    }
+
+    fn part(&self, nodes: Vec<usize>) -> Part {
+        let start = nodes.first().map_or(0, |at| self.tree.node(*at).start);
+        let end = nodes.last().map_or(0, |at| self.tree.node(*at).end);
+        Part { start, end, nodes }
+    }
+
+    fn file_parts(&self) -> Vec<Part> {
+        let mut parts = self.parts(0);
+        parts.retain(|part| !self.is(part, Kind::EOI));
+        parts
+    }
+
+    fn is(&self, part: &Part, kind: Kind) -> bool {
+        matches!(part.nodes[..], [at] if self.kind(at) == kind)
+    }
+
+    /// Whether a part stays exactly as it stands.
+    fn is_kept(&self, part: &Part) -> bool {
+        matches!(part.nodes[..], [at] if self.damage.keeps(self.tree, at))
+    }
+
+    /// Parts, each on a line: `from` is where what stands before the first one ends. Comments that
+    /// share a line with what is before them do so afterwards; of blank lines one is kept between
+    /// parts. Behind each part but comments stands `comma`.
+    fn print_lines(&mut self, parts: &[Part], level: usize, from: u32, comma: &str) {
+        let mut end = from;
+        let mut was_kept = false;
+        let mut is_first = true;
+        for part in parts {
+            let is_kept = self.is_kept(part);
+            let gap = self.between(end, part.start);
+            let is_behind = !gap.contains('\n') && !self.out.is_empty();
+            if is_behind && (is_kept || was_kept) {
+                self.push(gap);
+            } else if is_behind && self.is(part, Kind::comment) {
+                self.push(" ");
+            } else {
+                if !self.out.is_empty() {
+                    // A comma behind what is damaged may be what ends it.
+                    let rest_of_line = if was_kept { gap.split('\n').next().unwrap_or("") } else { "" };
+                    self.push(rest_of_line);
+                    self.push(if has_blank_line(gap) && !is_first { "\n\n" } else { "\n" });
+                }
+                match is_kept {
+                    true => self.push(gap.rsplit('\n').next().unwrap_or("")),
+                    false => self.indent(level),
+                }
+                is_first = false;
+            }
+            self.level = level;
+            self.print_part(part, level);
+            if !self.is(part, Kind::comment) {
+                self.push(comma);
+            }
+            end = part.end;
+            was_kept = is_kept;
+        }
+    }
+
+    fn print_part(&mut self, part: &Part, level: usize) {
+        match part.nodes[..] {
+            [at] => self.print_statement(at, level),
+            _ => self.print_run(&part.nodes, level + 1),
+        }
+    }
+}
+
+fn has_blank_line(gap: &str) -> bool {
+    let mut lines = gap.split('\n').skip(1).peekable();
+    std::iter::from_fn(|| lines.next().filter(|_| lines.peek().is_some())).any(|line| line.trim().is_empty())
+}

@@ -1,0 +1,155 @@
+//! Items, statements and blocks.
+
+use super::super::tree::Kind;
+use super::Printer;
+
+impl Printer<'_> {
+    /// What stands on a line of its own. `level` is that line's.
+    pub(super) fn print_statement(&mut self, at: usize, level: usize) {
+        if self.damage.keeps(self.tree, at) {
+            return self.push(self.slice(at));
+        }
+        match self.kind(at) {
+            Kind::include => self.print_header("include", at, level),
+            Kind::type_decl => self.print_header("type", at, level),
+            Kind::variable => self.print_header("variable", at, level),
+            Kind::section => self.print_header("", at, level),
+            Kind::unset => self.print_header("unset", at, level),
+            Kind::nested => self.print_header("", at, level),
+            Kind::when => self.print_when(at, level),
+            Kind::set | Kind::pair => self.print_set(at, level),
+            Kind::final_ => {
+                self.push("final ");
+                for set in self.tree.children(at) {
+                    self.print_set(set, level);
+                }
+            }
+            _ => self.print_run(&[at], level + 1),
+        }
+    }
+
+    /// A keyword and what follows it, up to a block or the end of the line. The words between have no
+    /// nodes: each stands before a node of one kind.
+    fn print_header(&mut self, keyword: &str, at: usize, level: usize) {
+        self.push(keyword);
+        let kind = self.kind(at);
+        let mut default = Vec::new();
+        let mut is_named = false;
+        for child in self.tree.children(at) {
+            if kind == Kind::variable && is_named && !matches!(self.kind(child), Kind::type_ | Kind::block) {
+                default.push(child);
+                continue;
+            }
+            self.print_default(&std::mem::take(&mut default), level);
+            let before = match (kind, self.kind(child)) {
+                (Kind::include, Kind::name) => " as ",
+                (Kind::type_decl, Kind::type_) => " = ",
+                (Kind::type_decl, Kind::string | Kind::template | Kind::raw) => " matching ",
+                (Kind::variable, Kind::type_) => " : ",
+                (Kind::section, Kind::section_kind) => "",
+                (Kind::nested, Kind::name) => "",
+                _ => " ",
+            };
+            self.push(before);
+            match self.kind(child) {
+                Kind::type_ => self.print_type(child),
+                Kind::extends => self.print_extends(child, level),
+                Kind::block => self.print_block(child, level),
+                _ => self.push(self.slice(child)),
+            }
+            is_named = true;
+        }
+        self.print_default(&default, level);
+    }
+
+    fn print_default(&mut self, run: &[usize], level: usize) {
+        if !run.is_empty() {
+            self.push(" = ");
+            self.print_run(run, level + 1);
+        }
+    }
+
+    /// `extends a, b`: the lines that the author broke it into.
+    fn print_extends(&mut self, at: usize, level: usize) {
+        let children: Vec<usize> = self.tree.children(at).collect();
+        self.push("extends");
+        let mut before: Option<usize> = None;
+        for (i, child) in children.iter().enumerate() {
+            let is_broken = before.is_some_and(|before| {
+                self.kind(before) == Kind::comment
+                    || self.has_newline(self.tree.node(before).end, self.tree.node(*child).start)
+            });
+            match is_broken {
+                true => self.newline(level + 1),
+                false => self.push(" "),
+            }
+            self.push(self.slice(*child).trim_end());
+            if self.kind(*child) == Kind::name && i + 1 < children.len() {
+                self.push(",");
+            }
+            before = Some(*child);
+        }
+    }
+
+    fn print_when(&mut self, at: usize, level: usize) {
+        self.push("when ");
+        let children: Vec<usize> = self.tree.children(at).collect();
+        let Some((block, condition)) = children.split_last() else {
+            return;
+        };
+        self.print_run(condition, level + 1);
+        self.push(" ");
+        self.print_block(*block, level);
+    }
+
+    fn print_set(&mut self, at: usize, level: usize) {
+        let children: Vec<usize> = self.tree.children(at).collect();
+        let Some((name, mut value)) = children.split_first() else {
+            return;
+        };
+        self.push(self.slice(*name));
+        let operator = value.first().filter(|at| matches!(self.kind(**at), Kind::append | Kind::remove));
+        match operator {
+            Some(at) => {
+                self.push(" ");
+                self.push(self.slice(*at));
+                self.push(" ");
+                value = &value[1..];
+            }
+            None => self.push(" = "),
+        }
+        self.print_run(value, level + 1);
+    }
+
+    /// A block that stands on one line stays there if it fits.
+    pub(super) fn print_block(&mut self, at: usize, level: usize) {
+        let node = self.tree.node(at);
+        let parts = self.parts(at);
+        let Some(last) = parts.last() else {
+            return self.push("{ }");
+        };
+        let is_flat = !self.has_newline(node.start, node.end)
+            && self.attempt(|printer| {
+                printer.push("{ ");
+                for (i, part) in parts.iter().enumerate() {
+                    printer.push(if i == 0 { "" } else { ", " });
+                    printer.print_part(part, level);
+                }
+                printer.push(" }");
+            });
+        if is_flat {
+            return;
+        }
+        self.push("{");
+        self.print_lines(&parts, level + 1, node.start + 1, "");
+        let gap = self.between(last.end, node.end - 1);
+        let is_kept = self.is_kept(last);
+        if is_kept {
+            self.push(gap.split('\n').next().unwrap_or(""));
+        }
+        if !is_kept || gap.contains('\n') {
+            self.newline(level);
+        }
+        self.push("}");
+    }
+}

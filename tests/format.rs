@@ -1,0 +1,324 @@
+//! `imgspec fmt`: the one style, and that it changes nothing but the style.
+//!
+//! `tests/format/NAME/` holds `input.imgspec` and what becomes of it, `output.imgspec`;
+//! `IMGSPEC_BLESS=1 cargo test --test format` writes the latter anew. Other tests mangle the specs of
+//! the repository: with other blanks and line breaks, which must say the same, and with damage.
+
+mod common;
+
+use common::specs::{Random, edit, specs, specs_below};
+use imgspec::source::FileId;
+use imgspec::syntax::{Kind, Tree, format, format_range, parse};
+use regex::Regex;
+use std::io::Write;
+use std::process::Stdio;
+
+/// Formats a text and checks what must hold for every text; returns the result.
+fn check(name: &str, text: &str) -> String {
+    let formatted = format(text);
+    assert_eq!(format(&formatted), formatted, "{name}: formatting again changes it once more\n{text}");
+    let ink = |text: &str| text.replace([' ', '\t', '\r', '\n', ',', '\u{feff}'], "");
+    assert_eq!(ink(text), ink(&formatted), "{name}: more than blanks and commas changes\n{text}");
+    let (before, after) = (said(text), said(&formatted));
+    assert_eq!(before, after, "{name}: it says something else\n{text}\n----\n{formatted}");
+    formatted
+}
+
+/// What a text says, without its places, and what is wrong with it.
+fn said(text: &str) -> (String, Vec<String>) {
+    let parse = parse(FileId(0), text);
+    let places = Regex::new(r"Span \{[^}]*\}").unwrap();
+    let items = places.replace_all(&format!("{:?}", parse.file.items), "").into_owned();
+    (items, parse.diagnostics.iter().map(|d| d.message.clone()).collect())
+}
+
+/// A text's comments, in order.
+fn comments(text: &str) -> Vec<&str> {
+    let tree = parse(FileId(0), text).tree;
+    let nodes = (0..tree.len()).map(|at| tree.node(at));
+    nodes
+        .filter(|node| node.kind == Kind::comment)
+        .map(|node| text[node.start as usize..node.end as usize].trim_end())
+        .collect()
+}
+
+#[test]
+fn cases_look_as_they_should() {
+    let bless = std::env::var_os("IMGSPEC_BLESS").is_some();
+    let mut problems = Vec::new();
+    let cases = common::entries(&common::root().join("tests/format"));
+    for case in &cases {
+        let input = std::fs::read_to_string(case.join("input.imgspec")).unwrap();
+        let output = case.join("output.imgspec");
+        let found = check(&case.display().to_string(), &input);
+        if bless {
+            std::fs::write(&output, &found).unwrap();
+        } else if std::fs::read_to_string(&output).unwrap_or_default() != found {
+            problems.push(format!("==== {}\n{found}", case.display()));
+        }
+    }
+    assert!(cases.len() >= 8, "only {} cases", cases.len());
+    assert!(problems.is_empty(), "{} cases look otherwise:\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn the_repository_is_formatted() {
+    let root = common::root();
+    let mut all = [specs_below(&root.join("examples")), specs_below(&root.join("stdlib"))].concat();
+    for folder in common::entries(&root.join("tests")) {
+        if folder.is_dir() && !folder.ends_with("format") {
+            all.extend(specs_below(&folder));
+        }
+    }
+    // What `fmt` does to others is the matter of a case.
+    all.retain(|(name, _)| !name.contains("tests/cases/fmt/"));
+    assert!(all.len() > 100);
+    for (name, text) in all {
+        assert_eq!(check(&name, &text), text, "{name} is not formatted: imgspec fmt {name}");
+    }
+}
+
+#[test]
+fn the_documents_show_the_style() {
+    let root = common::root();
+    let block = Regex::new(r"(?s)```imgspec[^\n]*\n(.*?)```").unwrap();
+    for name in ["README.md", "docs/formatting.md", "docs/language.md"] {
+        let text = std::fs::read_to_string(root.join(name)).unwrap();
+        assert!(block.is_match(&text), "{name}");
+        for shown in block.captures_iter(&text) {
+            assert_eq!(check(name, &shown[1]), shown[1], "{name}");
+            assert!(said(&shown[1]).1.is_empty(), "{name}: {}", &shown[1]);
+        }
+    }
+}
+
+#[test]
+fn other_blanks_are_no_other_spec() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for (name, text) in specs() {
+        let mangled = mangle(&text, &mut random, false);
+        assert_eq!(check(&name, &mangled), text, "{name}");
+        assert_eq!(check(&name, &text.replace('\n', "\r\n")), text, "{name} with Windows line ends");
+        assert_eq!(check(&name, &format!("\u{feff}{}", text.trim_end())), text, "{name}");
+    }
+}
+
+#[test]
+fn other_line_breaks_say_the_same() {
+    let mut random = Random(0xD1B5_4A32_D192_ED03);
+    for (name, text) in specs() {
+        for _ in 0..4 {
+            let mangled = mangle(&text, &mut random, true);
+            let (items, wrong) = said(&mangled);
+            assert!(wrong.is_empty(), "{name}: the test damages it: {wrong:?}\n{mangled}");
+            assert_eq!(items, said(&text).0, "{name}: the test changes it\n{mangled}");
+            let formatted = check(&name, &mangled);
+            assert_eq!(comments(&mangled), comments(&formatted), "{name}\n{mangled}");
+        }
+    }
+}
+
+#[test]
+fn mangled_examples_compile_to_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(common::root().join("examples/."))
+        .arg(folder.path())
+        .status();
+    assert!(copied.unwrap().success());
+    let compile = || {
+        let output = common::run(folder.path(), &["compile", "."]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let images = common::entries(&folder.path().join("build")).into_iter();
+        let files = images.flat_map(|image| ["packer.vars.json", "ansible.vars.json"].map(|f| image.join(f)));
+        files.map(|file| std::fs::read_to_string(file).unwrap()).collect::<Vec<_>>()
+    };
+    let expected = compile();
+    let mut random = Random(0x0123_4567_89AB_CDEF);
+    for round in 0..3 {
+        for (path, text) in specs_below(folder.path()) {
+            std::fs::write(path, mangle(&text, &mut random, true)).unwrap();
+        }
+        assert_eq!(common::run(folder.path(), &["fmt", "--check"]).status.code(), Some(1));
+        assert_eq!(compile(), expected, "mangled, round {round}");
+        assert!(common::run(folder.path(), &["fmt"]).status.success());
+        assert_eq!(common::run(folder.path(), &["fmt", "--check"]).status.code(), Some(0));
+        assert_eq!(compile(), expected, "formatted, round {round}");
+    }
+}
+
+#[test]
+fn damage_stays() {
+    let specs: Vec<_> = specs().into_iter().filter(|(_, text)| text.len() < 20_000).collect();
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    for round in 0..4000 {
+        let (name, text) = &specs[random.below(specs.len())];
+        let mut damaged = match random.below(2) {
+            0 => text.clone(),
+            _ => mangle(text, &mut random, true),
+        };
+        for _ in 0..=random.below(4) {
+            edit(&mut damaged, &mut random);
+        }
+        check(&format!("round {round}, {name}"), &damaged);
+    }
+}
+
+#[test]
+fn a_range_is_what_the_whole_gives() {
+    let mut random = Random(0x5DEE_CE66_D000_0005);
+    for (name, text) in specs() {
+        let mangled = mangle(&text, &mut random, false);
+        let (range, new) = format_range(&mangled, 0..mangled.len()).unwrap();
+        assert_eq!(new.trim_end(), text.trim_end(), "{name}");
+        assert!(mangled[..range.start].trim().is_empty() && mangled[range.end..].trim().is_empty());
+        // Item by item, from the last one, the result is the same.
+        let mut piecewise = mangled.clone();
+        let mut at = mangled.len();
+        while let Some((range, new)) = format_range(&piecewise[..at], at..at) {
+            piecewise.replace_range(range.clone(), &new);
+            at = piecewise[..range.start].trim_end().len();
+            if at == 0 {
+                break;
+            }
+        }
+        assert_eq!(format(&piecewise), text, "{name}");
+    }
+}
+
+#[test]
+fn nesting_is_bounded() {
+    for open in ["[", "(", "{ a = ", "if ", "not ", "f("] {
+        for depth in [100, 200, 50_000] {
+            check(open, &format!("layer a {{\n x   = {}\n}}\n", open.repeat(depth)));
+        }
+    }
+    let (open, close) = ("[".repeat(120), "]".repeat(120));
+    check("lists", &format!("layer a {{\n x   = {open}{}{close}\n}}\n", "1, ".repeat(100)));
+    check("broken lists", &format!("layer a {{\n x   = {}1{close}\n}}\n", "[\n1,".repeat(120)));
+    check("hugged calls", &format!("layer a {{\n x   = {}1{}\n}}\n", "f([\n".repeat(60), "])".repeat(60)));
+    check("blocks", &format!("layer a {{ {} x = 1 {}\n}}\n", "when a {".repeat(300), "}".repeat(300)));
+}
+
+#[test]
+fn standard_input_and_output() {
+    let run = |args: &[&str]| {
+        let mut command = common::imgspec(common::root());
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Where the arguments are wrong, nobody reads.
+        let _ = child.stdin.take().unwrap().write_all(b"layer   a{x=1}");
+        let output = child.wait_with_output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    };
+    assert_eq!(run(&["fmt", "-"]), ("layer a { x = 1 }\n".to_owned(), Some(0)));
+    assert_eq!(run(&["fmt", "-", "--check"]), ("-\n".to_owned(), Some(1)));
+    let (diff, code) = run(&["fmt", "-", "--diff"]);
+    assert!(diff.contains("-layer   a{x=1}") && diff.contains("+layer a { x = 1 }"), "{diff}");
+    assert_eq!(code, Some(1));
+    assert_eq!(run(&["fmt", "-", "examples"]).1, Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link_and_a_mode_a_mode() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real.imgspec"), folder.path().join("link.imgspec"));
+    std::fs::write(&real, "layer   a { }\n").unwrap();
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("real.imgspec", &link).unwrap();
+    assert!(common::run(folder.path(), &["fmt", "link.imgspec"]).status.success());
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read_to_string(&real).unwrap(), "layer a { }\n");
+    assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// A sound text with other blanks, and with other line breaks, commas and comments where the language
+/// allows them.
+fn mangle(text: &str, random: &mut Random, breaks: bool) -> String {
+    let tree = parse(FileId(0), text).tree;
+    let mut out = String::new();
+    let mut open: Vec<char> = Vec::new();
+    let mut end = 0;
+    let mut at = 1;
+    while at < tree.len() {
+        let node = tree.node(at);
+        let is_whole = node.kind == Kind::template || node.next as usize == at + 1;
+        if is_whole {
+            let gap = &text[end..node.start as usize];
+            mangle_gap(gap, end, &tree, &mut open, random, breaks, &mut out);
+            let slice = &text[node.start as usize..node.end as usize];
+            match node.kind {
+                Kind::heredoc => out.push_str(&slice.replace('\n', "\n  ")),
+                _ => out.push_str(slice),
+            }
+            end = node.end as usize;
+            if breaks && node.kind == Kind::infix && random.below(4) == 0 {
+                out.push_str(random.of(&["\n ", " # of a run\n ", "\n\n\t"]));
+            }
+            at = node.next as usize;
+        } else {
+            at += 1;
+        }
+    }
+    mangle_gap(&text[end..], end, &tree, &mut open, random, breaks, &mut out);
+    out
+}
+
+fn mangle_gap(
+    gap: &str,
+    start: usize,
+    tree: &Tree,
+    open: &mut Vec<char>,
+    random: &mut Random,
+    breaks: bool,
+    out: &mut String,
+) {
+    const BLANKS: [&str; 4] = [" ", "  ", "\t", "    "];
+    for (i, c) in gap.char_indices() {
+        let place = (start + i) as u32;
+        let of =
+            |kind: Kind| (0..tree.len()).any(|n| tree.node(n).kind == kind && tree.node(n).start == place);
+        match c {
+            ' ' => out.push_str(random.of(&BLANKS)),
+            '\n' => {
+                out.push_str(random.of(&["\n", "  \n"]));
+                if breaks {
+                    out.push_str(random.of(&["", "\n", "\n\n\n", "  # on its own\n", "\t\n"]));
+                }
+                out.push_str(random.of(&BLANKS));
+            }
+            '[' | '(' | '{' => {
+                let kind = match c {
+                    '{' if of(Kind::block) => 'b',
+                    '{' if of(Kind::map) => 'l',
+                    '[' if of(Kind::list) => 'l',
+                    '(' if of(Kind::args) => 'l',
+                    '(' if of(Kind::paren) => 'p',
+                    _ => 't',
+                };
+                open.push(kind);
+                out.push(c);
+                if breaks && kind != 't' && random.below(6) == 0 {
+                    out.push_str(random.of(&["\n ", " # behind a bracket\n ", "\n\n "]));
+                }
+            }
+            ']' | ')' | '}' => {
+                let kind = open.pop();
+                if breaks && kind != Some('t') && random.below(6) == 0 {
+                    out.push_str(random.of(&["\n ", " # before a bracket\n ", "\n\n "]));
+                }
+                out.push(c);
+            }
+            ',' if breaks => match (open.last(), random.below(5)) {
+                (Some('b' | 'l'), 0) => out.push_str("\n "),
+                (Some('b' | 'l'), 1) => out.push_str(" # for a comma\n "),
+                (_, 2) => out.push_str(", # behind a comma\n "),
+                _ => out.push_str(" , "),
+            },
+            _ => out.push(c),
+        }
+    }
+}
