@@ -30,7 +30,10 @@ pub(super) fn read(folder: &Path) -> Result<Adopted, Failure> {
 fn read_files(folder: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
     let root = build::find_checkout(folder).map_err(Failure)?;
     let recipes = build::read_targets(&root).map_err(Failure)?;
-    let checkout = Checkout::read(&Disk, &root, &recipes, build::USER_FILE).map_err(Failure)?;
+    let checkout = Checkout::read(&Disk, &root, &recipes, build::USER_FILE);
+    for note in &checkout.notes {
+        print_aside(&format!("warning: {note}\n"));
+    }
     if checkout.targets.is_empty() {
         return Err(Failure(format!("no target of {} runs Packer", root.display())));
     }

@@ -25,6 +25,8 @@ pub struct Checkout {
     pub templates: BTreeMap<String, String>,
     /// The entries of each var file in its order, by its path below the checkout.
     pub var_files: BTreeMap<String, Vec<Entry>>,
+    /// What was left out, and why, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A name of a var file with its string; `null` is empty there (`command/flag-kv/flag_json.go`).
@@ -43,53 +45,55 @@ impl Checkout {
     /// Reads what recipes name, below the folder of the Makefile. `user_file` is the name of the var file that
     /// stands for the user's: what is given after it beats it, as `-var` does, and becomes such.
     ///
-    /// # Errors
-    /// In words: a file that is missing or is no JSON.
-    pub fn read(
-        loader: &dyn Loader,
-        root: &Path,
-        recipes: &[Recipe],
-        user_file: &str,
-    ) -> Result<Checkout, String> {
+    /// A target that cannot be read is left out, with a note.
+    pub fn read(loader: &dyn Loader, root: &Path, recipes: &[Recipe], user_file: &str) -> Checkout {
         let mut checkout = Checkout::default();
         let root = loader.canonical(root);
         for recipe in recipes {
-            let mut runs = Vec::new();
-            for mut run in parse_recipe(&recipe.text) {
-                if run.template.is_empty() || run.template.ends_with(".pkr.hcl") {
-                    continue;
+            let runs: Result<Vec<PackerCommand>, String> = parse_recipe(&recipe.text)
+                .into_iter()
+                .filter(|run| !run.template.is_empty())
+                .map(|run| checkout.read_run(loader, &root, run, user_file))
+                .collect();
+            match runs {
+                Ok(runs) if runs.is_empty() => {}
+                Ok(runs) => {
+                    checkout.targets.push(Target {
+                        make: recipe.name.clone(),
+                        doc: recipe.doc.clone(),
+                        runs,
+                    });
                 }
-                run.template = below(loader, &root, &run.template);
-                for file in &mut run.var_files {
-                    *file = below(loader, &root, file);
-                }
-                checkout.read_run(loader, &root, &run, user_file)?;
-                let mut files = std::mem::take(&mut run.var_files);
-                if let Some(at) = files.iter().position(|file| file == user_file) {
-                    let stronger: Vec<String> = files.drain(at..).skip(1).collect();
-                    let entries = stronger.iter().filter_map(|f| checkout.var_files.get(f)).flatten();
-                    run.vars.splice(0..0, entries.cloned().collect::<Vec<_>>());
-                }
-                run.var_files = last_places(files);
-                runs.push(run);
-            }
-            if !runs.is_empty() {
-                checkout.targets.push(Target { make: recipe.name.clone(), doc: recipe.doc.clone(), runs });
+                Err(reason) => checkout.notes.push(format!("{} is left out: {reason}", recipe.name)),
             }
         }
-        Ok(checkout)
+        // Only what the targets use.
+        let runs = || checkout.targets.iter().flat_map(|target| &target.runs);
+        let templates: BTreeSet<String> = runs().map(|run| run.template.clone()).collect();
+        let files: BTreeSet<String> = runs().flat_map(|run| run.var_files.iter().cloned()).collect();
+        checkout.templates.retain(|path, _| templates.contains(path));
+        checkout.var_files.retain(|path, _| files.contains(path));
+        checkout
     }
 
+    /// Reads what a run names, and says it in paths below the checkout.
     fn read_run(
         &mut self,
         loader: &dyn Loader,
         root: &Path,
-        run: &PackerCommand,
+        mut run: PackerCommand,
         user_file: &str,
-    ) -> Result<(), String> {
+    ) -> Result<PackerCommand, String> {
+        run.template = below(loader, root, &run.template);
+        if run.template.ends_with(".hcl") || loader.is_file(&root.join(&run.template).join("main.pkr.hcl")) {
+            return Err(format!("its template {} is HCL, not JSON", run.template));
+        }
+        for file in &mut run.var_files {
+            *file = below(loader, root, file);
+        }
         if !self.templates.contains_key(&run.template) {
             let text = read_rendered(loader, root, &run.template)?;
-            object(&text).map_err(|e| format!("{}: {e}", run.template))?;
+            Template::parse(&text).map_err(|e| format!("{}: {e}", run.template))?;
             self.templates.insert(run.template.clone(), text);
         }
         for file in run.var_files.iter().filter(|file| *file != user_file) {
@@ -99,7 +103,14 @@ impl Checkout {
                 self.var_files.insert(file.clone(), entries);
             }
         }
-        Ok(())
+        let mut files = std::mem::take(&mut run.var_files);
+        if let Some(at) = files.iter().position(|file| file == user_file) {
+            let stronger: Vec<String> = files.drain(at..).skip(1).collect();
+            let entries = stronger.iter().filter_map(|file| self.var_files.get(file)).flatten();
+            run.vars.splice(0..0, entries.cloned().collect::<Vec<_>>());
+        }
+        run.var_files = last_places(files);
+        Ok(run)
     }
 
     /// The variables of a template with their defaults, in order; none where it wants a value.

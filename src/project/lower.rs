@@ -10,7 +10,7 @@ use crate::schema::{
     Base, Encoding, Playbook, Receivers, Refinement, Roles, Type, Value, check_value, whole,
 };
 use crate::source::library::Adopted;
-use crate::source::{FileId, Loader, SourceMap, Span};
+use crate::source::{FileId, Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -80,6 +80,11 @@ pub(super) struct Lowering<'l> {
 impl<'l> Lowering<'l> {
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
+    }
+
+    /// True for a place in the library, the built-in one or another.
+    pub fn is_library(&self, span: Span) -> bool {
+        self.sources.get(span.file).origin == Origin::Library
     }
 
     pub fn view(&self) -> View<'_> {

@@ -302,8 +302,7 @@ impl Lowering<'_> {
                 .help("write `rule name { deny = condition, message = \"what is wrong\" }`"),
             );
         }
-        let is_library = self.sources.get(section.name.span.file).origin == Origin::Library;
-        if self.adopted.is_some() && is_library && self.diagnostics.len() > found {
+        if self.adopted.is_some() && self.is_library(section.name.span) && self.diagnostics.len() > found {
             // A built-in rule holds where an adopted library has all that it reads, in its types.
             self.diagnostics.truncate(found);
             return;

@@ -1,12 +1,12 @@
 //! Texts in expressions: Packer's braces, holes, and paths that are relative to their file.
 
-use super::braces::{Braced, parse_braces};
+use super::braces::{Braced, parse_braces, users};
 use super::expr::{Place, Ty};
 use super::hir::*;
 use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Base, Piece, Text, TextBuilder, Value};
-use crate::source::{Origin, Span, normalize};
+use crate::source::{Span, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
 use std::path::Path;
@@ -37,6 +37,12 @@ impl Lowering<'_> {
                 },
                 Braced::Other(text, names) => {
                     let ids = names.iter().filter_map(|n| self.find_reference(n, span, place)).collect();
+                    ExprKind::Packer(text.into(), ids)
+                }
+                // A checkout's own text is for its own Packer to judge.
+                Braced::Bad(text, _) if self.adopted.is_some() && self.is_library(span) => {
+                    let names = users(text).into_iter();
+                    let ids = names.filter_map(|n| self.find_reference(n, span, place)).collect();
                     ExprKind::Packer(text.into(), ids)
                 }
                 Braced::Bad(text, reason) => {
@@ -143,7 +149,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn locate(&mut self, kind: ExprKind, location: Location, span: Span) -> ExprKind {
-        if self.sources.get(span.file).origin == Origin::Library {
+        if self.is_library(span) {
             // The library's own paths are relative to where Packer runs.
             return kind;
         }
