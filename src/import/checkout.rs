@@ -25,6 +25,8 @@ pub struct Checkout {
     pub templates: BTreeMap<String, String>,
     /// The entries of each var file in its order, by its path below the checkout.
     pub var_files: BTreeMap<String, Vec<Entry>>,
+    /// The targets that do not hand the user's var files on.
+    deaf: Vec<String>,
     /// What was left out, and why, a sentence each.
     pub notes: Vec<String>,
 }
@@ -58,6 +60,9 @@ impl Checkout {
             match runs {
                 Ok(runs) if runs.is_empty() => {}
                 Ok(runs) => {
+                    if !recipe.text.contains(user_file) {
+                        checkout.deaf.push(recipe.name.clone());
+                    }
                     checkout.targets.push(Target {
                         make: recipe.name.clone(),
                         doc: recipe.doc.clone(),
@@ -66,6 +71,10 @@ impl Checkout {
                 }
                 Err(reason) => checkout.notes.push(format!("{} is left out: {reason}", recipe.name)),
             }
+        }
+        if !checkout.deaf.is_empty() {
+            let names: Vec<&str> = checkout.deaf.iter().map(String::as_str).collect();
+            checkout.notes.push(format!("these targets pass no PACKER_VAR_FILES to Packer: {}", names.join(", ")));
         }
         // Only what the targets use.
         let runs = || checkout.targets.iter().flat_map(|target| &target.runs);
