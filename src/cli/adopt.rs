@@ -30,7 +30,8 @@ pub(super) fn read(folder: &Path) -> Result<Adopted, Failure> {
 fn read_files(folder: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
     let root = build::find_checkout(folder).map_err(Failure)?;
     let recipes = build::read_targets(&root).map_err(Failure)?;
-    let checkout = Checkout::read(&Disk, &root, &recipes, build::USER_FILE);
+    let others = json_files(&root);
+    let checkout = Checkout::read(&Disk, &root, &recipes, build::USER_FILE, &others);
     for note in &checkout.notes {
         print_aside(&format!("warning: {note}\n"));
     }
@@ -38,6 +39,22 @@ fn read_files(folder: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
         return Err(Failure(format!("no target of {} runs Packer", root.display())));
     }
     Ok(adopt(&checkout))
+}
+
+/// The JSON files below `packer`, which may be var files; a script's source `FILE.json.tmpl` counts as FILE.json.
+fn json_files(root: &Path) -> Vec<String> {
+    let files =
+        walkdir::WalkDir::new(root.join("packer")).sort_by_file_name().into_iter().filter_map(Result::ok);
+    let mut out: Vec<String> = files
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| {
+            let path = entry.path().strip_prefix(root).ok()?.to_string_lossy().into_owned();
+            let path = path.strip_suffix(".tmpl").unwrap_or(&path);
+            path.ends_with(".json").then(|| path.to_owned())
+        })
+        .collect();
+    out.dedup();
+    out
 }
 
 pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {

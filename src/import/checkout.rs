@@ -47,8 +47,15 @@ impl Checkout {
     /// Reads what recipes name, below the folder of the Makefile. `user_file` is the name of the var file that
     /// stands for the user's: what is given after it beats it, as `-var` does, and becomes such.
     ///
-    /// A target that cannot be read is left out, with a note.
-    pub fn read(loader: &dyn Loader, root: &Path, recipes: &[Recipe], user_file: &str) -> Checkout {
+    /// A target that cannot be read is left out, with a note. `others` are further files that may be var files,
+    /// by their paths below the checkout: those that no target uses, but a person may.
+    pub fn read(
+        loader: &dyn Loader,
+        root: &Path,
+        recipes: &[Recipe],
+        user_file: &str,
+        others: &[String],
+    ) -> Checkout {
         let mut checkout = Checkout::default();
         let root = loader.canonical(root);
         for recipe in recipes {
@@ -74,7 +81,9 @@ impl Checkout {
         }
         if !checkout.deaf.is_empty() {
             let names: Vec<&str> = checkout.deaf.iter().map(String::as_str).collect();
-            checkout.notes.push(format!("these targets pass no PACKER_VAR_FILES to Packer: {}", names.join(", ")));
+            checkout
+                .notes
+                .push(format!("these targets pass no PACKER_VAR_FILES to Packer: {}", names.join(", ")));
         }
         // Only what the targets use.
         let runs = || checkout.targets.iter().flat_map(|target| &target.runs);
@@ -82,6 +91,11 @@ impl Checkout {
         let files: BTreeSet<String> = runs().flat_map(|run| run.var_files.iter().cloned()).collect();
         checkout.templates.retain(|path, _| templates.contains(path));
         checkout.var_files.retain(|path, _| files.contains(path));
+        for path in others.iter().filter(|path| !files.contains(*path) && !templates.contains(*path)) {
+            if let Some(entries) = read_rendered(loader, &root, path).ok().and_then(|text| strings(&text)) {
+                checkout.var_files.insert(path.clone(), entries);
+            }
+        }
         checkout
     }
 
@@ -177,6 +191,18 @@ fn object(text: &str) -> Result<Map<String, Json>, String> {
 
 fn parse_var_file(text: &str) -> Result<Vec<Entry>, String> {
     Ok(object(text)?.into_iter().map(|(name, value)| (name, string(value))).collect())
+}
+
+/// The entries of what can only be a var file: nothing in it but strings and nulls under the names of variables.
+fn strings(text: &str) -> Option<Vec<Entry>> {
+    let is_name = |name: &String| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let map = object(text).ok()?;
+    let is_all = !map.is_empty()
+        && map.iter().all(|(name, value)| is_name(name) && (value.is_string() || value.is_null()));
+    is_all.then(|| map.into_iter().map(|(name, value)| (name, string(value))).collect())
 }
 
 fn string(value: Json) -> String {
