@@ -60,8 +60,10 @@ impl Template {
                 .map(|(name, default)| {
                     let default = match default {
                         Value::Null => None,
-                        // To Packer, a default that names itself is one that is not set.
-                        Value::String(text) if named(text).iter().any(|n| n == name) => None,
+                        // What names itself never gets a value; builders then read it as empty (`core.go`).
+                        Value::String(text) if named(text).iter().any(|n| n == name) => {
+                            Some(SmolStr::default())
+                        }
                         Value::String(text) => Some(SmolStr::new(text)),
                         other => Some(SmolStr::from(other.to_string())),
                     };
