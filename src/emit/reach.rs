@@ -124,6 +124,14 @@ impl Emission<'_, '_> {
             !is_known && self.image.settings(*id).is_empty() && !readers.demands(&program.variable(*id).name)
         });
         let place = self.place(id);
+        let is_default = self
+            .image
+            .winner(id)
+            .is_some_and(|a| matches!(self.image.stack.layers[a.layer as usize], StackLayer::Provider(_)));
+        if is_default && !named.is_empty() && self.image.value(id).is_none() {
+            // A template's default that cannot be interpolated is no value at all.
+            self.undeclared.insert(variable.name.clone());
+        }
         for missing in named {
             let missing = &program.variable(missing).name;
             if !program.sources.is_users(place.file) {
