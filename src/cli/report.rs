@@ -2,12 +2,12 @@
 
 use super::{Cli, Format, print_aside};
 use crate::diagnostic::{
-    Code, Diagnostic, Severity, merge, render_json, render_plain, render_rich, render_short,
+    Code, Diagnostic, Fix, Severity, merge, render_json, render_plain, render_rich, render_short,
 };
 use crate::emit::{Artifacts, Output, emit};
 use crate::eval::evaluate;
 use crate::project::Program;
-use crate::source::Span;
+use crate::source::{Origin, Span};
 use rustc_hash::FxHashMap;
 use std::io::IsTerminal;
 
@@ -42,8 +42,19 @@ pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifact
 
 /// Everything that was found, with the program's own, merged and ordered, after `imgspec.toml`.
 pub(super) fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let all = program.diagnostics.iter().cloned().chain(found).collect();
-    program.config.apply(merge(all))
+    let all = program.diagnostics.iter().cloned().chain(found);
+    program.config.apply(merge(all.map(|d| without_edits_of_arguments(program, d)).collect()))
+}
+
+/// An argument of the command line is no file that an editor could edit: its repair is said in words.
+fn without_edits_of_arguments(program: &Program, mut diagnostic: Diagnostic) -> Diagnostic {
+    let is_argument = |span: &Span| program.sources.get(span.file).origin == Origin::Argument;
+    let (said, fixes): (Vec<Fix>, Vec<Fix>) = std::mem::take(&mut diagnostic.fixes)
+        .into_iter()
+        .partition(|fix| fix.edits.iter().any(|(span, _)| is_argument(span)));
+    diagnostic.fixes = fixes;
+    diagnostic.help = diagnostic.help.or(said.into_iter().next().map(|fix| fix.title));
+    diagnostic
 }
 
 /// True if nothing is an error.

@@ -169,7 +169,8 @@ struct Entry {
 /// Everything that set a variable, the winner first, the declared default last.
 fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
     let program = image.program;
-    let (settings, has_default) = image.effective_settings(id);
+    let settings = image.all_settings(id);
+    let (_, has_default) = image.effective_settings(id);
     let mut out = Vec::with_capacity(settings.len() + 1);
     for active in settings.iter().rev() {
         let value = image.setting_value(active.setting);

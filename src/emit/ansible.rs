@@ -278,8 +278,8 @@ impl Emission<'_, '_> {
                 return;
             }
             match decode(&variable.ty, variable.encoding, &text)
-                .map(|d| d.value)
-                .and_then(|v| self.json(&v).map_err(|_| String::new()))
+                .map_err(|mismatch| mismatch.message(variable.is_secret))
+                .and_then(|d| self.json(&d.value).map_err(|_| String::new()))
             {
                 Ok(json) => {
                     out.insert(pair.name.clone(), json);

@@ -21,6 +21,7 @@ pub(crate) use slots::{parse_pairs, whole_argument};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
 use crate::project::hir::*;
+use crate::project::secret_literal;
 use crate::schema::{Receivers, Roles, Text};
 use crate::source::Span;
 use slots::Route;
@@ -106,6 +107,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
         diagnostics: Vec::new(),
     };
     emission.check_reach();
+    emission.check_secrets();
     let ansible = emission.ansible_vars();
     emission.check_route();
     let packer = emission.packer_vars(&ansible);
@@ -167,6 +169,24 @@ impl<'p> Emission<'_, 'p> {
         let variables = self.image.ids().iter().map(|id| (*id, self.image.program.variable(*id)));
         let own = variables.filter(|(id, variable)| variable.is_secret && self.is_of_checkout(*id));
         own.map(|(_, variable)| variable.name.to_string()).collect()
+    }
+
+    /// Warns of secrets that come from what the project writes out elsewhere.
+    fn check_secrets(&mut self) {
+        for id in self.ids() {
+            let Some(active) = self.image.winner(id).filter(|_| is_literal_secret(self.image, id)) else {
+                continue;
+            };
+            let value = &active.setting.value;
+            // A secret that stands here itself has been reported whether an image uses it or not.
+            if !matches!(value.kind, ExprKind::Const(_)) {
+                let name = &self.image.program.variable(id).name;
+                let found = secret_literal(name, value.span)
+                    .label("what this comes to is known to everyone who reads the project")
+                    .help(format!("read it from the environment: env(\"{}\")", name.to_uppercase()));
+                self.report(found);
+            }
+        }
     }
 
     /// True where a secret stands in the project's text, and so in the output.

@@ -266,15 +266,20 @@ impl Emission<'_, '_> {
             _ => "what stands after the first blank would be lost without a word".to_owned(),
         };
         let span = active.setting.value.span;
-        self.report(
-            Diagnostic::new(
-                Code::LegacyQuotes,
+        let found = Diagnostic::new(
+            Code::LegacyQuotes,
+            span,
+            format!("`{}` has quotes of its own inside the string", variable.name),
+        )
+        .label(format!("Image Builder's template quotes it already: {what}"));
+        let found = match variable.is_secret {
+            true => found.help("write it without them; it is read here as if written so"),
+            false => found.help(format!("write {json}; it is read here as if written so")).fix(
+                format!("write {json}"),
                 span,
-                format!("`{}` has quotes of its own inside the string", variable.name),
-            )
-            .label(format!("Image Builder's template quotes it already: {what}"))
-            .help(format!("write {json}; it is read here as if written so"))
-            .fix(format!("write {json}"), span, json),
-        );
+                json,
+            ),
+        };
+        self.report(found);
     }
 }

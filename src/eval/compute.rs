@@ -20,9 +20,15 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+/// How large a value may become, in bytes. A few names that stand for each other's doubles would fill
+/// any memory.
+pub(super) const MAX_SIZE: usize = 4 << 20;
+
 /// Why an expression has no value.
 #[derive(Debug)]
 pub(super) enum Stop {
+    /// What it comes to is larger than any reader takes.
+    TooLarge(Span),
     /// Something here is only known at build time.
     Opaque(Span),
     /// The operation does not work on this value.
@@ -43,7 +49,7 @@ impl<'p> Image<'p> {
                 self.read(*id)?.map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding)))
             }
             ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
-            ExprKind::Concat(parts) => return self.eval_concat(parts),
+            ExprKind::Concat(parts) => return self.eval_concat(parts, expr.span),
             ExprKind::Located(location, path) => self.eval(path)?.map(|value| match value {
                 Value::Text(text) => Value::Text(self.locate(&text, *location, expr.span)),
                 other => other,
@@ -51,9 +57,13 @@ impl<'p> Image<'p> {
             ExprKind::Decoded(id, text) => return self.eval_decoded(*id, text),
             ExprKind::List(elements) => {
                 let mut values = Vec::with_capacity(elements.len());
+                let mut size = 0;
                 for element in elements {
                     match self.eval(element)? {
-                        Some(value) => values.push(value),
+                        Some(value) => {
+                            add_size(&mut size, &value, expr.span)?;
+                            values.push(value);
+                        }
                         None => return Ok(None),
                     }
                 }
@@ -61,11 +71,15 @@ impl<'p> Image<'p> {
             }
             ExprKind::Map(pairs) => {
                 let mut map = IndexMap::with_capacity(pairs.len());
+                let mut size = 0;
                 for (key, element) in pairs {
                     match self.eval(element)? {
-                        Some(value) => map.insert(key.clone(), value),
+                        Some(value) => {
+                            add_size(&mut size, &value, expr.span)?;
+                            map.insert(key.clone(), value);
+                        }
                         None => return Ok(None),
-                    };
+                    }
                 }
                 Some(Value::Map(map.into()))
             }
@@ -76,7 +90,13 @@ impl<'p> Image<'p> {
             },
             ExprKind::Not(inner) => self.eval_bool(inner)?.map(|b| Value::Bool(!b)),
             ExprKind::Binary { op, versions, sides } => return self.eval_binary(*op, *versions, sides),
-            ExprKind::Call(function, args) => return self.eval_call(*function, args, expr.span),
+            ExprKind::Call(function, args) => {
+                let value = self.eval_call(*function, args, expr.span)?;
+                if let Some(value) = &value {
+                    add_size(&mut 0, value, expr.span)?;
+                }
+                value
+            }
         })
     }
 
@@ -112,15 +132,19 @@ impl<'p> Image<'p> {
         }
     }
 
-    fn eval_concat(&mut self, parts: &'p [Expr]) -> Computed {
+    fn eval_concat(&mut self, parts: &'p [Expr], span: Span) -> Computed {
         let mut text = TextBuilder::default();
+        let mut size = 0;
         for part in parts {
-            match self.eval(part)? {
-                None => return Ok(None),
-                Some(Value::Text(part)) => text.push(&part),
-                Some(Value::Bool(flag)) => text.push_str(if flag { "true" } else { "false" }),
-                Some(Value::Int(number)) => text.push_str(&number.to_string()),
-                Some(other) => {
+            let Some(value) = self.eval(part)? else {
+                return Ok(None);
+            };
+            add_size(&mut size, &value, span)?;
+            match value {
+                Value::Text(part) => text.push(&part),
+                Value::Bool(flag) => text.push_str(if flag { "true" } else { "false" }),
+                Value::Int(number) => text.push_str(&number.to_string()),
+                other => {
                     return Err(Stop::Failed(part.span, format!("{} cannot stand in a text", other.kind())));
                 }
             }
@@ -135,7 +159,10 @@ impl<'p> Image<'p> {
         let variable = self.program.variable(id);
         match decode(&variable.ty, variable.encoding, &joined) {
             Ok(decoded) => Ok(Some(decoded.value)),
-            Err(message) => Err(Stop::Failed(text.span, format!("`{}`: {message}", variable.name))),
+            Err(mismatch) => {
+                let message = mismatch.message(variable.is_secret);
+                Err(Stop::Failed(text.span, format!("`{}`: {message}", variable.name)))
+            }
         }
     }
 
@@ -169,6 +196,8 @@ impl<'p> Image<'p> {
                 let (Some(a), Some(b)) = (a, b) else {
                     return Ok(None);
                 };
+                let mut size = a.size(MAX_SIZE);
+                add_size(&mut size, &b, left.span.to(right.span))?;
                 match (Self::elements(&a), Self::elements(&b)) {
                     (Some(a), Some(b)) => Ok(Some(Value::list(a.iter().chain(b.iter()).cloned().collect()))),
                     _ => Err(Stop::Failed(left.span.to(right.span), "`+` joins two lists".to_owned())),
@@ -273,7 +302,7 @@ impl<'p> Image<'p> {
                     Function::Minor => 1,
                     _ => 2,
                 };
-                Value::Int(numbers[at] as i64)
+                Value::Int(numbers[at])
             }
             Function::TrimPrefix => {
                 let (whole, prefix) = (text(0)?, text(1)?);
@@ -285,9 +314,14 @@ impl<'p> Image<'p> {
             }
             Function::Replace => {
                 let (whole, from) = (text(0)?, text(1)?);
-                match from.is_empty() {
-                    true => Value::text(whole),
-                    false => Value::text(whole.replace(&from, &text(2)?)),
+                let into = text(2)?;
+                let count = if from.is_empty() { 0 } else { whole.matches(&from).count() };
+                if count * into.len() > MAX_SIZE {
+                    return Err(Stop::TooLarge(span));
+                }
+                match count {
+                    0 => Value::text(whole),
+                    _ => Value::text(whole.replace(&from, &into)),
                 }
             }
             Function::Lower => Value::text(text(0)?.to_lowercase()),
@@ -295,6 +329,9 @@ impl<'p> Image<'p> {
             Function::Base64 => Value::text(base64::engine::general_purpose::STANDARD.encode(text(0)?)),
             Function::Join => {
                 let (elements, separator) = (list(0)?, text(1)?);
+                if elements.len() * separator.len() > MAX_SIZE {
+                    return Err(Stop::TooLarge(span));
+                }
                 let mut out = TextBuilder::default();
                 for (i, element) in elements.iter().enumerate() {
                     out.push_str(if i > 0 { &separator } else { "" });
@@ -357,6 +394,12 @@ impl<'p> Image<'p> {
             }
         }))
     }
+}
+
+/// Counts a part of a value that is being put together.
+fn add_size(size: &mut usize, part: &Value, whole: Span) -> Result<(), Stop> {
+    *size += part.size(MAX_SIZE);
+    if *size > MAX_SIZE { Err(Stop::TooLarge(whole)) } else { Ok(()) }
 }
 
 fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {

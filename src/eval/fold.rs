@@ -1,5 +1,6 @@
 //! The settings of one variable to its value: fold, deprecated names, types, circles.
 
+use super::compute::MAX_SIZE;
 use super::{Active, Image, State};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::hir::*;
@@ -182,7 +183,12 @@ impl<'p> Image<'p> {
                 }
                 Some(other) => self.report_not_a_list(setting.value.span, setting.span, &other),
             }
-            value = Some(Value::list(elements));
+            let joined = Value::list(elements);
+            if joined.size(MAX_SIZE) > MAX_SIZE {
+                self.report_too_large(setting.value.span);
+                return None;
+            }
+            value = Some(joined);
         }
         value
     }
@@ -218,10 +224,13 @@ impl<'p> Image<'p> {
                     Some(Value::list(front.iter().chain(own.iter()).cloned().collect()))
                 }
                 (front, own) => {
-                    let place = |image: &Image<'p>, id| image.winner(id).map(|a| a.setting.span);
-                    if let (true, Some(here), Some(there)) =
-                        (self.is_set_by_users(id), place(self, alias_id), place(self, id))
-                    {
+                    let is_users = |a: &Active<'p>| program.sources.is_users(a.setting.span.file);
+                    let place = |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
+                    if let (true, Some(here), Some(there)) = (
+                        self.effective_settings(id).0.iter().any(is_users),
+                        place(self, alias_id),
+                        place(self, id),
+                    ) {
                         self.diagnostics.push(
                             Diagnostic::new(
                                 Code::DuplicateSetting,
@@ -254,7 +263,7 @@ impl<'p> Image<'p> {
             (None, FoldBase::Nothing) => return,
         };
         if let Err(mismatch) = check_value(&variable.ty, value) {
-            let message = format!("`{}`: {}", variable.name, mismatch.message);
+            let message = format!("`{}`: {}", variable.name, mismatch.message(variable.is_secret));
             self.diagnostics.push(
                 Diagnostic::new(Code::TypeMismatch, expr.span, message).label("this is what it comes to"),
             );

@@ -137,8 +137,26 @@ impl<'p> Image<'p> {
         self.drop_unset(self.settings(id))
     }
 
-    /// The strongest setting of a variable.
+    /// The deprecated names of a variable, and its own.
+    fn names_of(&self, id: VarId) -> impl Iterator<Item = VarId> {
+        let aliases = self.program.aliases.iter().filter(move |(_, real)| *real == id);
+        aliases.map(|(alias, _)| *alias).chain([id])
+    }
+
+    /// The settings that make the value, a deprecated name's among them, weakest first.
+    pub fn all_settings(&self, id: VarId) -> Vec<Active<'p>> {
+        let mut all: Vec<_> = self.names_of(id).flat_map(|name| self.effective_settings(name).0).collect();
+        all.sort_by_key(|a| a.layer);
+        all
+    }
+
+    /// The strongest setting of a variable, under any of its names.
     pub fn winner(&self, id: VarId) -> Option<Active<'p>> {
+        self.names_of(id).filter_map(|name| self.own_winner(name)).max_by_key(|a| a.layer)
+    }
+
+    /// The strongest setting under this name.
+    fn own_winner(&self, id: VarId) -> Option<Active<'p>> {
         self.settings(id).last().copied().filter(|a| a.setting.change != Change::Unset).or_else(|| {
             let (kept, _) = self.effective_settings(id);
             kept.last().copied()
@@ -147,8 +165,7 @@ impl<'p> Image<'p> {
 
     /// True where the project, not the library, sets it.
     pub fn is_set_by_users(&self, id: VarId) -> bool {
-        let (kept, _) = self.effective_settings(id);
-        kept.iter().any(|a| self.program.sources.is_users(a.setting.span.file))
+        self.all_settings(id).iter().any(|a| self.program.sources.is_users(a.setting.span.file))
     }
 
     /// The name of a layer, for people.
@@ -186,11 +203,23 @@ impl<'p> Image<'p> {
                 );
                 None
             }
+            Err(Stop::TooLarge(span)) => {
+                self.report_too_large(span);
+                None
+            }
             Err(Stop::Failed(span, message)) => {
                 self.diagnostics.push(Diagnostic::new(Code::TypeMismatch, span, message));
                 None
             }
         }
+    }
+
+    fn report_too_large(&mut self, span: Span) {
+        let message = format!("this value would be larger than {} MiB", compute::MAX_SIZE >> 20);
+        self.diagnostics.push(
+            Diagnostic::new(Code::NotEncodable, span, message)
+                .help("what is as large as that belongs into a file that a role copies"),
+        );
     }
 
     /// The value of one setting alone, for showing where a value comes from.

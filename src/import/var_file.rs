@@ -179,7 +179,8 @@ impl<'p> Importer<'p> {
             ));
         }
         let text = self.string(&variable.name, json);
-        let decoded = decode(&written.ty, written.encoding, &Text::Plain(text.as_str().into()))?;
+        let decoded = decode(&written.ty, written.encoding, &Text::Plain(text.as_str().into()))
+            .map_err(|mismatch| mismatch.message(written.is_secret))?;
         if decoded.had_quotes {
             self.note(format!(
                 "{} had quotes of its own inside its string; it is read without them",
@@ -219,7 +220,7 @@ impl<'p> Importer<'p> {
         if let Value::List(own) = &value {
             value = Value::list(front.iter().chain(own.iter()).cloned().collect());
         }
-        check_value(&written.ty, &value).map_err(|m| m.message)?;
+        check_value(&written.ty, &value).map_err(|m| m.message(written.is_secret))?;
         if let Some((_, reason)) = find_unencodable(&value, written.encoding) {
             return Err(reason);
         }

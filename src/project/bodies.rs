@@ -5,6 +5,7 @@ use super::hir::*;
 use super::json;
 use super::lower::{Lowering, Unit, new_variable};
 use super::names::{SECTIONS, VARIABLES};
+use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{Base, Value};
 use crate::source::{Origin, Span, normalize};
@@ -117,6 +118,12 @@ impl Lowering<'_> {
                             .help("remove one; what depends on a fact stands in a `when`"),
                         );
                     }
+                    let sets = |name: &str| {
+                        let is_it =
+                            |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Set(s) if s.name.text == name);
+                        stmts.iter().any(is_it)
+                    };
+                    self.check_deprecated(id, set.name.span, Spelling::Spec, sets);
                     if let Some(setting) = self.lower_setting(set, id, condition) {
                         body.settings.push(setting);
                     }
@@ -311,6 +318,10 @@ impl Lowering<'_> {
         }
         // What `-=` removes need not be a file that is there.
         let value = self.lower_value(&set.value, id);
+        if set.is_final && self.variables[id.0 as usize].alias_of.is_some() {
+            self.report_final_alias(id, set);
+            return None;
+        }
         self.check_user_setting(id, set, &value);
         self.read_args_file(id, &value);
         Some(Setting {
@@ -323,6 +334,15 @@ impl Lowering<'_> {
             name_span: set.name.span,
             had_quotes: false,
         })
+    }
+
+    /// What the real name says would still change a value that is final under its deprecated name.
+    fn report_final_alias(&mut self, id: VarId, set: &ast::Set) {
+        let Some(real) = self.variables[id.0 as usize].alias_of else { return };
+        let real = &self.variables[real.0 as usize].name;
+        let message = format!("`{}` is a deprecated name and cannot be `final`", set.name.text);
+        let help = format!("make `{real}` final, which is what it stands for");
+        self.report(Diagnostic::new(Code::WrongPlace, set.name.span, message).help(help));
     }
 
     /// `x = x + […]` is a cycle; what is meant is `x += […]`.
@@ -364,42 +384,7 @@ impl Lowering<'_> {
         if !self.sources.is_users(set.span.file) {
             return;
         }
-        self.check_deprecated(id, set.name.span);
-        self.check_secret(id, value);
-    }
-
-    pub(super) fn check_deprecated(&mut self, id: VarId, span: Span) {
-        let variable = &self.variables[id.0 as usize];
-        if let Some(real) = variable.alias_of {
-            let real = self.variables[real.0 as usize].name.clone();
-            let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
-            self.report(Diagnostic::new(Code::DeprecatedName, span, message).fix(
-                format!("write `{real}`"),
-                span,
-                real,
-            ));
-        }
-    }
-
-    pub(super) fn check_secret(&mut self, id: VarId, value: &Expr) {
-        let variable = &self.variables[id.0 as usize];
-        let ExprKind::Const(Value::Text(text)) = &value.kind else {
-            return;
-        };
-        if variable.is_secret && !text.is_opaque() && !text.is_empty() {
-            self.sources.hide(value.span);
-            let name = variable.name.to_uppercase();
-            let message = format!("the secret `{}` stands here in plain text", variable.name);
-            self.report(
-                Diagnostic::new(Code::SecretLiteral, value.span, message)
-                    .label("anyone who reads this file reads the secret")
-                    .fix(
-                        format!("read it from the environment: env(\"{name}\")"),
-                        value.span,
-                        format!("env(\"{name}\")"),
-                    ),
-            );
-        }
+        self.check_secret(id, value, Spelling::Spec);
     }
 }
 

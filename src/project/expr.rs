@@ -20,12 +20,19 @@ pub(super) struct Place<'a> {
     pub packer_braces: bool,
     /// Only facts may be read; the word for what reads them.
     pub facts_only: Option<&'static str>,
+    /// What stands here is not repeated in words.
+    pub is_secret: bool,
 }
 
 impl Place<'_> {
     /// A condition or message: no type, braces are text.
-    pub const PLAIN: Place<'static> =
-        Place { ty: None, encoding: Encoding::Plain, packer_braces: false, facts_only: None };
+    pub const PLAIN: Place<'static> = Place {
+        ty: None,
+        encoding: Encoding::Plain,
+        packer_braces: false,
+        facts_only: None,
+        is_secret: false,
+    };
     pub const FACTS: Place<'static> = Place { facts_only: Some("a condition"), ..Place::PLAIN };
 
     fn inner<'b>(self, ty: Option<&'b Type>) -> Place<'b> {
@@ -34,17 +41,13 @@ impl Place<'_> {
             encoding: Encoding::Plain,
             packer_braces: self.packer_braces,
             facts_only: self.facts_only,
+            is_secret: self.is_secret,
         }
     }
 
     /// For the arguments of functions and operators: any type, the same braces.
     pub(super) fn argument(self) -> Place<'static> {
-        Place {
-            ty: None,
-            encoding: Encoding::Plain,
-            packer_braces: self.packer_braces,
-            facts_only: self.facts_only,
-        }
+        self.inner(None)
     }
 }
 
@@ -102,13 +105,18 @@ impl Lowering<'_> {
     /// An expression that a variable gets as its value.
     pub(super) fn lower_value(&mut self, value: &ast::Expr, id: VarId) -> Expr {
         let variable = &self.variables[id.0 as usize];
-        let (ty, encoding, is_fact) = (variable.ty.clone(), variable.encoding, variable.is_fact);
+        let (ty, encoding) = (variable.ty.clone(), variable.encoding);
+        let (is_fact, is_secret) = (variable.is_fact, variable.is_secret);
         let place = Place {
             ty: Some(&ty),
             encoding,
             packer_braces: variable.has_packer_braces(),
             facts_only: is_fact.then_some("a fact"),
+            is_secret,
         };
+        if is_secret {
+            self.hide_literals(value);
+        }
         self.lower_expr(value, place)
     }
 
@@ -174,7 +182,13 @@ impl Lowering<'_> {
         match &expr.kind {
             ExprKind::Const(value) => {
                 if let Err(mismatch) = check_value(wanted, value) {
-                    let found = self.mismatch(expr.span, wanted, value, mismatch.message);
+                    let message = mismatch.message(place.is_secret);
+                    let found = Diagnostic::new(Code::TypeMismatch, expr.span, message)
+                        .label(format!("this is not {}", article(wanted)));
+                    let found = match place.is_secret {
+                        true => found,
+                        false => self.repair(found, expr.span, wanted, value),
+                    };
                     self.report(found);
                     expr.kind = ExprKind::Missing;
                 }
@@ -188,10 +202,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// A wrong constant, with the repair where one can be guessed.
-    fn mismatch(&mut self, span: Span, wanted: &Type, value: &Value, message: String) -> Diagnostic {
-        let found = Diagnostic::new(Code::TypeMismatch, span, message)
-            .label(format!("this is not {}", article(wanted)));
+    /// Adds the repair of a wrong constant, where one can be guessed.
+    fn repair(&self, found: Diagnostic, span: Span, wanted: &Type, value: &Value) -> Diagnostic {
         let text = match value {
             Value::Text(text) => text.known().map(|t| t.into_owned()),
             _ => None,
@@ -207,7 +219,7 @@ impl Lowering<'_> {
                 found.fix("remove the quotes", span, text)
             }
             (Base::List(_), _, Some(text)) => {
-                let words: Vec<String> = decode_words(text).iter().map(|w| format!("\"{w}\"")).collect();
+                let words: Vec<String> = decode_words(text).into_iter().map(quoted).collect();
                 let list = format!("[{}]", words.join(", "));
                 found.help("lists are written as lists").fix(format!("write `{list}`"), span, list)
             }
@@ -218,7 +230,7 @@ impl Lowering<'_> {
                 found.fix("add the leading v", span, format!("\"v{text}\""))
             }
             (Base::Version, _, Some(text)) if text.starts_with('v') => {
-                found.fix("remove the leading v", span, format!("\"{}\"", &text[1..]))
+                found.fix("remove the leading v", span, quoted(&text[1..]))
             }
             (Base::OneOf(choices), _, Some(text)) => {
                 match nearest(text, choices.iter().map(SmolStr::as_str)) {
@@ -274,6 +286,7 @@ impl Lowering<'_> {
             if !self.check_fact(id, span, place) {
                 return (ExprKind::Missing, Ty::Any);
             }
+            let id = self.stands_for(id, span);
             let ty = Ty::of(&self.variables[id.0 as usize].ty);
             return (ExprKind::Variable(id), ty);
         }
@@ -501,6 +514,11 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+/// A text as it is written in a spec.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${"))
 }
 
 fn article(ty: &Type) -> String {

@@ -286,6 +286,11 @@ functions! {
 }
 
 impl Function {
+    /// True where the argument only says where something is.
+    pub fn is_pointer(self) -> bool {
+        matches!(self, Function::Env | Function::File | Function::Path)
+    }
+
     /// The function of that name.
     pub fn parse(name: &str) -> Option<Function> {
         Function::ALL.iter().copied().find(|f| f.as_str() == name)

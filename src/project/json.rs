@@ -8,6 +8,7 @@ use super::braces::{Braced, parse_braces};
 use super::hir::*;
 use super::lower::Lowering;
 use super::names::VARIABLES;
+use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Base, Piece, Text, Value, decode};
 use crate::source::{FileId, Span};
@@ -16,8 +17,23 @@ use jsonc_parser::ast as json;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use smol_str::SmolStr;
 
-/// The entries of a JSON var file; what is wrong with it is reported.
-fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<(Ident, Span, Option<SmolStr>)> {
+/// One entry of a JSON var file.
+struct Entry {
+    name: Ident,
+    value: Given,
+    /// The value's place.
+    span: Span,
+}
+
+/// What a JSON var file gives for a name.
+enum Given {
+    Text(SmolStr),
+    /// What it is instead of a string, and how it would be one.
+    Other(&'static str, Option<String>),
+}
+
+/// The entries of a JSON var file; what is wrong with the file as a whole is reported.
+fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Entry> {
     let strict = ParseOptions {
         allow_comments: false,
         allow_loose_object_property_names: false,
@@ -42,86 +58,68 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<(Id
             return Vec::new();
         }
     };
-    let Some(json::Value::Object(object)) = parsed.value else {
-        let whole = Span::new(file, 0, text.len() as u32);
-        out.push(
-            Diagnostic::new(Code::JsonNotAString, whole, "a var file is one JSON object")
-                .help("write `{ \"name\": \"value\" }`"),
-        );
-        return Vec::new();
+    let whole = Span::new(file, 0, text.len() as u32);
+    let object = match parsed.value {
+        Some(json::Value::Object(object)) => object,
+        other => {
+            let (code, message) = match other {
+                Some(_) => (Code::JsonNotAString, "a var file is one JSON object"),
+                None => (Code::JsonSyntax, "this is not JSON: the file is empty"),
+            };
+            out.push(Diagnostic::new(code, whole, message).help("write `{ \"name\": \"value\" }`"));
+            return Vec::new();
+        }
     };
-    let mut entries: Vec<(Ident, Span, Option<SmolStr>)> = Vec::with_capacity(object.properties.len());
+    let mut entries: Vec<Entry> = Vec::with_capacity(object.properties.len());
     for property in object.properties {
         let (name, name_range) = match property.name {
             json::ObjectPropName::String(name) => (SmolStr::new(name.value), name.range),
             json::ObjectPropName::Word(name) => (SmolStr::new(name.value), name.range),
         };
         let name = Ident { text: name, span: span(name_range) };
-        let value = match property.value {
-            json::Value::StringLit(text) => Some((span(text.range), Some(SmolStr::new(text.value)))),
-            json::Value::NullKeyword(null) => Some((span(null.range), None)),
+        let (range, value) = match property.value {
+            json::Value::StringLit(text) => (text.range, Given::Text(SmolStr::new(text.value))),
+            json::Value::NullKeyword(null) => (null.range, Given::Text(SmolStr::default())),
             json::Value::BooleanLit(flag) => {
-                report_not_a_string(
-                    &name,
-                    span(flag.range),
-                    "a bool",
-                    Some(format!("\"{}\"", flag.value)),
-                    out,
-                );
-                None
+                (flag.range, Given::Other("a bool", Some(format!("\"{}\"", flag.value))))
             }
             json::Value::NumberLit(number) => {
-                report_not_a_string(
-                    &name,
-                    span(number.range),
-                    "a number",
-                    Some(format!("\"{}\"", number.value)),
-                    out,
-                );
-                None
+                (number.range, Given::Other("a number", Some(format!("\"{}\"", number.value))))
             }
-            json::Value::Array(array) => {
-                report_not_a_string(&name, span(array.range), "a list", None, out);
-                None
-            }
-            json::Value::Object(object) => {
-                report_not_a_string(&name, span(object.range), "an object", None, out);
-                None
-            }
+            json::Value::Array(array) => (array.range, Given::Other("a list", None)),
+            json::Value::Object(object) => (object.range, Given::Other("an object", None)),
         };
-        let Some((value_span, value)) = value else {
-            continue;
-        };
-        if let Some(first) = entries.iter().find(|(n, ..)| n.text == name.text) {
+        if let Some(first) = entries.iter().find(|e| e.name.text == name.text) {
             out.push(
                 Diagnostic::new(
                     Code::DuplicateSetting,
                     name.span,
                     format!("`{}` stands twice in this file", name.text),
                 )
-                .related(first.0.span, "first here")
+                .related(first.name.span, "first here")
                 .help("Packer takes the last one without a word; remove one"),
             );
         }
-        entries.push((name, value_span, value));
+        entries.push(Entry { name, value, span: span(range) });
     }
     entries
 }
 
 fn report_not_a_string(
-    name: &Ident,
-    span: Span,
+    lowering: &mut Lowering<'_>,
+    entry: &Entry,
+    id: VarId,
     what: &str,
-    repair: Option<String>,
-    out: &mut Vec<Diagnostic>,
+    repair: Option<&String>,
 ) {
-    let found = Diagnostic::new(
-        Code::JsonNotAString,
-        span,
-        format!("`{}` is {what}; Packer takes only strings", name.text),
-    );
-    out.push(match repair {
-        Some(text) => found.label("write it as a string").fix(format!("write {text}"), span, text),
+    let message = format!("`{}` is {what}; Packer takes only strings", entry.name.text);
+    let found = Diagnostic::new(Code::JsonNotAString, entry.span, message);
+    let is_secret = lowering.variables[id.0 as usize].is_secret;
+    lowering.report(match repair {
+        Some(text) if !is_secret => {
+            found.label("write it as a string").fix(format!("write {text}"), entry.span, text)
+        }
+        Some(_) => found.label("write it as a string"),
         None => found.help("write its elements in one string, in the way that the variable wants"),
     });
 }
@@ -129,9 +127,9 @@ fn report_not_a_string(
 /// Notes the names of a JSON var file that nothing declares, before expressions may read them.
 pub(super) fn declare_extras(lowering: &mut Lowering<'_>, file: FileId) {
     let text = lowering.sources.get(file).text.clone();
-    for (name, ..) in parse_entries(file, &text, &mut Vec::new()) {
-        if lowering.view().find(VARIABLES, &name.text).is_none() {
-            lowering.extra(Owner::Packer, &name);
+    for entry in parse_entries(file, &text, &mut Vec::new()) {
+        if lowering.view().find(VARIABLES, &entry.name.text).is_none() {
+            lowering.extra(Owner::Packer, &entry.name);
         }
     }
 }
@@ -144,7 +142,10 @@ pub(super) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
     lowering.diagnostics.extend(found);
     let referenced: Vec<SmolStr> = entries
         .iter()
-        .filter_map(|(_, _, value)| value.as_deref())
+        .filter_map(|entry| match &entry.value {
+            Given::Text(text) => Some(text.as_str()),
+            Given::Other(..) => None,
+        })
         .flat_map(parse_braces)
         .flat_map(|(_, piece)| match piece {
             Braced::User(name) => vec![SmolStr::new(name)],
@@ -153,9 +154,10 @@ pub(super) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
         })
         .collect();
     let mut settings = Vec::with_capacity(entries.len());
-    for (name, span, value) in entries {
-        let is_read = referenced.contains(&name.text);
-        settings.extend(lower_entry(lowering, &name, value, span, is_read));
+    for entry in &entries {
+        let is_read = referenced.contains(&entry.name.text);
+        let sets = |name: &str| entries.iter().any(|e| e.name.text == name);
+        settings.extend(lower_entry(lowering, entry, is_read, &sets));
     }
     lowering.sections[id.0 as usize].settings = settings;
 }
@@ -175,17 +177,19 @@ pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
         lowering.report_unknown_variable(&name, false);
         return;
     }
-    let setting = lower_entry(lowering, &name, Some(SmolStr::new(value)), span, true);
+    let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
+    let setting = lower_entry(lowering, &entry, true, &|_| false);
     lowering.sections[id.0 as usize].settings.extend(setting);
 }
 
+/// Lowers an entry; `sets` says what else its file sets.
 fn lower_entry(
     lowering: &mut Lowering<'_>,
-    name: &Ident,
-    value: Option<SmolStr>,
-    span: Span,
+    entry: &Entry,
     is_read: bool,
+    sets: &dyn Fn(&str) -> bool,
 ) -> Option<Setting> {
+    let Entry { name, value, span } = entry;
     let declared = lowering.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
     let id = match declared {
         Some(id) => {
@@ -196,18 +200,34 @@ fn lower_entry(
                 );
                 return None;
             }
-            lowering.check_deprecated(id, name.span);
+            lowering.check_deprecated(id, name.span, Spelling::Json, sets);
             id
         }
         None => {
             if !is_read {
-                report_unknown_name(lowering, name);
+                report_unknown_name(lowering, name, sets);
             }
             lowering.extra(Owner::Packer, name)
         }
     };
-    let (value, had_quotes) = lower_value(lowering, id, value.unwrap_or_default(), span)?;
-    lowering.check_secret(id, &value);
+    let is_secret = lowering.variables[id.0 as usize].is_secret;
+    let text = match value {
+        Given::Text(text) => {
+            if is_secret {
+                lowering.hide_text(text, *span);
+            }
+            text.clone()
+        }
+        Given::Other(what, repair) => {
+            if is_secret {
+                lowering.sources.hide(*span);
+            }
+            report_not_a_string(lowering, entry, id, what, repair.as_ref());
+            return None;
+        }
+    };
+    let (value, had_quotes) = lower_value(lowering, id, text, *span)?;
+    lowering.check_secret(id, &value, Spelling::Json);
     lowering.read_args_file(id, &value);
     Some(Setting {
         variable: id,
@@ -215,19 +235,22 @@ fn lower_entry(
         value,
         is_final: false,
         condition: None,
-        span: name.span.to(span),
+        span: name.span.to(*span),
         name_span: name.span,
         had_quotes,
     })
 }
 
-fn report_unknown_name(lowering: &mut Lowering<'_>, name: &Ident) {
+fn report_unknown_name(lowering: &mut Lowering<'_>, name: &Ident, sets: &dyn Fn(&str) -> bool) {
     let found = Diagnostic::new(
         Code::UnknownJsonName,
         name.span,
         format!("nothing knows the variable `{}`", name.text),
     );
-    let found = match lowering.nearest_variable(&name.text) {
+    lowering.report(match lowering.nearest_variable(&name.text) {
+        Some(near) if sets(&near) => {
+            found.label(format!("did you mean `{near}`?")).help(format!("`{near}` is set here too"))
+        }
         Some(near) => found.label(format!("did you mean `{near}`?")).fix(
             format!("write `{near}`"),
             name.span,
@@ -236,29 +259,27 @@ fn report_unknown_name(lowering: &mut Lowering<'_>, name: &Ident) {
         None => found.help(
             "Packer takes it without a word; if your own template reads it, say so in a `packer { }` block",
         ),
-    };
-    lowering.report(found);
+    });
 }
 
 fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span) -> Option<(Expr, bool)> {
     let variable = &lowering.variables[id.0 as usize];
-    let (ty, encoding) = (variable.ty.clone(), variable.encoding);
+    let (ty, encoding, is_secret) = (variable.ty.clone(), variable.encoding, variable.is_secret);
     let is_text = matches!(ty.base, Base::Args) || !variable.has_packer_braces();
     if is_text || !text.contains("{{") {
         if let Base::Args = ty.base {
-            check_references(lowering, &text, span);
+            check_references(lowering, &text, span, is_secret);
         }
         let decoded = match decode(&ty, encoding, &Text::Plain(text)) {
             Ok(decoded) => decoded,
-            Err(message) => {
-                let message = format!("`{}`: {message}", lowering.variables[id.0 as usize].name);
+            Err(mismatch) => {
+                let name = &lowering.variables[id.0 as usize].name;
+                let message = format!("`{name}`: {}", mismatch.message(is_secret));
                 lowering.report(Diagnostic::new(Code::TypeMismatch, span, message));
                 return None;
             }
         };
-        // A JSON `null` or `""` is empty for every text.
-        let is_empty_text = decoded.value == Value::text("") && ty.is_text();
-        if !is_empty_text && !lowering.check_decoded(id, &decoded.value, span) {
+        if !lowering.check_decoded(id, &decoded.value, span) {
             return None;
         }
         return Some((Expr::constant(decoded.value, span), decoded.had_quotes));
@@ -268,13 +289,13 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         let kind = match piece {
             Braced::Text(text) => ExprKind::Const(Value::text(text)),
             Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
-            Braced::User(name) => ExprKind::Encoded(lowering.reference(name, span)?),
+            Braced::User(name) => ExprKind::Encoded(lowering.reference(name, span, is_secret)?),
             Braced::Other(text, names) => {
-                let ids = names.iter().filter_map(|n| lowering.reference(n, span)).collect();
+                let ids = names.iter().filter_map(|n| lowering.reference(n, span, is_secret)).collect();
                 ExprKind::Packer(text.into(), ids)
             }
             Braced::Bad(text, reason) => {
-                lowering.report_literal_braces(span, text, reason);
+                lowering.report_literal_braces(span, text, reason, is_secret);
                 return None;
             }
         };
@@ -284,13 +305,13 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
     Some((Expr { kind: ExprKind::Decoded(id, Box::new(joined)), span }, false))
 }
 
-fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span) {
+fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span, is_secret: bool) {
     for (_, piece) in parse_braces(text) {
         match piece {
             Braced::User(name) => {
-                lowering.reference(name, span);
+                lowering.reference(name, span, is_secret);
             }
-            Braced::Bad(text, reason) => lowering.report_literal_braces(span, text, reason),
+            Braced::Bad(text, reason) => lowering.report_literal_braces(span, text, reason, is_secret),
             _ => {}
         }
     }

@@ -274,7 +274,7 @@ impl<'l> Lowering<'l> {
                 true
             }
             Err(mismatch) => {
-                let message = format!("`{}`: {}", variable.name, mismatch.message);
+                let message = format!("`{}`: {}", variable.name, mismatch.message(variable.is_secret));
                 self.report(Diagnostic::new(Code::TypeMismatch, span, message));
                 false
             }

@@ -14,6 +14,7 @@ mod inherit;
 mod json;
 mod lower;
 mod names;
+mod notices;
 mod reader;
 mod targets;
 pub(crate) mod template;
@@ -24,6 +25,7 @@ pub use config::{Config, find_root};
 
 pub use inherit::{Stack, StackLayer, linearize};
 pub use names::Names;
+pub(crate) use notices::secret_literal;
 pub(crate) use texts::locate_text;
 
 use crate::diagnostic::Diagnostic;
@@ -231,6 +233,12 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     inherit::check_cycles(&mut lowering);
 
     let Lowering { diagnostics: found, variables, sections, providers, rules, data, .. } = lowering;
+    // What is no word of the grammar has been quoted before anybody knew that it is a secret.
+    let quotes = |d: &Diagnostic| d.message.contains('`') || !d.fixes.is_empty();
+    for syntax in diagnostics.iter_mut().filter(|d| sources.is_hidden(d.primary.span) && quotes(d)) {
+        syntax.message = "what stands here is not in the grammar".to_owned();
+        syntax.fixes.clear();
+    }
     diagnostics.extend(found);
     let views = (library..units.len())
         .map(|i| {

@@ -46,7 +46,7 @@ impl Lowering<'_> {
                     ExprKind::Packer(text.into(), ids)
                 }
                 Braced::Bad(text, reason) => {
-                    self.report_literal_braces(span, text, reason);
+                    self.report_literal_braces(span, text, reason, place.is_secret);
                     ExprKind::Missing
                 }
             };
@@ -62,9 +62,10 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str) {
+    pub(super) fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str, is_secret: bool) {
+        let shown = if is_secret { "this".to_owned() } else { format!("`{text}`") };
         self.report(
-            Diagnostic::new(Code::LiteralBraces, span, format!("`{text}` cannot reach Packer: {reason}"))
+            Diagnostic::new(Code::LiteralBraces, span, format!("{shown} cannot reach Packer: {reason}"))
                 .label("Packer reads `{{` as a template, and has no escape for it")
                 .help("what only your roles need goes into `ansible { }`, where braces are text"),
         );
@@ -72,28 +73,57 @@ impl Lowering<'_> {
 
     /// The variable that a `{{user}}` names.
     pub(super) fn find_reference(&mut self, name: &str, span: Span, place: Place<'_>) -> Option<VarId> {
-        let found = self.find_variable(name);
-        match found {
-            Some(id) => return Some(id).filter(|id| self.check_fact(*id, span, place)),
+        match self.find_variable(name) {
+            Some(id) if !self.check_fact(id, span, place) => return None,
+            Some(id) => {
+                let variable = &self.variables[id.0 as usize];
+                let Some(real) = variable.alias_of else {
+                    return Some(id);
+                };
+                if self.sources.is_users(span.file) {
+                    let real = &self.variables[real.0 as usize].name;
+                    let message = format!("`{name}` is a deprecated name of `{real}`");
+                    let found = Diagnostic::new(Code::DeprecatedName, span, message);
+                    let found = self.rename_reference(found, name, real, span);
+                    self.report(found);
+                }
+                return Some(real);
+            }
             None => {
-                let near = self.nearest_variable(name);
+                let near = self.nearest_variable(name).filter(|_| !place.is_secret);
+                let shown = if place.is_secret { "…" } else { name };
                 let mut found = Diagnostic::new(
                     Code::UnknownReference,
                     span,
-                    format!("`{{{{user `{name}`}}}}` names no variable"),
+                    format!("`{{{{user `{shown}`}}}}` names no variable"),
                 );
                 if let Some(near) = near {
-                    found = found.help(format!("did you mean `{near}`?"));
+                    found = found.label(format!("did you mean `{near}`?"));
+                    found = self.rename_reference(found, name, &near, span);
                 }
                 self.report(found);
             }
         }
-        found
+        None
+    }
+
+    /// Adds the repair of the name in a `{{user}}`, if there is but one of that name in the text.
+    fn rename_reference(&self, found: Diagnostic, name: &str, new: &str, span: Span) -> Diagnostic {
+        let quoted = format!("`{name}`");
+        let mut places = self.sources.slice(span).match_indices(&quoted).map(|(at, _)| at as u32 + 1);
+        match (places.next(), places.next()) {
+            (Some(at), None) => {
+                let start = span.start + at;
+                let place = Span::new(span.file, start, start + name.len() as u32);
+                found.fix(format!("write `{new}`"), place, new)
+            }
+            _ => found.help(format!("write `{new}`")),
+        }
     }
 
     /// The variable that a `{{user}}` of a JSON layer names; an unknown one is reported.
-    pub(super) fn reference(&mut self, name: &str, span: Span) -> Option<VarId> {
-        self.find_reference(name, span, Place::PLAIN)
+    pub(super) fn reference(&mut self, name: &str, span: Span, is_secret: bool) -> Option<VarId> {
+        self.find_reference(name, span, Place { is_secret, ..Place::PLAIN })
     }
 
     pub(super) fn lower_template(&mut self, parts: &[ast::Part], span: Span, place: Place<'_>) -> ExprKind {

@@ -27,12 +27,19 @@ impl Lowering<'_> {
         }
     }
 
-    /// An alias has the type of what it stands for, and is as secret.
+    /// An alias has the type of what it stands for, and is as secret. What it stands for is no alias
+    /// itself: one step always gives the name that counts.
     pub(super) fn settle_aliases(&mut self) {
+        let stands: Vec<Option<VarId>> = self.variables.iter().map(|v| v.alias_of).collect();
         for i in 0..self.variables.len() {
-            let Some(real) = self.variables[i].alias_of else {
+            let Some(real) = stands[i] else {
                 continue;
             };
+            if stands[real.0 as usize].is_some() {
+                self.report_alias_of_alias(i, real, &stands);
+                self.variables[i].alias_of = None;
+                continue;
+            }
             let real = &self.variables[real.0 as usize];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
             let (is_secret, is_typed) = (real.is_secret, real.is_typed);
@@ -40,6 +47,26 @@ impl Lowering<'_> {
             (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
             (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
         }
+    }
+
+    fn report_alias_of_alias(&mut self, alias: usize, named: VarId, stands: &[Option<VarId>]) {
+        let (alias, other) = (&self.variables[alias], &self.variables[named.0 as usize]);
+        let mut real = named;
+        // In a circle no name is the real one.
+        for _ in 0..stands.len() {
+            real = stands[real.0 as usize].unwrap_or(real);
+        }
+        let found = Diagnostic::new(
+            Code::WrongPlace,
+            alias.span,
+            format!("`{}` stands for `{}`, which is a deprecated name itself", alias.name, other.name),
+        )
+        .related(other.span, "declared here")
+        .help(match stands[real.0 as usize] {
+            None => format!("write `alias_of = {}`", self.variables[real.0 as usize].name),
+            Some(_) => "they stand for each other; one of them needs a type".to_owned(),
+        });
+        self.report(found);
     }
 
     pub(super) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {

@@ -3,7 +3,7 @@
 //!
 //! `encode` and `decode` are each other's inverse for every value that [`find_unencodable`] accepts.
 
-use super::types::{Base, Type};
+use super::types::{Base, Mismatch, Type};
 use super::value::{Text, TextBuilder, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -197,7 +197,7 @@ pub struct Decoded {
 ///
 /// # Errors
 /// What the string would have to be.
-pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, String> {
+pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mismatch> {
     let plainly = |value| Ok(Decoded { value, had_quotes: false });
     let Some(known) = text.known() else {
         return plainly(Value::Text(text.clone()));
@@ -207,12 +207,12 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Str
             "true" | "True" => plainly(Value::Bool(true)),
             "false" | "False" => plainly(Value::Bool(false)),
             "" if ty.optional => plainly(Value::Text(text.clone())),
-            other => Err(format!("expected \"true\" or \"false\", found \"{other}\"")),
+            other => Err(Mismatch::of(other, "is neither `true` nor `false`")),
         },
         Base::Int => match known.parse() {
             Ok(number) => plainly(Value::Int(number)),
             Err(_) if known.is_empty() && ty.optional => plainly(Value::Text(text.clone())),
-            Err(_) => Err(format!("expected a whole number, found \"{known}\"")),
+            Err(_) => Err(Mismatch::of(&known, "is not a whole number")),
         },
         Base::List(element) => {
             let (inner, had_quotes) = without_quotes(&known);
@@ -236,8 +236,8 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Str
         Base::Map(_) if known.trim().is_empty() => plainly(Value::Map(Default::default())),
         Base::Map(_) => plainly(decode_json(&known)?),
         _ if encoding == Encoding::Base64 && !known.is_empty() => {
-            let bytes = STANDARD.decode(known.trim()).map_err(|_| "expected base64".to_owned())?;
-            let text = String::from_utf8(bytes).map_err(|_| "the base64 holds no text".to_owned())?;
+            let bytes = STANDARD.decode(known.trim()).map_err(|_| Mismatch::because("expected base64"))?;
+            let text = String::from_utf8(bytes).map_err(|_| Mismatch::because("the base64 holds no text"))?;
             plainly(Value::text(text))
         }
         Base::Args => plainly(Value::Text(text.clone())),
@@ -267,8 +267,9 @@ fn without_quotes(text: &str) -> (&str, bool) {
     }
 }
 
-fn decode_json(text: &str) -> Result<Value, String> {
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("expected JSON: {e}"))?;
+fn decode_json(text: &str) -> Result<Value, Mismatch> {
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|e| Mismatch::because(format!("expected JSON: {e}")))?;
     from_json(&json)
 }
 
@@ -276,14 +277,14 @@ fn decode_json(text: &str) -> Result<Value, String> {
 ///
 /// # Errors
 /// Where the JSON holds what the language does not have: `null`, fractions.
-pub fn from_json(json: &serde_json::Value) -> Result<Value, String> {
+pub fn from_json(json: &serde_json::Value) -> Result<Value, Mismatch> {
     use serde_json::Value as Json;
     Ok(match json {
-        Json::Null => return Err("null has no place in a list or map".to_owned()),
+        Json::Null => return Err(Mismatch::because("null has no place in a list or map")),
         Json::Bool(flag) => Value::Bool(*flag),
         Json::Number(number) => match number.as_i64() {
             Some(number) => Value::Int(number),
-            None => return Err(format!("`{number}` is not a whole number")),
+            None => return Err(Mismatch::of(&number.to_string(), "is not a whole number")),
         },
         Json::String(text) => Value::text(text.as_str()),
         Json::Array(elements) => Value::list(elements.iter().map(from_json).collect::<Result<_, _>>()?),

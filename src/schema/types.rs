@@ -74,9 +74,32 @@ pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
 /// Why a value is not of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The element of a list that is wrong, from 0.
-    pub element: Option<usize>,
-    pub message: String,
+    /// The text that is wrong, where there is one to show.
+    found: Option<String>,
+    /// What is wrong; after `found` it makes a sentence.
+    reason: String,
+}
+
+impl Mismatch {
+    /// What is wrong with a whole, of which no part need be shown.
+    pub fn because(reason: impl Into<String>) -> Mismatch {
+        Mismatch { found: None, reason: reason.into() }
+    }
+
+    /// What is wrong with a text.
+    pub fn of(text: &str, reason: impl Into<String>) -> Mismatch {
+        Mismatch { found: Some(shorten(text)), reason: reason.into() }
+    }
+
+    /// The sentence; a secret is not repeated in it.
+    pub fn message(&self, is_secret: bool) -> String {
+        match &self.found {
+            Some(_) if is_secret => format!("this {}", self.reason),
+            Some(found) if found.is_empty() => format!("an empty text {}", self.reason),
+            Some(found) => format!("`{found}` {}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
 }
 
 impl Type {
@@ -162,52 +185,43 @@ impl fmt::Display for Type {
 /// there is for the caller, who can look.
 ///
 /// # Errors
-/// What is wrong, with the element at which it is.
+/// What is wrong.
 pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
-    let wrong = |message: String| Err(Mismatch { element: None, message });
     match (&ty.base, value) {
         (Base::Any, _) | (Base::Bool, Value::Bool(_)) | (Base::Int, Value::Int(_)) => Ok(()),
         (_, Value::Text(text)) if text.is_opaque() => Ok(()),
-        (Base::List(element), Value::List(values)) => check_elements(element, values.iter()),
-        (Base::Map(element), Value::Map(values)) => check_elements(element, values.values()),
-        (_, Value::Text(text)) if ty.is_text() => match check_text(ty, text) {
-            Some(message) => wrong(message),
-            None => Ok(()),
-        },
-        _ => wrong(format!("expected {ty}, found {}", value.kind())),
+        (Base::List(element), Value::List(values)) => values.iter().try_for_each(|v| check_value(element, v)),
+        (Base::Map(element), Value::Map(values)) => values.values().try_for_each(|v| check_value(element, v)),
+        (_, Value::Text(text)) if ty.is_text() => check_text(ty, text).map_or(Ok(()), Err),
+        _ => Err(Mismatch::because(format!("expected {ty}, found {}", value.kind()))),
     }
 }
 
-fn check_elements<'v>(ty: &Type, values: impl Iterator<Item = &'v Value>) -> Result<(), Mismatch> {
-    for (i, value) in values.enumerate() {
-        check_value(ty, value).map_err(|m| Mismatch { element: Some(i), message: m.message })?;
-    }
-    Ok(())
-}
-
-fn check_text(ty: &Type, text: &Text) -> Option<String> {
+fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
     let text = text.known()?;
     if text.is_empty() && (ty.optional || matches!(ty.base, Base::String | Base::Args)) {
         return None;
     }
-    let shown = shorten(&text);
     match &ty.base {
         Base::Semver if !version::is_semver(&text) => {
-            Some(format!("`{shown}` is not a version such as `v1.23.10`"))
+            Some(Mismatch::of(&text, "is not a version such as `v1.23.10`"))
         }
         Base::Version if !version::is_version(&text) => {
-            Some(format!("`{shown}` is not a version such as `1.6.2`, without a leading v"))
+            Some(Mismatch::of(&text, "is not a version such as `1.6.2`, without a leading v"))
         }
         Base::OneOf(choices) if !choices.iter().any(|c| c.as_str() == text) => {
-            Some(format!("`{shown}` is none of {}", Type::of(ty.base.clone())))
+            Some(Mismatch::of(&text, format!("is none of {}", Type::of(ty.base.clone()))))
         }
         Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => {
-            Some(format!("`{shown}` is not a valid {}", refinement.name))
+            Some(Mismatch::of(&text, format!("is not a valid {}", refinement.name)))
         }
-        Base::Toml => {
-            text.parse::<toml::Table>().err().map(|e| format!("the text is not TOML: {}", e.message()))
+        Base::Toml => text
+            .parse::<toml::Table>()
+            .err()
+            .map(|e| Mismatch::because(format!("the text is not TOML: {}", e.message()))),
+        Base::Path | Base::File | Base::Role if text.is_empty() => {
+            Some(Mismatch::because(format!("a {ty} cannot be empty")))
         }
-        Base::Path | Base::File | Base::Role if text.is_empty() => Some(format!("a {ty} cannot be empty")),
         _ => None,
     }
 }

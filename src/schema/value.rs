@@ -45,6 +45,14 @@ impl Piece {
     fn is_hole(&self) -> bool {
         !matches!(self, Piece::Plain(_) | Piece::Path(_))
     }
+
+    /// Its own text: the content, the name, the template.
+    fn text(&self) -> &str {
+        match self {
+            Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) | Piece::Jinja(text) => text,
+            Piece::Env(name) | Piece::Secret { variable: name, .. } => name,
+        }
+    }
 }
 
 impl Value {
@@ -73,6 +81,27 @@ impl Value {
             Value::Map(map) => map.values().any(Value::has_holes),
             _ => false,
         }
+    }
+
+    /// How much memory it would take if nothing in it were shared; counting stops beyond `limit`.
+    pub fn size(&self, limit: usize) -> usize {
+        let of_elements = |elements: &mut dyn Iterator<Item = &Value>| {
+            let mut size = 0;
+            for element in elements {
+                size += element.size(limit.saturating_sub(size));
+                if size > limit {
+                    break;
+                }
+            }
+            size
+        };
+        size_of::<Value>()
+            + match self {
+                Value::Bool(_) | Value::Int(_) => 0,
+                Value::Text(text) => text.size(),
+                Value::List(elements) => of_elements(&mut elements.iter()),
+                Value::Map(map) => of_elements(&mut map.values()),
+            }
     }
 
     /// `""`, `[]` or `{}`.
@@ -105,6 +134,13 @@ impl Text {
 
     pub fn is_empty(&self) -> bool {
         matches!(self, Text::Plain(text) if text.is_empty())
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Text::Plain(text) => text.len(),
+            Text::Pieces(pieces) => pieces.iter().map(|p| size_of::<Piece>() + p.text().len()).sum(),
+        }
     }
 
     /// The content, if all of it is known.

@@ -19,11 +19,13 @@ pub fn is_semver(text: &str) -> bool {
 /// `1.6.2`, `1.1.1-00`, `2:1.0~rc1`: anything that begins with a digit and has only the characters
 /// of package versions.
 pub fn is_version(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(is_version_char)
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(is_version_char)
+        && text.split(|c: char| !c.is_ascii_digit()).all(|run| run.is_empty() || is_number(run))
 }
 
 /// Major, minor and patch, as far as they are there; a leading `v` does not count.
-pub fn numbers(text: &str) -> Option<[u64; 3]> {
+pub fn numbers(text: &str) -> Option<[i64; 3]> {
     let core = text.strip_prefix('v').unwrap_or(text);
     let core = core.split(['-', '+', '~']).next()?;
     let mut out = [0; 3];
@@ -85,8 +87,9 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
+/// A number that `major` and its like can give.
 fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_ok()
 }
 
 fn is_version_char(c: char) -> bool {
@@ -122,7 +125,7 @@ mod tests {
         for good in ["v1.23.10", "v1.24.0-rc.1", "v1.2.3+b"] {
             assert!(is_semver(good), "{good}");
         }
-        for bad in ["1.23.10", "v1.23", "v1.23.x", "v1.2.3-", "", "v1.2.3 "] {
+        for bad in ["1.23.10", "v1.23", "v1.23.x", "v1.2.3-", "", "v1.2.3 ", "v1.2.99999999999999999999"] {
             assert!(!is_semver(bad), "{bad}");
         }
         assert!(is_version("1.1.1-00") && is_version("1.36.2-2.1"));

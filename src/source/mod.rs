@@ -139,6 +139,12 @@ impl SourceMap {
         }
     }
 
+    /// True for a place that lies in what excerpts do not show.
+    pub fn is_hidden(&self, span: Span) -> bool {
+        let inside = |(start, end): &(u32, u32)| *start <= span.start && span.end <= *end;
+        self.get(span.file).hidden.iter().any(inside)
+    }
+
     /// Sets the folder that [`SourceMap::name`] is relative to.
     pub fn set_base(&mut self, base: PathBuf) {
         self.base = base;

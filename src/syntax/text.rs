@@ -52,7 +52,10 @@ impl<'t> Lowering<'t> {
                         parts.hole(hole);
                     }
                 }
-                Kind::missing_quote => self.report_unclosed_text(at, "\""),
+                Kind::missing_quote => {
+                    self.report_unclosed_text(at, "\"");
+                    return ExprKind::Missing;
+                }
                 _ => {}
             }
         }

@@ -1,0 +1,103 @@
+//! Warnings for what the project, not the library, writes: deprecated names, and secrets in the text.
+
+use super::braces::{Braced, parse_braces};
+use super::hir::*;
+use super::lower::Lowering;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// The form of a text, and so of what an editor may put into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Spec,
+    Json,
+}
+
+impl Lowering<'_> {
+    /// Warns of a deprecated name. Where the same text sets the real one too, they have to be joined
+    /// by hand.
+    pub(super) fn check_deprecated(
+        &mut self,
+        id: VarId,
+        span: Span,
+        spelling: Spelling,
+        sets: impl Fn(&str) -> bool,
+    ) {
+        let variable = &self.variables[id.0 as usize];
+        let Some(real) = variable.alias_of.filter(|_| self.sources.is_users(span.file)) else {
+            return;
+        };
+        let real = self.variables[real.0 as usize].name.clone();
+        let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
+        let found = Diagnostic::new(Code::DeprecatedName, span, message);
+        let text = match spelling {
+            Spelling::Spec => real.to_string(),
+            Spelling::Json => format!("\"{real}\""),
+        };
+        self.report(match sets(&real) {
+            true => found.help(format!("`{real}` is set here too: write both values there")),
+            false => found.fix(format!("write `{real}`"), span, text),
+        });
+    }
+
+    /// The variable that a name in an expression stands for: what a deprecated name was set to is part
+    /// of the real one's value.
+    pub(super) fn stands_for(&mut self, id: VarId, span: Span) -> VarId {
+        self.check_deprecated(id, span, Spelling::Spec, |_| false);
+        self.variables[id.0 as usize].alias_of.unwrap_or(id)
+    }
+
+    /// Warns of a secret that stands in the text. One that comes from elsewhere is found when the
+    /// image is evaluated.
+    pub(super) fn check_secret(&mut self, id: VarId, value: &Expr, spelling: Spelling) {
+        let variable = &self.variables[id.0 as usize];
+        let ExprKind::Const(constant) = &value.kind else {
+            return;
+        };
+        if variable.is_secret && !constant.has_holes() && !constant.is_empty() {
+            let found = secret_literal(&variable.name, value.span);
+            let name = variable.name.to_uppercase();
+            let text = match spelling {
+                Spelling::Spec => format!("env(\"{name}\")"),
+                Spelling::Json => format!("\"{{{{env `{name}`}}}}\""),
+            };
+            self.report(found.label("anyone who reads this file reads the secret").fix(
+                format!("read it from the environment: {text}"),
+                value.span,
+                text,
+            ));
+        }
+    }
+
+    /// Keeps what is written out in a secret's value out of all excerpts.
+    pub(super) fn hide_literals(&mut self, value: &ast::Expr) {
+        match &value.kind {
+            ast::ExprKind::Name(_) => {}
+            ast::ExprKind::Str(text) => self.hide_text(text, value.span),
+            ast::ExprKind::Call { name, .. }
+                if Function::parse(&name.text).is_some_and(Function::is_pointer) => {}
+            ast::ExprKind::Call { args: parts, .. } | ast::ExprKind::List(parts) => {
+                parts.iter().for_each(|part| self.hide_literals(part));
+            }
+            ast::ExprKind::Map(pairs) => pairs.iter().for_each(|(_, part)| self.hide_literals(part)),
+            ast::ExprKind::If(parts) => parts[1..].iter().for_each(|part| self.hide_literals(part)),
+            ast::ExprKind::Binary(_, sides) => sides.iter().for_each(|side| self.hide_literals(side)),
+            ast::ExprKind::Template(parts) if parts.iter().all(|p| matches!(p, ast::Part::Hole(_))) => {}
+            _ => self.sources.hide(value.span),
+        }
+    }
+
+    /// Keeps a secret's text out of all excerpts, unless it is only a template.
+    pub(super) fn hide_text(&mut self, text: &str, span: Span) {
+        let is_text = |piece: &Braced<'_>| matches!(piece, Braced::Text(_) | Braced::Bad(..));
+        if parse_braces(text).iter().any(|(_, piece)| is_text(piece)) {
+            self.sources.hide(span);
+        }
+    }
+}
+
+/// A secret that the project wrote out.
+pub(crate) fn secret_literal(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::SecretLiteral, span, format!("the secret `{name}` stands here in plain text"))
+}
