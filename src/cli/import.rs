@@ -5,7 +5,7 @@ use super::{Cli, Failure, print, print_aside};
 use crate::build;
 use crate::import::import;
 use crate::project::hir::SectionKind;
-use crate::project::{Request, load};
+use crate::project::{Library, Request, load};
 use crate::source::{Disk, normalize};
 use clap::Args;
 use std::fmt::Write;
@@ -35,7 +35,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
             Ok((file.display().to_string(), text))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let request = Request { library: library(cli, &here, &[])?, ..Request::default() };
+    let request = Request { library: library(cli, &here, &[])?.map(Library::adopted), ..Request::default() };
     let program = load(&Disk, &request);
     let imported = match import(&program, &files) {
         Ok(imported) => imported,

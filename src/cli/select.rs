@@ -3,7 +3,7 @@
 use super::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
-use crate::project::{Config, Program, Request, find_root, load};
+use crate::project::{Config, Library, Program, Request, find_root, load};
 use crate::source::library::Adopted;
 use crate::source::{Disk, FileId, Origin, normalize};
 use rustc_hash::FxHashMap;
@@ -58,6 +58,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     let library = library(cli, &here, &selection.inputs)?;
     // Its own files are not the project's.
     specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
+    let library = library.map(Library::adopted);
     let request = Request {
         library,
         specs,

@@ -316,7 +316,12 @@ impl Emission<'_, '_> {
                 Braced::User(name) => {
                     let named = program.find_variable(file, name).or_else(|| {
                         let is_entry = |v: &Variable| v.owner == Owner::Packer && v.name == name;
-                        program.variables.iter().position(is_entry).map(|i| VarId(i as u32))
+                        program
+                            .variables
+                            .iter()
+                            .map(AsRef::as_ref)
+                            .position(is_entry)
+                            .map(|i| VarId(i as u32))
                     });
                     let Some(named) = named else { continue };
                     let variable = program.variable(named);

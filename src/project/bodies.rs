@@ -3,7 +3,7 @@
 use super::expr::Place;
 use super::hir::*;
 use super::json;
-use super::lower::{Lowering, Unit, new_variable};
+use super::lower::{Lowering, Unit, edit, new_variable};
 use super::names::{SECTIONS, VARIABLES};
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic, nearest};
@@ -12,6 +12,7 @@ use crate::source::{Origin, Span, normalize};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
+use std::sync::Arc;
 
 impl Lowering<'_> {
     /// Layers, images, providers and rules.
@@ -19,7 +20,7 @@ impl Lowering<'_> {
         let mut sections = unit.declared.sections.iter();
         let mut providers = unit.declared.providers.iter();
         let mut rules = unit.declared.rules.iter();
-        for item in &unit.ast().items {
+        for item in &unit.ast.items {
             let ast::Item::Section(section) = item else {
                 continue;
             };
@@ -64,11 +65,12 @@ impl Lowering<'_> {
                     .help("only an image is built; write `image` instead of `layer`"),
             );
         }
-        let out = &mut self.sections[id.0 as usize];
-        out.extends = extends;
-        out.settings = body.settings;
-        out.conditions = body.conditions;
-        out.target = body.target;
+        if let Some(out) = edit(&mut self.sections, id.0) {
+            out.extends = extends;
+            out.settings = body.settings;
+            out.conditions = body.conditions;
+            out.target = body.target;
+        }
     }
 
     pub(super) fn report_unknown_section(&mut self, name: &ast::Ident) {
@@ -253,7 +255,7 @@ impl Lowering<'_> {
             return *id;
         }
         let id = VarId(self.variables.len() as u32);
-        self.variables.push(new_variable(name, owner, None));
+        self.variables.push(Arc::new(new_variable(name, owner, None)));
         self.extras.insert(key, id);
         id
     }

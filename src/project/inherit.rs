@@ -4,10 +4,11 @@ use super::Program;
 use super::hir::*;
 use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic};
+use std::sync::Arc;
 
 /// The ancestors of a section and itself, weakest first: depth first over `extends`, each at its
 /// first place, so that a child is stronger than its parents and the last-named parent strongest.
-pub fn linearize(sections: &[Section], start: SectionId) -> Vec<SectionId> {
+pub fn linearize(sections: &[Arc<Section>], start: SectionId) -> Vec<SectionId> {
     let mut out = Vec::new();
     let mut seen = rustc_hash::FxHashSet::default();
     let mut stack = vec![(start, 0)];

@@ -6,7 +6,7 @@
 
 use super::braces::{Braced, parse_braces};
 use super::hir::*;
-use super::lower::Lowering;
+use super::lower::{Lowering, edit};
 use super::names::VARIABLES;
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic};
@@ -159,7 +159,9 @@ pub(super) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
         let sets = |name: &str| entries.iter().any(|e| e.name.text == name);
         settings.extend(lower_entry(lowering, entry, is_read, &sets));
     }
-    lowering.sections[id.0 as usize].settings = settings;
+    if let Some(section) = edit(&mut lowering.sections, id.0) {
+        section.settings = settings;
+    }
 }
 
 /// `--set name=value`
@@ -179,7 +181,9 @@ pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
     }
     let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
     let setting = lower_entry(lowering, &entry, true, &|_| false);
-    lowering.sections[id.0 as usize].settings.extend(setting);
+    if let Some(section) = edit(&mut lowering.sections, id.0) {
+        section.settings.extend(setting);
+    }
 }
 
 /// Lowers an entry; `sets` says what else its file sets.

@@ -2,6 +2,7 @@
 
 use super::DataFile;
 use super::hir::*;
+use super::library::Library;
 use super::names::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
 use super::reader::{is_inside, outside_root};
 use super::template::Template;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 /// One file on its way into the program.
 pub(super) struct Unit {
     pub file: FileId,
-    pub content: Content,
+    pub ast: ast::File,
     /// The units that it includes, directly.
     pub includes: Vec<usize>,
     /// JSON files that it includes as layers: the layer's name, and the file.
@@ -29,20 +30,6 @@ pub(super) struct Unit {
     pub declared: Declared,
     /// The folders that it may read.
     pub roots: Vec<PathBuf>,
-}
-
-pub(super) enum Content {
-    Spec(ast::File),
-    /// A file of the library: it sees the whole library.
-    Library(ast::File),
-}
-
-impl Unit {
-    pub fn ast(&self) -> &ast::File {
-        match &self.content {
-            Content::Spec(ast) | Content::Library(ast) => ast,
-        }
-    }
 }
 
 /// The ids of a file's items, in the order of the items.
@@ -58,14 +45,14 @@ pub(super) struct Declared {
 /// The program as it grows, and the file whose bodies are being lowered.
 pub(super) struct Lowering<'l> {
     pub loader: &'l dyn Loader,
-    /// The library, if it is not the built-in one.
+    /// The library's text, if it is not the built-in one.
     pub adopted: Option<&'l Adopted>,
     pub sources: &'l mut SourceMap,
     pub diagnostics: Vec<Diagnostic>,
-    pub variables: Vec<Variable>,
-    pub sections: Vec<Section>,
-    pub providers: Vec<Provider>,
-    pub rules: Vec<Rule>,
+    pub variables: Vec<Arc<Variable>>,
+    pub sections: Vec<Arc<Section>>,
+    pub providers: Vec<Arc<Provider>>,
+    pub rules: Vec<Arc<Rule>>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     pub library: Arc<Names>,
@@ -78,6 +65,30 @@ pub(super) struct Lowering<'l> {
 }
 
 impl<'l> Lowering<'l> {
+    /// A program that has a library and nothing else yet.
+    pub fn new(
+        loader: &'l dyn Loader,
+        adopted: Option<&'l Adopted>,
+        sources: &'l mut SourceMap,
+        library: &Library,
+    ) -> Lowering<'l> {
+        Lowering {
+            loader,
+            adopted,
+            sources,
+            diagnostics: Vec::new(),
+            variables: library.variables.clone(),
+            sections: library.sections.clone(),
+            providers: library.providers.clone(),
+            rules: library.rules.clone(),
+            extras: library.extras.clone(),
+            library: library.names.clone(),
+            own: Arc::default(),
+            roots: Vec::new(),
+            data: Vec::new(),
+        }
+    }
+
     pub fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -94,11 +105,12 @@ impl<'l> Lowering<'l> {
     /// Gives ids to a file's items. Types and attributes follow when all names are known.
     pub fn declare(&mut self, unit: &mut Unit) {
         let mut declared = Declared::default();
-        for item in &unit.ast().items {
+        for item in &unit.ast.items {
             match item {
                 ast::Item::Variable(variable) => {
                     let id = VarId(self.variables.len() as u32);
-                    self.variables.push(new_variable(&variable.name, Owner::Declared, variable.doc.clone()));
+                    let new = new_variable(&variable.name, Owner::Declared, variable.doc.clone());
+                    self.variables.push(Arc::new(new));
                     declared.variables.push((variable.name.text.clone(), id, variable.name.span));
                 }
                 ast::Item::Section(section) => match section.kind {
@@ -112,12 +124,12 @@ impl<'l> Lowering<'l> {
                     }
                     ast::SectionKind::Provider => {
                         let id = ProviderId(self.providers.len() as u32);
-                        self.providers.push(new_provider(&section.name, section.doc.clone()));
+                        self.providers.push(Arc::new(new_provider(&section.name, section.doc.clone())));
                         declared.providers.push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Rule => {
                         let id = RuleId(self.rules.len() as u32);
-                        self.rules.push(new_rule(&section.name));
+                        self.rules.push(Arc::new(new_rule(&section.name)));
                         declared.rules.push((section.name.text.clone(), id, section.name.span));
                     }
                 },
@@ -133,7 +145,7 @@ impl<'l> Lowering<'l> {
 
     pub fn new_section(&mut self, kind: SectionKind, name: &ast::Ident, doc: Option<String>) -> SectionId {
         let id = SectionId(self.sections.len() as u32);
-        self.sections.push(Section {
+        self.sections.push(Arc::new(Section {
             kind,
             name: name.text.clone(),
             span: name.span,
@@ -142,7 +154,7 @@ impl<'l> Lowering<'l> {
             conditions: Vec::new(),
             target: None,
             doc,
-        });
+        }));
         id
     }
 
@@ -169,7 +181,7 @@ impl<'l> Lowering<'l> {
     /// Resolves a file's `type` items; a type may use the ones above it.
     pub fn declare_types(&mut self, unit: &mut Unit) {
         let mut types: Vec<(SmolStr, Type, Span)> = Vec::new();
-        for item in &unit.ast().items {
+        for item in &unit.ast.items {
             let ast::Item::Type(decl) = item else {
                 continue;
             };
@@ -280,6 +292,11 @@ impl<'l> Lowering<'l> {
             }
         }
     }
+}
+
+/// An item that is being lowered, and that nothing shares yet; none where something does.
+pub(super) fn edit<T>(items: &mut [Arc<T>], at: u32) -> Option<&mut T> {
+    items.get_mut(at as usize).and_then(Arc::get_mut)
 }
 
 pub(super) fn new_variable(name: &ast::Ident, owner: Owner, doc: Option<String>) -> Variable {

@@ -12,6 +12,7 @@ mod expr;
 pub mod hir;
 mod inherit;
 mod json;
+mod library;
 mod lower;
 mod names;
 mod notices;
@@ -23,13 +24,14 @@ mod variables;
 
 pub use config::{Config, find_root};
 
+pub use library::Library;
+
 pub use inherit::{Stack, StackLayer, linearize};
 pub use names::Names;
 pub(crate) use notices::secret_literal;
 pub(crate) use texts::locate_text;
 
 use crate::diagnostic::Diagnostic;
-use crate::source::library::Adopted;
 use crate::source::{FileId, Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use hir::*;
@@ -52,7 +54,7 @@ pub struct Request {
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
     /// What stands in the place of the built-in library.
-    pub library: Option<Adopted>,
+    pub library: Option<Arc<Library>>,
 }
 
 /// A file whose content a spec uses through `file("…")`.
@@ -79,10 +81,10 @@ pub struct FileView {
 #[derive(Debug)]
 pub struct Program {
     pub sources: SourceMap,
-    pub variables: Vec<Variable>,
-    pub sections: Vec<Section>,
-    pub providers: Vec<Provider>,
-    pub rules: Vec<Rule>,
+    pub variables: Vec<Arc<Variable>>,
+    pub sections: Vec<Arc<Section>>,
+    pub providers: Vec<Arc<Provider>>,
+    pub rules: Vec<Arc<Rule>>,
     pub library: Arc<Names>,
     /// The library is not the built-in one, but what a checkout was adopted as.
     pub is_adopted: bool,
@@ -160,43 +162,24 @@ impl Program {
 /// Reads and checks all that a command asks for. Never fails: what is wrong is in the program's
 /// diagnostics.
 pub fn load(loader: &dyn Loader, request: &Request) -> Program {
-    let Read { mut sources, mut units, library, specs, overlays, mut diagnostics, config } =
-        read(loader, request);
+    let library = request.library.clone().unwrap_or_else(Library::built_in);
+    let Read { mut sources, mut units, specs, overlays, mut diagnostics, config } =
+        read(loader, request, library.sources.clone());
+    diagnostics.extend(library.diagnostics.iter().cloned());
 
-    let mut lowering = Lowering {
-        loader,
-        adopted: request.library.as_ref(),
-        sources: &mut sources,
-        diagnostics: Vec::new(),
-        variables: Vec::new(),
-        sections: Vec::new(),
-        providers: Vec::new(),
-        rules: Vec::new(),
-        extras: FxHashMap::default(),
-        library: Arc::default(),
-        own: Arc::default(),
-        roots: Vec::new(),
-        data: Vec::new(),
-    };
+    let mut lowering = Lowering::new(loader, library.adopted.as_ref(), &mut sources, &library);
     let closures: Vec<Vec<usize>> = (0..units.len()).map(|i| closure(&units, i)).collect();
 
-    // Names: the library's as a whole, then each file's with what it includes.
-    for unit in &mut units[..library] {
-        lowering.declare(unit);
-        lowering.declare_types(unit);
-        let mut names = Arc::try_unwrap(std::mem::take(&mut lowering.library)).unwrap_or_default();
-        lowering.define_all(&mut names, None, &unit.declared);
-        lowering.library = Arc::new(names);
-    }
-    let library_names = lowering.library.clone();
+    // Names: each file's with what it includes.
+    let library_names = library.names.clone();
     let mut names: Vec<Arc<Names>> = vec![Arc::default(); units.len()];
-    for i in library..units.len() {
+    for i in 0..units.len() {
         lowering.declare(&mut units[i]);
         lowering.own = Arc::new(lowering.union(&units, &closures[i], &library_names));
         lowering.declare_types(&mut units[i]);
         lowering.own = Arc::default();
     }
-    for i in library..units.len() {
+    for i in 0..units.len() {
         let mut own = Names::default();
         for at in &closures[i] {
             lowering.define_all(&mut own, Some(&library_names), &units[*at].declared);
@@ -214,7 +197,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         lowering.declare_packer_entries(unit);
         lowering.lower_variable_types(unit);
     }
-    let everything = lowering.union(&units, &(library..units.len()).collect::<Vec<_>>(), &library_names);
+    let everything = lowering.union(&units, &(0..units.len()).collect::<Vec<_>>(), &library_names);
     let everything = Arc::new(everything);
     lowering.own = everything.clone();
     for (file, _) in &overlays {
@@ -222,7 +205,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
             json::declare_extras(&mut lowering, *file);
         }
     }
-    lowering.settle_aliases();
+    lowering.settle_aliases(library.variables.len());
     for (i, unit) in units.iter().enumerate() {
         enter(&mut lowering, i);
         lowering.lower_variable_values(unit);
@@ -240,7 +223,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         syntax.fixes.clear();
     }
     diagnostics.extend(found);
-    let views = (library..units.len())
+    let views = (0..units.len())
         .map(|i| {
             let mut files: Vec<FileId> = Vec::new();
             for at in &closures[i] {
@@ -261,7 +244,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         providers,
         rules,
         library: library_names,
-        is_adopted: request.library.is_some(),
+        is_adopted: library.adopted.is_some(),
         aliases,
         views,
         specs,
@@ -316,7 +299,7 @@ impl Lowering<'_> {
                 }
             }
         }
-        for item in &unit.ast().items {
+        for item in &unit.ast.items {
             if let ast::Item::Section(section) = item {
                 visit(self, &section.body, false);
             }

@@ -1,25 +1,22 @@
 //! Reading: the library, specs with what they include, and the layers of the command line.
 
-use super::lower::{Content, Declared, Unit};
+use super::lower::{Declared, Unit};
 use super::{Config, Request, find_root};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::library::{self, Adopted};
 use crate::source::{FileId, Loader, Origin, SourceMap, Span, normalize};
 use crate::syntax::{self, ast};
-use include_dir::Dir;
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 
 /// How long a chain of includes may be.
 const MAX_INCLUDES: usize = 200;
 
-/// Everything that a command reads, parsed.
+/// Everything that a command reads besides the library, parsed.
 pub(super) struct Read {
+    /// The library's files among them.
     pub sources: SourceMap,
-    /// The library's files first; a file stands after those that it includes.
+    /// A file stands after those that it includes.
     pub units: Vec<Unit>,
-    /// How many of the units are the library's.
-    pub library: usize,
     /// For each spec of the request its unit, if it could be read.
     pub specs: Vec<Option<usize>>,
     /// The layers above all images, weakest first, with their names.
@@ -28,22 +25,21 @@ pub(super) struct Read {
     pub config: Config,
 }
 
-/// Reads the library and all that a request names.
-pub(super) fn read(loader: &dyn Loader, request: &Request) -> Read {
+/// Reads all that a request names.
+pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -> Read {
     let mut reader = Reader {
         loader,
         request,
-        sources: SourceMap::default(),
+        sources,
         units: Vec::new(),
         by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
         config: Config::default(),
     };
-    let library = reader.read_library();
     let specs = request.specs.iter().map(|path| reader.read_spec(path)).collect();
     let overlays = reader.read_overlays();
     let Reader { sources, units, diagnostics, config, .. } = reader;
-    Read { sources, units, library, specs, overlays, diagnostics, config }
+    Read { sources, units, specs, overlays, diagnostics, config }
 }
 
 struct Reader<'l> {
@@ -57,50 +53,6 @@ struct Reader<'l> {
 }
 
 impl Reader<'_> {
-    /// The library; returns how many units it is. Of the built-in one, types and rules stay where
-    /// another stands in its place.
-    fn read_library(&mut self) -> usize {
-        let mut files: Vec<_> = Vec::new();
-        collect(&library::STDLIB, &mut files);
-        // Types first: they are resolved in order.
-        files.sort_by_key(|(path, _)| (!path.ends_with("types.imgspec"), path.clone()));
-        let adopted = self.request.library.as_ref();
-        for (path, text) in files {
-            self.read_library_file(Path::new("stdlib").join(path), text, adopted.is_some());
-        }
-        for (path, text) in adopted.into_iter().flat_map(Adopted::specs) {
-            self.read_library_file(adopted.map_or(path.to_owned(), |a| a.root.join(path)), text, false);
-        }
-        self.units.len()
-    }
-
-    fn read_library_file(&mut self, path: PathBuf, text: &str, is_replaced: bool) {
-        let file = self.sources.add(path, Origin::Library, text.into());
-        let mut parse = syntax::parse(file, text);
-        if is_replaced {
-            let is_rule = |s: &ast::Section| s.kind == ast::SectionKind::Rule;
-            parse.file.items.retain(|item| match item {
-                ast::Item::Type(_) => true,
-                ast::Item::Section(section) => is_rule(section),
-                ast::Item::Variable(_) | ast::Item::Include(_) => false,
-            });
-        }
-        self.diagnostics.extend(parse.diagnostics);
-        self.push_unit(file, Content::Library(parse.file), Vec::new());
-    }
-
-    fn push_unit(&mut self, file: FileId, content: Content, roots: Vec<PathBuf>) -> usize {
-        self.units.push(Unit {
-            file,
-            content,
-            includes: Vec::new(),
-            json: Vec::new(),
-            declared: Declared::default(),
-            roots,
-        });
-        self.units.len() - 1
-    }
-
     fn read_spec(&mut self, path: &Path) -> Option<usize> {
         let path = normalize(path);
         let root = find_root(&path, |p| self.loader.exists(p));
@@ -198,9 +150,16 @@ impl Reader<'_> {
             }
         }
         chain.pop();
-        let unit = self.push_unit(file, Content::Spec(parse.file), roots.to_vec());
-        self.units[unit].includes = units;
-        self.units[unit].json = json;
+        let declared = Declared::default();
+        self.units.push(Unit {
+            file,
+            ast: parse.file,
+            includes: units,
+            json,
+            declared,
+            roots: roots.to_vec(),
+        });
+        let unit = self.units.len() - 1;
         self.by_path.insert(key, unit);
         Some(unit)
     }
@@ -268,15 +227,6 @@ impl Reader<'_> {
             }
         }
         overlays
-    }
-}
-
-fn collect(dir: &'static Dir<'static>, out: &mut Vec<(PathBuf, &'static str)>) {
-    for file in dir.files().filter(|f| f.path().extension().is_some_and(|e| e == "imgspec")) {
-        out.extend(file.contents_utf8().map(|text| (file.path().to_owned(), text)));
-    }
-    for dir in dir.dirs() {
-        collect(dir, out);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::schema::{Base, Playbook, Roles, Type};
 use crate::source::{Origin, Span, library, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
+use std::sync::Arc;
 
 impl Lowering<'_> {
     pub(super) fn lower_target(
@@ -231,7 +232,7 @@ impl Lowering<'_> {
                 Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
             }
         };
-        self.providers[id.0 as usize] = provider;
+        self.providers[id.0 as usize] = Arc::new(provider);
     }
 
     /// Reads what a provider's template says; a project's template is relative to the spec.
@@ -307,7 +308,7 @@ impl Lowering<'_> {
             self.diagnostics.truncate(found);
             return;
         }
-        self.rules[id.0 as usize] = rule;
+        self.rules[id.0 as usize] = Arc::new(rule);
     }
 
     pub(super) fn lower_message(&mut self, value: &ast::Expr) -> Expr {

@@ -2,16 +2,17 @@
 
 use super::expr::Place;
 use super::hir::*;
-use super::lower::{Lowering, Unit, new_variable};
+use super::lower::{Lowering, Unit, edit, new_variable};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Encoding, Receivers, Type};
 use crate::syntax::ast;
+use std::sync::Arc;
 
 impl Lowering<'_> {
     /// Types, encodings and receivers: all that expressions elsewhere depend on.
     pub(super) fn lower_variable_types(&mut self, unit: &Unit) {
         let mut declared = unit.declared.variables.iter();
-        for item in &unit.ast().items {
+        for item in &unit.ast.items {
             let ast::Item::Variable(decl) = item else {
                 continue;
             };
@@ -23,29 +24,32 @@ impl Lowering<'_> {
             variable.encoding = ty.as_ref().map_or(Encoding::Plain, |ty| Encoding::for_type(ty)[0]);
             variable.ty = ty.unwrap_or(Type::ANY);
             self.lower_attributes(decl, &mut variable);
-            self.variables[id.0 as usize] = variable;
+            self.variables[id.0 as usize] = Arc::new(variable);
         }
     }
 
-    /// An alias has the type of what it stands for, and is as secret. What it stands for is no alias
-    /// itself: one step always gives the name that counts.
-    pub(super) fn settle_aliases(&mut self) {
+    /// An alias, from the given variable on, has the type of what it stands for, and is as secret. What it stands
+    /// for is no alias itself: one step always gives the name that counts.
+    pub(super) fn settle_aliases(&mut self, first: usize) {
         let stands: Vec<Option<VarId>> = self.variables.iter().map(|v| v.alias_of).collect();
-        for i in 0..self.variables.len() {
+        for i in first..self.variables.len() {
             let Some(real) = stands[i] else {
                 continue;
             };
             if stands[real.0 as usize].is_some() {
                 self.report_alias_of_alias(i, real, &stands);
-                self.variables[i].alias_of = None;
+                if let Some(alias) = edit(&mut self.variables, i as u32) {
+                    alias.alias_of = None;
+                }
                 continue;
             }
             let real = &self.variables[real.0 as usize];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
             let (is_secret, is_typed) = (real.is_secret, real.is_typed);
-            let alias = &mut self.variables[i];
-            (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
-            (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
+            if let Some(alias) = edit(&mut self.variables, i as u32) {
+                (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
+                (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
+            }
         }
     }
 
@@ -153,7 +157,7 @@ impl Lowering<'_> {
     /// Defaults and conditions of use, when all types are known.
     pub(super) fn lower_variable_values(&mut self, unit: &Unit) {
         let mut declared = unit.declared.variables.iter();
-        for item in &unit.ast().items {
+        for item in &unit.ast.items {
             let ast::Item::Variable(decl) = item else {
                 continue;
             };
@@ -162,7 +166,9 @@ impl Lowering<'_> {
             };
             if let Some(default) = &decl.default {
                 let value = self.lower_value(default, *id);
-                self.variables[id.0 as usize].default = Some(value);
+                if let Some(variable) = edit(&mut self.variables, id.0) {
+                    variable.default = Some(value);
+                }
             }
             let applies = decl.attributes.iter().find_map(|stmt| match stmt {
                 ast::Stmt::Set(set) if set.name.text == "applies" => Some(&set.value),
@@ -170,7 +176,9 @@ impl Lowering<'_> {
             });
             if let Some(applies) = applies {
                 let condition = self.lower_condition(applies, Place::FACTS);
-                self.variables[id.0 as usize].applies = Some(condition);
+                if let Some(variable) = edit(&mut self.variables, id.0) {
+                    variable.applies = Some(condition);
+                }
             }
         }
     }

@@ -111,9 +111,9 @@ pub fn sha256(text: &str) -> String {
 }
 
 /// All source texts of one run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct SourceMap {
-    files: Vec<SourceFile>,
+    files: Vec<Arc<SourceFile>>,
     /// The folder that people see paths relative to.
     base: PathBuf,
 }
@@ -121,20 +121,20 @@ pub struct SourceMap {
 impl SourceMap {
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
         let id = FileId(self.files.len() as u32);
-        self.files.push(SourceFile {
+        self.files.push(Arc::new(SourceFile {
             path,
             origin,
             text,
             lines: OnceLock::new(),
             digest: OnceLock::new(),
             hidden: Vec::new(),
-        });
+        }));
         id
     }
 
     /// Keeps a place out of all excerpts.
     pub fn hide(&mut self, span: Span) {
-        if let Some(file) = self.files.get_mut(span.file.0 as usize) {
+        if let Some(file) = self.files.get_mut(span.file.0 as usize).and_then(Arc::get_mut) {
             file.hidden.push((span.start, span.end));
         }
     }
@@ -161,7 +161,7 @@ impl SourceMap {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files.iter().enumerate().map(|(i, f)| (FileId(i as u32), f))
+        self.files.iter().enumerate().map(|(i, f)| (FileId(i as u32), f.as_ref()))
     }
 
     /// The text that a span covers.
