@@ -1,0 +1,8 @@
+[
+  (block)
+  (list)
+  (args)
+  (map)
+  (paren)
+  (heredoc)
+] @fold
