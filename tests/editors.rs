@@ -1,7 +1,8 @@
 //! The grammars for editors say the same as `grammar/imgspec.pest`: on every spec of the repository, as
-//! it stands and with other blanks and line breaks.
+//! it stands and with other blanks and line breaks. The extensions for editors can be packaged.
 //!
-//! `tests/run` installs what this takes: tree-sitter's command, and `grammar/package.json`.
+//! `tests/run` installs what this takes: tree-sitter's command, and the packages that `grammar/` and
+//! `editors/vscode/` name.
 
 mod common;
 
@@ -21,16 +22,16 @@ fn program(name: &str, what: &str) -> Option<PathBuf> {
     found
 }
 
-/// Node, and where the modules of `grammar/package.json` are.
-fn node(what: &str) -> Option<(PathBuf, PathBuf)> {
+/// Node, and the folder of modules of which one is at a path below `target/tools`.
+fn node(module: &str, what: &str) -> Option<(PathBuf, PathBuf)> {
     let node = program("node", what)?;
     let tools = std::env::var_os("IMGSPEC_TOOLS").map_or_else(|| "target/tools".into(), PathBuf::from);
-    let modules = common::root().join(tools).join("node/node_modules");
-    if !modules.join("vscode-textmate").is_dir() {
-        common::skip_without_tools(&format!("{what}: the packages of grammar/package.json are missing"));
+    let module = common::root().join(tools).join(module);
+    if !module.is_dir() {
+        common::skip_without_tools(&format!("{what}: {} is missing", module.display()));
         return None;
     }
-    Some((node, modules))
+    Some((node, module.parent().unwrap().to_owned()))
 }
 
 fn run(command: &mut Command) -> String {
@@ -138,7 +139,9 @@ fn tree_sitter_nodes(text: &str, tree: &str) -> Vec<(usize, usize, String)> {
 
 #[test]
 fn textmate_sees_the_same_texts() {
-    let Some((node, modules)) = node("the TextMate grammar") else { return };
+    let Some((node, modules)) = node("node/node_modules/vscode-textmate", "the TextMate grammar") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let samples = samples(folder.path());
     let mut command = Command::new(&node);
@@ -181,7 +184,9 @@ fn pest_classes(text: &str) -> Vec<Option<&'static str>> {
 
 #[test]
 fn textmate_scopes_are_as_annotated() {
-    let Some((node, modules)) = node("the TextMate grammar") else { return };
+    let Some((node, modules)) = node("node/node_modules/vscode-textmate", "the TextMate grammar") else {
+        return;
+    };
     let grammar = common::root().join("grammar");
     let mut command = Command::new(node);
     command
@@ -190,4 +195,41 @@ fn textmate_scopes_are_as_annotated() {
         .arg(grammar.join("imgspec.tmLanguage.json"));
     let printed = run(command.args(common::files(&grammar.join("textmate"), "imgspec")));
     assert!(printed.lines().filter(|line| line.contains("run success")).count() >= 3, "{printed}");
+}
+
+#[test]
+fn the_extension_for_visual_studio_code_is_packaged() {
+    let what = "the extension for Visual Studio Code";
+    let Some((node, modules)) = node("vscode/node_modules/vscode-languageclient", what) else { return };
+    let Some(npm) = program("npm", what) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let extension = folder.path().join("editors/vscode");
+    let root = common::root();
+    for (from, to) in
+        [("editors/vscode", "editors"), ("grammar/imgspec.tmLanguage.json", "grammar"), ("LICENSE", "")]
+    {
+        std::fs::create_dir_all(folder.path().join(to)).unwrap();
+        run(Command::new("cp").arg("-r").arg(root.join(from)).arg(folder.path().join(to)));
+    }
+    run(Command::new("ln").arg("-sfn").arg(&modules).arg(extension.join("node_modules")));
+    run(Command::new(npm).args(["run", "package"]).current_dir(&extension));
+    let packed =
+        run(Command::new("python3").args(["-m", "zipfile", "-l", "imgspec.vsix"]).current_dir(&extension));
+    for file in [
+        "dist/extension.js",
+        "language-configuration.json",
+        "package.json",
+        "readme.md",
+        "syntaxes/imgspec.tmLanguage.json",
+    ] {
+        assert!(packed.contains(&format!("extension/{file} ")), "{file}: {packed}");
+    }
+    assert!(!packed.contains("node_modules") && !packed.contains("/src/"), "{packed}");
+    let logged = |program: &str| {
+        let mut command = Command::new(&node);
+        command.arg(root.join("editors/vscode/test/activate.cjs"));
+        run(command.arg(extension.join("dist/extension.js")).arg(program))
+    };
+    assert!(logged("no-such-program").contains("There is no program no-such-program"));
+    assert!(logged("false").contains("has no language server"));
 }
