@@ -12,7 +12,7 @@ impl Printer<'_> {
         match self.kind(at) {
             Kind::include => self.print_header("include", at, level),
             Kind::type_decl => self.print_header("type", at, level),
-            Kind::variable => self.print_header("variable", at, level),
+            Kind::variable => self.print_variable(at, level),
             Kind::section => self.print_header("", at, level),
             Kind::unset => self.print_header("unset", at, level),
             Kind::nested => self.print_header("", at, level),
@@ -32,40 +32,46 @@ impl Printer<'_> {
     /// nodes: each stands before a node of one kind.
     fn print_header(&mut self, keyword: &str, at: usize, level: usize) {
         self.push(keyword);
-        let kind = self.kind(at);
-        let mut default = Vec::new();
-        let mut is_named = false;
         for child in self.tree.children(at) {
-            if kind == Kind::variable && is_named && !matches!(self.kind(child), Kind::type_ | Kind::block) {
-                default.push(child);
-                continue;
-            }
-            self.print_default(&std::mem::take(&mut default), level);
-            let before = match (kind, self.kind(child)) {
+            self.push(match (self.kind(at), self.kind(child)) {
+                (Kind::section, Kind::section_kind) | (Kind::nested, Kind::name) => "",
                 (Kind::include, Kind::name) => " as ",
                 (Kind::type_decl, Kind::type_) => " = ",
                 (Kind::type_decl, Kind::string | Kind::template | Kind::raw) => " matching ",
-                (Kind::variable, Kind::type_) => " : ",
-                (Kind::section, Kind::section_kind) => "",
-                (Kind::nested, Kind::name) => "",
                 _ => " ",
-            };
-            self.push(before);
+            });
             match self.kind(child) {
                 Kind::type_ => self.print_type(child),
                 Kind::extends => self.print_extends(child, level),
                 Kind::block => self.print_block(child, level),
                 _ => self.push(self.slice(child)),
             }
-            is_named = true;
         }
-        self.print_default(&default, level);
     }
 
-    fn print_default(&mut self, run: &[usize], level: usize) {
-        if !run.is_empty() {
+    /// `variable name : type = default { … }`
+    fn print_variable(&mut self, at: usize, level: usize) {
+        self.push("variable ");
+        let mut default = Vec::new();
+        let mut block = None;
+        for (i, child) in self.tree.children(at).enumerate() {
+            match self.kind(child) {
+                Kind::type_ => {
+                    self.push(" : ");
+                    self.print_type(child);
+                }
+                Kind::block => block = Some(child),
+                _ if i == 0 => self.push(self.slice(child)),
+                _ => default.push(child),
+            }
+        }
+        if !default.is_empty() {
             self.push(" = ");
-            self.print_run(run, level + 1);
+            self.print_run(&default, level + 1);
+        }
+        if let Some(block) = block {
+            self.push(" ");
+            self.print_block(block, level);
         }
     }
 
