@@ -127,7 +127,7 @@ fn deep_nesting_is_refused_not_fatal() {
 
 #[test]
 fn ten_mistakes_are_ten_reports() {
-    let text = "image a extends b {\n    one: 1\n    two = \n    three = [1, 2\n    four = \"open\n    five = 1.2.3\n    six = a && b\n    seven eight\n    nine = (1\n    ten = {a : 1}\n    eleven = \"\\q\"\n    good = true\n}\n";
+    let text = "image a extends b {\n    one: 1\n    two = \n    three = [1, 2\n    four = \"open\n    five = [1 2]\n    six = a && b\n    seven eight\n    nine = (1\n    ten = {a : 1}\n    eleven = \"\\q\"\n    good = true\n}\n";
     let parse = parse(FileId(0), text);
     let lines: Vec<usize> = parse
         .diagnostics

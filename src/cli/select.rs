@@ -59,6 +59,9 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     // Its own files are not the project's.
     specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
     let library = library.map(Library::adopted);
+    if let Some(root) = cli.include_roots.iter().find(|root| !here.join(root).is_dir()) {
+        return Err(Failure(format!("--include-root names {}, which is no folder", root.display())));
+    }
     let request = Request {
         library,
         specs,
@@ -281,7 +284,10 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
             let path = normalize(&here.join(name));
             match path.is_file() {
                 true => Ok(path),
-                false => Err(Failure(format!("PACKER_VAR_FILES names {name}, which is not there"))),
+                false => {
+                    let why = if path.is_dir() { "is a folder" } else { "is not there" };
+                    Err(Failure(format!("PACKER_VAR_FILES names {name}, which {why}")))
+                }
             }
         })
         .collect()

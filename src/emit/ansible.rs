@@ -3,12 +3,14 @@
 //! A string in an extra-vars file is a Jinja template; one that is not meant as such is marked with
 //! `__ansible_unsafe`, which Ansible's JSON loader knows (`ansible/parsing/ajson.py`).
 
-use super::slots::{Carried, Pair, carry, parse_pairs};
+use super::slots::{Slot, carry_all};
 use super::{Emission, OUT_ENV};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::project::braces::{Braced, parse_braces};
 use crate::project::hir::*;
-use crate::schema::{Piece, Receivers, Text, TextBuilder, Value, decode, encode};
+use crate::schema::braces::{Braced, parse_braces};
+use crate::schema::{
+    Pair, Piece, Receivers, Text, TextBuilder, Value, decode, encode, parse_pairs, read_escapes,
+};
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -48,6 +50,12 @@ impl Emission<'_, '_> {
             let shaped = self.shape(id, value);
             match self.json(&shaped) {
                 Ok(json) => {
+                    // Upstream's roles know it by the names that the template gives it.
+                    let renamed: Vec<String> =
+                        self.slots_of(id).iter().map(|slot| slot.name.to_string()).collect();
+                    if !self.is_native() {
+                        out.extend(renamed.into_iter().map(|name| (name, json.clone())));
+                    }
                     out.insert(variable.name.to_string(), json);
                 }
                 Err(Obstacle::Secret(secret)) => self.report_secret(id, &secret),
@@ -89,19 +97,19 @@ impl Emission<'_, '_> {
         if self.is_of_checkout(id) {
             return false;
         }
-        let mut slots = self.route.slots.iter().filter(|s| s.variable == id).peekable();
-        if slots.peek().is_none() {
+        let slots = self.slots_of(id);
+        if slots.is_empty() {
             return true;
         }
         let Some(text) = encode(value, variable.encoding).known().map(|t| t.into_owned()) else {
             return false;
         };
-        let only_slots = !self.reach.reads_beyond_slots(id);
-        !slots.all(|slot| match carry(&text, slot.is_quoted) {
-            Carried::AsItIs => true,
-            Carried::Wrapped(_) => only_slots,
-            Carried::Not(_) => false,
-        })
+        carry_all(&text, &slots, !self.reach.reads_beyond_slots(id)).is_err()
+    }
+
+    /// The slots that carry a variable to Ansible.
+    pub(super) fn slots_of(&self, id: VarId) -> Vec<&Slot> {
+        self.route.slots.iter().filter(|s| s.variable == id).collect()
     }
 
     /// The shape that the roles want: ours the value itself, upstream's the encoded string.
@@ -190,20 +198,21 @@ impl Emission<'_, '_> {
     fn report_no_route(&mut self, out: &BTreeMap<String, Json>) {
         let image = self.image.program.section(self.image.section);
         let names: Vec<&str> = out.keys().take(3).map(String::as_str).collect();
-        let why = match &self.route.obstacle {
-            Some(obstacle) => obstacle.clone(),
-            None => format!(
-                "no `--extra-vars` argument of the provider `{}` is a variable of its own",
-                self.provider().name
-            ),
+        let message = format!(
+            "`{}` must reach Ansible in the extra-vars file, and there is no way for it",
+            names.join("`, `")
+        );
+        let found = match &self.route.obstacle {
+            Some((id, template)) => Diagnostic::new(Code::NoFileRoute, self.place(*id), message)
+                .label(format!("the file cannot take the place of `{template}`, which only Packer can fill"))
+                .help("leave the template out, or give the value in the environment: {{env `NAME`}}"),
+            None => Diagnostic::new(Code::NoFileRoute, image.span, message)
+                .label(format!(
+                    "no `--extra-vars` argument of the provider `{}` is a variable of its own",
+                    self.provider().name
+                ))
+                .help("let the template pass `--extra-vars {{user `ansible_user_vars`}}`, and say so in the provider's `extra_vars`"),
         };
-        let found = Diagnostic::new(
-            Code::NoFileRoute,
-            image.span,
-            format!("`{}` must reach Ansible in the extra-vars file, and there is no way for it", names.join("`, `")),
-        )
-        .label(why)
-        .help("let the template pass `--extra-vars {{user `ansible_user_vars`}}`, and say so in the provider's `extra_vars`");
         self.report(found);
     }
 
@@ -311,7 +320,8 @@ impl Emission<'_, '_> {
         let mut out = TextBuilder::default();
         for (_, piece) in parse_braces(value) {
             match piece {
-                Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => out.push_str(text),
+                Braced::Text(text) => out.push_str(&read_escapes(text)),
+                Braced::Other(text, _) | Braced::Bad(text, _) => out.push_str(text),
                 Braced::Env(name) => out.push_piece(Piece::Env(name.into())),
                 Braced::User(name) => {
                     let named = program.find_variable(file, name).or_else(|| {

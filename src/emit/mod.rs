@@ -16,7 +16,7 @@ pub use defaults::default_files;
 pub use reach::Reach;
 pub use recipe::{PackerRun, Recipe, TemplatePath};
 pub use slots::is_extra_vars_argument;
-pub(crate) use slots::{parse_pairs, whole_argument};
+pub(crate) use slots::whole_argument;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;

@@ -1,6 +1,6 @@
 //! Packer's var file: strings only.
 
-use super::slots::{Carried, carry};
+use super::slots::carry_all;
 use super::{Emission, OUT_ENV};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::hir::*;
@@ -149,41 +149,33 @@ impl Emission<'_, '_> {
         ansible: &BTreeMap<String, serde_json::Value>,
     ) -> String {
         let variable = self.image.program.variable(id);
-        let slots: Vec<_> = self.route.slots.iter().filter(|s| s.variable == id).cloned().collect();
         let is_opaque = self.image.value(id).is_some_and(Value::has_holes);
+        let slots = self.slots_of(id);
         if slots.is_empty() || is_opaque || self.is_of_checkout(id) {
             return text;
         }
         let only_slots = !self.reach.reads_beyond_slots(id);
-        let mut out = text.clone();
-        for slot in &slots {
-            let reason = match carry(&text, slot.is_quoted) {
-                Carried::AsItIs => continue,
-                Carried::Wrapped(wrapped)
-                    if only_slots && slots.iter().all(|s| s.is_quoted == slot.is_quoted) =>
-                {
-                    out = wrapped;
-                    continue;
-                }
-                Carried::Wrapped(_) => "Packer needs the same string unquoted",
-                Carried::Not(reason) => reason,
-            };
-            // The file brings the value; the slot must only do no harm.
-            if only_slots && ansible.contains_key(slot.name.as_str()) {
-                return String::new();
-            }
-            let found = Diagnostic::new(
-                Code::SlotCannotCarry,
-                self.place(id),
-                format!("the template cannot carry this value of `{}` to Ansible: {reason}", variable.name),
-            )
-            .help(match &self.route.obstacle {
-                Some(obstacle) => format!("the extra-vars file cannot be used either: {obstacle}"),
-                None => "change the value".to_owned(),
-            });
-            self.report(found);
-            return out;
+        let reason = match carry_all(&text, &slots, only_slots) {
+            Ok(carried) => return carried,
+            Err(reason) => reason,
+        };
+        // The file brings the value; the slots must only do no harm.
+        if only_slots && slots.iter().all(|slot| ansible.contains_key(slot.name.as_str())) {
+            return String::new();
         }
-        out
+        let found = Diagnostic::new(
+            Code::SlotCannotCarry,
+            self.place(id),
+            format!("the template cannot carry this value of `{}` to Ansible: {reason}", variable.name),
+        )
+        .help(match &self.route.obstacle {
+            Some((other, template)) => format!(
+                "the extra-vars file cannot be used either, because `{}` holds `{template}`",
+                self.image.program.variable(*other).name
+            ),
+            None => "change the value".to_owned(),
+        });
+        self.report(found);
+        text
     }
 }

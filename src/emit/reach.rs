@@ -242,7 +242,7 @@ impl Emission<'_, '_> {
             return;
         };
         let mut slots = self.route.slots.iter().filter(|s| s.variable == id).peekable();
-        if slots.peek().is_some() && slots.all(|s| !s.is_quoted) {
+        if slots.peek().is_some() && slots.all(|s| s.quote.is_none()) {
             return;
         }
         let variable = self.image.program.variable(id);

@@ -1,15 +1,12 @@
 //! The ways from Packer to Ansible: slots in the text of `--extra-vars` arguments, and the file.
-//!
-//! Ansible reads an argument that begins with `@` as a file, with `{` or `[` as YAML, and else cuts
-//! it into `k=v` pairs (`ansible/parsing/splitter.py`, `parse_kv`).
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
 use crate::project::StackLayer;
-use crate::project::braces::{Braced, parse_braces};
 use crate::project::hir::*;
 use crate::project::template::named;
-use crate::schema::Value;
+use crate::schema::braces::{Braced, parse_braces};
+use crate::schema::{Value, parse_pairs};
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -22,8 +19,8 @@ pub struct Slot {
     /// What Ansible calls it.
     pub name: SmolStr,
     pub variable: VarId,
-    /// `name="{{user `x`}}"`
-    pub is_quoted: bool,
+    /// The quotes around it: `name="{{user `x`}}"`
+    pub quote: Option<char>,
 }
 
 /// How values reach Ansible on one target.
@@ -38,8 +35,8 @@ pub struct Route {
     pub is_other: bool,
     /// An Ansible provisioner takes part in the target's runs.
     pub has_playbook: bool,
-    /// Why there is no file route.
-    pub obstacle: Option<String>,
+    /// The variable whose Packer template keeps the file from taking its place, and what it holds.
+    pub obstacle: Option<(VarId, String)>,
     pub slots: Vec<Slot>,
     /// All variables that the template names, but for slots.
     pub named: Vec<VarId>,
@@ -93,11 +90,10 @@ impl Route {
             for later in &whole[at + 1..] {
                 route.moved.extend(own_text(image, *later).map(|text| (*later, text)));
             }
-            if let Some(text) =
-                route.moved.iter().map(|(_, text)| text).find(|text| has_packer_template(text))
+            if let Some(obstacle) =
+                route.moved.iter().find_map(|(id, text)| Some((*id, packer_template(text)?)))
             {
-                route.obstacle =
-                    Some(format!("`{}` holds a Packer template: {text}", program.variable(whole[at]).name));
+                route.obstacle = Some(obstacle);
                 route.file = None;
                 route.moved.clear();
             }
@@ -139,7 +135,7 @@ impl Route {
             if let [(_, Braced::User(name))] = &parse_braces(&pair.value)[..]
                 && let Some(variable) = lookup(name)
             {
-                self.slots.push(Slot { name: SmolStr::new(&pair.name), variable, is_quoted: pair.is_quoted });
+                self.slots.push(Slot { name: SmolStr::new(&pair.name), variable, quote: pair.quote });
             } else {
                 for_each_user(&pair.value, |name| self.named.extend(lookup(name)));
             }
@@ -157,8 +153,12 @@ fn for_each_user(text: &str, mut visit: impl FnMut(&str)) {
     }
 }
 
-fn has_packer_template(text: &str) -> bool {
-    parse_braces(text).iter().any(|(_, p)| matches!(p, Braced::Other(..) | Braced::Bad(..)))
+/// The first template in a text that only Packer can fill.
+fn packer_template(text: &str) -> Option<String> {
+    parse_braces(text).into_iter().find_map(|(_, piece)| match piece {
+        Braced::Other(text, _) | Braced::Bad(text, _) => Some(text.to_owned()),
+        _ => None,
+    })
 }
 
 /// The text of an `args` variable.
@@ -179,67 +179,9 @@ fn own_text(image: &Image<'_>, id: VarId) -> Option<String> {
     }
 }
 
-/// A `k=v` pair of an argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pair {
-    pub name: String,
-    /// As written, without the quotes around it.
-    pub value: String,
-    pub is_quoted: bool,
-}
-
-/// Cuts an argument into pairs as Ansible does; templates count as one character.
-pub(crate) fn parse_pairs(text: &str) -> Vec<Pair> {
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    let mut quote = None;
-    let mut escaped = false;
-    for (_, piece) in parse_braces(text) {
-        let (Braced::Text(text) | Braced::Bad(text, _)) = piece else {
-            word.push_str(&spell(&piece));
-            continue;
-        };
-        for c in text.chars() {
-            match quote {
-                _ if escaped => escaped = false,
-                _ if c == '\\' => escaped = true,
-                Some(q) if c == q => quote = None,
-                Some(_) => {}
-                None if c == '"' || c == '\'' => quote = Some(c),
-                None if c.is_whitespace() => {
-                    words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
-                    continue;
-                }
-                None => {}
-            }
-            word.push(c);
-        }
-    }
-    words.extend((!word.is_empty()).then_some(word));
-    words.into_iter().filter_map(|word| parse_pair(&word)).collect()
-}
-
-fn parse_pair(word: &str) -> Option<Pair> {
-    let (name, value) = word.split_once('=')?;
-    let quoted = ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
-    Some(Pair {
-        name: name.to_owned(),
-        value: quoted.unwrap_or(value).to_owned(),
-        is_quoted: quoted.is_some(),
-    })
-}
-
-fn spell(piece: &Braced<'_>) -> String {
-    match piece {
-        Braced::User(name) => format!("{{{{user `{name}`}}}}"),
-        Braced::Env(name) => format!("{{{{env `{name}`}}}}"),
-        Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => (*text).to_owned(),
-    }
-}
-
 /// What a slot does to a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Carried {
+enum Carried {
     AsItIs,
     /// Only in this form, which every other reader would see too.
     Wrapped(String),
@@ -249,8 +191,8 @@ pub(super) enum Carried {
 /// The longest argument that every system takes, less room for the rest of it.
 const LONGEST: usize = 120_000;
 
-/// How a slot carries a string to Ansible, byte for byte.
-pub(super) fn carry(text: &str, is_quoted: bool) -> Carried {
+/// How a slot with these quotes carries a string to Ansible, byte for byte.
+fn carry(text: &str, quote: Option<char>) -> Carried {
     if text.contains("{%") || text.contains("{#") || text.contains("{{") {
         return Carried::Not("Ansible would read it as a template");
     }
@@ -260,16 +202,38 @@ pub(super) fn carry(text: &str, is_quoted: bool) -> Carried {
     if text.len() > LONGEST {
         return Carried::Not("it is longer than an argument can be");
     }
-    let has_quotes = text.contains(['"', '\\']);
-    let fits = match is_quoted {
-        true => !has_quotes,
-        false => !has_quotes && !text.contains('\'') && !text.contains(char::is_whitespace),
-    };
+    let fits = !text.contains('\\')
+        && match quote {
+            Some(quote) => !text.contains(quote),
+            None => !text.contains(['"', '\'']) && !text.contains(char::is_whitespace),
+        };
     if fits {
         return Carried::AsItIs;
     }
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    Carried::Wrapped(if is_quoted { escaped } else { format!("\"{escaped}\"") })
+    let around = quote.unwrap_or('"');
+    let escaped = text.replace('\\', "\\\\").replace(around, &format!("\\{around}")).replace('\n', "\\n");
+    Carried::Wrapped(match quote {
+        Some(_) => escaped,
+        None => format!("\"{escaped}\""),
+    })
+}
+
+/// The one form of a string in which all slots of a variable carry it. `may_wrap`: nothing but slots
+/// reads the variable, so that the string may get quotes and escapes for them.
+pub(super) fn carry_all(text: &str, slots: &[&Slot], may_wrap: bool) -> Result<String, &'static str> {
+    let mut forms = slots.iter().map(|slot| match carry(text, slot.quote) {
+        Carried::AsItIs => Ok(text.to_owned()),
+        Carried::Wrapped(wrapped) if may_wrap => Ok(wrapped),
+        Carried::Wrapped(_) => Err("Packer needs the same string as it is"),
+        Carried::Not(reason) => Err(reason),
+    });
+    let first = forms.next().unwrap_or_else(|| Ok(text.to_owned()))?;
+    for form in forms {
+        if form? != first {
+            return Err("its slots differ in their quotes");
+        }
+    }
+    Ok(first)
 }
 
 impl Emission<'_, '_> {
@@ -301,7 +265,7 @@ impl Emission<'_, '_> {
             let mut words = Vec::new();
             words.extend(self.reach.reads_beyond_slots(id).then(|| "packer".to_owned()));
             words.extend(self.route.slots.iter().filter(|slot| slot.variable == id).map(|slot| {
-                let quotes = if slot.is_quoted { ", quoted" } else { "" };
+                let quotes = if slot.quote.is_some() { ", quoted" } else { "" };
                 format!("slot {}{quotes}", slot.name)
             }));
             words.extend(ansible.contains_key(name.as_str()).then(|| "file".to_owned()));
@@ -318,28 +282,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_pairs_as_ansible_does() {
-        let pairs = parse_pairs("a=1 b=\"x y\" c={{ user `v`}} d=\"{{user `w`}}\" stray e='q'");
-        let shown: Vec<_> = pairs.iter().map(|p| (p.name.as_str(), p.value.as_str(), p.is_quoted)).collect();
-        assert_eq!(
-            shown,
-            [
-                ("a", "1", false),
-                ("b", "x y", true),
-                ("c", "{{user `v`}}", false),
-                ("d", "{{user `w`}}", true),
-                ("e", "q", true)
-            ]
-        );
-    }
-
-    #[test]
     fn carries_what_each_kind_of_slot_can() {
-        assert_eq!(carry("a=b", false), Carried::AsItIs);
-        assert_eq!(carry("a b", true), Carried::AsItIs);
-        assert_eq!(carry("a b", false), Carried::Wrapped("\"a b\"".into()));
-        assert_eq!(carry("a\"b", true), Carried::Wrapped("a\\\"b".into()));
-        assert!(matches!(carry("a\\", true), Carried::Not(_)));
-        assert!(matches!(carry("{% x %}", true), Carried::Not(_)));
+        assert_eq!(carry("a=b", None), Carried::AsItIs);
+        assert_eq!(carry("a b", Some('"')), Carried::AsItIs);
+        assert_eq!(carry("a b", None), Carried::Wrapped("\"a b\"".into()));
+        assert_eq!(carry("a\"b", Some('"')), Carried::Wrapped("a\\\"b".into()));
+        assert_eq!(carry("a\"b", Some('\'')), Carried::AsItIs);
+        assert_eq!(carry("it's", Some('\'')), Carried::Wrapped("it\\'s".into()));
+        assert!(matches!(carry("a\\", Some('"')), Carried::Not(_)));
+        assert!(matches!(carry("{% x %}", Some('"')), Carried::Not(_)));
     }
 }

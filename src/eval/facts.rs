@@ -68,10 +68,15 @@ impl<'p> Image<'p> {
             Ok(Some(Value::Bool(answer))) => answer,
             Err(Stop::Reported) => false,
             unknown => {
-                let why = if matches!(unknown, Err(Stop::Opaque(_))) {
-                    "only known at build time"
-                } else {
-                    "not set"
+                let why = match unknown {
+                    Ok(None) => "not set",
+                    Err(Stop::Opaque(_)) => "only known at build time",
+                    Ok(Some(value)) if value.is_opaque() => "only known at build time",
+                    // Not for want of a fact: said as of any other expression.
+                    _ => {
+                        self.eval_condition(condition);
+                        return false;
+                    }
                 };
                 let mut names = Vec::new();
                 condition.for_each_variable(&mut |id| {
@@ -81,17 +86,37 @@ impl<'p> Image<'p> {
                     }
                 });
                 names.dedup();
-                let message = format!(
-                    "this condition asks after {}, which is {why} for the image `{}`",
-                    names.join(" and "),
-                    self.name()
-                );
-                self.diagnostics.push(
-                    Diagnostic::new(Code::UnsetFact, condition.span, message)
-                        .help("set the fact in the image or in the layer of its operating system"),
-                );
+                self.diagnostics.push(match names.is_empty() {
+                    true => Diagnostic::new(
+                        Code::OpaqueValue,
+                        condition.span,
+                        format!("this condition asks after what is {why}"),
+                    )
+                    .help("a condition reads facts, which are known while compiling"),
+                    false => Diagnostic::new(
+                        Code::UnsetFact,
+                        condition.span,
+                        format!(
+                            "this condition asks after {}, which is {why} for the image `{}`",
+                            names.join(" and "),
+                            self.name()
+                        ),
+                    )
+                    .help("set the fact in the image or in the layer of its operating system"),
+                });
                 false
             }
+        }
+    }
+
+    /// Reports why a condition has no answer.
+    fn eval_condition(&mut self, condition: &'p Expr) {
+        if let Some(value) = self.eval_reported(condition) {
+            let message = format!("expected a bool, found {}", value.kind());
+            self.diagnostics.push(
+                Diagnostic::new(Code::TypeMismatch, condition.span, message)
+                    .help("a condition is true or false"),
+            );
         }
     }
 

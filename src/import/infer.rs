@@ -3,8 +3,8 @@
 
 use super::checkout::Checkout;
 use crate::project::Program;
-use crate::project::braces::{Braced, parse_braces};
 use crate::project::hir::{Owner, VarId, Variable};
+use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
     Base, Encoding, Receivers, Text, Type, Value, check_value, decode, encode, find_unencodable,
 };

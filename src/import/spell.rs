@@ -1,7 +1,7 @@
 //! Values as one writes them in a spec.
 
-use crate::project::braces::{Braced, parse_braces};
 use crate::schema::Value;
+use crate::schema::braces::{Braced, parse_braces};
 use std::fmt::Write;
 
 /// A value that is all known.

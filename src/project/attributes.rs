@@ -2,12 +2,46 @@
 
 use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::source::Span;
 use crate::syntax::ast;
 use smol_str::SmolStr;
 
 impl Lowering<'_> {
+    /// The attributes that a block states, each once; `blocks` are what it may hold besides them.
+    pub(super) fn attributes<'s>(
+        &mut self,
+        stmts: &'s [ast::Stmt],
+        whose: &str,
+        blocks: &[&str],
+    ) -> Vec<&'s ast::Set> {
+        let mut out: Vec<&ast::Set> = Vec::with_capacity(stmts.len());
+        for stmt in stmts {
+            if matches!(stmt, ast::Stmt::Block { name, .. } if blocks.contains(&name.text.as_str())) {
+                continue;
+            }
+            let Some(set) = self.attribute(stmt, whose) else {
+                continue;
+            };
+            match out.iter().find(|first| first.name.text == set.name.text) {
+                Some(first) => self.report_twice(&set.name, first.name.span),
+                None => out.push(set),
+            }
+        }
+        out
+    }
+
+    pub(super) fn report_twice(&mut self, name: &ast::Ident, first: Span) {
+        let message = format!("`{}` stands twice here", name.text);
+        self.report(
+            Diagnostic::new(Code::DuplicateSetting, name.span, message)
+                .label("again here")
+                .related(first, "first here")
+                .help("remove one"),
+        );
+    }
+
     /// A statement of a block that holds nothing but `name = value`.
-    pub(super) fn attribute<'s>(&mut self, stmt: &'s ast::Stmt, whose: &str) -> Option<&'s ast::Set> {
+    fn attribute<'s>(&mut self, stmt: &'s ast::Stmt, whose: &str) -> Option<&'s ast::Set> {
         let span = match stmt {
             ast::Stmt::Set(set) if set.op == ast::SetOp::Replace && !set.is_final => {
                 return Some(set);

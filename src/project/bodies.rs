@@ -7,7 +7,7 @@ use super::lower::{Lowering, Unit, edit, new_variable};
 use super::names::{SECTIONS, VARIABLES};
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{Base, Value};
+use crate::schema::{Base, Value, check_args};
 use crate::source::{Origin, Span, normalize};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
@@ -356,7 +356,7 @@ impl Lowering<'_> {
             return None;
         };
         (self.find_variable(name) == Some(id)).then(|| {
-            let span = set.name.span.to(sides[1].span);
+            let span = set.name.span.to(set.value.span);
             let rest = self.sources.slice(sides[1].span);
             Diagnostic::new(Code::ReferenceCycle, set.span, format!("`{name}` is defined by itself"))
                 .label("a name stands for the final value, so this has no end")
@@ -381,12 +381,25 @@ impl Lowering<'_> {
         }
     }
 
+    /// Arguments of which Ansible would lose a part. Image Builder's own have such, which do no harm.
+    pub(super) fn check_args(&mut self, id: VarId, value: &Expr) {
+        let variable = &self.variables[id.0 as usize];
+        let (Base::Args, ExprKind::Const(Value::Text(text))) = (&variable.ty.base, &value.kind) else {
+            return;
+        };
+        if let Some(Err(mismatch)) = text.known().map(|text| check_args(&text)) {
+            let message = format!("`{}`: {}", variable.name, mismatch.message(variable.is_secret));
+            self.report(Diagnostic::new(Code::TypeMismatch, value.span, message));
+        }
+    }
+
     /// Warnings for what the project, not the library, sets.
     pub(super) fn check_user_setting(&mut self, id: VarId, set: &ast::Set, value: &Expr) {
         if !self.sources.is_users(set.span.file) {
             return;
         }
         self.check_secret(id, value, Spelling::Spec);
+        self.check_args(id, value);
     }
 }
 

@@ -1,64 +1,105 @@
 //! `imgspec.toml`: what holds for a whole project.
 
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use super::hir::Rule;
+use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
 use crate::source::{FileId, Span};
+use crate::syntax::ast::Ident;
 use serde::Deserialize;
+use smol_str::SmolStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use toml::Spanned;
 
 /// The content of an `imgspec.toml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Default)]
 pub struct Config {
     /// Codes of warnings, or names of rules, that are not reported.
-    #[serde(default)]
-    pub allow: Vec<String>,
+    pub allow: Vec<Ident>,
     /// Codes of warnings, or names of rules, that are errors.
-    #[serde(default)]
-    pub deny: Vec<String>,
+    pub deny: Vec<Ident>,
     /// Folders, relative to the project's root, that hold no specs of the project: fixtures, say.
-    #[serde(default)]
     pub exclude: Vec<PathBuf>,
     /// A folder, relative to the project's root, whose specs stand in the place of the built-in library.
     pub library: Option<PathBuf>,
 }
 
+/// The same as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    allow: Vec<Spanned<String>>,
+    deny: Vec<Spanned<String>>,
+    exclude: Vec<PathBuf>,
+    library: Option<PathBuf>,
+}
+
 impl Config {
     /// Reads the text of an `imgspec.toml`; what is wrong in it is reported at its place.
     pub fn parse(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Config {
-        let config: Config = match toml::from_str(text) {
-            Ok(config) => config,
+        let span = |range: std::ops::Range<usize>| Span::new(file, range.start as u32, range.end as u32);
+        let written: Written = match toml::from_str(text) {
+            Ok(written) => written,
             Err(error) => {
-                let range = error.span().unwrap_or(0..0);
-                let span = Span::new(file, range.start as u32, range.end as u32);
-                diagnostics.push(
-                    Diagnostic::new(Code::BadConfig, span, error.message().to_owned()).help(
-                        "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, `exclude`, a list of folders, and `library`, a folder",
-                    ),
-                );
+                let at = span(error.span().unwrap_or(0..0));
+                diagnostics.push(Diagnostic::new(Code::BadConfig, at, error.message().to_owned()).help(
+                    "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, `exclude`, a list of folders, and `library`, a folder",
+                ));
                 return Config::default();
             }
         };
-        for name in config.allow.iter().chain(&config.deny) {
-            if Code::parse(name)
+        let names = |list: Vec<Spanned<String>>| -> Vec<Ident> {
+            list.into_iter()
+                .map(|n| Ident { span: span(n.span()), text: SmolStr::from(n.into_inner()) })
+                .collect()
+        };
+        let (allow, deny) = (names(written.allow), names(written.deny));
+        for name in allow.iter().chain(&deny) {
+            if Code::parse(&name.text)
                 .is_some_and(|code| code.severity() == Severity::Error && code != Code::RuleViolated)
             {
-                let at = text.find(name.as_str()).unwrap_or(0) as u32;
+                let message = format!("`{}` is an error and cannot be allowed or denied", name.text);
+                diagnostics
+                    .push(Diagnostic::new(Code::BadConfig, name.span, message).help("only warnings can"));
+            }
+        }
+        for name in &deny {
+            if let Some(other) = allow.iter().find(|other| other.text == name.text) {
+                let message = format!("`{}` is allowed and denied", name.text);
                 diagnostics.push(
-                    Diagnostic::new(
-                        Code::BadConfig,
-                        Span::new(file, at, at + name.len() as u32),
-                        format!("`{name}` is an error and cannot be allowed or denied"),
-                    )
-                    .help("only warnings can"),
+                    Diagnostic::new(Code::BadConfig, name.span, message)
+                        .related(other.span, "allowed here")
+                        .help("remove one"),
                 );
             }
         }
-        config
+        Config { allow, deny, exclude: written.exclude, library: written.library }
+    }
+
+    /// Reports names that look like misspelt ones. One that looks like nothing may be a rule of a file
+    /// that this command does not read.
+    pub fn check_names(&self, rules: &[Arc<Rule>], diagnostics: &mut Vec<Diagnostic>) {
+        let known = || Code::ALL.iter().map(|c| c.as_str()).chain(rules.iter().map(|r| r.name.as_str()));
+        for name in self.allow.iter().chain(&self.deny) {
+            if known().any(|k| k == name.text) {
+                continue;
+            }
+            if let Some(near) = nearest(&name.text, known()) {
+                diagnostics.push(
+                    Diagnostic::new(
+                        Code::BadConfig,
+                        name.span,
+                        format!("there is no code or rule `{}`", name.text),
+                    )
+                    .label(format!("did you mean `{near}`?"))
+                    .fix(format!("write `{near}`"), name.span, format!("\"{near}\"")),
+                );
+            }
+        }
     }
 
     /// Applies `allow` and `deny`. An error stays an error.
     pub fn apply(&self, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        let names = |list: &[String], d: &Diagnostic| d.names().any(|n| list.iter().any(|l| l == n));
+        let names = |list: &[Ident], d: &Diagnostic| d.names().any(|n| list.iter().any(|l| l.text == n));
         diagnostics
             .into_iter()
             .filter(|d| d.is_error() || !names(&self.allow, d))

@@ -147,10 +147,12 @@ impl Lowering<'_> {
 
     pub(super) fn lower_typed(&mut self, expr: &ast::Expr, place: Place<'_>) -> (Expr, Ty) {
         let span = expr.span;
+        let said = self.diagnostics.len();
         let (lowered, ty) = match &expr.kind {
             ast::ExprKind::Missing => (ExprKind::Missing, Ty::Any),
             ast::ExprKind::Bool(flag) => (ExprKind::Const(Value::Bool(*flag)), Ty::Bool),
             ast::ExprKind::Int(number) => (ExprKind::Const(Value::Int(*number)), Ty::Int),
+            ast::ExprKind::NoInt(text) => (self.report_no_int(text, span, place), Ty::Any),
             ast::ExprKind::Str(text) => (self.lower_text(text, span, place), Ty::Text),
             ast::ExprKind::Template(parts) => (self.lower_template(parts, span, place), Ty::Text),
             ast::ExprKind::Name(name) => self.lower_name(name, span, place),
@@ -170,13 +172,32 @@ impl Lowering<'_> {
             }
             ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
         };
+        // What is wrong is put out of the way, so that nothing else is said because of it.
+        if self.diagnostics[said..].iter().any(Diagnostic::is_error) {
+            return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+        }
         let mut lowered = Expr { kind: lowered, span };
         self.check_place(&mut lowered, &ty, place);
         (lowered, ty)
     }
 
-    /// Checks what stands in a place that wants a type: the kind always, a constant wholly. What is
-    /// wrong is put out of the way, so that nothing else is said because of it.
+    fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> ExprKind {
+        let shown = if place.is_secret { "this".to_owned() } else { format!("`{text}`") };
+        let found = Diagnostic::new(Code::Syntax, span, format!("{shown} is not a whole number"));
+        let value = Value::text(text);
+        let fits =
+            |ty: &Type| matches!(ty.base, Base::Any) || ty.is_text() && check_value(ty, &value).is_ok();
+        let in_quotes = found.clone().label("versions and other texts stand in quotes");
+        self.report(match place.ty {
+            Some(Type { base: Base::Int, .. }) => found,
+            _ if place.is_secret => in_quotes,
+            Some(ty) if !fits(ty) => self.repair(in_quotes, span, ty, &value),
+            _ => in_quotes.fix("put it in quotes", span, quoted(text)),
+        });
+        ExprKind::Missing
+    }
+
+    /// Checks what stands in a place that wants a type: the kind always, a constant wholly.
     fn check_place(&mut self, expr: &mut Expr, ty: &Ty, place: Place<'_>) {
         let Some(wanted) = place.ty else { return };
         match &expr.kind {
@@ -215,7 +236,7 @@ impl Lowering<'_> {
             (Base::Bool, _, Some("false" | "False" | "no" | "off" | "0")) => {
                 found.fix("write `false`", span, "false")
             }
-            (Base::Int, _, Some(text)) if text.parse::<i64>().is_ok() => {
+            (Base::Int, _, Some(text)) if text.parse().is_ok_and(|n: i64| n.to_string() == text) => {
                 found.fix("remove the quotes", span, text)
             }
             (Base::List(_), _, Some(text)) => {
@@ -433,13 +454,12 @@ impl Lowering<'_> {
                 let inner = if is_list { place } else { place.argument() };
                 let (a, a_ty) = self.lower_typed(left, inner);
                 let (b, b_ty) = self.lower_typed(right, inner);
-                for (ty, side) in [(&a_ty, left), (&b_ty, right)] {
-                    self.expect(
-                        ty,
-                        &Ty::List(Box::new(Ty::Any)),
-                        side.span,
-                        "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`",
-                    );
+                let list = Ty::List(Box::new(Ty::Any));
+                if let Some((ty, side)) =
+                    [(&a_ty, left), (&b_ty, right)].into_iter().find(|(ty, _)| !ty.fits(&list))
+                {
+                    let help = "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`";
+                    self.expect(ty, &list, side.span, help);
                 }
                 (build(a, b, false), if a_ty == Ty::Any { b_ty } else { a_ty })
             }

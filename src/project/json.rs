@@ -4,12 +4,12 @@
 //! empty. Values are decoded by their variable's type; names that nothing declares are undeclared
 //! Packer variables.
 
-use super::braces::{Braced, parse_braces};
 use super::hir::*;
 use super::lower::{Lowering, edit};
 use super::names::VARIABLES;
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{Base, Piece, Text, Value, decode};
 use crate::source::{FileId, Span};
 use crate::syntax::ast::Ident;
@@ -232,6 +232,7 @@ fn lower_entry(
     };
     let (value, had_quotes) = lower_value(lowering, id, text, *span)?;
     lowering.check_secret(id, &value, Spelling::Json);
+    lowering.check_args(id, &value);
     lowering.read_args_file(id, &value);
     Some(Setting {
         variable: id,

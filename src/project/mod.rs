@@ -5,7 +5,6 @@
 
 mod attributes;
 mod bodies;
-pub(crate) mod braces;
 mod calls;
 mod config;
 mod expr;
@@ -223,6 +222,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         syntax.fixes.clear();
     }
     diagnostics.extend(found);
+    config.check_names(&rules, &mut diagnostics);
     let views = (0..units.len())
         .map(|i| {
             let mut files: Vec<FileId> = Vec::new();

@@ -1,9 +1,9 @@
 //! Warnings for what the project, not the library, writes: deprecated names, and secrets in the text.
 
-use super::braces::{Braced, parse_braces};
 use super::hir::*;
 use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::braces::{Braced, parse_braces};
 use crate::source::Span;
 use crate::syntax::ast;
 

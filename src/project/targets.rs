@@ -5,7 +5,7 @@ use super::expr::Place;
 use super::hir::*;
 use super::lower::{Lowering, new_provider, new_rule};
 use super::names::PROVIDERS;
-use super::template::Template;
+use super::template::{Template, named};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{Base, Playbook, Roles, Type};
 use crate::source::{Origin, Span, library, normalize};
@@ -42,10 +42,8 @@ impl Lowering<'_> {
                 && name.text == "run"
             {
                 let mut run = Run::default();
-                for stmt in body {
-                    if let Some(set) = self.attribute(stmt, "a run")
-                        && !self.lower_run(set, &mut run)
-                    {
+                for set in self.attributes(body, "a run", &[]) {
+                    if !self.lower_run(set, &mut run) {
                         self.report_unknown_attribute(
                             &set.name,
                             "attribute of a run",
@@ -54,11 +52,9 @@ impl Lowering<'_> {
                     }
                 }
                 target.runs.push(run);
-                continue;
             }
-            let Some(set) = self.attribute(stmt, "a target") else {
-                continue;
-            };
+        }
+        for set in self.attributes(stmts, "a target", &["run"]) {
             match set.name.text.as_str() {
                 "provider" => {
                     if let Some(word) = self.word(set) {
@@ -156,11 +152,16 @@ impl Lowering<'_> {
         const NAMES: [&str; 8] =
             ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
         let mut provider = new_provider(&section.name, section.doc.clone());
+        self.check_extends_nothing(section, "a provider");
         let (mut reads, mut extra_vars, mut template_span) = (None, None, None);
+        let mut first_defaults = None;
         for stmt in &section.body {
             if let ast::Stmt::Block { name, body, .. } = stmt
                 && name.text == "defaults"
             {
+                if let Some(first) = first_defaults.replace(name.span) {
+                    self.report_twice(name, first);
+                }
                 let mut defaults = Body::default();
                 self.lower_statements(body, None, Block::Section, &mut defaults);
                 if let Some(condition) = defaults.conditions.first() {
@@ -171,11 +172,9 @@ impl Lowering<'_> {
                     );
                 }
                 provider.defaults = defaults.settings;
-                continue;
             }
-            let Some(set) = self.attribute(stmt, "a provider") else {
-                continue;
-            };
+        }
+        for set in self.attributes(&section.body, "a provider", &["defaults"]) {
             match set.name.text.as_str() {
                 "template" => {
                     provider.template = self.constant_text(set).unwrap_or_default();
@@ -183,7 +182,10 @@ impl Lowering<'_> {
                 }
                 "artifact" => provider.artifact = self.constant_text(set),
                 "tools" => provider.tools = self.constant_texts(&set.value),
-                "extra_vars" => extra_vars = Some(self.constant_texts(&set.value)),
+                "extra_vars" => {
+                    self.check_extra_vars(&set.value);
+                    extra_vars = Some(self.constant_texts(&set.value));
+                }
                 "roles" => {
                     if let Some(word) = self.word(set) {
                         match word.text.as_str() {
@@ -235,6 +237,34 @@ impl Lowering<'_> {
         self.providers[id.0 as usize] = Arc::new(provider);
     }
 
+    /// A `{{user}}` of stated arguments is as known as one of a value.
+    fn check_extra_vars(&mut self, value: &ast::Expr) {
+        let ast::ExprKind::List(elements) = &value.kind else {
+            return;
+        };
+        for element in elements {
+            let ast::ExprKind::Str(text) = &element.kind else {
+                continue;
+            };
+            for name in named(text) {
+                // A template may well hand a deprecated name on.
+                if self.find_variable(&name).is_none() {
+                    self.find_reference(&name, element.span, Place::PLAIN);
+                }
+            }
+        }
+    }
+
+    /// Only layers and images are made of each other.
+    fn check_extends_nothing(&mut self, section: &ast::Section, what: &str) {
+        if let Some(name) = section.extends.first() {
+            self.report(
+                Diagnostic::new(Code::WrongPlace, name.span, format!("{what} extends nothing"))
+                    .help("layers and images extend each other"),
+            );
+        }
+    }
+
     /// Reads what a provider's template says; a project's template is relative to the spec.
     fn read_template(&mut self, path: &str, span: Span) -> Template {
         let source = self.sources.get(span.file);
@@ -272,16 +302,24 @@ impl Lowering<'_> {
     pub(super) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {
         let found = self.diagnostics.len();
         let mut rule = new_rule(&section.name);
-        let mut is_complete = false;
-        for stmt in &section.body {
-            let Some(set) = self.attribute(stmt, "a rule") else {
-                continue;
-            };
+        self.check_extends_nothing(section, "a rule");
+        let mut condition: Option<&ast::Set> = None;
+        for set in self.attributes(&section.body, "a rule", &[]) {
             match set.name.text.as_str() {
                 "deny" | "warn" => {
+                    if let Some(first) = condition.replace(set) {
+                        self.report(
+                            Diagnostic::new(
+                                Code::DuplicateSetting,
+                                set.name.span,
+                                "a rule has one condition, `deny` or `warn`",
+                            )
+                            .related(first.name.span, "the other one")
+                            .help("join them with `or`, or write two rules"),
+                        );
+                    }
                     rule.condition = self.lower_condition(&set.value, Place::PLAIN);
                     rule.is_deny = set.name.text == "deny";
-                    is_complete = true;
                 }
                 "message" => rule.message = self.lower_message(&set.value),
                 "help" => rule.help = Some(self.lower_message(&set.value)),
@@ -293,7 +331,7 @@ impl Lowering<'_> {
             }
         }
         let has_message = !matches!(rule.message.kind, ExprKind::Missing);
-        if !is_complete || !has_message {
+        if condition.is_none() || !has_message {
             self.report(
                 Diagnostic::new(
                     Code::Required,

@@ -4,8 +4,8 @@
 //! builders, provisioners and post-processors; which of those take part depends on the builders that
 //! a run selects with `-only` and `-except`.
 
-use super::braces::{Braced, parse_braces, users};
 use super::hir::Run;
+use crate::schema::braces::{Braced, parse_braces, users};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 

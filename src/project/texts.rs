@@ -1,10 +1,10 @@
 //! Texts in expressions: Packer's braces, holes, and paths that are relative to their file.
 
-use super::braces::{Braced, parse_braces, users};
 use super::expr::{Place, Ty};
 use super::hir::*;
 use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::braces::{Braced, parse_braces, users};
 use crate::schema::{Base, Piece, Text, TextBuilder, Value};
 use crate::source::{Span, normalize};
 use crate::syntax::ast;

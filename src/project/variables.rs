@@ -76,10 +76,11 @@ impl Lowering<'_> {
     pub(super) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
         const NAMES: [&str; 9] =
             ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt"];
-        for stmt in &decl.attributes {
-            let Some(set) = self.attribute(stmt, "a variable's attributes") else {
-                continue;
-            };
+        let attributes = self.attributes(&decl.attributes, "a variable's attributes", &[]);
+        if let Some(alias) = attributes.iter().find(|set| set.name.text == "alias_of") {
+            self.check_alias(decl, alias, &attributes);
+        }
+        for set in attributes {
             match set.name.text.as_str() {
                 "encoding" => self.lower_encoding(set, variable),
                 "to" => variable.to = self.lower_receivers(&set.value),
@@ -110,18 +111,33 @@ impl Lowering<'_> {
                 .help("write `variable name : string`; only `alias_of` and `removed` go without"),
             );
         }
-        let to_ansible = variable.to.has(Receivers::LINUX.with(Receivers::WINDOWS));
-        let is_identifier = decl.name.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if to_ansible && !is_identifier {
+        if !decl.name.text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
             self.report(
                 Diagnostic::new(
-                    Code::TypeMismatch,
+                    Code::Syntax,
                     decl.name.span,
-                    format!("Ansible takes no variable named `{}`", decl.name.text),
+                    format!("`{}` cannot be the name of a variable", decl.name.text),
                 )
-                .help("its variables hold letters, digits and `_`"),
+                .help("variables hold lower case letters, digits and `_`"),
             );
         }
+    }
+
+    /// An alias is what it stands for, and says nothing of its own.
+    fn check_alias(&mut self, decl: &ast::Variable, alias: &ast::Set, attributes: &[&ast::Set]) {
+        let other = attributes.iter().find(|set| set.name.text != "alias_of");
+        let span = match (&decl.ty, other) {
+            (Some(ty), _) => ty.span,
+            (None, Some(other)) => other.name.span,
+            (None, None) => return,
+        };
+        let message =
+            format!("`{}` is another name, and has no type or attributes of its own", decl.name.text);
+        self.report(
+            Diagnostic::new(Code::WrongPlace, span, message)
+                .related(alias.span, "what it stands for says all")
+                .help("remove this, or `alias_of`"),
+        );
     }
 
     pub(super) fn lower_encoding(&mut self, set: &ast::Set, variable: &mut Variable) {

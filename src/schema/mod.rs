@@ -1,10 +1,13 @@
 //! What a variable is: its type, how its value is written for Packer, and who receives it.
 
+mod args;
+pub(crate) mod braces;
 mod encoding;
 mod types;
 mod value;
 mod version;
 
+pub use args::{Pair, check_args, parse_pairs, read_escapes};
 pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
 pub use types::{Base, Mismatch, Refinement, Type, check_value, whole};
 pub use value::{Piece, Text, TextBuilder, Value};

@@ -140,6 +140,8 @@ pub enum ExprKind {
     Missing,
     Bool(bool),
     Int(i64),
+    /// What begins like a number and is none: `1.5`, `4G`.
+    NoInt(SmolStr),
     Str(SmolStr),
     Template(Vec<Part>),
     Name(SmolStr),

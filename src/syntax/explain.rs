@@ -5,8 +5,26 @@ use crate::source::Span;
 
 const ITEMS: [&str; 7] = ["include", "type", "variable", "rule", "provider", "layer", "image"];
 
+/// Words that are kept for a later version.
+const RESERVED: [&str; 5] = ["matrix", "test", "axis", "assert", "exclude"];
+
+/// A reserved word at the beginning of a text, if one stands there and nothing is set by that name.
+pub(super) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
+    let word = first_word(text);
+    let is_set = text[word.len()..].trim_start().starts_with(['=', '+', '-']);
+    (RESERVED.contains(&word) && !is_set).then(|| {
+        let span = Span::new(span.file, span.start, span.start + word.len() as u32);
+        let message = format!("`{word}` is kept for a later version of the language");
+        Diagnostic::new(Code::Reserved, span, message)
+            .help("this version has images, layers, providers, rules, variables and types")
+    })
+}
+
 /// A line outside all blocks that begins no item.
 pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
+    if let Some(reserved) = explain_reserved(span, text) {
+        return reserved;
+    }
     let found = Diagnostic::new(
         Code::Syntax,
         trimmed(span, text),
@@ -40,6 +58,9 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
 
 /// A line inside a block that is no statement.
 pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
+    if let Some(reserved) = explain_reserved(span, text) {
+        return reserved;
+    }
     let found = Diagnostic::new(
         Code::Syntax,
         trimmed(span, text),

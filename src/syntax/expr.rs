@@ -213,20 +213,13 @@ impl<'t> Lowering<'t> {
         Expr { kind: ExprKind::Missing, span }
     }
 
-    fn lower_number(&mut self, at: usize) -> ExprKind {
-        let (text, span) = (self.slice(at), self.span(at));
+    fn lower_number(&self, at: usize) -> ExprKind {
+        let text = self.slice(at);
         match text.parse() {
             Ok(number) if text == "0" || !text.trim_start_matches('-').starts_with('0') => {
                 ExprKind::Int(number)
             }
-            _ => {
-                self.report(
-                    Diagnostic::new(Code::Syntax, span, format!("`{text}` is not a whole number"))
-                        .label("versions and other texts stand in quotes")
-                        .fix("put it in quotes", span, format!("\"{text}\"")),
-                );
-                ExprKind::Missing
-            }
+            _ => ExprKind::NoInt(SmolStr::new(text)),
         }
     }
 

@@ -93,7 +93,7 @@ impl<'t> Lowering<'t> {
                 Kind::type_decl => items.extend(self.lower_type_decl(at, doc)),
                 Kind::variable => items.extend(self.lower_variable(at, doc)),
                 Kind::section => items.extend(self.lower_section(at, doc)),
-                Kind::test => self.report_reserved(at, "test"),
+                Kind::test => self.report_reserved(at),
                 _ => {}
             }
         }
@@ -121,17 +121,10 @@ impl<'t> Lowering<'t> {
         }
     }
 
-    fn report_reserved(&mut self, at: usize, word: &str) {
-        let start = self.tree.node(at).start;
-        let span = Span::new(self.file, start, start + word.len() as u32);
-        self.report(
-            Diagnostic::new(
-                Code::Reserved,
-                span,
-                format!("`{word}` is kept for a later version of the language"),
-            )
-            .help("this version has images, layers, providers, rules, variables and types"),
-        );
+    fn report_reserved(&mut self, at: usize) {
+        if let Some(found) = explain::explain_reserved(self.span(at), self.slice(at)) {
+            self.report(found);
+        }
     }
 
     fn lower_include(&mut self, at: usize) -> Option<Item> {
@@ -218,7 +211,7 @@ impl<'t> Lowering<'t> {
             }
         }
         if word == "matrix" {
-            self.report_reserved(at, "matrix");
+            self.report_reserved(at);
             return None;
         }
         Some(Item::Section(Section { kind, name: name?, extends, body, doc, span: self.span(at) }))
@@ -322,8 +315,8 @@ impl<'t> Lowering<'t> {
                 }
                 Kind::when => body.push(self.lower_when(child)),
                 Kind::nested => body.extend(self.lower_nested(child)),
-                Kind::axis => self.report_reserved(child, "axis"),
-                Kind::assert_ => self.report_reserved(child, "assert"),
+                Kind::axis => self.report_reserved(child),
+                Kind::assert_ => self.report_reserved(child),
                 _ => {}
             }
         }
@@ -380,8 +373,8 @@ impl<'t> Lowering<'t> {
         let mut children = self.tree.children(at);
         let name = self.ident(children.next()?);
         let block = children.next()?;
-        if name.text == "exclude" {
-            self.report_reserved(at, "exclude");
+        if let Some(found) = explain::explain_reserved(name.span, &name.text) {
+            self.report(found);
             return None;
         }
         Some(Stmt::Block { name, body: self.lower_block(block), span: self.span(at) })

@@ -126,6 +126,11 @@ impl<'t> Lowering<'t> {
                     cursor.next();
                 }
                 _ if expr.is_none() => expr = Some(self.lower_expr(&mut cursor)),
+                // The quote was meant to end the text that the hole stands in.
+                _ if self.slice(child).starts_with('"') => {
+                    self.report_unclosed(at, child, "}");
+                    return expr;
+                }
                 _ => {
                     self.report(
                         Diagnostic::new(Code::Syntax, self.span(child), "a hole holds one expression")

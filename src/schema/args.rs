@@ -1,0 +1,180 @@
+//! The arguments that Ansible takes as `--extra-vars`.
+//!
+//! One that begins with `@` names a file, one with `{` or `[` is YAML, and any other is cut into
+//! `name=value` pairs (`split_args` and `parse_kv` in `ansible/parsing/splitter.py`).
+
+use super::braces::{Braced, parse_braces};
+use super::types::Mismatch;
+
+/// A `name=value` pair of an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    pub name: String,
+    /// As written, without the quotes around it.
+    pub value: String,
+    /// The quotes around it.
+    pub quote: Option<char>,
+}
+
+/// Cuts an argument into pairs as Ansible does; templates count as one character.
+pub fn parse_pairs(text: &str) -> Vec<Pair> {
+    cut(text).0.iter().filter_map(|word| parse_pair(word)).collect()
+}
+
+/// Checks that Ansible would take all of an argument.
+///
+/// # Errors
+/// What it would drop, or not take.
+pub fn check_args(text: &str) -> Result<(), Mismatch> {
+    if text.starts_with(['@', '{', '[']) && !text.starts_with("{{") {
+        return Ok(());
+    }
+    if text.starts_with(['/', '.']) {
+        return Err(Mismatch::of(text, "is no `name=value`; a file is written `@path`"));
+    }
+    let (words, open) = cut(text);
+    if let Some(quote) = open {
+        return Err(Mismatch::because(format!(
+            "a {quote} is never closed; where it is part of a value it is written `\\{quote}`"
+        )));
+    }
+    match words.iter().find(|word| parse_pair(word).is_none()) {
+        Some(word) => Err(Mismatch::of(
+            word,
+            "is no `name=value`, and would be lost; a value with blanks stands in quotes: `name=\"a b\"`",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The words of an argument, and the quote that is still open at its end.
+fn cut(text: &str) -> (Vec<String>, Option<char>) {
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let mut quote = None;
+    for (_, piece) in parse_braces(text) {
+        let (Braced::Text(text) | Braced::Bad(text, _)) = piece else {
+            word.push_str(&spell(&piece));
+            continue;
+        };
+        for c in text.chars() {
+            // Ansible looks at the one character before, and does not count backslashes.
+            let is_quote = matches!(c, '"' | '\'') && !word.ends_with('\\');
+            match quote {
+                Some(q) if is_quote && c == q => quote = None,
+                None if is_quote => quote = Some(c),
+                None if c.is_whitespace() => {
+                    words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
+                    continue;
+                }
+                _ => {}
+            }
+            word.push(c);
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    (words, quote)
+}
+
+fn parse_pair(word: &str) -> Option<Pair> {
+    let is_end = |at: usize| at > 0 && !word[..at].ends_with('\\');
+    let at = word.match_indices('=').map(|(at, _)| at).find(|at| is_end(*at))?;
+    let (name, value) = (&word[..at], &word[at + 1..]);
+    let quoted = ['"', '\''].into_iter().find_map(|q| Some((q, value.strip_prefix(q)?.strip_suffix(q)?)));
+    Some(Pair {
+        name: name.to_owned(),
+        value: quoted.map_or(value, |(_, inner)| inner).to_owned(),
+        quote: quoted.map(|(quote, _)| quote),
+    })
+}
+
+fn spell(piece: &Braced<'_>) -> String {
+    match piece {
+        Braced::User(name) => format!("{{{{user `{name}`}}}}"),
+        Braced::Env(name) => format!("{{{{env `{name}`}}}}"),
+        Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => (*text).to_owned(),
+    }
+}
+
+/// The text of a pair's value with its escapes read, as Ansible reads them.
+pub fn read_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match read_escape(&rest[1..]) {
+            Some((c, length)) => {
+                out.push(c);
+                rest = &rest[1 + length..];
+            }
+            None => {
+                out.push('\\');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out + rest
+}
+
+/// The character that an escape stands for, and how long it is without its backslash.
+fn read_escape(text: &str) -> Option<(char, usize)> {
+    let first = text.chars().next()?;
+    let digits = match first {
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        _ => {
+            let plain = match first {
+                '\\' | '\'' | '"' => first,
+                'a' => '\x07',
+                'b' => '\x08',
+                'f' => '\x0c',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'v' => '\x0b',
+                _ => return None,
+            };
+            return Some((plain, 1));
+        }
+    };
+    let hex = text.get(1..=digits).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, 1 + digits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_pairs_as_ansible_does() {
+        let pairs = parse_pairs("a=1 b=\"x y\" c={{ user `v`}} d=\"{{user `w`}}\" stray e='q' =f");
+        let shown: Vec<_> = pairs.iter().map(|p| (p.name.as_str(), p.value.as_str(), p.quote)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("a", "1", None),
+                ("b", "x y", Some('"')),
+                ("c", "{{user `v`}}", None),
+                ("d", "{{user `w`}}", Some('"')),
+                ("e", "q", Some('\''))
+            ]
+        );
+    }
+
+    #[test]
+    fn refuses_what_would_be_lost() {
+        for good in ["", "a=1", "@file", "{a: 1}", "a='x y' b=\"it's\"", "a={{user `x`}}", "a=\\\"b"] {
+            assert_eq!(check_args(good), Ok(()), "{good}");
+        }
+        for bad in ["ntp=a b c=1", "a=\"b", "a=it's", "---", "- a", "/etc/x", "{{user `x`}}", "=a"] {
+            assert!(check_args(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_escapes_as_ansible_does() {
+        assert_eq!(read_escapes(r#"a\"b\\c\x41\u00e4\n\q\x4"#), "a\"b\\cAä\n\\q\\x4");
+    }
+}
