@@ -4,8 +4,9 @@ use super::report::{finish, format, is_fine, report};
 use super::select::{Selected, select};
 use super::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::emit::{Artifacts, Output, emit, is_literal_secret, show_value};
+use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, shows_secret};
 use crate::eval::{Image, evaluate};
+use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Value, encode};
 use crate::source::Span;
@@ -24,9 +25,6 @@ pub(super) struct Show {
     #[arg(long)]
     json: bool,
 }
-
-/// How a secret is shown.
-const MASK: &str = "********";
 
 pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     let mut selected = select(cli, &args.selection)?;
@@ -97,6 +95,14 @@ fn belongs(image: &Image<'_>, id: VarId) -> bool {
     match variable.owner {
         Owner::Declared => variable.removed.is_none(),
         _ => image.value(id).is_some(),
+    }
+}
+
+/// The value of a setting, or of a default, that stands at this place.
+fn shown_at(program: &Program, id: VarId, value: &Value, span: Span) -> Json {
+    match shows_secret(program, id, value, span) {
+        true => json!(MASK),
+        false => show_value(value),
     }
 }
 
@@ -174,7 +180,7 @@ fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
     let mut out = Vec::with_capacity(settings.len() + 1);
     for active in settings.iter().rev() {
         let value = image.setting_value(active.setting);
-        let value = value.map_or(Json::Null, |v| shown_value(image, id, &v));
+        let value = value.map_or(Json::Null, |v| shown_at(program, id, &v, active.setting.span));
         out.push(Entry {
             layer: image.layer_name(active.layer),
             span: active.setting.name_span,
@@ -184,7 +190,7 @@ fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
     }
     let variable = program.variable(id);
     if has_default && variable.default.is_some() {
-        let value = image.default_value(id).map_or(Json::Null, |v| show_value(&v));
+        let value = image.default_value(id).map_or(Json::Null, |v| shown_at(program, id, &v, variable.span));
         out.push(Entry { layer: "default".to_owned(), span: variable.span, change: Change::Replace, value });
     }
     out

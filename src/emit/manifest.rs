@@ -39,11 +39,15 @@ impl Emission<'_, '_> {
     }
 
     fn vars(&self, settings: &[Setting]) -> BTreeMap<String, Json> {
+        let program = self.image.program;
         settings
             .iter()
             .map(|s| {
-                let name = self.image.program.variable(s.variable).name.to_string();
+                let name = program.variable(s.variable).name.to_string();
                 let value = match &s.value.kind {
+                    ExprKind::Const(value) if super::shows_secret(program, s.variable, value, s.span) => {
+                        Json::from(super::MASK)
+                    }
                     ExprKind::Const(value) => super::ansible::show_value(value),
                     _ => Json::Null,
                 };

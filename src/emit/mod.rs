@@ -21,8 +21,8 @@ pub(crate) use slots::whole_argument;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
 use crate::project::hir::*;
-use crate::project::secret_literal;
-use crate::schema::{Receivers, Roles, Text};
+use crate::project::{Program, secret_literal};
+use crate::schema::{Receivers, Roles, Text, Value};
 use crate::source::Span;
 use slots::Route;
 use smol_str::SmolStr;
@@ -245,11 +245,20 @@ impl<'p> Emission<'_, 'p> {
 
 /// True for a secret whose value the project wrote out. The library's own (`builder`) are public.
 pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
-    let variable = image.program.variable(id);
-    variable.is_secret
-        && image.value(id).is_some_and(|v| !v.has_holes() && !v.is_empty())
-        && image.winner(id).is_some_and(|a| image.program.sources.is_users(a.setting.span.file))
+    let span = image.winner(id).map_or(image.program.variable(id).span, |a| a.setting.span);
+    image.value(id).is_some_and(|value| shows_secret(image.program, id, value, span))
 }
+
+/// True where a value that is written at this place would show a secret of the project.
+pub fn shows_secret(program: &Program, id: VarId, value: &Value, span: Span) -> bool {
+    program.variable(id).is_secret
+        && program.sources.is_users(span.file)
+        && !value.has_holes()
+        && !value.is_empty()
+}
+
+/// How a secret is shown.
+pub const MASK: &str = "********";
 
 /// A text as Packer reads it, for showing.
 pub fn packer_text(text: &Text) -> String {

@@ -103,6 +103,7 @@ impl Lowering<'_> {
             match stmt {
                 ast::Stmt::Set(set) => {
                     let Some(id) = self.find_set(&set.name, block) else {
+                        self.hide_misspelt(set);
                         continue;
                     };
                     if condition.is_none()
@@ -293,6 +294,9 @@ impl Lowering<'_> {
         id: VarId,
         condition: Option<u32>,
     ) -> Option<Setting> {
+        if self.variables[id.0 as usize].is_secret {
+            self.hide_literals(&set.value);
+        }
         self.check_fact_setting(id, set.name.span, condition);
         let ty = self.variables[id.0 as usize].ty.clone();
         let change = match set.op {

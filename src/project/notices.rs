@@ -55,7 +55,11 @@ impl Lowering<'_> {
         let ExprKind::Const(constant) = &value.kind else {
             return;
         };
-        if variable.is_secret && !constant.has_holes() && !constant.is_empty() {
+        if variable.is_secret
+            && self.sources.is_users(value.span.file)
+            && !constant.has_holes()
+            && !constant.is_empty()
+        {
             let found = secret_literal(&variable.name, value.span);
             let name = variable.name.to_uppercase();
             let text = match spelling {
@@ -70,8 +74,20 @@ impl Lowering<'_> {
         }
     }
 
+    /// What is set under a name that is nearly a secret's is probably one.
+    pub(super) fn hide_misspelt(&mut self, set: &ast::Set) {
+        let near = self.nearest_variable(&set.name.text).and_then(|near| self.find_variable(&near));
+        if near.is_some_and(|id| self.variables[id.0 as usize].is_secret) {
+            self.hide_literals(&set.value);
+        }
+    }
+
     /// Keeps what is written out in a secret's value out of all excerpts.
     pub(super) fn hide_literals(&mut self, value: &ast::Expr) {
+        if !self.sources.is_users(value.span.file) {
+            // The library's own are public.
+            return;
+        }
         match &value.kind {
             ast::ExprKind::Name(_) => {}
             ast::ExprKind::Str(text) => self.hide_text(text, value.span),

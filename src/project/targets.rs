@@ -5,6 +5,7 @@ use super::expr::Place;
 use super::hir::*;
 use super::lower::{Lowering, new_provider, new_rule};
 use super::names::PROVIDERS;
+use super::notices::Spelling;
 use super::template::{Template, named};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{Base, Playbook, Roles, Type};
@@ -134,6 +135,7 @@ impl Lowering<'_> {
                 continue;
             };
             let value = self.lower_value(value, id);
+            self.check_secret(id, &value, Spelling::Spec);
             settings.push(Setting {
                 variable: id,
                 change: Change::Replace,

@@ -3,6 +3,7 @@
 use super::expr::Place;
 use super::hir::*;
 use super::lower::{Lowering, Unit, edit, new_variable};
+use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Encoding, Receivers, Type};
 use crate::syntax::ast;
@@ -182,6 +183,7 @@ impl Lowering<'_> {
             };
             if let Some(default) = &decl.default {
                 let value = self.lower_value(default, *id);
+                self.check_secret(*id, &value, Spelling::Spec);
                 if let Some(variable) = edit(&mut self.variables, id.0) {
                     variable.default = Some(value);
                 }
