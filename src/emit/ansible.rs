@@ -334,6 +334,7 @@ impl Emission<'_, '_> {
                             .map(|i| VarId(i as u32))
                     });
                     let Some(named) = named else { continue };
+                    let named = program.variable(named).alias_of.unwrap_or(named);
                     let variable = program.variable(named);
                     if let Some(value) = self.image.value(named) {
                         match variable.is_secret {

@@ -126,7 +126,10 @@ impl Lowering<'_> {
                             |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Set(s) if s.name.text == name);
                         stmts.iter().any(is_it)
                     };
-                    self.check_deprecated(id, set.name.span, Spelling::Spec, sets);
+                    if !set.is_final {
+                        // A final one is refused, with the same repair.
+                        self.check_deprecated(id, set.name.span, Spelling::Spec, sets);
+                    }
                     if let Some(setting) = self.lower_setting(set, id, condition) {
                         body.settings.push(setting);
                     }
@@ -135,6 +138,7 @@ impl Lowering<'_> {
                     let Some(id) = self.find_set(name, block) else {
                         continue;
                     };
+                    self.check_deprecated(id, name.span, Spelling::Spec, |_| false);
                     self.check_fact_setting(id, name.span, condition);
                     body.settings.push(Setting {
                         variable: id,
@@ -345,10 +349,13 @@ impl Lowering<'_> {
     /// What the real name says would still change a value that is final under its deprecated name.
     fn report_final_alias(&mut self, id: VarId, set: &ast::Set) {
         let Some(real) = self.variables[id.0 as usize].alias_of else { return };
-        let real = &self.variables[real.0 as usize].name;
+        let real = self.variables[real.0 as usize].name.clone();
         let message = format!("`{}` is a deprecated name and cannot be `final`", set.name.text);
-        let help = format!("make `{real}` final, which is what it stands for");
-        self.report(Diagnostic::new(Code::WrongPlace, set.name.span, message).help(help));
+        self.report(Diagnostic::new(Code::WrongPlace, set.name.span, message).fix(
+            format!("write `{real}`"),
+            set.name.span,
+            real,
+        ));
     }
 
     /// `x = x + […]` is a cycle; what is meant is `x += […]`.

@@ -44,6 +44,15 @@ impl Lowering<'_> {
                 }
                 continue;
             }
+            if let Some(removed) = &self.variables[real.0 as usize].removed {
+                let message = format!(
+                    "`{}` stands for `{}`, which is gone",
+                    self.variables[i].name, self.variables[real.0 as usize].name
+                );
+                let found = Diagnostic::new(Code::RemovedVariable, self.variables[i].span, message)
+                    .help(removed.to_string());
+                self.report(found);
+            }
             let real = &self.variables[real.0 as usize];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
             let (is_secret, is_typed) = (real.is_secret, real.is_typed);
