@@ -16,6 +16,7 @@ mod lower;
 mod names;
 mod notices;
 mod reader;
+mod repairs;
 mod targets;
 pub(crate) mod template;
 mod texts;
