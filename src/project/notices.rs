@@ -11,6 +11,7 @@ use crate::syntax::ast;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
     Spec,
+    /// Strings in Packer's spelling: JSON var files, and arguments.
     Json,
 }
 

@@ -29,8 +29,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// An alias, from the given variable on, has the type of what it stands for, and is as secret. What it stands
-    /// for is no alias itself: one step always gives the name that counts.
+    /// An alias, from the given variable on, has the type of what it stands for, and is as secret and as much a
+    /// fact. What it stands for is no alias itself: one step always gives the name that counts.
     pub(super) fn settle_aliases(&mut self, first: usize) {
         let stands: Vec<Option<VarId>> = self.variables.iter().map(|v| v.alias_of).collect();
         for i in first..self.variables.len() {
@@ -55,8 +55,9 @@ impl Lowering<'_> {
             }
             let real = &self.variables[real.0 as usize];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
-            let (is_secret, is_typed) = (real.is_secret, real.is_typed);
+            let (is_fact, is_secret, is_typed) = (real.is_fact, real.is_secret, real.is_typed);
             if let Some(alias) = edit(&mut self.variables, i as u32) {
+                alias.is_fact = is_fact;
                 (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
                 (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
             }

@@ -65,6 +65,7 @@ pub struct SourceFile {
     digest: OnceLock<String>,
     /// Ranges of bytes that no excerpt may show.
     hidden: Vec<(u32, u32)>,
+    shown: OnceLock<Arc<str>>,
 }
 
 impl SourceFile {
@@ -73,16 +74,25 @@ impl SourceFile {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
 
-    /// The text for excerpts: what is hidden in it stands there as `*`, byte for byte.
+    /// The text for excerpts: what is hidden in it stands there as `*`, byte for byte. Made when first
+    /// asked for.
     pub fn shown(&self) -> Arc<str> {
+        self.shown.get_or_init(|| self.mask()).clone()
+    }
+
+    fn mask(&self) -> Arc<str> {
         if self.hidden.is_empty() {
             return self.text.clone();
         }
-        let is_hidden =
-            |at: usize| self.hidden.iter().any(|(start, end)| (*start..*end).contains(&(at as u32)));
+        let mut is_hidden = vec![false; self.text.len()];
+        for (start, end) in &self.hidden {
+            if let Some(range) = is_hidden.get_mut(*start as usize..*end as usize) {
+                range.fill(true);
+            }
+        }
         let mut out = String::with_capacity(self.text.len());
         for (at, c) in self.text.char_indices() {
-            match is_hidden(at) && !c.is_ascii_whitespace() {
+            match is_hidden[at] && !c.is_ascii_whitespace() {
                 true => out.extend(std::iter::repeat_n('*', c.len_utf8())),
                 false => out.push(c),
             }
@@ -128,6 +138,7 @@ impl SourceMap {
             lines: OnceLock::new(),
             digest: OnceLock::new(),
             hidden: Vec::new(),
+            shown: OnceLock::new(),
         }));
         id
     }
@@ -136,6 +147,7 @@ impl SourceMap {
     pub fn hide(&mut self, span: Span) {
         if let Some(file) = self.files.get_mut(span.file.0 as usize).and_then(Arc::get_mut) {
             file.hidden.push((span.start, span.end));
+            file.shown = OnceLock::new();
         }
     }
 
