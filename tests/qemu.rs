@@ -18,8 +18,17 @@ use serde_json::Value;
 const BUILD: Duration = Duration::from_secs(30 * 60);
 const BOOT: Duration = Duration::from_secs(5 * 60);
 
-const PROGRAMS: [&str; 8] =
-    ["apt-ftparchive", "mmdebstrap", "xorriso", "mke2fs", "sfdisk", "qemu-img", "ssh", "ssh-keygen"];
+const PROGRAMS: [&str; 9] = [
+    "apt-ftparchive",
+    "mmdebstrap",
+    "xorriso",
+    "mke2fs",
+    "sfdisk",
+    "qemu-img",
+    "qemu-system-x86_64",
+    "ssh",
+    "ssh-keygen",
+];
 
 #[test]
 fn a_machine_is_installed_built_and_boots_again() {
