@@ -2,7 +2,6 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
-use crate::project::StackLayer;
 use crate::project::hir::*;
 use crate::project::template::named;
 use crate::schema::braces::{Braced, parse_braces};
@@ -74,12 +73,8 @@ impl Route {
         let first = readers.extra_vars.first().copied().unwrap_or_default();
         let whole: Vec<VarId> =
             first.iter().filter_map(|arg| lookup(whole_argument(arg)?)).filter(in_all).collect();
-        let is_fixed = |id: &VarId| {
-            image
-                .settings(*id)
-                .last()
-                .is_some_and(|a| matches!(image.stack.layers[a.layer as usize], StackLayer::TargetVars(_)))
-        };
+        let is_fixed =
+            |id: &VarId| image.settings(*id).last().is_some_and(|a| a.layer as usize >= image.stack.fixed_at);
         let chosen = whole.iter().rposition(|id| !is_fixed(id));
         if let Some(at) = chosen {
             route.is_other = at + 1 < whole.len();

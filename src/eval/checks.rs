@@ -143,7 +143,10 @@ impl<'p> Image<'p> {
             return;
         };
         let runs = target.runs.iter().flat_map(|run| &run.vars);
-        for fixed in target.vars.iter().chain(runs) {
+        let above = target.above.iter().flat_map(|(id, _)| &program.section(*id).settings);
+        // Layers below the target are its own, and may say what one above them overrides.
+        let vars = target.vars.iter().chain(runs).map(|fixed| (fixed, 0));
+        for (fixed, from) in vars.chain(above.map(|fixed| (fixed, self.stack.target_at + 1))) {
             if crate::emit::is_extra_vars_argument(
                 program.provider(self.provider),
                 &program.variable(fixed.variable).name,
@@ -155,6 +158,7 @@ impl<'p> Image<'p> {
                 .settings(fixed.variable)
                 .iter()
                 .filter(|a| !matches!(self.stack.layers[a.layer as usize], StackLayer::Provider(_)))
+                .filter(|a| (from..self.stack.fixed_at).contains(&(a.layer as usize)))
                 .find(|a| program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed))
             else {
                 continue;
@@ -167,10 +171,7 @@ impl<'p> Image<'p> {
                     format!("`{name}` is fixed by the target `{}`", program.section(holder).name),
                 )
                 .label("this has no effect")
-                .related(
-                    fixed.span,
-                    "the target passes it to Packer on the command line, which beats every file",
-                )
+                .related(fixed.span, "the target passes this to Packer behind or above every file of yours")
                 .help("remove the setting, or build another target"),
             );
         }

@@ -83,7 +83,7 @@ fn find_slots(checkout: &Checkout, templates: &BTreeMap<&str, TemplateFacts>) ->
             add(argument);
         }
         let defaults = checkout.template_variables(&run.template);
-        let files = run.var_files.iter().filter_map(|file| checkout.var_files.get(file)).flatten();
+        let files = run.files().filter_map(|file| checkout.var_files.get(file)).flatten();
         for (name, text) in files.chain(&run.vars) {
             if template.arguments.contains(name) {
                 add(text);
@@ -428,6 +428,17 @@ impl Writer<'_> {
         }
         if target.make != format!("build-{image}") {
             words.push(format!("make = {}", spell_text(&target.make)));
+        }
+        let above: Vec<&str> = target
+            .runs
+            .last()
+            .into_iter()
+            .flat_map(|run| &run.above)
+            .filter_map(|file| self.names.layers.get(file))
+            .map(String::as_str)
+            .collect();
+        if !above.is_empty() {
+            words.push(format!("above = [{}]", above.join(", ")));
         }
         let list = |name: &str, words: &[String]| {
             let texts: Vec<String> = words.iter().map(|word| spell_text(word)).collect();

@@ -88,7 +88,7 @@ impl Checkout {
         // Only what the targets use.
         let runs = || checkout.targets.iter().flat_map(|target| &target.runs);
         let templates: BTreeSet<String> = runs().map(|run| run.template.clone()).collect();
-        let files: BTreeSet<String> = runs().flat_map(|run| run.var_files.iter().cloned()).collect();
+        let files: BTreeSet<String> = runs().flat_map(|run| run.files().cloned()).collect();
         checkout.templates.retain(|path, _| templates.contains(path));
         checkout.var_files.retain(|path, _| files.contains(path));
         for path in others.iter().filter(|path| !files.contains(*path) && !templates.contains(*path)) {
@@ -128,9 +128,8 @@ impl Checkout {
         }
         let mut files = std::mem::take(&mut run.var_files);
         if let Some(at) = files.iter().position(|file| file == user_file) {
-            let stronger: Vec<String> = files.drain(at..).skip(1).collect();
-            let entries = stronger.iter().filter_map(|file| self.var_files.get(file)).flatten();
-            run.vars.splice(0..0, entries.cloned().collect::<Vec<_>>());
+            run.above = last_places(files.drain(at..).skip(1).filter(|file| file != user_file).collect());
+            files.retain(|file| !run.above.contains(file));
         }
         run.var_files = last_places(files);
         Ok(run)

@@ -6,10 +6,19 @@ pub struct PackerCommand {
     pub template: String,
     /// `-var-file`, in order.
     pub var_files: Vec<String>,
+    /// Those that stand behind the user's.
+    pub above: Vec<String>,
     /// `-var`, in order.
     pub vars: Vec<(String, String)>,
     pub only: Vec<String>,
     pub except: Vec<String>,
+}
+
+impl PackerCommand {
+    /// All its var files, in order, but the user's.
+    pub fn files(&self) -> impl Iterator<Item = &String> {
+        self.var_files.iter().chain(&self.above)
+    }
 }
 
 /// The flags of `packer build` that take a value (`command/build.go`); the others are switches.
@@ -90,6 +99,7 @@ mod tests {
                 PackerCommand {
                     template: "t.json".into(),
                     var_files: vec!["/x/a b.json".into()],
+                    above: vec![],
                     vars: vec![("k".into(), "v w".into())],
                     only: vec!["a".into(), "b".into()],
                     except: vec!["c".into()],

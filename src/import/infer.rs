@@ -100,7 +100,7 @@ fn count_settings(checkout: &Checkout) -> BTreeMap<String, usize> {
         for run in &target.runs {
             let defaults = checkout.template_variables(&run.template).into_iter();
             names.extend(defaults.filter(|(_, default)| default.is_some()).map(|(name, _)| name));
-            let files = run.var_files.iter().filter_map(|file| checkout.var_files.get(file)).flatten();
+            let files = run.files().filter_map(|file| checkout.var_files.get(file)).flatten();
             names.extend(files.chain(&run.vars).map(|(name, _)| name.clone()));
         }
         for name in names {

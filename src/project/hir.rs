@@ -127,6 +127,8 @@ pub struct Target {
     pub span: Span,
     pub provider: ProviderId,
     pub runs: Vec<Run>,
+    /// Layers above all that the project says: var files that are named after those of `PACKER_VAR_FILES`.
+    pub above: Vec<(SectionId, Span)>,
     pub vars: Vec<Setting>,
     pub make: Option<SmolStr>,
 }

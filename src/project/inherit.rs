@@ -93,6 +93,8 @@ pub struct Stack {
     pub target: SectionId,
     /// `layers` from here on are the command's, not the image's.
     pub overlays_at: usize,
+    /// `layers` from here on are the target's own, above all others.
+    pub fixed_at: usize,
 }
 
 impl Stack {
@@ -115,10 +117,13 @@ impl Stack {
         layers.extend(order.into_iter().map(StackLayer::Section));
         let overlays_at = layers.len();
         layers.extend(program.overlays.iter().copied().map(StackLayer::Section));
+        let fixed_at = layers.len();
         if provider.is_none() {
+            let above = program.section(target).target.as_ref().map_or(&[][..], |t| &t.above);
+            layers.extend(above.iter().map(|(id, _)| StackLayer::Section(*id)));
             layers.push(StackLayer::TargetVars(target));
         }
-        Ok(Stack { layers, target_at, target, overlays_at })
+        Ok(Stack { layers, target_at, target, overlays_at, fixed_at })
     }
 }
 

@@ -4,7 +4,7 @@ use super::bodies::{Block, Body};
 use super::expr::Place;
 use super::hir::*;
 use super::lower::{Lowering, new_provider, new_rule};
-use super::names::PROVIDERS;
+use super::names::{PROVIDERS, SECTIONS};
 use super::notices::Spelling;
 use super::template::{Template, named};
 use crate::diagnostic::{Code, Diagnostic, nearest};
@@ -34,6 +34,7 @@ impl Lowering<'_> {
             span: name.span,
             provider: ProviderId(0),
             runs: Vec::new(),
+            above: Vec::new(),
             vars: Vec::new(),
             make: None,
         };
@@ -63,11 +64,12 @@ impl Lowering<'_> {
                     }
                 }
                 "make" => target.make = self.constant_text(set),
+                "above" => target.above = self.sections_named(&set.value),
                 _ if self.lower_run(set, &mut single) => {}
                 _ => self.report_unknown_attribute(
                     &set.name,
                     "attribute of a target",
-                    &["provider", "only", "except", "vars", "make", "run"],
+                    &["provider", "only", "except", "vars", "above", "make", "run"],
                 ),
             }
         }
@@ -87,6 +89,17 @@ impl Lowering<'_> {
             target.runs.push(single);
         }
         body.target = Some(target);
+    }
+
+    fn sections_named(&mut self, value: &ast::Expr) -> Vec<(SectionId, Span)> {
+        let mut out = Vec::new();
+        for name in self.words(value) {
+            match self.view().find(SECTIONS, &name.text) {
+                Some((id, _)) => out.push((*id, name.span)),
+                None => self.report_unknown_section(&name),
+            }
+        }
+        out
     }
 
     pub(super) fn find_provider(&mut self, word: &ast::Ident) -> Option<ProviderId> {
