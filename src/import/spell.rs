@@ -42,7 +42,8 @@ fn spell_elements(elements: &[String], open: char, close: char) -> String {
     out
 }
 
-fn spell_key(key: &str) -> String {
+/// A name where any text may be one: in quotes unless it is a word.
+pub fn spell_key(key: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_plain = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_word);
     if is_plain { key.to_owned() } else { spell_text(key) }

@@ -4,7 +4,7 @@
 //! in a comment, with the reason; nothing is left out without a word.
 
 use super::item_name;
-use super::spell::{spell_heredoc, spell_template, spell_text, spell_value};
+use super::spell::{spell_heredoc, spell_key, spell_template, spell_text, spell_value};
 use crate::diagnostic::nearest;
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
@@ -113,7 +113,11 @@ impl<'p> Importer<'p> {
             let Some(id) = find_declared(program, name) else {
                 let text = self.string(name, json);
                 let value = spell_template(&text, |n| self.is_plain_text(n));
-                let _ = writeln!(packer, "        {name} = {value}");
+                if name.is_empty() {
+                    let _ = writeln!(packer, "        # {value}   # has no name");
+                } else {
+                    let _ = writeln!(packer, "        {} = {value}", spell_key(name));
+                }
                 self.note_unknown(name);
                 continue;
             };
