@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod emit;
 pub mod eval;
 pub mod import;
+pub mod lsp;
 pub mod project;
 pub mod schema;
 pub mod source;

@@ -20,7 +20,9 @@ pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
     let parent = folder.parent().unwrap_or(cache);
     fs::create_dir_all(parent)?;
     let new = tempfile::tempdir_in(parent)?;
-    for (name, dir) in [("config", &library::CONFIG), ("ansible", &library::ANSIBLE)] {
+    for (name, dir) in
+        [("config", &library::CONFIG), ("ansible", &library::ANSIBLE), ("stdlib", &library::STDLIB)]
+    {
         let root = new.path().join(name);
         fs::create_dir(&root)?;
         dir.extract(&root)?;
@@ -35,7 +37,7 @@ pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
 /// Names the content: the same files give the same name.
 pub(super) fn digest() -> String {
     let mut hash = Sha256::new();
-    for dir in [&library::CONFIG, &library::ANSIBLE] {
+    for dir in [&library::CONFIG, &library::ANSIBLE, &library::STDLIB] {
         add(dir, &mut hash);
     }
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()

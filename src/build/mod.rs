@@ -12,6 +12,7 @@ mod make;
 mod output;
 mod process;
 mod progress;
+mod project;
 mod tools;
 mod write;
 
@@ -23,5 +24,6 @@ pub use make::{MakeRun, USER_FILE, find_checkout, read_targets};
 pub use output::{Artifact, Record};
 pub use process::Interrupt;
 pub use progress::Progress;
+pub use project::{read_config, read_library, spec_files};
 pub use tools::{Found, Tool, Toolbox};
 pub use write::{replace, rewrite, stale, write};

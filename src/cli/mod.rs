@@ -11,6 +11,7 @@ mod explain;
 mod fmt;
 mod import;
 mod list;
+mod lsp;
 mod report;
 mod select;
 mod show;
@@ -79,6 +80,8 @@ enum Command {
     Targets(targets::Targets),
     /// Print the library's defaults as Packer var files
     Defaults(defaults::Defaults),
+    /// Serve an editor: the Language Server Protocol on standard input and output
+    Lsp,
     /// Turn JSON var files into a spec
     Import(import::Import),
     /// Turn an Image Builder checkout into a library of specs
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
         Command::Defaults(defaults) => defaults::run(defaults).map(fine),
+        Command::Lsp => lsp::run().map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(adopt).map(fine),
         Command::Clean(clean) => clean::run(clean).map(fine),

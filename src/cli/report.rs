@@ -2,13 +2,11 @@
 
 use super::{Cli, Format, print_aside};
 use crate::diagnostic::{
-    Code, Diagnostic, Fix, Severity, merge, render_json, render_plain, render_rich, render_short,
+    Diagnostic, Fix, Severity, merge, render_json, render_plain, render_rich, render_short,
 };
-use crate::emit::{Artifacts, Output, emit};
-use crate::eval::evaluate;
+use crate::emit::{Artifacts, Output, emit_all};
 use crate::project::Program;
 use crate::source::{Origin, Span};
-use rustc_hash::FxHashMap;
 use std::io::IsTerminal;
 
 use super::select::Selected;
@@ -16,27 +14,8 @@ use super::select::Selected;
 /// Evaluates and emits the selected images; returns their output and everything that was found.
 pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifacts>, Vec<Diagnostic>) {
     let program = &selected.program;
-    let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
-    let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
-    let mut all = Vec::with_capacity(selected.images.len());
-    for id in &selected.images {
-        match evaluate(program, *id, selected.provider) {
-            Ok(mut image) => {
-                for (span, removed) in &image.removals {
-                    *removals.entry(*span).or_default() |= removed;
-                }
-                let mut artifacts = emit(&mut image, output);
-                found.append(&mut artifacts.diagnostics);
-                all.push(artifacts);
-            }
-            Err(diagnostic) => found.push(*diagnostic),
-        }
-    }
-    let idle = removals.into_iter().filter(|(span, removed)| !removed && program.sources.is_users(span.file));
-    found.extend(idle.map(|(span, _)| {
-        Diagnostic::new(Code::NothingRemoved, span, "this removes nothing from any image")
-            .help("no weaker layer has such an element; look for a spelling mistake")
-    }));
+    let (all, found) = emit_all(program, &selected.images, selected.provider, output);
+    let found = selected.diagnostics.iter().cloned().chain(found).collect();
     (all, finish(program, found))
 }
 

@@ -1,9 +1,10 @@
 //! What a command's arguments name: images, files, folders.
 
 use super::{Cli, Failure, Selection};
+use crate::build;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
-use crate::project::{Config, Library, Program, Request, find_root, load};
+use crate::project::{Library, Program, Request, load};
 use crate::source::library::Adopted;
 use crate::source::{Disk, FileId, Origin, normalize};
 use rustc_hash::FxHashMap;
@@ -178,32 +179,15 @@ pub(super) fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Optio
     }
     let first = inputs.iter().map(|input| normalize(&here.join(input))).find(|path| path.exists());
     let place = match first {
-        Some(path) if path.is_dir() => path.join("spec"),
-        Some(path) => path,
-        None => here.join("spec"),
+        Some(path) if path.is_dir() => path,
+        Some(path) => path.parent().map_or(here.to_owned(), Path::to_owned),
+        None => here.to_owned(),
     };
-    let root = find_root(&place, |p| p.exists());
-    let Some(folder) = config(&root).library else { return Ok(None) };
+    let (root, config) = build::read_config(&place);
+    let Some(folder) = config.library else { return Ok(None) };
     let root = normalize(&root.join(folder));
-    let mut library = Adopted { root: root.clone(), ..Adopted::default() };
-    let failed =
-        |e: &dyn std::fmt::Display| Failure(format!("cannot read the library {}: {e}", root.display()));
-    for entry in walkdir::WalkDir::new(&root).sort_by_file_name() {
-        let entry = entry.map_err(|e| failed(&e))?;
-        let is_of_it = entry.path().extension().is_some_and(|e| e == "imgspec" || e == "json");
-        if entry.file_type().is_file() && is_of_it {
-            let text = std::fs::read_to_string(entry.path()).map_err(|e| failed(&e))?;
-            let path = entry.path().strip_prefix(&root).unwrap_or(entry.path());
-            library.files.insert(path.to_owned(), text);
-        }
-    }
-    Ok(Some(library))
-}
-
-/// What a project's `imgspec.toml` says. What is wrong with it is said when the project is loaded.
-fn config(root: &Path) -> Config {
-    let text = std::fs::read_to_string(root.join("imgspec.toml")).unwrap_or_default();
-    Config::parse(FileId(0), &text, &mut Vec::new())
+    let failed = |e: std::io::Error| Failure(format!("cannot read the library {}: {e}", root.display()));
+    build::read_library(&root).map(Some).map_err(failed)
 }
 
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
@@ -219,14 +203,7 @@ fn is_item_name(text: &str) -> bool {
 }
 
 fn contains_specs(folder: &Path) -> bool {
-    let mut specs = Vec::new();
-    collect_specs(folder, &[], &mut specs).is_ok() && !specs.is_empty()
-}
-
-/// The folders that the project around a folder passes over.
-fn excluded(folder: &Path) -> Vec<PathBuf> {
-    let root = find_root(&folder.join("spec"), |p| p.exists());
-    config(&root).exclude.iter().map(|e| normalize(&root.join(e))).collect()
+    build::spec_files(folder).is_ok_and(|specs| !specs.is_empty())
 }
 
 fn nothing_named(input: &str) -> Failure {
@@ -234,43 +211,24 @@ fn nothing_named(input: &str) -> Failure {
 }
 
 fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let root = find_root(&here.join("spec"), |p| p.exists());
-    collect_specs(&root, &excluded(&root), out)
+    let (root, _) = build::read_config(here);
+    collect_specs(&root, out)
 }
 
 /// The specs of a folder that an argument names; to name one without any is a mistake.
 fn collect_folder(folder: &Path, input: &str, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let before = out.len();
-    collect_specs(folder, &excluded(folder), out)?;
+    collect_specs(folder, out)?;
     match out.len() == before {
         true => Err(Failure(format!("no .imgspec files in {input}"))),
         false => Ok(()),
     }
 }
 
-/// All specs below a folder, in order; excluded and hidden folders and other tools' output are
-/// passed over.
-fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure(format!("cannot read {}: {e}", folder.display()));
-    let mut entries: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        entries.push(entry.map_err(failed)?.path());
-    }
-    entries.sort();
-    for path in entries {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
-            continue;
-        }
-        let is_link = path.is_symlink();
-        if path.is_dir() && !is_link {
-            if !excluded.contains(&path) {
-                collect_specs(&path, excluded, out)?;
-            }
-        } else if name.ends_with(".imgspec") && path.is_file() {
-            out.push(path);
-        }
-    }
+fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let specs =
+        build::spec_files(folder).map_err(|e| Failure(format!("cannot read {}: {e}", folder.display())))?;
+    out.extend(specs);
     Ok(())
 }
 

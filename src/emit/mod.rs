@@ -19,11 +19,12 @@ pub use slots::is_extra_vars_argument;
 pub(crate) use slots::whole_argument;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::eval::Image;
+use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::project::{Program, secret_literal};
 use crate::schema::{Receivers, Roles, Text, Value};
 use crate::source::Span;
+use rustc_hash::FxHashMap;
 use slots::Route;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +92,42 @@ pub(crate) struct Emission<'i, 'p> {
     /// What a checkout's texts name and nothing declares.
     undeclared: BTreeSet<SmolStr>,
     diagnostics: Vec<Diagnostic>,
+}
+
+/// Who reads what on an image's target.
+pub fn find_reach(image: &Image<'_>) -> Reach {
+    Reach::new(image, &Route::find(image))
+}
+
+/// Evaluates and writes images; returns their output and what was found for them.
+pub fn emit_all(
+    program: &Program,
+    images: &[SectionId],
+    provider: Option<ProviderId>,
+    output: &Output,
+) -> (Vec<Artifacts>, Vec<Diagnostic>) {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
+    let mut all = Vec::with_capacity(images.len());
+    for id in images {
+        match evaluate(program, *id, provider) {
+            Ok(mut image) => {
+                for (span, removed) in &image.removals {
+                    *removals.entry(*span).or_default() |= removed;
+                }
+                let mut artifacts = emit(&mut image, output);
+                found.append(&mut artifacts.diagnostics);
+                all.push(artifacts);
+            }
+            Err(diagnostic) => found.push(*diagnostic),
+        }
+    }
+    let idle = removals.into_iter().filter(|(span, removed)| !removed && program.sources.is_users(span.file));
+    found.extend(idle.map(|(span, _)| {
+        Diagnostic::new(Code::NothingRemoved, span, "this removes nothing from any image")
+            .help("no weaker layer has such an element; look for a spelling mistake")
+    }));
+    (all, found)
 }
 
 /// Writes an image in the form that its readers want. Diagnostics are the image's own among them.

@@ -1,0 +1,71 @@
+//! A project's folder: its configuration, its specs, its library.
+
+use crate::project::{Config, find_root};
+use crate::source::library::Adopted;
+use crate::source::{FileId, normalize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// What the project around a folder says in its `imgspec.toml`, with the project's root. What is wrong with it is
+/// said when the project is loaded.
+pub fn read_config(folder: &Path) -> (PathBuf, Config) {
+    let root = find_root(&folder.join("spec"), |p| p.exists());
+    let text = fs::read_to_string(root.join("imgspec.toml")).unwrap_or_default();
+    let config = Config::parse(FileId(0), &text, &mut Vec::new());
+    (root, config)
+}
+
+/// All specs below a folder, in order, but those in folders that the project excludes, in hidden ones and in other
+/// tools' output.
+///
+/// # Errors
+/// What the system says.
+pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (root, config) = read_config(folder);
+    let excluded: Vec<PathBuf> = config.exclude.iter().map(|e| normalize(&root.join(e))).collect();
+    let mut out = Vec::new();
+    collect_specs(folder, &excluded, &mut out)?;
+    Ok(out)
+}
+
+fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) -> io::Result<()> {
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        entries.push(entry?.path());
+    }
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || name == "target" || name == "node_modules" {
+            continue;
+        }
+        let is_link = path.is_symlink();
+        if path.is_dir() && !is_link {
+            if !excluded.contains(&path) {
+                collect_specs(&path, excluded, out)?;
+            }
+        } else if name.ends_with(".imgspec") && path.is_file() {
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The library that stands in a folder.
+///
+/// # Errors
+/// What the system says.
+pub fn read_library(root: &Path) -> io::Result<Adopted> {
+    let mut library = Adopted { root: root.to_owned(), ..Adopted::default() };
+    for entry in WalkDir::new(root).sort_by_file_name() {
+        let entry = entry?;
+        let is_of_it = entry.path().extension().is_some_and(|e| e == "imgspec" || e == "json");
+        if entry.file_type().is_file() && is_of_it {
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            library.files.insert(path.to_owned(), fs::read_to_string(entry.path())?);
+        }
+    }
+    Ok(library)
+}

@@ -1,0 +1,8 @@
+//! `imgspec lsp`
+
+use super::Failure;
+use crate::lsp::serve;
+
+pub(super) fn run() -> Result<bool, Failure> {
+    serve().map_err(|error| Failure(format!("the connection to the editor is broken: {error}")))
+}

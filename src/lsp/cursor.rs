@@ -1,0 +1,160 @@
+//! What stands at a place in a spec.
+
+use crate::project::hir::Function;
+use crate::source::Span;
+use crate::syntax::ast::*;
+
+/// A name at a place, and what it is the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// A layer or an image.
+    Section(&'a str),
+    Variable(&'a str),
+    Provider(&'a str),
+    Type(&'a str),
+    Function(Function),
+    /// The path of an `include`.
+    Include(&'a str),
+}
+
+/// The name at an offset, with its place.
+pub fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
+    let mut found = None;
+    for_each_name(file, &mut |named, span| {
+        if span.start <= offset && offset <= span.end {
+            found = Some((named, span));
+        }
+    });
+    found
+}
+
+/// The layer, image, provider or rule around an offset.
+pub fn section_at(file: &File, offset: u32) -> Option<&Section> {
+    file.items.iter().find_map(|item| match item {
+        Item::Section(section) if section.span.start <= offset && offset <= section.span.end => Some(section),
+        _ => None,
+    })
+}
+
+/// Every name of a file, in order.
+pub fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)) {
+    for item in &file.items {
+        match item {
+            Item::Include(include) => {
+                visit(Named::Include(&include.path.text), include.path.span);
+                if let Some(name) = &include.name {
+                    visit(Named::Section(&name.text), name.span);
+                }
+            }
+            Item::Type(ty) => {
+                visit(Named::Type(&ty.name.text), ty.name.span);
+                visit_type(&ty.ty, visit);
+            }
+            Item::Variable(variable) => {
+                visit(Named::Variable(&variable.name.text), variable.name.span);
+                variable.ty.iter().for_each(|ty| visit_type(ty, visit));
+                variable.default.iter().for_each(|default| visit_expr(default, visit));
+                for stmt in &variable.attributes {
+                    if let Stmt::Set(set) = stmt {
+                        visit_expr(&set.value, visit);
+                    }
+                }
+            }
+            Item::Section(section) => {
+                match section.kind {
+                    SectionKind::Image | SectionKind::Layer => {
+                        visit(Named::Section(&section.name.text), section.name.span)
+                    }
+                    SectionKind::Provider => visit(Named::Provider(&section.name.text), section.name.span),
+                    SectionKind::Rule => {}
+                }
+                for parent in &section.extends {
+                    visit(Named::Section(&parent.text), parent.span);
+                }
+                let is_rule = section.kind == SectionKind::Rule;
+                visit_body(&section.body, !is_rule && section.kind != SectionKind::Provider, visit);
+            }
+        }
+    }
+}
+
+fn visit_body<'a>(body: &'a [Stmt], sets_variables: bool, visit: &mut impl FnMut(Named<'a>, Span)) {
+    for stmt in body {
+        match stmt {
+            Stmt::Set(set) => {
+                if sets_variables {
+                    visit(Named::Variable(&set.name.text), set.name.span);
+                }
+                visit_expr(&set.value, visit);
+            }
+            Stmt::Unset { name, .. } => visit(Named::Variable(&name.text), name.span),
+            Stmt::When { condition, body, .. } => {
+                visit_expr(condition, visit);
+                visit_body(body, sets_variables, visit);
+            }
+            Stmt::Block { name, body, .. } if name.text == "target" => visit_target(body, visit),
+            Stmt::Block { body, .. } => visit_body(body, true, visit),
+        }
+    }
+}
+
+fn visit_target<'a>(body: &'a [Stmt], visit: &mut impl FnMut(Named<'a>, Span)) {
+    for stmt in body {
+        let Stmt::Set(set) = stmt else { continue };
+        match (set.name.text.as_str(), &set.value.kind) {
+            ("provider", ExprKind::Name(name)) => visit(Named::Provider(name), set.value.span),
+            ("above", ExprKind::List(elements)) => {
+                for element in elements {
+                    if let ExprKind::Name(name) = &element.kind {
+                        visit(Named::Section(name), element.span);
+                    }
+                }
+            }
+            ("vars", ExprKind::Map(pairs)) => {
+                for (name, value) in pairs {
+                    visit(Named::Variable(&name.text), name.span);
+                    visit_expr(value, visit);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn visit_type<'a>(ty: &'a TypeExpr, visit: &mut impl FnMut(Named<'a>, Span)) {
+    match &ty.kind {
+        TypeKind::Named(name) => {
+            visit(
+                Named::Type(name),
+                Span::new(ty.span.file, ty.span.start, ty.span.start + name.len() as u32),
+            );
+        }
+        TypeKind::List(element) | TypeKind::Map(element) => visit_type(element, visit),
+        TypeKind::OneOf(_) | TypeKind::Missing => {}
+    }
+}
+
+fn visit_expr<'a>(expr: &'a Expr, visit: &mut impl FnMut(Named<'a>, Span)) {
+    match &expr.kind {
+        ExprKind::Name(name) => visit(Named::Variable(name), expr.span),
+        ExprKind::Template(parts) => {
+            for part in parts {
+                if let Part::Hole(hole) = part {
+                    visit_expr(hole, visit);
+                }
+            }
+        }
+        ExprKind::Call { name, args } => {
+            if let Some(function) = Function::parse(&name.text) {
+                visit(Named::Function(function), name.span);
+            }
+            args.iter().for_each(|arg| visit_expr(arg, visit));
+        }
+        ExprKind::List(elements) => elements.iter().for_each(|e| visit_expr(e, visit)),
+        ExprKind::Map(pairs) => pairs.iter().for_each(|(_, e)| visit_expr(e, visit)),
+        ExprKind::If(parts) => parts.iter().for_each(|e| visit_expr(e, visit)),
+        ExprKind::Not(inner) => visit_expr(inner, visit),
+        ExprKind::Binary(_, sides) => sides.iter().for_each(|e| visit_expr(e, visit)),
+        ExprKind::Missing | ExprKind::Bool(_) | ExprKind::Int(_) | ExprKind::NoInt(_) | ExprKind::Str(_) => {}
+    }
+}

@@ -1,0 +1,96 @@
+//! Hover: what a name stands for.
+
+use super::cursor::Named;
+use super::workspace::output;
+use crate::emit::{emit, show_value};
+use crate::eval::evaluate;
+use crate::project::Program;
+use crate::project::hir::*;
+use crate::source::FileId;
+use std::fmt::Write;
+
+/// What is to be said of a name in a file, as Markdown. `section` is the layer or image around it.
+pub fn describe(program: &Program, file: FileId, named: Named<'_>, section: Option<&str>) -> Option<String> {
+    match named {
+        Named::Variable(name) => describe_variable(program, file, name, section),
+        Named::Section(name) => find_section(program, file, name).map(|id| describe_section(program, id)),
+        Named::Provider(name) => {
+            let provider = program.providers.iter().find(|p| p.name == name)?;
+            let doc = provider.doc.as_deref().unwrap_or_default();
+            Some(format!("```imgspec\nprovider {name}\n```\n\n{doc}\n\nTemplate: `{}`", provider.template))
+        }
+        Named::Function(function) => Some(format!("```imgspec\n{}\n```", function.signature())),
+        Named::Type(_) | Named::Include(_) => None,
+    }
+}
+
+fn describe_variable(program: &Program, file: FileId, name: &str, section: Option<&str>) -> Option<String> {
+    let id = program.find_variable(Some(file), name)?;
+    let variable = program.variable(id);
+    let mut out = format!("```imgspec\nvariable {name} : {}", variable.ty);
+    if let Some(default) = &variable.default {
+        let _ = write!(out, " = {}", program.sources.slice(default.span));
+    }
+    out.push_str("\n```\n");
+    if let Some(real) = variable.alias_of {
+        let _ = write!(out, "\nDeprecated name of `{}`.\n", program.variable(real).name);
+    }
+    if let Some(doc) = &variable.doc {
+        let _ = write!(out, "\n{doc}\n");
+    }
+    let receivers = variable.to.names().join(", ");
+    let _ = write!(out, "\nFor {}", if receivers.is_empty() { "conditions only" } else { &receivers });
+    if let Some(applies) = &variable.applies {
+        let _ = write!(out, ", where `{}`", program.sources.slice(applies.span));
+    }
+    out.push_str(".\n");
+    let section = section.and_then(|name| find_section(program, file, name));
+    if let Some(value) = section.and_then(|section| effective_value(program, section, id)) {
+        out.push_str(&value);
+    }
+    Some(out)
+}
+
+/// What a variable comes to in an image, and who reads it there.
+fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<String> {
+    let mut image = evaluate(program, section, None).ok()?;
+    let name = program.section(section).name.as_str();
+    let artifacts = emit(&mut image, &output());
+    let variable = program.variable(id);
+    let value = match image.value(id) {
+        Some(_) if crate::emit::is_literal_secret(&image, id) => "a secret".to_owned(),
+        Some(value) => format!("`{}`", show_value(value)),
+        None => "unset".to_owned(),
+    };
+    let mut out = format!("\nIn `{name}`: {value}");
+    if let Some(active) = image.winner(id) {
+        let _ = write!(out, ", set by `{}`", image.layer_name(active.layer));
+    }
+    let routes = artifacts.routes.get(variable.name.as_str());
+    let readers = routes.map_or("nobody on this target".to_owned(), |words| words.join("; "));
+    let _ = writeln!(out, ". Read by: {readers}.");
+    Some(out)
+}
+
+fn describe_section(program: &Program, id: SectionId) -> String {
+    let section = program.section(id);
+    let word = match section.kind {
+        SectionKind::Image => "image",
+        _ => "layer",
+    };
+    let parents: Vec<&str> = section.extends.iter().map(|(p, _)| program.section(*p).name.as_str()).collect();
+    let extends = if parents.is_empty() { String::new() } else { format!(" extends {}", parents.join(", ")) };
+    let mut out = format!("```imgspec\n{word} {}{extends}\n```\n", section.name);
+    if let Some(doc) = &section.doc {
+        let _ = write!(out, "\n{doc}\n");
+    }
+    let count = section.settings.len();
+    let _ = write!(out, "\nSets {count} value{} itself.\n", if count == 1 { "" } else { "s" });
+    out
+}
+
+/// A layer or image that a file sees.
+pub fn find_section(program: &Program, file: FileId, name: &str) -> Option<SectionId> {
+    let own = program.views.get(&file).and_then(|view| view.names.sections.get(name));
+    own.or_else(|| program.library.sections.get(name)).map(|(id, _)| *id)
+}
