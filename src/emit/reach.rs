@@ -34,11 +34,11 @@ impl Reach {
                 queue.push(id);
             }
         }
-        spread(image, queue, &mut read);
+        image.spread(queue, &mut read);
         // The playbook itself takes typed values; only what Packer reads must keep its string.
         let mut beyond_slots = vec![false; count];
-        spread(image, route.named.clone(), &mut beyond_slots);
-        spread(image, route.slots.iter().map(|s| s.variable).collect(), &mut read);
+        image.spread(route.named.clone(), &mut beyond_slots);
+        image.spread(route.slots.iter().map(|s| s.variable).collect(), &mut read);
         Reach { read, beyond_slots }
     }
 
@@ -50,34 +50,6 @@ impl Reach {
     pub fn reads_beyond_slots(&self, id: VarId) -> bool {
         self.beyond_slots[id.0 as usize]
     }
-}
-
-/// Marks variables, and all that their values are made of.
-fn spread(image: &Image<'_>, mut queue: Vec<VarId>, marked: &mut [bool]) {
-    while let Some(id) = queue.pop() {
-        if !std::mem::replace(&mut marked[id.0 as usize], true) {
-            queue.extend(parts(image, id));
-        }
-    }
-}
-
-/// The variables that a variable's value is made of.
-fn parts(image: &Image<'_>, id: VarId) -> Vec<VarId> {
-    let program = image.program;
-    let (settings, has_default) = image.effective_settings(id);
-    let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
-    let mut out = Vec::new();
-    for active in &settings[base.unwrap_or(0)..] {
-        active.setting.value.for_each_variable(&mut |other| out.push(other));
-    }
-    if base.is_none()
-        && has_default
-        && let Some(default) = &program.variable(id).default
-    {
-        default.for_each_variable(&mut |other| out.push(other));
-    }
-    out.extend(program.aliases.iter().filter(|(_, real)| *real == id).map(|(alias, _)| *alias));
-    out
 }
 
 impl Emission<'_, '_> {
@@ -116,7 +88,7 @@ impl Emission<'_, '_> {
                 template::named(&text).iter().filter_map(|name| program.find_variable(file, name)).collect()
             }
             Some(_) => return,
-            None => parts(self.image, id),
+            None => self.image.parts(id),
         };
         let readers = &self.provider().readers;
         named.retain(|id| {
@@ -150,10 +122,7 @@ impl Emission<'_, '_> {
     /// True where the value is a checkout's own: neither the project nor what it sets has a part in it. Its
     /// strings are made for its slots already.
     pub(super) fn is_of_checkout(&self, id: VarId) -> bool {
-        let mut seen = vec![false; self.image.program.variables.len()];
-        spread(self.image, vec![id], &mut seen);
-        let mut all = (0..seen.len() as u32).map(VarId).filter(|id| seen[id.0 as usize]);
-        self.image.program.is_adopted && all.all(|id| !self.image.is_set_by_users(id))
+        self.image.program.is_adopted && !self.image.is_made_by_users(id)
     }
 
     fn check_required(&mut self, id: VarId) {

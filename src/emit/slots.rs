@@ -75,7 +75,13 @@ impl Route {
             first.iter().filter_map(|arg| lookup(whole_argument(arg)?)).filter(in_all).collect();
         let is_fixed =
             |id: &VarId| image.settings(*id).last().is_some_and(|a| a.layer as usize >= image.stack.fixed_at);
-        let chosen = whole.iter().rposition(|id| !is_fixed(id));
+        // What a checkout fills with slots of its own stays as it is.
+        let has_slots = |id: &VarId| {
+            let text = args_text(image, *id).filter(|_| program.is_adopted && !image.is_set_by_users(*id));
+            let is_slot = |value: &str| matches!(&parse_braces(value)[..], [(_, Braced::User(name))] if lookup(name).is_some());
+            text.is_some_and(|text| parse_pairs(&text).iter().any(|pair| is_slot(&pair.value)))
+        };
+        let chosen = whole.iter().rposition(|id| !is_fixed(id) && !has_slots(id));
         if let Some(at) = chosen {
             route.is_other = at + 1 < whole.len();
             route.file = Some(whole[at]);
@@ -244,7 +250,7 @@ impl Emission<'_, '_> {
         let span = program.section(image.section).span;
         let name = &program.variable(file).name;
         self.report(
-            Diagnostic::new(Code::OtherRoute, span, format!("the extra-vars file goes through `{name}`, because the target fixes the argument after it"))
+            Diagnostic::new(Code::OtherRoute, span, format!("the extra-vars file goes through `{name}`, because the target fills the argument after it itself"))
                 .label("for this image"),
         );
     }

@@ -8,6 +8,7 @@ mod checks;
 mod compute;
 mod facts;
 mod fold;
+mod parts;
 mod rules;
 
 use crate::diagnostic::{Code, Diagnostic};

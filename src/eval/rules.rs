@@ -6,15 +6,23 @@ use crate::project::hir::*;
 use crate::schema::Value;
 
 impl<'p> Image<'p> {
-    /// Reports the rules whose condition is true. Over an unset or opaque value a rule is silent.
+    /// Reports the rules whose condition is true. Over an unset or opaque value a rule is silent, and so it is over
+    /// what a checkout itself says: that is nothing that the project could repair.
     pub(super) fn check_rules(&mut self) {
         let program = self.program;
         for id in program.rules_for(program.section(self.section).span.file) {
             let rule = &program.rules[id.0 as usize];
-            if matches!(self.eval(&rule.condition), Ok(Some(Value::Bool(true)))) {
+            if matches!(self.eval(&rule.condition), Ok(Some(Value::Bool(true)))) && self.concerns_users(rule)
+            {
                 self.report_rule(rule);
             }
         }
+    }
+
+    fn concerns_users(&self, rule: &Rule) -> bool {
+        let mut has_users = !self.program.is_adopted;
+        rule.condition.for_each_variable(&mut |id| has_users = has_users || self.is_made_by_users(id));
+        has_users
     }
 
     fn report_rule(&mut self, rule: &'p Rule) {
