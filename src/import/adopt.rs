@@ -1,6 +1,6 @@
 //! A checkout to a library of specs.
 
-use super::checkout::{Checkout, Target};
+use super::checkout::{Checkout, Entry, Target};
 use super::derived::find_derived;
 use super::infer::{Declaration, infer};
 use super::item_name;
@@ -360,7 +360,10 @@ impl Writer<'_> {
                 let _ = writeln!(out, "        {fact} = {value}");
             }
             for (name, default) in self.checkout.template_variables(template) {
-                if let Some(default) = default {
+                // The template itself has those that are no variables here.
+                if let Some(default) = default
+                    && self.declarations.contains_key(&name)
+                {
                     let _ = writeln!(out, "        {name} = {}", indent(&self.value(&name, &default), 8));
                 }
             }
@@ -380,7 +383,7 @@ impl Writer<'_> {
             let entries = &self.checkout.var_files[file];
             let mut written: BTreeSet<&str> = BTreeSet::new();
             for (name, string) in entries {
-                if !written.insert(name) {
+                if !self.declarations.contains_key(name) || !written.insert(name) {
                     continue;
                 }
                 let value = match self.derived.get(&(file.clone(), name.clone())) {
@@ -389,6 +392,7 @@ impl Writer<'_> {
                 };
                 let _ = writeln!(text, "    {name} = {}", indent(&value, 4));
             }
+            self.write_undeclared(text, entries);
             text.push_str("}\n");
         }
         for (files, name) in &self.names.groups {
@@ -402,6 +406,23 @@ impl Writer<'_> {
             );
         }
         out
+    }
+
+    /// The entries of a var file under names that no variable can have.
+    fn write_undeclared(&self, out: &mut String, entries: &[Entry]) {
+        let odd: BTreeMap<&String, &String> = entries
+            .iter()
+            .filter(|(name, _)| !self.declarations.contains_key(name))
+            .map(|(name, string)| (name, string))
+            .collect();
+        if odd.is_empty() {
+            return;
+        }
+        out.push_str("    packer {\n");
+        for (name, string) in odd {
+            let _ = writeln!(out, "        {} = {}", spell_text(name), self.value(name, string));
+        }
+        out.push_str("    }\n");
     }
 
     fn targets(&self) -> BTreeMap<PathBuf, String> {
@@ -446,7 +467,7 @@ impl Writer<'_> {
         };
         let vars = |vars: &[(String, String)]| {
             let mut last: BTreeMap<&str, String> = BTreeMap::new();
-            for (name, text) in vars {
+            for (name, text) in vars.iter().filter(|(name, _)| self.declarations.contains_key(name)) {
                 last.insert(name, format!("{name} = {}", self.value(name, text)));
             }
             let pairs: Vec<String> = last.into_values().collect();

@@ -2,6 +2,7 @@
 //! those name.
 
 use super::command_line::{PackerCommand, parse_recipe};
+use super::is_variable_name;
 use crate::project::template::{Template, named};
 use crate::source::{Loader, normalize};
 use serde_json::{Map, Value as Json};
@@ -142,7 +143,7 @@ impl Checkout {
         parsed.variables().map(|(name, default)| (name.to_owned(), default.map(str::to_owned))).collect()
     }
 
-    /// All names that the checkout gives a value or a reference.
+    /// All names that the checkout gives a value or a reference, and that a variable can have.
     pub fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for (template, text) in &self.templates {
@@ -154,6 +155,7 @@ impl Checkout {
             names.insert(name.clone());
             names.extend(named(text).into_iter().map(|n| n.to_string()));
         }
+        names.retain(|name| is_variable_name(name));
         names
     }
 }
@@ -194,13 +196,9 @@ fn parse_var_file(text: &str) -> Result<Vec<Entry>, String> {
 
 /// The entries of what can only be a var file: nothing in it but strings and nulls under the names of variables.
 fn strings(text: &str) -> Option<Vec<Entry>> {
-    let is_name = |name: &String| {
-        name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
     let map = object(text).ok()?;
     let is_all = !map.is_empty()
-        && map.iter().all(|(name, value)| is_name(name) && (value.is_string() || value.is_null()));
+        && map.iter().all(|(name, value)| is_variable_name(name) && (value.is_string() || value.is_null()));
     is_all.then(|| map.into_iter().map(|(name, value)| (name, string(value))).collect())
 }
 

@@ -15,6 +15,12 @@ pub use adopt::{ADOPTED, adopt};
 pub use checkout::{Checkout, Recipe};
 pub use var_file::{Imported, import};
 
+/// Whether a variable can be declared under a name. Packer takes any.
+fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
 /// A text as the name of an item.
 fn item_name(text: &str) -> String {
     let name: String =
