@@ -1,0 +1,359 @@
+//! `imgspec adopt`: a checkout becomes a library whose images hold what Packer would hold.
+//!
+//! `tests/checkouts/NAME/` is a checkout of our own writing, with the turns that Image Builder's take:
+//! - `images/capi/`: the checkout itself,
+//! - `expected/`: the library that comes of it, and `said.txt`: what `imgspec adopt` says of it; both are written anew by
+//!   `IMGSPEC_BLESS=1 cargo test --test adopt`,
+//! - `targets.json`: what each target runs, written by hand, in the form of the releases' in `IMGSPEC_SHARED`.
+//!
+//! Every folder of `IMGSPEC_SHARED/upstream` with a `targets.json` is a release; see [`assembled`].
+
+mod common;
+
+#[path = "adopt/assembled.rs"]
+mod assembled;
+#[path = "adopt/layering.rs"]
+mod layering;
+#[path = "adopt/packer.rs"]
+mod packer;
+
+use assembled::{assemble, copy};
+use common::{entries, root};
+use layering::{Run, Strings, Target, is_open, read_targets, resolve};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// The arguments that Ansible reads: their slots are for its eyes.
+const ARGUMENTS: [&str; 3] = ["ansible_common_vars", "ansible_extra_vars", "ansible_user_vars"];
+
+#[test]
+fn checkouts_become_the_libraries_that_they_should() {
+    let bless = std::env::var_os("IMGSPEC_BLESS").is_some();
+    let mut problems = Vec::new();
+    for case in checkouts() {
+        let place = Place::of(&case);
+        let (said, wanted) = (place.adopt(), case.join("expected"));
+        if bless {
+            let _ = fs::remove_dir_all(&wanted);
+            copy(&place.library(), &wanted);
+            fs::write(case.join("said.txt"), &said).unwrap();
+        }
+        let (found, expected) = (files(&place.library()), files(&wanted));
+        let names: BTreeSet<&PathBuf> = found.keys().chain(expected.keys()).collect();
+        for name in names.into_iter().filter(|name| found.get(*name) != expected.get(*name)) {
+            let text = found.get(name).map_or("is not written", String::as_str);
+            problems.push(format!("{}: {}:\n{text}", case.display(), name.display()));
+        }
+        if fs::read_to_string(case.join("said.txt")).unwrap_or_default() != said {
+            problems.push(format!("{}: said:\n{said}", case.display()));
+        }
+    }
+    assert!(problems.is_empty(), "{} differences:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// The recipes of the small checkout leave a file `ran-…` wherever they run.
+#[test]
+fn adopting_runs_nothing() {
+    let place = Place::of(&small());
+    let before = files(&place.checkout());
+    place.adopt();
+    assert_eq!(files(&place.checkout()), before);
+    // The marks are no idle threat.
+    let make = Command::new("make").arg("deps-qemu").current_dir(place.checkout()).output().unwrap();
+    assert!(place.checkout().join("ran-ensure-common").is_file(), "{make:?}");
+}
+
+#[test]
+fn a_library_that_is_not_the_checkouts_any_more_is_told() {
+    let place = Place::of(&small());
+    place.adopt();
+    let first = files(&place.library());
+    assert_eq!(place.check(), "");
+    place.adopt();
+    assert_eq!(files(&place.library()), first);
+
+    place.replace("packer/qemu/qemu-rocky-9.json", "\"tcg\"", "\"kvm\"");
+    place.replace(
+        "Makefile",
+        "addprefix build-ami-,debian-12 rocky-9 windows-2022",
+        "addprefix build-ami-,debian-12 rocky-9",
+    );
+    fs::remove_file(place.library().join("layers/maas.imgspec")).unwrap();
+    fs::write(place.library().join("packer/odd.json"), "{}").unwrap();
+    let before = files(&place.library());
+    let gone =
+        "packer/ami/packer-windows.json: not in the checkout\nlibrary/packer/odd.json: not in the checkout";
+    assert_eq!(
+        place.check(),
+        format!(
+            "library/layers/ami.imgspec: differs\nlibrary/layers/config.imgspec: differs\n\
+             library/layers/maas.imgspec: missing\nlibrary/layers/qemu.imgspec: differs\nlibrary/{gone}\n\
+             library/providers.imgspec: differs\nlibrary/targets/ami.imgspec: differs\n\
+             library/targets/ova.imgspec: differs\n"
+        )
+    );
+    assert_eq!(files(&place.library()), before, "--check has written");
+    place.adopt();
+    assert_eq!(place.check(), "");
+}
+
+#[test]
+fn what_somebody_else_has_written_stays() {
+    let place = Place::of(&small());
+    let notes = place.library().join("notes.txt");
+    fs::create_dir(place.library()).unwrap();
+    fs::write(&notes, "mine").unwrap();
+    let output = place.imgspec(&["adopt", "checkout", "--out", "library"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("has not written"), "{said}");
+    assert_eq!(files(&place.library()).len(), 1);
+    // Beside an adopted library it may stand.
+    fs::remove_file(&notes).unwrap();
+    place.adopt();
+    fs::write(&notes, "mine").unwrap();
+    place.adopt();
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "mine");
+}
+
+#[test]
+fn every_target_has_packers_values() {
+    for case in checkouts() {
+        let place = Place::of(&case);
+        let targets = read_targets(&case.join("targets.json"));
+        compare(&case.display().to_string(), &place, &targets);
+        // Read on the fly it is the same, without a folder for the library.
+        let of = |place: &Place, args: &[&str]| -> BTreeMap<String, Strings> {
+            place.show(args).into_iter().map(|(name, image)| (name, strings(&image["variables"]))).collect()
+        };
+        let adopted = of(&place, &["library"]);
+        fs::remove_dir_all(place.library()).unwrap();
+        assert_eq!(of(&place, &["--in", "checkout"]), adopted);
+        let images: BTreeSet<&str> = adopted.keys().map(String::as_str).collect();
+        assert_eq!(images, targets.keys().map(|make| image_of(make)).collect());
+    }
+}
+
+#[test]
+fn every_target_of_the_releases_has_packers_values() {
+    for release in releases() {
+        let (place, targets) = Place::assembled(&release);
+        compare(&release.display().to_string(), &place, &targets);
+    }
+}
+
+/// The real Packer, with a target's var files and with our file after them, holds the same strings: on all targets of
+/// our own checkouts, and on a sample of the releases'.
+#[test]
+fn the_real_packer_agrees() {
+    let Some(path) = common::packer_and_ansible("adopted values with the real Packer") else { return };
+    let own =
+        checkouts().into_iter().map(|case| (Place::of(&case), read_targets(&case.join("targets.json")), 1));
+    let releases = releases().into_iter().map(|release| {
+        let (place, targets) = Place::assembled(&release);
+        (place, targets, 9)
+    });
+    let (mut problems, mut compared, mut runs) = (Vec::new(), 0, 0);
+    for (place, targets, step) in own.chain(releases) {
+        // What Packer wants of the user no sample can have.
+        let is_complete = |run: &Run| {
+            let raw = run.raw(&place.checkout());
+            let declared = layering::read_object(&place.checkout(), &run.template)["variables"].clone();
+            declared.as_object().unwrap().keys().all(|name| raw.contains_key(name))
+        };
+        let complete: Vec<_> =
+            targets.iter().filter(|(_, target)| target.packer.iter().all(is_complete)).collect();
+        let sample: Vec<_> = complete.into_iter().step_by(step).collect();
+        let images: Vec<&str> = sample.iter().map(|(make, _)| image_of(make)).collect();
+        let mut args = vec!["compile", "--in", "checkout", "--out", "out"];
+        args.extend(&images);
+        let output = place.imgspec(&args);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for ((make, target), image) in sample.into_iter().zip(images) {
+            let run = target.packer.last().unwrap();
+            let raw = run.raw(&place.checkout());
+            // What is another text at another time, or in another run.
+            let is_steady = |name: &&String| {
+                !["timestamp", "uuid", "isotime", "template_dir"]
+                    .iter()
+                    .any(|f| resolve(&raw[*name], &raw).contains(f))
+            };
+            let names: Vec<String> = raw.keys().filter(is_steady).cloned().collect();
+            let read =
+                |user: Option<&Path>| packer::read_strings(&path, &place.checkout(), run, user, &names);
+            let file = place.path(&format!("out/{image}/packer.vars.json"));
+            let (theirs, ours) = match (read(None), read(Some(&file))) {
+                (Ok(theirs), Ok(ours)) => (theirs, ours),
+                (theirs, ours) => {
+                    problems.extend(
+                        [theirs, ours].into_iter().filter_map(|r| Some(format!("{make}: {}", r.err()?))),
+                    );
+                    continue;
+                }
+            };
+            runs += 2;
+            compared += names.len();
+            for name in names {
+                let theirs = match is_open(&raw[&name], &raw) {
+                    true => packer::fill(&resolve(&raw[&name], &raw)),
+                    false => theirs[&name].clone(),
+                };
+                if ours[&name] != theirs {
+                    problems.push(format!("{make}: {name}: {:?}, theirs {theirs:?}", ours[&name]));
+                }
+            }
+        }
+    }
+    println!("{compared} values in {runs} runs of Packer");
+    assert!(compared > 500, "only {compared} values");
+    assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// Holds what `imgspec show` says of each target against its layers.
+fn compare(what: &str, place: &Place, targets: &BTreeMap<String, Target>) {
+    let start = Instant::now();
+    place.adopt();
+    let adopted = start.elapsed();
+    let images = place.show(&["library"]);
+    let (mut problems, mut compared) = (Vec::new(), 0);
+    for (make, target) in targets {
+        let Some(image) = images.get(image_of(make)) else {
+            problems.push(format!("{make}: is not there"));
+            continue;
+        };
+        let ours = strings(&image["variables"]);
+        for run in &target.packer {
+            let raw = run.raw(&place.checkout());
+            compared += raw.len();
+            for (name, theirs) in &raw {
+                let is_argument = ARGUMENTS.contains(&name.as_str());
+                let theirs = if is_argument { theirs.clone() } else { resolve(theirs, &raw) };
+                let ours =
+                    ours.get(name).map(|text| if is_argument { text.clone() } else { resolve(text, &ours) });
+                // Over what nothing declares a value is unset; the checkout's own text stays in force then.
+                let is_unset = ours.is_none() && is_open(&raw[name], &raw);
+                if ours.as_ref() != Some(&theirs) && !is_unset {
+                    problems.push(format!("{make}: {name}: {ours:?}, theirs {theirs:?}"));
+                }
+            }
+        }
+    }
+    let (count, time) = (targets.len(), start.elapsed());
+    println!("{what}: {count} targets, {compared} values; adopted in {adopted:?}, compared in {time:?}");
+    assert!(count > 0 && compared > 10 * count, "{what}: only {compared} values of {count} targets");
+    assert!(problems.is_empty(), "{what}: {} differ:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// The Packer strings of an image.
+fn strings(variables: &Value) -> Strings {
+    let all = variables.as_object().unwrap().iter();
+    all.filter_map(|(name, shown)| Some((name.clone(), shown["packer"].as_str()?.to_owned()))).collect()
+}
+
+fn image_of(make: &str) -> &str {
+    make.strip_prefix("build-").unwrap()
+}
+
+fn checkouts() -> Vec<PathBuf> {
+    entries(&root().join("tests/checkouts"))
+}
+
+fn small() -> PathBuf {
+    root().join("tests/checkouts/small")
+}
+
+/// The folders of releases in the shared data.
+fn releases() -> Vec<PathBuf> {
+    let Some(shared) = common::shared() else { return Vec::new() };
+    let mut found = entries(&shared.join("upstream"));
+    found.retain(|folder| folder.join("targets.json").is_file());
+    assert!(!found.is_empty(), "{} has no releases", shared.display());
+    found
+}
+
+/// A folder with a checkout, which a test may change, and with a library beside it.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn of(case: &Path) -> Place {
+        let place = Place::new();
+        copy(&case.join("images/capi"), &place.checkout());
+        place
+    }
+
+    fn assembled(release: &Path) -> (Place, BTreeMap<String, Target>) {
+        let place = Place::new();
+        let targets = assemble(release, &place.checkout(), read_targets(&release.join("targets.json")));
+        (place, targets)
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn checkout(&self) -> PathBuf {
+        self.path("checkout")
+    }
+
+    fn library(&self) -> PathBuf {
+        self.path("library")
+    }
+
+    fn imgspec(&self, args: &[&str]) -> Output {
+        common::run(self.0.path(), args)
+    }
+
+    /// Adopts the checkout, and gives back what is said of it.
+    fn adopt(&self) -> String {
+        let output = self.imgspec(&["adopt", "checkout", "--out", "library"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        let folder = self.0.path().canonicalize().unwrap();
+        said.replace(folder.to_str().unwrap(), "PLACE")
+    }
+
+    /// What `--check` finds; nothing where it succeeds.
+    fn check(&self) -> String {
+        let output = self.imgspec(&["adopt", "checkout", "--out", "library", "--check"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let found: String =
+            said.split_inclusive('\n').filter(|line| !line.starts_with("warning: ")).collect();
+        assert_eq!(output.status.success(), found.is_empty(), "{said}");
+        found
+    }
+
+    /// All images by their names.
+    fn show(&self, args: &[&str]) -> BTreeMap<String, Value> {
+        let shown = common::run_json(self.0.path(), &[&["show", "--all", "--json"], args].concat());
+        let images = shown.as_array().unwrap().iter();
+        images.map(|image| (image["image"].as_str().unwrap().to_owned(), image.clone())).collect()
+    }
+
+    fn replace(&self, file: &str, from: &str, to: &str) {
+        let path = self.checkout().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        fs::write(path, text.replace(from, to)).unwrap();
+    }
+}
+
+/// The texts of all files below a folder, by their paths.
+fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut out = BTreeMap::new();
+    for path in entries(folder) {
+        let name = PathBuf::from(path.file_name().unwrap());
+        match path.is_dir() {
+            true => out.extend(files(&path).into_iter().map(|(below, text)| (name.join(below), text))),
+            false => drop(out.insert(name, fs::read_to_string(&path).unwrap())),
+        }
+    }
+    out
+}

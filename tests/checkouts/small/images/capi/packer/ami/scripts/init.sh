@@ -1,0 +1,2 @@
+# Sourced before builds of AMIs; leaves a mark.
+touch "$PWD/ran-init-$1"
