@@ -32,6 +32,7 @@ impl Emission<'_, '_> {
         }
         self.add_moved(&mut out);
         let moved = out.len();
+        let mut without_way: Vec<VarId> = Vec::new();
         for id in self.ids() {
             let variable = program.variable(id);
             if !variable.to.has(self.receiver()) || variable.alias_of.is_some() {
@@ -47,9 +48,16 @@ impl Emission<'_, '_> {
                 self.report_secret(id, &variable.name);
                 continue;
             }
+            // What the slots cannot do without the file is said where they are filled.
+            let is_only_string =
+                variable.to.has(Receivers::PACKER) && !variable.is_typed && !self.is_native();
+            if self.route.file.is_none() && is_only_string && !self.slots_of(id).is_empty() {
+                continue;
+            }
             let shaped = self.shape(id, value);
             match self.json(&shaped) {
                 Ok(json) => {
+                    without_way.push(id);
                     // Upstream's roles know it by the names that the template gives it.
                     let renamed: Vec<String> =
                         self.slots_of(id).iter().map(|slot| slot.name.to_string()).collect();
@@ -76,7 +84,10 @@ impl Emission<'_, '_> {
             }
         }
         if self.route.file.is_none() && !out.is_empty() {
-            self.report_no_route(&out);
+            match program.is_adopted && self.route.obstacle.is_none() {
+                false => self.report_no_route(&out),
+                true => without_way.into_iter().for_each(|id| self.report_no_way(id)),
+            }
         }
         let is_moved_by_users = self.route.moved.iter().any(|(id, _)| self.image.is_set_by_users(*id));
         if self.image.program.is_adopted && out.len() == moved && !is_moved_by_users {
@@ -192,6 +203,21 @@ impl Emission<'_, '_> {
             format!("`{name}` would show the secret `{secret}` in the extra-vars file"),
         )
         .help(format!("give the secret in the environment: `{secret} = env(\"{}\")`", secret.to_uppercase()));
+        self.report(found);
+    }
+
+    /// On a checkout few values need the file: each says so itself.
+    fn report_no_way(&mut self, id: VarId) {
+        let program = self.image.program;
+        let name = &program.variable(id).name;
+        let provider = &self.provider().name;
+        let found = Diagnostic::new(
+            Code::NoFileRoute,
+            self.place(id),
+            format!("`{name}` must reach Ansible in the extra-vars file, and there is no way for it"),
+        )
+        .label(format!("no `--extra-vars` argument of the provider `{provider}` can name the file"))
+        .help("leave it out, or build with a provider whose template passes `ansible_user_vars`");
         self.report(found);
     }
 

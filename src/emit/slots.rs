@@ -200,19 +200,21 @@ fn carry(text: &str, quote: Option<char>) -> Carried {
     if text.ends_with('\\') {
         return Carried::Not("a backslash at the end would swallow the quote");
     }
-    if text.len() > LONGEST {
-        return Carried::Not("it is longer than an argument can be");
-    }
     let fits = !text.contains('\\')
         && match quote {
             Some(quote) => !text.contains(quote),
             None => !text.contains(['"', '\'']) && !text.contains(char::is_whitespace),
         };
+    let too_long = Carried::Not("it is longer than an argument can be");
     if fits {
-        return Carried::AsItIs;
+        return if text.len() > LONGEST { too_long } else { Carried::AsItIs };
     }
     let around = quote.unwrap_or('"');
     let escaped = text.replace('\\', "\\\\").replace(around, &format!("\\{around}")).replace('\n', "\\n");
+    // Escapes count, too.
+    if escaped.len() > LONGEST {
+        return too_long;
+    }
     Carried::Wrapped(match quote {
         Some(_) => escaped,
         None => format!("\"{escaped}\""),
@@ -292,5 +294,7 @@ mod tests {
         assert_eq!(carry("it's", Some('\'')), Carried::Wrapped("it\\'s".into()));
         assert!(matches!(carry("a\\", Some('"')), Carried::Not(_)));
         assert!(matches!(carry("{% x %}", Some('"')), Carried::Not(_)));
+        assert!(matches!(carry(&"\"".repeat(LONGEST), Some('"')), Carried::Not(_)));
+        assert_eq!(carry(&"x".repeat(LONGEST), None), Carried::AsItIs);
     }
 }
