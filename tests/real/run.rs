@@ -65,12 +65,24 @@ impl Image {
 }
 
 pub fn run(path: &OsStr, image: &Image, environment: &Strings) -> Result<Arrived, String> {
+    let template = read_json(&root().join("tests/real/packer.json")).unwrap();
+    let names: Vec<&str> = image.packer.keys().map(String::as_str).collect();
+    run_template(path, template, &image.folder.join("packer.vars.json"), &names, environment)
+}
+
+/// Runs a template of the form of `packer.json`, whose second builder writes what Packer has under these names.
+pub fn run_template(
+    path: &OsStr,
+    mut template: Value,
+    var_file: &Path,
+    names: &[&str],
+    environment: &Strings,
+) -> Result<Arrived, String> {
     let here = root().join("tests/real");
     let tmp = tempfile::tempdir().unwrap();
     let file = |name: &str| tmp.path().join(name).to_str().unwrap().to_owned();
     // No text that a tool can be given holds a NUL, so it can stand between them.
-    let reads: Vec<String> = image.packer.keys().map(|name| format!("{{{{user `{name}`}}}}")).collect();
-    let mut template = read_json(&here.join("packer.json")).unwrap();
+    let reads: Vec<String> = names.iter().map(|name| format!("{{{{user `{name}`}}}}")).collect();
     template["builders"][1]["content"] = reads.join("\0").into();
     template["builders"][1]["target"] = file("packer.txt").into();
     fs::write(file("template.json"), template.to_string()).unwrap();
@@ -79,7 +91,7 @@ pub fn run(path: &OsStr, image: &Image, environment: &Strings) -> Result<Arrived
     // An environment of our own, so that no setting of the user's Packer or Ansible takes part.
     let output = Command::new("packer")
         .args(["build", "-color=false"])
-        .arg(format!("-var-file={}", image.folder.join("packer.vars.json").display()))
+        .arg(format!("-var-file={}", var_file.display()))
         .arg(file("template.json"))
         .current_dir(&here)
         .env_clear()
@@ -98,7 +110,8 @@ pub fn run(path: &OsStr, image: &Image, environment: &Strings) -> Result<Arrived
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         return Err(format!("packer: {}\n{}", output.status, cut(&said, 4000)));
     };
-    let packer = image.packer.keys().cloned().zip(packer.split('\0').map(Value::from)).collect();
+    let packer =
+        names.iter().map(|name| (*name).to_owned()).zip(packer.split('\0').map(Value::from)).collect();
     Ok(Arrived { packer, ansible })
 }
 
