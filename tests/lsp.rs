@@ -149,7 +149,7 @@ fn run_case(case: &Path, folder: &Path) -> Value {
             "textDocument": document,
             "position": at,
             "range": { "start": at, "end": at },
-            "context": { "diagnostics": [], "includeDeclaration": true },
+            "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1 },
             "options": { "tabSize": 4, "insertSpaces": true },
         });
         let mut reply = client.ask(method, params);
