@@ -159,8 +159,8 @@ fn strip_colors(line: &str) -> String {
     out
 }
 
-/// Targets of make's data base whose recipes may run Packer. A recipe that calls make itself is left out: such
-/// lines run even where make is asked only to print.
+/// Targets of make's data base whose recipes may run Packer. A recipe that calls make itself, or has a line with
+/// a `+`, is left out: such lines run even where make is asked only to print.
 fn list_candidates(database: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut name: Option<&str> = None;
@@ -168,7 +168,9 @@ fn list_candidates(database: &str) -> Vec<String> {
     let mut is_target = true;
     let mut finish = |name: &mut Option<&str>, recipe: &mut String| {
         if let Some(name) = name.take() {
-            let calls_make = recipe.contains("$(MAKE)") || recipe.contains("${MAKE}");
+            let calls_make = recipe.contains("$(MAKE)")
+                || recipe.contains("${MAKE}")
+                || recipe.lines().any(|line| line.trim_start_matches(['@', '-']).starts_with('+'));
             let is_build = name.starts_with("build") || recipe.to_lowercase().contains("packer");
             if is_build && !recipe.is_empty() && !calls_make {
                 out.push(name.to_owned());

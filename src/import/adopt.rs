@@ -110,6 +110,8 @@ fn find_slots(checkout: &Checkout, templates: &BTreeMap<&str, TemplateFacts>) ->
 
 /// What the items are called.
 struct Names {
+    /// For each target its image.
+    images: BTreeMap<String, String>,
     /// For each template its provider.
     providers: BTreeMap<String, String>,
     /// For each var file its layer.
@@ -120,7 +122,16 @@ struct Names {
 
 impl Names {
     fn choose(checkout: &Checkout) -> Names {
-        let mut taken: BTreeSet<String> = checkout.targets.iter().map(|t| image_name(&t.make)).collect();
+        let mut taken = BTreeSet::new();
+        let mut images = BTreeMap::new();
+        // `build-x` is the image `x`, whatever else is called so.
+        let mut targets: Vec<&str> = checkout.targets.iter().map(|target| target.make.as_str()).collect();
+        targets.sort_by_key(|make| !make.starts_with("build-"));
+        for make in targets {
+            let name = numbered(&image_name(make), &taken);
+            taken.insert(name.clone());
+            images.insert(make.to_owned(), name);
+        }
         let mut layers = BTreeMap::new();
         for file in checkout.var_files.keys() {
             let name = layer_name(file);
@@ -153,7 +164,7 @@ impl Names {
             taken.insert(name.clone());
             named.push((files, name));
         }
-        Names { providers, layers, groups: named }
+        Names { images, providers, layers, groups: named }
     }
 
     /// The parents of a target's image, weakest first.
@@ -432,7 +443,7 @@ impl Writer<'_> {
             let text = out.entry(file_of("targets", &last.template)).or_insert_with(|| ADOPTED.to_owned());
             text.push('\n');
             write_doc(text, target.doc.as_deref());
-            let name = image_name(&target.make);
+            let name = self.names.images[&target.make].clone();
             let parents = self.names.parents(&last.var_files);
             let extends =
                 if parents.is_empty() { String::new() } else { format!(" extends {}", parents.join(", ")) };

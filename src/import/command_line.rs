@@ -35,7 +35,13 @@ fn parse_line(line: &str) -> Vec<PackerCommand> {
     let words = shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
     let mut out = Vec::new();
     for command in words.split_inclusive(|word| ends_command(word)) {
-        let is_packer = |word: &String| word.rsplit('/').next() == Some("packer");
+        // A program of that name, or of a release's: `.bin/packer-1.9.5`.
+        let is_packer = |word: &String| {
+            let rest = word.rsplit('/').next().and_then(|name| name.strip_prefix("packer"));
+            rest.is_some_and(|rest| {
+                rest.trim_matches(|c: char| c.is_ascii_digit() || "-.".contains(c)).is_empty()
+            })
+        };
         let Some(at) = command.iter().position(is_packer) else { continue };
         if command.first().is_some_and(|word| ["echo", "printf"].contains(&word.as_str())) {
             continue;
@@ -91,7 +97,7 @@ mod tests {
     #[test]
     fn finds_packer_among_other_commands() {
         let runs = parse_recipe(
-            ". \"/x/init.sh\" a && packer build -debug -var-file=\"/x/a b.json\" --var k='v w' \\\n -only=\"a,b\" -except c t.json; echo packer build\nhack/x.sh -f y && .bin/packer build -on-error ask -var-file z.json t2.json && packer validate t3.json",
+            ". \"/x/init.sh\" a && packer build -debug -var-file=\"/x/a b.json\" --var k='v w' \\\n -only=\"a,b\" -except c t.json; echo packer build\nhack/x.sh -f y && .bin/packer-1.9.5 build -on-error ask -var-file z.json t2.json && packer validate t3.json",
         );
         assert_eq!(
             runs,
