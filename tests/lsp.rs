@@ -1,13 +1,21 @@
 //! The language server on its wire: a folder a case.
 //!
-//! `tests/lsp/NAME/` holds a workspace, of which `mine.imgspec` is opened, and `requests.json`: a method and the text
-//! at whose end the cursor stands (for completion also how many items are kept); `change` replaces a text by another. What
-//! comes back stands in `expected.json`. `IMGSPEC_BLESS=1 cargo test --test lsp` writes it anew.
+//! `tests/lsp/NAME/` holds a workspace and `requests.json`, whose steps are lists:
+//!
+//! - `["open", FILE]` opens a file, or goes on with it.
+//! - `["change", OLD, NEW]` replaces a text in it, and prints what is found in it then.
+//! - `["wait", FILE]` prints what is found in another open file from now on.
+//! - `["write", FILE, TEXT]` writes a file behind the client's back, which tells of it; null removes it.
+//! - `[METHOD, BEHIND, COUNT or {PARAMETERS}]` asks with the cursor at the end of a text: of lists COUNT items are kept.
+//!
+//! What comes back stands in `expected.json`. `IMGSPEC_BLESS=1 cargo test --test lsp` writes it anew.
 
 mod common;
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
@@ -30,8 +38,18 @@ impl Client {
         let (input, output) = (server.stdin.take().unwrap(), BufReader::new(server.stdout.take().unwrap()));
         let mut client = Client { server, input, output, sent: 0, published: Vec::new() };
         let root = format!("file://{}", folder.display());
-        client.ask("initialize", json!({ "processId": null, "rootUri": root, "capabilities": {} }));
+        let capabilities = json!({
+            "workspace": {
+                "didChangeWatchedFiles": { "dynamicRegistration": true },
+                "workspaceEdit": { "documentChanges": true, "resourceOperations": ["create"] },
+            },
+            "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } },
+        });
+        client.ask("initialize", json!({ "processId": null, "rootUri": root, "capabilities": capabilities }));
         client.tell("initialized", json!({}));
+        let mut messages = std::iter::repeat_with(|| client.receive());
+        let watch = messages.find(|message| message["method"] == "client/registerCapability").unwrap();
+        client.send(&json!({ "jsonrpc": "2.0", "id": watch["id"], "result": null }).to_string());
         client
     }
 
@@ -54,6 +72,20 @@ impl Client {
             if message["id"] == id {
                 return message.get("result").or(message.get("error")).cloned().unwrap_or_default();
             }
+            self.published.push(message);
+        }
+    }
+
+    /// Waits for what is said of a document, at a version if one is given.
+    fn wait_for(&mut self, uri: &str, version: Option<i64>) -> Value {
+        let is_version = |m: &Value| version.is_none_or(|version| m["params"]["version"] == version);
+        let is_it = |m: &Value| m["params"]["uri"] == uri && is_version(m);
+        loop {
+            if let Some(found) = self.published.iter().find(|m| is_it(m)) {
+                return found["params"].clone();
+            }
+            let message = self.receive();
+            assert!(message.get("id").is_none(), "nothing was asked: {message}");
             self.published.push(message);
         }
     }
@@ -82,9 +114,75 @@ impl Client {
     }
 }
 
-/// The place behind a text, as the protocol has it; columns count UTF-16.
-fn position(text: &str, behind: &str) -> Value {
-    let offset = text.find(behind).map_or(0, |at| at + behind.len());
+/// The open documents of a client, and the one at hand.
+struct Desk<'f> {
+    client: Client,
+    folder: &'f Path,
+    /// Text and version by name.
+    open: BTreeMap<String, (String, i64)>,
+    name: String,
+}
+
+impl Desk<'_> {
+    fn uri(&self, name: &str) -> String {
+        format!("file://{}", self.folder.join(name).display())
+    }
+
+    fn open(&mut self, name: &str) -> Value {
+        self.name = name.to_owned();
+        if self.open.contains_key(name) {
+            return Value::Null;
+        }
+        let text = std::fs::read_to_string(self.folder.join(name)).unwrap();
+        let language = if name.ends_with(".json") { "json" } else { "imgspec" };
+        let document = json!({ "uri": self.uri(name), "languageId": language, "version": 1, "text": text });
+        self.open.insert(name.to_owned(), (text, 1));
+        self.client.published.clear();
+        self.client.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        match language {
+            "imgspec" => self.client.wait_for(&self.uri(name), Some(1)),
+            _ => Value::Null,
+        }
+    }
+
+    /// Replaces a range of bytes.
+    fn edit(&mut self, range: Range<usize>, new: &str) {
+        let uri = self.uri(&self.name);
+        let (text, version) = self.open.get_mut(&self.name).unwrap();
+        *version += 1;
+        let place = json!({ "start": position(text, range.start), "end": position(text, range.end) });
+        text.replace_range(range, new);
+        let document = json!({ "uri": uri, "version": *version });
+        let changes = json!([{ "range": place, "text": new }]);
+        self.client.published.clear();
+        self.client
+            .tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
+    }
+
+    /// What is found in the document at hand.
+    fn found(&mut self) -> Value {
+        let (uri, version) = (self.uri(&self.name), self.open[&self.name].1);
+        self.client.wait_for(&uri, Some(version))
+    }
+
+    fn ask(&mut self, method: &str, offset: usize, more: &Value) -> Value {
+        let at = position(&self.open[&self.name].0, offset);
+        let mut params = json!({
+            "textDocument": { "uri": self.uri(&self.name) },
+            "position": at,
+            "range": { "start": at, "end": at },
+            "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1 },
+            "options": { "tabSize": 4, "insertSpaces": true },
+        });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            params[name] = value.clone();
+        }
+        self.client.ask(method, params)
+    }
+}
+
+/// The place of an offset, as the protocol has it; columns count UTF-16.
+fn position(text: &str, offset: usize) -> Value {
     let before = &text[..offset];
     let line = before.matches('\n').count();
     let column = before.rsplit('\n').next().unwrap_or("").encode_utf16().count();
@@ -97,7 +195,7 @@ fn requests_are_answered_as_they_should() {
     for case in common::entries(&common::root().join("tests/lsp")) {
         let copy = tempfile::tempdir().unwrap();
         let folder = copy.path().canonicalize().unwrap();
-        for file in common::files(&case, "imgspec") {
+        for file in common::entries(&case) {
             std::fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
         }
         std::fs::write(folder.join("imgspec.toml"), "").unwrap();
@@ -114,58 +212,69 @@ fn requests_are_answered_as_they_should() {
 }
 
 fn run_case(case: &Path, folder: &Path) -> Value {
-    let mut client = Client::start(folder);
-    let path = folder.join("mine.imgspec");
-    let uri = format!("file://{}", path.display());
-    let mut text = std::fs::read_to_string(&path).unwrap();
-    let open = json!({ "uri": uri, "languageId": "imgspec", "version": 1, "text": text });
-    client.tell("textDocument/didOpen", json!({ "textDocument": open }));
+    let client = Client::start(folder);
+    let mut desk = Desk { client, folder, open: BTreeMap::new(), name: String::new() };
     let requests: Value =
         serde_json::from_slice(&std::fs::read(case.join("requests.json")).unwrap()).unwrap();
     let mut out = Vec::new();
-    for request in requests.as_array().unwrap() {
-        let (method, behind) = (request[0].as_str().unwrap(), request[1].as_str().unwrap());
-        let document = json!({ "uri": uri });
-        if method == "change" {
-            let new = request[2].as_str().unwrap();
-            let start = text.find(behind).unwrap();
-            let range = json!({ "start": position(&text, &text[..start]), "end": position(&text, &text[..start + behind.len()]) });
-            let document = json!({ "uri": uri, "version": 2 });
-            client.tell(
-                "textDocument/didChange",
-                json!({ "textDocument": document, "contentChanges": [{ "range": range, "text": new }] }),
-            );
-            text.replace_range(start..start + behind.len(), new);
-            // A request that has no answer of its own brings in what was published.
-            client.published.clear();
-            client.ask("textDocument/foldingRange", json!({ "textDocument": document }));
-            let published: Vec<Value> =
-                client.published.drain(..).map(|message| message["params"].clone()).collect();
-            out.push(json!({ "change": new, "published": published }));
-            continue;
-        }
-        let at = position(&text, behind);
-        let params = json!({
-            "textDocument": document,
-            "position": at,
-            "range": { "start": at, "end": at },
-            "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1 },
-            "options": { "tabSize": 4, "insertSpaces": true },
-        });
-        let mut reply = client.ask(method, params);
-        if let (Some(count), Some(items)) = (request[2].as_u64(), reply.as_array_mut()) {
+    for step in requests.as_array().unwrap() {
+        let (what, which) = (step[0].as_str().unwrap(), step[1].as_str().unwrap());
+        let mut reply = match what {
+            "open" => desk.open(which),
+            "change" => {
+                let start = desk.open[&desk.name].0.find(which).unwrap_or_else(|| panic!("no {which:?}"));
+                desk.edit(start..start + which.len(), step[2].as_str().unwrap());
+                desk.found()
+            }
+            "wait" => desk.client.wait_for(&desk.uri(which), None),
+            "write" => {
+                let path = folder.join(which);
+                let kind = match (path.exists(), step[2].as_str()) {
+                    (true, Some(_)) => 2,
+                    (false, Some(_)) => 1,
+                    (_, None) => 3,
+                };
+                match step[2].as_str() {
+                    Some(text) => std::fs::write(&path, text).unwrap(),
+                    None => std::fs::remove_file(&path).unwrap(),
+                }
+                desk.client.published.clear();
+                let changes = json!([{ "uri": desk.uri(which), "type": kind }]);
+                desk.client.tell("workspace/didChangeWatchedFiles", json!({ "changes": changes }));
+                Value::Null
+            }
+            method => {
+                let text = &desk.open[&desk.name].0;
+                let at = text.find(which).unwrap_or_else(|| panic!("no {which:?}")) + which.len();
+                desk.ask(method, at, &step[2])
+            }
+        };
+        if let (Some(count), Some(items)) = (step[2].as_u64(), reply.as_array_mut()) {
             items.truncate(count as usize);
         }
-        out.push(json!({ "method": method, "behind": behind, "reply": reply }));
+        out.push(json!({ "step": [what, which], "reply": reply }));
     }
-    assert_eq!(client.end(), Some(0));
+    assert_eq!(desk.client.end(), Some(0));
     Value::Array(out)
 }
 
-/// Every keystroke of an example: the server goes on, and says at the end what `imgspec check` says.
+/// A source of numbers that is the same at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// Every example typed letter by letter, with letters taken back, words typed in the middle and pieces pasted: after
+/// each stroke findings, a completion and a hover at the cursor come, and at the end what `imgspec check` says.
 #[test]
 fn typing_an_example_ends_in_what_check_says() {
-    for example in common::files(&common::root().join("examples"), "imgspec") {
+    for (seed, example) in common::files(&common::root().join("examples"), "imgspec").iter().enumerate() {
         let copy = tempfile::tempdir().unwrap();
         let folder = copy.path().canonicalize().unwrap();
         for entry in common::entries(&common::root().join("examples")) {
@@ -174,52 +283,64 @@ fn typing_an_example_ends_in_what_check_says() {
             }
         }
         let name = example.file_name().unwrap().to_str().unwrap().to_owned();
-        let text = std::fs::read_to_string(&example).unwrap();
-        let path = folder.join(&name);
-        let uri = format!("file://{}", path.display());
-        let mut client = Client::start(&folder);
-        let open = json!({ "uri": uri, "languageId": "imgspec", "version": 1, "text": "" });
-        client.tell("textDocument/didOpen", json!({ "textDocument": open }));
-        let mut typed = String::new();
-        for (at, c) in text.chars().enumerate() {
-            let end = position(&typed, &typed);
-            let range = json!({ "start": end, "end": end });
-            let change = json!({ "range": range, "text": c.to_string() });
-            let document = json!({ "uri": uri, "version": at + 2 });
-            client.tell(
-                "textDocument/didChange",
-                json!({ "textDocument": document, "contentChanges": [change] }),
-            );
-            typed.push(c);
-            let params = json!({ "textDocument": { "uri": uri }, "position": position(&typed, &typed) });
-            for method in ["textDocument/completion", "textDocument/hover"] {
-                // A sample: not every keystroke asks for everything.
-                if at % 7 == 0 {
-                    let reply = client.ask(method, params.clone());
-                    assert!(reply.get("code").is_none(), "{name}: {method} after {typed:?}: {reply}");
+        let text = std::fs::read_to_string(example).unwrap();
+        std::fs::write(folder.join(&name), "").unwrap();
+        let client = Client::start(&folder);
+        let mut desk = Desk { client, folder: &folder, open: BTreeMap::new(), name: String::new() };
+        desk.open(&name);
+        let mut dice = Dice(0x9e37_79b9 + seed as u64);
+        let letters: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let mut typed = 0;
+        while typed + 1 < letters.len() {
+            let stroke = |desk: &mut Desk<'_>, range: Range<usize>, new: &str| {
+                let cursor = range.start + new.len();
+                desk.edit(range, new);
+                desk.found();
+                for method in ["textDocument/completion", "textDocument/hover"] {
+                    let reply = desk.ask(method, cursor, &Value::Null);
+                    assert!(reply.get("code").is_none(), "{name}: {method} at {cursor}: {reply}");
+                }
+            };
+            let here = letters[typed];
+            match dice.below(20) {
+                0 if typed > 0 => {
+                    let back = 1 + dice.below(typed.min(5));
+                    typed -= back;
+                    stroke(&mut desk, letters[typed]..here, "");
+                }
+                1 => {
+                    // A piece of the text, somewhere in what is typed already, and gone again.
+                    let (from, at) = (dice.below(letters.len() - 1), letters[dice.below(typed + 1)]);
+                    let to = (from + 1 + dice.below(40)).min(letters.len() - 1);
+                    let piece = &text[letters[from]..letters[to]];
+                    stroke(&mut desk, at..at, piece);
+                    stroke(&mut desk, at..at + piece.len(), "");
+                }
+                2 => {
+                    let to = (typed + 1 + dice.below(60)).min(letters.len() - 1);
+                    stroke(&mut desk, here..here, &text[here..letters[to]]);
+                    typed = to;
+                }
+                _ => {
+                    stroke(&mut desk, here..here, &text[here..letters[typed + 1]]);
+                    typed += 1;
                 }
             }
         }
-        client.ask("textDocument/foldingRange", json!({ "textDocument": { "uri": uri } }));
-        let last = client.published.iter().rev().find(|m| m["params"]["uri"] == uri).unwrap();
-        let mut said: Vec<String> = last["params"]["diagnostics"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|d| d["code"].as_str().unwrap().to_owned())
-            .collect();
+        assert_eq!(desk.open[&name].0, text, "the test types what it should");
+        let codes = |diagnostics: &Value, is_wanted: &dyn Fn(&Value) -> bool| {
+            let wanted = diagnostics.as_array().unwrap().iter().filter(|d| is_wanted(d));
+            let mut codes: Vec<String> = wanted.map(|d| d["code"].as_str().unwrap().to_owned()).collect();
+            codes.sort();
+            codes
+        };
+        let said = codes(&desk.found()["diagnostics"], &|_| true);
+        std::fs::write(folder.join(&name), &text).unwrap();
         let check = common::run_json(&folder, &["check", &name, "--format", "json"]);
-        let mut expected: Vec<String> = check["diagnostics"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|d| d["file"] == path.to_str().unwrap())
-            .map(|d| d["code"].as_str().unwrap().to_owned())
-            .collect();
-        said.sort();
-        expected.sort();
+        let path = folder.join(&name);
+        let expected = codes(&check["diagnostics"], &|d| d["file"] == path.to_str().unwrap());
         assert_eq!(said, expected, "{name}");
-        assert_eq!(client.end(), Some(0));
+        assert_eq!(desk.client.end(), Some(0));
     }
 }
 
@@ -232,6 +353,10 @@ fn the_life_cycle_is_the_protocols() {
     assert_eq!(client.ask("textDocument/hover", json!({ "wrong": true }))["code"], -32602);
     client.tell("$/cancelRequest", json!({ "id": 99 }));
     client.tell("textDocument/didChange", json!({ "wrong": true }));
+    client.send("{ this is no JSON");
+    assert_eq!(client.receive()["error"]["code"], -32700);
+    client.send("[]");
+    assert_eq!(client.receive()["error"]["code"], -32600);
     assert_eq!(client.ask("shutdown", Value::Null), Value::Null);
     assert_eq!(client.ask("textDocument/hover", json!({}))["code"], -32600);
     client.tell("exit", Value::Null);
@@ -240,4 +365,37 @@ fn the_life_cycle_is_the_protocols() {
     let mut client = Client::start(folder.path());
     client.tell("exit", Value::Null);
     assert_eq!(client.server.wait().unwrap().code(), Some(1), "nobody had asked for the end");
+}
+
+/// A request that is taken back while it waits is answered so, and the others are answered in order.
+#[test]
+fn waiting_requests_can_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut client = Client::start(folder.path());
+    let frame = |message: Value| {
+        let message = message.to_string();
+        format!("Content-Length: {}\r\n\r\n{message}", message.len())
+    };
+    // Something to work on while the rest comes in.
+    let long: String = (0..2000).map(|i| format!("layer l{i} {{ extra_rpms = [\"p{i}\"] }}\n")).collect();
+    let uri = format!("file://{}/long.imgspec", folder.path().display());
+    let document = json!({ "uri": uri, "languageId": "imgspec", "version": 1, "text": long });
+    let open = frame(
+        json!({ "jsonrpc": "2.0", "method": "textDocument/didOpen", "params": { "textDocument": document } }),
+    );
+    let ask = |id: u64| {
+        frame(json!({ "jsonrpc": "2.0", "id": id, "method": "workspace/symbol", "params": { "query": "" } }))
+    };
+    let cancel = frame(json!({ "jsonrpc": "2.0", "method": "$/cancelRequest", "params": { "id": 1002 } }));
+    let all: String = [open].into_iter().chain((1000..1003).map(ask)).chain([cancel]).collect();
+    client.input.write_all(all.as_bytes()).unwrap();
+    client.input.flush().unwrap();
+    let replies: Vec<Value> =
+        std::iter::repeat_with(|| client.receive()).filter(|m| m.get("id").is_some()).take(3).collect();
+    let cancelled: Vec<&Value> = replies.iter().filter(|r| r["error"]["code"] == -32800).collect();
+    assert_eq!(cancelled.iter().map(|r| &r["id"]).collect::<Vec<_>>(), [1002]);
+    let others: Vec<u64> =
+        replies.iter().filter(|r| r.get("result").is_some()).map(|r| r["id"].as_u64().unwrap()).collect();
+    assert_eq!(others, (1000..1002).collect::<Vec<_>>());
+    assert_eq!(client.end(), Some(0));
 }

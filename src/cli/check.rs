@@ -1,10 +1,10 @@
 //! `imgspec check`
 
 use super::report::{compile_all, format, is_fine, report};
-use super::select::{Selected, select};
+use super::select::select;
 use super::{Cli, Failure, Format, Selection, print, print_aside};
-use crate::diagnostic::{Code, Diagnostic, render_json};
-use crate::emit::Output;
+use crate::diagnostic::render_json;
+use crate::emit::{Output, of_var_files};
 
 pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     let mut selected = select(cli, selection)?;
@@ -17,7 +17,7 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     }
     let (_, mut diagnostics) = compile_all(&selected, &output);
     if is_json_alone {
-        diagnostics = of_json(&selected, diagnostics);
+        diagnostics = of_var_files(&selected.program, &selected.json, selected.images.len(), diagnostics);
         selected.images.clear();
     }
     if format(cli) == Format::Json {
@@ -34,17 +34,4 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
         ));
     }
     Ok(is_fine(&diagnostics))
-}
-
-/// What is wrong with var files on their own: in their texts, and on every target that they may be meant for.
-fn of_json(selected: &Selected, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let program = &selected.program;
-    let is_in_json = |d: &Diagnostic| selected.json.contains(&program.sources.get(d.primary.span.file).path);
-    let holds = |d: &Diagnostic| {
-        // Quotes that one template has already are wrong wherever that template is used.
-        d.images.is_empty() || d.images.len() == selected.images.len() || d.code == Code::LegacyQuotes
-    };
-    let mut found: Vec<Diagnostic> = diagnostics.into_iter().filter(|d| is_in_json(d) && holds(d)).collect();
-    found.iter_mut().for_each(|d| d.images.clear());
-    found
 }

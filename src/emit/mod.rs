@@ -130,6 +130,23 @@ pub fn emit_all(
     (all, found)
 }
 
+/// What is wrong with var files on their own: of what was found for a number of images, which may be anybody's, what
+/// stands in the files and holds for all of them.
+pub fn of_var_files(
+    program: &Program,
+    files: &[PathBuf],
+    images: usize,
+    found: Vec<Diagnostic>,
+) -> Vec<Diagnostic> {
+    let is_in_one = |d: &Diagnostic| files.contains(&program.sources.get(d.primary.span.file).path);
+    // Quotes that one template has already are wrong wherever that template is used.
+    let holds =
+        |d: &Diagnostic| d.images.is_empty() || d.images.len() == images || d.code == Code::LegacyQuotes;
+    let mut found: Vec<Diagnostic> = found.into_iter().filter(|d| is_in_one(d) && holds(d)).collect();
+    found.iter_mut().for_each(|d| d.images.clear());
+    found
+}
+
 /// Writes an image in the form that its readers want. Diagnostics are the image's own among them.
 pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     let route = Route::find(image);

@@ -127,6 +127,25 @@ impl<'p> Image<'p> {
         value
     }
 
+    /// True where a setting of the image itself says what the weaker layers give already, so that nothing changes
+    /// without it. A `final` one says more than its value.
+    pub fn is_redundant(&mut self, setting: &Setting) -> bool {
+        let id = setting.variable;
+        let is_it = |active: &Active<'p>| std::ptr::eq(active.setting, setting);
+        let settings = self.settings(id);
+        let is_renamed = self.names_of(id).any(|name| name != id && !self.settings(name).is_empty());
+        let is_other = setting.is_final || setting.change == Change::Unset || is_renamed;
+        if is_other || self.is_broken(id) || !settings.iter().any(is_it) {
+            return false;
+        }
+        let rest: Vec<Active<'p>> = settings.iter().copied().filter(|active| !is_it(active)).collect();
+        let (said, removed) = (self.diagnostics.len(), self.removals.len());
+        let value = self.compute_part(id, &rest);
+        self.diagnostics.truncate(said);
+        self.removals.truncate(removed);
+        value.is_some() && value.as_ref() == self.value(id)
+    }
+
     fn compute_part(&mut self, id: VarId, settings: &[Active<'p>]) -> Option<Value> {
         let (kept, has_default) = self.drop_unset(settings);
         let folded = self.fold(id, kept, has_default);

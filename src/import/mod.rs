@@ -13,6 +13,7 @@ mod var_file;
 
 pub use adopt::{ADOPTED, adopt};
 pub use checkout::{Checkout, Recipe};
+pub use spell::{spell_text, spell_value};
 pub use var_file::{Imported, import};
 
 /// Whether a variable can be declared under a name. Packer takes any.

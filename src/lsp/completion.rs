@@ -1,65 +1,126 @@
-//! Completion. What is wanted is read off the line before the cursor, so that a half-typed line is no obstacle.
+//! Completion: what is wanted at a place. It is read off the text before the cursor, so that a half-typed line is no
+//! obstacle.
 
-use super::cursor::Named;
-use super::cursor::section_at;
-use super::hover::{describe, find_section};
-use crate::emit::find_reach;
-use crate::eval::evaluate;
-use crate::project::Program;
-use crate::project::hir::*;
-use crate::schema::{Base, Type};
-use crate::source::FileId;
-use crate::syntax::ast;
-use lsp_types::{
-    CompletionItem, CompletionItemKind, Documentation, InsertTextFormat, MarkupContent, MarkupKind,
-};
+use super::candidates::Candidates;
+use super::cursor::{block_at, item_start, section_at};
+use super::workspace::Spec;
+use crate::project::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES};
+use crate::project::hir::Owner;
+use crate::syntax::ast::SectionKind;
+use lsp_types::CompletionItem;
+
+/// What can stand at a place.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted<'t> {
+    Nothing,
+    /// The beginning of an item.
+    Item,
+    /// What an image or a layer extends.
+    Parent,
+    /// The path of an include, as far as it is typed.
+    Path(&'t str),
+    Type,
+    /// The beginning of a statement in an image or a layer.
+    Statement,
+    /// A variable to unset, or to make final.
+    Variable,
+    /// An attribute, or a block, of something that has only those.
+    Attribute(&'static [&'static str], &'static [&'static str]),
+    /// A name in an `ansible` or `packer` block.
+    Entry(Owner),
+    /// A value of what is named; inside quotes where they are typed already.
+    Value {
+        of: &'t str,
+        is_quoted: bool,
+    },
+    /// A value in an expression, or in a condition over facts.
+    Operand {
+        is_condition: bool,
+    },
+    Provider,
+}
 
 /// What can stand at an offset of a spec.
-pub fn complete(
-    program: &Program,
-    file: FileId,
-    text: &str,
-    ast: &ast::File,
-    offset: usize,
-    has_snippets: bool,
-) -> Vec<CompletionItem> {
-    let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
-    let line = &text[start..offset];
-    let section = section_at(ast, offset as u32);
-    let word = line.len() - line.trim_end_matches(is_word).len();
-    let before = line[..line.len() - word].trim_end();
-    if is_in_comment(line) {
-        return Vec::new();
+pub fn complete(spec: &Spec, offset: usize, has_snippets: bool) -> Vec<CompletionItem> {
+    let candidates = Candidates { spec, has_snippets };
+    let section = section_at(&spec.parse.file, offset as u32);
+    match find_wanted(spec, offset) {
+        Wanted::Nothing => Vec::new(),
+        Wanted::Item => candidates.items(),
+        Wanted::Parent => candidates.sections(section),
+        Wanted::Path(typed) => candidates.paths(typed),
+        Wanted::Type => candidates.types(),
+        Wanted::Statement => candidates.statements(section, has_snippets),
+        Wanted::Variable => candidates.variables(section, false),
+        Wanted::Attribute(names, blocks) => candidates.attributes(names, blocks),
+        Wanted::Entry(owner) => candidates.entries(owner),
+        Wanted::Value { of, is_quoted } => candidates.values(of, is_quoted),
+        Wanted::Operand { is_condition } => candidates.operands(None, is_condition),
+        Wanted::Provider => candidates.providers(),
     }
-    if let Some((_, parents)) = line.rsplit_once("extends ")
-        && !parents.contains('{')
-    {
-        return sections(program, file);
+}
+
+fn find_wanted(spec: &Spec, offset: usize) -> Wanted<'_> {
+    let text = &spec.text[..offset];
+    let line = &text[text.rfind('\n').map_or(0, |at| at + 1)..];
+    let item = &text[item_start(text)..];
+    let before = line.trim_end_matches(is_word).trim_end();
+    if let Some(typed) = line.strip_prefix("include ") {
+        let path = typed.trim_start().strip_prefix('"').filter(|path| !path.contains('"'));
+        return path.map_or(Wanted::Nothing, Wanted::Path);
     }
-    let header = before.trim_start();
-    if section.is_none() {
-        return match header {
-            "" => items(has_snippets),
-            _ => Vec::new(),
+    match find_open_text(line) {
+        OpenText::Comment => return Wanted::Nothing,
+        OpenText::Quoted(start) => {
+            let of = assigned(line[..start].trim_end());
+            return of.map_or(Wanted::Nothing, |of| Wanted::Value { of, is_quoted: true });
+        }
+        OpenText::Hole => return Wanted::Operand { is_condition: false },
+        OpenText::None => {}
+    }
+    let header = item.split('{').next().unwrap_or(item);
+    let is_header = !item.contains('{');
+    if is_header && header.contains(" extends ") {
+        return Wanted::Parent;
+    }
+    let head = before.trim_start();
+    if item.starts_with("variable ") {
+        return match before.ends_with(':') {
+            true if is_header => Wanted::Type,
+            _ if is_header && !before.ends_with('=') => Wanted::Nothing,
+            _ if before.ends_with('=') => operand_or_value(before),
+            _ => Wanted::Attribute(&OF_VARIABLES, &[]),
         };
     }
-    match before.rsplit_once(['=', ',', '{']) {
-        Some((left, "")) if before.ends_with('=') => {
-            let name =
-                left.trim_end_matches(['+', '-', ' ']).rsplit(|c: char| !is_word(c)).next().unwrap_or("");
-            values(program, file, name, text[..offset].trim_end().ends_with("provider ="))
-        }
-        _ if before.ends_with(['[', '(', '+'])
-            || ["in", "and", "or", "not", "if", "then", "else", "==", "!="]
-                .iter()
-                .any(|w| before.ends_with(w)) =>
-        {
-            values(program, file, "", false)
-        }
-        _ if header.is_empty() || header.ends_with(['{', ',']) || header == "final" || header == "unset" => {
-            statements(program, file, section, has_snippets && header != "unset")
-        }
-        _ => Vec::new(),
+    let Some(section) = section_at(&spec.parse.file, offset as u32) else {
+        return if head.is_empty() { Wanted::Item } else { Wanted::Nothing };
+    };
+    if is_header {
+        return Wanted::Nothing;
+    }
+    if before.ends_with('=') {
+        return match assigned(before) {
+            Some("provider") if block_at(section, offset as u32) == Some("target") => Wanted::Provider,
+            _ => operand_or_value(before),
+        };
+    }
+    let is_condition = head.starts_with("when");
+    if is_condition || continues(before) {
+        return Wanted::Operand { is_condition };
+    }
+    if !(head.is_empty() || head.ends_with('{') || head == "final" || head == "unset") {
+        return Wanted::Nothing;
+    }
+    match (section.kind, block_at(section, offset as u32)) {
+        _ if head == "final" || head == "unset" => Wanted::Variable,
+        (_, Some("ansible")) => Wanted::Entry(Owner::Ansible),
+        (_, Some("packer")) => Wanted::Entry(Owner::Packer),
+        (_, Some("target")) => Wanted::Attribute(&OF_TARGETS, &["run"]),
+        (_, Some("run")) => Wanted::Attribute(&OF_RUNS, &[]),
+        (SectionKind::Provider, Some("defaults")) => Wanted::Variable,
+        (SectionKind::Provider, _) => Wanted::Attribute(&OF_PROVIDERS, &["defaults"]),
+        (SectionKind::Rule, _) => Wanted::Attribute(&OF_RULES, &[]),
+        _ => Wanted::Statement,
     }
 }
 
@@ -67,159 +128,62 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.'
 }
 
-fn is_in_comment(line: &str) -> bool {
-    let mut is_quoted = false;
-    line.chars().any(|c| {
-        is_quoted ^= c == '"';
-        c == '#' && !is_quoted
-    })
+fn operand_or_value(before: &str) -> Wanted<'_> {
+    match assigned(before) {
+        Some(of) => Wanted::Value { of, is_quoted: false },
+        None => Wanted::Operand { is_condition: false },
+    }
 }
 
-fn item(label: &str, kind: CompletionItemKind) -> CompletionItem {
-    CompletionItem { label: label.to_owned(), kind: Some(kind), ..CompletionItem::default() }
+/// The name in front of an `=`, `+=` or `-=` at a text's end.
+fn assigned(before: &str) -> Option<&str> {
+    let left = before.strip_suffix('=')?.trim_end_matches(['+', '-']).trim_end();
+    let name = left.rsplit(|c: char| !is_word(c)).next()?;
+    (!name.is_empty()).then_some(name)
 }
 
-fn items(has_snippets: bool) -> Vec<CompletionItem> {
-    ["image", "layer", "include", "variable", "type", "rule", "provider"]
-        .into_iter()
-        .map(|word| {
-            let mut item = item(word, CompletionItemKind::KEYWORD);
-            let body = match word {
-                "image" => "image ${1:name} extends ${2:target} {\n    $0\n}",
-                "layer" => "layer ${1:name} {\n    $0\n}",
-                "include" => "include \"$1.imgspec\"",
-                _ => return item,
-            };
-            if has_snippets {
-                item.insert_text = Some(body.to_owned());
-                item.insert_text_format = Some(InsertTextFormat::SNIPPET);
+/// True where an expression goes on behind a text.
+fn continues(before: &str) -> bool {
+    const WORDS: [&str; 8] = ["in", "and", "or", "not", "if", "then", "else", "deny"];
+    let last = before.rsplit([' ', '\t']).next().unwrap_or(before);
+    before.ends_with(['[', '(', '+', '<', '>', ','])
+        || before.ends_with("==")
+        || before.ends_with("!=")
+        || WORDS.contains(&last)
+}
+
+/// What is open at the end of a line.
+enum OpenText {
+    None,
+    Comment,
+    /// A string that begins at this offset of the line.
+    Quoted(usize),
+    /// `${` in a string.
+    Hole,
+}
+
+fn find_open_text(line: &str) -> OpenText {
+    // The strings and holes that are open, the innermost last; a hole has no offset.
+    let mut open: Vec<Option<usize>> = Vec::new();
+    let mut chars = line.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let is_in_text = matches!(open.last(), Some(Some(_)));
+        match c {
+            '"' if is_in_text => drop(open.pop()),
+            '"' => open.push(Some(at)),
+            '\\' if is_in_text => drop(chars.next()),
+            '$' if is_in_text && line[at..].starts_with("${") => {
+                chars.next();
+                open.push(None);
             }
-            item
-        })
-        .collect()
-}
-
-fn sections(program: &Program, file: FileId) -> Vec<CompletionItem> {
-    let own = program.views.get(&file).map(|view| &view.names.sections);
-    let own = own.into_iter().flat_map(|names| names.iter()).map(|(name, (id, _))| (name, *id, "0"));
-    let library = program.library.sections.iter().map(|(name, (id, _))| (name, *id, "1"));
-    let mut out: Vec<CompletionItem> = own
-        .chain(library)
-        .map(|(name, id, order)| CompletionItem {
-            sort_text: Some(format!("{order}{name}")),
-            detail: program.section(id).doc.as_deref().and_then(|d| d.lines().next()).map(str::to_owned),
-            ..item(name, CompletionItemKind::CLASS)
-        })
-        .collect();
-    out.sort_by(|a, b| a.sort_text.cmp(&b.sort_text));
-    out
-}
-
-/// Variables: those that have an effect on this image and are not set in it yet come first.
-fn statements(
-    program: &Program,
-    file: FileId,
-    section: Option<&ast::Section>,
-    has_snippets: bool,
-) -> Vec<CompletionItem> {
-    let id = section.and_then(|s| find_section(program, file, &s.name.text));
-    let set: Vec<VarId> =
-        id.map(|id| program.section(id).settings.iter().map(|s| s.variable).collect()).unwrap_or_default();
-    let mut image = id.and_then(|id| evaluate(program, id, None).ok());
-    let reach = image.as_ref().map(find_reach);
-    let mut out: Vec<CompletionItem> = Vec::new();
-    for (name, id) in visible(program, file) {
-        let variable = program.variable(id);
-        if variable.alias_of.is_some() || variable.removed.is_some() {
-            continue;
+            '}' if !is_in_text => drop(open.pop()),
+            '#' if open.is_empty() => return OpenText::Comment,
+            _ => {}
         }
-        let applies = image.as_mut().is_none_or(|image| image.applies(id));
-        let is_read = reach.as_ref().is_none_or(|reach| reach.reads(id));
-        let order = match (set.contains(&id), applies && is_read) {
-            (false, true) => '0',
-            (true, _) => '1',
-            (false, false) => '2',
-        };
-        let mut completion = item(name, CompletionItemKind::PROPERTY);
-        completion.sort_text = Some(format!("{order}{name}"));
-        completion.detail = Some(variable.ty.to_string());
-        if has_snippets {
-            completion.insert_text = Some(format!("{name} = {}", blank(&variable.ty)));
-            completion.insert_text_format = Some(InsertTextFormat::SNIPPET);
-        }
-        completion.data = Some(serde_json::json!({ "variable": name }));
-        out.push(completion);
     }
-    for word in ["when", "ansible", "packer", "target", "unset", "final"] {
-        let mut completion = item(word, CompletionItemKind::KEYWORD);
-        completion.sort_text = Some(format!("3{word}"));
-        out.push(completion);
+    match open.last() {
+        None => OpenText::None,
+        Some(Some(start)) => OpenText::Quoted(*start),
+        Some(None) => OpenText::Hole,
     }
-    out.sort_by(|a, b| a.sort_text.cmp(&b.sort_text));
-    out
-}
-
-/// What one fills in for a value of a type.
-fn blank(ty: &Type) -> &'static str {
-    match ty.base {
-        Base::List(_) => "[$0]",
-        Base::Map(_) => "{ $0 }",
-        Base::Bool | Base::Int => "$0",
-        _ => "\"$0\"",
-    }
-}
-
-fn visible(program: &Program, file: FileId) -> Vec<(&str, VarId)> {
-    let own = program.views.get(&file).map(|view| &view.names.variables);
-    let own = own.into_iter().flat_map(|names| names.iter());
-    own.chain(program.library.variables.iter()).map(|(name, (id, _))| (name.as_str(), *id)).collect()
-}
-
-/// What can stand for a value of a variable: its own words first.
-fn values(program: &Program, file: FileId, name: &str, is_provider: bool) -> Vec<CompletionItem> {
-    if is_provider {
-        return program.providers.iter().map(|p| item(&p.name, CompletionItemKind::MODULE)).collect();
-    }
-    let mut out: Vec<CompletionItem> = Vec::new();
-    let ty = program.find_variable(Some(file), name).map(|id| &program.variable(id).ty);
-    match ty.map(|ty| &ty.base) {
-        Some(Base::Bool) => out.extend(["true", "false"].map(|w| item(w, CompletionItemKind::VALUE))),
-        Some(Base::OneOf(choices)) => {
-            out.extend(choices.iter().map(|c| item(&format!("\"{c}\""), CompletionItemKind::ENUM_MEMBER)));
-        }
-        _ => {}
-    }
-    out.iter_mut().for_each(|first| first.sort_text = Some(format!("0{}", first.label)));
-    for (other, id) in visible(program, file) {
-        let variable = program.variable(id);
-        let fits =
-            ty.is_none_or(|ty| std::mem::discriminant(&ty.base) == std::mem::discriminant(&variable.ty.base));
-        let mut completion = item(other, CompletionItemKind::VARIABLE);
-        completion.sort_text = Some(format!("{}{other}", if fits { '1' } else { '3' }));
-        completion.detail = Some(variable.ty.to_string());
-        completion.data = Some(serde_json::json!({ "variable": other }));
-        out.push(completion);
-    }
-    for function in Function::ALL {
-        let mut completion = item(function.as_str(), CompletionItemKind::FUNCTION);
-        completion.sort_text = Some(format!("2{}", function.as_str()));
-        completion.detail = Some(function.signature().to_owned());
-        out.push(completion);
-    }
-    out.sort_by(|a, b| a.sort_text.cmp(&b.sort_text));
-    out
-}
-
-/// Adds the documentation of a variable to its completion.
-pub fn resolve(program: &Program, mut item: CompletionItem) -> CompletionItem {
-    let name = item.data.as_ref().and_then(|data| data["variable"].as_str()).map(str::to_owned);
-    if let Some(name) = name {
-        let value =
-            program.variables.iter().position(|v| v.name == name.as_str()).and_then(|at| {
-                describe(program, program.variables[at].span.file, Named::Variable(&name), None)
-            });
-        item.documentation = value
-            .map(|value| Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value }));
-    }
-    item
 }

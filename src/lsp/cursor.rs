@@ -36,6 +36,26 @@ pub fn section_at(file: &File, offset: u32) -> Option<&Section> {
     })
 }
 
+/// The innermost named block of a section around an offset.
+pub fn block_at(section: &Section, offset: u32) -> Option<&str> {
+    fn find(body: &[Stmt], offset: u32) -> Option<&str> {
+        body.iter().find_map(|stmt| match stmt {
+            Stmt::Block { name, body, span } if span.start <= offset && offset <= span.end => {
+                find(body, offset).or(Some(name.text.as_str()))
+            }
+            Stmt::When { body, .. } => find(body, offset),
+            _ => None,
+        })
+    }
+    find(&section.body, offset)
+}
+
+/// Where the last item of a text begins: at a word in column 0.
+pub fn item_start(text: &str) -> usize {
+    let starts = text.match_indices('\n').map(|(at, _)| at + 1);
+    starts.rev().find(|at| text[*at..].starts_with(|c: char| c.is_ascii_alphabetic())).unwrap_or(0)
+}
+
 /// Every name of a file, in order.
 pub fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)) {
     for item in &file.items {

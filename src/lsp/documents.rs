@@ -2,37 +2,59 @@
 
 use super::places::Encoding;
 use crate::source::{Disk, Loader};
-use lsp_types::TextDocumentContentChangeEvent;
+use lsp_types::{TextDocumentContentChangeEvent, TextDocumentItem};
 use rustc_hash::FxHashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The texts that the client holds.
+/// A text that the client holds.
+#[derive(Debug)]
+pub struct Document {
+    pub text: String,
+    /// The client's count of its changes.
+    pub version: i32,
+    /// The client's name for what it is.
+    pub language: String,
+}
+
 #[derive(Debug, Default)]
 pub struct Documents {
-    texts: FxHashMap<PathBuf, String>,
+    open: FxHashMap<PathBuf, Document>,
 }
 
 impl Documents {
-    pub fn open(&mut self, path: PathBuf, text: String) {
-        self.texts.insert(path, text);
+    pub fn open(&mut self, path: PathBuf, item: TextDocumentItem) {
+        let TextDocumentItem { language_id, version, text, .. } = item;
+        self.open.insert(path, Document { text, version, language: language_id });
     }
 
     pub fn close(&mut self, path: &Path) {
-        self.texts.remove(path);
+        self.open.remove(path);
     }
 
-    pub fn get(&self, path: &Path) -> Option<&str> {
-        self.texts.get(path).map(String::as_str)
+    pub fn get(&self, path: &Path) -> Option<&Document> {
+        self.open.get(path)
+    }
+
+    pub fn text(&self, path: &Path) -> Option<&str> {
+        self.get(path).map(|document| document.text.as_str())
     }
 
     pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        self.texts.keys()
+        self.open.keys()
     }
 
     /// Applies changes, one after the other; a change without a range replaces all.
-    pub fn change(&mut self, path: &Path, changes: Vec<TextDocumentContentChangeEvent>, encoding: Encoding) {
-        let Some(text) = self.texts.get_mut(path) else { return };
+    pub fn change(
+        &mut self,
+        path: &Path,
+        version: i32,
+        changes: Vec<TextDocumentContentChangeEvent>,
+        encoding: Encoding,
+    ) {
+        let Some(document) = self.open.get_mut(path) else { return };
+        document.version = version;
+        let text = &mut document.text;
         for change in changes {
             match change.range {
                 None => *text = change.text,
@@ -48,15 +70,15 @@ impl Documents {
 
 impl Loader for Documents {
     fn read(&self, path: &Path) -> io::Result<String> {
-        self.get(path).map_or_else(|| Disk.read(path), |text| Ok(text.to_owned()))
+        self.text(path).map_or_else(|| Disk.read(path), |text| Ok(text.to_owned()))
     }
 
     fn is_file(&self, path: &Path) -> bool {
-        self.texts.contains_key(path) || Disk.is_file(path)
+        self.open.contains_key(path) || Disk.is_file(path)
     }
 
     fn exists(&self, path: &Path) -> bool {
-        self.texts.contains_key(path) || Disk.exists(path)
+        self.open.contains_key(path) || Disk.exists(path)
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {

@@ -19,9 +19,20 @@ pub fn describe(program: &Program, file: FileId, named: Named<'_>, section: Opti
             let doc = provider.doc.as_deref().unwrap_or_default();
             Some(format!("```imgspec\nprovider {name}\n```\n\n{doc}\n\nTemplate: `{}`", provider.template))
         }
-        Named::Function(function) => Some(format!("```imgspec\n{}\n```", function.signature())),
-        Named::Type(_) | Named::Include(_) => None,
+        Named::Function(function) => {
+            Some(format!("```imgspec\n{}\n```\n\n{}", function.signature(), function.doc()))
+        }
+        Named::Type(name) => describe_type(program, file, name),
+        Named::Include(_) => None,
     }
+}
+
+fn describe_type(program: &Program, file: FileId, name: &str) -> Option<String> {
+    let own = program.views.get(&file).and_then(|view| view.names.types.get(name));
+    let (ty, span) = own.or_else(|| program.library.types.get(name))?;
+    let line = program.sources.get(span.file).text[span.start as usize..].lines().next().unwrap_or_default();
+    let written = if line.contains('=') { line.to_owned() } else { format!("{name} = {ty}") };
+    Some(format!("```imgspec\ntype {written}\n```"))
 }
 
 fn describe_variable(program: &Program, file: FileId, name: &str, section: Option<&str>) -> Option<String> {

@@ -1,15 +1,25 @@
 //! The language server: `imgspec lsp`, which speaks the Language Server Protocol on standard input and output.
 //!
-//! It answers from the functions that the command line uses; there is no second checker. `server.rs` is the loop,
-//! `workspace.rs` what is known and found; `cursor.rs` says what stands at a place.
+//! It answers from the functions that the command line uses; there is no second checker. `wire.rs` reads and writes,
+//! `server.rs` is the loop, `workspace.rs` what is known and found, `answers.rs` what requests get; `cursor.rs` says
+//! what stands at a place.
 
+mod actions;
+mod answers;
+mod candidates;
 mod completion;
 mod cursor;
 mod documents;
+mod findings;
+mod hints;
 mod hover;
 mod places;
+mod rename;
 mod server;
+mod signature;
 mod symbols;
+mod tokens;
+mod wire;
 mod workspace;
 
 pub use server::serve;

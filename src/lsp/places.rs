@@ -13,7 +13,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    fn width(self, text: &str) -> usize {
+    /// How many columns a text takes.
+    pub fn width(self, text: &str) -> usize {
         match self {
             Encoding::Utf8 => text.len(),
             Encoding::Utf16 => text.encode_utf16().count(),

@@ -1,74 +1,155 @@
 //! What is known of the workspace: its specs, what each is made of, and what was found in them.
 //!
-//! A change is followed by a check of the specs that it can concern: the file itself, and those that include it. The
-//! findings of a text and those of an image are kept apart, because a file's images can be checked without the others.
+//! A change is followed by a check of the changed file at once, and of those that it can concern whenever no message is
+//! waiting. Findings are kept by the file whose check they come from, so that each check replaces its own.
 
 use super::documents::Documents;
-use super::places::{Encoding, uri};
-use crate::diagnostic::{self, Code};
-use crate::emit::{Output, emit_all};
+use super::findings::Finding;
+use super::places::Encoding;
+use crate::build;
+use crate::diagnostic;
+use crate::emit::{Output, emit_all, of_var_files};
 use crate::project::{Library, Program, Request, load};
-use crate::source::{Loader, Origin, SourceMap, Span};
-use lsp_types::{
-    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString,
-    Range, TextEdit,
-};
-use rustc_hash::{FxHashMap, FxHashSet};
+use crate::source::{FileId, Loader, normalize};
+use crate::syntax::{self, Parse};
+use indexmap::IndexSet;
+use lsp_types::Diagnostic;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
-/// A repair: what it does, where the finding is, and the edits by file.
-#[derive(Debug, Clone)]
-pub struct Repair {
-    pub title: String,
-    pub range: Range,
-    pub edits: Vec<(PathBuf, TextEdit)>,
-}
-
-/// What was found at one place.
-#[derive(Debug, Clone)]
-struct Finding {
-    diagnostic: Diagnostic,
-    repairs: Vec<Repair>,
-}
+/// How many files are checked before the next look for messages.
+const BATCH: usize = 8;
 
 /// Findings by the file that they stand in.
 type ByFile = FxHashMap<PathBuf, Vec<Finding>>;
+
+/// What is to be said of a file.
+pub struct Publication {
+    pub path: PathBuf,
+    /// The version of the open document that it holds for.
+    pub version: Option<i32>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A spec as a request finds it, with the program around it.
+#[derive(Debug)]
+pub struct Spec {
+    pub program: Program,
+    pub file: FileId,
+    pub text: Arc<str>,
+    pub parse: Parse,
+}
 
 #[derive(Debug)]
 pub struct Workspace {
     pub documents: Documents,
     pub encoding: Encoding,
+    roots: Vec<PathBuf>,
     library: Option<Arc<Library>>,
+    library_root: Option<PathBuf>,
     specs: FxHashSet<PathBuf>,
     /// The files that each spec is made of, itself among them.
     made_of: FxHashMap<PathBuf, Vec<PathBuf>>,
-    of_texts: ByFile,
-    of_images: FxHashMap<PathBuf, ByFile>,
+    /// For each file that was checked what was found, there and elsewhere.
+    found: FxHashMap<PathBuf, ByFile>,
+    /// What the client shows.
+    published: FxHashMap<PathBuf, Vec<Diagnostic>>,
+    /// Open JSON files that are var files.
+    var_files: FxHashSet<PathBuf>,
+    /// What is to be checked before anything else is answered, and what can wait.
+    urgent: Vec<PathBuf>,
+    waiting: IndexSet<PathBuf, FxBuildHasher>,
+    /// The spec that was asked for last.
+    current: RefCell<Option<(PathBuf, Rc<Spec>)>>,
 }
 
 impl Workspace {
-    pub fn new(encoding: Encoding, library: Option<Arc<Library>>, specs: Vec<PathBuf>) -> Workspace {
-        Workspace {
+    pub fn new(encoding: Encoding, roots: Vec<PathBuf>) -> Workspace {
+        let mut workspace = Workspace {
             documents: Documents::default(),
             encoding,
-            library,
-            specs: specs.into_iter().collect(),
+            roots,
+            library: None,
+            library_root: None,
+            specs: FxHashSet::default(),
             made_of: FxHashMap::default(),
-            of_texts: ByFile::default(),
-            of_images: FxHashMap::default(),
-        }
+            found: FxHashMap::default(),
+            published: FxHashMap::default(),
+            var_files: FxHashSet::default(),
+            urgent: Vec::new(),
+            waiting: IndexSet::default(),
+            current: RefCell::default(),
+        };
+        workspace.read_projects();
+        workspace
     }
+
+    /// Takes folders in and others out.
+    pub fn change_folders(&mut self, added: Vec<PathBuf>, removed: &[PathBuf]) {
+        self.roots.retain(|root| !removed.contains(root));
+        self.roots.extend(added);
+        self.read_projects();
+    }
+
+    /// Reads the folders' configuration and looks for specs; everything is to be checked then.
+    fn read_projects(&mut self) {
+        let of_project = self.roots.first().and_then(|root| {
+            let (root, config) = build::read_config(root);
+            let root = normalize(&root.join(config.library?));
+            build::read_library(&root).ok().map(|adopted| (root, Library::adopted(adopted)))
+        });
+        (self.library_root, self.library) = of_project.unzip();
+        let specs = self.roots.iter().flat_map(|root| build::spec_files(root).unwrap_or_default()).collect();
+        let gone = std::mem::replace(&mut self.specs, specs);
+        self.waiting.extend(gone.into_iter().filter(|spec| !self.specs.contains(spec)));
+        self.check_everything();
+    }
+
+    fn check_everything(&mut self) {
+        self.current.take();
+        self.waiting.extend(self.specs());
+    }
+
+    // ---- programs -------------------------------------------------------------------------------
 
     /// The program of some specs, as they are now.
     pub fn load(&self, specs: Vec<PathBuf>) -> Program {
-        load(&self.documents, &Request { specs, library: self.library.clone(), ..Request::default() })
+        self.load_request(Request { specs, ..Request::default() }, &self.documents)
+    }
+
+    /// The same, over other texts than those of the client.
+    pub fn load_over(&self, specs: Vec<PathBuf>, loader: &dyn Loader) -> Program {
+        self.load_request(Request { specs, ..Request::default() }, loader)
+    }
+
+    fn load_request(&self, request: Request, loader: &dyn Loader) -> Program {
+        load(loader, &Request { library: self.library.clone(), ..request })
+    }
+
+    /// A spec with its program; the last one is kept until something changes.
+    pub fn spec(&self, path: &Path) -> Option<Rc<Spec>> {
+        if let Some((of, spec)) = &*self.current.borrow()
+            && of == path
+        {
+            return Some(spec.clone());
+        }
+        self.documents.get(path).filter(|_| is_spec(path))?;
+        let program = self.load(vec![path.to_owned()]);
+        let file = (*program.specs.first()?)?;
+        let text = program.sources.get(file).text.clone();
+        let parse = syntax::parse(file, &text);
+        let spec = Rc::new(Spec { program, file, text, parse });
+        self.current.replace(Some((path.to_owned(), spec.clone())));
+        Some(spec)
     }
 
     /// The specs of the workspace, and those that are open besides.
     pub fn specs(&self) -> Vec<PathBuf> {
-        let is_spec = |path: &&PathBuf| path.extension().is_some_and(|e| e == "imgspec");
-        let open = self.documents.paths().filter(is_spec);
+        let open = self.documents.paths().filter(|path| is_spec(path));
         let mut specs: Vec<PathBuf> = self.specs.iter().chain(open).cloned().collect();
         specs.sort();
         specs.dedup();
@@ -76,148 +157,220 @@ impl Workspace {
         specs
     }
 
-    /// Checks what a changed file can concern, and returns what is to be published.
-    pub fn check_after(&mut self, changed: &Path) -> Vec<(PathBuf, Vec<Diagnostic>)> {
-        if changed.extension().is_some_and(|e| e == "imgspec") && self.documents.is_file(changed) {
-            self.specs.insert(changed.to_owned());
+    /// The specs that a file is a part of.
+    pub fn dependents(&self, file: &Path) -> Vec<PathBuf> {
+        let is_made_of = |files: &Vec<PathBuf>| files.iter().any(|part| part == file);
+        self.made_of.iter().filter(|(_, files)| is_made_of(files)).map(|(spec, _)| spec.clone()).collect()
+    }
+
+    // ---- changes --------------------------------------------------------------------------------
+
+    /// A file has another text: it is to be checked first, and then what it is a part of.
+    pub fn note_change(&mut self, path: &Path) {
+        self.current.take();
+        if path.file_name().is_some_and(|name| name == "imgspec.toml")
+            || self.library_root.as_ref().is_some_and(|root| path.starts_with(root))
+        {
+            self.read_projects();
         }
-        let is_made_of = |spec: &PathBuf| {
-            spec == changed || self.made_of.get(spec).is_some_and(|files| files.iter().any(|f| f == changed))
+        if is_spec(path) && self.documents.is_file(path) {
+            self.specs.insert(path.to_owned());
+        }
+        if is_spec(path) || self.is_var_file(path) || self.found.contains_key(path) {
+            self.urgent.retain(|other| other != path);
+            self.urgent.push(path.to_owned());
+        }
+        let dependents = self.dependents(path);
+        self.waiting.extend(dependents.into_iter().filter(|spec| spec != path));
+    }
+
+    /// A file has come or gone: what names it may be right now, or wrong.
+    pub fn note_coming_or_going(&mut self, path: &Path) {
+        self.note_change(path);
+        self.check_everything();
+    }
+
+    /// True for an open JSON file that is meant as a var file: the client calls it something else than JSON, a spec
+    /// includes it, or it sets a variable that there is.
+    fn is_var_file(&mut self, path: &Path) -> bool {
+        let Some(document) = self.documents.get(path) else {
+            self.var_files.remove(path);
+            return false;
         };
-        let concerned = self.specs().into_iter().filter(is_made_of).collect();
-        self.check(concerned)
+        if path.extension().is_none_or(|e| e != "json") {
+            return false;
+        }
+        if self.var_files.contains(path) {
+            return true;
+        }
+        let is_named = !["json", "jsonc"].contains(&document.language.as_str());
+        let is_layer = || !self.dependents(path).is_empty();
+        let sets_variable = || {
+            let map: Map<String, Value> = serde_json::from_str(&document.text).unwrap_or_default();
+            let program = self.load(Vec::new());
+            map.iter().any(|(name, value)| value.is_string() && program.find_variable(None, name).is_some())
+        };
+        let is_var_file = is_named || is_layer() || sets_variable();
+        is_var_file && self.var_files.insert(path.to_owned())
     }
 
-    /// Checks specs, and returns what is to be published.
-    pub fn check(&mut self, specs: Vec<PathBuf>) -> Vec<(PathBuf, Vec<Diagnostic>)> {
-        let program = self.load(specs.clone());
+    /// True for an open JSON file that is checked as a var file.
+    pub fn is_known_var_file(&self, path: &Path) -> bool {
+        self.var_files.contains(path)
+    }
+
+    // ---- checks ---------------------------------------------------------------------------------
+
+    /// True where nothing is left to be checked.
+    pub fn is_settled(&self) -> bool {
+        self.urgent.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Checks what was changed itself.
+    pub fn check_changed(&mut self) -> Vec<Publication> {
+        let changed = std::mem::take(&mut self.urgent);
+        self.check(changed)
+    }
+
+    /// Checks a part of what is left.
+    pub fn check_some(&mut self) -> Vec<Publication> {
+        if !self.urgent.is_empty() {
+            return self.check_changed();
+        }
+        // What somebody looks at comes first.
+        let (documents, waiting) = (&self.documents, &mut self.waiting);
+        let mut next: Vec<PathBuf> =
+            waiting.iter().filter(|path| documents.get(path).is_some()).take(BATCH).cloned().collect();
+        if next.is_empty() {
+            next = waiting.split_off(waiting.len().saturating_sub(BATCH)).into_iter().collect();
+        } else {
+            waiting.retain(|path| !next.contains(path));
+        }
+        self.check(next)
+    }
+
+    /// Checks files, and says what has become different.
+    fn check(&mut self, files: Vec<PathBuf>) -> Vec<Publication> {
         let mut touched: FxHashSet<PathBuf> = FxHashSet::default();
-        for view in program.views.values() {
-            for file in &view.files {
-                let path = program.sources.get(*file).path.clone();
-                touched.extend(self.of_texts.remove(&path).is_some().then(|| path.clone()));
-            }
+        let (specs, others): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| is_spec(path));
+        let mut found: Vec<(PathBuf, ByFile)> = Vec::new();
+        for path in others {
+            let is_open = self.var_files.contains(&path);
+            let by_file = if is_open { self.check_var_file(&path) } else { ByFile::default() };
+            found.push((path, by_file));
         }
-        let texts = program.config.apply(diagnostic::merge(program.diagnostics.clone()));
-        for found in self.convert_all(&program, texts) {
-            touched.insert(found.0.clone());
-            self.of_texts.entry(found.0).or_default().push(found.1);
+        let (specs, gone): (Vec<PathBuf>, Vec<PathBuf>) =
+            specs.into_iter().partition(|path| self.documents.is_file(path));
+        for path in gone {
+            self.specs.remove(&path);
+            self.made_of.remove(&path);
+            found.push((path, ByFile::default()));
         }
-        for (path, file) in specs.iter().zip(&program.specs) {
-            let Some(file) = file else { continue };
-            let files = program.views.get(file).map_or(&[][..], |view| &view.files);
-            let made_of = files.iter().map(|f| program.sources.get(*f).path.clone()).collect();
-            self.made_of.insert(path.clone(), made_of);
-            let found = emit_all(&program, &program.images_of(*file), None, &output()).1;
-            let found = program.config.apply(diagnostic::merge(found));
-            let mut by_file = ByFile::default();
-            for (file, finding) in self.convert_all(&program, found) {
-                touched.insert(file.clone());
-                by_file.entry(file).or_default().push(finding);
-            }
-            let old = self.of_images.insert(path.clone(), by_file).unwrap_or_default();
+        if !specs.is_empty() {
+            found.extend(self.check_specs(&specs));
+        }
+        for (path, by_file) in found {
+            touched.extend(by_file.keys().cloned());
+            let old = self.found.insert(path.clone(), by_file).unwrap_or_default();
             touched.extend(old.into_keys());
+            touched.insert(path);
         }
-        touched.extend(specs);
-        touched.into_iter().map(|path| (path.clone(), self.found_in(&path))).collect()
+        touched.into_iter().filter_map(|path| self.publish(path)).collect()
     }
 
-    fn findings(&self, path: &Path) -> impl Iterator<Item = &Finding> {
-        let of_images = self.of_images.values().filter_map(|files| files.get(path));
-        self.of_texts.get(path).into_iter().chain(of_images).flatten()
-    }
-
-    fn found_in(&self, path: &Path) -> Vec<Diagnostic> {
-        let mut out: Vec<Diagnostic> = Vec::new();
-        for finding in self.findings(path) {
-            let same = |d: &Diagnostic| {
-                d.range == finding.diagnostic.range && d.message == finding.diagnostic.message
-            };
-            if !out.iter().any(same) {
-                out.push(finding.diagnostic.clone());
+    fn check_specs(&mut self, specs: &[PathBuf]) -> Vec<(PathBuf, ByFile)> {
+        let program = self.load(specs.to_vec());
+        let texts = program.config.apply(diagnostic::merge(program.diagnostics.clone()));
+        let mut out: Vec<(PathBuf, ByFile)> = Vec::new();
+        let mut of_no_spec = ByFile::default();
+        let parts: FxHashSet<FileId> = program.views.values().flat_map(|view| &view.files).copied().collect();
+        for (path, file) in specs.iter().zip(&program.specs) {
+            let mut by_file = ByFile::default();
+            if let Some((file, view)) = file.and_then(|file| Some((file, program.views.get(&file)?))) {
+                let made_of = view.files.iter().map(|file| program.sources.get(*file).path.clone());
+                let data = program.data.iter().filter(|data| view.files.contains(&data.reader));
+                let made_of = made_of.chain(data.map(|data| data.path.clone())).collect();
+                self.made_of.insert(path.clone(), made_of);
+                // A double in two files is found in what includes both, and in neither alone.
+                let is_seen = |found: &&diagnostic::Diagnostic| {
+                    let spans = found.related.iter().chain([&found.primary]).map(|label| label.span.file);
+                    spans.into_iter().all(|file| view.files.contains(&file) || !parts.contains(&file))
+                        && parts.contains(&found.primary.span.file)
+                };
+                let of_images = emit_all(&program, &program.images_of(file), None, &output()).1;
+                let of_images = program.config.apply(diagnostic::merge(of_images));
+                self.sort_in(&program, texts.iter().filter(is_seen).chain(&of_images), &mut by_file);
             }
+            out.push((path.clone(), by_file));
         }
-        out.sort_by_key(|d| (d.range.start, d.range.end));
+        let others = texts.iter().filter(|found| !parts.contains(&found.primary.span.file));
+        self.sort_in(&program, others, &mut of_no_spec);
+        out.extend(
+            of_no_spec.into_iter().map(|(path, found)| (path.clone(), ByFile::from_iter([(path, found)]))),
+        );
         out
     }
 
-    /// The repairs of what was found in a range.
-    pub fn repairs(&self, path: &Path, range: Range) -> Vec<Repair> {
-        let meets = |r: &&Repair| r.range.start <= range.end && range.start <= r.range.end;
-        self.findings(path).flat_map(|finding| &finding.repairs).filter(meets).cloned().collect()
+    /// What is wrong with a var file on its own.
+    fn check_var_file(&self, path: &Path) -> ByFile {
+        let request = Request { var_files: vec![path.to_owned()], ..Request::default() };
+        let program = self.load_request(request, &self.documents);
+        let images = program.library_images();
+        let of_images = emit_all(&program, &images, None, &output()).1;
+        let all = program.diagnostics.iter().cloned().chain(of_images).collect();
+        let all = program.config.apply(diagnostic::merge(all));
+        let found = of_var_files(&program, &[path.to_owned()], images.len(), all);
+        let mut by_file = ByFile::default();
+        self.sort_in(&program, found.iter(), &mut by_file);
+        by_file
     }
 
-    fn convert_all(&self, program: &Program, found: Vec<diagnostic::Diagnostic>) -> Vec<(PathBuf, Finding)> {
-        found.into_iter().filter_map(|found| self.convert(&program.sources, &found)).collect()
+    fn sort_in<'f>(
+        &self,
+        program: &Program,
+        found: impl Iterator<Item = &'f diagnostic::Diagnostic>,
+        by_file: &mut ByFile,
+    ) {
+        for (path, finding) in found.filter_map(|f| Finding::new(&program.sources, f, self.encoding)) {
+            by_file.entry(path).or_default().push(finding);
+        }
     }
 
-    fn convert(&self, sources: &SourceMap, found: &diagnostic::Diagnostic) -> Option<(PathBuf, Finding)> {
-        let file = sources.get(found.primary.span.file);
-        if file.origin != Origin::Project {
+    // ---- findings -------------------------------------------------------------------------------
+
+    /// What was found in a file, wherever from.
+    pub fn findings(&self, path: &Path) -> impl Iterator<Item = &Finding> {
+        self.found.values().filter_map(|files| files.get(path)).flatten()
+    }
+
+    /// What the client is to be told of a file, where it does not know that yet.
+    fn publish(&mut self, path: PathBuf) -> Option<Publication> {
+        let mut diagnostics: Vec<Diagnostic> = Vec::new();
+        for finding in self.findings(&path) {
+            let new = &finding.diagnostic;
+            if !diagnostics.iter().any(|d| d.range == new.range && d.message == new.message) {
+                diagnostics.push(new.clone());
+            }
+        }
+        diagnostics.sort_by(|a, b| {
+            (a.range.start, a.range.end, &a.message).cmp(&(b.range.start, b.range.end, &b.message))
+        });
+        let version = self.documents.get(&path).map(|document| document.version);
+        let is_known = match self.published.get(&path) {
+            Some(known) => *known == diagnostics,
+            None => diagnostics.is_empty(),
+        };
+        // Of an open document each version is answered.
+        if version.is_none() && is_known {
             return None;
         }
-        let range = self.encoding.range_of(sources, found.primary.span);
-        let mut message = found.message.clone();
-        for more in
-            [Some(&found.primary.text), found.help.as_ref()].into_iter().flatten().filter(|t| !t.is_empty())
-        {
-            message.push('\n');
-            message.push_str(more);
-        }
-        let location = |span: Span| {
-            let source = sources.get(span.file);
-            let is_there = source.origin == Origin::Project;
-            is_there
-                .then(|| Some(Location::new(uri(&source.path)?, self.encoding.range_of(sources, span))))
-                .flatten()
-        };
-        let related: Vec<DiagnosticRelatedInformation> = found
-            .related
-            .iter()
-            .filter_map(|label| {
-                Some(DiagnosticRelatedInformation {
-                    location: location(label.span)?,
-                    message: label.text.clone(),
-                })
-            })
-            .collect();
-        let tags = match found.code {
-            Code::DeprecatedName => Some(vec![DiagnosticTag::DEPRECATED]),
-            Code::NoEffect | Code::NothingRemoved => Some(vec![DiagnosticTag::UNNECESSARY]),
-            _ => None,
-        };
-        let repairs = found
-            .fixes
-            .iter()
-            .map(|fix| Repair {
-                title: fix.title.clone(),
-                range,
-                edits: fix
-                    .edits
-                    .iter()
-                    .map(|(span, text)| {
-                        let edit = TextEdit::new(self.encoding.range_of(sources, *span), text.clone());
-                        (sources.get(span.file).path.clone(), edit)
-                    })
-                    .collect(),
-            })
-            .collect();
-        let diagnostic = Diagnostic {
-            range,
-            severity: Some(match found.severity {
-                diagnostic::Severity::Error => DiagnosticSeverity::ERROR,
-                diagnostic::Severity::Warning => DiagnosticSeverity::WARNING,
-                diagnostic::Severity::Note => DiagnosticSeverity::INFORMATION,
-            }),
-            code: Some(NumberOrString::String(found.code.as_str().to_owned())),
-            source: Some("imgspec".to_owned()),
-            message,
-            related_information: (!related.is_empty()).then_some(related),
-            tags,
-            ..Diagnostic::default()
-        };
-        Some((file.path.clone(), Finding { diagnostic, repairs }))
+        self.published.insert(path.clone(), diagnostics.clone());
+        Some(Publication { path, version, diagnostics })
     }
+}
+
+fn is_spec(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "imgspec")
 }
 
 /// Where a compile would write: it shows nowhere in what is found.

@@ -6,6 +6,19 @@ use crate::source::Span;
 use crate::syntax::ast;
 use smol_str::SmolStr;
 
+/// The attributes of a variable.
+pub const OF_VARIABLES: [&str; 9] =
+    ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt"];
+/// The attributes of a provider; `defaults` is a block.
+pub const OF_PROVIDERS: [&str; 8] =
+    ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
+/// The attributes of a target; `run` is a block.
+pub const OF_TARGETS: [&str; 7] = ["provider", "only", "except", "vars", "above", "make", "run"];
+/// The attributes of one run of a target.
+pub const OF_RUNS: [&str; 3] = ["only", "except", "vars"];
+/// The attributes of a rule.
+pub const OF_RULES: [&str; 4] = ["deny", "warn", "message", "help"];
+
 impl Lowering<'_> {
     /// The attributes that a block states, each once; `blocks` are what it may hold besides them.
     pub(super) fn attributes<'s>(

@@ -239,7 +239,7 @@ impl Expr {
 }
 
 macro_rules! functions {
-    ($($name:ident $text:literal $args:literal $signature:literal,)*) => {
+    ($($name:ident $text:literal $args:literal $signature:literal $doc:literal,)*) => {
         /// The functions of the language.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Function { $($name,)* }
@@ -260,31 +260,56 @@ macro_rules! functions {
             pub fn signature(self) -> &'static str {
                 match self { $(Function::$name => $signature,)* }
             }
+
+            /// What it gives, in a sentence.
+            pub fn doc(self) -> &'static str {
+                match self { $(Function::$name => $doc,)* }
+            }
         }
     };
 }
 
 functions! {
-    Env "env" 1 "env(\"NAME\")",
-    File "file" 1 "file(\"path\")",
-    Path "path" 1 "path(\"path\")",
-    Jinja "jinja" 1 "jinja(\"{{ expression }}\")",
-    Major "major" 1 "major(version)",
-    Minor "minor" 1 "minor(version)",
-    Patch "patch" 1 "patch(version)",
-    TrimPrefix "trim_prefix" 2 "trim_prefix(text, prefix)",
-    TrimSuffix "trim_suffix" 2 "trim_suffix(text, suffix)",
-    Replace "replace" 3 "replace(text, from, to)",
-    Lower "lower" 1 "lower(text)",
-    Upper "upper" 1 "upper(text)",
-    Join "join" 2 "join(list, separator)",
-    Split "split" 2 "split(text, separator)",
-    Base64 "base64" 1 "base64(text)",
-    Len "len" 1 "len(list)",
-    Keys "keys" 1 "keys(map)",
-    Unique "unique" 1 "unique(list)",
-    IsSet "is_set" 1 "is_set(variable)",
-    Matches "matches" 2 "matches(text or list, 'pattern')",
+    Env "env" 1 "env(\"NAME\")"
+        "What an environment variable holds during the build. It is named here, never read.",
+    File "file" 1 "file(\"path\")"
+        "The content of a file, now. The path is relative to this spec.",
+    Path "path" 1 "path(\"path\")"
+        "A path relative to this spec, where the type does not say so already.",
+    Jinja "jinja" 1 "jinja(\"{{ expression }}\")"
+        "What Ansible shall evaluate; elsewhere braces are text.",
+    Major "major" 1 "major(version)"
+        "The first number of a version.",
+    Minor "minor" 1 "minor(version)"
+        "The second number of a version.",
+    Patch "patch" 1 "patch(version)"
+        "The third number of a version.",
+    TrimPrefix "trim_prefix" 2 "trim_prefix(text, prefix)"
+        "The text without a beginning, where it begins so.",
+    TrimSuffix "trim_suffix" 2 "trim_suffix(text, suffix)"
+        "The text without an end, where it ends so.",
+    Replace "replace" 3 "replace(text, from, to)"
+        "The text with every occurrence of one text replaced by another.",
+    Lower "lower" 1 "lower(text)"
+        "The text in lower case.",
+    Upper "upper" 1 "upper(text)"
+        "The text in upper case.",
+    Join "join" 2 "join(list, separator)"
+        "The elements of a list as one text, with a separator between them.",
+    Split "split" 2 "split(text, separator)"
+        "The parts of a text between separators, as a list.",
+    Base64 "base64" 1 "base64(text)"
+        "The text in Base64.",
+    Len "len" 1 "len(list)"
+        "How many elements a list has.",
+    Keys "keys" 1 "keys(map)"
+        "The keys of a map, as a list.",
+    Unique "unique" 1 "unique(list)"
+        "The list without elements that stand further ahead already.",
+    IsSet "is_set" 1 "is_set(variable)"
+        "Whether a variable has a value.",
+    Matches "matches" 2 "matches(text or list, 'pattern')"
+        "Whether a text, or every element of a list, matches a regular expression from end to end.",
 }
 
 impl Function {

@@ -3,7 +3,7 @@
 //! [`load`] reads the specs of a command, all that they include, and the library, and gives a
 //! [`Program`] in which every name is resolved and every body has been checked once.
 
-mod attributes;
+pub mod attributes;
 mod bodies;
 mod calls;
 mod config;

@@ -1,5 +1,6 @@
 //! `target` blocks, providers and rules.
 
+use super::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS};
 use super::bodies::{Block, Body};
 use super::expr::Place;
 use super::hir::*;
@@ -46,11 +47,7 @@ impl Lowering<'_> {
                 let mut run = Run::default();
                 for set in self.attributes(body, "a run", &[]) {
                     if !self.lower_run(set, &mut run) {
-                        self.report_unknown_attribute(
-                            &set.name,
-                            "attribute of a run",
-                            &["only", "except", "vars"],
-                        );
+                        self.report_unknown_attribute(&set.name, "attribute of a run", &OF_RUNS);
                     }
                 }
                 target.runs.push(run);
@@ -66,11 +63,7 @@ impl Lowering<'_> {
                 "make" => target.make = self.constant_text(set),
                 "above" => target.above = self.sections_named(&set.value),
                 _ if self.lower_run(set, &mut single) => {}
-                _ => self.report_unknown_attribute(
-                    &set.name,
-                    "attribute of a target",
-                    &["provider", "only", "except", "vars", "above", "make", "run"],
-                ),
+                _ => self.report_unknown_attribute(&set.name, "attribute of a target", &OF_TARGETS),
             }
         }
         let Some(provider) = provider else {
@@ -164,8 +157,6 @@ impl Lowering<'_> {
     }
 
     pub(super) fn lower_provider(&mut self, section: &ast::Section, id: ProviderId) {
-        const NAMES: [&str; 8] =
-            ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
         let mut provider = new_provider(&section.name, section.doc.clone());
         self.check_extends_nothing(section, "a provider");
         let (mut reads, mut extra_vars, mut template_span) = (None, None, None);
@@ -230,7 +221,7 @@ impl Lowering<'_> {
                     }
                     reads = Some(names.into_iter().map(|name| name.text).collect());
                 }
-                _ => self.report_unknown_attribute(&set.name, "attribute of a provider", &NAMES),
+                _ => self.report_unknown_attribute(&set.name, "attribute of a provider", &OF_PROVIDERS),
             }
         }
         if provider.template.is_empty() {
@@ -338,11 +329,7 @@ impl Lowering<'_> {
                 }
                 "message" => rule.message = self.lower_message(&set.value),
                 "help" => rule.help = Some(self.lower_message(&set.value)),
-                _ => self.report_unknown_attribute(
-                    &set.name,
-                    "attribute of a rule",
-                    &["deny", "warn", "message", "help"],
-                ),
+                _ => self.report_unknown_attribute(&set.name, "attribute of a rule", &OF_RULES),
             }
         }
         let has_message = !matches!(rule.message.kind, ExprKind::Missing);

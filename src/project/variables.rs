@@ -1,5 +1,6 @@
 //! `variable` items: types and attributes, then defaults and conditions of use.
 
+use super::attributes::OF_VARIABLES;
 use super::expr::Place;
 use super::hir::*;
 use super::lower::{Lowering, Unit, edit, new_variable};
@@ -85,8 +86,6 @@ impl Lowering<'_> {
     }
 
     pub(super) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
-        const NAMES: [&str; 9] =
-            ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt"];
         let attributes = self.attributes(&decl.attributes, "a variable's attributes", &[]);
         if let Some(alias) = attributes.iter().find(|set| set.name.text == "alias_of") {
             self.check_alias(decl, alias, &attributes);
@@ -109,7 +108,7 @@ impl Lowering<'_> {
                 "removed" => variable.removed = self.constant_text(set),
                 "adopt" => variable.adopt = self.constant_pairs(set),
                 "applies" => {}
-                _ => self.report_unknown_attribute(&set.name, "attribute of a variable", &NAMES),
+                _ => self.report_unknown_attribute(&set.name, "attribute of a variable", &OF_VARIABLES),
             }
         }
         if decl.ty.is_none() && variable.alias_of.is_none() && variable.removed.is_none() {

@@ -24,6 +24,16 @@ pub enum Item {
     Section(Section),
 }
 
+impl Item {
+    /// The section that it is, if it is one.
+    pub fn section(&self) -> Option<&Section> {
+        match self {
+            Item::Section(section) => Some(section),
+            _ => None,
+        }
+    }
+}
+
 /// `include "path" as name`
 #[derive(Debug)]
 pub struct Include {

@@ -1,0 +1,181 @@
+//! Code actions beyond the repairs that findings carry.
+
+use super::answers::workspace_edit;
+use super::cursor::section_at;
+use super::findings::edit;
+use super::hover::find_section;
+use super::places::uri;
+use super::server::Server;
+use super::workspace::Spec;
+use crate::emit::is_literal_secret;
+use crate::eval::{Image, evaluate};
+use crate::import::{import, spell_text, spell_value};
+use crate::project::hir::*;
+use crate::schema::{Text, Value};
+use crate::source::{Loader, Span, normalize};
+use crate::syntax::ast::{Include, Item};
+use lsp_types::*;
+use std::path::{Path, PathBuf};
+
+/// What can be done to what stands in a range of a file.
+pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
+    if path.extension().is_some_and(|e| e == "json") {
+        return convert_file(server, path).into_iter().collect();
+    }
+    let Some(spec) = server.workspace.spec(path) else { return Vec::new() };
+    let encoding = server.workspace.encoding;
+    let (start, end) = (encoding.offset(&spec.text, range.start), encoding.offset(&spec.text, range.end));
+    let (start, end) = (start as u32, end as u32);
+    let mut out = Vec::new();
+    for item in &spec.parse.file.items {
+        if let Item::Include(include) = item
+            && include.path.span.start <= end
+            && start <= include.path.span.end
+        {
+            out.extend(convert_layer(server, &spec, path, include));
+        }
+    }
+    let section = section_at(&spec.parse.file, start).map(|s| s.name.text.as_str());
+    let Some(id) = section.and_then(|name| find_section(&spec.program, spec.file, name)) else { return out };
+    let section = spec.program.section(id);
+    if section.kind == SectionKind::Image
+        && section.span.file == spec.file
+        && let Ok(mut image) = evaluate(&spec.program, id, None)
+    {
+        for setting in section.settings.iter().filter(|s| s.span.start <= end && start <= s.span.end) {
+            out.extend(inline(server, &spec, &image, setting));
+            out.extend(remove(server, &spec, &mut image, setting));
+        }
+    }
+    out
+}
+
+/// Writes out what a setting comes to, in the place of what it is made of.
+fn inline(server: &Server, spec: &Spec, image: &Image<'_>, setting: &Setting) -> Option<CodeAction> {
+    let id = setting.variable;
+    let wins = image.winner(id).is_some_and(|active| std::ptr::eq(active.setting, setting));
+    let is_written_out =
+        setting.change == Change::Replace && matches!(setting.value.kind, ExprKind::Const(_));
+    if !wins || is_written_out || image.is_broken(id) || is_literal_secret(image, id) {
+        return None;
+    }
+    let value = image.value(id).filter(|value| is_plain(value))?;
+    let word = if setting.is_final { "final " } else { "" };
+    let name = &spec.text[setting.name_span.start as usize..setting.name_span.end as usize];
+    let text = format!("{word}{name} = {}", indented(&spell_value(value), &spec.text, setting.span.start));
+    let edits = vec![edit(&spec.program.sources, setting.span, &text, server.workspace.encoding)];
+    Some(CodeAction {
+        title: format!("Inline the inherited value of `{name}`"),
+        kind: Some(CodeActionKind::REFACTOR_INLINE),
+        edit: workspace_edit(edits),
+        ..CodeAction::default()
+    })
+}
+
+/// True where all of a value is known, and means the same wherever it stands.
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Text(text) => matches!(text, Text::Plain(_)),
+        Value::List(elements) => elements.iter().all(is_plain),
+        Value::Map(map) => map.values().all(is_plain),
+        Value::Bool(_) | Value::Int(_) => true,
+    }
+}
+
+/// The lines of a value behind the indentation of the line that it begins on.
+fn indented(value: &str, text: &str, at: u32) -> String {
+    let line = text[..at as usize].rfind('\n').map_or(0, |end| end + 1);
+    let indent: String = text[line..].chars().take_while(|c| *c == ' ' || *c == '\t').collect();
+    value.replace('\n', &format!("\n{indent}"))
+}
+
+/// Removes a setting that says what the image inherits already.
+fn remove(server: &Server, spec: &Spec, image: &mut Image<'_>, setting: &Setting) -> Option<CodeAction> {
+    if !image.is_redundant(setting) {
+        return None;
+    }
+    let name = &spec.program.variable(setting.variable).name;
+    let span = with_line(&spec.text, setting.span.start as usize, setting.span.end as usize);
+    let span = Span::new(spec.file, span.0 as u32, span.1 as u32);
+    Some(CodeAction {
+        title: format!("Remove the redundant setting of `{name}`"),
+        kind: Some(CodeActionKind::REFACTOR_REWRITE),
+        edit: workspace_edit(vec![edit(&spec.program.sources, span, "", server.workspace.encoding)]),
+        ..CodeAction::default()
+    })
+}
+
+/// A range, and its whole line where nothing else stands on it.
+fn with_line(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let behind = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
+    match text[line..start].trim().is_empty() && text[end..behind].trim().is_empty() {
+        true => (line, behind),
+        false => (start, end),
+    }
+}
+
+/// Turns an included JSON var file into an included spec.
+fn convert_layer(server: &Server, spec: &Spec, path: &Path, include: &Include) -> Option<CodeAction> {
+    let name = include.name.as_ref()?;
+    let json = normalize(&path.parent()?.join(include.path.text.as_str()));
+    if json.extension()? != "json" {
+        return None;
+    }
+    let new_path = include.path.text.strip_suffix(".json")?;
+    let place = Span::new(spec.file, include.path.span.start, name.span.end);
+    let text = spell_text(&format!("{new_path}.imgspec"));
+    let edit = edit(&spec.program.sources, place, &text, server.workspace.encoding).1;
+    convert(server, &json, Some(&name.text), Some((path, edit)))
+}
+
+/// Turns an open var file into a spec beside it.
+fn convert_file(server: &Server, path: &Path) -> Option<CodeAction> {
+    server.workspace.is_known_var_file(path).then(|| convert(server, path, None, None)).flatten()
+}
+
+fn convert(
+    server: &Server,
+    json: &Path,
+    layer: Option<&str>,
+    include: Option<(&Path, TextEdit)>,
+) -> Option<CodeAction> {
+    let new: PathBuf = json.with_extension("imgspec");
+    if !server.client.can_create || server.workspace.documents.exists(&new) {
+        return None;
+    }
+    let name = json.file_name()?.to_str()?;
+    let text = server.workspace.documents.read(json).ok()?;
+    let program = server.workspace.load(Vec::new());
+    let imported = import(&program, &[(name.to_owned(), text)]).ok()?;
+    let mut text = imported.text;
+    if let (Some(layer), [own]) = (layer, &imported.layers[..]) {
+        text = text.replacen(&format!("\nlayer {own} {{"), &format!("\nlayer {layer} {{"), 1);
+    }
+    for note in &imported.notes {
+        text.insert_str(0, &format!("# {note}\n"));
+    }
+    let versioned = |path: &Path, edits: Vec<TextEdit>| {
+        let version = server.workspace.documents.get(path).map(|document| document.version);
+        let text_document = OptionalVersionedTextDocumentIdentifier { uri: uri(path)?, version };
+        let edits = edits.into_iter().map(OneOf::Left).collect();
+        Some(DocumentChangeOperation::Edit(TextDocumentEdit { text_document, edits }))
+    };
+    let create = CreateFile { uri: uri(&new)?, options: None, annotation_id: None };
+    let mut operations = vec![
+        DocumentChangeOperation::Op(ResourceOp::Create(create)),
+        versioned(&new, vec![TextEdit::new(Range::default(), text)])?,
+    ];
+    if let Some((path, edit)) = include {
+        operations.push(versioned(path, vec![edit])?);
+    }
+    Some(CodeAction {
+        title: format!("Convert {name} to a spec"),
+        kind: Some(CodeActionKind::REFACTOR_REWRITE),
+        edit: Some(WorkspaceEdit {
+            document_changes: Some(DocumentChanges::Operations(operations)),
+            ..WorkspaceEdit::default()
+        }),
+        ..CodeAction::default()
+    })
+}

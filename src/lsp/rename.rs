@@ -1,0 +1,153 @@
+//! Renaming what the project defines: layers, images, variables, types, providers.
+
+use super::cursor::{Named, name_at};
+use super::documents::Documents;
+use super::findings::edit;
+use super::symbols::{definition, references};
+use super::workspace::Workspace;
+use crate::diagnostic::Severity;
+use crate::import::spell_text;
+use crate::project::Program;
+use crate::project::hir::{Owner, SectionKind, VarId};
+use crate::source::{FileId, Loader, Origin, Span};
+use crate::syntax::{self, ast::File};
+use lsp_types::TextEdit;
+use regex::Regex;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is to be renamed.
+#[derive(Debug)]
+pub struct Subject {
+    /// Its name as it is.
+    pub name: String,
+    /// The name under the cursor.
+    pub place: Span,
+    /// Its definition.
+    defined: Span,
+    variable: Option<VarId>,
+}
+
+impl Subject {
+    /// What the name at an offset stands for; none where no name is there.
+    ///
+    /// # Errors
+    /// In words, where it is not the project's to rename.
+    pub fn at(program: &Program, file: FileId, ast: &File, offset: u32) -> Result<Option<Subject>, String> {
+        let Some((named, place)) = name_at(ast, offset) else { return Ok(None) };
+        let (name, variable) = match named {
+            Named::Section(name) | Named::Provider(name) | Named::Type(name) => (name, None),
+            Named::Variable(name) => (name, program.find_variable(Some(file), name)),
+            Named::Function(_) | Named::Include(_) => return Ok(None),
+        };
+        let Some(defined) = definition(program, file, named) else {
+            return Err(format!("nothing defines `{name}`"));
+        };
+        if let Some(id) = variable
+            && program.variable(id).owner != Owner::Declared
+        {
+            return Err(format!("`{name}` is not declared here: who reads it knows it by this name"));
+        }
+        if program.sources.get(defined.file).origin != Origin::Project {
+            return Err(format!("`{name}` is defined in the library"));
+        }
+        Ok(Some(Subject { name: name.to_owned(), place, defined, variable }))
+    }
+}
+
+/// The edits that give a subject another name wherever the workspace's specs and their JSON layers say it.
+///
+/// # Errors
+/// In words, where the name cannot be one or something would be wrong then that is right now.
+pub fn edits(
+    workspace: &Workspace,
+    program: &Program,
+    subject: &Subject,
+    new: &str,
+) -> Result<Vec<(PathBuf, TextEdit)>, String> {
+    let is_name = Regex::new(r"^[A-Za-z_][A-Za-z0-9_]*([-.][A-Za-z0-9_]+)*$").expect("a pattern");
+    if !is_name.is_match(new) {
+        return Err(format!("`{new}` is no name: letters, digits, `_`, and `-` or `.` between them"));
+    }
+    let mut places = places(program, subject, new);
+    places.sort_by_key(|(span, _)| (span.file, span.start));
+    places.dedup();
+    let renamed = apply(program, &places);
+    // What else can go wrong with a name is what the compiler says of it.
+    let after =
+        workspace.load_over(workspace.specs(), &Overlay { below: &workspace.documents, texts: renamed });
+    let errors = |program: &Program| {
+        let errors = program.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+        errors.map(|d| d.message.clone()).collect::<Vec<_>>()
+    };
+    let before = errors(program);
+    let forms = |text: &String| text.replace(&format!("`{}`", subject.name), &format!("`{new}`"));
+    let known: Vec<String> = before.iter().map(forms).collect();
+    if let Some(error) = errors(&after).into_iter().find(|e| !known.contains(&forms(e))) {
+        return Err(format!("with that name {error}"));
+    }
+    Ok(places
+        .into_iter()
+        .map(|(span, text)| edit(&program.sources, span, &text, workspace.encoding))
+        .collect())
+}
+
+/// Where the name stands, with what is to stand there.
+fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)> {
+    let mut out: Vec<(Span, String)> = Vec::new();
+    // Strings name variables in Packer's way.
+    let in_braces = Regex::new(&format!(r"\{{\{{-?\s*user\s+[`']({})[`']", regex::escape(&subject.name)));
+    for (file, source) in program.sources.iter().filter(|(file, _)| program.views.contains_key(file)) {
+        let ast = syntax::parse(file, &source.text).file;
+        out.extend(references(program, file, &ast, subject.defined).into_iter().map(|s| (s, new.to_owned())));
+        let reads = subject.variable.is_some()
+            && program.find_variable(Some(file), &subject.name) == subject.variable;
+        if let (true, Ok(in_braces)) = (reads, &in_braces) {
+            for found in in_braces.captures_iter(&source.text).filter_map(|c| c.get(1)) {
+                out.push((Span::new(file, found.start() as u32, found.end() as u32), new.to_owned()));
+            }
+        }
+    }
+    for section in program.sections.iter().filter(|s| s.kind == SectionKind::Json) {
+        for setting in section.settings.iter().filter(|s| Some(s.variable) == subject.variable) {
+            out.push((setting.name_span, spell_text(new)));
+        }
+    }
+    out
+}
+
+/// The texts with the edits in them.
+fn apply(program: &Program, places: &[(Span, String)]) -> BTreeMap<PathBuf, String> {
+    let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for (span, new) in places.iter().rev() {
+        let source = program.sources.get(span.file);
+        let text = out.entry(source.path.clone()).or_insert_with(|| source.text.to_string());
+        text.replace_range(span.start as usize..span.end as usize, new);
+    }
+    out
+}
+
+/// Texts over those of the client.
+struct Overlay<'d> {
+    below: &'d Documents,
+    texts: BTreeMap<PathBuf, String>,
+}
+
+impl Loader for Overlay<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.texts.get(path).map_or_else(|| self.below.read(path), |text| Ok(text.clone()))
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.below.is_file(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.below.exists(path)
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        self.below.canonical(path)
+    }
+}

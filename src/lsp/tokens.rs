@@ -1,0 +1,218 @@
+//! Semantic tokens: what each word of a spec is.
+
+use super::cursor::{Named, for_each_name};
+use super::hover::find_section;
+use super::places::Encoding;
+use super::workspace::Spec;
+use crate::project::Program;
+use crate::schema::Type;
+use crate::source::{FileId, Origin};
+use crate::syntax::{Kind, Node};
+use lsp_types::{SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensLegend};
+use rustc_hash::FxHashMap;
+use std::ops::Range;
+
+/// What a token is: an index into the legend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Keyword,
+    /// A layer or an image.
+    Section,
+    Provider,
+    Variable,
+    /// An attribute, or a key of a map.
+    Property,
+    Function,
+    Type,
+    Text,
+    Number,
+    Comment,
+    Operator,
+}
+
+const TYPES: [(Token, SemanticTokenType); 11] = [
+    (Token::Keyword, SemanticTokenType::KEYWORD),
+    (Token::Section, SemanticTokenType::CLASS),
+    (Token::Provider, SemanticTokenType::INTERFACE),
+    (Token::Variable, SemanticTokenType::VARIABLE),
+    (Token::Property, SemanticTokenType::PROPERTY),
+    (Token::Function, SemanticTokenType::FUNCTION),
+    (Token::Type, SemanticTokenType::TYPE),
+    (Token::Text, SemanticTokenType::STRING),
+    (Token::Number, SemanticTokenType::NUMBER),
+    (Token::Comment, SemanticTokenType::COMMENT),
+    (Token::Operator, SemanticTokenType::OPERATOR),
+];
+
+const DECLARATION: u32 = 1;
+const OF_LIBRARY: u32 = 2;
+const DEPRECATED: u32 = 4;
+/// A fact: nothing sets it.
+const READ_ONLY: u32 = 8;
+
+/// The kinds of tokens and their marks, in the order of the numbers that stand for them.
+pub fn legend() -> SemanticTokensLegend {
+    SemanticTokensLegend {
+        token_types: TYPES.map(|(_, name)| name).to_vec(),
+        token_modifiers: vec![
+            SemanticTokenModifier::DECLARATION,
+            SemanticTokenModifier::DEFAULT_LIBRARY,
+            SemanticTokenModifier::DEPRECATED,
+            SemanticTokenModifier::READONLY,
+        ],
+    }
+}
+
+/// The tokens of a part of a spec, each relative to the one before, as the protocol has them.
+pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<SemanticToken> {
+    let text = &*spec.text;
+    let mut names: FxHashMap<u32, (Token, u32)> = FxHashMap::default();
+    for_each_name(&spec.parse.file, &mut |named, span| {
+        let (token, marks) = of_name(&spec.program, spec.file, named, span.start);
+        names.insert(span.start, (token, marks));
+    });
+    let tree = &spec.parse.tree;
+    let mut found: Vec<(u32, u32, Token, u32)> = Vec::new();
+    for at in 0..tree.len() {
+        let node = tree.node(at);
+        if node.end < wanted.start || node.start > wanted.end {
+            continue;
+        }
+        let slice = &text[node.start as usize..node.end as usize];
+        let mut push = |from: u32, to: u32, token: Token, marks: u32| {
+            if from < to && wanted.start <= from && to <= wanted.end {
+                found.push((from, to, token, marks));
+            }
+        };
+        match node.kind {
+            Kind::name => {
+                let (token, marks) = names.get(&node.start).copied().unwrap_or_else(|| of_word(text, node));
+                push(node.start, node.end, token, marks);
+            }
+            Kind::template => {
+                push(node.start, node.start + 1, Token::Text, 0);
+                if slice.len() > 1 && slice.ends_with('"') {
+                    push(node.end - 1, node.end, Token::Text, 0);
+                }
+            }
+            kind => match token_of(kind, slice) {
+                Some(Token::Keyword) => push(node.start, node.start + word_len(slice), Token::Keyword, 0),
+                Some(token) => push(node.start, node.end, token, 0),
+                None => {}
+            },
+        }
+    }
+    found.sort_by_key(|(from, ..)| *from);
+    encode(text, &found, encoding)
+}
+
+fn word_len(slice: &str) -> u32 {
+    slice.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(slice.len()).max(1) as u32
+}
+
+/// What a node other than a name is; of a keyword's node the first word is meant.
+fn token_of(kind: Kind, slice: &str) -> Option<Token> {
+    Some(match kind {
+        Kind::comment => Token::Comment,
+        Kind::string | Kind::raw | Kind::heredoc | Kind::chunk | Kind::escape => Token::Text,
+        Kind::number => Token::Number,
+        Kind::section_kind
+        | Kind::include
+        | Kind::type_decl
+        | Kind::variable
+        | Kind::extends
+        | Kind::final_
+        | Kind::unset
+        | Kind::when
+        | Kind::if_
+        | Kind::then_
+        | Kind::else_ => Token::Keyword,
+        Kind::infix | Kind::not_ if slice.starts_with(|c: char| c.is_ascii_alphabetic()) => Token::Keyword,
+        Kind::infix | Kind::not_ | Kind::append | Kind::remove => Token::Operator,
+        _ => return None,
+    })
+}
+
+/// What a word is that stands for nothing: a constant, the name of a block, or a key.
+fn of_word(text: &str, node: Node) -> (Token, u32) {
+    let behind = text[node.end as usize..].trim_start_matches([' ', '\t']);
+    match &text[node.start as usize..node.end as usize] {
+        "true" | "false" => (Token::Keyword, 0),
+        _ if behind.starts_with('{') => (Token::Keyword, 0),
+        _ => (Token::Property, 0),
+    }
+}
+
+fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (Token, u32) {
+    let (token, defined) = match named {
+        Named::Section(name) => {
+            (Token::Section, find_section(program, file, name).map(|id| program.section(id).span))
+        }
+        Named::Provider(name) => {
+            (Token::Provider, program.providers.iter().find(|p| p.name == name).map(|p| p.span))
+        }
+        Named::Variable(name) => {
+            let Some(id) = program.find_variable(Some(file), name) else { return (Token::Variable, 0) };
+            let variable = program.variable(id);
+            let mut marks = 0;
+            if variable.alias_of.is_some() || variable.removed.is_some() {
+                marks |= DEPRECATED;
+            }
+            if variable.is_fact {
+                marks |= READ_ONLY;
+            }
+            return (Token::Variable, marks | of_place(program, file, Some(variable.span), start));
+        }
+        Named::Type(name) if Type::builtin(name).is_some() => return (Token::Type, OF_LIBRARY),
+        Named::Type(_) => (Token::Type, super::symbols::definition(program, file, named)),
+        Named::Function(_) => return (Token::Function, OF_LIBRARY),
+        Named::Include(_) => return (Token::Text, 0),
+    };
+    (token, of_place(program, file, defined, start))
+}
+
+fn of_place(program: &Program, file: FileId, defined: Option<crate::source::Span>, start: u32) -> u32 {
+    match defined {
+        Some(span) if span.file == file && span.start == start => DECLARATION,
+        Some(span) if program.sources.get(span.file).origin == Origin::Library => OF_LIBRARY,
+        _ => 0,
+    }
+}
+
+/// Tokens in order, cut at line ends, as differences.
+fn encode(text: &str, found: &[(u32, u32, Token, u32)], encoding: Encoding) -> Vec<SemanticToken> {
+    let mut out = Vec::with_capacity(found.len());
+    // Where the last token was: its line, that line's start, and its own start.
+    let (mut line, mut line_start, mut behind) = (0, 0, 0);
+    let (mut last_line, mut last_column) = (0, 0);
+    for (from, to, token, marks) in found {
+        if *from < behind {
+            continue;
+        }
+        behind = *to;
+        let mut at = *from as usize;
+        for part in text[*from as usize..*to as usize].split_inclusive('\n') {
+            let start = at;
+            at += part.len();
+            let part = part.trim_end_matches(['\n', '\r']);
+            while let Some(end) = memchr::memchr(b'\n', &text.as_bytes()[line_start..start]) {
+                line += 1;
+                line_start += end + 1;
+            }
+            if part.is_empty() {
+                continue;
+            }
+            let column = encoding.width(&text[line_start..start]);
+            let delta_line = line - last_line;
+            out.push(SemanticToken {
+                delta_line: delta_line as u32,
+                delta_start: (if delta_line == 0 { column - last_column } else { column }) as u32,
+                length: encoding.width(part) as u32,
+                token_type: TYPES.iter().position(|(of, _)| of == token).unwrap_or(0) as u32,
+                token_modifiers_bitset: *marks,
+            });
+            (last_line, last_column) = (line, column);
+        }
+    }
+    out
+}

@@ -1,0 +1,111 @@
+//! The protocol's base layer on standard input and output.
+//!
+//! A message that cannot be read is answered with an error, and the next one is read as if nothing had been: an editor
+//! that stumbles once keeps its server.
+
+use lsp_server::{Connection, ErrorCode, Message};
+use serde_json::{Value, json};
+use std::io::{self, BufRead, Read, Write};
+use std::thread::{JoinHandle, spawn};
+
+/// What writes the answers; it ends when the server's side of the connection is dropped.
+pub struct Writer(JoinHandle<io::Result<()>>);
+
+impl Writer {
+    /// Waits until all is written.
+    ///
+    /// # Errors
+    /// Where the client reads no more.
+    pub fn finish(self) -> io::Result<()> {
+        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
+    }
+}
+
+/// Reads and writes in threads of their own. The connection ends with the input, or with `exit`.
+pub fn stdio() -> (Connection, Writer) {
+    let (server, wire) = Connection::memory();
+    let Connection { sender, receiver } = wire;
+    spawn(move || {
+        let mut input = io::stdin().lock();
+        while let Ok(Some(body)) = read_frame(&mut input) {
+            match parse(&body) {
+                Ok(message) => {
+                    let is_exit = matches!(&message, Message::Notification(n) if n.method == "exit");
+                    if sender.send(message).is_err() || is_exit {
+                        break;
+                    }
+                }
+                Err(reply) => drop(write_frame(&mut io::stdout().lock(), &reply)),
+            }
+        }
+    });
+    let writer =
+        spawn(move || receiver.iter().try_for_each(|message| message.write(&mut io::stdout().lock())));
+    (server, Writer(writer))
+}
+
+/// The next message's bytes; none where the input ends. Headers without a length are passed over.
+fn read_frame(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut length: Option<u64> = None;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&line);
+        match (text.trim(), length) {
+            ("", Some(length)) => {
+                // What is read is what came: a length that lies takes no memory.
+                let mut body = Vec::new();
+                input.take(length).read_to_end(&mut body)?;
+                return Ok(Some(body));
+            }
+            (header, _) => {
+                let pair =
+                    header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+                length = pair.and_then(|(_, number)| number.trim().parse().ok()).or(length);
+            }
+        }
+    }
+}
+
+fn write_frame(output: &mut impl Write, body: &Value) -> io::Result<()> {
+    let body = body.to_string();
+    write!(output, "Content-Length: {}\r\n\r\n{body}", body.len())?;
+    output.flush()
+}
+
+/// A message, or the reply to what is none.
+fn parse(body: &[u8]) -> Result<Message, Value> {
+    let refusal = |id: &Value, code: ErrorCode, message: String| json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code as i32, "message": message } });
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|e| refusal(&Value::Null, ErrorCode::ParseError, format!("this is not JSON: {e}")))?;
+    let id = value.get("id").cloned().unwrap_or_default();
+    serde_json::from_value(value).map_err(|_| {
+        refusal(&id, ErrorCode::InvalidRequest, "this is no request, notification or response".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_messages_between_rubbish() {
+        let mut input =
+            "rubbish\r\n\r\nContent-Type: x\r\ncontent-length: 2\r\n\r\n{}Content-Length: 9\r\n\r\n[1]"
+                .as_bytes();
+        assert_eq!(read_frame(&mut input).unwrap().unwrap(), b"{}");
+        assert_eq!(read_frame(&mut input).unwrap().unwrap(), b"[1]");
+        assert!(read_frame(&mut input).unwrap().is_none());
+    }
+
+    #[test]
+    fn answers_what_is_no_message() {
+        assert_eq!(parse(b"{").unwrap_err()["error"]["code"], -32700);
+        let reply = parse(br#"{ "id": 7, "method": 8 }"#).unwrap_err();
+        assert_eq!((&reply["id"], &reply["error"]["code"]), (&json!(7), &json!(-32600)));
+        assert!(parse(br#"{ "jsonrpc": "2.0", "method": "exit" }"#).is_ok());
+    }
+}
