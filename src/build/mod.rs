@@ -24,6 +24,6 @@ pub use make::{MakeRun, USER_FILE, find_checkout, read_targets};
 pub use output::{Artifact, Record};
 pub use process::Interrupt;
 pub use progress::Progress;
-pub use project::{read_config, read_library, spec_files};
+pub use project::{list_includable, read_config, read_library, spec_files};
 pub use tools::{Found, Tool, Toolbox};
 pub use write::{replace, rewrite, stale, write};

@@ -3,6 +3,7 @@
 use super::cursor::Named;
 use super::hover::{describe, find_section};
 use super::workspace::Spec;
+use crate::build;
 use crate::emit::find_reach;
 use crate::eval::evaluate;
 use crate::project::Program;
@@ -14,7 +15,6 @@ use lsp_types::{
     MarkupContent, MarkupKind,
 };
 use serde_json::json;
-use std::fs;
 use std::mem::discriminant;
 
 /// What there is to choose from, for one spec.
@@ -88,19 +88,14 @@ impl Candidates<'_> {
         let folder = typed.rfind('/').map_or("", |at| &typed[..=at]);
         let own = &self.spec.program.sources.get(self.spec.file).path;
         let Some(parent) = own.parent() else { return Vec::new() };
-        let entries = fs::read_dir(parent.join(folder)).into_iter().flatten().flatten();
-        let mut out = Vec::new();
-        for entry in entries {
-            let (path, Ok(name)) = (entry.path(), entry.file_name().into_string()) else { continue };
-            if path == *own || name.starts_with('.') {
-                continue;
-            }
-            if path.is_dir() {
-                out.push(item(&format!("{name}/"), Kind::FOLDER, 1));
-            } else if name.ends_with(".imgspec") || name.ends_with(".json") {
-                out.push(item(&name, Kind::FILE, 0));
-            }
-        }
+        let of_entry = |(name, is_folder): (String, bool)| match is_folder {
+            true => item(&format!("{name}/"), Kind::FOLDER, 1),
+            false => item(&name, Kind::FILE, 0),
+        };
+        let folder = parent.join(folder);
+        let others =
+            build::list_includable(&folder).into_iter().filter(|(name, _)| folder.join(name) != *own);
+        let out = others.map(of_entry).collect();
         sorted(out)
     }
 
