@@ -4,7 +4,7 @@
 //!
 //! - `["open", FILE]` opens a file, or goes on with it.
 //! - `["change", OLD, NEW]` replaces a text in it, and prints what is found in it then.
-//! - `["wait", FILE]` prints what is found in another open file from now on.
+//! - `["wait", FILE, TEXT]` waits until this text is in what is found in a file; with null, until nothing is found there.
 //! - `["write", FILE, TEXT]` writes a file behind the client's back, which tells of it; null removes it.
 //! - `[METHOD, BEHIND, COUNT or {PARAMETERS}]` asks with the cursor at the end of a text: of lists COUNT items are kept.
 //!
@@ -12,182 +12,11 @@
 
 mod common;
 
+use common::editor::{Client, Desk};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-
-/// A client of the real program.
-struct Client {
-    server: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    sent: u64,
-    /// What the server has said by itself since it was last asked.
-    published: Vec<Value>,
-}
-
-impl Client {
-    fn start(folder: &Path) -> Client {
-        let mut command = common::imgspec(folder);
-        command.arg("lsp").stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.env("IMGSPEC_CACHE", folder.join("cache"));
-        let mut server = command.spawn().unwrap();
-        let (input, output) = (server.stdin.take().unwrap(), BufReader::new(server.stdout.take().unwrap()));
-        let mut client = Client { server, input, output, sent: 0, published: Vec::new() };
-        let root = format!("file://{}", folder.display());
-        let capabilities = json!({
-            "workspace": {
-                "didChangeWatchedFiles": { "dynamicRegistration": true },
-                "workspaceEdit": { "documentChanges": true, "resourceOperations": ["create"] },
-            },
-            "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } },
-        });
-        client.ask("initialize", json!({ "processId": null, "rootUri": root, "capabilities": capabilities }));
-        client.tell("initialized", json!({}));
-        let mut messages = std::iter::repeat_with(|| client.receive());
-        let watch = messages.find(|message| message["method"] == "client/registerCapability").unwrap();
-        client.send(&json!({ "jsonrpc": "2.0", "id": watch["id"], "result": null }).to_string());
-        client
-    }
-
-    fn send(&mut self, message: &str) {
-        write!(self.input, "Content-Length: {}\r\n\r\n{message}", message.len()).unwrap();
-        self.input.flush().unwrap();
-    }
-
-    fn tell(&mut self, method: &str, params: Value) {
-        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string());
-    }
-
-    /// Asks, and gives the result or the error.
-    fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.sent += 1;
-        let id = self.sent;
-        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
-        loop {
-            let message = self.receive();
-            if message["id"] == id {
-                return message.get("result").or(message.get("error")).cloned().unwrap_or_default();
-            }
-            self.published.push(message);
-        }
-    }
-
-    /// Waits for what is said of a document, at a version if one is given.
-    fn wait_for(&mut self, uri: &str, version: Option<i64>) -> Value {
-        let is_version = |m: &Value| version.is_none_or(|version| m["params"]["version"] == version);
-        let is_it = |m: &Value| m["params"]["uri"] == uri && is_version(m);
-        loop {
-            if let Some(found) = self.published.iter().find(|m| is_it(m)) {
-                return found["params"].clone();
-            }
-            let message = self.receive();
-            assert!(message.get("id").is_none(), "nothing was asked: {message}");
-            self.published.push(message);
-        }
-    }
-
-    fn receive(&mut self) -> Value {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            assert!(self.output.read_line(&mut line).unwrap() > 0, "the server is gone");
-            match line.trim().split_once(": ") {
-                Some(("Content-Length", n)) => length = n.parse().unwrap(),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        let mut bytes = vec![0; length];
-        self.output.read_exact(&mut bytes).unwrap();
-        serde_json::from_slice(&bytes).unwrap()
-    }
-
-    /// Ends the session as the protocol asks, and gives the exit code.
-    fn end(mut self) -> Option<i32> {
-        assert_eq!(self.ask("shutdown", Value::Null), Value::Null);
-        self.tell("exit", Value::Null);
-        self.server.wait().unwrap().code()
-    }
-}
-
-/// The open documents of a client, and the one at hand.
-struct Desk<'f> {
-    client: Client,
-    folder: &'f Path,
-    /// Text and version by name.
-    open: BTreeMap<String, (String, i64)>,
-    name: String,
-}
-
-impl Desk<'_> {
-    fn uri(&self, name: &str) -> String {
-        format!("file://{}", self.folder.join(name).display())
-    }
-
-    fn open(&mut self, name: &str) -> Value {
-        self.name = name.to_owned();
-        if self.open.contains_key(name) {
-            return Value::Null;
-        }
-        let text = std::fs::read_to_string(self.folder.join(name)).unwrap();
-        let language = if name.ends_with(".json") { "json" } else { "imgspec" };
-        let document = json!({ "uri": self.uri(name), "languageId": language, "version": 1, "text": text });
-        self.open.insert(name.to_owned(), (text, 1));
-        self.client.published.clear();
-        self.client.tell("textDocument/didOpen", json!({ "textDocument": document }));
-        match language {
-            "imgspec" => self.client.wait_for(&self.uri(name), Some(1)),
-            _ => Value::Null,
-        }
-    }
-
-    /// Replaces a range of bytes.
-    fn edit(&mut self, range: Range<usize>, new: &str) {
-        let uri = self.uri(&self.name);
-        let (text, version) = self.open.get_mut(&self.name).unwrap();
-        *version += 1;
-        let place = json!({ "start": position(text, range.start), "end": position(text, range.end) });
-        text.replace_range(range, new);
-        let document = json!({ "uri": uri, "version": *version });
-        let changes = json!([{ "range": place, "text": new }]);
-        self.client.published.clear();
-        self.client
-            .tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
-    }
-
-    /// What is found in the document at hand.
-    fn found(&mut self) -> Value {
-        let (uri, version) = (self.uri(&self.name), self.open[&self.name].1);
-        self.client.wait_for(&uri, Some(version))
-    }
-
-    fn ask(&mut self, method: &str, offset: usize, more: &Value) -> Value {
-        let at = position(&self.open[&self.name].0, offset);
-        let mut params = json!({
-            "textDocument": { "uri": self.uri(&self.name) },
-            "position": at,
-            "range": { "start": at, "end": at },
-            "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1 },
-            "options": { "tabSize": 4, "insertSpaces": true },
-        });
-        for (name, value) in more.as_object().into_iter().flatten() {
-            params[name] = value.clone();
-        }
-        self.client.ask(method, params)
-    }
-}
-
-/// The place of an offset, as the protocol has it; columns count UTF-16.
-fn position(text: &str, offset: usize) -> Value {
-    let before = &text[..offset];
-    let line = before.matches('\n').count();
-    let column = before.rsplit('\n').next().unwrap_or("").encode_utf16().count();
-    json!({ "line": line, "character": column })
-}
 
 #[test]
 fn requests_are_answered_as_they_should() {
@@ -213,7 +42,7 @@ fn requests_are_answered_as_they_should() {
 
 fn run_case(case: &Path, folder: &Path) -> Value {
     let client = Client::start(folder);
-    let mut desk = Desk { client, folder, open: BTreeMap::new(), name: String::new() };
+    let mut desk = Desk::new(client, folder);
     let requests: Value =
         serde_json::from_slice(&std::fs::read(case.join("requests.json")).unwrap()).unwrap();
     let mut out = Vec::new();
@@ -226,7 +55,13 @@ fn run_case(case: &Path, folder: &Path) -> Value {
                 desk.edit(start..start + which.len(), step[2].as_str().unwrap());
                 desk.found()
             }
-            "wait" => desk.client.wait_for(&desk.uri(which), None),
+            "wait" => {
+                let uri = desk.uri(which);
+                desk.client.wait_until(&uri, &|found| match step[2].as_str() {
+                    Some(text) => found["diagnostics"].to_string().contains(text),
+                    None => found["diagnostics"] == json!([]),
+                })
+            }
             "write" => {
                 let path = folder.join(which);
                 let kind = match (path.exists(), step[2].as_str()) {
@@ -252,10 +87,25 @@ fn run_case(case: &Path, folder: &Path) -> Value {
         if let (Some(count), Some(items)) = (step[2].as_u64(), reply.as_array_mut()) {
             items.truncate(count as usize);
         }
+        sort_changes(&mut reply);
         out.push(json!({ "step": [what, which], "reply": reply }));
     }
     assert_eq!(desk.client.end(), Some(0));
     Value::Array(out)
+}
+
+/// Edits come by file, in any order.
+fn sort_changes(reply: &mut Value) {
+    match reply {
+        Value::Array(elements) => elements.iter_mut().for_each(sort_changes),
+        Value::Object(map) => {
+            map.values_mut().for_each(sort_changes);
+            if let Some(Value::Object(changes)) = map.get_mut("changes") {
+                changes.sort_keys();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A source of numbers that is the same at every run.
@@ -286,7 +136,7 @@ fn typing_an_example_ends_in_what_check_says() {
         let text = std::fs::read_to_string(example).unwrap();
         std::fs::write(folder.join(&name), "").unwrap();
         let client = Client::start(&folder);
-        let mut desk = Desk { client, folder: &folder, open: BTreeMap::new(), name: String::new() };
+        let mut desk = Desk::new(client, &folder);
         desk.open(&name);
         let mut dice = Dice(0x9e37_79b9 + seed as u64);
         let letters: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();

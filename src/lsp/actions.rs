@@ -65,7 +65,10 @@ fn inline(server: &Server, spec: &Spec, image: &Image<'_>, setting: &Setting) ->
     let text = format!("{word}{name} = {}", indented(&spell_value(value), &spec.text, setting.span.start));
     let edits = vec![edit(&spec.program.sources, setting.span, &text, server.workspace.encoding)];
     Some(CodeAction {
-        title: format!("Inline the inherited value of `{name}`"),
+        title: match setting.change {
+            Change::Replace => format!("Write out the value of `{name}`"),
+            _ => format!("Inline the inherited value of `{name}`"),
+        },
         kind: Some(CodeActionKind::REFACTOR_INLINE),
         edit: workspace_edit(edits),
         ..CodeAction::default()

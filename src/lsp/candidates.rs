@@ -1,7 +1,7 @@
 //! What completion offers: names and words, the likely ones first.
 
 use super::cursor::Named;
-use super::hover::{describe, find_section};
+use super::hover::{describe, find_section, find_type};
 use super::workspace::Spec;
 use crate::build;
 use crate::emit::find_reach;
@@ -129,8 +129,8 @@ impl Candidates<'_> {
 
     /// The names that entries of such blocks have elsewhere.
     pub fn entries(&self, owner: Owner) -> Vec<CompletionItem> {
-        let variables = self.visible().filter(|(_, id)| self.spec.program.variable(*id).owner == owner);
-        sorted(variables.map(|(name, _)| item(name, Kind::PROPERTY, 0)).collect())
+        let variables = self.spec.program.variables.iter().filter(|variable| variable.owner == owner);
+        sorted(variables.map(|variable| item(&variable.name, Kind::PROPERTY, 0)).collect())
     }
 
     pub fn statements(&self, around: Option<&ast::Section>, has_snippets: bool) -> Vec<CompletionItem> {
@@ -192,10 +192,11 @@ impl Candidates<'_> {
         own.chain(program.library.variables.iter()).map(|(name, (id, _))| (name.as_str(), *id))
     }
 
-    /// What can be a value of a variable: its own words first. Inside quotes there are only words.
+    /// What can be a value of a variable, or of a named type: its own words first. Inside quotes there are only words.
     pub fn values(&self, name: &str, is_quoted: bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
-        let ty = program.find_variable(Some(self.spec.file), name).map(|id| &program.variable(id).ty);
+        let variable = program.find_variable(Some(self.spec.file), name).map(|id| &program.variable(id).ty);
+        let ty = variable.or_else(|| find_type(program, self.spec.file, name).map(|(ty, _)| ty));
         let words: Vec<CompletionItem> = match ty.map(|ty| &ty.base) {
             Some(Base::OneOf(choices)) => choices
                 .iter()

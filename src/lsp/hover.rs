@@ -6,7 +6,8 @@ use crate::emit::{emit, show_value};
 use crate::eval::evaluate;
 use crate::project::Program;
 use crate::project::hir::*;
-use crate::source::FileId;
+use crate::schema::Type;
+use crate::source::{FileId, Span};
 use std::fmt::Write;
 
 /// What is to be said of a name in a file, as Markdown. `section` is the layer or image around it.
@@ -28,8 +29,7 @@ pub fn describe(program: &Program, file: FileId, named: Named<'_>, section: Opti
 }
 
 fn describe_type(program: &Program, file: FileId, name: &str) -> Option<String> {
-    let own = program.views.get(&file).and_then(|view| view.names.types.get(name));
-    let (ty, span) = own.or_else(|| program.library.types.get(name))?;
+    let (ty, span) = find_type(program, file, name)?;
     let line = program.sources.get(span.file).text[span.start as usize..].lines().next().unwrap_or_default();
     let written = if line.contains('=') { line.to_owned() } else { format!("{name} = {ty}") };
     Some(format!("```imgspec\ntype {written}\n```"))
@@ -104,4 +104,10 @@ fn describe_section(program: &Program, id: SectionId) -> String {
 pub fn find_section(program: &Program, file: FileId, name: &str) -> Option<SectionId> {
     let own = program.views.get(&file).and_then(|view| view.names.sections.get(name));
     own.or_else(|| program.library.sections.get(name)).map(|(id, _)| *id)
+}
+
+/// A type that a file sees, with its place.
+pub fn find_type<'p>(program: &'p Program, file: FileId, name: &str) -> Option<&'p (Type, Span)> {
+    let own = program.views.get(&file).and_then(|view| view.names.types.get(name));
+    own.or_else(|| program.library.types.get(name))
 }

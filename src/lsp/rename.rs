@@ -41,14 +41,13 @@ impl Subject {
             Named::Variable(name) => (name, program.find_variable(Some(file), name)),
             Named::Function(_) | Named::Include(_) => return Ok(None),
         };
+        let is_declared = |id: VarId| program.variable(id).owner == Owner::Declared;
+        if matches!(named, Named::Variable(_)) && !variable.is_some_and(is_declared) {
+            return Err(format!("`{name}` has no declaration: who reads it knows it by this name"));
+        }
         let Some(defined) = definition(program, file, named) else {
             return Err(format!("nothing defines `{name}`"));
         };
-        if let Some(id) = variable
-            && program.variable(id).owner != Owner::Declared
-        {
-            return Err(format!("`{name}` is not declared here: who reads it knows it by this name"));
-        }
         if program.sources.get(defined.file).origin != Origin::Project {
             return Err(format!("`{name}` is defined in the library"));
         }
@@ -101,12 +100,12 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
     for (file, source) in program.sources.iter().filter(|(file, _)| program.views.contains_key(file)) {
         let ast = syntax::parse(file, &source.text).file;
         out.extend(references(program, file, &ast, subject.defined).into_iter().map(|s| (s, new.to_owned())));
-        let reads = subject.variable.is_some()
-            && program.find_variable(Some(file), &subject.name) == subject.variable;
-        if let (true, Ok(in_braces)) = (reads, &in_braces) {
-            for found in in_braces.captures_iter(&source.text).filter_map(|c| c.get(1)) {
-                out.push((Span::new(file, found.start() as u32, found.end() as u32), new.to_owned()));
-            }
+        if let Ok(in_braces) = &in_braces {
+            let found = in_braces.captures_iter(&source.text).filter_map(|captures| captures.get(1));
+            let spans = found.map(|name| Span::new(file, name.start() as u32, name.end() as u32));
+            out.extend(
+                spans.filter(|span| reads(program, subject, *span)).map(|span| (span, new.to_owned())),
+            );
         }
     }
     for section in program.sections.iter().filter(|s| s.kind == SectionKind::Json) {
@@ -115,6 +114,18 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
         }
     }
     out
+}
+
+/// True where a setting around a place reads the variable: elsewhere braces are text.
+fn reads(program: &Program, subject: &Subject, place: Span) -> bool {
+    let mut found = false;
+    for setting in program.sections.iter().flat_map(|section| &section.settings) {
+        let value = setting.value.span;
+        if value.file == place.file && value.start <= place.start && place.end <= value.end {
+            setting.value.for_each_variable(&mut |id| found |= Some(id) == subject.variable);
+        }
+    }
+    found
 }
 
 /// The texts with the edits in them.

@@ -1,7 +1,7 @@
 //! Where names are defined, and what a file defines.
 
 use super::cursor::{Named, for_each_name};
-use super::hover::find_section;
+use super::hover::{find_section, find_type};
 use super::places::Encoding;
 use super::places::uri;
 use crate::project::Program;
@@ -22,10 +22,7 @@ pub fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<S
         Named::Section(name) => find_section(program, file, name).map(|id| program.section(id).span),
         Named::Variable(name) => program.find_variable(Some(file), name).map(|id| program.variable(id).span),
         Named::Provider(name) => program.providers.iter().find(|p| p.name == name).map(|p| p.span),
-        Named::Type(name) => {
-            let own = program.views.get(&file).and_then(|view| view.names.types.get(name));
-            own.or_else(|| program.library.types.get(name)).map(|(_, span)| *span)
-        }
+        Named::Type(name) => find_type(program, file, name).map(|(_, span)| *span),
         Named::Include(_) | Named::Function(_) => None,
     }
 }

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// How many files are checked before the next look for messages.
-const BATCH: usize = 8;
+const BATCH: usize = 2;
 
 /// Findings by the file that they stand in.
 type ByFile = FxHashMap<PathBuf, Vec<Finding>>;
@@ -168,6 +168,10 @@ impl Workspace {
     /// A file has another text: it is to be checked first, and then what it is a part of.
     pub fn note_change(&mut self, path: &Path) {
         self.current.take();
+        // What others found in it stood in another text.
+        for (_, by_file) in self.found.iter_mut().filter(|(from, _)| *from != path) {
+            by_file.remove(path);
+        }
         if path.file_name().is_some_and(|name| name == "imgspec.toml")
             || self.library_root.as_ref().is_some_and(|root| path.starts_with(root))
         {
@@ -279,7 +283,12 @@ impl Workspace {
     }
 
     fn check_specs(&mut self, specs: &[PathBuf]) -> Vec<(PathBuf, ByFile)> {
-        let program = self.load(specs.to_vec());
+        // What is asked next is about the file that was changed last.
+        let kept = if let [spec] = specs { self.spec(spec) } else { None };
+        let loaded = kept.is_none().then(|| self.load(specs.to_vec()));
+        let Some(program) = kept.as_ref().map(|spec| &spec.program).or(loaded.as_ref()) else {
+            return Vec::new();
+        };
         let texts = program.config.apply(diagnostic::merge(program.diagnostics.clone()));
         let mut out: Vec<(PathBuf, ByFile)> = Vec::new();
         let mut of_no_spec = ByFile::default();
@@ -297,14 +306,14 @@ impl Workspace {
                     spans.into_iter().all(|file| view.files.contains(&file) || !parts.contains(&file))
                         && parts.contains(&found.primary.span.file)
                 };
-                let of_images = emit_all(&program, &program.images_of(file), None, &output()).1;
+                let of_images = emit_all(program, &program.images_of(file), None, &output()).1;
                 let of_images = program.config.apply(diagnostic::merge(of_images));
-                self.sort_in(&program, texts.iter().filter(is_seen).chain(&of_images), &mut by_file);
+                self.sort_in(program, texts.iter().filter(is_seen).chain(&of_images), &mut by_file);
             }
             out.push((path.clone(), by_file));
         }
         let others = texts.iter().filter(|found| !parts.contains(&found.primary.span.file));
-        self.sort_in(&program, others, &mut of_no_spec);
+        self.sort_in(program, others, &mut of_no_spec);
         out.extend(
             of_no_spec.into_iter().map(|(path, found)| (path.clone(), ByFile::from_iter([(path, found)]))),
         );

@@ -1,6 +1,7 @@
 //! What several test programs need: running the binary, reading its JSON.
 #![allow(dead_code)]
 
+pub mod editor;
 pub mod place;
 pub mod specs;
 
