@@ -24,6 +24,9 @@ use std::sync::Arc;
 /// How many files are checked before the next look for messages.
 const BATCH: usize = 2;
 
+/// How long a JSON file may be, in bytes, for one to look whether it is a var file.
+const LARGEST_VAR_FILE: usize = 1 << 20;
+
 /// Findings by the file that they stand in.
 type ByFile = FxHashMap<PathBuf, Vec<Finding>>;
 
@@ -210,6 +213,9 @@ impl Workspace {
         let is_named = !["json", "jsonc"].contains(&document.language.as_str());
         let is_layer = || !self.dependents(path).is_empty();
         let sets_variable = || {
+            if document.text.len() > LARGEST_VAR_FILE {
+                return false;
+            }
             let map: Map<String, Value> = serde_json::from_str(&document.text).unwrap_or_default();
             let program = self.load(Vec::new());
             map.iter().any(|(name, value)| value.is_string() && program.find_variable(None, name).is_some())

@@ -47,7 +47,11 @@ async function start(): Promise<void> {
   }
   const run = { command, args: ['lsp'] };
   client = new LanguageClient('imgspec', 'imgspec', run, {
-    documentSelector: [{ language: 'imgspec', scheme: 'file' }],
+    // The server knows var files from other JSON, and leaves the others alone.
+    documentSelector: [
+      { language: 'imgspec', scheme: 'file' },
+      { language: 'json', scheme: 'file' },
+    ],
     outputChannel: log,
   });
   await client.start();
