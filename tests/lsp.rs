@@ -120,8 +120,27 @@ impl Dice {
     }
 }
 
-/// Every example typed letter by letter, with letters taken back, words typed in the middle and pieces pasted: after
-/// each stroke findings, a completion and a hover at the cursor come, and at the end what `imgspec check` says.
+/// What an editor asks at times, besides completion and hover.
+const OTHERS: [&str; 15] = [
+    "textDocument/signatureHelp",
+    "textDocument/definition",
+    "textDocument/references",
+    "textDocument/prepareRename",
+    "textDocument/rename",
+    "textDocument/documentSymbol",
+    "workspace/symbol",
+    "textDocument/documentLink",
+    "textDocument/foldingRange",
+    "textDocument/inlayHint",
+    "textDocument/semanticTokens/full",
+    "textDocument/semanticTokens/range",
+    "textDocument/formatting",
+    "textDocument/rangeFormatting",
+    "textDocument/codeAction",
+];
+
+/// Every example typed letter by letter, with letters taken back and pieces pasted in the middle: after each stroke
+/// findings, a completion and a hover at the cursor come, and something else; at the end what `imgspec check` says.
 #[test]
 fn typing_an_example_ends_in_what_check_says() {
     for (seed, example) in common::files(&common::root().join("examples"), "imgspec").iter().enumerate() {
@@ -140,15 +159,24 @@ fn typing_an_example_ends_in_what_check_says() {
         desk.open(&name);
         let mut dice = Dice(0x9e37_79b9 + seed as u64);
         let letters: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-        let mut typed = 0;
+        let (mut typed, mut strokes) = (0, 0);
         while typed + 1 < letters.len() {
-            let stroke = |desk: &mut Desk<'_>, range: Range<usize>, new: &str| {
+            let mut stroke = |desk: &mut Desk<'_>, range: Range<usize>, new: &str| {
                 let cursor = range.start + new.len();
                 desk.edit(range, new);
                 desk.found();
-                for method in ["textDocument/completion", "textDocument/hover"] {
-                    let reply = desk.ask(method, cursor, &Value::Null);
-                    assert!(reply.get("code").is_none(), "{name}: {method} at {cursor}: {reply}");
+                strokes += 1;
+                for method in
+                    ["textDocument/completion", "textDocument/hover", OTHERS[strokes % OTHERS.len()]]
+                {
+                    let more = json!({
+                        "newName": "other", "query": "a",
+                        "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1, "isRetrigger": false },
+                    });
+                    let reply = desk.ask(method, cursor, &more);
+                    // Refusing in words is an answer.
+                    let code = reply.get("code").and_then(Value::as_i64);
+                    assert!(code.is_none_or(|code| code == -32803), "{name}: {method} at {cursor}: {reply}");
                 }
             };
             let here = letters[typed];
