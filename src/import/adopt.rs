@@ -2,16 +2,13 @@
 
 use super::checkout::{Checkout, Entry, Target};
 use super::derived::find_derived;
+use super::handed::{TemplateFacts, find_slots};
 use super::infer::{Declaration, infer};
-use super::item_name;
+use super::names::{Names, SHARED, file_of};
 use super::spell::{spell_heredoc, spell_template, spell_text, spell_value};
-use crate::emit::whole_argument;
 use crate::project::hir::Variable;
-use crate::project::template::Template;
 use crate::project::{Program, Request, load};
-use crate::schema::braces::{Braced, parse_braces};
-use crate::schema::parse_pairs;
-use crate::schema::{Base, Encoding, Playbook, Receivers, Text, Value, decode};
+use crate::schema::{Base, Encoding, Text, Value, decode};
 use crate::source::Memory;
 use crate::syntax::format;
 use regex::Regex;
@@ -44,180 +41,6 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
     out.iter_mut().filter(|(path, _)| is_spec(path)).for_each(|(_, text)| *text = format(text));
     out.extend(checkout.templates.iter().map(|(path, text)| (PathBuf::from(path), text.clone())));
     out
-}
-
-/// What a template's text says of Ansible.
-struct TemplateFacts {
-    playbook: Playbook,
-    /// The text of each `--extra-vars` argument.
-    extra_vars: Vec<String>,
-    /// The variables that are such an argument.
-    arguments: BTreeSet<String>,
-}
-
-impl TemplateFacts {
-    fn read(text: &str) -> TemplateFacts {
-        let template = Template::parse(text).unwrap_or_default();
-        let extra_vars: Vec<String> = template.extra_vars().map(ToString::to_string).collect();
-        let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-        let provisioners = json["provisioners"].as_array().into_iter().flatten();
-        let is_windows = provisioners
-            .filter_map(|p| p["playbook_file"].as_str())
-            .any(|file| file.to_lowercase().contains("windows"));
-        TemplateFacts {
-            playbook: if is_windows { Playbook::Windows } else { Playbook::Linux },
-            arguments: extra_vars.iter().filter_map(|a| whole_argument(a)).map(str::to_owned).collect(),
-            extra_vars,
-        }
-    }
-}
-
-/// Which playbooks each variable is handed to, by the texts that the targets use.
-fn find_slots(checkout: &Checkout, templates: &BTreeMap<&str, TemplateFacts>) -> BTreeMap<String, Receivers> {
-    let mut texts: BTreeSet<(&str, String)> = BTreeSet::new();
-    for run in checkout.targets.iter().flat_map(|target| &target.runs) {
-        let Some(template) = templates.get(run.template.as_str()) else { continue };
-        let playbook = template.playbook.as_str();
-        let mut add = |text: &str| texts.insert((playbook, text.to_owned()));
-        for argument in template.extra_vars.iter().filter(|a| whole_argument(a).is_none()) {
-            add(argument);
-        }
-        let defaults = checkout.template_variables(&run.template);
-        let files = run.files().filter_map(|file| checkout.var_files.get(file)).flatten();
-        for (name, text) in files.chain(&run.vars) {
-            if template.arguments.contains(name) {
-                add(text);
-            }
-        }
-        for (name, default) in &defaults {
-            if template.arguments.contains(name) {
-                add(default.as_deref().unwrap_or_default());
-            }
-        }
-    }
-    let mut out: BTreeMap<String, Receivers> = BTreeMap::new();
-    for (playbook, text) in texts {
-        let receiver = Receivers::parse(playbook).unwrap_or(Receivers::NONE);
-        for pair in parse_pairs(&text) {
-            if let [(_, Braced::User(name))] = parse_braces(&pair.value)[..] {
-                let known = out.entry(name.to_owned()).or_insert(Receivers::NONE);
-                *known = known.with(receiver);
-            }
-        }
-    }
-    out
-}
-
-/// What the items are called.
-struct Names {
-    /// For each target its image.
-    images: BTreeMap<String, String>,
-    /// For each template its provider.
-    providers: BTreeMap<String, String>,
-    /// For each var file its layer.
-    layers: BTreeMap<String, String>,
-    /// For each run of configuration files that several targets begin with, a layer of its own.
-    groups: Vec<(Vec<String>, String)>,
-}
-
-impl Names {
-    fn choose(checkout: &Checkout) -> Names {
-        let mut taken = BTreeSet::new();
-        let mut images = BTreeMap::new();
-        // `build-x` is the image `x`, whatever else is called so.
-        let mut targets: Vec<&str> = checkout.targets.iter().map(|target| target.make.as_str()).collect();
-        targets.sort_by_key(|make| !make.starts_with("build-"));
-        for make in targets {
-            let name = numbered(&image_name(make), &taken);
-            taken.insert(name.clone());
-            images.insert(make.to_owned(), name);
-        }
-        let mut layers = BTreeMap::new();
-        for file in checkout.var_files.keys() {
-            let name = layer_name(file);
-            let free = [name.clone(), format!("{name}-os")].into_iter().find(|n| !taken.contains(n));
-            let name = free.unwrap_or_else(|| numbered(&name, &taken));
-            taken.insert(name.clone());
-            layers.insert(file.clone(), name);
-        }
-        let mut providers: BTreeMap<String, String> = BTreeMap::new();
-        let mut used = BTreeSet::new();
-        for template in checkout.templates.keys() {
-            let name = numbered(&provider_name(template), &used);
-            used.insert(name.clone());
-            providers.insert(template.clone(), name);
-        }
-        let mut counts: BTreeMap<Vec<String>, usize> = BTreeMap::new();
-        for target in &checkout.targets {
-            let files = target.runs.last().map_or(&[][..], |run| &run.var_files);
-            *counts.entry(shared_start(files).to_vec()).or_default() += 1;
-        }
-        let mut groups: Vec<(Vec<String>, usize)> =
-            counts.into_iter().filter(|(files, count)| files.len() > 1 && *count > 1).collect();
-        groups.sort_by_key(|(files, count)| (std::cmp::Reverse(*count), files.clone()));
-        let mut named = Vec::new();
-        for (files, _) in groups {
-            let kind =
-                files.iter().find_map(|file| file.strip_prefix(SHARED)?.split_once('/').map(|(k, _)| k));
-            let name = kind.map_or("config".to_owned(), |kind| format!("config-{kind}"));
-            let name = numbered(&name, &taken);
-            taken.insert(name.clone());
-            named.push((files, name));
-        }
-        Names { images, providers, layers, groups: named }
-    }
-
-    /// The parents of a target's image, weakest first.
-    fn parents(&self, files: &[String]) -> Vec<&str> {
-        let group = self.groups.iter().find(|(start, _)| shared_start(files) == start.as_slice());
-        let rest = group.map_or(files, |(start, _)| &files[start.len()..]);
-        let layers = rest.iter().filter_map(|file| self.layers.get(file));
-        group.map(|(_, name)| name).into_iter().chain(layers).map(String::as_str).collect()
-    }
-}
-
-/// The folder of the files that all providers share.
-const SHARED: &str = "packer/config/";
-
-fn shared_start(files: &[String]) -> &[String] {
-    let end = files.iter().position(|file| !file.starts_with(SHARED)).unwrap_or(files.len());
-    &files[..end]
-}
-
-fn image_name(make: &str) -> String {
-    item_name(make.strip_prefix("build-").unwrap_or(make))
-}
-
-/// `packer/ova/ubuntu-2004.json` is `ova-ubuntu-2004`, `packer/qemu/qemu-rhel-8.json` is `qemu-rhel-8`.
-fn layer_name(file: &str) -> String {
-    let path = file.strip_prefix("packer/").unwrap_or(file);
-    let path = path.strip_prefix("config/").unwrap_or(path);
-    let path = path.strip_suffix(".json").unwrap_or(path);
-    match path.rsplit_once('/') {
-        Some((folder, name)) if !name.starts_with(&format!("{folder}-")) => {
-            item_name(&format!("{folder}-{name}"))
-        }
-        Some((_, name)) => item_name(name),
-        None => item_name(path),
-    }
-}
-
-/// `packer/qemu/packer.json` is `qemu`, `packer/ova/packer-node.json` `ova`, `packer/ova/packer-windows.json`
-/// `ova-windows`.
-fn provider_name(template: &str) -> String {
-    let path = template.strip_prefix("packer/").unwrap_or(template);
-    let path = path.split_once('.').map_or(path, |(path, _)| path);
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("packer", path));
-    let rest = name.strip_prefix("packer").unwrap_or(name).trim_start_matches('-');
-    match rest {
-        "" | "node" => item_name(folder),
-        rest => item_name(&format!("{folder}-{rest}")),
-    }
-}
-
-fn numbered(name: &str, taken: &BTreeSet<String>) -> String {
-    let mut names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}-{n}")));
-    names.find(|n| !taken.contains(n)).unwrap_or_default()
 }
 
 struct Writer<'c> {
@@ -528,11 +351,4 @@ fn indent(text: &str, by: usize) -> String {
         }
     }
     out
-}
-
-/// The spec that holds what stands in one folder of the checkout.
-fn file_of(room: &str, path: &str) -> PathBuf {
-    let path = path.strip_prefix("packer/").unwrap_or(path);
-    let folder = path.split_once('/').map_or("other", |(folder, _)| folder);
-    PathBuf::from(format!("{room}/{}.imgspec", item_name(folder)))
 }

@@ -7,7 +7,9 @@ mod adopt;
 mod checkout;
 mod command_line;
 mod derived;
+mod handed;
 mod infer;
+mod names;
 mod spell;
 mod var_file;
 

@@ -1,0 +1,125 @@
+//! What a checkout's files and targets are called in a library.
+
+use super::checkout::Checkout;
+use super::item_name;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What the items are called.
+pub struct Names {
+    /// For each target its image.
+    pub images: BTreeMap<String, String>,
+    /// For each template its provider.
+    pub providers: BTreeMap<String, String>,
+    /// For each var file its layer.
+    pub layers: BTreeMap<String, String>,
+    /// For each run of configuration files that several targets begin with, a layer of its own.
+    pub groups: Vec<(Vec<String>, String)>,
+}
+
+impl Names {
+    pub fn choose(checkout: &Checkout) -> Names {
+        let mut taken = BTreeSet::new();
+        let mut images = BTreeMap::new();
+        // `build-x` is the image `x`, whatever else is called so.
+        let mut targets: Vec<&str> = checkout.targets.iter().map(|target| target.make.as_str()).collect();
+        targets.sort_by_key(|make| !make.starts_with("build-"));
+        for make in targets {
+            let name = numbered(&image_name(make), &taken);
+            taken.insert(name.clone());
+            images.insert(make.to_owned(), name);
+        }
+        let mut layers = BTreeMap::new();
+        for file in checkout.var_files.keys() {
+            let name = layer_name(file);
+            let free = [name.clone(), format!("{name}-os")].into_iter().find(|n| !taken.contains(n));
+            let name = free.unwrap_or_else(|| numbered(&name, &taken));
+            taken.insert(name.clone());
+            layers.insert(file.clone(), name);
+        }
+        let mut providers: BTreeMap<String, String> = BTreeMap::new();
+        let mut used = BTreeSet::new();
+        for template in checkout.templates.keys() {
+            let name = numbered(&provider_name(template), &used);
+            used.insert(name.clone());
+            providers.insert(template.clone(), name);
+        }
+        let mut counts: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+        for target in &checkout.targets {
+            let files = target.runs.last().map_or(&[][..], |run| &run.var_files);
+            *counts.entry(shared_start(files).to_vec()).or_default() += 1;
+        }
+        let mut groups: Vec<(Vec<String>, usize)> =
+            counts.into_iter().filter(|(files, count)| files.len() > 1 && *count > 1).collect();
+        groups.sort_by_key(|(files, count)| (std::cmp::Reverse(*count), files.clone()));
+        let mut named = Vec::new();
+        for (files, _) in groups {
+            let kind =
+                files.iter().find_map(|file| file.strip_prefix(SHARED)?.split_once('/').map(|(k, _)| k));
+            let name = kind.map_or("config".to_owned(), |kind| format!("config-{kind}"));
+            let name = numbered(&name, &taken);
+            taken.insert(name.clone());
+            named.push((files, name));
+        }
+        Names { images, providers, layers, groups: named }
+    }
+
+    /// The parents of a target's image, weakest first.
+    pub fn parents(&self, files: &[String]) -> Vec<&str> {
+        let group = self.groups.iter().find(|(start, _)| shared_start(files) == start.as_slice());
+        let rest = group.map_or(files, |(start, _)| &files[start.len()..]);
+        let layers = rest.iter().filter_map(|file| self.layers.get(file));
+        group.map(|(_, name)| name).into_iter().chain(layers).map(String::as_str).collect()
+    }
+}
+
+/// The folder of the files that all providers share.
+pub const SHARED: &str = "packer/config/";
+
+fn shared_start(files: &[String]) -> &[String] {
+    let end = files.iter().position(|file| !file.starts_with(SHARED)).unwrap_or(files.len());
+    &files[..end]
+}
+
+fn image_name(make: &str) -> String {
+    item_name(make.strip_prefix("build-").unwrap_or(make))
+}
+
+/// `packer/ova/ubuntu-2004.json` is `ova-ubuntu-2004`, `packer/qemu/qemu-rhel-8.json` is `qemu-rhel-8`.
+fn layer_name(file: &str) -> String {
+    let path = file.strip_prefix("packer/").unwrap_or(file);
+    let path = path.strip_prefix("config/").unwrap_or(path);
+    let path = path.strip_suffix(".json").unwrap_or(path);
+    match path.rsplit_once('/') {
+        Some((folder, name)) if !name.starts_with(&format!("{folder}-")) => {
+            item_name(&format!("{folder}-{name}"))
+        }
+        Some((_, name)) => item_name(name),
+        None => item_name(path),
+    }
+}
+
+/// `packer/qemu/packer.json` is `qemu`, `packer/ova/packer-node.json` `ova`, `packer/ova/packer-windows.json`
+/// `ova-windows`.
+fn provider_name(template: &str) -> String {
+    let path = template.strip_prefix("packer/").unwrap_or(template);
+    let path = path.split_once('.').map_or(path, |(path, _)| path);
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("packer", path));
+    let rest = name.strip_prefix("packer").unwrap_or(name).trim_start_matches('-');
+    match rest {
+        "" | "node" => item_name(folder),
+        rest => item_name(&format!("{folder}-{rest}")),
+    }
+}
+
+fn numbered(name: &str, taken: &BTreeSet<String>) -> String {
+    let mut names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}-{n}")));
+    names.find(|n| !taken.contains(n)).unwrap_or_default()
+}
+
+/// The spec that holds what stands in one folder of the checkout.
+pub fn file_of(room: &str, path: &str) -> PathBuf {
+    let path = path.strip_prefix("packer/").unwrap_or(path);
+    let folder = path.split_once('/').map_or("other", |(folder, _)| folder);
+    PathBuf::from(format!("{room}/{}.imgspec", item_name(folder)))
+}
