@@ -10,7 +10,7 @@ use super::places::{path, uri};
 use super::rename::{self, Subject};
 use super::server::Server;
 use super::signature::signature;
-use super::symbols::{definition, folds, links, outline, references, search};
+use super::symbols::{definition, flatten, folds, links, outline, references, search};
 use super::tokens::tokens;
 use super::workspace::Spec;
 use crate::build;
@@ -26,28 +26,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// What the client can do with answers.
-#[derive(Debug, Clone, Copy)]
-pub struct Client {
-    pub has_snippets: bool,
-    /// It takes edits that make files.
-    pub can_create: bool,
-}
-
-impl Client {
-    pub fn new(capabilities: &ClientCapabilities) -> Client {
-        let text_document = capabilities.text_document.as_ref();
-        let item = text_document.and_then(|t| t.completion.as_ref()).and_then(|c| c.completion_item.as_ref());
-        let edits = capabilities.workspace.as_ref().and_then(|w| w.workspace_edit.as_ref());
-        let operations = edits.and_then(|e| e.resource_operations.as_deref()).unwrap_or_default();
-        let has_versions = edits.and_then(|e| e.document_changes).unwrap_or(false);
-        Client {
-            has_snippets: item.and_then(|i| i.snippet_support).unwrap_or(false),
-            can_create: has_versions && operations.contains(&ResourceOperationKind::Create),
-        }
-    }
-}
-
 /// Why a request has no answer: a code of the protocol, and words for people.
 type Refusal = (ErrorCode, String);
 
@@ -58,7 +36,7 @@ impl Server {
             "textDocument/hover" => with(params, |p| self.hover(p)),
             "textDocument/completion" => with(params, |p| self.completion(p)),
             "completionItem/resolve" => {
-                with(params, |item| Some(resolve(&self.workspace.load(Vec::new()), item)))
+                with(params, |item| Some(resolve(&self.workspace.load(Vec::new()), item, &self.client)))
             }
             "textDocument/signatureHelp" => with(params, |p| self.signature(p)),
             "textDocument/definition" => with(params, |p| self.definition(p)),
@@ -102,7 +80,7 @@ impl Server {
         let section = section_at(ast, offset).map(|s| s.name.text.as_str());
         let value = describe(&spec.program, spec.file, named, section)?;
         Some(Hover {
-            contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value }),
+            contents: HoverContents::Markup(self.client.hover_markup(value)),
             range: Some(self.range_in(&spec.text, span)),
         })
     }
@@ -115,7 +93,8 @@ impl Server {
     fn signature(&self, params: SignatureHelpParams) -> Option<SignatureHelp> {
         let at = params.text_document_position_params;
         let text = self.workspace.documents.text(&path(&at.text_document.uri)?)?;
-        signature(&text[..self.workspace.encoding.offset(text, at.position)])
+        let before = &text[..self.workspace.encoding.offset(text, at.position)];
+        signature(before, self.client.has_label_offsets)
     }
 
     fn definition(&self, params: GotoDefinitionParams) -> Option<Location> {
@@ -177,9 +156,14 @@ impl Server {
         Ok(workspace_edit(edits))
     }
 
-    fn symbols(&self, params: DocumentSymbolParams) -> Option<Vec<DocumentSymbol>> {
-        let (text, parse) = self.parsed(&params.text_document.uri)?;
-        Some(outline(text, &parse.file, self.workspace.encoding))
+    fn symbols(&self, params: DocumentSymbolParams) -> Option<DocumentSymbolResponse> {
+        let uri = params.text_document.uri;
+        let (text, parse) = self.parsed(&uri)?;
+        let symbols = outline(text, &parse.file, self.workspace.encoding);
+        Some(match self.client.has_nested_symbols {
+            true => DocumentSymbolResponse::Nested(symbols),
+            false => DocumentSymbolResponse::Flat(flatten(symbols, &uri)),
+        })
     }
 
     fn all_symbols(&self, params: WorkspaceSymbolParams) -> Option<Vec<WorkspaceSymbol>> {
@@ -251,7 +235,7 @@ impl Server {
     }
 
     fn actions(&self, params: CodeActionParams) -> Option<Vec<CodeActionOrCommand>> {
-        let path = path(&params.text_document.uri)?;
+        let path = path(&params.text_document.uri).filter(|_| self.client.has_actions)?;
         let wanted = |kind: &CodeActionKind| {
             let only = params.context.only.as_deref();
             only.is_none_or(|only| only.iter().any(|o| kind.as_str().starts_with(o.as_str())))

@@ -1,5 +1,6 @@
 //! What completion offers: names and words, the likely ones first.
 
+use super::client::Client;
 use super::cursor::Named;
 use super::hover::{describe, find_section, find_type};
 use super::workspace::Spec;
@@ -10,10 +11,7 @@ use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Base, Type};
 use crate::syntax::ast;
-use lsp_types::{
-    CompletionItem, CompletionItemKind as Kind, CompletionItemTag, Documentation, InsertTextFormat,
-    MarkupContent, MarkupKind,
-};
+use lsp_types::{CompletionItem, CompletionItemKind as Kind, CompletionItemTag, InsertTextFormat};
 use serde_json::json;
 use std::mem::discriminant;
 
@@ -250,7 +248,7 @@ fn blank(ty: &Type) -> &'static str {
 }
 
 /// Adds its documentation to an item.
-pub fn resolve(program: &Program, mut item: CompletionItem) -> CompletionItem {
+pub fn resolve(program: &Program, mut item: CompletionItem, client: &Client) -> CompletionItem {
     let data = item.data.take().unwrap_or_default();
     let value = |key: &str| data[key].as_str();
     let described = if let Some(name) = value("variable") {
@@ -263,8 +261,7 @@ pub fn resolve(program: &Program, mut item: CompletionItem) -> CompletionItem {
         let function = value("function").and_then(Function::parse);
         function.map(|function| function.doc().to_owned())
     };
-    item.documentation = described
-        .map(|value| Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value }));
+    item.documentation = described.map(|doc| client.doc_markup(doc));
     item.data = (!data.is_null()).then_some(data);
     item
 }

@@ -7,6 +7,7 @@
 mod actions;
 mod answers;
 mod candidates;
+mod client;
 mod completion;
 mod cursor;
 mod documents;

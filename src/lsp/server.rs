@@ -1,7 +1,7 @@
 //! The loop: messages in, answers and findings out. A request that cannot be answered gets an error, and the server
 //! goes on.
 
-use super::answers::Client;
+use super::client::Client;
 use super::places::{Encoding, path, uri};
 use super::tokens;
 use super::wire;
@@ -54,7 +54,6 @@ fn serve_on(connection: &Connection) -> Outcome<bool> {
 pub(super) struct Server {
     pub(super) workspace: Workspace,
     pub(super) client: Client,
-    can_watch: bool,
 }
 
 impl Server {
@@ -71,13 +70,8 @@ impl Server {
         if roots.is_empty() {
             roots.extend(params.root_uri.as_ref().and_then(path));
         }
-        let of_workspace = params.capabilities.workspace.as_ref();
-        let watch = of_workspace.and_then(|w| w.did_change_watched_files.as_ref());
-        Server {
-            workspace: Workspace::new(encoding, roots),
-            client: Client::new(&params.capabilities),
-            can_watch: watch.and_then(|w| w.dynamic_registration).unwrap_or(false),
-        }
+        let client = Client::new(&params.capabilities);
+        Server { workspace: Workspace::new(encoding, client, roots), client }
     }
 
     fn capabilities(&self) -> ServerCapabilities {
@@ -194,7 +188,7 @@ impl Server {
 
     /// Asks for news of files that are not open.
     fn watch_files(&self, connection: &Connection) -> Outcome<()> {
-        if !self.can_watch {
+        if !self.client.can_watch {
             return Ok(());
         }
         let globs = ["**/*.imgspec", "**/*.json", "**/imgspec.toml"];

@@ -6,10 +6,10 @@ use crate::project::hir::Function;
 use lsp_types::{Documentation, ParameterInformation, ParameterLabel, SignatureHelp, SignatureInformation};
 
 /// The innermost call of a function that is open at the end of a text.
-pub fn signature(before: &str) -> Option<SignatureHelp> {
+pub fn signature(before: &str, has_label_offsets: bool) -> Option<SignatureHelp> {
     let (function, argument) = open_call(before)?;
     let label = function.signature();
-    let parameters = parameters(label);
+    let parameters = parameters(label, has_label_offsets);
     Some(SignatureHelp {
         signatures: vec![SignatureInformation {
             label: label.to_owned(),
@@ -22,18 +22,20 @@ pub fn signature(before: &str) -> Option<SignatureHelp> {
     })
 }
 
-/// The parameters' places in a signature. It is of ASCII, so that bytes are UTF-16 units.
-fn parameters(label: &str) -> Vec<ParameterInformation> {
+/// The parameters of a signature, by their places in it or as they stand there. It is of ASCII, so that bytes are
+/// UTF-16 units.
+fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
     let open = label.find('(').map_or(0, |at| at + 1);
     let inside = label[open..].trim_end_matches(')');
     let mut at = open as u32;
     let mut out = Vec::new();
     for name in inside.split(", ") {
         let end = at + name.len() as u32;
-        out.push(ParameterInformation {
-            label: ParameterLabel::LabelOffsets([at, end]),
-            documentation: None,
-        });
+        let label = match as_offsets {
+            true => ParameterLabel::LabelOffsets([at, end]),
+            false => ParameterLabel::Simple(name.to_owned()),
+        };
+        out.push(ParameterInformation { label, documentation: None });
         at = end + 2;
     }
     out
@@ -122,7 +124,7 @@ mod tests {
     fn parameters_are_where_the_signature_has_them() {
         for function in Function::ALL {
             let label = function.signature();
-            let found = parameters(label);
+            let found = parameters(label, true);
             assert_eq!(found.len(), function.arguments(), "{label}");
             for parameter in found {
                 let ParameterLabel::LabelOffsets([from, to]) = parameter.label else { panic!() };

@@ -11,8 +11,8 @@ use crate::syntax::ast::{File, Item, SectionKind};
 
 use crate::syntax::{self, Kind, Parse};
 use lsp_types::{
-    DocumentLink, DocumentSymbol, FoldingRange, FoldingRangeKind, Location, OneOf, SymbolKind, Uri,
-    WorkspaceSymbol,
+    DocumentLink, DocumentSymbol, FoldingRange, FoldingRangeKind, Location, OneOf, SymbolInformation,
+    SymbolKind, Uri, WorkspaceSymbol,
 };
 use std::path::Path;
 
@@ -82,6 +82,22 @@ pub fn outline(text: &str, ast: &File, encoding: Encoding) -> Vec<DocumentSymbol
                 Some("type".to_owned()),
             )),
             _ => None,
+        })
+        .collect()
+}
+
+/// An outline for clients that know no nesting.
+#[allow(deprecated)] // a field of the protocol's type, which has no constructor
+pub fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInformation> {
+    symbols
+        .into_iter()
+        .map(|symbol| SymbolInformation {
+            name: symbol.name,
+            kind: symbol.kind,
+            tags: None,
+            deprecated: None,
+            location: Location::new(uri.clone(), symbol.range),
+            container_name: None,
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 //! A change is followed by a check of the changed file at once, and of those that it can concern whenever no message is
 //! waiting. Findings are kept by the file whose check they come from, so that each check replaces its own.
 
+use super::client::Client;
 use super::documents::Documents;
 use super::findings::Finding;
 use super::places::Encoding;
@@ -51,6 +52,7 @@ pub struct Spec {
 pub struct Workspace {
     pub documents: Documents,
     pub encoding: Encoding,
+    client: Client,
     roots: Vec<PathBuf>,
     library: Option<Arc<Library>>,
     library_root: Option<PathBuf>,
@@ -71,10 +73,11 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    pub fn new(encoding: Encoding, roots: Vec<PathBuf>) -> Workspace {
+    pub fn new(encoding: Encoding, client: Client, roots: Vec<PathBuf>) -> Workspace {
         let mut workspace = Workspace {
             documents: Documents::default(),
             encoding,
+            client,
             roots,
             library: None,
             library_root: None,
@@ -364,7 +367,9 @@ impl Workspace {
         for finding in self.findings(&path) {
             let new = &finding.diagnostic;
             if !diagnostics.iter().any(|d| d.range == new.range && d.message == new.message) {
-                diagnostics.push(new.clone());
+                let related_information = new.related_information.clone().filter(|_| self.client.has_related);
+                let tags = new.tags.clone().filter(|_| self.client.has_tags);
+                diagnostics.push(Diagnostic { related_information, tags, ..new.clone() });
             }
         }
         diagnostics.sort_by(|a, b| {

@@ -29,9 +29,16 @@ impl Client {
         let capabilities = json!({
             "workspace": {
                 "didChangeWatchedFiles": { "dynamicRegistration": true },
-                "workspaceEdit": { "documentChanges": true, "resourceOperations": ["create"] },
+                "workspaceEdit": { "resourceOperations": ["create"] },
             },
-            "textDocument": { "completion": { "completionItem": { "snippetSupport": true } } },
+            "textDocument": {
+                "hover": { "contentFormat": ["markdown"] },
+                "completion": { "completionItem": { "snippetSupport": true, "documentationFormat": ["markdown"] } },
+                "codeAction": { "codeActionLiteralSupport": { "codeActionKind": { "valueSet": ["quickfix", "refactor"] } } },
+                "documentSymbol": { "hierarchicalDocumentSymbolSupport": true },
+                "signatureHelp": { "signatureInformation": { "parameterInformation": { "labelOffsetSupport": true } } },
+                "publishDiagnostics": { "relatedInformation": true, "tagSupport": { "valueSet": [1, 2] } },
+            },
         });
         client.ask("initialize", json!({ "processId": null, "rootUri": root, "capabilities": capabilities }));
         client.tell("initialized", json!({}));
