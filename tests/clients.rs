@@ -73,6 +73,23 @@ fn neovim_works_as_documented() {
     }
 }
 
+/// What docs/editors.md says to Helix starts a server, and names a grammar that is here.
+#[test]
+fn helix_would_start_the_server() {
+    let config: toml::Table = documented("Helix", "toml").parse().unwrap();
+    let language = &config["language"][0];
+    assert_eq!(language["file-types"].as_array().unwrap(), &[toml::Value::from("imgspec")]);
+    let server = &config["language-server"][language["language-servers"][0].as_str().unwrap()];
+    let args = server["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+    let output =
+        Command::new(bin().join(server["command"].as_str().unwrap())).args(args).arg("--help").output();
+    assert!(output.unwrap().status.success());
+    let source = config["grammar"][0]["source"]["path"].as_str().unwrap();
+    assert!(
+        common::root().join(source.strip_prefix("/path/to/imgspec/").unwrap()).join("grammar.js").is_file()
+    );
+}
+
 /// pytest-lsp drives every capability that the server announces, as several editors, and the whole life cycle.
 #[test]
 fn pytest_lsp_finds_what_the_server_announces() {
