@@ -7,13 +7,21 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The folder in a cache that holds what was unpacked.
+const ASSETS: &str = "assets";
+
+/// The folder that holds what was unpacked, by this version of the program or another.
+pub fn assets(cache: &Path) -> PathBuf {
+    cache.join(ASSETS)
+}
+
 /// Unpacks `config` and `ansible` below a cache folder, in a folder of their own that is named after
 /// their content; one that is there already is right.
 ///
 /// # Errors
 /// What the system says.
 pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
-    let folder = cache.join("assets").join(digest());
+    let folder = cache.join(ASSETS).join(digest());
     if folder.is_dir() {
         return Ok(folder);
     }

@@ -16,7 +16,7 @@ mod project;
 mod tools;
 mod write;
 
-pub use assets::unpack;
+pub use assets::{assets, unpack};
 pub use folders::{cache, clean_image, image_folders};
 pub use install::install;
 pub use job::{Failure, Flags, Job, Outcome};

@@ -12,7 +12,7 @@ use super::server::Server;
 use super::signature::signature;
 use super::symbols::{definition, flatten, folds, links, outline, references, search};
 use super::tokens::tokens;
-use super::workspace::Spec;
+use super::workspace::{Spec, find_source};
 use crate::build;
 use crate::project::Program;
 use crate::source::{FileId, Loader, Origin, Span, normalize};
@@ -129,8 +129,8 @@ impl Server {
     fn everything_at(&self, at: &TextDocumentPositionParams) -> Option<(Program, FileId, u32)> {
         let path = path(&at.text_document.uri)?;
         let program = self.workspace.load(self.workspace.specs());
-        let (file, source) = program.sources.iter().find(|(_, source)| source.path == path)?;
-        let offset = self.workspace.encoding.offset(&source.text, at.position) as u32;
+        let file = find_source(&program, &path)?;
+        let offset = self.workspace.encoding.offset(&program.sources.get(file).text, at.position) as u32;
         Some((program, file, offset))
     }
 

@@ -11,7 +11,7 @@ use crate::build;
 use crate::diagnostic;
 use crate::emit::{Output, emit_all, of_var_files};
 use crate::project::{Library, Program, Request, load};
-use crate::source::{FileId, Loader, normalize};
+use crate::source::{FileId, Loader, Origin, SourceFile, normalize};
 use crate::syntax::{self, Parse};
 use indexmap::IndexSet;
 use lsp_types::Diagnostic;
@@ -109,7 +109,8 @@ impl Workspace {
             build::read_library(&root).ok().map(|adopted| (root, Library::adopted(adopted)))
         });
         (self.library_root, self.library) = of_project.unzip();
-        let specs = self.roots.iter().flat_map(|root| build::spec_files(root).unwrap_or_default()).collect();
+        let specs = self.roots.iter().flat_map(|root| build::spec_files(root).unwrap_or_default());
+        let specs = specs.filter(|spec| !self.is_of_library(spec)).collect();
         let gone = std::mem::replace(&mut self.specs, specs);
         self.waiting.extend(gone.into_iter().filter(|spec| !self.specs.contains(spec)));
         self.check_everything();
@@ -118,6 +119,12 @@ impl Workspace {
     fn check_everything(&mut self) {
         self.current.take();
         self.waiting.extend(self.specs());
+    }
+
+    /// True for a file of the library, which is no spec of the project.
+    fn is_of_library(&self, path: &Path) -> bool {
+        let root = self.library_root.as_ref();
+        path.starts_with(build::assets(&build::cache())) || root.is_some_and(|root| path.starts_with(root))
     }
 
     // ---- programs -------------------------------------------------------------------------------
@@ -144,8 +151,12 @@ impl Workspace {
             return Some(spec.clone());
         }
         self.documents.get(path).filter(|_| is_spec(path))?;
-        let program = self.load(vec![path.to_owned()]);
-        let file = (*program.specs.first()?)?;
+        let is_of_library = self.is_of_library(path);
+        let program = self.load(if is_of_library { Vec::new() } else { vec![path.to_owned()] });
+        let file = match is_of_library {
+            true => find_source(&program, path)?,
+            false => (*program.specs.first()?)?,
+        };
         let text = program.sources.get(file).text.clone();
         let parse = syntax::parse(file, &text);
         let spec = Rc::new(Spec { program, file, text, parse });
@@ -155,7 +166,7 @@ impl Workspace {
 
     /// The specs of the workspace, and those that are open besides.
     pub fn specs(&self) -> Vec<PathBuf> {
-        let open = self.documents.paths().filter(|path| is_spec(path));
+        let open = self.documents.paths().filter(|path| is_spec(path) && !self.is_of_library(path));
         let mut specs: Vec<PathBuf> = self.specs.iter().chain(open).cloned().collect();
         specs.sort();
         specs.dedup();
@@ -182,6 +193,9 @@ impl Workspace {
             || self.library_root.as_ref().is_some_and(|root| path.starts_with(root))
         {
             self.read_projects();
+        }
+        if self.is_of_library(path) {
+            return;
         }
         if is_spec(path) && self.documents.is_file(path) {
             self.specs.insert(path.to_owned());
@@ -387,6 +401,15 @@ impl Workspace {
         self.published.insert(path.clone(), diagnostics.clone());
         Some(Publication { path, version, diagnostics })
     }
+}
+
+/// The source that an editor knows under a path. Of the built-in library that is a copy in the cache.
+pub fn find_source(program: &Program, path: &Path) -> Option<FileId> {
+    let is_it = |source: &SourceFile| match source.origin {
+        Origin::Library => path.ends_with(&source.path),
+        _ => source.path == path,
+    };
+    program.sources.iter().find(|(_, source)| is_it(source)).map(|(file, _)| file)
 }
 
 fn is_spec(path: &Path) -> bool {

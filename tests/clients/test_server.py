@@ -312,6 +312,17 @@ async def test_definition_and_references(editor: Editor):
     there = await editor.ask("textDocument/definition", editor.at("kubernetes_semver", types.DefinitionParams))
     path = pathlib.Path(types.Location(there.uri, there.range).uri.removeprefix("file://"))
     assert path.read_text().splitlines()[there.range.start.line].startswith("variable kubernetes_semver")
+    # The copy of the library is no spec of the project, but answers as one.
+    item = types.TextDocumentItem(there.uri, "imgspec", 1, path.read_text())
+    editor.tell("textDocument/didOpen", types.DidOpenTextDocumentParams(item))
+    library = types.TextDocumentIdentifier(there.uri)
+    hover = await editor.ask("textDocument/hover", types.HoverParams(library, there.range.start))
+    assert "variable kubernetes_semver" in hover.contents.value
+    context = types.ReferenceContext(include_declaration=False)
+    params = types.ReferenceParams(context=context, text_document=library, position=there.range.start)
+    places = await editor.ask("textDocument/references", params)
+    assert [place.uri for place in places] == [editor.uri("mine.imgspec")]
+    assert there.uri not in editor.client.found
     places = await editor.ask(
         "textDocument/references",
         editor.at("photon-3, base", types.ReferenceParams, context=types.ReferenceContext(include_declaration=True)),
