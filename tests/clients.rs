@@ -95,17 +95,20 @@ fn helix_would_start_the_server() {
 fn pytest_lsp_finds_what_the_server_announces() {
     let what = "the language server with pytest-lsp";
     let tools = std::env::var_os("IMGSPEC_TOOLS").map_or_else(|| "target/tools".into(), PathBuf::from);
-    let python = common::root().join(tools).join("bin/python");
-    let is_there = |module: &str| {
-        let output = Command::new(&python).args(["-c", &format!("import {module}")]).output();
-        output.is_ok_and(|output| output.status.success())
+    let tools = common::root().join(tools);
+    let own = tools.join("bin/python");
+    let python = || {
+        let mut command = Command::new(if own.exists() { own.as_path() } else { Path::new("python3") });
+        command.env("PYTHONPATH", tools.join("pytest-lsp"));
+        command
     };
-    if !is_there("pytest_lsp") {
+    let is_there = python().args(["-c", "import pytest_lsp"]).output();
+    if !is_there.is_ok_and(|output| output.status.success()) {
         common::skip_without_tools(&format!("{what}: pytest-lsp is missing"));
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(&python)
+    let output = python()
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pytest.ini", "."])
         .current_dir(common::root().join("tests/clients"))
         .env("IMGSPEC", env!("CARGO_BIN_EXE_imgspec"))
