@@ -164,6 +164,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     emission.check_secrets();
     let ansible = emission.ansible_vars();
     emission.check_route();
+    emission.check_builders();
     let packer = emission.packer_vars(&ansible);
     let withheld = emission.withheld();
     let is_secret = emission.holds_secret();

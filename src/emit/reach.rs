@@ -158,7 +158,9 @@ impl Emission<'_, '_> {
     fn check_effect(&mut self, id: VarId) {
         let program = self.image.program;
         let variable = program.variable(id);
-        if variable.is_fact || self.provider().readers.is_missing || !self.image.is_set_by_users(id) {
+        // Who reads what is not known where the template is not, or where no builder runs; that has been reported.
+        let is_unknown = self.provider().readers.is_missing || self.route.idle.is_some();
+        if variable.is_fact || is_unknown || !self.image.is_set_by_users(id) {
             return;
         }
         let is_users = |a: &Active<'_>| {

@@ -5,7 +5,7 @@ use crate::eval::Image;
 use crate::project::hir::*;
 use crate::project::template::named;
 use crate::schema::braces::{Braced, parse_braces};
-use crate::schema::{Value, parse_pairs};
+use crate::schema::{Value, encode, parse_pairs};
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -39,6 +39,40 @@ pub struct Route {
     pub slots: Vec<Slot>,
     /// All variables that the template names, but for slots.
     pub named: Vec<VarId>,
+    /// The first run that selects none of the template's builders, by its place, and the names that these have.
+    pub idle: Option<(usize, Vec<String>)>,
+}
+
+/// A text of a template with its `{{user}}` resolved; none where it depends on what only the build knows.
+fn fill(image: &Image<'_>, text: &str) -> Option<String> {
+    fill_below(image, text, 0)
+}
+
+fn fill_below(image: &Image<'_>, text: &str, depth: usize) -> Option<String> {
+    let program = image.program;
+    let file = Some(program.section(image.section).span.file);
+    let mut out = String::new();
+    for (_, piece) in parse_braces(text) {
+        match piece {
+            Braced::Text(text) => out.push_str(text),
+            Braced::User(name) => {
+                let id = program.find_variable(file, name);
+                match id.and_then(|id| Some((id, image.value(id)?))) {
+                    Some((id, value)) => out.push_str(&encode(value, program.variable(id).encoding).known()?),
+                    None if id.is_some_and(|id| image.is_broken(id)) => return None,
+                    // A variable that only the template has. Packer, too, gives up at some depth (`core.go`).
+                    None if depth < 100 => {
+                        let default =
+                            program.provider(image.provider).readers.default_of(name).unwrap_or_default();
+                        out.push_str(&fill_below(image, default, depth + 1)?);
+                    }
+                    None => return None,
+                }
+            }
+            Braced::Env(_) | Braced::Other(..) | Braced::Bad(..) => return None,
+        }
+    }
+    Some(out)
 }
 
 /// True where a variable is a whole `--extra-vars` argument of the provider's template.
@@ -61,7 +95,9 @@ impl Route {
         let file = Some(program.section(image.section).span.file);
         let lookup = |name: &str| program.find_variable(file, name);
         let mut route = Route::default();
-        let readers = provider.readers.readers(image.runs());
+        let readers = provider.readers.readers(image.runs(), &|name| fill(image, name));
+        route.idle =
+            readers.idle.first().map(|at| (*at, readers.builders.iter().flatten().cloned().collect()));
         route.has_playbook = !readers.extra_vars.is_empty();
         // A file that only one of the provisioners gets is no way for what all roles need.
         let in_all = |id: &VarId| {
@@ -255,6 +291,40 @@ impl Emission<'_, '_> {
             Diagnostic::new(Code::OtherRoute, span, format!("the extra-vars file goes through `{name}`, because the target fills the argument after it itself"))
                 .label("for this image"),
         );
+    }
+
+    /// Says which run of Packer would build nothing: Packer itself ends with success then.
+    pub(super) fn check_builders(&mut self) {
+        let Some((at, builders)) = self.route.idle.clone() else { return };
+        let Some(run) = self.image.runs().get(at) else { return };
+        let program = self.image.program;
+        let file = Some(program.section(self.image.section).span.file);
+        // What a setting of the project has renamed is said there.
+        let names = self.provider().readers.builder_names().flat_map(named);
+        let renamed = names
+            .filter_map(|name| program.find_variable(file, &name))
+            .find(|id| self.image.is_set_by_users(*id));
+        let span = renamed.map_or(program.section(self.image.section).span, |id| self.place(id));
+        let quote = |names: &[SmolStr]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let selected = match run.only.is_empty() {
+            true => format!("-except={}", quote(&run.except)),
+            false => format!("-only={}", quote(&run.only)),
+        };
+        let target = &program.section(self.image.stack.target).name;
+        let builders: Vec<SmolStr> = builders.into_iter().map(SmolStr::from).collect();
+        let found = Diagnostic::new(
+            Code::NoBuilder,
+            span,
+            format!("Packer would build nothing: the target `{target}` selects {selected}"),
+        )
+        .label(format!("the template's builders are named {}", quote(&builders)));
+        self.report(match renamed {
+            Some(id) => {
+                let name = &program.variable(id).name;
+                found.help(format!("the names of the builders follow `{name}`: remove this setting"))
+            }
+            None => found.help("correct `only` and `except` of the target, or the builders of the template"),
+        });
     }
 
     /// Who reads each variable, in words.

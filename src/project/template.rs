@@ -41,6 +41,10 @@ pub struct Readers<'t> {
     pub reads: Vec<&'t SmolStr>,
     /// For each Ansible provisioner its `--extra-vars` arguments.
     pub extra_vars: Vec<&'t [SmolStr]>,
+    /// The runs that select none of the builders, by their place among the runs.
+    pub idle: Vec<usize>,
+    /// The names of the template's builders; none for a name that only the build knows.
+    pub builders: Vec<Option<String>>,
 }
 
 impl Template {
@@ -104,15 +108,21 @@ impl Template {
         Template { others: vec![part], ..Template::default() }
     }
 
-    /// What takes part in these runs.
-    pub fn readers(&self, runs: &[Run]) -> Readers<'_> {
-        let is_selected = |name: &SmolStr| {
-            runs.is_empty()
-                || runs
-                    .iter()
-                    .any(|run| (run.only.is_empty() || run.only.contains(name)) && !run.except.contains(name))
+    /// What takes part in these runs. `fill` gives the text of a builder's name with its `{{user}}` resolved, or none
+    /// where only the build knows it; such a builder counts as selected by `-only`.
+    ///
+    /// `-only` and `-except` select by the resolved name; `only` and `except` of provisioners and post-processors by the
+    /// name as it is written (`rawName` in Packer's `core.go`).
+    pub fn readers(&self, runs: &[Run], fill: &dyn Fn(&str) -> Option<String>) -> Readers<'_> {
+        let names: Vec<Option<String>> = self.builders.iter().map(|builder| fill(&builder.name)).collect();
+        let selects = |run: &Run, name: &Option<String>| {
+            let is_in = |list: &[SmolStr]| name.as_ref().is_some_and(|name| list.iter().any(|n| n == name));
+            (run.only.is_empty() || name.is_none() || is_in(&run.only)) && !is_in(&run.except)
         };
-        let builders: Vec<&Part> = self.builders.iter().filter(|b| is_selected(&b.name)).collect();
+        let is_selected =
+            |name: &Option<String>| runs.is_empty() || runs.iter().any(|run| selects(run, name));
+        let builders: Vec<&Part> =
+            self.builders.iter().zip(&names).filter(|(_, name)| is_selected(name)).map(|(b, _)| b).collect();
         let takes_part = |part: &&Part| {
             self.builders.is_empty()
                 || builders.iter().any(|b| {
@@ -124,7 +134,17 @@ impl Template {
             readers.reads.extend(&part.reads);
             readers.extra_vars.extend(part.extra_vars.as_deref());
         }
+        if !self.builders.is_empty() {
+            let is_idle = |run: &Run| !names.iter().any(|name| selects(run, name));
+            readers.idle = (0..runs.len()).filter(|at| is_idle(&runs[*at])).collect();
+        }
+        readers.builders = names;
         readers
+    }
+
+    /// The names of the builders, as they are written.
+    pub fn builder_names(&self) -> impl Iterator<Item = &str> {
+        self.builders.iter().map(|builder| builder.name.as_str())
     }
 
     /// All `--extra-vars` arguments, whatever run they belong to.
@@ -216,10 +236,13 @@ mod tests {
         "variables": { "a": null, "b": "1", "c": "{{user `a`}}" },
         "builders": [
             { "type": "qemu", "disk": "{{ user `b` }}" },
-            { "type": "null", "name": "other", "host": "{{user `c`}}" }
+            { "type": "null", "name": "other", "host": "{{user `c`}}" },
+            { "type": "null", "name": "x-{{user `b`}}", "host": "{{user `h`}}" },
+            { "type": "null", "name": "y-{{env `B`}}" }
         ],
         "provisioners": [
             { "type": "shell", "only": ["other"], "inline": ["echo {{user `d`}}"] },
+            { "type": "shell", "only": ["x-{{user `b`}}"], "inline": ["echo {{user `i`}}"] },
             { "type": "ansible", "except": ["other"], "extra_arguments": ["-v", "--extra-vars", "x={{user `e`}}", "--extra-vars={{user `f`}}"] }
         ],
         "post-processors": [[{ "type": "manifest", "output": "{{user `g`}}" }], "vagrant"]
@@ -228,14 +251,38 @@ mod tests {
     #[test]
     fn reads_what_the_selected_builders_need() {
         let template = Template::parse(TEXT).unwrap();
-        let run = |only: &[&str]| Run { only: only.iter().map(SmolStr::new).collect(), ..Run::default() };
-        let reads = |runs: &[Run]| template.readers(runs).reads.into_iter().cloned().collect::<Vec<_>>();
-        assert_eq!(reads(&[]), ["b", "c", "d", "g"]);
-        assert_eq!(reads(&[run(&["other"])]), ["c", "d", "g"]);
-        assert_eq!(reads(&[run(&["qemu"])]), ["b", "g"]);
-        assert_eq!(template.readers(&[run(&["other"])]).extra_vars.len(), 0);
-        assert_eq!(template.readers(&[]).extra_vars, [["x={{user `e`}}", "{{user `f`}}"]]);
+        let fill = |name: &str| (!name.contains("env")).then(|| name.replace("{{user `b`}}", "1"));
+        let names = |list: &[&str]| list.iter().map(SmolStr::new).collect::<Vec<_>>();
+        let only = |list: &[&str]| Run { only: names(list), ..Run::default() };
+        let except = |list: &[&str]| Run { except: names(list), ..Run::default() };
+        let reads = |runs: &[Run]| {
+            let found = template.readers(runs, &fill).reads;
+            found
+                .into_iter()
+                .cloned()
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(reads(&[]), ["b", "c", "d", "g", "h", "i"]);
+        assert_eq!(reads(&[only(&["other"])]), ["c", "d", "g"]);
+        assert_eq!(reads(&[only(&["x-1"])]), ["b", "g", "h", "i"]);
+        assert_eq!(reads(&[except(&["x-1", "other"])]), ["b", "g"]);
+        let idle = |runs: &[Run]| template.readers(runs, &fill).idle;
+        assert_eq!(idle(&[only(&["x-1"])]), [] as [usize; 0]);
         assert_eq!(template.default_of("b"), Some("1"));
         assert_eq!(template.default_of("a"), None);
+    }
+
+    #[test]
+    fn tells_the_runs_that_select_nothing() {
+        let text = r#"{ "builders": [{ "type": "null" }, { "type": "null", "name": "a" }], "provisioners": [
+            { "type": "ansible", "except": ["a"], "extra_arguments": ["-v", "--extra-vars", "x={{user `e`}}", "--extra-vars={{user `f`}}"] }] }"#;
+        let template = Template::parse(text).unwrap();
+        let only = |name: &str| Run { only: vec![SmolStr::new(name)], ..Run::default() };
+        let fill = |name: &str| Some(name.to_owned());
+        assert_eq!(template.readers(&[only("a"), only("b")], &fill).idle, [1]);
+        assert_eq!(template.readers(&[only("a")], &fill).extra_vars.len(), 0);
+        assert_eq!(template.readers(&[], &fill).extra_vars, [["x={{user `e`}}", "{{user `f`}}"]]);
     }
 }
