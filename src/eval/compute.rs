@@ -264,6 +264,9 @@ impl<'p> Image<'p> {
             }
             return Ok(Some(Value::Bool(self.values[id.0 as usize].is_some())));
         }
+        if let (Function::IsYours, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
+            return Ok(Some(Value::Bool(self.is_set_by_users(*id))));
+        }
         let mut values = Vec::with_capacity(args.len());
         for arg in args {
             match self.eval_known(arg)? {
@@ -389,7 +392,12 @@ impl<'p> Image<'p> {
                 };
                 Value::Bool(answer)
             }
-            Function::Env | Function::File | Function::Path | Function::Jinja | Function::IsSet => {
+            Function::Env
+            | Function::File
+            | Function::Path
+            | Function::Jinja
+            | Function::IsSet
+            | Function::IsYours => {
                 return Err(Stop::Failed(span, "expected a constant".to_owned()));
             }
         }))

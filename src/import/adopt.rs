@@ -6,6 +6,7 @@ use super::handed::{TemplateFacts, find_slots};
 use super::infer::{Declaration, infer};
 use super::names::{Names, SHARED, file_of};
 use super::spell::{spell_heredoc, spell_template, spell_text, spell_value};
+use super::versions::find_versions;
 use crate::project::hir::Variable;
 use crate::project::{Program, Request, load};
 use crate::schema::{Base, Encoding, Text, Value, decode};
@@ -27,7 +28,9 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
     let arguments = templates.values().flat_map(|t| t.arguments.iter().cloned()).collect();
     let slots = find_slots(checkout, &templates);
     let declarations = infer(checkout, &library, &slots, &arguments);
-    let derived = find_derived(checkout, &library, &declarations);
+    let mut derived =
+        find_versions(checkout, &library, &declarations, &|name| is_plain_text(&declarations, name));
+    derived.extend(find_derived(checkout, &library, &declarations));
     let names = Names::choose(checkout);
     let writer = Writer { checkout, library: &library, templates, declarations, derived, names };
     let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
@@ -85,7 +88,10 @@ impl Writer<'_> {
         if declaration.is_undeclared {
             write_doc(out, Some("Named by a reference, and declared nowhere."));
         } else {
-            write_doc(out, known.and_then(|v| v.doc.as_deref()));
+            let doc = known.and_then(|v| v.doc.as_deref());
+            let of_one =
+                declaration.only_of.as_ref().zip(doc).map(|(family, doc)| format!("With `{family}`: {doc}"));
+            write_doc(out, of_one.as_deref().or(doc));
         }
         if let Some(real) = &declaration.alias_of {
             let _ = writeln!(out, "variable {name} {{ alias_of = {real} }}");
@@ -137,7 +143,7 @@ impl Writer<'_> {
             return spell_text(text);
         }
         if text.contains("{{") {
-            return spell_template(text, |other| self.is_plain_text(other));
+            return spell_template(text, |other| is_plain_text(&self.declarations, other));
         }
         if ty.is_text() && encoding == Encoding::Plain {
             return spell_text(text);
@@ -152,17 +158,6 @@ impl Writer<'_> {
             },
             Err(_) => spell_text(text),
         }
-    }
-
-    /// True where `${x}` is the string that Packer has for x, whatever it is.
-    fn is_plain_text(&self, name: &str) -> bool {
-        let Some(declaration) = self.declarations.get(name) else { return false };
-        let is_place = matches!(declaration.ty.base, Base::Args | Base::Path | Base::File | Base::Role);
-        declaration.ty.is_text()
-            && declaration.encoding == Encoding::Plain
-            && !is_place
-            && !declaration.is_secret
-            && declaration.alias_of.is_none()
     }
 
     /// What the built-in facts are by a file's path.
@@ -196,9 +191,13 @@ impl Writer<'_> {
             for (name, default) in self.checkout.template_variables(template) {
                 // The template itself has those that are no variables here.
                 if let Some(default) = default
-                    && self.declarations.contains_key(&name)
+                    && self.declarations.contains_key(name)
                 {
-                    let _ = writeln!(out, "        {name} = {}", indent(&self.value(&name, &default), 8));
+                    let value = match self.derived.get(&(template.clone(), name.clone())) {
+                        Some(expression) => expression.clone(),
+                        None => self.value(name, default),
+                    };
+                    let _ = writeln!(out, "        {name} = {}", indent(&value, 8));
                 }
             }
             out.push_str("    }\n}\n");
@@ -330,6 +329,17 @@ impl Writer<'_> {
         out.push_str("    }\n");
         out
     }
+}
+
+/// True where `${x}` is the string that Packer has for x, whatever it is.
+fn is_plain_text(declarations: &BTreeMap<String, Declaration>, name: &str) -> bool {
+    let Some(declaration) = declarations.get(name) else { return false };
+    let is_place = matches!(declaration.ty.base, Base::Args | Base::Path | Base::File | Base::Role);
+    declaration.ty.is_text()
+        && declaration.encoding == Encoding::Plain
+        && !is_place
+        && !declaration.is_secret
+        && declaration.alias_of.is_none()
 }
 
 fn write_doc(out: &mut String, doc: Option<&str>) {

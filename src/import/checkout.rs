@@ -24,6 +24,8 @@ pub struct Checkout {
     pub targets: Vec<Target>,
     /// The text of each template, by its path below the checkout.
     pub templates: BTreeMap<String, String>,
+    /// The variables of each template with their defaults, in order; none where it wants a value.
+    pub defaults: BTreeMap<String, Vec<(String, Option<String>)>>,
     /// The entries of each var file in its order, by its path below the checkout.
     pub var_files: BTreeMap<String, Vec<Entry>>,
     /// The targets that do not hand the user's var files on.
@@ -91,6 +93,7 @@ impl Checkout {
         let templates: BTreeSet<String> = runs().map(|run| run.template.clone()).collect();
         let files: BTreeSet<String> = runs().flat_map(|run| run.files().cloned()).collect();
         checkout.templates.retain(|path, _| templates.contains(path));
+        checkout.defaults.retain(|path, _| templates.contains(path));
         checkout.var_files.retain(|path, _| files.contains(path));
         for path in others.iter().filter(|path| !files.contains(*path) && !templates.contains(*path)) {
             if let Some(entries) = read_rendered(loader, &root, path).ok().and_then(|text| strings(&text)) {
@@ -117,7 +120,10 @@ impl Checkout {
         }
         if !self.templates.contains_key(&run.template) {
             let text = read_rendered(loader, root, &run.template)?;
-            Template::parse(&text).map_err(|e| format!("{}: {e}", run.template))?;
+            let template = Template::parse(&text).map_err(|e| format!("{}: {e}", run.template))?;
+            let defaults =
+                template.variables().map(|(name, text)| (name.to_owned(), text.map(str::to_owned)));
+            self.defaults.insert(run.template.clone(), defaults.collect());
             self.templates.insert(run.template.clone(), text);
         }
         for file in run.var_files.iter().filter(|file| *file != user_file) {
@@ -137,17 +143,15 @@ impl Checkout {
     }
 
     /// The variables of a template with their defaults, in order; none where it wants a value.
-    pub fn template_variables(&self, template: &str) -> Vec<(String, Option<String>)> {
-        let parsed =
-            self.templates.get(template).and_then(|text| Template::parse(text).ok()).unwrap_or_default();
-        parsed.variables().map(|(name, default)| (name.to_owned(), default.map(str::to_owned))).collect()
+    pub fn template_variables(&self, template: &str) -> &[(String, Option<String>)] {
+        self.defaults.get(template).map_or(&[], Vec::as_slice)
     }
 
     /// All names that the checkout gives a value or a reference, and that a variable can have.
     pub fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for (template, text) in &self.templates {
-            names.extend(self.template_variables(template).into_iter().map(|(name, _)| name));
+            names.extend(self.template_variables(template).iter().map(|(name, _)| name.clone()));
             names.extend(named(text).into_iter().map(|n| n.to_string()));
         }
         let vars = self.targets.iter().flat_map(|t| &t.runs).flat_map(|run| &run.vars);

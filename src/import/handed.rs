@@ -53,7 +53,7 @@ pub fn find_slots(
                 add(text);
             }
         }
-        for (name, default) in &defaults {
+        for (name, default) in defaults {
             if template.arguments.contains(name) {
                 add(default.as_deref().unwrap_or_default());
             }

@@ -4,6 +4,7 @@
 use super::checkout::Checkout;
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
+use crate::project::template::named;
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
     Base, Encoding, Receivers, Text, Type, Value, check_value, decode, encode, find_unencodable,
@@ -21,6 +22,9 @@ pub(super) struct Declaration {
     pub known: Option<VarId>,
     /// The type is the built-in one's.
     pub keeps_type: bool,
+    /// The folder of the one provider that the built-in library knows the variable from, where others have one of that
+    /// name, too: documentation is of that one.
+    pub only_of: Option<String>,
     /// The name that it stands for.
     pub alias_of: Option<String>,
     /// What it is like to use, where nothing of the checkout gives it a value.
@@ -37,6 +41,7 @@ pub(super) fn infer(
     let strings = collect_strings(checkout);
     let names = checkout.names();
     let sets = count_settings(checkout);
+    let families = Families::collect(checkout, library);
     let mut out = BTreeMap::new();
     for name in &names {
         let texts = strings.get(name).map_or(&[][..], Vec::as_slice);
@@ -44,12 +49,20 @@ pub(super) fn infer(
             let variable = library.variable(*id);
             variable.owner == Owner::Declared && variable.removed.is_none()
         });
+        let kinship = known.map_or(Kinship::Same, |id| families.compare(library.variable(id)));
+        let known = known.filter(|_| !matches!(kinship, Kinship::Other));
         let real = |id: VarId| library.variable(id).alias_of.map(|real| &library.variable(real).name);
         let alias_of = known.and_then(real).filter(|real| names.contains(real.as_str()));
         let known = known.filter(|id| library.variable(*id).alias_of.is_none() || alias_of.is_some());
         let (mut ty, encoding, keeps_type) = match known.map(|id| library.variable(id)) {
             Some(variable) if texts.iter().all(|text| fits(variable, text)) => {
-                (variable.ty.clone(), variable.encoding, true)
+                match &kinship {
+                    // What one provider takes of many another need not.
+                    Kinship::Mixed(_) if is_narrow(&variable.ty) => {
+                        (Type::of(Base::String), Encoding::Plain, false)
+                    }
+                    _ => (variable.ty.clone(), variable.encoding, true),
+                }
             }
             _ => guess(texts, arguments.contains(name)),
         };
@@ -59,10 +72,11 @@ pub(super) fn infer(
         let is_secret = known.map_or_else(|| names_a_secret(name), |id| library.variable(id).is_secret);
         let to = slots.get(name).copied().unwrap_or(Receivers::NONE).with(Receivers::PACKER);
         let alias_of = alias_of.map(ToString::to_string);
+        let only_of = if let Kinship::Mixed(family) = kinship { Some(family) } else { None };
         let is_undeclared = texts.is_empty() && !sets.contains_key(name);
         out.insert(
             name.clone(),
-            Declaration { ty, encoding, to, is_secret, known, keeps_type, alias_of, is_undeclared },
+            Declaration { ty, encoding, to, is_secret, known, keeps_type, only_of, alias_of, is_undeclared },
         );
     }
     // An alias has the type of what it stands for, or is a variable of its own.
@@ -77,6 +91,68 @@ pub(super) fn infer(
     out
 }
 
+/// What a variable of the built-in library and one of that name in a checkout have to do with each other.
+enum Kinship {
+    /// They are one.
+    Same,
+    /// Another provider's: it has nothing but the name.
+    Other,
+    /// That of the provider in this folder, and others'.
+    Mixed(String),
+}
+
+/// Which providers' templates name a variable. Image Builder has a folder for each provider, `packer/NAME`.
+struct Families {
+    built_in: BTreeMap<String, BTreeSet<String>>,
+    checkout: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Families {
+    fn collect(checkout: &Checkout, library: &Program) -> Families {
+        let mut families = Families { built_in: BTreeMap::new(), checkout: BTreeMap::new() };
+        let built_in = library.providers.iter().filter_map(|provider| {
+            Some((provider.template.as_str(), crate::source::library::template(&provider.template)?))
+        });
+        add_names(&mut families.built_in, built_in);
+        let own = checkout.templates.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        add_names(&mut families.checkout, own);
+        families
+    }
+
+    /// A variable that Ansible gets, or that several providers have, means the same everywhere.
+    fn compare(&self, variable: &Variable) -> Kinship {
+        let nobody = BTreeSet::new();
+        let built_in = self.built_in.get(variable.name.as_str()).unwrap_or(&nobody);
+        let own = self.checkout.get(variable.name.as_str()).unwrap_or(&nobody);
+        let is_for_packer = variable.to == Receivers::PACKER && !variable.is_fact;
+        match (built_in.iter().next(), built_in.len()) {
+            (Some(family), 1) if is_for_packer && own.contains(family) && own.len() > 1 => {
+                Kinship::Mixed(family.clone())
+            }
+            (Some(family), 1) if is_for_packer && !own.is_empty() && !own.contains(family) => Kinship::Other,
+            _ => Kinship::Same,
+        }
+    }
+}
+
+fn add_names<'t>(
+    out: &mut BTreeMap<String, BTreeSet<String>>,
+    templates: impl Iterator<Item = (&'t str, &'t str)>,
+) {
+    for (path, text) in templates {
+        let family = path.strip_prefix("packer/").unwrap_or(path);
+        let family = family.split('/').next().unwrap_or_default();
+        for name in named(text) {
+            out.entry(name.to_string()).or_default().insert(family.to_owned());
+        }
+    }
+}
+
+/// A type that takes some strings and not others.
+fn is_narrow(ty: &Type) -> bool {
+    matches!(ty.base, Base::OneOf(_) | Base::Refined(_) | Base::Semver | Base::Version)
+}
+
 /// Every string that the checkout has for a name.
 fn collect_strings(checkout: &Checkout) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -86,7 +162,7 @@ fn collect_strings(checkout: &Checkout) -> BTreeMap<String, Vec<String>> {
     }
     for template in checkout.templates.keys() {
         for (name, default) in checkout.template_variables(template) {
-            out.entry(name).or_default().extend(default);
+            out.entry(name.clone()).or_default().extend(default.clone());
         }
     }
     out
@@ -98,8 +174,8 @@ fn count_settings(checkout: &Checkout) -> BTreeMap<String, usize> {
     for target in &checkout.targets {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for run in &target.runs {
-            let defaults = checkout.template_variables(&run.template).into_iter();
-            names.extend(defaults.filter(|(_, default)| default.is_some()).map(|(name, _)| name));
+            let defaults = checkout.template_variables(&run.template).iter();
+            names.extend(defaults.filter(|(_, default)| default.is_some()).map(|(name, _)| name.clone()));
             let files = run.files().filter_map(|file| checkout.var_files.get(file)).flatten();
             names.extend(files.chain(&run.vars).map(|(name, _)| name.clone()));
         }

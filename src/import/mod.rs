@@ -12,6 +12,7 @@ mod infer;
 mod names;
 mod spell;
 mod var_file;
+mod versions;
 
 pub use adopt::{ADOPTED, adopt};
 pub use checkout::{Checkout, Recipe};

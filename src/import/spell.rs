@@ -59,7 +59,7 @@ pub fn spell_text(text: &str) -> String {
 }
 
 /// The inside of a `"…"` string.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -91,8 +91,13 @@ pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
         }
         _ => {}
     }
-    let mut out = String::from("\"");
-    for piece in pieces {
+    format!("\"{}\"", spell_braces(text, is_plain))
+}
+
+/// The inside of a `"…"` string for a text with Packer's templates in it; see [`spell_template`].
+pub fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
+    let mut out = String::new();
+    for (_, piece) in parse_braces(text) {
         match piece {
             Braced::User(name) if is_plain(name) => {
                 let _ = write!(out, "${{{name}}}");
@@ -106,7 +111,6 @@ pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
             Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => out.push_str(&escape(text)),
         }
     }
-    out.push('"');
     out
 }
 

@@ -58,16 +58,16 @@ impl Lowering<'_> {
                     if function == Function::Env { Ty::Any } else { Ty::Text },
                 );
             }
-            Function::IsSet => {
+            Function::IsSet | Function::IsYours => {
                 let (arg, _) = self.lower_typed(&args[0], place.argument());
                 if !matches!(arg.kind, ExprKind::Variable(_) | ExprKind::Missing) {
                     self.report(
                         Diagnostic::new(
                             Code::UnknownFunction,
                             args[0].span,
-                            "`is_set` asks after a variable",
+                            format!("`{}` takes the name of a variable", function.as_str()),
                         )
-                        .help("is_set(http_proxy)"),
+                        .help(format!("{}(http_proxy)", function.as_str())),
                     );
                 }
                 return (ExprKind::Call(function, vec![arg]), Ty::Bool);

@@ -308,6 +308,8 @@ functions! {
         "The list without elements that stand further ahead already.",
     IsSet "is_set" 1 "is_set(variable)"
         "Whether a variable has a value.",
+    IsYours "is_yours" 1 "is_yours(variable)"
+        "Whether the project itself sets a variable, not only the library: for what a rule advises.",
     Matches "matches" 2 "matches(text or list, 'pattern')"
         "Whether a text, or every element of a list, matches a regular expression from end to end.",
 }

@@ -1,0 +1,433 @@
+//! Versions that a checkout writes out several times: which variable holds one, and which texts follow from it.
+//!
+//! Image Builder states the version of Kubernetes as `v1.34.3`, `v1.34`, `1.34.3-1.1` and `1.34.3`, in variables and
+//! forms that differ from release to release. The forms are learnt from the checkout's own strings. A text that holds
+//! a version by chance must not follow it, so each relation needs a second witness: the built-in library derives one
+//! variable from the other, or their names begin with the same word, or two files with different versions agree.
+
+use super::checkout::Checkout;
+use super::infer::Declaration;
+use super::spell::{escape, spell_braces};
+use crate::project::Program;
+use crate::project::hir::{ExprKind, VarId};
+use crate::schema::braces::{Braced, parse_braces};
+use crate::schema::{Base, Encoding, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A var file, a template, or `-var`, with a name that it sets.
+type Setting<'c> = (&'c str, &'c str);
+
+/// A text with the places of a version in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Form(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Piece {
+    Plain(String),
+    /// A template of Packer's, as it is written.
+    Braces(String),
+    /// The whole text of the version's variable, `v1.34.3`.
+    Whole,
+    /// The same without its `v`.
+    Number,
+    /// `1.34`
+    Series,
+}
+
+/// For var file (or template) and name, the expression that gives the string there, for strings that follow a version.
+///
+/// The expression gives that string on every target of the checkout. `is_plain` says of which variables `${x}` is the
+/// string that Packer has.
+pub(super) fn find_versions(
+    checkout: &Checkout,
+    library: &Program,
+    declarations: &BTreeMap<String, Declaration>,
+    is_plain: &dyn Fn(&str) -> bool,
+) -> BTreeMap<(String, String), String> {
+    let strings = Strings::collect(checkout);
+    let learner = Learner { library, declarations, strings: &strings };
+    let bases = learner.bases();
+    let mut followers: BTreeSet<&str> = BTreeSet::new();
+    let mut out = BTreeMap::new();
+    let is_base = |name: &str| bases.contains(&name);
+    // Versions that follow other versions first: what follows them follows the first of them.
+    let (first, second): (Vec<Setting<'_>>, Vec<Setting<'_>>) =
+        strings.texts.keys().copied().partition(|(_, name)| is_base(name));
+    let mut first = first;
+    let rank = |name: &str| bases.iter().position(|base| *base == name);
+    first.sort_by_key(|(source, name)| (rank(name), *source));
+    for setting in first.into_iter().chain(second) {
+        let at = rank(setting.1).unwrap_or(bases.len());
+        let possible: Vec<&str> =
+            bases[..at].iter().copied().filter(|base| !followers.contains(base)).collect();
+        if let Some((base, form)) = learner.choose(setting, &possible, &bases) {
+            followers.insert(setting.1);
+            out.insert((setting.0.to_owned(), setting.1.to_owned()), form.expression(base, is_plain));
+        }
+    }
+    out
+}
+
+/// Every string of a checkout, and what stands beside it on the targets that it is for.
+struct Strings<'c> {
+    texts: BTreeMap<Setting<'c>, &'c str>,
+    /// For each run of Packer the strongest setting of each name.
+    runs: Vec<BTreeMap<&'c str, Setting<'c>>>,
+}
+
+impl<'c> Strings<'c> {
+    fn collect(checkout: &'c Checkout) -> Strings<'c> {
+        let mut texts = BTreeMap::new();
+        for (file, entries) in &checkout.var_files {
+            texts.extend(entries.iter().map(|(name, text)| ((file.as_str(), name.as_str()), text.as_str())));
+        }
+        for (template, facts) in &checkout.defaults {
+            let defaults = facts.iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
+            texts.extend(defaults.map(|(name, text)| ((template.as_str(), name.as_str()), text.as_str())));
+        }
+        let mut runs = Vec::new();
+        for run in checkout.targets.iter().flat_map(|target| &target.runs) {
+            let mut strongest = BTreeMap::new();
+            let sources = std::iter::once(&run.template).chain(run.files());
+            for source in sources {
+                let from = (source.as_str(), "")..;
+                for setting in texts.range(from).map(|(s, _)| *s).take_while(|(s, _)| s == source) {
+                    strongest.insert(setting.1, setting);
+                }
+            }
+            strongest.extend(run.vars.iter().map(|(name, _)| (name.as_str(), ("-var", name.as_str()))));
+            runs.push(strongest);
+        }
+        Strings { texts, runs }
+    }
+
+    /// The text of `other` wherever a setting is the strongest one of its name; where it never is, in its own file.
+    fn beside(&self, setting: Setting<'c>, other: &str) -> Option<&'c str> {
+        let is_in_force = |run: &&BTreeMap<&str, Setting<'c>>| run.get(setting.1) == Some(&setting);
+        let mut found = self.runs.iter().filter(is_in_force).map(|run| run.get(other));
+        let Some(first) = found.next() else {
+            return self.texts.iter().find(|((s, n), _)| *s == setting.0 && *n == other).map(|(_, t)| *t);
+        };
+        let text = |setting: Option<&Setting<'c>>| self.texts.get(setting?).copied();
+        let first = text(first)?;
+        found.all(|other| text(other) == Some(first)).then_some(first)
+    }
+}
+
+struct Learner<'c> {
+    library: &'c Program,
+    declarations: &'c BTreeMap<String, Declaration>,
+    strings: &'c Strings<'c>,
+}
+
+impl<'c> Learner<'c> {
+    /// The names that hold a version and nothing else, those first that others are more likely to follow: what the
+    /// built-in library derives comes after what it is derived from, and long names after short ones.
+    fn bases(&self) -> Vec<&'c str> {
+        let mut texts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for ((_, name), text) in &self.strings.texts {
+            texts.entry(name).or_default().push(text);
+        }
+        let holds_versions = |texts: &[&str]| {
+            texts.iter().all(|text| text.is_empty() || version_in(text).is_some())
+                && texts.iter().any(|text| !text.is_empty())
+        };
+        let mut bases: Vec<&str> = texts
+            .iter()
+            .filter(|(name, texts)| self.is_plain_text(name) && holds_versions(texts))
+            .map(|(name, _)| *name)
+            .collect();
+        bases.sort_by_key(|name| (self.depth(name), words(name).count(), name.len(), *name));
+        bases
+    }
+
+    /// True where a string of the checkout is the variable's value, and an expression can take its place.
+    fn is_plain_text(&self, name: &str) -> bool {
+        self.declarations.get(name).is_some_and(|declaration| {
+            let is_other = matches!(
+                declaration.ty.base,
+                Base::Args | Base::Path | Base::File | Base::Role | Base::Toml | Base::OneOf(_)
+            );
+            declaration.ty.is_text()
+                && declaration.encoding == Encoding::Plain
+                && !is_other
+                && !declaration.is_secret
+                && declaration.alias_of.is_none()
+        })
+    }
+
+    fn known(&self, name: &str) -> Option<VarId> {
+        self.declarations.get(name)?.known
+    }
+
+    /// The names that the built-in library derives a variable from, however indirectly.
+    fn sources(&self, name: &str) -> BTreeSet<&'c str> {
+        let mut out = BTreeSet::new();
+        let mut open: Vec<VarId> = self.known(name).into_iter().collect();
+        while let Some(id) = open.pop() {
+            if let Some(default) = &self.library.variable(id).default {
+                default.for_each_variable(&mut |id| {
+                    if out.insert(self.library.variable(id).name.as_str()) {
+                        open.push(id);
+                    }
+                });
+            }
+        }
+        out
+    }
+
+    fn depth(&self, name: &str) -> usize {
+        self.sources(name).len()
+    }
+
+    /// The version that a string follows, and how.
+    fn choose(&self, setting: Setting<'c>, possible: &[&'c str], bases: &[&str]) -> Option<(&'c str, Form)> {
+        let text = self.strings.texts.get(&setting).copied().filter(|text| !text.is_empty())?;
+        if !self.is_plain_text(setting.1) {
+            return None;
+        }
+        let sources = self.sources(setting.1);
+        let mut found: Vec<(Witness, &str, Form)> = Vec::new();
+        for base in possible.iter().copied().filter(|base| *base != setting.1) {
+            let Some(version) = self.strings.beside(setting, base) else { continue };
+            let Some(form) = Form::of(text, version, self.has_numbers(base)) else { continue };
+            let shared = words(base).zip(words(setting.1)).take_while(|(a, b)| a == b).count();
+            let witness = if sources.contains(base) {
+                Witness::Library
+            } else if shared > 0
+                && form.holds_all()
+                && (!bases.contains(&setting.1) || is_alike(base, setting.1))
+            {
+                Witness::Name(shared)
+            } else if self.agrees(base, setting.1, &form) {
+                Witness::Files
+            } else {
+                continue;
+            };
+            found.push((witness, base, form));
+        }
+        let best = found.iter().map(|(witness, ..)| *witness).max()?;
+        let mut best = found.into_iter().filter(|(witness, ..)| *witness == best);
+        let (_, base, form) = best.next()?;
+        // Two that it may follow equally well: nobody knows which.
+        best.next().is_none().then_some((base, form))
+    }
+
+    /// True where the variable's type has a major and a minor number.
+    fn has_numbers(&self, name: &str) -> bool {
+        self.declarations.get(name).is_some_and(|d| matches!(d.ty.base, Base::Semver | Base::Version))
+    }
+
+    /// True where at least two different versions are written in a form, the built-in library's own among them, and
+    /// none in another.
+    fn agrees(&self, base: &str, name: &str, form: &Form) -> bool {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let settings = self.strings.texts.iter().filter(|((_, n), text)| *n == name && !text.is_empty());
+        for (setting, text) in settings {
+            match self.strings.beside(*setting, base) {
+                Some(version) if form.write(version).as_deref() == Some(*text) => seen.insert(version),
+                _ => return false,
+            };
+        }
+        let constant = |name: &str| match &self.library.variable(self.known(name)?).default.as_ref()?.kind {
+            ExprKind::Const(Value::Text(text)) => Some(text.known()?.into_owned()),
+            _ => None,
+        };
+        let built_in = constant(base).zip(constant(name));
+        let extra = built_in.map_or(0, |(version, text)| {
+            usize::from(form.write(&version) == Some(text) && !seen.contains(version.as_str()))
+        });
+        seen.len() + extra > 1
+    }
+}
+
+/// Why a string is believed to follow a version; the later the better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Witness {
+    /// Two files agree.
+    Files,
+    /// The names begin with this many equal words.
+    Name(usize),
+    /// The built-in library derives the one from the other.
+    Library,
+}
+
+/// Two versions of one thing: their names differ in what stands behind the first one's last `_`, `x_semver` and
+/// `x_rpm_version`.
+fn is_alike(base: &str, name: &str) -> bool {
+    let stem: Vec<&str> = words(base).collect();
+    let stem = &stem[..stem.len().saturating_sub(1)];
+    words(name).take(stem.len()).eq(stem.iter().copied())
+}
+
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split('_')
+}
+
+/// The three numbers of a text that is a version and nothing else, with what stands behind them: `v1.34.3`,
+/// `1.34.3`, `v1.35.0-rc.1`.
+fn version_in(text: &str) -> Option<&str> {
+    let number = text.strip_prefix('v').unwrap_or(text);
+    let core = number.split(['-', '+']).next().unwrap_or_default();
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let has_three = core.split('.').count() == 3 && core.split('.').all(is_number);
+    let rest = &number[core.len()..];
+    let is_early = ["-alpha", "-beta", "-rc"].iter().any(|word| rest.starts_with(word));
+    (has_three && (rest.is_empty() || is_early)).then_some(number)
+}
+
+/// `1.34` of `1.34.3`.
+fn series_of(number: &str) -> Option<&str> {
+    let second = number.match_indices('.').nth(1)?.0;
+    number.get(..second)
+}
+
+impl Form {
+    /// How a text holds a version; none where it does not. `has_series`: the version's first two numbers count, too.
+    fn of(text: &str, version: &str, has_series: bool) -> Option<Form> {
+        let number = version_in(version)?;
+        let series = if has_series { Some(series_of(number)?) } else { None };
+        let mut wanted = vec![(version, Piece::Whole), (number, Piece::Number)];
+        wanted.extend(series.map(|series| (series, Piece::Series)));
+        let parts = parse_braces(text);
+        let ends = parts.iter().skip(1).map(|(at, _)| *at).chain([text.len()]);
+        let mut pieces: Vec<Piece> = parts
+            .iter()
+            .zip(ends)
+            .map(|((start, piece), end)| match piece {
+                Braced::Text(text) => Piece::Plain((*text).to_owned()),
+                _ => Piece::Braces(text.get(*start..end).unwrap_or_default().to_owned()),
+            })
+            .collect();
+        for (wanted, piece) in wanted {
+            pieces = split_all(pieces, wanted, &piece);
+        }
+        let form = Form(pieces);
+        form.0.iter().any(|p| !matches!(p, Piece::Plain(_) | Piece::Braces(_))).then_some(form)
+    }
+
+    /// True where it holds the whole version, not only its first numbers.
+    fn holds_all(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Whole | Piece::Number))
+    }
+
+    /// The text for another version.
+    fn write(&self, version: &str) -> Option<String> {
+        let number = version_in(version)?;
+        let mut out = String::new();
+        for piece in &self.0 {
+            out.push_str(match piece {
+                Piece::Plain(text) | Piece::Braces(text) => text,
+                Piece::Whole => version,
+                Piece::Number => number,
+                Piece::Series => series_of(number)?,
+            });
+        }
+        Some(out)
+    }
+
+    /// The form as an expression over the version's variable. `is_plain`: see [`spell_template`].
+    fn expression(&self, base: &str, is_plain: &dyn Fn(&str) -> bool) -> String {
+        if let [Piece::Whole] = self.0[..] {
+            return base.to_owned();
+        }
+        let mut out = String::from("\"");
+        for piece in &self.0 {
+            match piece {
+                Piece::Plain(text) => out.push_str(&escape(text)),
+                Piece::Braces(text) => out.push_str(&spell_braces(text, is_plain)),
+                Piece::Whole => out.push_str(&format!("${{{base}}}")),
+                Piece::Number => out.push_str(&format!("${{trim_prefix({base}, \"v\")}}")),
+                Piece::Series => out.push_str(&format!("${{major({base})}}.${{minor({base})}}")),
+            }
+        }
+        out.push('"');
+        out
+    }
+}
+
+fn split_all(pieces: Vec<Piece>, wanted: &str, piece: &Piece) -> Vec<Piece> {
+    let mut out = Vec::new();
+    for old in pieces {
+        match old {
+            Piece::Plain(text) => split(&text, wanted, piece, &mut out),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Cuts a text at a version that stands in it as a whole: no digit and no letter before it, and behind it neither a
+/// digit nor a point with a digit.
+fn split(text: &str, wanted: &str, piece: &Piece, out: &mut Vec<Piece>) {
+    let mut plain = 0;
+    for (at, _) in text.match_indices(wanted) {
+        if at < plain {
+            continue;
+        }
+        let (before, after) = (&text[..at], &text[at + wanted.len()..]);
+        let is_number = wanted.starts_with(|c: char| c.is_ascii_digit());
+        let continues_before = before
+            .ends_with(|c: char| c.is_ascii_digit() || !is_number && c.is_ascii_alphanumeric())
+            || is_number
+                && before.ends_with('.')
+                && before.trim_end_matches('.').ends_with(|c: char| c.is_ascii_digit());
+        let continues_after = after.starts_with(|c: char| c.is_ascii_digit())
+            || after.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if continues_before || continues_after {
+            continue;
+        }
+        if plain < at {
+            out.push(Piece::Plain(text[plain..at].to_owned()));
+        }
+        out.push(piece.clone());
+        plain = at + wanted.len();
+    }
+    if plain < text.len() {
+        out.push(Piece::Plain(text[plain..].to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expression(text: &str, version: &str) -> Option<String> {
+        Form::of(text, version, true).map(|form| {
+            assert_eq!(form.write(version).as_deref(), Some(text));
+            form.expression("x", &|name| name == "y")
+        })
+    }
+
+    #[test]
+    fn finds_a_version_in_a_text() {
+        let cases = [
+            ("v1.34.3", "v1.34.3", "x"),
+            ("1.34.3", "1.34.3", "x"),
+            ("1.34.3", "v1.34.3", "\"${trim_prefix(x, \"v\")}\""),
+            ("1.34.3-1.1", "v1.34.3", "\"${trim_prefix(x, \"v\")}-1.1\""),
+            ("1.34.3-150500.2.1", "v1.34.3", "\"${trim_prefix(x, \"v\")}-150500.2.1\""),
+            ("0:1.34.3-0", "v1.34.3", "\"0:${trim_prefix(x, \"v\")}-0\""),
+            ("v1.34", "v1.34.3", "\"v${major(x)}.${minor(x)}\""),
+            ("1.34", "1.34.3", "\"${major(x)}.${minor(x)}\""),
+            ("node_v1.34.3", "v1.34.3", "\"node_${x}\""),
+            ("kube1.34.3", "v1.34.3", "\"kube${trim_prefix(x, \"v\")}\""),
+            ("{{user `y`}}/v1.34.3-{{ user `z` }}", "v1.34.3", "\"${y}/${x}-{{user `z`}}\""),
+            ("https://x/v1.34/v1.34.3/a", "v1.34.3", "\"https://x/v${major(x)}.${minor(x)}/${x}/a\""),
+        ];
+        for (text, version, wanted) in cases {
+            assert_eq!(expression(text, version).as_deref(), Some(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn leaves_other_numbers_alone() {
+        for text in ["", "11.34.3", "1.34.31", "1.34.3.1", "0.1.34.3", "2.1.34", "1.3", "134", "abc"] {
+            assert_eq!(expression(text, "v1.34.3"), None, "{text}");
+        }
+        for text in ["", "v1", "1.34", "1.34.3-1.1", "1.34.3-00", "x1.34.3", "1.34.3.4", "2404"] {
+            assert_eq!(version_in(text), None, "{text}");
+        }
+        assert_eq!(version_in("v1.35.0-rc.1"), Some("1.35.0-rc.1"));
+    }
+}
