@@ -22,7 +22,7 @@ pub fn find_checkout(folder: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{} is no Image Builder checkout: neither it nor its images/capi has a Makefile and a packer folder", folder.display()))
 }
 
-/// The targets of a checkout that may run Packer, with what their recipes would run, in the order in which
+/// The targets of a checkout that may build an image, with what their recipes would run, in the order in which
 /// `make help` lists them, the others after them by name. Nothing is built.
 ///
 /// # Errors
@@ -32,24 +32,34 @@ pub fn read_targets(root: &Path) -> Result<Vec<Recipe>, String> {
     let listed = list_help(&String::from_utf8_lossy(&help.stdout));
     // The data base of make: every target with its recipe, not expanded. `help` itself needs no network.
     let database = make(root, &["--dry-run", "--print-data-base", "help"])?;
-    let mut names = list_candidates(&String::from_utf8_lossy(&database.stdout));
-    if names.is_empty() {
+    let mut recipes = read_rules(&String::from_utf8_lossy(&database.stdout));
+    recipes.retain(|recipe| is_build(recipe));
+    if recipes.is_empty() {
         let text = String::from_utf8_lossy(&database.stderr);
         let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it names no target");
         return Err(format!("make finds nothing to build in {}: {last}", root.display()));
     }
-    let place = |name: &String| listed.iter().position(|(n, _)| n == name).unwrap_or(usize::MAX);
-    names.sort_by_key(|name| (place(name), name.clone()));
-    names.dedup();
-    let recipes = dry_run(root, &names)?;
-    let doc = |name: &str| listed.iter().find(|(n, _)| n == name).map(|(_, doc)| doc.clone());
-    Ok(names
-        .into_iter()
-        .map(|name| {
-            let text = recipes.iter().filter(|(n, _)| *n == name).map(|(_, text)| text.as_str()).collect();
-            Recipe { doc: doc(&name).filter(|d| !d.is_empty()), text, name }
-        })
-        .collect())
+    let place = |name: &str| listed.iter().position(|(n, _)| n == name).unwrap_or(usize::MAX);
+    recipes.sort_by_key(|recipe| (place(&recipe.name), recipe.name.clone()));
+    recipes.dedup_by(|a, b| a.name == b.name);
+    let names: Vec<String> = recipes
+        .iter()
+        .filter(|recipe| recipe.refusal.is_none() && !recipe.text.is_empty())
+        .map(|recipe| recipe.name.clone())
+        .collect();
+    let printed = dry_run(root, &names)?;
+    for recipe in &mut recipes {
+        let lines = printed.iter().filter(|(name, _)| *name == recipe.name);
+        recipe.text = lines.map(|(_, text)| text.as_str()).collect();
+        let doc = listed.iter().find(|(name, _)| *name == recipe.name).map(|(_, doc)| doc.clone());
+        recipe.doc = doc.filter(|doc| !doc.is_empty());
+    }
+    Ok(recipes)
+}
+
+/// A target that makes an image, by its name or by what its recipe runs.
+fn is_build(recipe: &Recipe) -> bool {
+    recipe.name.starts_with("build") || recipe.text.to_lowercase().contains("packer")
 }
 
 /// What each recipe would run. All at once where make tells them apart (`--trace`, GNU make 4), since reading
@@ -159,47 +169,78 @@ fn strip_colors(line: &str) -> String {
     out
 }
 
-/// Targets of make's data base whose recipes may run Packer. A recipe that calls make itself, or has a line with
-/// a `+`, is left out: such lines run even where make is asked only to print.
-fn list_candidates(database: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut name: Option<&str> = None;
-    let mut recipe = String::new();
+/// The explicit rules of make's data base, with their recipes as they are written.
+fn read_rules(database: &str) -> Vec<Recipe> {
+    let mut out: Vec<Recipe> = Vec::new();
+    let mut rule: Option<Recipe> = None;
     let mut is_target = true;
-    let mut finish = |name: &mut Option<&str>, recipe: &mut String| {
-        if let Some(name) = name.take() {
-            let calls_make = recipe.contains("$(MAKE)")
-                || recipe.contains("${MAKE}")
-                || recipe.lines().any(|line| line.trim_start_matches(['@', '-']).starts_with('+'));
-            let is_build = name.starts_with("build") || recipe.to_lowercase().contains("packer");
-            if is_build && !recipe.is_empty() && !calls_make {
-                out.push(name.to_owned());
-            }
-        }
-        recipe.clear();
-    };
     for line in database.lines() {
         if let Some(text) = line.strip_prefix('\t') {
-            recipe.push_str(text);
-            recipe.push('\n');
+            if let Some(rule) = &mut rule {
+                rule.text.push_str(text);
+                rule.text.push('\n');
+            }
         } else if line.starts_with("# Not a target") {
             is_target = false;
-        } else if line.is_empty() || line.starts_with('#') {
-            if line.is_empty() {
-                finish(&mut name, &mut recipe);
-                is_target = true;
-            }
-        } else if let Some((words, rest)) = line.split_once(':') {
-            finish(&mut name, &mut recipe);
-            let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            let is_rule = !rest.starts_with('=') && !rest.starts_with(":=");
-            if is_target && is_rule && !words.starts_with('.') && words.chars().all(is_name) {
-                name = Some(words);
-            }
+        } else if line.is_empty() {
+            out.extend(rule.take());
+            is_target = true;
+        } else if let Some((name, rest)) = line.split_once(':').filter(|_| !line.starts_with('#')) {
+            out.extend(rule.take());
+            rule = read_rule(name, rest).filter(|_| is_target);
         }
     }
-    finish(&mut name, &mut recipe);
+    out.extend(rule);
+    out.iter_mut().for_each(settle_rule);
     out
+}
+
+/// `NAME: PREREQUISITES | PREREQUISITES`
+fn read_rule(name: &str, rest: &str) -> Option<Recipe> {
+    let is_name =
+        !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let is_assignment = rest.starts_with('=') || rest.starts_with(":=");
+    let words = rest.trim_start_matches(':').split_whitespace().filter(|word| *word != "|");
+    (is_name && !is_assignment).then(|| Recipe {
+        name: name.to_owned(),
+        prerequisites: words.map(str::to_owned).collect(),
+        ..Recipe::default()
+    })
+}
+
+/// A recipe that calls make for other targets has these for prerequisites, if it runs no Packer itself. One that calls
+/// make with more than names, or has a line with a `+`, is refused: such lines run even where make only prints.
+fn settle_rule(rule: &mut Recipe) {
+    let joined = rule.text.replace("\\\n", " ");
+    let calls_make = |line: &&str| line.contains("$(MAKE)") || line.contains("${MAKE}");
+    let lines = joined.lines().map(|line| line.trim_start_matches(['@', '-', '+', ' ']));
+    let (calls, others): (Vec<&str>, Vec<&str>) = lines.partition(calls_make);
+    let is_packer = others.iter().any(|line| line.to_lowercase().contains("packer"));
+    let is_marked = joined.lines().any(|line| line.trim_start_matches(['@', '-', ' ']).starts_with('+'));
+    let called: Option<Vec<Vec<String>>> = calls.iter().map(|line| called_targets(line)).collect();
+    match called {
+        Some(called) if !calls.is_empty() && !is_packer => {
+            rule.prerequisites.extend(called.into_iter().flatten());
+            rule.text.clear();
+        }
+        _ if !calls.is_empty() => {
+            rule.refusal =
+                Some("its recipe calls make, which would run even where make only prints".to_owned())
+        }
+        _ if is_marked => {
+            rule.refusal =
+                Some("its recipe has a line with `+`, which runs even where make only prints".to_owned());
+        }
+        _ => {}
+    }
+}
+
+/// The targets of a line that is a call of make and nothing else.
+fn called_targets(line: &str) -> Option<Vec<String>> {
+    let rest = line.strip_prefix("$(MAKE)").or_else(|| line.strip_prefix("${MAKE}"))?;
+    let is_target = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let words = rest.split_whitespace().filter(|word| !word.starts_with('-'));
+    words.map(|word| is_target(word).then(|| word.to_owned())).collect()
 }
 
 /// Cuts the output of `--trace` at its lines: `Makefile:12: update target 'x' due to: y`, or, in older releases
@@ -234,6 +275,26 @@ mod tests {
         let text = "NOTE\n  one\n\nUsage:\n  make \u{1b}[36m<target>\u{1b}[0m\n\n\u{1b}[1mBuilds\u{1b}[0m\n  \u{1b}[36mbuild-a-1   \u{1b}[0m Builds a\n";
         let listed = list_help(text);
         assert_eq!(listed.last(), Some(&("build-a-1".to_owned(), "Builds a".to_owned())));
+    }
+
+    #[test]
+    fn reads_rules_as_the_data_base_has_them() {
+        let text = "# Files\n\nbuild-a: deps | order\n#  Phony target\n#  recipe to execute\n\tpacker build \\\n\t x.json\n\nbuild-b: build-a\n\nbuild-c:\n\t@$(MAKE) --no-print-directory build-a\n\nbuild-d:\n\t$(MAKE) build-a X=1\n\nbuild-e:\n\t@+echo\n\nx := build: y\n\n# Not a target:\nbuild-f: x\n\n.PHONY: build-a\n";
+        let rules = read_rules(text);
+        let shown: Vec<_> = rules
+            .iter()
+            .map(|r| (r.name.as_str(), r.prerequisites.join(" "), r.text.is_empty(), r.refusal.is_some()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("build-a", "deps order".to_owned(), false, false),
+                ("build-b", "build-a".to_owned(), true, false),
+                ("build-c", "build-a".to_owned(), true, false),
+                ("build-d", String::new(), false, true),
+                ("build-e", String::new(), false, true),
+            ]
+        );
     }
 
     #[test]

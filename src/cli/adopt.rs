@@ -24,21 +24,40 @@ pub(super) struct Adopt {
 
 /// Reads a checkout as a library, in memory.
 pub(super) fn read(folder: &Path) -> Result<Adopted, Failure> {
-    Ok(Adopted { root: PathBuf::from("adopted"), files: read_files(folder)? })
+    Ok(Adopted { root: PathBuf::from("adopted"), files: adopt(&read_checkout(folder)?) })
 }
 
-fn read_files(folder: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
+fn read_checkout(folder: &Path) -> Result<Checkout, Failure> {
     let root = build::find_checkout(folder).map_err(Failure)?;
     let recipes = build::read_targets(&root).map_err(Failure)?;
     let others = json_files(&root);
     let checkout = Checkout::read(&Disk, &root, &recipes, build::USER_FILE, &others);
-    for note in &checkout.notes {
-        print_aside(&format!("warning: {note}\n"));
-    }
     if checkout.targets.is_empty() {
-        return Err(Failure(format!("no target of {} runs Packer", root.display())));
+        return Err(Failure(format!(
+            "no target of {} can be read\n{}",
+            root.display(),
+            refusals(&checkout).join("\n")
+        )));
     }
-    Ok(adopt(&checkout))
+    Ok(checkout)
+}
+
+/// The targets that cannot be served, a line for each reason.
+fn refusals(checkout: &Checkout) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for refused in checkout.refused.iter().filter(|refused| refused.is_unread) {
+        match by_reason.iter_mut().find(|(reason, _)| *reason == refused.reason) {
+            Some((_, names)) => names.push(&refused.make),
+            None => by_reason.push((&refused.reason, vec![&refused.make])),
+        }
+    }
+    let line = |(reason, names): (&str, Vec<&str>)| match &names[..] {
+        [a, b, c, rest @ ..] if !rest.is_empty() => {
+            format!("{a}, {b}, {c} and {} more: {reason}", rest.len())
+        }
+        names => format!("{}: {reason}", names.join(", ")),
+    };
+    by_reason.into_iter().map(line).collect()
 }
 
 /// The JSON files below `packer`, which may be var files; a script's source `FILE.json.tmpl` counts as FILE.json.
@@ -59,7 +78,8 @@ fn json_files(root: &Path) -> Vec<String> {
 
 pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let files = read_files(&here.join(&args.checkout))?;
+    let checkout = read_checkout(&here.join(&args.checkout))?;
+    let files = adopt(&checkout);
     let out = normalize(&here.join(&args.out));
     let old = old_files(&out)?;
     let gone: Vec<&PathBuf> = old.keys().filter(|path| !files.contains_key(*path)).collect();
@@ -84,7 +104,21 @@ pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
         std::fs::remove_file(&path).map_err(|e| failed(&path, e))?;
     }
     print(&format!("{}\n", args.out.display()))?;
-    Ok(true)
+    Ok(report_unread(&checkout))
+}
+
+/// Says which targets could not be read; true if there are none.
+fn report_unread(checkout: &Checkout) -> bool {
+    let unread = checkout.refused.iter().filter(|refused| refused.is_unread).count();
+    if unread == 0 {
+        return true;
+    }
+    refusals(checkout).iter().for_each(|line| print_aside(&format!("warning: {line}\n")));
+    let all = checkout.targets.len() + unread;
+    print_aside(&format!(
+        "{unread} of {all} targets could not be read, and no spec can be built with them\n"
+    ));
+    false
 }
 
 /// What an earlier adoption has written. A folder with something else in it is refused.

@@ -104,6 +104,13 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             program.find_library_section(&name).filter(|id| program.section(*id).kind == SectionKind::Image)
         });
         match found {
+            Some(id)
+                if program.refusal(id).is_some()
+                    && !program.sources.is_users(program.section(id).span.file) =>
+            {
+                let reason = program.refusal(id).unwrap_or_default();
+                return Err(Failure(format!("{name} cannot be built: {reason}")));
+            }
             Some(id) if !images.contains(&id) => images.push(id),
             Some(_) => {}
             None => others.push(name),

@@ -93,6 +93,8 @@ codes! {
     LiteralBraces = "literal-braces" Error,
     /// A value that the template's slot cannot carry.
     SlotCannotCarry = "slot-cannot-carry" Error,
+    /// A target that is known by its name only.
+    RefusedTarget = "refused-target" Error,
     /// A run of Packer selects none of the template's builders.
     NoBuilder = "no-builder" Error,
     /// A value that needs the extra-vars file where there is no way for it.

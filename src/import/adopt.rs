@@ -37,7 +37,7 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
     out.insert("imgspec.toml".into(), format!("{ADOPTED}library = \".\"\n"));
     out.insert("variables.imgspec".into(), writer.variables());
     out.insert("providers.imgspec".into(), writer.providers());
-    for (folder, text) in writer.layers().into_iter().chain(writer.targets()) {
+    for (folder, text) in writer.layers().into_iter().chain(writer.targets()).chain(writer.refused()) {
         out.insert(folder, text);
     }
     let is_spec = |path: &PathBuf| path.extension().is_some_and(|e| e == "imgspec");
@@ -272,6 +272,22 @@ impl Writer<'_> {
             let _ = writeln!(text, "image {name}{extends} {{\n{}}}", self.target(target, &name));
         }
         out
+    }
+
+    /// The targets that no spec can be built with: known by name, with the reason.
+    fn refused(&self) -> Option<(PathBuf, String)> {
+        if self.checkout.refused.is_empty() {
+            return None;
+        }
+        let mut text = ADOPTED.to_owned();
+        for refused in &self.checkout.refused {
+            text.push('\n');
+            write_doc(&mut text, refused.doc.as_deref());
+            let name = &self.names.images[&refused.make];
+            let _ =
+                writeln!(text, "image {name} {{ target {{ refused = {} }} }}", spell_text(&refused.reason));
+        }
+        Some((PathBuf::from("targets/refused.imgspec"), text))
     }
 
     /// The `target` block of an image.

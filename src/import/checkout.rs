@@ -3,35 +3,52 @@
 
 use super::command_line::{PackerCommand, parse_recipe};
 use super::is_variable_name;
+use crate::project::hir::Run;
 use crate::project::template::{Template, named};
+use crate::schema::braces::{Braced, parse_braces};
 use crate::source::{Loader, normalize};
 use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A target of make, with the text of what it would run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Recipe {
     pub name: String,
     /// What `make help` says of it.
     pub doc: Option<String>,
     pub text: String,
+    /// The targets that make builds before it.
+    pub prerequisites: Vec<String>,
+    /// Why nobody can say what it would run.
+    pub refusal: Option<String>,
 }
 
 /// A checkout's targets and files.
 #[derive(Debug, Default)]
 pub struct Checkout {
     pub targets: Vec<Target>,
+    /// The targets that build images and cannot be served.
+    pub refused: Vec<Refused>,
     /// The text of each template, by its path below the checkout.
     pub templates: BTreeMap<String, String>,
     /// The variables of each template with their defaults, in order; none where it wants a value.
     pub defaults: BTreeMap<String, Vec<(String, Option<String>)>>,
     /// The entries of each var file in its order, by its path below the checkout.
     pub var_files: BTreeMap<String, Vec<Entry>>,
-    /// The targets that do not hand the user's var files on.
-    deaf: Vec<String>,
-    /// What was left out, and why, a sentence each.
-    pub notes: Vec<String>,
+}
+
+/// A target of make that no spec can be built with.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its name for make.
+    pub make: String,
+    pub doc: Option<String>,
+    /// Why, in words that follow a colon.
+    pub reason: String,
+    /// It may be one that could be served, had it been understood.
+    pub is_unread: bool,
 }
 
 /// A name of a var file with its string; `null` is empty there (`command/flag-kv/flag_json.go`).
@@ -46,11 +63,44 @@ pub struct Target {
     pub runs: Vec<PackerCommand>,
 }
 
+impl Target {
+    fn new(recipe: &Recipe, runs: Vec<PackerCommand>) -> Target {
+        Target { make: recipe.name.clone(), doc: recipe.doc.clone(), runs }
+    }
+}
+
+/// At most three names, and how many more there are.
+fn in_words(names: &[&str]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        [a, b, c, rest @ ..] if !rest.is_empty() => format!("{a}, {b}, {c} and {} more", rest.len()),
+        names => names.join(", "),
+    }
+}
+
+/// A text with its `{{user}}` resolved; none where it depends on what only the build knows.
+fn resolve(text: &str, values: &BTreeMap<&str, &str>, depth: usize) -> Option<String> {
+    let mut out = String::new();
+    for (_, piece) in parse_braces(text) {
+        match piece {
+            Braced::Text(text) => out.push_str(text),
+            Braced::User(name) if depth < DEEPEST => {
+                out.push_str(&resolve(values.get(name).copied().unwrap_or_default(), values, depth + 1)?);
+            }
+            _ => return None,
+        }
+    }
+    Some(out)
+}
+
+/// So often does Packer resolve the variables in variables (`renderVarsRecursively` in `core.go`).
+const DEEPEST: usize = 100;
+
 impl Checkout {
     /// Reads what recipes name, below the folder of the Makefile. `user_file` is the name of the var file that
     /// stands for the user's: what is given after it beats it, as `-var` does, and becomes such.
     ///
-    /// A target that cannot be read is left out, with a note. `others` are further files that may be var files,
+    /// A target that cannot be read is refused, with the reason. `others` are further files that may be var files,
     /// by their paths below the checkout: those that no target uses, but a person may.
     pub fn read(
         loader: &dyn Loader,
@@ -62,32 +112,14 @@ impl Checkout {
         let mut checkout = Checkout::default();
         let root = loader.canonical(root);
         for recipe in recipes {
-            let runs: Result<Vec<PackerCommand>, String> = parse_recipe(&recipe.text)
-                .into_iter()
-                .filter(|run| !run.template.is_empty())
-                .map(|run| checkout.read_run(loader, &root, run, user_file))
-                .collect();
-            match runs {
+            match checkout.read_runs(loader, &root, recipe, user_file) {
                 Ok(runs) if runs.is_empty() => {}
-                Ok(runs) => {
-                    if !recipe.text.contains(user_file) {
-                        checkout.deaf.push(recipe.name.clone());
-                    }
-                    checkout.targets.push(Target {
-                        make: recipe.name.clone(),
-                        doc: recipe.doc.clone(),
-                        runs,
-                    });
-                }
-                Err(reason) => checkout.notes.push(format!("{} is left out: {reason}", recipe.name)),
+                Ok(runs) => checkout.targets.push(Target::new(recipe, runs)),
+                Err((reason, is_unread)) => checkout.refuse(recipe, reason, is_unread),
             }
         }
-        if !checkout.deaf.is_empty() {
-            let names: Vec<&str> = checkout.deaf.iter().map(String::as_str).collect();
-            checkout
-                .notes
-                .push(format!("these targets pass no PACKER_VAR_FILES to Packer: {}", names.join(", ")));
-        }
+        checkout.add_aliases(recipes);
+        checkout.check_builders();
         // Only what the targets use.
         let runs = || checkout.targets.iter().flat_map(|target| &target.runs);
         let templates: BTreeSet<String> = runs().map(|run| run.template.clone()).collect();
@@ -101,6 +133,134 @@ impl Checkout {
             }
         }
         checkout
+    }
+
+    fn refuse(&mut self, recipe: &Recipe, reason: String, is_unread: bool) {
+        let (make, doc) = (recipe.name.clone(), recipe.doc.clone());
+        self.refused.push(Refused { make, doc, reason, is_unread });
+    }
+
+    /// The runs of a recipe; none where it runs no `packer build`. An error says why the target is refused, and whether
+    /// that is for want of understanding.
+    fn read_runs(
+        &mut self,
+        loader: &dyn Loader,
+        root: &Path,
+        recipe: &Recipe,
+        user_file: &str,
+    ) -> Result<Vec<PackerCommand>, (String, bool)> {
+        if let Some(refusal) = &recipe.refusal {
+            return Err((refusal.clone(), true));
+        }
+        let commands = parse_recipe(&recipe.text);
+        if commands.iter().any(|run| run.template.is_empty()) {
+            return Err(("one of its commands names no template".to_owned(), true));
+        }
+        let runs: Vec<PackerCommand> = commands
+            .into_iter()
+            .map(|run| self.read_run(loader, root, run, user_file))
+            .collect::<Result<_, _>>()
+            .map_err(|reason| (reason, true))?;
+        // What a variable of the environment holds reaches Packer only where the recipe hands it on.
+        if !runs.is_empty() && !recipe.text.contains(user_file) {
+            return Err((
+                "it hands no PACKER_VAR_FILES to Packer, so that nothing of a spec would reach it".to_owned(),
+                false,
+            ));
+        }
+        Ok(runs)
+    }
+
+    /// Targets without a run of their own: another name of the one target that make builds for it, or a name for
+    /// several.
+    fn add_aliases(&mut self, recipes: &[Recipe]) {
+        let by_name: BTreeMap<&str, &Recipe> = recipes.iter().map(|r| (r.name.as_str(), r)).collect();
+        let is_served = |checkout: &Checkout, name: &str| checkout.targets.iter().any(|t| t.make == name);
+        let is_refused = |checkout: &Checkout, name: &str| checkout.refused.iter().any(|r| r.make == name);
+        for recipe in recipes.iter().filter(|recipe| recipe.name.starts_with("build")) {
+            if is_served(self, &recipe.name) || is_refused(self, &recipe.name) {
+                continue;
+            }
+            let mut built: Vec<&str> = Vec::new();
+            let mut lost: Vec<&str> = Vec::new();
+            let mut seen: BTreeSet<&str> = BTreeSet::new();
+            let mut open: Vec<&str> = recipe.prerequisites.iter().rev().map(String::as_str).collect();
+            while let Some(name) = open.pop() {
+                if !seen.insert(name) {
+                    continue;
+                }
+                if is_served(self, name) {
+                    built.push(name);
+                } else if is_refused(self, name) {
+                    lost.push(name);
+                } else if let Some(next) = by_name.get(name) {
+                    open.extend(next.prerequisites.iter().rev().map(String::as_str));
+                }
+            }
+            match (&built[..], &lost[..]) {
+                ([one], []) => {
+                    let runs = self.targets.iter().find(|t| t.make == *one).map(|t| t.runs.clone());
+                    self.targets.push(Target::new(recipe, runs.unwrap_or_default()));
+                }
+                ([], []) => {
+                    self.refuse(recipe, "no `packer build` that can be read is run for it".to_owned(), true)
+                }
+                ([], [one]) => {
+                    self.refuse(recipe, format!("it stands for {one}, which is refused, too"), false)
+                }
+                _ => {
+                    let all: Vec<&str> = built.iter().chain(&lost).copied().collect();
+                    self.refuse(
+                        recipe,
+                        format!("it builds several images: {}; name one of them", in_words(&all)),
+                        false,
+                    );
+                }
+            }
+        }
+        let place = |make: &String| recipes.iter().position(|recipe| recipe.name == *make);
+        self.targets.sort_by_key(|target| place(&target.make));
+    }
+
+    /// Refuses targets that select builders which their templates do not have: something of them is misread, or Packer
+    /// itself would build nothing.
+    fn check_builders(&mut self) {
+        let mut wrong: Vec<(usize, String)> = Vec::new();
+        for (at, target) in self.targets.iter().enumerate() {
+            for run in &target.runs {
+                let values = self.values(run);
+                let template = self.templates.get(&run.template).and_then(|text| Template::parse(text).ok());
+                let Some(template) = template else { continue };
+                let words = |list: &[String]| list.iter().map(SmolStr::from).collect();
+                let selection = Run { only: words(&run.only), except: words(&run.except), vars: Vec::new() };
+                let readers = template.readers(&[selection], &|name| resolve(name, &values, 0));
+                if !readers.idle.is_empty() {
+                    let names: Vec<&str> = readers.builders.iter().flatten().map(String::as_str).collect();
+                    let wanted: Vec<&str> = run.only.iter().chain(&run.except).map(String::as_str).collect();
+                    let reason = format!(
+                        "it selects among the builders {}, and the template {} has {}",
+                        in_words(&wanted),
+                        run.template,
+                        in_words(&names)
+                    );
+                    wrong.push((at, reason));
+                    break;
+                }
+            }
+        }
+        for (at, reason) in wrong.into_iter().rev() {
+            let Target { make, doc, .. } = self.targets.remove(at);
+            self.refused.push(Refused { make, doc, reason, is_unread: true });
+        }
+    }
+
+    /// The strings of a run without the user's files: the template's defaults, its var files, `-var`.
+    fn values<'a>(&'a self, run: &'a PackerCommand) -> BTreeMap<&'a str, &'a str> {
+        let defaults = self.template_variables(&run.template).iter();
+        let defaults = defaults.filter_map(|(name, text)| Some((name.as_str(), text.as_deref()?)));
+        let files = run.files().filter_map(|file| self.var_files.get(file)).flatten();
+        let pairs = files.chain(&run.vars).map(|(name, text)| (name.as_str(), text.as_str()));
+        defaults.chain(pairs).collect()
     }
 
     /// Reads what a run names, and says it in paths below the checkout.
@@ -176,8 +336,14 @@ fn below(loader: &dyn Loader, root: &Path, path: &str) -> String {
 /// there: its placeholders are filled by nobody who only looks.
 fn read_rendered(loader: &dyn Loader, root: &Path, path: &str) -> Result<String, String> {
     let source = root.join(format!("{path}.tmpl"));
-    let path = if loader.is_file(&source) { source } else { root.join(path) };
-    loader.read(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+    let file = if loader.is_file(&source) { source } else { root.join(path) };
+    if loader.exists(&file) && !loader.is_file(&file) {
+        return Err(format!("{path} is no file"));
+    }
+    loader.read(&file).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => format!("{path} is not there"),
+        _ => format!("cannot read {path}: {e}"),
+    })
 }
 
 /// A file that is named twice counts at its last place.

@@ -34,7 +34,13 @@ pub fn parse_recipe(text: &str) -> Vec<PackerCommand> {
 fn parse_line(line: &str) -> Vec<PackerCommand> {
     let words = shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
     let mut out = Vec::new();
+    let mut folder = String::new();
     for command in words.split_inclusive(|word| ends_command(word)) {
+        if let [cd, to, ..] = command
+            && cd == "cd"
+        {
+            folder = join(&folder, to.trim_end_matches(';'));
+        }
         // A program of that name, or of a release's: `.bin/packer-1.9.5`.
         let is_packer = |word: &String| {
             let rest = word.rsplit('/').next().and_then(|name| name.strip_prefix("packer"));
@@ -49,10 +55,18 @@ fn parse_line(line: &str) -> Vec<PackerCommand> {
         let arguments = &command[at + 1..];
         let Some(verb) = arguments.iter().position(|word| !word.starts_with('-')) else { continue };
         if arguments[verb] == "build" {
-            out.push(parse_arguments(&arguments[verb + 1..]));
+            let mut run = parse_arguments(&arguments[verb + 1..]);
+            let files = run.var_files.iter_mut().chain([&mut run.template]);
+            files.filter(|file| !file.is_empty()).for_each(|file| *file = join(&folder, file));
+            out.push(run);
         }
     }
     out
+}
+
+/// A path as it is in another folder.
+fn join(folder: &str, path: &str) -> String {
+    if folder.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") }
 }
 
 fn ends_command(word: &str) -> bool {
@@ -93,6 +107,17 @@ fn parse_arguments(words: &[String]) -> PackerCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn follows_cd() {
+        let runs =
+            parse_recipe("cd packer && cd ./x; packer build -var-file=/a.json -var-file=b.json t.json");
+        assert_eq!(
+            (runs[0].template.as_str(), &runs[0].var_files[1][..]),
+            ("packer/./x/t.json", "packer/./x/b.json")
+        );
+        assert_eq!(runs[0].var_files[0], "/a.json");
+    }
 
     #[test]
     fn finds_packer_among_other_commands() {

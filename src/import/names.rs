@@ -22,7 +22,8 @@ impl Names {
         let mut taken = BTreeSet::new();
         let mut images = BTreeMap::new();
         // `build-x` is the image `x`, whatever else is called so.
-        let mut targets: Vec<&str> = checkout.targets.iter().map(|target| target.make.as_str()).collect();
+        let served = checkout.targets.iter().map(|target| target.make.as_str());
+        let mut targets: Vec<&str> = served.chain(checkout.refused.iter().map(|r| r.make.as_str())).collect();
         targets.sort_by_key(|make| !make.starts_with("build-"));
         for make in targets {
             let name = numbered(&image_name(make), &taken);

@@ -13,7 +13,7 @@ pub const OF_VARIABLES: [&str; 9] =
 pub const OF_PROVIDERS: [&str; 8] =
     ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
 /// The attributes of a target; `run` is a block.
-pub const OF_TARGETS: [&str; 7] = ["provider", "only", "except", "vars", "above", "make", "run"];
+pub const OF_TARGETS: [&str; 8] = ["provider", "only", "except", "vars", "above", "make", "refused", "run"];
 /// The attributes of one run of a target.
 pub const OF_RUNS: [&str; 3] = ["only", "except", "vars"];
 /// The attributes of a rule.

@@ -131,6 +131,8 @@ pub struct Target {
     pub above: Vec<(SectionId, Span)>,
     pub vars: Vec<Setting>,
     pub make: Option<SmolStr>,
+    /// Why nothing can be built with it: a target that is known by its name only.
+    pub refused: Option<SmolStr>,
 }
 
 /// One run of Packer.

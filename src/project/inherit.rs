@@ -143,6 +143,18 @@ fn find_target(
                 .help("extend one, such as `node-ova-local-photon-3` (`imgspec list --targets`), or write `target { provider = NAME }`"),
         ));
     };
+    if let Some(reason) = program.refusal(last) {
+        let target = program.section(last);
+        return Err(Box::new(
+            Diagnostic::new(
+                Code::RefusedTarget,
+                section.span,
+                format!("nothing can be built with the target `{}`: {reason}", target.name),
+            )
+            .label("for this image")
+            .help("extend another target; `imgspec list --targets` shows them"),
+        ));
+    }
     let above = linearize(&program.sections, last);
     let Some(other) = holders.iter().find(|h| !above.contains(h)) else {
         return Ok(last);

@@ -139,21 +139,28 @@ impl Program {
         self.library.sections.get(name).map(|(id, _)| *id)
     }
 
-    /// The library's images, in its order.
+    /// Why nothing can be built with an image's own target, where it says so.
+    pub fn refusal(&self, id: SectionId) -> Option<&str> {
+        self.section(id).target.as_ref()?.refused.as_deref()
+    }
+
+    /// The library's images, in its order, but for those that nothing can be built with.
     pub fn library_images(&self) -> Vec<SectionId> {
         let mut ids: Vec<SectionId> = self.library.sections.values().map(|(id, _)| *id).collect();
-        ids.retain(|id| self.section(*id).kind == SectionKind::Image);
+        ids.retain(|id| self.section(*id).kind == SectionKind::Image && self.refusal(*id).is_none());
         ids.sort_unstable();
         ids
     }
 
-    /// The images that a file defines, in its order.
+    /// The images that a file defines, in its order; of the library's those that can be built.
     pub fn images_of(&self, file: FileId) -> Vec<SectionId> {
         (0..self.sections.len() as u32)
             .map(SectionId)
             .filter(|id| {
                 let section = self.section(*id);
-                section.kind == SectionKind::Image && section.span.file == file
+                section.kind == SectionKind::Image
+                    && section.span.file == file
+                    && (self.sources.is_users(file) || self.refusal(*id).is_none())
             })
             .collect()
     }

@@ -38,6 +38,7 @@ impl Lowering<'_> {
             above: Vec::new(),
             vars: Vec::new(),
             make: None,
+            refused: None,
         };
         let mut single = Run::default();
         for stmt in stmts {
@@ -61,10 +62,15 @@ impl Lowering<'_> {
                     }
                 }
                 "make" => target.make = self.constant_text(set),
+                "refused" => target.refused = self.constant_text(set),
                 "above" => target.above = self.sections_named(&set.value),
                 _ if self.lower_run(set, &mut single) => {}
                 _ => self.report_unknown_attribute(&set.name, "attribute of a target", &OF_TARGETS),
             }
+        }
+        if target.refused.is_some() {
+            body.target = Some(target);
+            return;
         }
         let Some(provider) = provider else {
             let named = stmts.iter().any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
