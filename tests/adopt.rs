@@ -146,6 +146,134 @@ fn every_target_of_the_releases_has_packers_values() {
     }
 }
 
+/// What is kept of a checkout is used while nothing has changed, and never after.
+#[test]
+fn a_checkout_that_has_changed_is_read_anew() {
+    let place = Place::of(&small());
+    let log = place.path("make.log");
+    let bin = place.path("bin");
+    fs::create_dir(&bin).unwrap();
+    let real = which("make");
+    let script = format!("#!/bin/sh\necho run >>{}\nexec {} \"$@\"\n", log.display(), real.display());
+    write_program(&bin.join("make"), &script);
+    let path = std::env::join_paths(
+        [bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let path = path.unwrap();
+    let show = |cache: &str| {
+        let args = ["show", "--all", "--json", "--in", "checkout"];
+        let output = place.command(&args, cache).env("PATH", &path).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let runs = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+    place.replace(
+        "Makefile",
+        "##@ Builds",
+        "VERSION := $(shell cat hack/version)\ninclude ../shared.mk\n##@ Builds",
+    );
+    place.replace("Makefile", "-only=nobody", "-var=label=$(VERSION)$(SUFFIX)$(shell git rev-parse HEAD)");
+    fs::write(place.checkout().join("hack/version"), "one").unwrap();
+    fs::write(place.path("shared.mk"), "SUFFIX := a\n").unwrap();
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"];
+        let output =
+            Command::new("git").args(identity).args(args).current_dir(place.checkout()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    git(&["init", "-q"]);
+    git(&["commit", "-q", "--allow-empty", "-m", "one"]);
+    let checkout = place.checkout();
+    let write = |path: &str, text: &str| fs::write(checkout.join(path), text).unwrap();
+    let template = "packer/raw/packer.json";
+    let changes: Vec<(&str, Box<dyn Fn()>)> = vec![
+        ("a var file", Box::new(|| place.replace("packer/qemu/qemu-rocky-9.json", "\"tcg\"", "\"kvm\""))),
+        (
+            "a template",
+            Box::new(|| place.replace(template, "\"variables\": {", "\"variables\": { \"one_more\": \"1\",")),
+        ),
+        (
+            "the Makefile",
+            Box::new(|| {
+                place.replace(
+                    "Makefile",
+                    "build-raw-alias: build-raw-debian-12",
+                    "build-raw-other: build-raw-debian-12",
+                )
+            }),
+        ),
+        ("a makefile elsewhere", Box::new(|| fs::write(place.path("shared.mk"), "SUFFIX := b\n").unwrap())),
+        ("what the Makefile asks a program for", Box::new(|| write("hack/version", "two"))),
+        (
+            "a template's source",
+            Box::new(|| {
+                let text = fs::read_to_string(checkout.join(template)).unwrap();
+                write("packer/raw/packer.json.tmpl", &text.replace("one_more", "one_other"));
+            }),
+        ),
+        ("a new var file", Box::new(|| write("packer/raw/new.json", "{ \"brand_new\": \"1\" }"))),
+        ("a removed var file", Box::new(|| fs::remove_file(checkout.join("packer/raw/new.json")).unwrap())),
+        ("the commit", Box::new(|| git(&["commit", "-q", "--allow-empty", "-m", "two"]))),
+    ];
+    let mut last = show("cache");
+    for (at, (what, change)) in changes.iter().enumerate() {
+        let before = runs();
+        assert_eq!(show("cache"), last, "before {what}");
+        assert_eq!(runs(), before, "make is asked again before {what}");
+        change();
+        let now = show("cache");
+        assert!(runs() > before, "make is not asked after {what}");
+        assert_eq!(now, show(&format!("fresh-{at}")), "after {what}");
+        // A var file that no target uses shows in no image.
+        assert!(now != last || what.contains("var file"), "{what} changes nothing");
+        last = now;
+    }
+}
+
+fn which(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()).unwrap()
+}
+
+fn write_program(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A project may name its checkout; one inside the project is read only where somebody has named it before.
+#[test]
+fn a_project_names_its_checkout() {
+    let place = Place::of(&small());
+    let project = place.path("project");
+    fs::create_dir_all(project.join("shared")).unwrap();
+    fs::write(
+        project.join("a.imgspec"),
+        "include \"../more/b.imgspec\"\nimage a extends qemu-rocky-9, b { }\n",
+    )
+    .unwrap();
+    fs::create_dir(place.path("more")).unwrap();
+    fs::write(place.path("more/b.imgspec"), "layer b { extra_rpms += [\"htop\"] }\n").unwrap();
+    let config = |checkout: &str| {
+        let text = format!("checkout = {checkout:?}\ninclude-roots = [\"../more\"]\n");
+        fs::write(project.join("imgspec.toml"), text).unwrap();
+    };
+    let check = |args: &[&str]| {
+        let mut command = common::imgspec(&project.join("shared"));
+        let output =
+            command.arg("check").args(args).env("IMGSPEC_CACHE", place.path("cache")).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    config("../checkout");
+    assert_eq!(check(&[]), (0, "1 image in 1 file: nothing to complain about\n".to_owned()));
+    fs::rename(place.checkout(), project.join("inside")).unwrap();
+    config("inside");
+    let (code, said) = check(&[]);
+    assert!(code == 2 && said.contains("if you trust it, use `--in inside` once"), "{code} {said}");
+    assert_eq!(check(&["--in", "../inside"]).0, 0);
+    assert_eq!(check(&[]).0, 0);
+}
+
 /// The real Packer, with a target's var files and with our file after them, holds the same strings: on all targets of
 /// our own checkouts, and on a sample of the releases'.
 #[test]
@@ -308,7 +436,14 @@ impl Place {
     }
 
     fn imgspec(&self, args: &[&str]) -> Output {
-        common::run(self.0.path(), args)
+        self.command(args, "cache").output().unwrap()
+    }
+
+    /// A run with a cache of its own.
+    fn command(&self, args: &[&str], cache: &str) -> Command {
+        let mut command = common::imgspec(self.0.path());
+        command.args(args).env("IMGSPEC_CACHE", self.path(cache));
+        command
     }
 
     /// Adopts the checkout, and gives back what is said of it.

@@ -22,17 +22,28 @@ pub fn find_checkout(folder: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{} is no Image Builder checkout: neither it nor its images/capi has a Makefile and a packer folder", folder.display()))
 }
 
+/// What make says of a checkout.
+#[derive(Debug)]
+pub struct MakeFacts {
+    pub recipes: Vec<Recipe>,
+    /// The makefiles that it has read; relative ones are below the checkout.
+    pub makefiles: Vec<PathBuf>,
+}
+
 /// The targets of a checkout that may build an image, with what their recipes would run, in the order in which
 /// `make help` lists them, the others after them by name. Nothing is built.
 ///
 /// # Errors
 /// In words, where make is missing or does not take the Makefile.
-pub fn read_targets(root: &Path) -> Result<Vec<Recipe>, String> {
+pub fn read_targets(root: &Path) -> Result<MakeFacts, String> {
     let help = make(root, &["help"])?;
     let listed = list_help(&String::from_utf8_lossy(&help.stdout));
     // The data base of make: every target with its recipe, not expanded. `help` itself needs no network.
     let database = make(root, &["--dry-run", "--print-data-base", "help"])?;
-    let mut recipes = read_rules(&String::from_utf8_lossy(&database.stdout));
+    let facts = String::from_utf8_lossy(&database.stdout);
+    let makefiles = facts.lines().rev().find_map(|line| line.strip_prefix("MAKEFILE_LIST := "));
+    let makefiles = makefiles.into_iter().flat_map(str::split_whitespace).map(PathBuf::from).collect();
+    let mut recipes = read_rules(&facts);
     recipes.retain(|recipe| is_build(recipe));
     if recipes.is_empty() {
         let text = String::from_utf8_lossy(&database.stderr);
@@ -54,7 +65,7 @@ pub fn read_targets(root: &Path) -> Result<Vec<Recipe>, String> {
         let doc = listed.iter().find(|(name, _)| *name == recipe.name).map(|(_, doc)| doc.clone());
         recipe.doc = doc.filter(|doc| !doc.is_empty());
     }
-    Ok(recipes)
+    Ok(MakeFacts { recipes, makefiles })
 }
 
 /// A target that makes an image, by its name or by what its recipe runs.

@@ -4,6 +4,7 @@
 //! that Packer runs in, runs it, cleans up what was started, and keeps what came out.
 
 mod assets;
+mod checkout;
 mod folders;
 mod freshness;
 mod install;
@@ -17,13 +18,14 @@ mod tools;
 mod write;
 
 pub use assets::{assets, unpack};
+pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
 pub use folders::{cache, clean_image, image_folders};
 pub use install::install;
 pub use job::{Failure, Flags, Job, Outcome};
-pub use make::{MakeRun, USER_FILE, find_checkout, read_targets};
+pub use make::{MakeRun, find_checkout};
 pub use output::{Artifact, Record};
 pub use process::Interrupt;
 pub use progress::Progress;
-pub use project::{list_includable, read_config, read_library, spec_files};
+pub use project::{list_includable, project_library, read_config, spec_files};
 pub use tools::{Found, Tool, Toolbox};
 pub use write::{replace, rewrite, stale, write};

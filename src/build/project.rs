@@ -1,5 +1,6 @@
 //! A project's folder: its configuration, its specs, its library.
 
+use super::checkout::{adopt_checkout, is_known};
 use crate::project::{Config, find_root};
 use crate::source::library::Adopted;
 use crate::source::{FileId, normalize};
@@ -43,7 +44,8 @@ fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) ->
         }
         let is_link = path.is_symlink();
         if path.is_dir() && !is_link {
-            if !excluded.contains(&path) {
+            // A folder with a configuration of its own is another project.
+            if !excluded.contains(&path) && !path.join("imgspec.toml").exists() {
                 collect_specs(&path, excluded, out)?;
             }
         } else if name.ends_with(".imgspec") && path.is_file() {
@@ -65,11 +67,38 @@ pub fn list_includable(folder: &Path) -> Vec<(String, bool)> {
     named.filter(is_wanted).collect()
 }
 
+/// The library that the project around a folder uses in the place of the built-in one, with the folder of its specs if
+/// they stand in one.
+///
+/// Reading a checkout runs what its Makefile asks for. One that lies inside the project comes from wherever the project
+/// does, and is read only where it has been read by name (`--in`) before.
+///
+/// # Errors
+/// In words, where it cannot be read.
+pub fn project_library(folder: &Path) -> Result<Option<(Option<PathBuf>, Adopted)>, String> {
+    let (root, config) = read_config(folder);
+    if let Some(library) = config.library {
+        let folder = normalize(&root.join(library));
+        let library = read_library(&folder);
+        let library = library.map_err(|e| format!("cannot read the library {}: {e}", folder.display()))?;
+        return Ok(Some((Some(folder), library)));
+    }
+    let Some(checkout) = config.checkout else { return Ok(None) };
+    let folder = normalize(&root.join(&checkout));
+    if folder.starts_with(&root) && !is_known(&folder) {
+        return Err(format!(
+            "imgspec.toml names the checkout {0} inside the project, and reading it runs commands of its Makefile: if you trust it, use `--in {0}` once",
+            checkout.display()
+        ));
+    }
+    Ok(Some((None, adopt_checkout(&folder)?)))
+}
+
 /// The library that stands in a folder.
 ///
 /// # Errors
 /// What the system says.
-pub fn read_library(root: &Path) -> io::Result<Adopted> {
+fn read_library(root: &Path) -> io::Result<Adopted> {
     let mut library = Adopted { root: root.to_owned(), ..Adopted::default() };
     for entry in WalkDir::new(root).sort_by_file_name() {
         let entry = entry?;

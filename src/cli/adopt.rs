@@ -3,8 +3,7 @@
 use super::{Failure, print, print_aside};
 use crate::build;
 use crate::import::{ADOPTED, Checkout, adopt};
-use crate::source::library::Adopted;
-use crate::source::{Disk, normalize};
+use crate::source::normalize;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,63 +21,9 @@ pub(super) struct Adopt {
     check: bool,
 }
 
-/// Reads a checkout as a library, in memory.
-pub(super) fn read(folder: &Path) -> Result<Adopted, Failure> {
-    Ok(Adopted { root: PathBuf::from("adopted"), files: adopt(&read_checkout(folder)?) })
-}
-
-fn read_checkout(folder: &Path) -> Result<Checkout, Failure> {
-    let root = build::find_checkout(folder).map_err(Failure)?;
-    let recipes = build::read_targets(&root).map_err(Failure)?;
-    let others = json_files(&root);
-    let checkout = Checkout::read(&Disk, &root, &recipes, build::USER_FILE, &others);
-    if checkout.targets.is_empty() {
-        return Err(Failure(format!(
-            "no target of {} can be read\n{}",
-            root.display(),
-            refusals(&checkout).join("\n")
-        )));
-    }
-    Ok(checkout)
-}
-
-/// The targets that cannot be served, a line for each reason.
-fn refusals(checkout: &Checkout) -> Vec<String> {
-    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
-    for refused in checkout.refused.iter().filter(|refused| refused.is_unread) {
-        match by_reason.iter_mut().find(|(reason, _)| *reason == refused.reason) {
-            Some((_, names)) => names.push(&refused.make),
-            None => by_reason.push((&refused.reason, vec![&refused.make])),
-        }
-    }
-    let line = |(reason, names): (&str, Vec<&str>)| match &names[..] {
-        [a, b, c, rest @ ..] if !rest.is_empty() => {
-            format!("{a}, {b}, {c} and {} more: {reason}", rest.len())
-        }
-        names => format!("{}: {reason}", names.join(", ")),
-    };
-    by_reason.into_iter().map(line).collect()
-}
-
-/// The JSON files below `packer`, which may be var files; a script's source `FILE.json.tmpl` counts as FILE.json.
-fn json_files(root: &Path) -> Vec<String> {
-    let files =
-        walkdir::WalkDir::new(root.join("packer")).sort_by_file_name().into_iter().filter_map(Result::ok);
-    let mut out: Vec<String> = files
-        .filter(|entry| entry.file_type().is_file())
-        .filter_map(|entry| {
-            let path = entry.path().strip_prefix(root).ok()?.to_string_lossy().into_owned();
-            let path = path.strip_suffix(".tmpl").unwrap_or(&path);
-            path.ends_with(".json").then(|| path.to_owned())
-        })
-        .collect();
-    out.dedup();
-    out
-}
-
 pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let checkout = read_checkout(&here.join(&args.checkout))?;
+    let checkout = build::read_checkout(&here.join(&args.checkout)).map_err(Failure)?;
     let files = adopt(&checkout);
     let out = normalize(&here.join(&args.out));
     let old = old_files(&out)?;
@@ -113,7 +58,7 @@ fn report_unread(checkout: &Checkout) -> bool {
     if unread == 0 {
         return true;
     }
-    refusals(checkout).iter().for_each(|line| print_aside(&format!("warning: {line}\n")));
+    build::refusals(checkout).iter().for_each(|line| print_aside(&format!("warning: {line}\n")));
     let all = checkout.targets.len() + unread;
     print_aside(&format!(
         "{unread} of {all} targets could not be read, and no spec can be built with them\n"

@@ -5,7 +5,7 @@ use crate::diagnostic::{
     Diagnostic, Fix, Severity, merge, render_json, render_plain, render_rich, render_short,
 };
 use crate::emit::{Artifacts, Output, emit_all};
-use crate::project::Program;
+use crate::project::{Program, in_checkout};
 use crate::source::{Origin, Span};
 use std::io::IsTerminal;
 
@@ -22,7 +22,8 @@ pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifact
 /// Everything that was found, with the program's own, merged and ordered, after `imgspec.toml`.
 pub(super) fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let all = program.diagnostics.iter().cloned().chain(found);
-    program.config.apply(merge(all.map(|d| without_edits_of_arguments(program, d)).collect()))
+    let all = all.map(|d| in_checkout(program, without_edits_of_arguments(program, d)));
+    program.config.apply(merge(all.collect()))
 }
 
 /// An argument of the command line is no file that an editor could edit: its repair is said in words.

@@ -182,7 +182,7 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
 /// project's `imgspec.toml` names.
 pub(super) fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Option<Adopted>, Failure> {
     if let Some(checkout) = &cli.checkout {
-        return super::adopt::read(&here.join(checkout)).map(Some);
+        return build::adopt_checkout(&here.join(checkout)).map(Some).map_err(Failure);
     }
     let first = inputs.iter().map(|input| normalize(&here.join(input))).find(|path| path.exists());
     let place = match first {
@@ -190,11 +190,8 @@ pub(super) fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Optio
         Some(path) => path.parent().map_or(here.to_owned(), Path::to_owned),
         None => here.to_owned(),
     };
-    let (root, config) = build::read_config(&place);
-    let Some(folder) = config.library else { return Ok(None) };
-    let root = normalize(&root.join(folder));
-    let failed = |e: std::io::Error| Failure(format!("cannot read the library {}: {e}", root.display()));
-    build::read_library(&root).map(Some).map_err(failed)
+    let library = build::project_library(&place).map_err(Failure)?;
+    Ok(library.map(|(_, library)| library))
 }
 
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {

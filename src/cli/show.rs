@@ -29,9 +29,7 @@ pub(super) struct Show {
 pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     let mut selected = select(cli, &args.selection)?;
     if args.all && selected.images.is_empty() && selected.others.is_empty() {
-        let ids = (0..selected.program.sections.len() as u32).map(SectionId);
-        let is_image = |id: &SectionId| selected.program.section(*id).kind == SectionKind::Image;
-        selected.images = ids.filter(is_image).collect();
+        selected.images = selected.program.library_images();
     }
     let variable = take_variable(&mut selected)?;
     selected.expect_known()?;

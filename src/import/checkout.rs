@@ -35,6 +35,8 @@ pub struct Checkout {
     pub templates: BTreeMap<String, String>,
     /// The variables of each template with their defaults, in order; none where it wants a value.
     pub defaults: BTreeMap<String, Vec<(String, Option<String>)>>,
+    /// The texts of all that was read, by the paths of the files below the checkout.
+    pub texts: BTreeMap<String, String>,
     /// The entries of each var file in its order, by its path below the checkout.
     pub var_files: BTreeMap<String, Vec<Entry>>,
 }
@@ -128,7 +130,8 @@ impl Checkout {
         checkout.defaults.retain(|path, _| templates.contains(path));
         checkout.var_files.retain(|path, _| files.contains(path));
         for path in others.iter().filter(|path| !files.contains(*path) && !templates.contains(*path)) {
-            if let Some(entries) = read_rendered(loader, &root, path).ok().and_then(|text| strings(&text)) {
+            let text = checkout.read_rendered(loader, &root, path);
+            if let Some(entries) = text.ok().and_then(|text| strings(&text)) {
                 checkout.var_files.insert(path.clone(), entries);
             }
         }
@@ -279,7 +282,7 @@ impl Checkout {
             *file = below(loader, root, file);
         }
         if !self.templates.contains_key(&run.template) {
-            let text = read_rendered(loader, root, &run.template)?;
+            let text = self.read_rendered(loader, root, &run.template)?;
             let template = Template::parse(&text).map_err(|e| format!("{}: {e}", run.template))?;
             let defaults =
                 template.variables().map(|(name, text)| (name.to_owned(), text.map(str::to_owned)));
@@ -288,7 +291,7 @@ impl Checkout {
         }
         for file in run.var_files.iter().filter(|file| *file != user_file) {
             if !self.var_files.contains_key(file) {
-                let text = read_rendered(loader, root, file)?;
+                let text = self.read_rendered(loader, root, file)?;
                 let entries = parse_var_file(&text).map_err(|e| format!("{file}: {e}"))?;
                 self.var_files.insert(file.clone(), entries);
             }
@@ -305,6 +308,23 @@ impl Checkout {
     /// The variables of a template with their defaults, in order; none where it wants a value.
     pub fn template_variables(&self, template: &str) -> &[(String, Option<String>)] {
         self.defaults.get(template).map_or(&[], Vec::as_slice)
+    }
+
+    /// The text of a file. One that a script makes of `FILE.tmpl` before a build (`hack/set-ssh-password.sh`) is read
+    /// there: its placeholders are filled by nobody who only looks.
+    fn read_rendered(&mut self, loader: &dyn Loader, root: &Path, path: &str) -> Result<String, String> {
+        let source = format!("{path}.tmpl");
+        let name = if loader.is_file(&root.join(&source)) { source } else { path.to_owned() };
+        let file = root.join(&name);
+        if loader.exists(&file) && !loader.is_file(&file) {
+            return Err(format!("{path} is no file"));
+        }
+        let text = loader.read(&file).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => format!("{path} is not there"),
+            _ => format!("cannot read {path}: {e}"),
+        })?;
+        self.texts.insert(name, text.clone());
+        Ok(text)
     }
 
     /// All names that the checkout gives a value or a reference, and that a variable can have.
@@ -330,20 +350,6 @@ fn below(loader: &dyn Loader, root: &Path, path: &str) -> String {
     let real = loader.canonical(&path);
     let path = path.strip_prefix(root).or(real.strip_prefix(root)).unwrap_or(&path);
     path.to_string_lossy().into_owned()
-}
-
-/// The text of a file. One that a script makes of `FILE.tmpl` before a build (`hack/set-ssh-password.sh`) is read
-/// there: its placeholders are filled by nobody who only looks.
-fn read_rendered(loader: &dyn Loader, root: &Path, path: &str) -> Result<String, String> {
-    let source = root.join(format!("{path}.tmpl"));
-    let file = if loader.is_file(&source) { source } else { root.join(path) };
-    if loader.exists(&file) && !loader.is_file(&file) {
-        return Err(format!("{path} is no file"));
-    }
-    loader.read(&file).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => format!("{path} is not there"),
-        _ => format!("cannot read {path}: {e}"),
-    })
 }
 
 /// A file that is named twice counts at its last place.

@@ -15,7 +15,7 @@ mod var_file;
 mod versions;
 
 pub use adopt::{ADOPTED, adopt};
-pub use checkout::{Checkout, Recipe};
+pub use checkout::{Checkout, Recipe, Refused};
 pub use spell::{spell_text, spell_value};
 pub use var_file::{Imported, import};
 

@@ -10,8 +10,8 @@ use super::places::Encoding;
 use crate::build;
 use crate::diagnostic;
 use crate::emit::{Output, emit_all, of_var_files};
-use crate::project::{Library, Program, Request, load};
-use crate::source::{FileId, Loader, Origin, SourceFile, normalize};
+use crate::project::{Library, Program, Request, in_checkout, load};
+use crate::source::{FileId, Loader, Origin, SourceFile};
 use crate::syntax::{self, Parse};
 use indexmap::IndexSet;
 use lsp_types::Diagnostic;
@@ -103,12 +103,9 @@ impl Workspace {
 
     /// Reads the folders' configuration and looks for specs; everything is to be checked then.
     fn read_projects(&mut self) {
-        let of_project = self.roots.first().and_then(|root| {
-            let (root, config) = build::read_config(root);
-            let root = normalize(&root.join(config.library?));
-            build::read_library(&root).ok().map(|adopted| (root, Library::adopted(adopted)))
-        });
-        (self.library_root, self.library) = of_project.unzip();
+        let of_project = self.roots.first().and_then(|root| build::project_library(root).ok().flatten());
+        let (folder, library) = of_project.unzip();
+        (self.library_root, self.library) = (folder.flatten(), library.map(Library::adopted));
         let specs = self.roots.iter().flat_map(|root| build::spec_files(root).unwrap_or_default());
         let specs = specs.filter(|spec| !self.is_of_library(spec)).collect();
         let gone = std::mem::replace(&mut self.specs, specs);
@@ -363,7 +360,8 @@ impl Workspace {
         found: impl Iterator<Item = &'f diagnostic::Diagnostic>,
         by_file: &mut ByFile,
     ) {
-        for (path, finding) in found.filter_map(|f| Finding::new(&program.sources, f, self.encoding)) {
+        let found = found.map(|found| in_checkout(program, found.clone()));
+        for (path, finding) in found.filter_map(|f| Finding::new(&program.sources, &f, self.encoding)) {
             by_file.entry(path).or_default().push(finding);
         }
     }

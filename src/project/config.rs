@@ -21,6 +21,10 @@ pub struct Config {
     pub exclude: Vec<PathBuf>,
     /// A folder, relative to the project's root, whose specs stand in the place of the built-in library.
     pub library: Option<PathBuf>,
+    /// An Image Builder checkout, relative to the project's root, whose targets stand in the place of the built-in library.
+    pub checkout: Option<PathBuf>,
+    /// Folders, relative to the project's root, that specs may include from besides it.
+    pub include_roots: Vec<PathBuf>,
 }
 
 /// The same as it is written.
@@ -31,6 +35,9 @@ struct Written {
     deny: Vec<Spanned<String>>,
     exclude: Vec<PathBuf>,
     library: Option<PathBuf>,
+    checkout: Option<PathBuf>,
+    #[serde(rename = "include-roots")]
+    include_roots: Vec<PathBuf>,
 }
 
 impl Config {
@@ -42,7 +49,7 @@ impl Config {
             Err(error) => {
                 let at = span(error.span().unwrap_or(0..0));
                 diagnostics.push(Diagnostic::new(Code::BadConfig, at, error.message().to_owned()).help(
-                    "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, `exclude`, a list of folders, and `library`, a folder",
+                    "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, `exclude` and `include-roots`, lists of folders, and `library` or `checkout`, a folder",
                 ));
                 return Config::default();
             }
@@ -72,7 +79,20 @@ impl Config {
                 );
             }
         }
-        Config { allow, deny, exclude: written.exclude, library: written.library }
+        if written.library.is_some() && written.checkout.is_some() {
+            let whole = Span::new(file, 0, text.len() as u32);
+            let message =
+                "`library` and `checkout` both say what stands in the place of the built-in library";
+            diagnostics.push(Diagnostic::new(Code::BadConfig, whole, message).help("remove one"));
+        }
+        Config {
+            allow,
+            deny,
+            exclude: written.exclude,
+            library: written.library,
+            checkout: written.checkout,
+            include_roots: written.include_roots,
+        }
     }
 
     /// Reports names that look like misspelt ones. One that looks like nothing may be a rule of a file

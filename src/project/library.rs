@@ -59,6 +59,9 @@ impl Library {
             let root = adopted.as_ref().map_or(Path::new(""), |a| &a.root);
             units.push(library.read_file(root.join(path), text));
         }
+        for (path, text) in adopted.iter().flat_map(|adopted| &adopted.origins) {
+            library.sources.add(path.clone(), Origin::Library, text.clone());
+        }
         library.lower(units, adopted.as_ref());
         library.adopted = adopted;
         library

@@ -15,6 +15,7 @@ mod library;
 mod lower;
 mod names;
 mod notices;
+mod origins;
 mod reader;
 mod repairs;
 mod targets;
@@ -29,6 +30,7 @@ pub use library::Library;
 pub use inherit::{Stack, StackLayer, linearize};
 pub use names::Names;
 pub(crate) use notices::secret_literal;
+pub use origins::in_checkout;
 pub(crate) use texts::locate_text;
 
 use crate::diagnostic::Diagnostic;
@@ -88,6 +90,10 @@ pub struct Program {
     pub library: Arc<Names>,
     /// The library is not the built-in one, but what a checkout was adopted as.
     pub is_adopted: bool,
+    /// The folder that the specs of an adopted library stand in, or a name for it.
+    pub adopted_root: PathBuf,
+    /// The checkout's own files, where the library was made of it in memory.
+    pub origins: Vec<FileId>,
     /// Deprecated names, with what they stand for.
     pub aliases: Vec<(VarId, VarId)>,
     /// The views of the project's files.
@@ -245,7 +251,17 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let specs = specs.into_iter().map(|s| s.map(|i| units[i].file)).collect();
     let aliases =
         (0..variables.len()).filter_map(|i| Some((VarId(i as u32), variables[i].alias_of?))).collect();
+    let of_checkout = library.adopted.as_ref();
+    let is_origin = |path: &PathBuf| of_checkout.is_some_and(|a| a.origins.iter().any(|(p, _)| p == path));
+    let origins = if of_checkout.is_some_and(|a| !a.origins.is_empty()) {
+        let library_files = sources.iter().filter(|(_, source)| source.origin == Origin::Library);
+        library_files.filter(|(_, source)| is_origin(&source.path)).map(|(file, _)| file).collect()
+    } else {
+        Vec::new()
+    };
     Program {
+        adopted_root: of_checkout.map(|adopted| adopted.root.clone()).unwrap_or_default(),
+        origins,
         sources,
         variables,
         sections,

@@ -35,6 +35,7 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
         config: Config::default(),
+        include_roots: FxHashMap::default(),
     };
     let specs = request.specs.iter().map(|path| reader.read_spec(path)).collect();
     let overlays = reader.read_overlays();
@@ -50,24 +51,30 @@ struct Reader<'l> {
     by_path: FxHashMap<PathBuf, usize>,
     diagnostics: Vec<Diagnostic>,
     config: Config,
+    /// For each project's root the further folders that its `imgspec.toml` names.
+    include_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl Reader<'_> {
     fn read_spec(&mut self, path: &Path) -> Option<usize> {
         let path = normalize(path);
         let root = find_root(&path, |p| self.loader.exists(p));
-        self.read_config(&root);
+        let further = self.read_config(&root);
         let mut roots = vec![root];
+        roots.extend(further);
         roots.extend(self.request.include_roots.iter().cloned());
         self.read_unit(&path, &roots, None, &mut Vec::new())
     }
 
-    fn read_config(&mut self, root: &Path) {
+    /// Reads what the project at a root says, once, and returns the further folders that it may include from.
+    fn read_config(&mut self, root: &Path) -> Vec<PathBuf> {
         let path = root.join("imgspec.toml");
-        if self.by_path.contains_key(&path) || !self.loader.is_file(&path) {
-            return;
+        if let Some(known) = self.include_roots.get(root) {
+            return known.clone();
         }
-        self.by_path.insert(path.clone(), usize::MAX);
+        if !self.loader.is_file(&path) {
+            return Vec::new();
+        }
         let read = self.loader.read(&path);
         let text = read.as_deref().unwrap_or_default();
         let file = self.sources.add(path, Origin::Project, text.into());
@@ -78,6 +85,10 @@ impl Reader<'_> {
             let message = format!("imgspec.toml cannot be read: {error}");
             self.diagnostics.push(Diagnostic::new(Code::CannotRead, Span::new(file, 0, 0), message));
         }
+        let roots: Vec<PathBuf> =
+            config.include_roots.iter().map(|folder| normalize(&root.join(folder))).collect();
+        self.include_roots.insert(root.to_owned(), roots.clone());
+        roots
     }
 
     fn read_unit(
@@ -92,7 +103,7 @@ impl Reader<'_> {
             self.report_include_cycle(included?, &chain[at..]);
             return None;
         }
-        if let Some(unit) = self.by_path.get(&key).filter(|u| **u != usize::MAX) {
+        if let Some(unit) = self.by_path.get(&key) {
             return Some(*unit);
         }
         if chain.len() >= MAX_INCLUDES {

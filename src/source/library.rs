@@ -4,6 +4,7 @@
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The standard library, in the language.
 pub static STDLIB: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
@@ -27,6 +28,8 @@ pub struct Adopted {
     pub root: PathBuf,
     /// Specs, and the templates that their providers name, by their paths below the root.
     pub files: BTreeMap<PathBuf, String>,
+    /// Where it is only in memory: the files of the checkout that it was made of, with absolute paths.
+    pub origins: Vec<(PathBuf, Arc<str>)>,
 }
 
 impl Adopted {
