@@ -12,6 +12,8 @@ mod common;
 
 #[path = "adopt/assembled.rs"]
 mod assembled;
+#[path = "adopt/generated.rs"]
+mod generated;
 #[path = "adopt/layering.rs"]
 mod layering;
 #[path = "adopt/packer.rs"]
@@ -143,6 +145,107 @@ fn every_target_of_the_releases_has_packers_values() {
     for release in releases() {
         let (place, targets) = Place::assembled(&release);
         compare(&release.display().to_string(), &place, &targets);
+    }
+}
+
+/// Generated checkouts: values, readers, slots, versions that follow, and which targets there are. As many as
+/// `IMGSPEC_CHECKOUTS` says.
+#[test]
+fn generated_checkouts_are_read_rightly() {
+    let count = std::env::var("IMGSPEC_CHECKOUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let (mut values, mut targets) = (0, 0);
+    for seed in 0..count {
+        let world = generated::generate(seed);
+        let place = Place::new();
+        fs::create_dir(place.checkout()).unwrap();
+        world.write(&place.checkout());
+        let said = place.adopt();
+        let mut problems = Vec::new();
+        for make in &world.refused {
+            if !said.contains(make.as_str()) && *make != "build-all" {
+                problems.push(format!("{make} is not said to be unread"));
+            }
+            let output = place.imgspec(&["check", image_of(make), "--in", "checkout"]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if output.status.code() != Some(2) || !said.contains("cannot be built: ") {
+                problems.push(format!("{make} is served: {said}"));
+            }
+        }
+        let images = place.show(&["library"]);
+        let newer = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
+        assert_eq!(images.len(), world.targets.len(), "seed {seed}: {:?}", images.keys());
+        for (make, target) in &world.targets {
+            let run = &target.packer[0];
+            let raw = run.raw(&place.checkout());
+            let image = &images[image_of(make)];
+            problems.extend(differences(make, &strings(&image["variables"]), &raw));
+            let raw_newer = world.with_version(raw.clone(), "1.99.7");
+            problems.extend(differences(make, &strings(&newer[image_of(make)]["variables"]), &raw_newer));
+            values += 2 * raw.len();
+            targets += 1;
+            let read = layering::reach(&world.read[make], &raw);
+            for name in raw.keys() {
+                let mut wanted: BTreeSet<String> = BTreeSet::new();
+                wanted.extend(read.contains(name).then(|| "packer".to_owned()));
+                for (slot, variable, is_quoted) in &world.slots[&run.template] {
+                    let quoted = if *is_quoted { ", quoted" } else { "" };
+                    wanted.extend((variable == name).then(|| format!("slot {slot}{quoted}")));
+                }
+                let routes = &image["variables"][name]["routes"];
+                let found: BTreeSet<String> = serde_json::from_value(routes.clone()).unwrap_or_default();
+                // A builder's name is read by nobody else; arguments go where they go.
+                let is_name = ["build_name", "distribution"].contains(&name.as_str());
+                if found != wanted && !is_name && !ARGUMENTS.contains(&name.as_str()) {
+                    problems.push(format!("{make}: {name} goes to {found:?}, not to {wanted:?}"));
+                }
+            }
+        }
+        assert!(problems.is_empty(), "seed {seed}: {} problems:\n{}", problems.len(), problems.join("\n"));
+    }
+    println!("{count} checkouts, {targets} targets, {values} values");
+}
+
+/// Where the strings of an image differ from those of its layers.
+fn differences(make: &str, ours: &Strings, raw: &Strings) -> Vec<String> {
+    let mut out = Vec::new();
+    for (name, theirs) in raw {
+        let is_argument = ARGUMENTS.contains(&name.as_str());
+        let theirs = if is_argument { theirs.clone() } else { resolve(theirs, raw) };
+        let ours = ours.get(name).map(|text| if is_argument { text.clone() } else { resolve(text, ours) });
+        // Over what nothing declares a value is unset; the checkout's own text stays in force then.
+        let is_unset = ours.is_none() && is_open(&raw[name], raw);
+        if ours.as_ref() != Some(&theirs) && !is_unset {
+            out.push(format!("{make}: {name}: {ours:?}, theirs {theirs:?}"));
+        }
+    }
+    out
+}
+
+/// A newer Kubernetes on each target of the releases: every text that holds its version follows, and nothing else.
+#[test]
+fn one_version_is_enough_on_every_target_of_the_releases() {
+    for release in releases() {
+        let (place, targets) = Place::assembled(&release);
+        place.adopt();
+        let images = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
+        let (mut problems, mut followed) = (Vec::new(), 0);
+        for (make, target) in &targets {
+            let mut raw = target.packer.last().unwrap().raw(&place.checkout());
+            let old = raw["kubernetes_semver"].trim_start_matches('v').to_owned();
+            let series = old.rsplit_once('.').unwrap().0.to_owned();
+            for (name, text) in raw.iter_mut().filter(|(name, _)| name.starts_with("kubernetes_")) {
+                let newer = match name.as_str() {
+                    "kubernetes_series" => text.replace(&series, "1.99"),
+                    _ => text.replace(&old, "1.99.7"),
+                };
+                followed += usize::from(newer != *text && name != "kubernetes_semver");
+                *text = newer;
+            }
+            problems.extend(differences(make, &strings(&images[image_of(make)]["variables"]), &raw));
+        }
+        println!("{}: {followed} texts follow on {} targets", release.display(), targets.len());
+        assert!(followed >= 3 * targets.len(), "only {followed} texts follow");
+        assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
     }
 }
 
@@ -357,17 +460,7 @@ fn compare(what: &str, place: &Place, targets: &BTreeMap<String, Target>) {
         for run in &target.packer {
             let raw = run.raw(&place.checkout());
             compared += raw.len();
-            for (name, theirs) in &raw {
-                let is_argument = ARGUMENTS.contains(&name.as_str());
-                let theirs = if is_argument { theirs.clone() } else { resolve(theirs, &raw) };
-                let ours =
-                    ours.get(name).map(|text| if is_argument { text.clone() } else { resolve(text, &ours) });
-                // Over what nothing declares a value is unset; the checkout's own text stays in force then.
-                let is_unset = ours.is_none() && is_open(&raw[name], &raw);
-                if ours.as_ref() != Some(&theirs) && !is_unset {
-                    problems.push(format!("{make}: {name}: {ours:?}, theirs {theirs:?}"));
-                }
-            }
+            problems.extend(differences(make, &ours, &raw));
         }
     }
     let (count, time) = (targets.len(), start.elapsed());

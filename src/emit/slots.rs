@@ -342,6 +342,8 @@ impl Emission<'_, '_> {
                 format!("slot {}{quotes}", slot.name)
             }));
             words.extend(ansible.contains_key(name.as_str()).then(|| "file".to_owned()));
+            // Several provisioners hand the same on.
+            words.dedup();
             if !words.is_empty() {
                 out.insert(name.to_string(), words);
             }

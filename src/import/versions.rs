@@ -122,7 +122,7 @@ struct Learner<'c> {
 
 impl<'c> Learner<'c> {
     /// The names that hold a version and nothing else, those first that others are more likely to follow: what the
-    /// built-in library derives comes after what it is derived from, and long names after short ones.
+    /// built-in library derives others from, what it does not derive, short names.
     fn bases(&self) -> Vec<&'c str> {
         let mut texts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for ((_, name), text) in &self.strings.texts {
@@ -137,7 +137,10 @@ impl<'c> Learner<'c> {
             .filter(|(name, texts)| self.is_plain_text(name) && holds_versions(texts))
             .map(|(name, _)| *name)
             .collect();
-        bases.sort_by_key(|name| (self.depth(name), words(name).count(), name.len(), *name));
+        let followed: BTreeSet<&str> = self.declarations.keys().flat_map(|name| self.sources(name)).collect();
+        bases.sort_by_key(|name| {
+            (!followed.contains(name), self.sources(name).len(), words(name).count(), name.len(), *name)
+        });
         bases
     }
 
@@ -174,10 +177,6 @@ impl<'c> Learner<'c> {
             }
         }
         out
-    }
-
-    fn depth(&self, name: &str) -> usize {
-        self.sources(name).len()
     }
 
     /// The version that a string follows, and how.

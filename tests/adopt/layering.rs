@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -92,6 +92,23 @@ pub fn is_open(text: &str, values: &Strings) -> bool {
         }
     }
     false
+}
+
+/// What is read where these names are: they and all that their texts name, however indirectly.
+pub fn reach(names: &BTreeSet<String>, values: &Strings) -> BTreeSet<String> {
+    let mut out: BTreeSet<String> = BTreeSet::new();
+    let mut open: Vec<String> = names.iter().cloned().collect();
+    while let Some(name) = open.pop() {
+        let text = values.get(&name).cloned().unwrap_or_default();
+        if out.insert(name) {
+            let templates = text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
+            open.extend(templates.filter_map(|(template, _)| {
+                let name = template.trim().strip_prefix("user")?.trim().trim_matches('`');
+                Some(name.to_owned())
+            }));
+        }
+    }
+    out
 }
 
 /// A text with every `{{user}}` resolved. What names itself or nothing at all is empty; other templates stay.
