@@ -183,6 +183,10 @@ fn generated_checkouts_are_read_rightly() {
             problems.extend(differences(make, &strings(&newer[image_of(make)]["variables"]), &raw_newer));
             values += 2 * raw.len();
             targets += 1;
+            let playbook = place.playbook_of(image_of(make));
+            if playbook != world.playbooks[make] {
+                problems.push(format!("{make} runs the {playbook} playbook"));
+            }
             let read = layering::reach(&world.read[make], &raw);
             for name in raw.keys() {
                 let mut wanted: BTreeSet<String> = BTreeSet::new();
@@ -194,7 +198,7 @@ fn generated_checkouts_are_read_rightly() {
                 let routes = &image["variables"][name]["routes"];
                 let found: BTreeSet<String> = serde_json::from_value(routes.clone()).unwrap_or_default();
                 // A builder's name is read by nobody else; arguments go where they go.
-                let is_name = ["build_name", "distribution"].contains(&name.as_str());
+                let is_name = ["build_name", "distribution", "playbook"].contains(&name.as_str());
                 if found != wanted && !is_name && !ARGUMENTS.contains(&name.as_str()) {
                     problems.push(format!("{make}: {name} goes to {found:?}, not to {wanted:?}"));
                 }
@@ -556,6 +560,17 @@ impl Place {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.success(), said.is_empty(), "{said}");
         said
+    }
+
+    /// The playbook of an image's provider, as the library's files say.
+    fn playbook_of(&self, image: &str) -> String {
+        let text: String = files(&self.library()).into_values().collect();
+        let after = |text: &str, mark: &str| {
+            text.split_once(mark).unwrap_or_else(|| panic!("no {mark}")).1.to_owned()
+        };
+        let word = |text: &str| text.trim_start().split([' ', ',', '\n']).next().unwrap().to_owned();
+        let provider = word(&after(&after(&text, &format!("image {image} extends")), "provider ="));
+        word(&after(&after(&text, &format!("\nprovider {provider} {{")), "playbook ="))
     }
 
     /// All images by their names.

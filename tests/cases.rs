@@ -37,6 +37,7 @@ fn run_case(case: &Path) -> String {
     let mut out = String::new();
     for line in commands.lines() {
         let mut command = common::imgspec(&folder);
+        command.env("IMGSPEC_CACHE", copy.path().join("cache"));
         let (arguments, filter) = line.split_once(" | ").unwrap_or((line, ""));
         for word in arguments.split_whitespace() {
             match word.split_once('=') {

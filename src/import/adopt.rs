@@ -32,7 +32,7 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
         find_versions(checkout, &library, &declarations, &|name| is_plain_text(&declarations, name));
     derived.extend(find_derived(checkout, &library, &declarations));
     let names = Names::choose(checkout);
-    let writer = Writer { checkout, library: &library, templates, declarations, derived, names };
+    let writer = Writer { checkout, library: &library, declarations, derived, names };
     let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
     out.insert("imgspec.toml".into(), format!("{ADOPTED}library = \".\"\n"));
     out.insert("variables.imgspec".into(), writer.variables());
@@ -49,7 +49,6 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
 struct Writer<'c> {
     checkout: &'c Checkout,
     library: &'c Program,
-    templates: BTreeMap<&'c str, TemplateFacts>,
     declarations: BTreeMap<String, Declaration>,
     derived: BTreeMap<(String, String), String>,
     names: Names,
@@ -177,12 +176,11 @@ impl Writer<'_> {
 
     fn providers(&self) -> String {
         let mut out = ADOPTED.to_owned();
-        for (template, name) in &self.names.providers {
-            let facts = &self.templates[template.as_str()];
+        for ((template, playbook), name) in &self.names.providers {
             let _ = writeln!(out, "\nprovider {name} {{");
             let _ = writeln!(out, "    template = {}", spell_text(template));
             let _ = writeln!(out, "    roles    = upstream");
-            let _ = writeln!(out, "    playbook = {}", facts.playbook.as_str());
+            let _ = writeln!(out, "    playbook = {}", playbook.as_str());
             let _ = writeln!(out, "    tools    = [\"packer\", \"ansible\"]");
             let _ = writeln!(out, "    defaults {{");
             for (fact, value) in self.facts_of(template) {
@@ -294,7 +292,10 @@ impl Writer<'_> {
     fn target(&self, target: &Target, image: &str) -> String {
         let mut words = Vec::new();
         if let Some(last) = target.runs.last() {
-            words.push(format!("provider = {}", self.names.providers[&last.template]));
+            words.push(format!(
+                "provider = {}",
+                self.names.providers[&(last.template.clone(), target.playbook)]
+            ));
         }
         if target.make != format!("build-{image}") {
             words.push(format!("make = {}", spell_text(&target.make)));

@@ -5,6 +5,7 @@ use super::command_line::{PackerCommand, parse_recipe};
 use super::is_variable_name;
 use crate::project::hir::Run;
 use crate::project::template::{Template, named};
+use crate::schema::Playbook;
 use crate::schema::braces::{Braced, parse_braces};
 use crate::source::{Loader, normalize};
 use serde_json::{Map, Value as Json};
@@ -63,11 +64,13 @@ pub struct Target {
     pub make: String,
     pub doc: Option<String>,
     pub runs: Vec<PackerCommand>,
+    /// Which playbooks its runs have: Windows' if one of them is.
+    pub playbook: Playbook,
 }
 
 impl Target {
     fn new(recipe: &Recipe, runs: Vec<PackerCommand>) -> Target {
-        Target { make: recipe.name.clone(), doc: recipe.doc.clone(), runs }
+        Target { make: recipe.name.clone(), doc: recipe.doc.clone(), runs, playbook: Playbook::Linux }
     }
 }
 
@@ -121,7 +124,7 @@ impl Checkout {
             }
         }
         checkout.add_aliases(recipes);
-        checkout.check_builders();
+        checkout.settle_targets();
         // Only what the targets use.
         let runs = || checkout.targets.iter().flat_map(|target| &target.runs);
         let templates: BTreeSet<String> = runs().map(|run| run.template.clone()).collect();
@@ -225,10 +228,12 @@ impl Checkout {
         self.targets.sort_by_key(|target| place(&target.make));
     }
 
+    /// Finds what takes part in each target's runs, by the names and paths that its own variables give: its playbooks.
     /// Refuses targets that select builders which their templates do not have: something of them is misread, or Packer
     /// itself would build nothing.
-    fn check_builders(&mut self) {
+    fn settle_targets(&mut self) {
         let mut wrong: Vec<(usize, String)> = Vec::new();
+        let mut windows: Vec<usize> = Vec::new();
         for (at, target) in self.targets.iter().enumerate() {
             for run in &target.runs {
                 let values = self.values(run);
@@ -237,6 +242,11 @@ impl Checkout {
                 let words = |list: &[String]| list.iter().map(SmolStr::from).collect();
                 let selection = Run { only: words(&run.only), except: words(&run.except), vars: Vec::new() };
                 let readers = template.readers(&[selection], &|name| resolve(name, &values, 0));
+                let path =
+                    |written: &SmolStr| resolve(written, &values, 0).unwrap_or_else(|| written.to_string());
+                if readers.playbooks.iter().any(|written| path(written).to_lowercase().contains("windows")) {
+                    windows.push(at);
+                }
                 if !readers.idle.is_empty() {
                     let names: Vec<&str> = readers.builders.iter().flatten().map(String::as_str).collect();
                     let wanted: Vec<&str> = run.only.iter().chain(&run.except).map(String::as_str).collect();
@@ -250,6 +260,9 @@ impl Checkout {
                     break;
                 }
             }
+        }
+        for at in windows {
+            self.targets[at].playbook = Playbook::Windows;
         }
         for (at, reason) in wrong.into_iter().rev() {
             let Target { make, doc, .. } = self.targets.remove(at);
@@ -359,9 +372,12 @@ fn last_places(files: Vec<String>) -> Vec<String> {
 }
 
 fn object(text: &str) -> Result<Map<String, Json>, String> {
+    if text.trim().is_empty() {
+        return Err("the file is empty".to_owned());
+    }
     match serde_json::from_str(text) {
         Ok(Json::Object(map)) => Ok(map),
-        Ok(_) => Err("it is no JSON object".to_owned()),
+        Ok(_) => Err("the file holds no JSON object".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -4,12 +4,11 @@ use super::checkout::Checkout;
 use crate::emit::whole_argument;
 use crate::project::template::Template;
 use crate::schema::braces::{Braced, parse_braces};
-use crate::schema::{Playbook, Receivers, parse_pairs};
+use crate::schema::{Receivers, parse_pairs};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a template's text says of Ansible.
 pub struct TemplateFacts {
-    pub playbook: Playbook,
     /// The text of each `--extra-vars` argument.
     pub extra_vars: Vec<String>,
     /// The variables that are such an argument.
@@ -20,13 +19,7 @@ impl TemplateFacts {
     pub fn read(text: &str) -> TemplateFacts {
         let template = Template::parse(text).unwrap_or_default();
         let extra_vars: Vec<String> = template.extra_vars().map(ToString::to_string).collect();
-        let json: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-        let provisioners = json["provisioners"].as_array().into_iter().flatten();
-        let is_windows = provisioners
-            .filter_map(|p| p["playbook_file"].as_str())
-            .any(|file| file.to_lowercase().contains("windows"));
         TemplateFacts {
-            playbook: if is_windows { Playbook::Windows } else { Playbook::Linux },
             arguments: extra_vars.iter().filter_map(|a| whole_argument(a)).map(str::to_owned).collect(),
             extra_vars,
         }
@@ -39,9 +32,11 @@ pub fn find_slots(
     templates: &BTreeMap<&str, TemplateFacts>,
 ) -> BTreeMap<String, Receivers> {
     let mut texts: BTreeSet<(&str, String)> = BTreeSet::new();
-    for run in checkout.targets.iter().flat_map(|target| &target.runs) {
+    let runs =
+        checkout.targets.iter().flat_map(|target| target.runs.iter().map(|run| (target.playbook, run)));
+    for (playbook, run) in runs {
         let Some(template) = templates.get(run.template.as_str()) else { continue };
-        let playbook = template.playbook.as_str();
+        let playbook = playbook.as_str();
         let mut add = |text: &str| texts.insert((playbook, text.to_owned()));
         for argument in template.extra_vars.iter().filter(|a| whole_argument(a).is_none()) {
             add(argument);

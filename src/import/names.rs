@@ -2,6 +2,7 @@
 
 use super::checkout::Checkout;
 use super::item_name;
+use crate::schema::Playbook;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -9,8 +10,8 @@ use std::path::PathBuf;
 pub struct Names {
     /// For each target its image.
     pub images: BTreeMap<String, String>,
-    /// For each template its provider.
-    pub providers: BTreeMap<String, String>,
+    /// For each template with a playbook its provider.
+    pub providers: BTreeMap<(String, Playbook), String>,
     /// For each var file its layer.
     pub layers: BTreeMap<String, String>,
     /// For each run of configuration files that several targets begin with, a layer of its own.
@@ -38,12 +39,22 @@ impl Names {
             taken.insert(name.clone());
             layers.insert(file.clone(), name);
         }
-        let mut providers: BTreeMap<String, String> = BTreeMap::new();
+        let mut providers: BTreeMap<(String, Playbook), String> = BTreeMap::new();
         let mut used = BTreeSet::new();
-        for template in checkout.templates.keys() {
-            let name = numbered(&provider_name(template), &used);
+        let wanted: BTreeSet<(String, Playbook)> = checkout
+            .targets
+            .iter()
+            .filter_map(|target| Some((target.runs.last()?.template.clone(), target.playbook)))
+            .collect();
+        for (template, playbook) in &wanted {
+            let name = provider_name(template);
+            // A template with both kinds of playbooks.
+            let is_second =
+                *playbook == Playbook::Windows && wanted.contains(&(template.clone(), Playbook::Linux));
+            let name = if is_second { format!("{name}-windows") } else { name };
+            let name = numbered(&name, &used);
             used.insert(name.clone());
-            providers.insert(template.clone(), name);
+            providers.insert((template.clone(), *playbook), name);
         }
         let mut counts: BTreeMap<Vec<String>, usize> = BTreeMap::new();
         for target in &checkout.targets {

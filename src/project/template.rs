@@ -32,6 +32,8 @@ struct Part {
     reads: Vec<SmolStr>,
     /// The `--extra-vars` arguments of an Ansible provisioner, in order.
     extra_vars: Option<Vec<SmolStr>>,
+    /// The path of its playbook, as it is written.
+    playbook: Option<SmolStr>,
 }
 
 /// What takes part in the runs of one target.
@@ -41,6 +43,8 @@ pub struct Readers<'t> {
     pub reads: Vec<&'t SmolStr>,
     /// For each Ansible provisioner its `--extra-vars` arguments.
     pub extra_vars: Vec<&'t [SmolStr]>,
+    /// The paths of the playbooks, as they are written.
+    pub playbooks: Vec<&'t SmolStr>,
     /// The runs that select none of the builders, by their place among the runs.
     pub idle: Vec<usize>,
     /// The names of the template's builders; none for a name that only the build knows.
@@ -133,6 +137,7 @@ impl Template {
         for part in builders.iter().copied().chain(self.others.iter().filter(takes_part)) {
             readers.reads.extend(&part.reads);
             readers.extra_vars.extend(part.extra_vars.as_deref());
+            readers.playbooks.extend(&part.playbook);
         }
         if !self.builders.is_empty() {
             let is_idle = |run: &Run| !names.iter().any(|name| selects(run, name));
@@ -184,6 +189,7 @@ impl Part {
     /// An Ansible provisioner: what its `--extra-vars` arguments name is not read but handed on.
     fn ansible(json: &Map<String, Value>) -> Part {
         let mut json = json.clone();
+        let playbook = json.get("playbook_file").and_then(Value::as_str).map(SmolStr::new);
         let mut extra_vars = Vec::new();
         if let Some(Value::Array(arguments)) = json.get_mut("extra_arguments") {
             let mut is_value = false;
@@ -195,7 +201,7 @@ impl Part {
                 value.is_none()
             });
         }
-        Part { extra_vars: Some(extra_vars), ..Part::new(&json) }
+        Part { extra_vars: Some(extra_vars), playbook, ..Part::new(&json) }
     }
 }
 

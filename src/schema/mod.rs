@@ -53,7 +53,7 @@ impl Receivers {
 }
 
 /// Which playbook a provider runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Playbook {
     Linux,
     Windows,

@@ -18,6 +18,8 @@ pub struct World {
     pub refused: BTreeSet<String>,
     /// The slots of each template's arguments: the name for Ansible, the variable, whether it is quoted.
     pub slots: BTreeMap<String, Vec<(String, String, bool)>>,
+    /// Which playbook each target runs, `linux` or `windows`.
+    pub playbooks: BTreeMap<String, &'static str>,
     /// The variables that a target's selected builder names, by target.
     pub read: BTreeMap<String, BTreeSet<String>>,
     /// The texts that follow `kubernetes_semver`, with `N` for its number and `S` for its first two.
@@ -37,6 +39,7 @@ pub fn generate(seed: u64) -> World {
         targets: BTreeMap::new(),
         refused: BTreeSet::new(),
         slots: BTreeMap::new(),
+        playbooks: BTreeMap::new(),
         read: BTreeMap::new(),
         followers: BTreeMap::new(),
     };
@@ -140,6 +143,8 @@ impl World {
         let args = format!("packer/{provider}/args.json");
         self.files.insert(args.clone(), json!({ "ansible_common_vars": pairs.join(" ") }));
         self.slots.insert(template.clone(), slots);
+        // The playbook may be a variable's value.
+        let playbook = if dice.bool() { "ansible/{{user `playbook`}}.yml" } else { "ansible/node.yml" };
         let arguments = ["ansible_common_vars", "ansible_user_vars"];
         let arguments: Vec<String> =
             arguments.iter().flat_map(|name| ["--extra-vars".to_owned(), user(name)]).collect();
@@ -148,7 +153,7 @@ impl World {
             json!({
                 "variables": { "ansible_common_vars": "", "ansible_user_vars": "", "build_name": null, "volume_type": "" },
                 "builders": builders,
-                "provisioners": [{ "type": "ansible", "playbook_file": "ansible/node.yml", "extra_arguments": arguments }]
+                "provisioners": [{ "type": "ansible", "playbook_file": playbook, "extra_arguments": arguments }]
             }),
         );
         let mut systems = SYSTEMS;
@@ -159,6 +164,11 @@ impl World {
                 ("build_name".to_owned(), json!(system)),
                 ("distribution".to_owned(), json!(word(dice))),
             ]);
+            let is_windows = playbook.contains("user") && system.starts_with("windows");
+            layer.insert(
+                "playbook".to_owned(),
+                json!(if is_windows { "windows/node_windows" } else { "node" }),
+            );
             for _ in 0..dice.usize(0..4) {
                 layer.insert(words[dice.usize(..words.len())].clone(), json!(word(dice)));
             }
@@ -179,6 +189,7 @@ impl World {
             let make = format!("build-{provider}-{system}");
             let _ = write!(self.makefile, "{make}: deps\n\t{}\n", command(&run));
             self.read.insert(make.clone(), reads[selected].iter().map(|name| (*name).clone()).collect());
+            self.playbooks.insert(make.clone(), if is_windows { "windows" } else { "linux" });
             self.targets.insert(make, Target { doc: None, packer: vec![run] });
         }
     }
@@ -196,6 +207,7 @@ impl World {
             let runs = self.targets[&first].packer.clone();
             self.targets.insert(alias.to_owned(), Target { doc: None, packer: runs });
             self.read.insert(alias.to_owned(), self.read[&first].clone());
+            self.playbooks.insert(alias.to_owned(), self.playbooks[&first]);
         }
         let _ = writeln!(text, "build-script:\n\t./script.sh");
         let _ = writeln!(text, "build-marked:\n\t+packer build $(U) x.json");
