@@ -105,6 +105,20 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
     entries
 }
 
+/// The bytes of an object's entry, the last of its name, that these keys lead to.
+pub(super) fn find_entry(text: &str, keys: &[&str]) -> Option<std::ops::Range<usize>> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()).ok()?;
+    let mut value = parsed.value?;
+    let mut range = None;
+    for key in keys {
+        let json::Value::Object(object) = value else { return None };
+        let property = object.properties.into_iter().rfind(|property| property.name.as_str() == *key)?;
+        range = Some(property.range.start..property.range.end);
+        value = property.value;
+    }
+    range
+}
+
 fn report_not_a_string(
     lowering: &mut Lowering<'_>,
     entry: &Entry,

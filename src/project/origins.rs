@@ -6,10 +6,9 @@
 
 use super::Program;
 use super::hir::{SectionKind, Setting};
+use super::json::find_entry;
 use crate::diagnostic::{Diagnostic, Label};
 use crate::source::{FileId, Origin, Span};
-use jsonc_parser::ast::{ObjectProp, Value};
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use std::path::Path;
 
 /// A place in a file of the checkout.
@@ -92,24 +91,14 @@ fn file(program: &Program, path: &str) -> Option<FileId> {
     program.origins.iter().find(is_file).copied()
 }
 
-/// An entry of a JSON file, `below` the keys that lead to it.
+/// An entry of a JSON file, `below` the keys that lead to it; the file itself where there is none.
 fn entry(program: &Program, path: &str, below: &[&str], name: Option<&str>) -> Option<Found> {
     let file = file(program, path)?;
-    let text = &program.sources.get(file).text;
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()).ok();
-    let mut at = parsed.and_then(|parsed| parsed.value);
-    let mut place = None;
-    for key in below.iter().copied().chain(name) {
-        let Some(Value::Object(object)) = at else { return Some(Found::File(file)) };
-        let Some(property) = object.properties.into_iter().rfind(|property| property.name.as_str() == key)
-        else {
-            return Some(Found::File(file));
-        };
-        let ObjectProp { range, value, .. } = property;
-        place = Some(Span::new(file, range.start as u32, range.end as u32));
-        at = Some(value);
-    }
-    Some(place.filter(|_| name.is_some()).map_or(Found::File(file), Found::Place))
+    let keys: Vec<&str> = below.iter().copied().chain(name).collect();
+    let range = name.and_then(|_| find_entry(&program.sources.get(file).text, &keys));
+    Some(range.map_or(Found::File(file), |range| {
+        Found::Place(Span::new(file, range.start as u32, range.end as u32))
+    }))
 }
 
 /// The line of the Makefile that begins a target's rule, if one has its name.
