@@ -22,12 +22,15 @@ impl<'p> Image<'p> {
             let (_, conditions) = self.layer_settings(layer);
             let mut answers: Vec<bool> = Vec::with_capacity(conditions.len());
             for condition in conditions {
-                let outer = condition.outer.is_none_or(|o| answers[o as usize]);
+                let outer = condition.outer.is_none_or(|o| holds_at(&answers, o));
                 answers.push(outer && self.ask(&condition.expr));
             }
             holds.push(answers);
         }
-        self.gather(|layer, setting| setting.condition.is_none_or(|c| holds[layer][c as usize]));
+        self.gather(|layer, setting| {
+            let answers = holds.get(layer).map_or(&[][..], Vec::as_slice);
+            setting.condition.is_none_or(|c| holds_at(answers, c))
+        });
         self.ids = self.visible();
     }
 
@@ -154,4 +157,9 @@ impl<'p> Image<'p> {
         ids.dedup();
         ids
     }
+}
+
+/// The answer to a condition of a layer; one that the layer does not have holds nowhere.
+fn holds_at(answers: &[bool], condition: u32) -> bool {
+    answers.get(condition as usize).copied().unwrap_or(false)
 }

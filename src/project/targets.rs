@@ -183,6 +183,11 @@ impl Lowering<'_> {
                         "a template's defaults hold for all its images",
                     );
                 }
+                if let Some(target) = &defaults.target {
+                    self.report_wrong_place(target.span, "`target`", "it stands in an image's own body");
+                }
+                // A provider has no conditions: what stands under one is not kept.
+                defaults.settings.retain(|setting| setting.condition.is_none());
                 provider.defaults = defaults.settings;
             }
         }
