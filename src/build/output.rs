@@ -1,5 +1,6 @@
 //! What came out of a build, and the record of it.
 
+use crate::source::{open_regular, read_text};
 use globset::{Glob, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -33,7 +34,7 @@ pub struct Record {
 impl Record {
     /// The record of the last build that ended well.
     pub fn read(folder: &Path) -> Option<Record> {
-        let text = fs::read_to_string(folder.join("build.json")).ok()?;
+        let text = read_text(&folder.join("build.json")).ok()?;
         serde_json::from_str(&text).ok().filter(|record: &Record| record.build == 1)
     }
 
@@ -99,7 +100,7 @@ fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
 
 /// The sha256 of a file's content in hexadecimal.
 pub(super) fn sha256_file(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
+    let mut file = open_regular(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -1,9 +1,9 @@
 //! A project's folder: its configuration, its specs, its library.
 
 use super::checkout::{adopt_checkout, is_known};
-use crate::project::{Config, find_root};
+use crate::project::{Config, find_root, is_inside, read_config_text};
 use crate::source::library::Adopted;
-use crate::source::{FileId, normalize};
+use crate::source::{Disk, FileId, Loader, normalize, read_text};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use walkdir::WalkDir;
 /// What the project around a folder says in its `imgspec.toml`, with the project's root. What is wrong with it is
 /// said when the project is loaded.
 pub fn read_config(folder: &Path) -> (PathBuf, Config) {
-    let root = find_root(&folder.join("spec"), |p| p.exists());
-    let text = fs::read_to_string(root.join("imgspec.toml")).unwrap_or_default();
+    let root = find_root(&folder.join("spec"), |p| Disk.exists(p));
+    let text = read_config_text(&Disk, std::slice::from_ref(&root)).and_then(Result::ok).unwrap_or_default();
     let config = Config::parse(FileId(0), &text, &mut Vec::new());
     (root, config)
 }
@@ -48,7 +48,8 @@ fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) ->
             if !excluded.contains(&path) && !path.join("imgspec.toml").exists() {
                 collect_specs(&path, excluded, out)?;
             }
-        } else if name.ends_with(".imgspec") && path.is_file() {
+        } else if name.ends_with(".imgspec") && !path.is_dir() {
+            // A pipe, or a link that leads to nothing, is said to be what it is.
             out.push(path);
         }
     }
@@ -68,18 +69,24 @@ pub fn list_includable(folder: &Path) -> Vec<(String, bool)> {
 }
 
 /// The library that the project around a folder uses in the place of the built-in one, with the folder of its specs if
-/// they stand in one.
+/// they stand in one. `allowed` are folders outside the project that may be read.
 ///
 /// Reading a checkout runs what its Makefile asks for. One that lies inside the project comes from wherever the project
 /// does, and is read only where it has been read by name (`--in`) before.
 ///
 /// # Errors
 /// In words, where it cannot be read.
-pub fn project_library(folder: &Path) -> Result<Option<(Option<PathBuf>, Adopted)>, String> {
+pub fn project_library(
+    folder: &Path,
+    allowed: &[PathBuf],
+) -> Result<Option<(Option<PathBuf>, Adopted)>, String> {
     let (root, config) = read_config(folder);
     if let Some(library) = config.library {
         let folder = normalize(&root.join(library));
-        let library = read_library(&folder);
+        let mut roots = vec![root.clone()];
+        roots.extend(config.include_roots.iter().map(|folder| normalize(&root.join(folder))));
+        roots.extend(allowed.iter().cloned());
+        let library = read_library(&folder, &roots);
         let library = library.map_err(|e| format!("cannot read the library {}: {e}", folder.display()))?;
         return Ok(Some((Some(folder), library)));
     }
@@ -94,18 +101,22 @@ pub fn project_library(folder: &Path) -> Result<Option<(Option<PathBuf>, Adopted
     Ok(Some((None, adopt_checkout(&folder)?)))
 }
 
-/// The library that stands in a folder.
+/// The library that stands in a folder, which must lie in one of those that the project may read.
 ///
 /// # Errors
-/// What the system says.
-fn read_library(root: &Path) -> io::Result<Adopted> {
+/// What the system says, and where it lies elsewhere.
+fn read_library(root: &Path, roots: &[PathBuf]) -> io::Result<Adopted> {
+    if !is_inside(&Disk, root, roots) {
+        let why = "it is outside the project; `--include-root FOLDER` allows a folder";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
     let mut library = Adopted { root: root.to_owned(), ..Adopted::default() };
     for entry in WalkDir::new(root).sort_by_file_name() {
         let entry = entry?;
         let is_of_it = entry.path().extension().is_some_and(|e| e == "imgspec" || e == "json");
         if entry.file_type().is_file() && is_of_it {
             let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            library.files.insert(path.to_owned(), fs::read_to_string(entry.path())?);
+            library.files.insert(path.to_owned(), read_text(entry.path())?);
         }
     }
     Ok(library)

@@ -3,7 +3,7 @@
 use super::{Failure, print, print_aside};
 use crate::build;
 use crate::import::{ADOPTED, Checkout, adopt};
-use crate::source::normalize;
+use crate::source::{normalize, read_text};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,8 +73,7 @@ fn old_files(out: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
         return Ok(old);
     }
     let failed = |e: &dyn std::fmt::Display| Failure(format!("cannot read {}: {e}", out.display()));
-    let is_ours =
-        std::fs::read_to_string(out.join("imgspec.toml")).is_ok_and(|text| text.starts_with(ADOPTED));
+    let is_ours = read_text(&out.join("imgspec.toml")).is_ok_and(|text| text.starts_with(ADOPTED));
     for entry in walkdir::WalkDir::new(out).sort_by_file_name() {
         let entry = entry.map_err(|e| failed(&e))?;
         if !entry.file_type().is_file() {
@@ -86,7 +85,7 @@ fn old_files(out: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
                 out.display()
             )));
         }
-        let text = std::fs::read_to_string(entry.path()).map_err(|e| failed(&e))?;
+        let text = read_text(entry.path()).map_err(|e| failed(&e))?;
         // Somebody else's file stays.
         let is_json = entry.path().extension().is_some_and(|e| e == "json");
         if !is_json && !text.starts_with(ADOPTED) {

@@ -1,13 +1,13 @@
 //! `imgspec fmt`
 
-use super::select::find_specs;
-use super::{Failure, print, print_aside};
+use super::select::{find_specs, include_roots};
+use super::{Cli, Failure, print, print_aside};
 use crate::build::rewrite;
-use crate::source::{Disk, FileId, Loader};
+use crate::project::{find_root, is_inside};
+use crate::source::{Disk, FileId, Loader, read_input};
 use crate::syntax::{format, parse};
 use clap::Args;
 use similar::TextDiff;
-use std::io::Read;
 use std::path::Path;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct Fmt {
     diff: bool,
 }
 
-pub(super) fn run(fmt: &Fmt) -> Result<bool, Failure> {
+pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     if fmt.paths.iter().any(|path| path == "-") {
         return format_input(fmt);
     }
@@ -31,6 +31,12 @@ pub(super) fn run(fmt: &Fmt) -> Result<bool, Failure> {
     let mut texts = Vec::new();
     for path in find_specs(&here, &fmt.paths)? {
         let name = path.strip_prefix(&here).unwrap_or(&path).display().to_string();
+        let mut roots = vec![find_root(&path, |p| Disk.exists(p))];
+        roots.extend(include_roots(cli, &here));
+        if !is_inside(&Disk, &path, &roots) {
+            let target = Disk.canonical(&path).display().to_string();
+            return Err(Failure(format!("{name} is a link to {target}, which is outside the project")));
+        }
         let text = Disk.read(&path).map_err(|e| Failure(format!("cannot read {name}: {e}")))?;
         texts.push((path, name, text));
     }
@@ -64,9 +70,8 @@ fn format_input(fmt: &Fmt) -> Result<bool, Failure> {
     if fmt.paths.len() > 1 {
         return Err(Failure("`-` is standard input and stands alone".to_owned()));
     }
-    let mut text = String::new();
     let failed = |e: std::io::Error| Failure(format!("cannot read standard input: {e}"));
-    std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+    let text = read_input(std::io::stdin()).map_err(failed)?;
     let formatted = format(&text);
     if !fmt.check && !fmt.diff {
         print(&formatted)?;

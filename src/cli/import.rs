@@ -6,7 +6,7 @@ use crate::build;
 use crate::import::import;
 use crate::project::hir::SectionKind;
 use crate::project::{Library, Request, load};
-use crate::source::{Disk, normalize};
+use crate::source::{Disk, Loader, normalize, read_text};
 use clap::Args;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         .iter()
         .map(|file| {
             let failed = |e| Failure(format!("cannot read {}: {e}", file.display()));
-            let text = std::fs::read_to_string(here.join(file)).map_err(failed)?;
+            let text = read_text(&here.join(file)).map_err(failed)?;
             Ok((file.display().to_string(), text))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
@@ -62,7 +62,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         return Ok(true);
     };
     let path = normalize(&here.join(out));
-    if path.exists() {
+    if Disk.exists(&path) {
         return Err(Failure(format!("{} is there already", out.display())));
     }
     build::replace(&path, text.as_bytes())

@@ -112,7 +112,7 @@ pub fn run() -> ExitCode {
         Command::Check(selection) => check::run(&cli, selection).map(fine),
         Command::Compile(compile) => compile::run(&cli, compile).map(fine),
         Command::Show(show) => show::run(&cli, show).map(fine),
-        Command::Fmt(fmt) => fmt::run(fmt).map(fine),
+        Command::Fmt(fmt) => fmt::run(&cli, fmt).map(fine),
         Command::List(list) => list::run(&cli, list).map(fine),
         Command::Explain(explain) => explain::run(&cli, explain).map(fine),
         Command::Build(build) => build::run(&cli, build),

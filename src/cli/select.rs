@@ -6,8 +6,9 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
 use crate::project::{Library, Program, Request, load};
 use crate::source::library::Adopted;
-use crate::source::{Disk, FileId, Origin, normalize};
+use crate::source::{Disk, FileId, Loader, Origin, normalize};
 use rustc_hash::FxHashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A loaded program and the images that the command is about.
@@ -38,10 +39,10 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             has_paths = true;
             collect_folder(&path, input, &mut specs)?;
             paths.push(path);
-        } else if path.is_file() && path.extension().is_some_and(|e| e == "json") {
+        } else if is_named_file(&path, input) && path.extension().is_some_and(|e| e == "json") {
             has_paths = true;
             json.push(path);
-        } else if path.is_file() {
+        } else if is_named_file(&path, input) {
             has_paths = true;
             paths.push(path.clone());
             specs.push(path);
@@ -68,7 +69,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         specs,
         set: selection.set.clone(),
         var_files: var_files(&here)?.into_iter().chain(json.iter().cloned()).collect(),
-        include_roots: cli.include_roots.iter().map(|p| normalize(&here.join(p))).collect(),
+        include_roots: include_roots(cli, &here),
     };
     let mut program = load(&Disk, &request);
     program.sources.set_base(here.clone());
@@ -135,7 +136,7 @@ pub(super) fn find_specs(here: &Path, paths: &[String]) -> Result<Vec<PathBuf>, 
         let path = normalize(&here.join(input));
         match path.is_dir() {
             true => collect_folder(&path, input, &mut specs)?,
-            false if path.is_file() => specs.push(path),
+            false if Disk.exists(&path) => specs.push(path),
             false => return Err(nothing_named(input)),
         }
     }
@@ -190,8 +191,13 @@ pub(super) fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Optio
         Some(path) => path.parent().map_or(here.to_owned(), Path::to_owned),
         None => here.to_owned(),
     };
-    let library = build::project_library(&place).map_err(Failure)?;
+    let library = build::project_library(&place, &include_roots(cli, here)).map_err(Failure)?;
     Ok(library.map(|(_, library)| library))
+}
+
+/// The folders outside the project that may be read.
+pub(super) fn include_roots(cli: &Cli, here: &Path) -> Vec<PathBuf> {
+    cli.include_roots.iter().map(|path| normalize(&here.join(path))).collect()
 }
 
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
@@ -204,6 +210,12 @@ fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
 
 fn is_item_name(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// True for what an argument means as a file: one that is there, or whatever else stands under a file's name.
+fn is_named_file(path: &Path, input: &str) -> bool {
+    let has_name = [".imgspec", ".json"].iter().any(|end| input.ends_with(end)) || input.contains('/');
+    Disk.is_file(path) || (has_name && Disk.exists(path))
 }
 
 fn contains_specs(folder: &Path) -> bool {
@@ -244,12 +256,15 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
     list.split_whitespace()
         .map(|name| {
             let path = normalize(&here.join(name));
-            match path.is_file() {
-                true => Ok(path),
-                false => {
-                    let why = if path.is_dir() { "is a folder" } else { "is not there" };
-                    Err(Failure(format!("PACKER_VAR_FILES names {name}, which {why}")))
+            match Disk.look(&path) {
+                Ok(()) => Ok(path),
+                Err(_) if path.is_dir() => {
+                    Err(Failure(format!("PACKER_VAR_FILES names {name}, which is a folder")))
                 }
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Err(Failure(format!("PACKER_VAR_FILES names {name}, which is not there")))
+                }
+                Err(error) => Err(Failure(format!("PACKER_VAR_FILES names {name}: {error}"))),
             }
         })
         .collect()

@@ -73,8 +73,8 @@ impl Loader for Documents {
         self.text(path).map_or_else(|| Disk.read(path), |text| Ok(text.to_owned()))
     }
 
-    fn is_file(&self, path: &Path) -> bool {
-        self.open.contains_key(path) || Disk.is_file(path)
+    fn look(&self, path: &Path) -> io::Result<()> {
+        if self.open.contains_key(path) { Ok(()) } else { Disk.look(path) }
     }
 
     fn exists(&self, path: &Path) -> bool {

@@ -150,8 +150,8 @@ impl Loader for Overlay<'_> {
         self.texts.get(path).map_or_else(|| self.below.read(path), |text| Ok(text.clone()))
     }
 
-    fn is_file(&self, path: &Path) -> bool {
-        self.below.is_file(path)
+    fn look(&self, path: &Path) -> io::Result<()> {
+        self.below.look(path)
     }
 
     fn exists(&self, path: &Path) -> bool {

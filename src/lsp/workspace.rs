@@ -103,7 +103,7 @@ impl Workspace {
 
     /// Reads the folders' configuration and looks for specs; everything is to be checked then.
     fn read_projects(&mut self) {
-        let of_project = self.roots.first().and_then(|root| build::project_library(root).ok().flatten());
+        let of_project = self.roots.first().and_then(|root| build::project_library(root, &[]).ok().flatten());
         let (folder, library) = of_project.unzip();
         (self.library_root, self.library) = (folder.flatten(), library.map(Library::adopted));
         let specs = self.roots.iter().flat_map(|root| build::spec_files(root).unwrap_or_default());
@@ -167,7 +167,7 @@ impl Workspace {
         let mut specs: Vec<PathBuf> = self.specs.iter().chain(open).cloned().collect();
         specs.sort();
         specs.dedup();
-        specs.retain(|path| self.documents.is_file(path));
+        specs.retain(|path| self.documents.exists(path));
         specs
     }
 
@@ -194,7 +194,7 @@ impl Workspace {
         if self.is_of_library(path) {
             return;
         }
-        if is_spec(path) && self.documents.is_file(path) {
+        if is_spec(path) && self.documents.exists(path) {
             self.specs.insert(path.to_owned());
         }
         if is_spec(path) || self.is_var_file(path) || self.found.contains_key(path) {
@@ -284,7 +284,7 @@ impl Workspace {
             found.push((path, by_file));
         }
         let (specs, gone): (Vec<PathBuf>, Vec<PathBuf>) =
-            specs.into_iter().partition(|path| self.documents.is_file(path));
+            specs.into_iter().partition(|path| self.documents.exists(path));
         for path in gone {
             self.specs.remove(&path);
             self.made_of.remove(&path);

@@ -1,14 +1,40 @@
 //! `imgspec.toml`: what holds for a whole project.
 
 use super::hir::Rule;
+use super::reader::is_inside;
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Loader, Span};
 use crate::syntax::ast::Ident;
 use serde::Deserialize;
 use smol_str::SmolStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
+
+/// Its name.
+pub const CONFIG_FILE: &str = "imgspec.toml";
+
+/// Why the configuration of a project is not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is a link to this place, which is outside the project.
+    Outside(PathBuf),
+    /// What the system says.
+    Failed(io::Error),
+}
+
+/// The text of the `imgspec.toml` in the first of the folders that a project may read; none where there is none.
+pub fn read_config_text(loader: &dyn Loader, roots: &[PathBuf]) -> Option<Result<String, Unread>> {
+    let path = roots.first()?.join(CONFIG_FILE);
+    if !loader.exists(&path) {
+        return None;
+    }
+    Some(match is_inside(loader, &path, roots) {
+        true => loader.read(&path).map_err(Unread::Failed),
+        false => Err(Unread::Outside(loader.canonical(&path))),
+    })
+}
 
 /// The content of an `imgspec.toml`.
 #[derive(Debug, Default)]
@@ -139,7 +165,7 @@ pub fn find_root(spec: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
     let folder = spec.parent().unwrap_or(Path::new("/"));
     folder
         .ancestors()
-        .find(|a| exists(&a.join("imgspec.toml")) || exists(&a.join(".git")))
+        .find(|a| exists(&a.join(CONFIG_FILE)) || exists(&a.join(".git")))
         .unwrap_or(folder)
         .to_owned()
 }

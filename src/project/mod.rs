@@ -23,7 +23,7 @@ pub(crate) mod template;
 mod texts;
 mod variables;
 
-pub use config::{Config, find_root};
+pub use config::{CONFIG_FILE, Config, find_root, read_config_text};
 
 pub use library::Library;
 
@@ -38,6 +38,7 @@ use crate::source::{FileId, Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use hir::*;
 use lower::{Declared, Lowering, Unit};
+pub(crate) use reader::is_inside;
 use reader::{Read, read};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;

@@ -1,9 +1,10 @@
 //! Reading: the library, specs with what they include, and the layers of the command line.
 
+use super::Request;
+use super::config::{CONFIG_FILE, Config, Unread, find_root, read_config_text};
 use super::lower::{Declared, Unit};
-use super::{Config, Request, find_root};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, Loader, Origin, SourceMap, Span, normalize};
+use crate::source::{FileId, Loader, MAX_FILE, Origin, SourceMap, Span, normalize};
 use crate::syntax::{self, ast};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
         config: Config::default(),
-        include_roots: FxHashMap::default(),
+        further_roots: FxHashMap::default(),
     };
     let specs = request.specs.iter().map(|path| reader.read_spec(path)).collect();
     let overlays = reader.read_overlays();
@@ -52,43 +53,55 @@ struct Reader<'l> {
     diagnostics: Vec<Diagnostic>,
     config: Config,
     /// For each project's root the further folders that its `imgspec.toml` names.
-    include_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
+    further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl Reader<'_> {
     fn read_spec(&mut self, path: &Path) -> Option<usize> {
         let path = normalize(path);
-        let root = find_root(&path, |p| self.loader.exists(p));
-        let further = self.read_config(&root);
-        let mut roots = vec![root];
-        roots.extend(further);
+        let mut roots = vec![find_root(&path, |p| self.loader.exists(p))];
         roots.extend(self.request.include_roots.iter().cloned());
+        let further = self.read_config(&roots);
+        roots.extend(further);
+        if !is_inside(self.loader, &path, &roots) {
+            // Its name lies in the project, and it is a link that leads out of it.
+            let file = self.sources.add(path.clone(), Origin::Argument, "".into());
+            let target = self.loader.canonical(&path);
+            self.diagnostics.push(outside_root(Span::new(file, 0, 0), &target, &roots));
+            return None;
+        }
         self.read_unit(&path, &roots, None, &mut Vec::new())
     }
 
-    /// Reads what the project at a root says, once, and returns the further folders that it may include from.
-    fn read_config(&mut self, root: &Path) -> Vec<PathBuf> {
-        let path = root.join("imgspec.toml");
-        if let Some(known) = self.include_roots.get(root) {
+    /// Reads what the project at the first of these folders says, once, and returns the further folders that it may
+    /// include from.
+    fn read_config(&mut self, roots: &[PathBuf]) -> Vec<PathBuf> {
+        let Some(root) = roots.first() else { return Vec::new() };
+        if let Some(known) = self.further_roots.get(root) {
             return known.clone();
         }
-        if !self.loader.is_file(&path) {
+        let path = root.join(CONFIG_FILE);
+        let Some(read) = read_config_text(self.loader, roots) else {
             return Vec::new();
-        }
-        let read = self.loader.read(&path);
+        };
         let text = read.as_deref().unwrap_or_default();
-        let file = self.sources.add(path, Origin::Project, text.into());
+        let file = self.sources.add(path.clone(), Origin::Project, text.into());
+        let span = Span::new(file, 0, 0);
         let config = Config::parse(file, text, &mut self.diagnostics);
         self.config.allow.extend(config.allow);
         self.config.deny.extend(config.deny);
-        if let Err(error) = &read {
-            let message = format!("imgspec.toml cannot be read: {error}");
-            self.diagnostics.push(Diagnostic::new(Code::CannotRead, Span::new(file, 0, 0), message));
+        match &read {
+            Ok(_) => {}
+            Err(Unread::Outside(target)) => self.diagnostics.push(outside_root(span, target, roots)),
+            Err(Unread::Failed(error)) => {
+                let message = format!("{CONFIG_FILE} cannot be read: {error}");
+                self.diagnostics.push(Diagnostic::new(Code::CannotRead, span, message));
+            }
         }
-        let roots: Vec<PathBuf> =
+        let further: Vec<PathBuf> =
             config.include_roots.iter().map(|folder| normalize(&root.join(folder))).collect();
-        self.include_roots.insert(root.to_owned(), roots.clone());
-        roots
+        self.further_roots.insert(root.to_owned(), further.clone());
+        further
     }
 
     fn read_unit(
@@ -177,9 +190,11 @@ impl Reader<'_> {
 
     fn read_text(&mut self, path: &Path, included: Option<Span>) -> Option<String> {
         match self.loader.read(path) {
-            Ok(text) if text.len() < u32::MAX as usize => Some(text),
+            // Places count bytes in 32 bits.
+            Ok(text) if text.len() as u64 <= MAX_FILE => Some(text),
             Ok(_) => {
-                self.report_unreadable(path, included, "the file is larger than 4 GiB");
+                let why = format!("the file is larger than {} MiB", MAX_FILE >> 20);
+                self.report_unreadable(path, included, &why);
                 None
             }
             Err(error) => {
@@ -242,7 +257,7 @@ impl Reader<'_> {
 }
 
 /// Whether a path lies in one of the folders, links followed.
-pub(super) fn is_inside(loader: &dyn Loader, path: &Path, roots: &[PathBuf]) -> bool {
+pub(crate) fn is_inside(loader: &dyn Loader, path: &Path, roots: &[PathBuf]) -> bool {
     let path = loader.canonical(path);
     roots.iter().any(|root| path.starts_with(loader.canonical(root)))
 }

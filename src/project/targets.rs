@@ -292,7 +292,7 @@ impl Lowering<'_> {
             },
             _ => {
                 let path = normalize(&source.folder().join(path));
-                if self.loader.is_file(&path) {
+                if self.loader.exists(&path) {
                     match self.read_data(&path, span) {
                         Some(text) => Some(text),
                         None => return Template::missing(),

@@ -192,12 +192,17 @@ impl Lowering<'_> {
         let located = locate_text(&known, location, self.sources.get(span.file).folder());
         if location == Location::File && !known.is_empty() {
             let path = located.known().unwrap_or_default().into_owned();
-            if !self.loader.is_file(Path::new(&path)) {
-                self.report(
+            match self.loader.look(Path::new(&path)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.report(
                     Diagnostic::new(Code::FileNotFound, span, format!("the file `{known}` is not there"))
                         .label(format!("looked for {path}"))
                         .help("a path is relative to the file that it stands in"),
-                );
+                ),
+                Err(error) => {
+                    let message = format!("cannot read {path}: {error}");
+                    self.report(Diagnostic::new(Code::CannotRead, span, message));
+                }
             }
         }
         ExprKind::Const(Value::Text(located))

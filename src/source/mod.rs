@@ -8,7 +8,9 @@ mod line_index;
 mod loader;
 
 pub use line_index::{LineColumn, LineIndex};
-pub use loader::{Disk, Loader, Memory, normalize};
+pub use loader::{
+    Disk, Loader, MAX_FILE, Memory, normalize, open_regular, read_bytes, read_input, read_text,
+};
 
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
