@@ -207,3 +207,210 @@ fn fmt_writes_whole_files_of_the_project() {
     let names: Vec<_> = common::entries(folder);
     assert_eq!(names.len(), 5, "nothing is left beside them: {names:?}");
 }
+
+// ---- text for the terminal ----------------------------------------------------------------------
+
+/// What steers a terminal, shows a text in another order, or is not seen.
+const UNSEEN: [&str; 3] = [
+    "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}2J\u{90}q\u{7f}\u{8}\u{b}",
+    "\u{202e}\u{2066}\u{200b}\u{feff}\u{e0041}\u{fe0f}\u{2028}",
+    "a\rb",
+];
+
+/// Every place that a text can have in a project, with HERE for it.
+const PROJECT: &[(&str, &str)] = &[
+    (
+        "a.imgspec",
+        r#"# comment HERE
+## doc HERE of a layer
+include "gone-HERE.imgspec"
+include "v.json" as given
+type word = string matching '[HERE'
+## doc HERE of a variable
+variable mine : string = "default HERE"
+variable other : "aHERE" | "b" = "HERE"
+## doc HERE of a rule
+rule no-mine {
+    warn = mine != "x"
+    message = "message HERE ${mine}"
+    help = "help HERE"
+}
+provider broken { template = "template-HERE.json", tools = ["HERE"] }
+## doc HERE of a provider
+provider sound { template = "t.json", extra_vars = ["{{user `HERE`}}"], reads = [memory], artifact = "HERE" }
+layer l { no_such_HERE = "HERE" }
+## doc HERE of an image
+image a extends qemu-ubuntu-2004, given {
+    mine = "set HERE"
+    memory = "HERE"
+    extra_debs = ["HERE", 'raw HERE']
+    extra_repos = ["HERE.list"]
+    containerd_additional_settings = <<T
+        heredoc HERE
+        T
+    unknown-HERE = 1
+    junk HERE junk
+    ansible { "key HERE" = { "inner HERE" = "HERE" }, plain = "HERE", path = file("HERE") }
+    packer { "packer HERE" = "HERE {{nothing HERE}}" }
+}
+image b extends qemu-ubuntu-2004-HERE { }
+"open HERE
+"#,
+    ),
+    (
+        "good.imgspec",
+        r#"# comment HERE
+include "v.json" as given
+## doc HERE
+variable mine : string = "default HERE"
+## doc HERE
+image good extends qemu-ubuntu-2004, given {
+    mine = "set HERE"
+    extra_debs = ["a"]
+    ansible { plain = "HERE", map = { "inner HERE" = "HERE" } }
+    packer { "packer HERE" = "HERE" }
+}
+"#,
+    ),
+    (
+        "v.json",
+        "{ \"memory\": \"HERE\", \"key HERE\": \"HERE {{user `HERE`}}\", \"memroy\": \"HERE\", \"line\\n\\u001b\\u202e\": \"a\" }",
+    ),
+    ("w.json", "{ \"memory\": HERE }"),
+    ("t.json", "{ \"builders\": [], \"HERE\": 1 }"),
+    ("imgspec.toml", "allow = [\"rule HERE\", \"no-efect\"]\ndeny = [\"unknown-variable\"]\n\"HERE\" = 1\n"),
+];
+
+const COMMANDS: &[&[&str]] = &[
+    &["check", "--format", "rich"],
+    &["check", "--format", "plain"],
+    &["check", "--format", "short"],
+    &["check", "--format", "json"],
+    &["check", "w.json"],
+    &["check", "v.json", "--format", "json"],
+    &["check", "good.imgspec", "--set", "memory=SET", "--set", "SET"],
+    &["show", "good"],
+    &["show", "good", "mine"],
+    &["show", "good", "plain"],
+    &["show", "good", "--json"],
+    &["show", "a.imgspec", "--format", "rich"],
+    &["show", "SET"],
+    &["list"],
+    &["list", "--json"],
+    &["targets"],
+    &["explain", "mine"],
+    &["explain", "no-mine"],
+    &["explain", "SET"],
+    &["deps"],
+    &["fmt", "--check"],
+    &["fmt", "SET.imgspec"],
+    &["compile", "good.imgspec", "--format", "plain"],
+    &["compile", "good.imgspec", "--check", "--format", "json"],
+    &["compile", "good.imgspec", "--stdout"],
+    &["build", "good.imgspec", "--dry-run"],
+    &["import", "v.json"],
+    &["import", "w.json"],
+];
+
+fn unseen(text: &str) -> Option<char> {
+    text.chars().find(|c| imgspec::source::is_unseen(*c))
+}
+
+#[test]
+fn nothing_that_a_terminal_obeys_is_printed() {
+    for hostile in UNSEEN {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join(format!("folder {hostile}\nx"));
+        fs::create_dir(&folder).unwrap();
+        for (name, text) in PROJECT {
+            fs::write(folder.join(name), text.replace("HERE", hostile)).unwrap();
+        }
+        let named = format!("name {hostile}\na.imgspec:1:1: error: forged.imgspec");
+        fs::write(folder.join(named), "image c extends nothing { }\n").unwrap();
+        for command in COMMANDS {
+            // Once with an `imgspec.toml` that is wrong, and once with a sound one.
+            for config in [PROJECT.last().unwrap().1, ""] {
+                if !config.is_empty() && command[0] != "check" {
+                    continue;
+                }
+                fs::write(folder.join("imgspec.toml"), config.replace("HERE", hostile)).unwrap();
+                let args: Vec<String> = command.iter().map(|word| word.replace("SET", hostile)).collect();
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                let (code, printed) = run(&folder, &args, &[("PACKER_VAR_FILES", "")]);
+                assert!(matches!(code, Some(0..=2)), "{args:?}: {code:?}\n{printed}");
+                assert_eq!(unseen(&printed), None, "{args:?} with {hostile:?}:\n{printed}");
+                let forged = printed.lines().find(|line| line.starts_with("a.imgspec:1:1: error: forged"));
+                assert_eq!(forged, None, "{args:?}");
+            }
+        }
+    }
+}
+
+/// Nor with colours: what stays besides them is as without.
+#[test]
+fn colours_are_the_only_escapes() {
+    use imgspec::diagnostic::render_rich;
+    use imgspec::project::{Request, load};
+    use imgspec::source::Memory;
+    for hostile in UNSEEN {
+        let folder = Path::new("/project");
+        let disk = PROJECT.iter().map(|(name, text)| (folder.join(name), text.replace("HERE", hostile)));
+        let request = Request { specs: vec![folder.join("a.imgspec")], ..Request::default() };
+        let program = load(&Memory(disk.collect()), &request);
+        assert!(program.diagnostics.len() > 10);
+        let plain = render_rich(&program.diagnostics, &program.sources, 100, false);
+        let coloured = render_rich(&program.diagnostics, &program.sources, 100, true);
+        let mut rest = String::new();
+        for (at, part) in coloured.split("\u{1b}[").enumerate() {
+            let end = if at == 0 { 0 } else { part.find('m').unwrap() + 1 };
+            rest.push_str(&part[end..]);
+        }
+        assert_eq!(unseen(&rest), None, "{rest}");
+        assert_eq!(rest.lines().count(), plain.lines().count());
+    }
+}
+
+/// Behind something that is written out the columns are the source's, and the underline is below its word.
+#[test]
+fn places_are_right_behind_what_is_written_out() {
+    let place = tempfile::tempdir().unwrap();
+    for hostile in UNSEEN {
+        let text = format!(
+            "image a extends qemu-ubuntu-2004 {{\n    ansible {{ x = \"{hostile}é\" }}, no_such = 2\n}}\n"
+        );
+        fs::write(place.path().join("a.imgspec"), &text).unwrap();
+        let line = text.lines().nth(1).unwrap_or_default();
+        let column = text[text.find("    ").unwrap()..].split("no_such").next().unwrap().chars().count() + 1;
+        assert!(!line.is_empty());
+        for format in ["rich", "plain", "short"] {
+            let (_, printed) = run(place.path(), &["check", "a.imgspec", "--format", format], &[]);
+            assert!(printed.contains(&format!("a.imgspec:2:{column}")), "{hostile:?}, {format}:\n{printed}");
+        }
+        let (_, printed) = run(place.path(), &["check", "a.imgspec", "--format", "plain"], &[]);
+        let lines: Vec<&str> = printed.lines().collect();
+        let at = lines.iter().position(|line| line.contains("variable `no_such`")).unwrap();
+        let (excerpt, mark) = (lines[at + 3], lines[at + 4]);
+        let column = |line: &str, word: &str| line.find(word).map(|at| line[..at].chars().count());
+        assert_eq!(column(excerpt, "no_such"), column(mark, "^"), "{printed}");
+    }
+}
+
+/// A file's name need not be text.
+#[test]
+fn names_that_are_no_text_are_shown() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join(std::ffi::OsStr::from_bytes(b"folder\xff"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(
+        folder.join(std::ffi::OsStr::from_bytes(b"a\xff.imgspec")),
+        "image a extends qemu-ubuntu-2004 { }\n",
+    )
+    .unwrap();
+    for command in COMMANDS {
+        let (code, printed) = run(&folder, command, &[]);
+        assert!(matches!(code, Some(0..=2)), "{command:?}: {code:?}\n{printed}");
+    }
+    let (code, printed) = run(&folder, &["check", "--format", "json", "--set", "nothing=1"], &[]);
+    assert_eq!(code, Some(1), "{printed}");
+}

@@ -1,5 +1,6 @@
 //! What a build is at, from the lines that Packer and Ansible print.
 
+use crate::source::{visible, visible_line};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -60,7 +61,7 @@ impl Display {
     /// Says what the build is at now.
     pub fn show(&self, stage: &str) {
         match &self.bar {
-            Some(bar) => bar.set_message(stage.to_owned()),
+            Some(bar) => bar.set_message(visible_line(stage).into_owned()),
             None => print_line(&format!("{:>4}s  {}: {stage}", self.since.elapsed().as_secs(), self.image)),
         }
     }
@@ -79,7 +80,7 @@ impl Drop for Display {
 }
 
 fn print_line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
 }
 
 /// What a line of Packer's output says, for people; none where it says nothing that is worth a look.

@@ -4,7 +4,7 @@ use super::report::{compile_all, format, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::build;
-use crate::diagnostic::{Code, Diagnostic, json_diagnostics};
+use crate::diagnostic::{Code, Diagnostic, json_diagnostics, json_text};
 use crate::emit::Output;
 use crate::source::{Disk, Loader, normalize};
 use clap::Args;
@@ -62,8 +62,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
             let files: serde_json::Map<String, Value> = image.files().into_iter().filter_map(parse).collect();
             out.insert(image.image.clone(), files.into());
         }
-        let text = serde_json::to_string_pretty(&out).unwrap_or_default();
-        print(&(text + "\n"))?;
+        print(&json_text(&out))?;
         return Ok(true);
     }
     if args.check {
@@ -93,12 +92,13 @@ fn print_json(
     diagnostics: &[Diagnostic],
     paths: &[PathBuf],
 ) -> Result<(), Failure> {
+    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
     let value = json!({
         "version": 1,
         "diagnostics": json_diagnostics(diagnostics, &selected.program.sources),
         "paths": paths,
     });
-    print(&(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"))
+    print(&json_text(&value))
 }
 
 fn shown(path: &Path, here: &Path) -> String {

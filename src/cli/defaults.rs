@@ -1,6 +1,7 @@
 //! `imgspec defaults`
 
 use super::{Failure, print};
+use crate::diagnostic::json_text;
 use crate::emit::default_files;
 use crate::eval::evaluate;
 use crate::project::{Request, load};
@@ -36,8 +37,7 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
     let (mut plain, mut windows) = (image()?, image()?);
     let files = default_files(&mut plain, &mut windows);
     let Some(out) = &args.out else {
-        let text = serde_json::to_string_pretty(&files).unwrap_or_default();
-        print(&(text + "\n"))?;
+        print(&json_text(&files))?;
         return Ok(true);
     };
     let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;

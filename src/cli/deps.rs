@@ -3,6 +3,7 @@
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
 use crate::build::{self, Found, Tool, Toolbox};
+use crate::diagnostic::json_text;
 use crate::eval::evaluate;
 use clap::Args;
 use serde_json::json;
@@ -75,7 +76,7 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         rows.push(json!({
             "name": name,
             "providers": users,
-            "path": found.as_ref().map(|f| &f.path),
+            "path": found.as_ref().map(|f| f.path.to_string_lossy()),
             "version": found.as_ref().map(|f| &f.version),
             "oldest": tool.and_then(|t| t.oldest),
             "good": is_good(found.as_ref()),
@@ -83,7 +84,7 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         }));
     }
     match args.json {
-        true => print(&(serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"))?,
+        true => print(&json_text(&rows))?,
         false => print(&text)?,
     }
     Ok(is_complete)

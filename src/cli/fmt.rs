@@ -1,7 +1,7 @@
 //! `imgspec fmt`
 
 use super::select::{find_specs, include_roots};
-use super::{Cli, Failure, print, print_aside};
+use super::{Cli, Failure, print, print_aside, print_file};
 use crate::build::rewrite;
 use crate::project::{find_root, is_inside};
 use crate::source::{Disk, FileId, Loader, read_input};
@@ -74,7 +74,7 @@ fn format_input(fmt: &Fmt) -> Result<bool, Failure> {
     let text = read_input(std::io::stdin()).map_err(failed)?;
     let formatted = format(&text);
     if !fmt.check && !fmt.diff {
-        print(&formatted)?;
+        print_file(&formatted)?;
     } else if formatted != text {
         print_change(fmt, "-", &text, &formatted)?;
         return Ok(false);
@@ -86,5 +86,5 @@ fn print_change(fmt: &Fmt, name: &str, old: &str, new: &str) -> Result<(), Failu
     if !fmt.diff {
         return print(&format!("{name}\n"));
     }
-    print(&TextDiff::from_lines(old, new).unified_diff().header(name, name).to_string())
+    print_file(&TextDiff::from_lines(old, new).unified_diff().header(name, name).to_string())
 }

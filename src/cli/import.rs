@@ -1,7 +1,7 @@
 //! `imgspec import`
 
 use super::select::library;
-use super::{Cli, Failure, print, print_aside};
+use super::{Cli, Failure, print, print_aside, print_file};
 use crate::build;
 use crate::import::import;
 use crate::project::hir::SectionKind;
@@ -58,7 +58,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         print_aside(&format!("warning: {note}\n"));
     }
     let Some(out) = &args.out else {
-        print(&text)?;
+        print_file(&text)?;
         return Ok(true);
     };
     let path = normalize(&here.join(out));

@@ -3,6 +3,7 @@
 use super::report::{finish, format, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Format, Selection, print};
+use crate::diagnostic::json_text;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write;
@@ -36,10 +37,10 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             .iter()
             .map(|id| {
                 let section = program.section(*id);
-                json!({ "image": section.name, "file": program.sources.get(section.span.file).path, "doc": section.doc })
+                json!({ "image": section.name, "file": program.sources.get(section.span.file).path.to_string_lossy(), "doc": section.doc })
             })
             .collect();
-        out = serde_json::to_string_pretty(&images).unwrap_or_default() + "\n";
+        out = json_text(&images);
     } else {
         let width = selected.images.iter().map(|id| program.section(*id).name.len()).max().unwrap_or(0);
         let mut file = None;

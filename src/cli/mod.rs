@@ -17,6 +17,7 @@ mod select;
 mod show;
 mod targets;
 
+use crate::source::visible;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -140,12 +141,28 @@ fn fine(is_fine: bool) -> ExitCode {
 
 /// Prints to standard error, as far as somebody reads it.
 fn print_aside(text: &str) {
+    print_rendered(&visible(text));
+}
+
+/// The same for what is fit for a terminal already, and has colours.
+fn print_rendered(text: &str) {
     use std::io::Write;
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Prints to standard output; a reader that has gone away is no failure.
+/// Prints to standard output.
 fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(&visible(text))
+}
+
+/// Prints a file's text: as it is for another program, as a terminal may have it for a terminal.
+fn print_file(text: &str) -> Result<(), Failure> {
+    use std::io::IsTerminal;
+    if std::io::stdout().is_terminal() { print(text) } else { print_bytes(text) }
+}
+
+/// A reader that has gone away is no failure.
+fn print_bytes(text: &str) -> Result<(), Failure> {
     use std::io::Write;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

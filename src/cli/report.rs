@@ -1,6 +1,6 @@
 //! Findings on their way out, and what a whole command found.
 
-use super::{Cli, Format, print_aside};
+use super::{Cli, Format, print_aside, print_rendered};
 use crate::diagnostic::{
     Diagnostic, Fix, Severity, merge, render_json, render_plain, render_rich, render_short,
 };
@@ -64,7 +64,7 @@ pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
             render_rich(diagnostics, sources, width, color)
         }
     };
-    print_aside(&text);
+    print_rendered(&text);
     if let Some(line) = count(diagnostics) {
         print_aside(&format!("{line}\n"));
     }

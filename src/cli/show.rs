@@ -3,15 +3,16 @@
 use super::report::{finish, format, is_fine, report};
 use super::select::{Selected, select};
 use super::{Cli, Failure, Format, Selection, print};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, json_text, nearest};
 use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, shows_secret};
 use crate::eval::{Image, evaluate};
 use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Value, encode};
-use crate::source::Span;
+use crate::source::{Span, visible_line};
 use clap::Args;
 use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 #[derive(Debug, Args)]
@@ -62,8 +63,7 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         report(cli, &selected.program, &diagnostics);
     }
     if as_json {
-        text = serde_json::to_string_pretty(&array).unwrap_or_default();
-        text.push('\n');
+        text = json_text(&array);
     }
     print(&text)?;
     Ok(is_fine(&diagnostics))
@@ -133,7 +133,7 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -
                 let at = program.sources.position(entry.span.file, entry.span.start);
                 json!({
                     "layer": entry.layer,
-                    "file": program.sources.get(entry.span.file).path,
+                    "file": program.sources.get(entry.span.file).path.to_string_lossy(),
                     "line": at.line,
                     "column": at.column,
                     "value": entry.value,
@@ -156,7 +156,7 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -
     let section = program.section(image.section);
     json!({
         "image": section.name,
-        "file": program.sources.get(section.span.file).path,
+        "file": program.sources.get(section.span.file).path.to_string_lossy(),
         "target": program.section(image.stack.target).name,
         "variables": variables,
     })
@@ -201,7 +201,7 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
     if has_title {
         let _ = writeln!(out, "# {}", image.name());
     }
-    let mut rows: Vec<(&str, String, String)> = Vec::new();
+    let mut rows: Vec<(Cow<'_, str>, String, String)> = Vec::new();
     for id in image.ids().iter().copied().filter(|id| belongs(image, *id)) {
         let Some(value) = image.value(id) else {
             continue;
@@ -210,13 +210,17 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
             Some(active) => {
                 let span = active.setting.name_span;
                 let at = program.sources.position(span.file, span.start);
-                let path =
-                    program.sources.get(span.file).path.file_name().unwrap_or_default().to_string_lossy();
+                let path = program.sources.get(span.file).path.file_name().unwrap_or_default();
+                let path = visible_line(&path.to_string_lossy()).into_owned();
                 format!("{} ({path}:{})", image.layer_name(active.layer), at.line)
             }
             None => "default".to_owned(),
         };
-        rows.push((&program.variable(id).name, written(&shown_value(image, id, value)), source));
+        rows.push((
+            visible_line(&program.variable(id).name),
+            written(&shown_value(image, id, value)),
+            source,
+        ));
     }
     rows.sort();
     let width = rows.iter().map(|r| r.0.len()).max().unwrap_or(0);

@@ -1,7 +1,8 @@
 //! Findings for programs. The form is versioned and described in `docs/json.md`.
 
 use super::{Diagnostic, Label};
-use crate::source::{SourceMap, Span};
+use crate::source::{SourceMap, Span, visible_json};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The version of the JSON form; it grows where a field changes its meaning or goes away.
@@ -10,9 +11,13 @@ const VERSION: u32 = 1;
 /// `{"version": 1, "diagnostics": [ … ]}`
 pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let value = json!({ "version": VERSION, "diagnostics": json_diagnostics(diagnostics, sources) });
-    let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
-    text.push('\n');
-    text
+    json_text(&value)
+}
+
+/// JSON for people's terminals as well as for programs.
+pub fn json_text(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    format!("{}\n", visible_json(&text))
 }
 
 /// The findings as a JSON array, for commands that print more than that.
@@ -60,7 +65,7 @@ fn place(span: Span, sources: &SourceMap) -> Value {
     let start = sources.position(span.file, span.start);
     let end = sources.position(span.file, span.end);
     json!({
-        "file": sources.get(span.file).path,
+        "file": sources.get(span.file).path.to_string_lossy(),
         "line": start.line,
         "column": start.column,
         "end_line": end.line,

@@ -10,12 +10,12 @@ mod rich;
 mod short;
 
 pub use catalogue::{Code, page};
-pub use json::{json_diagnostics, render_json};
+pub use json::{json_diagnostics, json_text, render_json};
 pub use plain::render_plain;
 pub use rich::render_rich;
 pub use short::render_short;
 
-use crate::source::Span;
+use crate::source::{Span, visible, visible_line};
 use std::fmt;
 
 /// How bad it is.
@@ -108,6 +108,27 @@ impl Diagnostic {
     pub fn fix(mut self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Diagnostic {
         self.fixes.push(Fix { title: title.into(), edits: vec![(span, text.into())] });
         self
+    }
+
+    /// The same with all words as a terminal may have them. The edits of fixes stay: they are no words.
+    pub fn visible(&self) -> Diagnostic {
+        let line = |text: &String| visible_line(text).into_owned();
+        let label = |label: &Label| Label { span: label.span, text: line(&label.text) };
+        Diagnostic {
+            code: self.code,
+            severity: self.severity,
+            message: line(&self.message),
+            primary: label(&self.primary),
+            related: self.related.iter().map(label).collect(),
+            help: self.help.as_ref().map(|help| visible(help).into_owned()),
+            fixes: self
+                .fixes
+                .iter()
+                .map(|fix| Fix { title: line(&fix.title), edits: fix.edits.clone() })
+                .collect(),
+            images: self.images.iter().map(line).collect(),
+            rule: self.rule.as_ref().map(line),
+        }
     }
 
     pub fn is_error(&self) -> bool {

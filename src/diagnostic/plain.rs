@@ -1,22 +1,19 @@
 //! Findings as plain text with excerpts, for logs and pipes. The only user of codespan-reporting.
 
 use super::{Diagnostic, Severity};
-use crate::source::SourceMap;
+use crate::source::{FileId, SourceMap, Span};
 use codespan_reporting::diagnostic as codespan;
-use codespan_reporting::files::SimpleFiles;
+use codespan_reporting::files::{Error, Files};
 use codespan_reporting::term;
+use std::ops::Range;
 
 /// Excerpts with labels, in ASCII, without colour.
 pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let mut files = SimpleFiles::new();
-    for (id, source) in sources.iter() {
-        files.add(sources.name(id), source.shown());
-    }
     let config = term::Config { chars: term::Chars::ascii(), ..term::Config::default() };
     let mut out = String::new();
     for diagnostic in diagnostics {
-        let shown = convert(diagnostic);
-        match term::emit_into_string(&config, &files, &shown) {
+        let shown = convert(&diagnostic.visible(), sources);
+        match term::emit_into_string(&config, &Shown(sources), &shown) {
             Ok(text) => out.push_str(&text),
             // A place that the excerpt cannot show still has its message.
             Err(_) => out.push_str(&super::render_short(std::slice::from_ref(diagnostic), sources)),
@@ -26,21 +23,49 @@ pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     out
 }
 
-fn convert(diagnostic: &Diagnostic) -> codespan::Diagnostic<usize> {
+/// The texts for excerpts; columns are those of the sources.
+struct Shown<'s>(&'s SourceMap);
+
+impl<'s> Files<'s> for Shown<'s> {
+    type FileId = FileId;
+    type Name = String;
+    type Source = &'s str;
+
+    fn name(&'s self, id: FileId) -> Result<String, Error> {
+        Ok(self.0.name(id))
+    }
+
+    fn source(&'s self, id: FileId) -> Result<&'s str, Error> {
+        Ok(&self.0.get(id).shown().text)
+    }
+
+    fn line_index(&'s self, id: FileId, at: usize) -> Result<usize, Error> {
+        Ok(self.0.get(id).shown().lines().line_at(at as u32))
+    }
+
+    fn column_number(&'s self, id: FileId, _: usize, at: usize) -> Result<usize, Error> {
+        let source = self.0.get(id).shown().source_offset(at as u32);
+        Ok(self.0.position(id, source).column as usize)
+    }
+
+    fn line_range(&'s self, id: FileId, line: usize) -> Result<Range<usize>, Error> {
+        let shown = self.0.get(id).shown();
+        let missing = Error::LineTooLarge { given: line, max: shown.lines().line_at(u32::MAX) };
+        shown.lines().range(line, shown.text.len()).ok_or(missing)
+    }
+}
+
+fn convert(diagnostic: &Diagnostic, sources: &SourceMap) -> codespan::Diagnostic<FileId> {
     let severity = match diagnostic.severity {
         Severity::Error => codespan::Severity::Error,
         Severity::Warning => codespan::Severity::Warning,
         Severity::Note => codespan::Severity::Note,
     };
+    let range = |span: Span| sources.get(span.file).shown_range(span);
     let span = diagnostic.primary.span;
-    let primary = codespan::Label::primary(span.file.0 as usize, span.start as usize..span.end as usize)
-        .with_message(&diagnostic.primary.text);
+    let primary = codespan::Label::primary(span.file, range(span)).with_message(&diagnostic.primary.text);
     let related = diagnostic.related.iter().map(|label| {
-        codespan::Label::secondary(
-            label.span.file.0 as usize,
-            label.span.start as usize..label.span.end as usize,
-        )
-        .with_message(&label.text)
+        codespan::Label::secondary(label.span.file, range(label.span)).with_message(&label.text)
     });
     let notes = diagnostic
         .help

@@ -2,9 +2,11 @@
 
 use super::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceMap};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode,
+    SourceSpan, SpanContents,
+};
 use std::fmt;
-use std::sync::Arc;
 
 /// Excerpts with labels, drawn with lines and, if wanted, colours; `width` in columns.
 pub fn render_rich(diagnostics: &[Diagnostic], sources: &SourceMap, width: usize, color: bool) -> String {
@@ -12,7 +14,7 @@ pub fn render_rich(diagnostics: &[Diagnostic], sources: &SourceMap, width: usize
     let handler = GraphicalReportHandler::new_themed(theme).with_width(width);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        if handler.render_report(&mut out, &report(diagnostic, sources)).is_err() {
+        if handler.render_report(&mut out, &report(&diagnostic.visible(), sources)).is_err() {
             out.push_str(&super::render_short(std::slice::from_ref(diagnostic), sources));
         }
         out.push('\n');
@@ -22,27 +24,27 @@ pub fn render_rich(diagnostics: &[Diagnostic], sources: &SourceMap, width: usize
 
 /// A finding as miette wants it: one file a report, places in other files as reports of their own.
 #[derive(Debug)]
-struct Report {
+struct Report<'s> {
     code: Option<String>,
     severity: miette::Severity,
     message: String,
     help: Option<String>,
-    source: NamedSource<Arc<str>>,
+    source: Excerpts<'s>,
     labels: Vec<LabeledSpan>,
-    related: Vec<Report>,
+    related: Vec<Report<'s>>,
 }
 
-fn report(diagnostic: &Diagnostic, sources: &SourceMap) -> Report {
+fn report<'s>(diagnostic: &Diagnostic, sources: &'s SourceMap) -> Report<'s> {
     let file = diagnostic.primary.span.file;
     let primary = &diagnostic.primary;
     let mut labels = vec![LabeledSpan::new_primary_with_span(
         Some(primary.text.clone()).filter(|t| !t.is_empty()),
-        range(primary),
+        range(primary, sources),
     )];
-    let mut related: Vec<Report> = Vec::new();
+    let mut related: Vec<Report<'s>> = Vec::new();
     for label in &diagnostic.related {
         match label.span.file == file {
-            true => labels.push(LabeledSpan::new_with_span(Some(label.text.clone()), range(label))),
+            true => labels.push(LabeledSpan::new_with_span(Some(label.text.clone()), range(label, sources))),
             false => related.push(other_file(label, sources)),
         }
     }
@@ -60,20 +62,20 @@ fn report(diagnostic: &Diagnostic, sources: &SourceMap) -> Report {
         severity: severity(diagnostic.severity),
         message: diagnostic.message.clone(),
         help: (!help.is_empty()).then(|| help.join("\n")),
-        source: source(file, sources),
+        source: Excerpts { sources, file },
         labels,
         related,
     }
 }
 
-fn other_file(label: &Label, sources: &SourceMap) -> Report {
+fn other_file<'s>(label: &Label, sources: &'s SourceMap) -> Report<'s> {
     Report {
         code: None,
         severity: miette::Severity::Advice,
         message: label.text.clone(),
         help: None,
-        source: source(label.span.file, sources),
-        labels: vec![LabeledSpan::new_primary_with_span(None, range(label))],
+        source: Excerpts { sources, file: label.span.file },
+        labels: vec![LabeledSpan::new_primary_with_span(None, range(label, sources))],
         related: Vec::new(),
     }
 }
@@ -86,23 +88,49 @@ fn severity(severity: Severity) -> miette::Severity {
     }
 }
 
-fn range(label: &Label) -> (usize, usize) {
-    (label.span.start as usize, (label.span.end - label.span.start) as usize)
+fn range(label: &Label, sources: &SourceMap) -> (usize, usize) {
+    let range = sources.get(label.span.file).shown_range(label.span);
+    (range.start, range.len())
 }
 
-fn source(file: FileId, sources: &SourceMap) -> NamedSource<Arc<str>> {
-    NamedSource::new(sources.name(file), sources.get(file).shown())
+/// A file's text for excerpts; columns are those of the source.
+#[derive(Debug)]
+struct Excerpts<'s> {
+    sources: &'s SourceMap,
+    file: FileId,
 }
 
-impl fmt::Display for Report {
+impl SourceCode for Excerpts<'_> {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let shown = self.sources.get(self.file).shown();
+        let found = shown.text.read_span(span, before, after)?;
+        let start = shown.source_offset(found.span().offset() as u32);
+        let column = self.sources.position(self.file, start).column as usize;
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.sources.name(self.file),
+            found.data(),
+            *found.span(),
+            found.line(),
+            column.saturating_sub(1),
+            found.line_count(),
+        )))
+    }
+}
+
+impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Report {}
+impl std::error::Error for Report<'_> {}
 
-impl miette::Diagnostic for Report {
+impl miette::Diagnostic for Report<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(self.code.as_ref()?))
     }

@@ -1,7 +1,7 @@
 //! One line a finding, as compilers print it: for editors' error lists and for grep.
 
 use super::Diagnostic;
-use crate::source::SourceMap;
+use crate::source::{SourceMap, visible_line};
 use std::fmt::Write;
 
 /// `file:line:column: severity[code]: message`
@@ -14,7 +14,11 @@ pub fn render_short(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
         let _ = writeln!(
             out,
             "{path}:{}:{}: {}[{}]: {}",
-            at.line, at.column, diagnostic.severity, diagnostic.code, diagnostic.message
+            at.line,
+            at.column,
+            diagnostic.severity,
+            diagnostic.code,
+            visible_line(&diagnostic.message)
         );
     }
     out

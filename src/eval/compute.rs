@@ -419,8 +419,12 @@ fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
         if let Some(regex) = compiled.get(pattern) {
             return Ok(regex.is_match(text));
         }
-        let regex =
-            whole(pattern).map_err(|e| Stop::Failed(span, format!("this is no regular expression: {e}")))?;
+        let regex = whole(pattern).map_err(|e| {
+            // The lines before the last one draw the pattern.
+            let error = e.to_string();
+            let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            Stop::Failed(span, format!("this is no regular expression: {why}"))
+        })?;
         let answer = regex.is_match(text);
         compiled.insert(SmolStr::new(pattern), regex);
         Ok(answer)

@@ -11,6 +11,7 @@ use crate::project::hir::Variable;
 use crate::project::{Program, Request, load};
 use crate::schema::{Base, Encoding, Text, Value, decode};
 use crate::source::Memory;
+use crate::source::visible_line;
 use crate::syntax::format;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,7 +208,7 @@ impl Writer<'_> {
         let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
         for (file, name) in &self.names.layers {
             let text = out.entry(file_of("layers", file)).or_insert_with(|| ADOPTED.to_owned());
-            let _ = writeln!(text, "\n## {file}\nlayer {name} {{");
+            let _ = writeln!(text, "\n## {}\nlayer {name} {{", visible_line(file));
             for (fact, value) in self.facts_of(file) {
                 let _ = writeln!(text, "    {fact} = {value}");
             }

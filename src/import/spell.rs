@@ -2,6 +2,7 @@
 
 use crate::schema::Value;
 use crate::schema::braces::{Braced, parse_braces};
+use crate::source::is_unseen;
 use std::fmt::Write;
 
 /// A value that is all known.
@@ -52,7 +53,7 @@ pub fn spell_key(key: &str) -> String {
 /// A text as a string: raw where that spares escapes.
 pub fn spell_text(text: &str) -> String {
     let has_escapes = text.contains(['"', '\\']) || text.contains("${");
-    match has_escapes && !text.contains('\'') && !text.contains(|c: char| c.is_control()) {
+    match has_escapes && !text.contains('\'') && !text.contains(|c| c == '\n' || c == '\t' || is_unseen(c)) {
         true => format!("'{text}'"),
         false => format!("\"{}\"", escape(text)),
     }
@@ -70,7 +71,7 @@ pub fn escape(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
             '$' if chars.peek() == Some(&'{') => out.push_str("\\$"),
-            c if c.is_control() => {
+            c if is_unseen(c) => {
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
             }
             c => out.push(c),

@@ -10,6 +10,7 @@ use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
 use crate::project::template::named;
 use crate::schema::{Base, Encoding, Text, Type, Value, check_value, decode, find_unencodable};
+use crate::source::visible_line;
 use crate::syntax::format;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +52,8 @@ pub fn import(program: &Program, files: &[(String, String)]) -> Result<Imported,
         let layer = names.find(|n| !taken(n)).unwrap_or(stem);
         importer.file = name;
         let gap = if text.is_empty() { "" } else { "\n" };
-        let _ = write!(text, "{gap}## From {name}.\nlayer {layer} {{\n{}}}\n", importer.body(map));
+        let shown = visible_line(name);
+        let _ = write!(text, "{gap}## From {shown}.\nlayer {layer} {{\n{}}}\n", importer.body(map));
         layers.push(layer);
     }
     Ok(Imported { text: format(&text), layers, notes: importer.notes })
@@ -91,7 +93,7 @@ struct Importer<'p> {
 
 impl<'p> Importer<'p> {
     fn note(&mut self, text: String) {
-        self.notes.push(format!("{}: {text}", self.file));
+        self.notes.push(visible_line(&format!("{}: {text}", self.file)).into_owned());
     }
 
     /// The settings of one file.
@@ -144,6 +146,7 @@ impl<'p> Importer<'p> {
                 Err(reason) => {
                     let text = self.string(name, json);
                     self.note(format!("{name} is left out: {reason}"));
+                    let reason = visible_line(&reason);
                     let _ = writeln!(out, "    # {name} = {}   # {reason}", spell_text(&text));
                 }
             }

@@ -28,6 +28,7 @@ impl Finding {
     /// A finding with the file that it stands in; none for what is not the project's own.
     pub fn new(sources: &SourceMap, found: &Found, encoding: Encoding) -> Option<(PathBuf, Finding)> {
         let file = sources.get(found.primary.span.file);
+        let found = &found.visible();
         // An adopted library can be mended, the built-in one not.
         if file.origin != Origin::Project && file.path.is_relative() {
             return None;

@@ -1,5 +1,7 @@
 //! Byte offsets to lines and columns.
 
+use std::ops::Range;
+
 /// A place in a text as people count it: line and column from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineColumn {
@@ -20,11 +22,22 @@ impl LineIndex {
         LineIndex { starts }
     }
 
+    /// The index of the line that holds a byte offset.
+    pub fn line_at(&self, offset: u32) -> usize {
+        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
+    /// A line's range of bytes with its line end, in a text of this length; none where there is no such line.
+    pub fn range(&self, line: usize, text_len: usize) -> Option<Range<usize>> {
+        let start = *self.starts.get(line)? as usize;
+        Some(start..self.starts.get(line + 1).map_or(text_len, |end| *end as usize))
+    }
+
     /// The place of a byte offset; an offset inside a character counts as that character's start.
     pub fn position(&self, text: &str, offset: u32) -> LineColumn {
         let offset = offset.min(text.len() as u32);
-        let line = self.starts.partition_point(|s| *s <= offset) - 1;
-        let start = self.starts[line] as usize;
+        let line = self.line_at(offset);
+        let start = self.starts.get(line).map_or(0, |start| *start as usize);
         let before = text.as_bytes().get(start..offset as usize).unwrap_or(&[]);
         // Bytes that continue a character do not count.
         let column = before.iter().filter(|b| (**b & 0xC0) != 0x80).count();

@@ -6,13 +6,17 @@
 pub mod library;
 mod line_index;
 mod loader;
+mod visible;
 
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
     Disk, Loader, MAX_FILE, Memory, normalize, open_regular, read_bytes, read_input, read_text,
 };
 
+pub use visible::{Shown, is_unseen, visible, visible_json, visible_line};
+
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -67,7 +71,7 @@ pub struct SourceFile {
     digest: OnceLock<String>,
     /// Ranges of bytes that no excerpt may show.
     hidden: Vec<(u32, u32)>,
-    shown: OnceLock<Arc<str>>,
+    shown: OnceLock<Shown>,
 }
 
 impl SourceFile {
@@ -76,10 +80,16 @@ impl SourceFile {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
 
-    /// The text for excerpts: what is hidden in it stands there as `*`, byte for byte. Made when first
-    /// asked for.
-    pub fn shown(&self) -> Arc<str> {
-        self.shown.get_or_init(|| self.mask()).clone()
+    /// The text for excerpts: what is hidden in it stands there as `*`, and what is not seen is written out. Made
+    /// when first asked for.
+    pub fn shown(&self) -> &Shown {
+        self.shown.get_or_init(|| Shown::new(self.mask()))
+    }
+
+    /// Where a place is in the text for excerpts.
+    pub fn shown_range(&self, span: Span) -> Range<usize> {
+        let shown = self.shown();
+        shown.offset(span.start) as usize..shown.offset(span.end) as usize
     }
 
     fn mask(&self) -> Arc<str> {
@@ -94,7 +104,8 @@ impl SourceFile {
         }
         let mut out = String::with_capacity(self.text.len());
         for (at, c) in self.text.char_indices() {
-            match is_hidden[at] && !c.is_ascii_whitespace() {
+            let is_masked = is_hidden.get(at).copied().unwrap_or(false);
+            match is_masked && !c.is_ascii_whitespace() {
                 true => out.extend(std::iter::repeat_n('*', c.len_utf8())),
                 false => out.push(c),
             }
@@ -164,10 +175,10 @@ impl SourceMap {
         self.base = base;
     }
 
-    /// A file's name for people: relative to the base where it lies below it.
+    /// A file's name for people: relative to the base where it lies below it, on one line.
     pub fn name(&self, id: FileId) -> String {
         let path = &self.get(id).path;
-        path.strip_prefix(&self.base).unwrap_or(path).display().to_string()
+        visible_line(&path.strip_prefix(&self.base).unwrap_or(path).to_string_lossy()).into_owned()
     }
 
     pub fn get(&self, id: FileId) -> &SourceFile {

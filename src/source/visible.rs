@@ -1,0 +1,191 @@
+//! Text of others as a terminal may have it: what would not be seen, or would steer the terminal, is written out.
+//!
+//! Whoever checks a spec has not written all of it. A control character in a name, a string or a file's name could
+//! move the cursor, hide a line or set the window's title; an override of the direction shows a text that is not there
+//! ("Trojan Source", CVE-2021-42574). They appear as `\u{1b}`, the language's own escape.
+
+use super::LineIndex;
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+
+/// True for a character that is not seen, or does something to a terminal: controls, line separators, and what Unicode
+/// calls `Default_Ignorable_Code_Point`, among them direction overrides, joiners, selectors and tags.
+pub fn is_unseen(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        ' '..='~' => false,
+        _ if c.is_control() => true,
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => false,
+    }
+}
+
+/// A text of any number of lines with what is not seen written out.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    written_out(text, is_unseen)
+}
+
+/// A name or a sentence: a line's end in it is written out too, so that it cannot pass for the next line.
+pub fn visible_line(text: &str) -> Cow<'_, str> {
+    written_out(text, |c| c == '\n' || is_unseen(c))
+}
+
+fn written_out(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_hidden(c) {
+            true => push_escape(&mut out, c),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn push_escape(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        c => {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+    }
+}
+
+/// JSON with the same value in which what is not seen stands as `\u009b`. JSON itself demands that of the first 32
+/// characters only.
+pub fn visible_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unseen) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        match is_unseen(c) {
+            true => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A source text as excerpts show it, with what is not seen written out, and where each place of the source is in it.
+#[derive(Debug)]
+pub struct Shown {
+    pub text: Arc<str>,
+    /// Behind each change: the offset in the source, and the one here.
+    steps: Vec<(u32, u32)>,
+    lines: OnceLock<LineIndex>,
+}
+
+impl Shown {
+    /// Of a text. A byte order mark, and the carriage return of a line's end, are left out.
+    pub(super) fn new(text: Arc<str>) -> Shown {
+        if !text.contains(is_unseen) {
+            return Shown { text, steps: Vec::new(), lines: OnceLock::new() };
+        }
+        let mut out = String::with_capacity(text.len() + 64);
+        let mut steps = Vec::new();
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            if !is_unseen(c) {
+                out.push(c);
+                continue;
+            }
+            let is_line_end = c == '\r' && chars.peek().is_some_and(|(_, next)| *next == '\n');
+            let is_mark = c == '\u{feff}' && at == 0;
+            if !is_line_end && !is_mark {
+                push_escape(&mut out, c);
+            }
+            steps.push(((at + c.len_utf8()) as u32, out.len() as u32));
+        }
+        Shown { text: out.into(), steps, lines: OnceLock::new() }
+    }
+
+    /// Where a place of the source is here.
+    pub fn offset(&self, source: u32) -> u32 {
+        match self.steps.get(..self.steps.partition_point(|(from, _)| *from <= source)) {
+            Some([.., (from, here)]) => here + (source - from),
+            _ => source,
+        }
+    }
+
+    /// The place of the source that stands here.
+    pub fn source_offset(&self, here: u32) -> u32 {
+        let behind = self.steps.partition_point(|(_, to)| *to <= here);
+        let source = match self.steps.get(..behind) {
+            Some([.., (source, to)]) => source + (here - to),
+            _ => here,
+        };
+        // What is written out is one character of the source.
+        self.steps.get(behind).map_or(source, |(next, _)| source.min(next.saturating_sub(1)))
+    }
+
+    /// Line starts, computed when first asked for.
+    pub fn lines(&self) -> &LineIndex {
+        self.lines.get_or_init(|| LineIndex::new(&self.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_out_what_is_not_seen() {
+        assert_eq!(visible("a\u{1b}[31m\tb\nc\r\u{9b}"), "a\\u{1b}[31m\tb\nc\\u{d}\\u{9b}");
+        assert_eq!(visible("\u{202e}\u{200b}\u{e0041}é漢"), "\\u{202e}\\u{200b}\\u{e0041}é漢");
+        assert_eq!(visible_line("a\nb"), "a\\nb");
+        assert!(matches!(visible("plain é\n"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_keeps_its_value() {
+        let text = "\u{1b}\u{9b}\u{7f}\u{202e}\u{e0041}é\n";
+        let json = serde_json::to_string_pretty(&[text]).unwrap();
+        let shown = visible_json(&json);
+        assert!(!shown.contains(is_unseen));
+        assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
+    }
+
+    #[test]
+    fn places_are_found_in_both_directions() {
+        let source = "\u{feff}ab\u{1b}c\r\n\u{202e}d\r";
+        let shown = Shown::new(source.into());
+        assert_eq!(&*shown.text, "ab\\u{1b}c\n\\u{202e}d\\u{d}");
+        for (at, c) in source.char_indices() {
+            let here = shown.offset(at as u32);
+            let left_out = matches!((at, c), (0, _) | (8, '\r'));
+            if !left_out {
+                assert_eq!(shown.source_offset(here), at as u32, "{c:?}");
+            }
+            if !is_unseen(c) {
+                assert!(shown.text[here as usize..].starts_with(c), "{c:?}");
+            }
+        }
+        assert_eq!(shown.offset(source.len() as u32), shown.text.len() as u32);
+        // Inside of what is written out.
+        assert_eq!(shown.source_offset(4), 5);
+    }
+}
