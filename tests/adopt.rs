@@ -4,9 +4,9 @@
 //! - `images/capi/`: the checkout itself,
 //! - `expected/`: the library that comes of it, and `said.txt`: what `imgspec adopt` says of it; both are written anew by
 //!   `IMGSPEC_BLESS=1 cargo test --test adopt`,
-//! - `targets.json`: what each target runs, written by hand, in the form of the releases' in `IMGSPEC_SHARED`.
+//! - `targets.json`: what each target runs, written by hand, in the form of the releases'.
 //!
-//! Every folder of `IMGSPEC_SHARED/upstream` with a `targets.json` is a release; see [`assembled`].
+//! A release is a folder of `tests/releases`, or of `upstream` in `IMGSPEC_SHARED`: see [`assembled`].
 
 mod common;
 
@@ -24,10 +24,10 @@ use common::{entries, root};
 use layering::{Run, Strings, Target, is_open, read_targets, resolve};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Instant;
 use tempfile::TempDir;
 
 /// The arguments that Ansible reads: their slots are for its eyes.
@@ -127,7 +127,7 @@ fn every_target_has_packers_values() {
     for case in checkouts() {
         let place = Place::of(&case);
         let targets = read_targets(&case.join("targets.json"));
-        compare(&case.display().to_string(), &place, &targets);
+        compare(&case, &place, &targets);
         // Read on the fly it is the same, without a folder for the library.
         let of = |place: &Place, args: &[&str]| -> BTreeMap<String, Strings> {
             place.show(args).into_iter().map(|(name, image)| (name, strings(&image["variables"]))).collect()
@@ -142,9 +142,9 @@ fn every_target_has_packers_values() {
 
 #[test]
 fn every_target_of_the_releases_has_packers_values() {
-    for release in releases() {
+    for release in common::releases() {
         let (place, targets) = Place::assembled(&release);
-        compare(&release.display().to_string(), &place, &targets);
+        compare(&release, &place, &targets);
     }
 }
 
@@ -386,14 +386,17 @@ fn a_project_names_its_checkout() {
 #[test]
 fn the_real_packer_agrees() {
     let Some(path) = common::packer_and_ansible("adopted values with the real Packer") else { return };
-    let own =
-        checkouts().into_iter().map(|case| (Place::of(&case), read_targets(&case.join("targets.json")), 1));
-    let releases = releases().into_iter().map(|release| {
-        let (place, targets) = Place::assembled(&release);
-        (place, targets, 9)
+    let own = checkouts().into_iter().map(|case| {
+        let (place, targets) = (Place::of(&case), read_targets(&case.join("targets.json")));
+        (case, place, targets, 1)
     });
-    let (mut problems, mut compared, mut runs) = (Vec::new(), 0, 0);
-    for (place, targets, step) in own.chain(releases) {
+    let releases = common::releases().into_iter().map(|release| {
+        let (place, targets) = Place::assembled(&release);
+        let step = if common::is_own(&release) { 1 } else { 9 };
+        (release, place, targets, step)
+    });
+    let mut problems = Vec::new();
+    for (what, place, targets, step) in own.chain(releases) {
         // What Packer wants of the user no sample can have.
         let is_complete = |run: &Run| {
             let raw = run.raw(&place.checkout());
@@ -403,56 +406,48 @@ fn the_real_packer_agrees() {
         let complete: Vec<_> =
             targets.iter().filter(|(_, target)| target.packer.iter().all(is_complete)).collect();
         let sample: Vec<_> = complete.into_iter().step_by(step).collect();
-        let images: Vec<&str> = sample.iter().map(|(make, _)| image_of(make)).collect();
         let mut args = vec!["compile", "--in", "checkout", "--out", "out"];
-        args.extend(&images);
+        args.extend(sample.iter().map(|(make, _)| image_of(make)));
         let output = place.imgspec(&args);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        for ((make, target), image) in sample.into_iter().zip(images) {
-            let run = target.packer.last().unwrap();
-            let raw = run.raw(&place.checkout());
-            // What is another text at another time, or in another run.
-            let is_steady = |name: &&String| {
-                !["timestamp", "uuid", "isotime", "template_dir"]
-                    .iter()
-                    .any(|f| resolve(&raw[*name], &raw).contains(f))
-            };
-            let names: Vec<String> = raw.keys().filter(is_steady).cloned().collect();
-            let read =
-                |user: Option<&Path>| packer::read_strings(&path, &place.checkout(), run, user, &names);
-            let file = place.path(&format!("out/{image}/packer.vars.json"));
-            let (theirs, ours) = match (read(None), read(Some(&file))) {
-                (Ok(theirs), Ok(ours)) => (theirs, ours),
-                (theirs, ours) => {
-                    problems.extend(
-                        [theirs, ours].into_iter().filter_map(|r| Some(format!("{make}: {}", r.err()?))),
-                    );
-                    continue;
-                }
-            };
-            runs += 2;
-            compared += names.len();
-            for name in names {
-                let theirs = match is_open(&raw[&name], &raw) {
-                    true => packer::fill(&resolve(&raw[&name], &raw)),
-                    false => theirs[&name].clone(),
-                };
-                if ours[&name] != theirs {
-                    problems.push(format!("{make}: {name}: {:?}, theirs {theirs:?}", ours[&name]));
-                }
-            }
-        }
+        let outcomes = common::in_parallel(sample, |(make, target)| {
+            let outcome = with_packer(&path, &place, make, target.packer.last().unwrap());
+            vec![outcome.unwrap_or_else(|said| (0, vec![format!("{make}: {said}")]))]
+        });
+        common::say_compared(&what, outcomes.iter().map(|(compared, _)| compared).sum());
+        problems.extend(outcomes.into_iter().flat_map(|(_, problems)| problems));
     }
-    println!("{compared} values in {runs} runs of Packer");
-    assert!(compared > 500, "only {compared} values");
     assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
 }
 
+/// Compares what Packer holds in a run without our file and with it: the number of values, and those that differ.
+fn with_packer(path: &OsStr, place: &Place, make: &str, run: &Run) -> Result<(usize, Vec<String>), String> {
+    let raw = run.raw(&place.checkout());
+    // What is another text at another time, or in another run.
+    let is_steady = |name: &&String| {
+        let text = resolve(&raw[*name], &raw);
+        !["timestamp", "uuid", "isotime", "template_dir"].iter().any(|f| text.contains(f))
+    };
+    let names: Vec<String> = raw.keys().filter(is_steady).cloned().collect();
+    let read = |user: Option<&Path>| packer::read_strings(path, &place.checkout(), run, user, &names);
+    let file = place.path(&format!("out/{}/packer.vars.json", image_of(make)));
+    let (theirs, ours) = (read(None)?, read(Some(&file))?);
+    let mut problems = Vec::new();
+    for name in &names {
+        let theirs = match is_open(&raw[name], &raw) {
+            true => packer::fill(&resolve(&raw[name], &raw)),
+            false => theirs[name].clone(),
+        };
+        if ours[name] != theirs {
+            problems.push(format!("{make}: {name}: {:?}, theirs {theirs:?}", ours[name]));
+        }
+    }
+    Ok((names.len(), problems))
+}
+
 /// Holds what `imgspec show` says of each target against its layers.
-fn compare(what: &str, place: &Place, targets: &BTreeMap<String, Target>) {
-    let start = Instant::now();
+fn compare(what: &Path, place: &Place, targets: &BTreeMap<String, Target>) {
     place.adopt();
-    let adopted = start.elapsed();
     let images = place.show(&["library"]);
     let (mut problems, mut compared) = (Vec::new(), 0);
     for (make, target) in targets {
@@ -467,10 +462,10 @@ fn compare(what: &str, place: &Place, targets: &BTreeMap<String, Target>) {
             problems.extend(differences(make, &ours, &raw));
         }
     }
-    let (count, time) = (targets.len(), start.elapsed());
-    println!("{what}: {count} targets, {compared} values; adopted in {adopted:?}, compared in {time:?}");
-    assert!(count > 0 && compared > 10 * count, "{what}: only {compared} values of {count} targets");
-    assert!(problems.is_empty(), "{what}: {} differ:\n{}", problems.len(), problems.join("\n"));
+    assert!(problems.is_empty(), "{}: {} differ:\n{}", what.display(), problems.len(), problems.join("\n"));
+    let least = 10 * targets.len();
+    assert!(compared > least, "{}: only {compared} values of {} targets", what.display(), targets.len());
+    common::say_compared(what, compared);
 }
 
 /// The Packer strings of an image.
@@ -489,15 +484,6 @@ fn checkouts() -> Vec<PathBuf> {
 
 fn small() -> PathBuf {
     root().join("tests/checkouts/small")
-}
-
-/// The folders of releases in the shared data.
-fn releases() -> Vec<PathBuf> {
-    let Some(shared) = common::shared() else { return Vec::new() };
-    let mut found = entries(&shared.join("upstream"));
-    found.retain(|folder| folder.join("targets.json").is_file());
-    assert!(!found.is_empty(), "{} has no releases", shared.display());
-    found
 }
 
 /// A folder with a checkout, which a test may change, and with a library beside it.

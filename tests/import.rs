@@ -1,5 +1,6 @@
 //! Var files come in and go out again: what `imgspec import` makes of one has the values that the file itself has
-//! as a layer, for every var file of the Image Builder releases.
+//! as a layer: for our own var files and templates, those of `tests/import`, which hold the forms that people write, and
+//! those of the releases (`tests/releases`, `IMGSPEC_SHARED`).
 
 mod common;
 
@@ -14,67 +15,77 @@ image original { target { provider = none } }
 
 #[test]
 fn imported_files_have_the_values_of_the_originals() {
-    let Some(shared) = common::shared() else {
-        return;
-    };
-    let mut files: Vec<PathBuf> = Vec::new();
-    collect(&shared.canonicalize().unwrap().join("upstream"), &mut files);
-    files.retain(|path| path.components().any(|part| part.as_os_str() == "packer"));
-    assert!(files.len() >= 100, "only {} var files", files.len());
+    let root = common::root();
+    let mut groups = vec![(root.join("config"), common::files(&root.join("config"), "json"))];
+    for folder in [root.join("tests/import")].into_iter().chain(common::releases()) {
+        let folder = folder.canonicalize().unwrap();
+        let mut files = Vec::new();
+        collect(&folder, &mut files);
+        files.retain(|file| is_known(&folder, file));
+        let least = if common::is_own(&folder) { 4 } else { 40 };
+        assert!(files.len() >= least, "{}: only {} var files", folder.display(), files.len());
+        groups.push((folder, files));
+    }
+    for (folder, files) in groups {
+        let outcomes = common::in_parallel(files, |path| vec![compare(&path)]);
+        let problems: Vec<&String> = outcomes.iter().flat_map(|(_, problems)| problems).collect();
+        assert!(problems.is_empty(), "{} differ:\n{problems:#?}", problems.len());
+        common::say_compared(&folder, outcomes.iter().map(|(compared, _)| compared).sum());
+    }
+}
+
+/// Compares the values of a var file with those of what it is imported as: how many there are, and what differs.
+fn compare(path: &Path) -> (usize, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
     let mut problems = Vec::new();
-    let mut compared = 0;
-    for path in &files {
-        let folder = tempfile::tempdir().unwrap();
-        // A template's variables come in too; as a layer only those with a default.
-        let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let is_template = json["variables"].is_object();
-        let entries = if is_template { &json["variables"] } else { &json };
-        let mut entries = entries.as_object().unwrap().clone();
-        entries.retain(|_, value| !is_template || !value.is_null());
-        let file = folder.path().join("vars.json");
-        std::fs::write(&file, serde_json::to_string_pretty(&entries).unwrap()).unwrap();
-        let imported =
-            common::run(folder.path(), &["import", path.to_str().unwrap(), "--out", "layer.imgspec"]);
-        assert!(imported.status.success(), "{}: {imported:?}", path.display());
-        let text = std::fs::read_to_string(folder.path().join("layer.imgspec")).unwrap();
-        let layer = text.lines().find_map(|l| l.strip_prefix("layer ")?.split(' ').next()).unwrap();
-        let spec =
-            format!("include \"layer.imgspec\"\n{PLAIN}\nimage imported extends original, {layer} {{ }}\n");
-        std::fs::write(folder.path().join("spec.imgspec"), spec).unwrap();
-        let theirs = show(folder.path(), "original", Some(&file));
-        let ours = show(folder.path(), "imported", None);
-        for name in entries.keys() {
-            compared += 1;
-            let (ours, theirs) = (&ours["variables"][name], &theirs["variables"][name]);
-            if text.contains(&format!("# {name} = ")) {
-                problems.push(format!("{}: {name} is left out", path.display()));
-            }
-            let raw = entries[name].as_str().unwrap_or_default();
-            // A name of another release stops the value, which stands in the spec all the same.
-            if ours["value"].is_null() && raw.contains("{{") && text.contains(raw) {
-                continue;
-            }
-            // A secret that is written out is to be given in the environment from now on.
-            let env = format!("{{{{env `{}`}}}}", name.to_uppercase());
-            let is_secret = theirs["value"] == "********" && ours["value"] == env;
-            if !is_secret && (ours["value"] != theirs["value"] || ours["packer"] != theirs["packer"]) {
-                problems.push(format!(
-                    "{}: {name}: {} {}, original {} {}",
-                    path.display(),
-                    ours["value"],
-                    ours["packer"],
-                    theirs["value"],
-                    theirs["packer"]
-                ));
-            }
-            // Without the compiler's own reading: the very string, but for quotes and blanks that mean nothing.
-            if !is_secret && !raw.contains("{{") && !is_same_string(ours["packer"].as_str(), raw) {
-                problems.push(format!("{}: {name}: {} for {raw}", path.display(), ours["packer"]));
-            }
+    // A template's variables come in too; as a layer only those with a default.
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let is_template = json["variables"].is_object();
+    let entries = if is_template { &json["variables"] } else { &json };
+    let mut entries = entries.as_object().unwrap().clone();
+    entries.retain(|_, value| !is_template || !value.is_null());
+    let file = folder.path().join("vars.json");
+    std::fs::write(&file, serde_json::to_string_pretty(&entries).unwrap()).unwrap();
+    let imported = common::run(folder.path(), &["import", path.to_str().unwrap(), "--out", "layer.imgspec"]);
+    assert!(imported.status.success(), "{}: {imported:?}", path.display());
+    let text = std::fs::read_to_string(folder.path().join("layer.imgspec")).unwrap();
+    let layer = text.lines().find_map(|l| l.strip_prefix("layer ")?.split(' ').next()).unwrap();
+    let spec =
+        format!("include \"layer.imgspec\"\n{PLAIN}\nimage imported extends original, {layer} {{ }}\n");
+    std::fs::write(folder.path().join("spec.imgspec"), spec).unwrap();
+    let theirs = show(folder.path(), "original", Some(&file));
+    let ours = show(folder.path(), "imported", None);
+    for name in entries.keys() {
+        let (ours, theirs) = (&ours["variables"][name], &theirs["variables"][name]);
+        if text.contains(&format!("# {name} = ")) {
+            problems.push(format!("{}: {name} is left out", path.display()));
+        }
+        let raw = entries[name].as_str().unwrap_or_default();
+        // A name of another release stops the value, which stands in the spec all the same.
+        if ours["value"].is_null() && raw.contains("{{") && text.contains(raw) {
+            continue;
+        }
+        // A secret that is written out is to be given in the environment from now on.
+        let env = format!("{{{{env `{}`}}}}", name.to_uppercase());
+        let is_secret = theirs["value"] == "********" && ours["value"] == env;
+        if !is_secret && (ours["value"] != theirs["value"] || ours["packer"] != theirs["packer"]) {
+            problems.push(format!(
+                "{}: {name}: {} {}, original {} {}",
+                path.display(),
+                ours["value"],
+                ours["packer"],
+                theirs["value"],
+                theirs["packer"]
+            ));
+        }
+        // Without the compiler's own reading: the very string, but for quotes and blanks that mean nothing.
+        // Where Packer gets none, the value says it.
+        let written = ours["packer"].as_str().or(ours["value"].as_str());
+        if !is_secret && !raw.contains("{{") && !is_same_string(written, raw) {
+            problems.push(format!("{}: {name}: {written:?} for {raw}", path.display()));
         }
     }
-    println!("{} files, {compared} values", files.len());
-    assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
+    (entries.len(), problems)
 }
 
 fn is_same_string(ours: Option<&str>, raw: &str) -> bool {
@@ -96,12 +107,29 @@ fn show(folder: &Path, image: &str, var_file: Option<&Path>) -> Value {
     json[0].clone()
 }
 
+/// Whether a file is of a provider that the library has. Of the others it does not know the types.
+fn is_known(release: &Path, file: &Path) -> bool {
+    let Ok(inside) = file.strip_prefix(release.join("packer")) else { return true };
+    let provider = inside.iter().next().unwrap();
+    provider == "config" || common::root().join("config").join(provider).is_dir()
+}
+
+/// The var files and templates below a folder.
 fn collect(folder: &Path, out: &mut Vec<PathBuf>) {
     for path in common::entries(folder) {
         match path.is_dir() {
             true => collect(&path, out),
-            false if path.extension().is_some_and(|e| e == "json") => out.push(path),
+            false if path.extension().is_some_and(|e| e == "json") && is_of_variables(&path) => {
+                out.push(path)
+            }
             false => {}
         }
     }
+}
+
+/// A var file has texts only, or nulls; a template has such variables.
+fn is_of_variables(path: &Path) -> bool {
+    let json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let variables = if json["variables"].is_object() { &json["variables"] } else { &json };
+    variables.as_object().is_some_and(|object| object.values().all(|v| v.is_string() || v.is_null()))
 }

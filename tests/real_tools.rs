@@ -11,9 +11,8 @@
 //! or fail where `IMGSPEC_REQUIRE_TOOLS=1`.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::{fs, thread};
 
 use serde_json::{Map, Value, json};
 
@@ -128,7 +127,7 @@ fn specs_arrive(folder: &Path) {
             Err(error) => wrong.push(error),
         }
     }
-    wrong.extend(in_parallel(jobs, |(image, stated)| {
+    wrong.extend(common::in_parallel(jobs, |(image, stated)| {
         let found = differences(&path, &image, &stated).unwrap_or_else(|error| vec![error]);
         found.into_iter().map(|text| format!("{}: {text}", image.name)).collect()
     }));
@@ -164,20 +163,4 @@ fn specs(folder: &Path) -> Vec<PathBuf> {
 
 fn members(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
-}
-
-/// Runs the jobs on all cores and gathers what they return.
-fn in_parallel<T: Send, R: Send>(jobs: Vec<T>, work: impl Fn(T) -> Vec<R> + Sync) -> Vec<R> {
-    let (jobs, results) = (Mutex::new(jobs), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some(job) = { jobs.lock().unwrap().pop() } {
-                    let done = work(job);
-                    results.lock().unwrap().extend(done);
-                }
-            });
-        }
-    });
-    results.into_inner().unwrap()
 }

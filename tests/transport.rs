@@ -16,9 +16,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write;
+use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
-use std::{fs, thread};
 
 mod common;
 
@@ -64,18 +63,7 @@ fn what_is_not_refused_arrives() {
     let routes: Vec<Route> =
         serde_json::from_value(read_json(&root().join("tests/transport/routes.json")).unwrap()).unwrap();
     let texts = texts();
-    let (jobs, problems) = (Mutex::new(routes), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some(route) = { jobs.lock().unwrap().pop() } {
-                    let found = route.try_all(&path, &texts);
-                    problems.lock().unwrap().extend(found);
-                }
-            });
-        }
-    });
-    let mut problems = problems.into_inner().unwrap();
+    let mut problems = common::in_parallel(routes, |route| route.try_all(&path, &texts));
     problems.sort();
     assert!(problems.is_empty(), "{} texts did not arrive:\n{}", problems.len(), problems.join("\n"));
 }

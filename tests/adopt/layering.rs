@@ -122,14 +122,18 @@ fn resolve_below(text: &str, values: &Strings, open: &mut Vec<String>) -> String
     };
     let (template, after) = rest.split_once("}}").unwrap();
     let words: Vec<&str> = template.split_whitespace().collect();
+    let mut follow = |name: &str| {
+        let name = name.trim_matches('`').to_owned();
+        let value = values.get(&name).filter(|_| !open.contains(&name)).map_or("", String::as_str);
+        open.push(name);
+        let value = resolve_below(value, values, open);
+        open.pop();
+        value
+    };
     let replaced = match words[..] {
-        ["user", name] => {
-            let name = name.trim_matches('`').to_owned();
-            let value = values.get(&name).filter(|_| !open.contains(&name)).map_or("", String::as_str);
-            open.push(name);
-            let value = resolve_below(value, values, open);
-            open.pop();
-            value
+        ["user", name] => follow(name),
+        ["user", name, "|", "replace_all", from, to] => {
+            follow(name).replace(from.trim_matches('`'), to.trim_matches('`'))
         }
         _ => format!("{{{{{}}}}}", words.join(" ")),
     };

@@ -10,31 +10,74 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::thread;
 
 /// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Data of Image Builder releases, which does not lie in the repository. None where it is absent.
-pub fn shared() -> Option<PathBuf> {
-    let dir = std::env::var_os("IMGSPEC_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
-    if dir.is_dir() {
-        return Some(dir);
+/// The Image Builder releases whose data can be read, a folder each: those of `tests/releases`, which has facts of a few
+/// targets in files of our own, and those of `IMGSPEC_SHARED`.
+pub fn releases() -> Vec<PathBuf> {
+    let mut releases = entries(&root().join("tests/releases"));
+    releases.extend(shared_releases());
+    releases
+}
+
+/// Whether data are the repository's, and so there in every clone.
+pub fn is_own(path: &Path) -> bool {
+    path.starts_with(root().join("tests"))
+}
+
+/// The releases in the folder `upstream` of `IMGSPEC_SHARED`, which must be there where that variable is set. Where it is
+/// not, `../shared` has them or nothing has; where it is set to nothing, not even that is asked.
+fn shared_releases() -> Vec<PathBuf> {
+    let named = std::env::var_os("IMGSPEC_SHARED");
+    if named.as_ref().is_some_and(|name| name.is_empty()) {
+        skip("only tests/releases is read: IMGSPEC_SHARED is empty");
+        return Vec::new();
     }
-    skip(&format!("what reads IMGSPEC_SHARED: {} is not there", dir.display()));
-    None
+    let folder = root().join(named.as_deref().unwrap_or("../shared".as_ref())).join("upstream");
+    let mut found = if folder.is_dir() { entries(&folder) } else { Vec::new() };
+    found.retain(|release| release.join("targets.json").is_file());
+    if found.is_empty() {
+        let why = format!("no release has a targets.json in {}", folder.display());
+        assert!(named.is_none(), "IMGSPEC_SHARED is set, and {why}");
+        skip(&format!("only tests/releases is read: {why}"));
+    }
+    found
 }
 
-/// Says that a test does nothing. Not by `println!`, which stays unseen where a test passes.
-pub fn skip(what: &str) {
-    std::io::stderr().write_all(format!("skipped: {what}\n").as_bytes()).unwrap();
+/// Says how many values of a release have been compared, which may not be few. `tests/run` looks for these lines where
+/// `IMGSPEC_SHARED` is set.
+pub fn say_compared(release: &Path, values: usize) {
+    assert!(values >= 30, "{}: only {values} values", release.display());
+    say(&format!("compared: {}: {values} values of {}", test_name(), release.display()));
 }
 
-/// Says that a test does nothing for want of programs, which is a failure where `IMGSPEC_REQUIRE_TOOLS=1`.
-pub fn skip_without_tools(what: &str) {
-    assert!(std::env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{what}");
-    skip(what);
+/// Says that the running test does nothing, or less.
+pub fn skip(why: &str) {
+    say(&format!("skipped: {}: {why}", test_name()));
+}
+
+/// Prints a line. Not by `println!`, which stays unseen where a test passes.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// The file and the name of the running test; the thread that runs it has the latter.
+fn test_name() -> String {
+    let thread = thread::current();
+    let name = thread.name().filter(|name| *name != "main");
+    [Some(env!("CARGO_CRATE_NAME")), name].into_iter().flatten().collect::<Vec<_>>().join("::")
+}
+
+/// Says that the running test does nothing for want of programs, which is a failure where `IMGSPEC_REQUIRE_TOOLS=1`.
+pub fn skip_without_tools(why: &str) {
+    assert!(std::env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{why}");
+    skip(why);
 }
 
 /// The search path, with what `tests/run` has installed in front.
@@ -93,4 +136,20 @@ pub fn entries(folder: &Path) -> Vec<PathBuf> {
 /// The files of a folder with an ending, sorted.
 pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     entries(folder).into_iter().filter(|p| p.extension().is_some_and(|e| e == ending)).collect()
+}
+
+/// Runs the jobs on all cores and gathers what they return.
+pub fn in_parallel<T: Send, R: Send>(jobs: Vec<T>, work: impl Fn(T) -> Vec<R> + Sync) -> Vec<R> {
+    let (jobs, results) = (Mutex::new(jobs), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(job) = { jobs.lock().unwrap().pop() } {
+                    let done = work(job);
+                    results.lock().unwrap().extend(done);
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap()
 }
