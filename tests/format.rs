@@ -12,6 +12,7 @@ use imgspec::syntax::{Kind, format, format_range, parse};
 use regex::Regex;
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::LazyLock;
 
 /// Formats a text and checks what must hold for every text; returns the result.
 fn check(name: &str, text: &str) -> String {
@@ -26,9 +27,9 @@ fn check(name: &str, text: &str) -> String {
 
 /// What a text says, without its places, and what is wrong with it.
 fn said(text: &str) -> (String, Vec<String>) {
+    static PLACES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Span \{[^}]*\}").unwrap());
     let parse = parse(FileId(0), text);
-    let places = Regex::new(r"Span \{[^}]*\}").unwrap();
-    let items = places.replace_all(&format!("{:?}", parse.file.items), "").into_owned();
+    let items = PLACES.replace_all(&format!("{:?}", parse.file.items), "").into_owned();
     (items, parse.diagnostics.iter().map(|d| d.message.clone()).collect())
 }
 

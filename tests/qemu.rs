@@ -34,7 +34,7 @@ const PROGRAMS: [&str; 9] = [
 #[test]
 fn a_machine_is_installed_built_and_boots_again() {
     if std::env::var("IMGSPEC_SLOW").as_deref() != Ok("1") {
-        common::skip("a virtual machine's build takes minutes (set IMGSPEC_SLOW=1)");
+        common::skip("it takes minutes; `tests/run qemu` runs it");
         return;
     }
     let Some(place) = Place::new("qemu", &PROGRAMS) else { return };

@@ -40,6 +40,7 @@ fn shared_releases() -> Vec<PathBuf> {
         return Vec::new();
     }
     let folder = root().join(named.as_deref().unwrap_or("../shared".as_ref())).join("upstream");
+    let folder = folder.canonicalize().unwrap_or(folder);
     let mut found = if folder.is_dir() { entries(&folder) } else { Vec::new() };
     found.retain(|release| release.join("targets.json").is_file());
     if found.is_empty() {
