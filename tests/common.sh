@@ -6,6 +6,9 @@ log=target/log
 skips=$log.skipped
 failed=0
 steps=()
+# Seconds. A script that another one calls speaks first, so that the two do not say the same.
+silence=${IMGSPEC_SILENCE:-15}
+export IMGSPEC_SILENCE=$((silence - 3))
 mkdir -p "$IMGSPEC_TOOLS"
 
 # What is not done is said at once, and again at the end.
@@ -15,12 +18,12 @@ say_skipped() {
     [ ! -s "$skips" ] || { echo "== skipped:" && sort -u "$skips" | sed 's/^skipped: /   /'; }
 }
 
-# Prints its input, and after 15 s of silence which test it is that runs: `follow NAME`.
+# Prints its input, and where that is silent for a while which test it is that runs: `follow NAME`.
 follow() {
     local name=$1 start=$SECONDS line part='' status
     while true; do
         line=
-        IFS= read -r -t 15 line
+        IFS= read -r -t "$silence" line
         status=$?
         part+=$line
         if [ "$status" = 0 ]; then
