@@ -9,7 +9,7 @@ steps=()
 # Seconds. A script that another one calls speaks first, so that the two do not say the same.
 silence=${IMGSPEC_SILENCE:-15}
 export IMGSPEC_SILENCE=$((silence - 3))
-mkdir -p "$IMGSPEC_TOOLS"
+mkdir -p target "$IMGSPEC_TOOLS"
 
 # What is not done is said at once, and again at the end.
 skipped() { echo "skipped: $*" | tee -a "$skips"; }

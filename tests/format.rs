@@ -152,18 +152,23 @@ fn mangled_examples_compile_to_the_same() {
 #[test]
 fn damage_stays() {
     let specs: Vec<_> = specs().into_iter().filter(|(_, text)| text.len() < 20_000).collect();
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
-    for round in 0..4000 {
-        let (name, text) = &specs[random.below(specs.len())];
-        let mut damaged = match random.below(2) {
-            0 => text.clone(),
-            _ => mangle(text, &mut random, true),
-        };
-        for _ in 0..=random.below(4) {
-            edit(&mut damaged, &mut random);
+    let seeds =
+        vec![0x2545_F491_4F6C_DD1D, 0x6A09_E667_F3BC_C909, 0xBB67_AE85_84CA_A73B, 0x3C6E_F372_FE94_F82B];
+    common::in_parallel(seeds, |seed| {
+        let mut random = Random(seed);
+        for round in 0..1000 {
+            let (name, text) = &specs[random.below(specs.len())];
+            let mut damaged = match random.below(2) {
+                0 => text.clone(),
+                _ => mangle(text, &mut random, true),
+            };
+            for _ in 0..=random.below(4) {
+                edit(&mut damaged, &mut random);
+            }
+            check(&format!("seed {seed}, round {round}, {name}"), &damaged);
         }
-        check(&format!("round {round}, {name}"), &damaged);
-    }
+        Vec::<()>::new()
+    });
 }
 
 #[test]
