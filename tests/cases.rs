@@ -1,7 +1,7 @@
 //! What a person sees: a folder a case.
 //!
 //! `tests/cases/NAME/` holds specs and `cmd`, the arguments of one or more runs, a line each, with
-//! `VAR=value` words before them for the environment. What they print, with exit codes, is in
+//! `VAR=value` words before them for the environment, and `CD=folder` for the folder below that it runs in. What they print, with exit codes, is in
 //! `expected.txt`; behind a `|` stand the words of which a printed line must have one to be kept.
 //! `IMGSPEC_BLESS=1 cargo test --test cases` writes it anew.
 
@@ -41,6 +41,9 @@ fn run_case(case: &Path) -> String {
         let (arguments, filter) = line.split_once(" | ").unwrap_or((line, ""));
         for word in arguments.split_whitespace() {
             match word.split_once('=') {
+                Some(("CD", below)) => {
+                    command.current_dir(folder.join(below));
+                }
                 Some((name, value)) if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
                     command.env(name, value.replace('+', " "));
                 }

@@ -92,7 +92,7 @@ pub struct Found {
     pub is_too_old: bool,
 }
 
-/// The programs of this machine: what environment names say, then `.bin` of the current folder, then `PATH`.
+/// The programs of this machine: what environment names say, then `.bin` at the project's root, then `PATH`.
 #[derive(Debug)]
 pub struct Toolbox {
     /// Where `imgspec deps --install` puts programs.

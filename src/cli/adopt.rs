@@ -1,5 +1,6 @@
 //! `imgspec adopt`
 
+use super::place::here;
 use super::{Failure, print, print_aside};
 use crate::build;
 use crate::import::{ADOPTED, Checkout, adopt};
@@ -22,7 +23,7 @@ pub(super) struct Adopt {
 }
 
 pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let here = here()?;
     let checkout = build::read_checkout(&here.join(&args.checkout)).map_err(Failure)?;
     let files = adopt(&checkout);
     let out = normalize(&here.join(&args.out));

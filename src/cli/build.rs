@@ -1,13 +1,13 @@
 //! `imgspec build` and `imgspec validate`
 
 use super::deps;
+use super::place::{here, out, shown, toolbox};
 use super::report::{compile_all, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
-use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress, Toolbox};
+use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
 use crate::diagnostic::{Code, Diagnostic, merge};
 use crate::emit::{Artifacts, Output};
-use crate::source::normalize;
 use clap::{Args, ValueEnum};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 struct Place {
     #[command(flatten)]
     selection: Selection,
-    /// The folder that gets a folder for each image
-    #[arg(long, value_name = "FOLDER", default_value = "build")]
-    out: PathBuf,
+    /// The folder that gets a folder for each image [default: build at the project's root]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// How many images at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
@@ -101,8 +101,8 @@ enum Action {
 fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitCode, Failure> {
     let selected = select(cli, &place.selection)?;
     selected.expect_known()?;
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let output = Output { dir: normalize(&here.join(&place.out)), portable: false };
+    let here = here()?;
+    let output = Output { dir: out(&here, place.out.as_deref()), portable: false };
     let checkout = match &cli.checkout {
         Some(folder) => Some(build::find_checkout(&here.join(folder)).map_err(Failure)?),
         None if selected.program.is_adopted => {
@@ -120,9 +120,10 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         return Ok(ExitCode::from(1));
     }
     if artifacts.is_empty() {
-        return Err(Failure(
-            "there is no image to build: name one (`imgspec targets`), or write one".to_owned(),
-        ));
+        return Err(Failure(match selected.is_json_alone {
+            true => "name the image that the var files are for: `imgspec build IMAGE FILE.json`".to_owned(),
+            false => "there is no image to build: name one (`imgspec targets`), or write one".to_owned(),
+        }));
     }
     if action != Action::DryRun {
         build::write(&artifacts, &output)
@@ -131,7 +132,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     if let Some(root) = &checkout {
         return make(root, &artifacts, &output, flags, action);
     }
-    let toolbox = Toolbox::new(&here);
+    let toolbox = toolbox(&here);
     let interrupt = Interrupt::listen();
     let new = |image| {
         Job::new(image, &output, flags, &toolbox, interrupt.clone())
@@ -258,8 +259,8 @@ fn tell(progress: &Progress, image: &Artifacts, out: &Path, here: &Path, outcome
     };
     for artifact in artifacts {
         let path = out.join(name).join(&artifact.path);
-        let path = path.strip_prefix(here).unwrap_or(&path);
-        let line = format!("{}  {} bytes  sha256:{}\n", path.display(), artifact.size, artifact.sha256);
+        let path = shown(&path, here);
+        let line = format!("{path}  {} bytes  sha256:{}\n", artifact.size, artifact.sha256);
         if let Err(Failure(message)) = progress.suspend(|| print(&line)) {
             print_aside(&format!("imgspec: {message}\n"));
         }
@@ -272,7 +273,7 @@ fn failure_in_words(image: &Artifacts, failure: &build::Failure, here: &Path) ->
         let _ = write!(text, "\n    {line}");
     }
     if let Some(log) = &failure.log {
-        let _ = write!(text, "\n  the log: {}", log.strip_prefix(here).unwrap_or(log).display());
+        let _ = write!(text, "\n  the log: {}", shown(log, here));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! `imgspec check`
 
+use super::place::{here, out};
 use super::report::{compile_all, format, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Format, Selection, print, print_aside};
@@ -9,14 +10,13 @@ use crate::emit::{Output, of_var_files};
 pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     let mut selected = select(cli, selection)?;
     selected.expect_known()?;
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let output = Output { dir: here.join("build"), portable: false };
-    let is_json_alone = !selected.json.is_empty() && selected.images.is_empty();
-    if is_json_alone {
+    let here = here()?;
+    let output = Output { dir: out(&here, None), portable: false };
+    if selected.is_json_alone {
         selected.images = selected.program.library_images();
     }
     let (_, mut diagnostics) = compile_all(&selected, &output);
-    if is_json_alone {
+    if selected.is_json_alone {
         diagnostics = of_var_files(&selected.program, &selected.json, selected.images.len(), diagnostics);
         selected.images.clear();
     }

@@ -1,8 +1,8 @@
 //! `imgspec clean`
 
+use super::place::{here, out};
 use super::{Failure, print};
 use crate::build;
-use crate::source::normalize;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -11,22 +11,22 @@ pub(super) struct Clean {
     /// Images by name; none: all below the output folder
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
-    /// The folder that has a folder for each image
-    #[arg(long, value_name = "FOLDER", default_value = "build")]
-    out: PathBuf,
+    /// The folder that has a folder for each image [default: build at the project's root]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// Remove what builds share instead: root filesystems, downloads, unpacked templates and roles
     #[arg(long, conflicts_with = "images")]
     cache: bool,
 }
 
 pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let here = here()?;
     let folders = if args.cache {
         let cache = build::cache();
         // Only what builds put there: the name may have been given in the environment.
         ["assets", "packer", "rootfs"].iter().map(|name| cache.join(name)).filter(|f| f.exists()).collect()
     } else {
-        let out = normalize(&here.join(&args.out));
+        let out = out(&here, args.out.as_deref());
         let all =
             build::image_folders(&out).map_err(|e| Failure(format!("cannot read {}: {e}", out.display())))?;
         let mut chosen: Vec<PathBuf> = Vec::new();

@@ -1,12 +1,13 @@
 //! `imgspec compile`
 
+use super::place::{here, out, shown};
 use super::report::{compile_all, format, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::build;
 use crate::diagnostic::{Code, Diagnostic, json_diagnostics, json_text};
 use crate::emit::Output;
-use crate::source::{Disk, Loader, normalize};
+use crate::source::{Disk, Loader};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct Compile {
     #[command(flatten)]
     selection: Selection,
-    /// The folder that gets a folder for each image
-    #[arg(long, value_name = "FOLDER", default_value = "build")]
-    out: PathBuf,
+    /// The folder that gets a folder for each image [default: build at the project's root]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// Write nothing; fail where the files on disk are not what a compile would write
     #[arg(long, conflicts_with = "stdout")]
     check: bool,
@@ -32,8 +33,8 @@ pub(super) struct Compile {
 pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     let selected = select(cli, &args.selection)?;
     selected.expect_known()?;
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let output = Output { dir: normalize(&here.join(&args.out)), portable: args.portable };
+    let here = here()?;
+    let output = Output { dir: out(&here, args.out.as_deref()), portable: args.portable };
     let (artifacts, mut diagnostics) = compile_all(&selected, &output);
     if let Some(found) = native_output(&selected, &output.dir) {
         diagnostics.extend(selected.program.config.apply(vec![found]));
@@ -44,9 +45,12 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         report(cli, &selected.program, &diagnostics);
     }
     if selected.images.is_empty() && fine {
-        return Err(Failure(
-            "there is no image to compile; name one (`imgspec list --targets`), or write one".to_owned(),
-        ));
+        return Err(Failure(match selected.is_json_alone {
+            true => "name the image that the var files are for: `imgspec compile IMAGE FILE.json`".to_owned(),
+            false => {
+                "there is no image to compile; name one (`imgspec list --targets`), or write one".to_owned()
+            }
+        }));
     }
     if !fine {
         if is_json && !args.stdout {
@@ -99,10 +103,6 @@ fn print_json(
         "paths": paths,
     });
     print(&json_text(&value))
-}
-
-fn shown(path: &Path, here: &Path) -> String {
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
 /// Output of the built-in library that lands in an Image Builder checkout is probably meant for its

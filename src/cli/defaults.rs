@@ -1,5 +1,6 @@
 //! `imgspec defaults`
 
+use super::place::here;
 use super::{Failure, print};
 use crate::diagnostic::json_text;
 use crate::emit::default_files;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
         print(&json_text(&files))?;
         return Ok(true);
     };
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let here = here()?;
     let out = normalize(&here.join(out));
     for (name, variables) in files {
         let path = out.join(&name);

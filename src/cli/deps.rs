@@ -1,8 +1,9 @@
 //! `imgspec deps`
 
+use super::place::{here, toolbox};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
-use crate::build::{self, Found, Tool, Toolbox};
+use crate::build::{self, Found, Tool};
 use crate::diagnostic::json_text;
 use crate::eval::evaluate;
 use clap::Args;
@@ -43,8 +44,8 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         .collect();
     let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);
     names.extend(wanted.iter().flat_map(|p| &p.tools).map(|t| t.as_str()));
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let toolbox = Toolbox::new(&here);
+    let here = here()?;
+    let toolbox = toolbox(&here);
     let mut text = String::new();
     let mut rows = Vec::new();
     let mut is_complete = true;
@@ -93,8 +94,8 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
 /// Installs what the providers of the selected images need and do not have; says what was done.
 pub(super) fn install_for(cli: &Cli, selection: &Selection) -> Result<(), Failure> {
     let selected = select(cli, selection)?;
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let toolbox = Toolbox::new(&here);
+    let here = here()?;
+    let toolbox = toolbox(&here);
     let program = &selected.program;
     let targets = selected.images.iter().filter_map(|id| evaluate(program, *id, selected.provider).ok());
     let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);

@@ -1,21 +1,24 @@
 //! `imgspec fmt`
 
+use super::place::{here, shown};
+use super::report::report;
 use super::select::{find_specs, include_roots};
 use super::{Cli, Failure, print, print_aside, print_file};
 use crate::build::rewrite;
-use crate::project::{find_root, is_inside};
-use crate::source::{Disk, FileId, Loader, read_input};
+use crate::diagnostic::Diagnostic;
+use crate::project::{Request, find_root, is_inside, load};
+use crate::source::{Disk, FileId, Loader, Memory, read_input};
 use crate::syntax::{format, parse};
 use clap::Args;
 use similar::TextDiff;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Fmt {
     /// Spec files and folders; `-` is standard input; none: the project around this folder
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
-    /// Write nothing, and fail where a file would change
+    /// Write nothing, and fail where a file would change or does not parse
     #[arg(long)]
     check: bool,
     /// Write nothing, and show what would change; fails where that is something
@@ -25,12 +28,12 @@ pub(super) struct Fmt {
 
 pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     if fmt.paths.iter().any(|path| path == "-") {
-        return format_input(fmt);
+        return format_input(cli, fmt);
     }
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let here = here()?;
     let mut texts = Vec::new();
     for path in find_specs(&here, &fmt.paths)? {
-        let name = path.strip_prefix(&here).unwrap_or(&path).display().to_string();
+        let name = shown(&path, &here);
         let mut roots = vec![find_root(&path, |p| Disk.exists(p))];
         roots.extend(include_roots(cli, &here));
         if !is_inside(&Disk, &path, &roots) {
@@ -42,16 +45,20 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     }
     let mut is_fine = true;
     for (path, name, text) in texts {
-        is_fine &= format_file(fmt, &path, &name, &text)?;
+        is_fine &= match has_errors(&text) {
+            true => {
+                report_errors(cli, &Disk, &path, &here);
+                print_aside(&format!("{name}: does not parse, and stays as it is\n"));
+                false
+            }
+            false => format_file(fmt, &path, &name, &text)?,
+        };
     }
     Ok(is_fine)
 }
 
-/// Formats a file; false where it should have been formatted already.
+/// Formats a file that parses; false where it should have been formatted already.
 fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, Failure> {
-    if !parse(FileId(0), text).diagnostics.is_empty() {
-        print_aside(&format!("{name}: what does not parse stays as it is; see imgspec check\n"));
-    }
     let formatted = format(text);
     if formatted == text {
         return Ok(true);
@@ -65,21 +72,47 @@ fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, F
     Ok(true)
 }
 
-/// Standard input, formatted, to standard output.
-fn format_input(fmt: &Fmt) -> Result<bool, Failure> {
+/// Standard input, formatted, to standard output. What does not parse comes out as it came in.
+fn format_input(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     if fmt.paths.len() > 1 {
         return Err(Failure("`-` is standard input and stands alone".to_owned()));
     }
     let failed = |e: std::io::Error| Failure(format!("cannot read standard input: {e}"));
     let text = read_input(std::io::stdin()).map_err(failed)?;
-    let formatted = format(&text);
+    let is_damaged = has_errors(&text);
+    let formatted = if is_damaged { text.clone() } else { format(&text) };
+    if is_damaged {
+        let path = PathBuf::from("/-");
+        report_errors(cli, &Memory([(path.clone(), text.clone())].into()), &path, Path::new("/"));
+        print_aside("standard input does not parse, and stays as it is\n");
+    }
     if !fmt.check && !fmt.diff {
         print_file(&formatted)?;
     } else if formatted != text {
         print_change(fmt, "-", &text, &formatted)?;
         return Ok(false);
     }
-    Ok(true)
+    Ok(!is_damaged)
+}
+
+fn has_errors(text: &str) -> bool {
+    parse(FileId(0), text).diagnostics.iter().any(Diagnostic::is_error)
+}
+
+/// Says where a file does not parse. The program is loaded for that, since only it knows which texts are secrets and
+/// must not be shown.
+fn report_errors(cli: &Cli, loader: &dyn Loader, path: &Path, here: &Path) {
+    let mut program = load(loader, &Request { specs: vec![path.to_owned()], ..Request::default() });
+    program.sources.set_base(here.to_owned());
+    let Some(file) = program.specs.first().copied().flatten() else { return };
+    let spans: Vec<_> = parse(file, &program.sources.get(file).text)
+        .diagnostics
+        .iter()
+        .map(|d| (d.code, d.primary.span))
+        .collect();
+    let is_syntax = |d: &&Diagnostic| spans.contains(&(d.code, d.primary.span));
+    let found: Vec<Diagnostic> = program.diagnostics.iter().filter(is_syntax).cloned().collect();
+    report(cli, &program, &found);
 }
 
 fn print_change(fmt: &Fmt, name: &str, old: &str, new: &str) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `imgspec import`
 
+use super::place::here;
 use super::select::library;
 use super::{Cli, Failure, print, print_aside, print_file};
 use crate::build;
@@ -25,7 +26,7 @@ pub(super) struct Import {
 }
 
 pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let here = here()?;
     let files = args
         .files
         .iter()
@@ -35,7 +36,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
             Ok((file.display().to_string(), text))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let request = Request { library: library(cli, &here, &[])?.map(Library::adopted), ..Request::default() };
+    let request = Request { library: library(cli, &here, None)?.map(Library::adopted), ..Request::default() };
     let program = load(&Disk, &request);
     let imported = match import(&program, &files) {
         Ok(imported) => imported,

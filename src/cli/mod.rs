@@ -12,6 +12,7 @@ mod fmt;
 mod import;
 mod list;
 mod lsp;
+mod place;
 mod report;
 mod select;
 mod show;

@@ -83,6 +83,10 @@ fn count(diagnostics: &[Diagnostic]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
+/// What `COLUMNS` says, else the width of the terminal on standard error, else 100. Shells keep `COLUMNS` to
+/// themselves unless somebody exports it. Below 40 columns excerpts cannot be read, so no less is used.
 fn terminal_width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100)
+    let stated = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|c| *c > 0);
+    let found = || terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0));
+    stated.or_else(found).filter(|width| *width > 0).unwrap_or(100).max(40)
 }

@@ -1,5 +1,6 @@
 //! What a command's arguments name: images, files, folders.
 
+use super::place::here;
 use super::{Cli, Failure, Selection};
 use crate::build;
 use crate::diagnostic::{Code, Diagnostic, nearest};
@@ -18,15 +19,17 @@ pub(super) struct Selected {
     pub provider: Option<ProviderId>,
     /// Arguments that name neither an image nor a path.
     pub others: Vec<String>,
-    /// JSON var files that the arguments name.
+    /// JSON var files, of the environment and of the arguments, weakest first.
     pub json: Vec<PathBuf>,
+    /// The arguments name var files and nothing else.
+    pub is_json_alone: bool,
     /// Found while choosing.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 /// Loads what the arguments name.
 pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failure> {
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
+    let here = here()?;
     let mut specs = Vec::new();
     let mut names = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -40,7 +43,6 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             collect_folder(&path, input, &mut specs)?;
             paths.push(path);
         } else if is_named_file(&path, input) && path.extension().is_some_and(|e| e == "json") {
-            has_paths = true;
             json.push(path);
         } else if is_named_file(&path, input) {
             has_paths = true;
@@ -52,23 +54,27 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             names.push(input.clone());
         }
     }
-    if !has_paths {
+    // A var file alone is read without any spec; beside a name it is a layer of that image, wherever it stands.
+    if !has_paths && (json.is_empty() || !names.is_empty()) {
         collect_project(&here, &mut specs)?;
     }
     specs.sort();
     specs.dedup();
-    let library = library(cli, &here, &selection.inputs)?;
+    let is_json_alone = !has_paths && names.is_empty() && !json.is_empty();
+    let places: Vec<&PathBuf> = if is_json_alone { json.iter().collect() } else { paths.iter().collect() };
+    let library = library(cli, &here, places.first().map(|path| path.as_path()))?;
     // Its own files are not the project's.
     specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
     let library = library.map(Library::adopted);
     if let Some(root) = cli.include_roots.iter().find(|root| !here.join(root).is_dir()) {
         return Err(Failure(format!("--include-root names {}, which is no folder", root.display())));
     }
+    let var_files = var_files(&here)?.into_iter().chain(json);
     let request = Request {
         library,
         specs,
         set: selection.set.clone(),
-        var_files: var_files(&here)?.into_iter().chain(json.iter().cloned()).collect(),
+        var_files: var_files.collect(),
         include_roots: include_roots(cli, &here),
     };
     let mut program = load(&Disk, &request);
@@ -126,7 +132,8 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         Some(name) => Some(find_provider(&program, name)?),
     };
     let diagnostics = duplicate_images(&program, &images);
-    Ok(Selected { program, images, provider, others, json, diagnostics })
+    let json = request.var_files;
+    Ok(Selected { program, images, provider, others, json, is_json_alone, diagnostics })
 }
 
 /// The specs that paths name, or those of the project around a folder.
@@ -180,14 +187,13 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
 }
 
 /// The library that a command uses in the place of the built-in one: of a checkout (`--in`), or the one that the
-/// project's `imgspec.toml` names.
-pub(super) fn library(cli: &Cli, here: &Path, inputs: &[String]) -> Result<Option<Adopted>, Failure> {
+/// project's `imgspec.toml` names: the project around the first path that the command names, or around this folder.
+pub(super) fn library(cli: &Cli, here: &Path, first: Option<&Path>) -> Result<Option<Adopted>, Failure> {
     if let Some(checkout) = &cli.checkout {
         return build::adopt_checkout(&here.join(checkout)).map(Some).map_err(Failure);
     }
-    let first = inputs.iter().map(|input| normalize(&here.join(input))).find(|path| path.exists());
     let place = match first {
-        Some(path) if path.is_dir() => path,
+        Some(path) if path.is_dir() => path.to_owned(),
         Some(path) => path.parent().map_or(here.to_owned(), Path::to_owned),
         None => here.to_owned(),
     };

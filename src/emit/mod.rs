@@ -23,7 +23,7 @@ use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::project::{Program, secret_literal};
 use crate::schema::{Receivers, Roles, Text, Value};
-use crate::source::Span;
+use crate::source::{Origin, Span};
 use rustc_hash::FxHashMap;
 use slots::Route;
 use smol_str::SmolStr;
@@ -138,7 +138,11 @@ pub fn of_var_files(
     images: usize,
     found: Vec<Diagnostic>,
 ) -> Vec<Diagnostic> {
-    let is_in_one = |d: &Diagnostic| files.contains(&program.sources.get(d.primary.span.file).path);
+    // What `--set` says is as much on its own as they are.
+    let is_in_one = |d: &Diagnostic| {
+        let source = program.sources.get(d.primary.span.file);
+        source.origin == Origin::Argument || files.contains(&source.path)
+    };
     // Quotes that one template has already are wrong wherever that template is used.
     let holds =
         |d: &Diagnostic| d.images.is_empty() || d.images.len() == images || d.code == Code::LegacyQuotes;

@@ -1,0 +1,33 @@
+//! Where a command runs: the current folder, and the project around it.
+
+use super::Failure;
+use crate::build::{self, Toolbox};
+use crate::source::normalize;
+use std::path::{Path, PathBuf};
+
+/// The folder for output below a project's root, unless `--out` names another.
+pub(super) const OUT: &str = "build";
+
+/// The current folder.
+pub(super) fn here() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))
+}
+
+/// The output folder: the one that the user names, relative to the current folder, or `build` at the project's root,
+/// so that a command does the same from every folder of a project.
+pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
+    match named {
+        Some(folder) => normalize(&here.join(folder)),
+        None => build::read_config(here).0.join(OUT),
+    }
+}
+
+/// The programs of this machine, with those in `.bin` at the project's root.
+pub(super) fn toolbox(here: &Path) -> Toolbox {
+    Toolbox::new(&build::read_config(here).0)
+}
+
+/// A path for people: relative to the current folder where it lies below it.
+pub(super) fn shown(path: &Path, here: &Path) -> String {
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
