@@ -1,5 +1,6 @@
 //! `imgspec show`
 
+use super::place::{here, out};
 use super::report::{finish, format, is_fine, report};
 use super::select::{Selected, select};
 use super::{Cli, Failure, Format, Selection, print};
@@ -8,8 +9,9 @@ use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, 
 use crate::eval::{Image, evaluate};
 use crate::project::Program;
 use crate::project::hir::*;
-use crate::schema::{Value, encode};
+use crate::schema::{Value, encode, print_value};
 use crate::source::{Span, visible_line};
+use crate::syntax::print_text;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
@@ -32,13 +34,13 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     if args.all && selected.images.is_empty() && selected.others.is_empty() {
         selected.images = selected.program.library_images();
     }
-    let variable = take_variable(&mut selected)?;
+    let variables = take_variables(&mut selected)?;
     selected.expect_known()?;
     if selected.images.is_empty() && is_fine(&selected.program.diagnostics) {
         return Err(Failure("name an image: `imgspec show node-ova-local-photon-3`".to_owned()));
     }
-    let here = std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))?;
-    let output = Output { dir: here.join("build"), portable: false };
+    let here = here()?;
+    let output = Output { dir: out(&here, None), portable: false };
     let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
     let (mut text, mut array) = (String::new(), Vec::new());
     let as_json = args.json || format(cli) == Format::Json;
@@ -52,10 +54,14 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         };
         let artifacts = emit(&mut image, &output);
         found.extend(artifacts.diagnostics.iter().cloned());
-        match variable.as_deref() {
-            _ if as_json => array.push(show_json(&mut image, &artifacts, variable.as_deref())),
-            Some(name) => show_variable(&mut image, &artifacts, name, &mut text)?,
-            None => show_image(&image, &mut text, selected.images.len() > 1),
+        if as_json {
+            array.push(show_json(&mut image, &artifacts, &variables));
+        } else if variables.is_empty() {
+            show_image(&image, &mut text, selected.images.len() > 1);
+        }
+        for name in variables.iter().filter(|_| !as_json) {
+            text.push_str(if text.is_empty() { "" } else { "\n" });
+            show_variable(&mut image, &artifacts, name, &mut text)?;
         }
     }
     let diagnostics = finish(&selected.program, found);
@@ -69,22 +75,22 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     Ok(is_fine(&diagnostics))
 }
 
-/// The last argument may be a variable.
-fn take_variable(selected: &mut Selected) -> Result<Option<String>, Failure> {
-    let Some(name) = selected.others.last().cloned() else {
-        return Ok(None);
-    };
+/// Arguments that name no image may name variables.
+fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
     let program = &selected.program;
-    if program.variables.iter().any(|v| v.name == name) {
-        selected.others.pop();
-        return Ok(Some(name));
-    }
-    if !selected.images.is_empty() && selected.others.len() == 1 {
+    let is_variable = |name: &String| program.variables.iter().any(|v| v.name == *name);
+    let (variables, others): (Vec<String>, Vec<String>) =
+        std::mem::take(&mut selected.others).into_iter().partition(is_variable);
+    if let (Some(name), false) = (others.first(), selected.images.is_empty()) {
         let names = program.variables.iter().map(|v| v.name.as_str());
-        let hint = nearest(&name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
-        return Err(Failure(format!("there is no variable {name}{hint}")));
+        let images =
+            program.sections.iter().filter(|s| s.kind == SectionKind::Image).map(|s| s.name.as_str());
+        let near = nearest(name, names.chain(images));
+        let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        return Err(Failure(format!("there is no variable and no image {name}{hint}")));
     }
-    Ok(None)
+    selected.others = others;
+    Ok(variables)
 }
 
 /// Entries of blocks count only where the image has them.
@@ -96,39 +102,67 @@ fn belongs(image: &Image<'_>, id: VarId) -> bool {
     }
 }
 
-/// The value of a setting, or of a default, that stands at this place.
-fn shown_at(program: &Program, id: VarId, value: &Value, span: Span) -> Json {
-    match shows_secret(program, id, value, span) {
-        true => json!(MASK),
-        false => show_value(value),
-    }
+/// A value, or that it is a secret.
+enum Shown {
+    Value(Value),
+    Secret,
+    Unset,
 }
 
-fn shown_value(image: &Image<'_>, id: VarId, value: &Value) -> Json {
-    match is_literal_secret(image, id) {
-        true => json!(MASK),
-        false => show_value(value),
+impl Shown {
+    /// The value of a setting, or of a default, that stands at this place.
+    fn at(program: &Program, id: VarId, value: Option<Value>, span: Span) -> Shown {
+        match value {
+            Some(value) if shows_secret(program, id, &value, span) => Shown::Secret,
+            value => value.map_or(Shown::Unset, Shown::Value),
+        }
+    }
+
+    /// The final value of a variable.
+    fn of(image: &Image<'_>, id: VarId) -> Shown {
+        match image.value(id) {
+            Some(_) if is_literal_secret(image, id) => Shown::Secret,
+            value => value.cloned().map_or(Shown::Unset, Shown::Value),
+        }
+    }
+
+    fn json(&self) -> Json {
+        match self {
+            Shown::Value(value) => show_value(value),
+            Shown::Secret => json!(MASK),
+            Shown::Unset => Json::Null,
+        }
+    }
+
+    /// As one writes it in a spec, on one line.
+    fn written(&self) -> String {
+        match self {
+            Shown::Value(value) => print_value(value),
+            Shown::Secret => print_text(MASK),
+            Shown::Unset => "unset".to_owned(),
+        }
     }
 }
 
 // ---- JSON -------------------------------------------------------------------------------------
 
-fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -> Json {
+fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> Json {
     let program = image.program;
     let mut variables = serde_json::Map::new();
     let mut all: Vec<VarId> = image.ids().iter().copied().filter(|id| belongs(image, *id)).collect();
     all.sort_by_key(|id| &program.variable(*id).name);
     for id in all {
         let variable = program.variable(id);
-        if only.is_some_and(|only| variable.name != only) {
+        if !only.is_empty() && !only.iter().any(|name| variable.name == *name) {
             continue;
         }
         let secret = is_literal_secret(image, id);
-        let value = image.value(id).map(|v| shown_value(image, id, v));
+        let value = Shown::of(image, id).json();
         let packer =
             artifacts.packer.get(variable.name.as_str()).map(|p| if secret { MASK } else { p.as_str() });
         let set_by: Vec<Json> = history(image, id)
             .into_iter()
+            .filter(|entry| entry.takes_part)
             .map(|entry| {
                 let at = program.sources.position(entry.span.file, entry.span.start);
                 json!({
@@ -136,7 +170,7 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: Option<&str>) -
                     "file": program.sources.get(entry.span.file).path.to_string_lossy(),
                     "line": at.line,
                     "column": at.column,
-                    "value": entry.value,
+                    "value": entry.value.json(),
                 })
             })
             .collect();
@@ -167,29 +201,41 @@ struct Entry {
     layer: String,
     span: Span,
     change: Change,
-    value: Json,
+    value: Shown,
+    /// False for what an `unset` drops, and for that itself.
+    takes_part: bool,
+    /// The condition of the `when` around it.
+    condition: Option<Span>,
 }
 
-/// Everything that set a variable, the winner first, the declared default last.
+/// Everything that set a variable, the strongest first, the declared default last.
 fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
     let program = image.program;
-    let settings = image.all_settings(id);
+    let settings = image.settings_and_dropped(id);
     let (_, has_default) = image.effective_settings(id);
     let mut out = Vec::with_capacity(settings.len() + 1);
-    for active in settings.iter().rev() {
+    for (active, takes_part) in settings.into_iter().rev() {
         let value = image.setting_value(active.setting);
-        let value = value.map_or(Json::Null, |v| shown_at(program, id, &v, active.setting.span));
         out.push(Entry {
             layer: image.layer_name(active.layer),
             span: active.setting.name_span,
             change: active.setting.change,
-            value,
+            value: Shown::at(program, id, value, active.setting.span),
+            takes_part,
+            condition: image.condition(active),
         });
     }
     let variable = program.variable(id);
-    if has_default && variable.default.is_some() {
-        let value = image.default_value(id).map_or(Json::Null, |v| shown_at(program, id, &v, variable.span));
-        out.push(Entry { layer: "default".to_owned(), span: variable.span, change: Change::Replace, value });
+    if variable.default.is_some() {
+        let value = image.default_value(id);
+        out.push(Entry {
+            layer: "default".to_owned(),
+            span: variable.span,
+            change: Change::Replace,
+            value: Shown::at(program, id, value, variable.span),
+            takes_part: has_default,
+            condition: None,
+        });
     }
     out
 }
@@ -203,9 +249,9 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
     }
     let mut rows: Vec<(Cow<'_, str>, String, String)> = Vec::new();
     for id in image.ids().iter().copied().filter(|id| belongs(image, *id)) {
-        let Some(value) = image.value(id) else {
+        if image.value(id).is_none() {
             continue;
-        };
+        }
         let source = match image.winner(id) {
             Some(active) => {
                 let span = active.setting.name_span;
@@ -216,28 +262,13 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
             }
             None => "default".to_owned(),
         };
-        rows.push((
-            visible_line(&program.variable(id).name),
-            written(&shown_value(image, id, value)),
-            source,
-        ));
+        let name = visible_line(&program.variable(id).name);
+        rows.push((name, Shown::of(image, id).written(), source));
     }
     rows.sort();
     let width = rows.iter().map(|r| r.0.len()).max().unwrap_or(0);
     for (name, value, source) in rows {
         let _ = writeln!(out, "{name:width$} = {value}    # {source}");
-    }
-}
-
-/// A value as one would write it, on one line.
-fn written(value: &Json) -> String {
-    match value {
-        Json::Array(elements) => format!("[{}]", elements.iter().map(written).collect::<Vec<_>>().join(", ")),
-        Json::Object(map) => {
-            let pairs: Vec<String> = map.iter().map(|(k, v)| format!("{k} = {}", written(v))).collect();
-            format!("{{ {} }}", pairs.join(", "))
-        }
-        other => other.to_string(),
     }
 }
 
@@ -254,7 +285,7 @@ fn show_variable(
         return Err(Failure(format!("the image {} has no variable {name}", image.name())));
     };
     let variable = program.variable(id);
-    let value = image.value(id).map_or("unset".to_owned(), |v| written(&shown_value(image, id, v)));
+    let value = Shown::of(image, id).written();
     let _ = writeln!(out, "{} : {}", variable.name, variable.ty);
     if let Some(doc) = &variable.doc {
         for line in doc.lines() {
@@ -262,24 +293,7 @@ fn show_variable(
         }
     }
     let _ = writeln!(out, "\nvalue in {}: {value}\n", image.name());
-    for (i, entry) in history(image, id).into_iter().enumerate() {
-        let at = program.sources.position(entry.span.file, entry.span.start);
-        let path = program.sources.name(entry.span.file);
-        let word = match (i, entry.change) {
-            (_, Change::Append) => "adds",
-            (_, Change::Remove) => "takes",
-            (0, _) => "sets",
-            _ => "over",
-        };
-        let _ = writeln!(
-            out,
-            "  {word:5} {}    {}  ({path}:{}:{})",
-            written(&entry.value),
-            entry.layer,
-            at.line,
-            at.column
-        );
-    }
+    show_history(program, &history(image, id), out);
     let secret = is_literal_secret(image, id);
     let packer = artifacts.packer.get(name).map(|p| if secret { MASK } else { p.as_str() });
     let _ = writeln!(
@@ -305,6 +319,32 @@ fn show_variable(
     let _ = writeln!(out, "read by       {routes}");
     let _ = writeln!(out, "receivers     {}", variable.to.names().join(", "));
     Ok(())
+}
+
+/// A line for each setting: what it does, its value, and where it stands.
+fn show_history(program: &Program, history: &[Entry], out: &mut String) {
+    let first = history.iter().position(|entry| entry.takes_part);
+    let word = |i: usize, entry: &Entry| match entry.change {
+        Change::Unset => "unsets",
+        _ if !entry.takes_part => "dropped",
+        Change::Append => "adds",
+        Change::Remove => "takes",
+        Change::Replace if Some(i) == first => "sets",
+        Change::Replace => "over",
+    };
+    let words: Vec<&str> = history.iter().enumerate().map(|(i, entry)| word(i, entry)).collect();
+    let width = words.iter().map(|word| word.len()).max().unwrap_or_default().max(5);
+    for (word, entry) in words.iter().zip(history) {
+        let at = program.sources.position(entry.span.file, entry.span.start);
+        let path = program.sources.name(entry.span.file);
+        let value =
+            if entry.change == Change::Unset { String::new() } else { entry.value.written() + "    " };
+        let condition = entry.condition.filter(|_| !entry.takes_part);
+        let when =
+            condition.map_or(String::new(), |span| format!(", when {}", program.sources.slice(span).trim()));
+        let _ =
+            writeln!(out, "  {word:width$} {value}{}{when}  ({path}:{}:{})", entry.layer, at.line, at.column);
+    }
 }
 
 /// The string that Packer would get for a value, for `explain`.

@@ -151,6 +151,24 @@ impl<'p> Image<'p> {
         all
     }
 
+    /// Every setting that holds, of a deprecated name too, weakest first, `unset` among them; each with whether it takes
+    /// part in the value, or else is an `unset` or was dropped by one.
+    pub fn settings_and_dropped(&self, id: VarId) -> Vec<(Active<'p>, bool)> {
+        let kept = self.all_settings(id);
+        let takes_part = |active: &Active<'p>| kept.iter().any(|k| std::ptr::eq(k.setting, active.setting));
+        let all = self.names_of(id).flat_map(|name| self.settings(name));
+        let mut all: Vec<_> = all.map(|active| (*active, takes_part(active))).collect();
+        all.sort_by_key(|(active, _)| active.layer);
+        all
+    }
+
+    /// The condition of the `when` that a setting stands in.
+    pub fn condition(&self, active: Active<'p>) -> Option<Span> {
+        let StackLayer::Section(id) = self.stack.layers.get(active.layer as usize)? else { return None };
+        let condition = self.program.section(*id).conditions.get(active.setting.condition? as usize)?;
+        Some(condition.expr.span)
+    }
+
     /// The strongest setting of a variable, under any of its names.
     pub fn winner(&self, id: VarId) -> Option<Active<'p>> {
         self.names_of(id).filter_map(|name| self.own_winner(name)).max_by_key(|a| a.layer)

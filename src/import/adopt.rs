@@ -5,14 +5,14 @@ use super::derived::find_derived;
 use super::handed::{TemplateFacts, find_slots};
 use super::infer::{Declaration, infer};
 use super::names::{Names, SHARED, file_of};
-use super::spell::{spell_heredoc, spell_template, spell_text, spell_value};
+use super::spell::{spell_heredoc, spell_template, spell_value};
 use super::versions::find_versions;
 use crate::project::hir::Variable;
 use crate::project::{Program, Request, load};
 use crate::schema::{Base, Encoding, Text, Value, decode};
 use crate::source::Memory;
 use crate::source::visible_line;
-use crate::syntax::format;
+use crate::syntax::{format, print_text};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -137,16 +137,16 @@ impl Writer<'_> {
 
     /// A string of the checkout as its variable's value.
     fn value(&self, name: &str, text: &str) -> String {
-        let Some(declaration) = self.declarations.get(name) else { return spell_text(text) };
+        let Some(declaration) = self.declarations.get(name) else { return print_text(text) };
         let (ty, encoding) = (&declaration.ty, declaration.encoding);
         if matches!(ty.base, Base::Args) {
-            return spell_text(text);
+            return print_text(text);
         }
         if text.contains("{{") {
             return spell_template(text, |other| is_plain_text(&self.declarations, other));
         }
         if ty.is_text() && encoding == Encoding::Plain {
-            return spell_text(text);
+            return print_text(text);
         }
         match decode(ty, encoding, &Text::Plain(text.into())) {
             Ok(decoded) => match &decoded.value {
@@ -156,7 +156,7 @@ impl Writer<'_> {
                     .unwrap_or_else(|| spell_value(&decoded.value)),
                 value => spell_value(value),
             },
-            Err(_) => spell_text(text),
+            Err(_) => print_text(text),
         }
     }
 
@@ -170,7 +170,7 @@ impl Writer<'_> {
                 Some(out)
             })
         };
-        self.own_facts().filter_map(|fact| Some((fact.name.as_str(), spell_text(&matched(fact)?)))).collect()
+        self.own_facts().filter_map(|fact| Some((fact.name.as_str(), print_text(&matched(fact)?)))).collect()
     }
 
     // ---- items --------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ impl Writer<'_> {
         let mut out = ADOPTED.to_owned();
         for ((template, playbook), name) in &self.names.providers {
             let _ = writeln!(out, "\nprovider {name} {{");
-            let _ = writeln!(out, "    template = {}", spell_text(template));
+            let _ = writeln!(out, "    template = {}", print_text(template));
             let _ = writeln!(out, "    roles    = upstream");
             let _ = writeln!(out, "    playbook = {}", playbook.as_str());
             let _ = writeln!(out, "    tools    = [\"packer\", \"ansible\"]");
@@ -252,7 +252,7 @@ impl Writer<'_> {
         }
         out.push_str("    packer {\n");
         for (name, string) in odd {
-            let _ = writeln!(out, "        {} = {}", spell_text(name), self.value(name, string));
+            let _ = writeln!(out, "        {} = {}", print_text(name), self.value(name, string));
         }
         out.push_str("    }\n");
     }
@@ -284,7 +284,7 @@ impl Writer<'_> {
             write_doc(&mut text, refused.doc.as_deref());
             let name = &self.names.images[&refused.make];
             let _ =
-                writeln!(text, "image {name} {{ target {{ refused = {} }} }}", spell_text(&refused.reason));
+                writeln!(text, "image {name} {{ target {{ refused = {} }} }}", print_text(&refused.reason));
         }
         Some((PathBuf::from("targets/refused.imgspec"), text))
     }
@@ -299,7 +299,7 @@ impl Writer<'_> {
             ));
         }
         if target.make != format!("build-{image}") {
-            words.push(format!("make = {}", spell_text(&target.make)));
+            words.push(format!("make = {}", print_text(&target.make)));
         }
         let above: Vec<&str> = target
             .runs
@@ -313,7 +313,7 @@ impl Writer<'_> {
             words.push(format!("above = [{}]", above.join(", ")));
         }
         let list = |name: &str, words: &[String]| {
-            let texts: Vec<String> = words.iter().map(|word| spell_text(word)).collect();
+            let texts: Vec<String> = words.iter().map(|word| print_text(word)).collect();
             (!texts.is_empty()).then(|| format!("{name} = [{}]", texts.join(", ")))
         };
         let vars = |vars: &[(String, String)]| {

@@ -16,7 +16,7 @@ mod versions;
 
 pub use adopt::{ADOPTED, adopt};
 pub use checkout::{Checkout, Recipe, Refused};
-pub use spell::{spell_text, spell_value};
+pub use spell::spell_value;
 pub use var_file::{Imported, import};
 
 /// Whether a variable can be declared under a name. Packer takes any.

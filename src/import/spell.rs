@@ -1,83 +1,16 @@
-//! Values as one writes them in a spec.
+//! What only an import has to write: texts with Packer's templates in them, and heredocs.
 
-use crate::schema::Value;
 use crate::schema::braces::{Braced, parse_braces};
-use crate::source::is_unseen;
+use crate::schema::{Value, print_wrapped};
+use crate::syntax::{escape, print_text};
 use std::fmt::Write;
 
-/// A value that is all known.
+/// How long a value may be on one line of an imported spec.
+const WIDTH: usize = 90;
+
+/// A value as an imported spec has it.
 pub fn spell_value(value: &Value) -> String {
-    match value {
-        Value::Bool(flag) => flag.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Text(text) => spell_text(&text.known().unwrap_or_default()),
-        Value::List(elements) => {
-            let elements: Vec<String> = elements.iter().map(spell_value).collect();
-            spell_elements(&elements, '[', ']')
-        }
-        Value::Map(map) => {
-            let pairs: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{} = {}", spell_key(key), spell_value(value)))
-                .collect();
-            match pairs.is_empty() {
-                true => "{}".to_owned(),
-                false => spell_elements(&pairs, '{', '}'),
-            }
-        }
-    }
-}
-
-/// Elements on one line where they are few, else one a line.
-fn spell_elements(elements: &[String], open: char, close: char) -> String {
-    let pad = if open == '{' { " " } else { "" };
-    let line = format!("{open}{pad}{}{pad}{close}", elements.join(", "));
-    if line.len() <= 90 {
-        return line;
-    }
-    let mut out = format!("{open}\n");
-    for element in elements {
-        let _ = writeln!(out, "    {element},");
-    }
-    out.push(close);
-    out
-}
-
-/// A name where any text may be one: in quotes unless it is a word.
-pub fn spell_key(key: &str) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_plain = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_word);
-    if is_plain { key.to_owned() } else { spell_text(key) }
-}
-
-/// A text as a string: raw where that spares escapes.
-pub fn spell_text(text: &str) -> String {
-    let has_escapes = text.contains(['"', '\\']) || text.contains("${");
-    match has_escapes && !text.contains('\'') && !text.contains(|c| c == '\n' || c == '\t' || is_unseen(c)) {
-        true => format!("'{text}'"),
-        false => format!("\"{}\"", escape(text)),
-    }
-}
-
-/// The inside of a `"…"` string.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            '$' if chars.peek() == Some(&'{') => out.push_str("\\$"),
-            c if is_unseen(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out
+    print_wrapped(value, WIDTH)
 }
 
 /// A text with Packer's templates in it. `{{user `x`}}` becomes `${x}` where `is_plain` says that both are the
@@ -85,10 +18,10 @@ pub fn escape(text: &str) -> String {
 pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     let pieces: Vec<Braced<'_>> = parse_braces(text).into_iter().map(|(_, piece)| piece).collect();
     match &pieces[..] {
-        [Braced::Env(name)] => return format!("env({})", spell_text(name)),
+        [Braced::Env(name)] => return format!("env({})", print_text(name)),
         [Braced::User(name)] if is_plain(name) => return (*name).to_owned(),
         pieces if !pieces.iter().any(|p| matches!(p, Braced::User(name) if is_plain(name))) => {
-            return spell_text(text);
+            return print_text(text);
         }
         _ => {}
     }

@@ -4,14 +4,14 @@
 //! in a comment, with the reason; nothing is left out without a word.
 
 use super::item_name;
-use super::spell::{spell_heredoc, spell_key, spell_template, spell_text, spell_value};
+use super::spell::{spell_heredoc, spell_template, spell_value};
 use crate::diagnostic::nearest;
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
 use crate::project::template::named;
 use crate::schema::{Base, Encoding, Text, Type, Value, check_value, decode, find_unencodable};
 use crate::source::visible_line;
-use crate::syntax::format;
+use crate::syntax::{format, print_key, print_text};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -118,7 +118,7 @@ impl<'p> Importer<'p> {
                 if name.is_empty() {
                     let _ = writeln!(packer, "        # {value}   # has no name");
                 } else {
-                    let _ = writeln!(packer, "        {} = {value}", spell_key(name));
+                    let _ = writeln!(packer, "        {} = {value}", print_key(name));
                 }
                 self.note_unknown(name);
                 continue;
@@ -127,7 +127,7 @@ impl<'p> Importer<'p> {
             if let Some(removed) = &variable.removed {
                 let text = self.string(name, json);
                 self.note(format!("{name} is gone: {removed}"));
-                let _ = writeln!(out, "    # {name} = {}   # gone: {removed}", spell_text(&text));
+                let _ = writeln!(out, "    # {name} = {}   # gone: {removed}", print_text(&text));
                 continue;
             }
             let mut written = variable;
@@ -147,7 +147,7 @@ impl<'p> Importer<'p> {
                     let text = self.string(name, json);
                     self.note(format!("{name} is left out: {reason}"));
                     let reason = visible_line(&reason);
-                    let _ = writeln!(out, "    # {name} = {}   # {reason}", spell_text(&text));
+                    let _ = writeln!(out, "    # {name} = {}   # {reason}", print_text(&text));
                 }
             }
         }
@@ -221,7 +221,7 @@ impl<'p> Importer<'p> {
                 "the secret {} is left out: give it in the environment, as {name}",
                 variable.name
             ));
-            return Ok(format!("env({})", spell_text(&name)));
+            return Ok(format!("env({})", print_text(&name)));
         }
         let mut value = self.decoded(variable, written, json)?;
         if let Value::List(own) = &value {
@@ -242,7 +242,7 @@ impl<'p> Importer<'p> {
     /// A string with templates in it.
     fn template(&self, written: &Variable, text: &str) -> String {
         if matches!(written.ty.base, Base::Args) {
-            return spell_text(text);
+            return print_text(text);
         }
         let spelled = spell_template(text, |name| self.is_plain_text(name));
         match (&written.ty.base, written.encoding) {

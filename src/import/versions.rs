@@ -7,11 +7,12 @@
 
 use super::checkout::Checkout;
 use super::infer::Declaration;
-use super::spell::{escape, spell_braces};
+use super::spell::spell_braces;
 use crate::project::Program;
 use crate::project::hir::{ExprKind, VarId};
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{Base, Encoding, Value};
+use crate::syntax::escape;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A var file, a template, or `-var`, with a name that it sets.

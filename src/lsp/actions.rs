@@ -9,11 +9,12 @@ use super::server::Server;
 use super::workspace::Spec;
 use crate::emit::is_literal_secret;
 use crate::eval::{Image, evaluate};
-use crate::import::{import, spell_text, spell_value};
+use crate::import::{import, spell_value};
 use crate::project::hir::*;
 use crate::schema::{Text, Value};
 use crate::source::{Loader, Span, normalize};
 use crate::syntax::ast::{Include, Item};
+use crate::syntax::print_text;
 use lsp_types::*;
 use std::path::{Path, PathBuf};
 
@@ -127,7 +128,7 @@ fn convert_layer(server: &Server, spec: &Spec, path: &Path, include: &Include) -
     }
     let new_path = include.path.text.strip_suffix(".json")?;
     let place = Span::new(spec.file, include.path.span.start, name.span.end);
-    let text = spell_text(&format!("{new_path}.imgspec"));
+    let text = print_text(&format!("{new_path}.imgspec"));
     let edit = edit(&spec.program.sources, place, &text, server.workspace.encoding).1;
     convert(server, &json, Some(&name.text), Some((path, edit)))
 }

@@ -5,9 +5,10 @@
 
 use super::hover::find_section;
 use super::workspace::Spec;
-use crate::emit::{Reach, find_reach, is_literal_secret, show_value};
+use crate::emit::{Reach, find_reach, is_literal_secret};
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
+use crate::schema::print_value;
 use std::ops::Range;
 
 /// How many characters of a value are shown.
@@ -96,7 +97,7 @@ fn is_written_out(value: &Expr) -> bool {
 /// A value, shortened; none for secrets and what is unset.
 fn shown(image: &Image<'_>, id: VarId) -> Option<String> {
     let value = image.value(id).filter(|_| !is_literal_secret(image, id))?;
-    let text = show_value(value).to_string();
+    let text = print_value(value);
     Some(match text.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -2,11 +2,11 @@
 
 use super::cursor::Named;
 use super::workspace::output;
-use crate::emit::{emit, show_value};
+use crate::emit::emit;
 use crate::eval::evaluate;
 use crate::project::Program;
 use crate::project::hir::*;
-use crate::schema::Type;
+use crate::schema::{Type, print_value};
 use crate::source::{FileId, Span};
 use std::fmt::Write;
 
@@ -70,7 +70,7 @@ fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<S
     let variable = program.variable(id);
     let value = match image.value(id) {
         Some(_) if crate::emit::is_literal_secret(&image, id) => "a secret".to_owned(),
-        Some(value) => format!("`{}`", show_value(value)),
+        Some(value) => format!("`{}`", print_value(value)),
         None => "unset".to_owned(),
     };
     let mut out = format!("\nIn `{name}`: {value}");

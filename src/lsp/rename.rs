@@ -6,11 +6,10 @@ use super::findings::edit;
 use super::symbols::{definition, references};
 use super::workspace::Workspace;
 use crate::diagnostic::Severity;
-use crate::import::spell_text;
 use crate::project::Program;
 use crate::project::hir::{Owner, SectionKind, VarId};
 use crate::source::{FileId, Loader, Origin, Span};
-use crate::syntax::{self, ast::File};
+use crate::syntax::{self, ast::File, print_text};
 use lsp_types::TextEdit;
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -110,7 +109,7 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
     }
     for section in program.sections.iter().filter(|s| s.kind == SectionKind::Json) {
         for setting in section.settings.iter().filter(|s| Some(s.variable) == subject.variable) {
-            out.push((setting.name_span, spell_text(new)));
+            out.push((setting.name_span, print_text(new)));
         }
     }
     out

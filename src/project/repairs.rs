@@ -6,6 +6,7 @@ use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{Base, Type, Value, check_value, decode_words};
 use crate::source::Span;
+use crate::syntax::print_text;
 use smol_str::SmolStr;
 
 impl Lowering<'_> {
@@ -22,7 +23,7 @@ impl Lowering<'_> {
             _ if place.is_secret => in_quotes,
             Some(ty) if !fits(ty) && !ty.is_text() => self.repair(found, span, ty, &value),
             Some(ty) if !fits(ty) => self.repair(in_quotes, span, ty, &value),
-            _ => in_quotes.fix("put it in quotes", span, quoted(text)),
+            _ => in_quotes.fix("put it in quotes", span, print_text(text)),
         });
         ExprKind::Missing
     }
@@ -44,7 +45,7 @@ impl Lowering<'_> {
                 found.fix("remove the quotes", span, text)
             }
             (Base::List(_), _, Some(text)) => {
-                let words: Vec<String> = decode_words(text).into_iter().map(quoted).collect();
+                let words: Vec<String> = decode_words(text).into_iter().map(print_text).collect();
                 let list = format!("[{}]", words.join(", "));
                 found.help("lists are written as lists").fix(format!("write `{list}`"), span, list)
             }
@@ -52,14 +53,14 @@ impl Lowering<'_> {
             (Base::Semver, _, Some(text))
                 if check_value(wanted, &Value::text(format!("v{text}"))).is_ok() =>
             {
-                found.fix("add the leading v", span, format!("\"v{text}\""))
+                found.fix("add the leading v", span, print_text(&format!("v{text}")))
             }
             (Base::Version, _, Some(text)) if text.starts_with('v') => {
-                found.fix("remove the leading v", span, quoted(&text[1..]))
+                found.fix("remove the leading v", span, print_text(&text[1..]))
             }
             (Base::OneOf(choices), _, Some(text)) => {
                 match nearest(text, choices.iter().map(SmolStr::as_str)) {
-                    Some(near) => found.fix(format!("write \"{near}\""), span, format!("\"{near}\"")),
+                    Some(near) => found.fix(format!("write \"{near}\""), span, print_text(near)),
                     None => found,
                 }
             }
@@ -67,8 +68,7 @@ impl Lowering<'_> {
                 if wanted.is_text()
                     && check_value(wanted, &Value::text(self.sources.slice(span))).is_ok() =>
             {
-                let quoted = format!("\"{}\"", self.sources.slice(span));
-                found.fix("put it in quotes", span, quoted)
+                found.fix("put it in quotes", span, print_text(self.sources.slice(span)))
             }
             (Base::Refined(refinement), _, _) => {
                 found.help(format!("a {} matches {}", refinement.name, refinement.pattern))
@@ -76,11 +76,6 @@ impl Lowering<'_> {
             _ => found,
         }
     }
-}
-
-/// A text as it is written in a spec.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${"))
 }
 
 /// A type with its article.

@@ -3,12 +3,14 @@
 mod args;
 pub(crate) mod braces;
 mod encoding;
+mod print;
 mod types;
 mod value;
 mod version;
 
 pub use args::{Pair, check_args, parse_pairs, read_escapes};
 pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
+pub use print::{print_value, print_wrapped};
 pub use types::{Base, Mismatch, Refinement, Type, check_value, whole};
 pub use value::{Piece, Text, TextBuilder, Value};
 pub use version::{compare_versions, is_semver, is_version, numbers};

@@ -10,10 +10,12 @@ mod expr;
 mod format;
 mod grammar;
 mod lower;
+mod print;
 mod text;
 mod tree;
 
 pub use format::{format, format_range};
+pub use print::{escape, print_key, print_text};
 pub use tree::{Kind, Node, Tree};
 
 use crate::diagnostic::Diagnostic;

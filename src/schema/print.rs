@@ -1,0 +1,108 @@
+//! Values as one writes them in a spec. The one printer for all who show or write values.
+
+use super::{Piece, Text, Value};
+use crate::syntax::{escape, print_key, print_text};
+use std::fmt::Write;
+
+/// A value on one line.
+pub fn print_value(value: &Value) -> String {
+    print(value, usize::MAX)
+}
+
+/// A value whose lists and maps have one element a line where they are longer than `width`.
+pub fn print_wrapped(value: &Value, width: usize) -> String {
+    print(value, width)
+}
+
+fn print(value: &Value, width: usize) -> String {
+    match value {
+        Value::Bool(flag) => flag.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Text(text) => print_pieces(text),
+        Value::List(elements) => {
+            let elements: Vec<String> = elements.iter().map(|element| print(element, width)).collect();
+            print_elements(&elements, '[', ']', width)
+        }
+        Value::Map(map) if map.is_empty() => "{}".to_owned(),
+        Value::Map(map) => {
+            let pairs: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{} = {}", print_key(key), print(value, width)))
+                .collect();
+            print_elements(&pairs, '{', '}', width)
+        }
+    }
+}
+
+fn print_elements(elements: &[String], open: char, close: char, width: usize) -> String {
+    let pad = if open == '{' { " " } else { "" };
+    let line = format!("{open}{pad}{}{pad}{close}", elements.join(", "));
+    if line.len() <= width {
+        return line;
+    }
+    let mut out = format!("{open}\n");
+    for element in elements {
+        let _ = writeln!(out, "    {element},");
+    }
+    out.push(close);
+    out
+}
+
+/// A text; what only the build knows stands in it as the call or the name that gives it.
+fn print_pieces(text: &Text) -> String {
+    if let Some(known) = text.known() {
+        return print_text(&known);
+    }
+    let pieces = text.pieces();
+    if let [Piece::Packer(template)] = &pieces[..] {
+        return print_text(template);
+    }
+    if let [piece] = &pieces[..] {
+        return print_hole(piece);
+    }
+    let mut out = String::from("\"");
+    for piece in pieces.iter() {
+        match piece {
+            Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) => out.push_str(&escape(text)),
+            hole => {
+                let _ = write!(out, "${{{}}}", print_hole(hole));
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn print_hole(piece: &Piece) -> String {
+    match piece {
+        Piece::Env(name) => format!("env({})", print_text(name)),
+        Piece::Secret { variable, .. } => variable.to_string(),
+        Piece::Jinja(template) => format!("jinja({})", print_text(template)),
+        Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) => print_text(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::TextBuilder;
+
+    #[test]
+    fn what_only_the_build_knows_is_spelt_as_what_gives_it() {
+        let mut text = TextBuilder::default();
+        text.push_str("a \"");
+        text.push_piece(Piece::Env("HOME".into()));
+        text.push_piece(Piece::Packer("{{timestamp}}".into()));
+        assert_eq!(print_value(&Value::Text(text.finish())), "\"a \\\"${env(\"HOME\")}{{timestamp}}\"");
+        assert_eq!(print_value(&Value::piece(Piece::Env("X".into()))), "env(\"X\")");
+        assert_eq!(print_value(&Value::piece(Piece::Packer("{{timestamp}}".into()))), "\"{{timestamp}}\"");
+        assert_eq!(print_value(&Value::piece(Piece::Jinja("{{ x }}".into()))), "jinja(\"{{ x }}\")");
+    }
+
+    #[test]
+    fn long_values_are_wrapped_where_one_asks_for_it() {
+        let list = Value::list(vec![Value::text("a".repeat(50)), Value::text("b".repeat(50))]);
+        assert_eq!(print_value(&list).lines().count(), 1);
+        assert_eq!(print_wrapped(&list, 90).lines().count(), 4);
+    }
+}
