@@ -135,7 +135,12 @@ impl Entry {
             Some((root.join(path), text.into()))
         };
         let origins = self.origins.iter().filter_map(origin).collect();
-        Adopted { root: PathBuf::from(ADOPTED_ROOT), files: self.files, origins }
+        Adopted {
+            root: PathBuf::from(ADOPTED_ROOT),
+            checkout: Some(root.to_owned()),
+            files: self.files,
+            origins,
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use super::progress::{self, Display, Progress};
 use super::tools::{Found, Tool, Toolbox};
 use super::{assets, folders, freshness};
 use crate::emit::{Artifacts, OUT_ENV, Output, PackerRun, TemplatePath};
-use crate::source::{Span, library};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -129,21 +128,6 @@ impl<'a> Job<'a> {
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(Job { artifacts, flags, folder, work, tools, interrupt, environment, mark })
-    }
-
-    /// The roles that the image names and that are nowhere, each with its place. A checkout's roles stand in the
-    /// place of those that the program carries.
-    pub fn missing_roles(artifacts: &Artifacts, checkout: Option<&Path>) -> Vec<(String, Span)> {
-        let recipe = &artifacts.recipe;
-        let is_carried = |name: &str| match checkout {
-            Some(root) => root.join("ansible/roles").join(name).is_dir(),
-            None => library::ANSIBLE.get_dir(Path::new("roles").join(name)).is_some(),
-        };
-        let is_there = |name: &str| match name.contains('/') {
-            true => Path::new(name).is_dir(),
-            false => recipe.role_folders.iter().any(|folder| folder.join(name).is_dir()) || is_carried(name),
-        };
-        recipe.roles.iter().filter(|(name, _)| !is_there(name)).cloned().collect()
     }
 
     /// Asks Packer whether it would take all this.

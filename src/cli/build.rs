@@ -6,7 +6,7 @@ use super::report::{compile_all, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
 use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
-use crate::diagnostic::{Code, Diagnostic, merge};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::emit::{Artifacts, Output};
 use clap::{Args, ValueEnum};
 use std::fmt::Write;
@@ -113,8 +113,9 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         None => None,
     };
     let (artifacts, mut diagnostics) = compile_all(&selected, &output);
-    diagnostics.extend(artifacts.iter().flat_map(|image| missing_roles(image, checkout.as_deref())));
-    let diagnostics = merge(diagnostics);
+    // Another machine may have it, but this one is to build.
+    let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
+    diagnostics.iter_mut().filter(is_missing).for_each(|found| found.severity = Severity::Error);
     report(cli, &selected.program, &diagnostics);
     if !is_fine(&diagnostics) {
         return Ok(ExitCode::from(1));
@@ -217,27 +218,6 @@ fn make(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Roles are looked for where a build runs, so that only a build can miss them.
-fn missing_roles(image: &Artifacts, checkout: Option<&Path>) -> Vec<Diagnostic> {
-    let folders: Vec<String> = image.recipe.role_folders.iter().map(|f| f.display().to_string()).collect();
-    Job::missing_roles(image, checkout)
-        .into_iter()
-        .map(|(role, span)| {
-            let mut found = Diagnostic::new(Code::UnknownName, span, format!("there is no role `{role}`"));
-            found.images.push(image.image.clone());
-            match role.contains('/') {
-                true => found.label("there is no such folder"),
-                false => found
-                    .label(match checkout {
-                        Some(_) => "looked for in the checkout's ansible/roles, and in the project",
-                        None => "looked for among this program's roles, and in the project",
-                    })
-                    .help(format!("put it into {}, or give its path", folders.join(" or "))),
-            }
-        })
-        .collect()
 }
 
 /// Says what became of an image: for people on standard error, its files on standard output.

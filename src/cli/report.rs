@@ -6,7 +6,7 @@ use crate::diagnostic::{
 };
 use crate::emit::{Artifacts, Output, emit_all};
 use crate::project::{Program, in_checkout};
-use crate::source::{Origin, Span};
+use crate::source::{Disk, Origin, Span};
 use std::io::IsTerminal;
 
 use super::select::Selected;
@@ -14,7 +14,7 @@ use super::select::Selected;
 /// Evaluates and emits the selected images; returns their output and everything that was found.
 pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifacts>, Vec<Diagnostic>) {
     let program = &selected.program;
-    let (all, found) = emit_all(program, &selected.images, selected.provider, output);
+    let (all, found) = emit_all(&Disk, program, &selected.images, selected.provider, output);
     let found = selected.diagnostics.iter().cloned().chain(found).collect();
     (all, finish(program, found))
 }

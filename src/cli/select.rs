@@ -79,6 +79,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     };
     let mut program = load(&Disk, &request);
     program.sources.set_base(here.clone());
+    program.root = Some(build::read_config(&here).0);
     let mut images = Vec::new();
     let mut others = Vec::new();
     if has_paths || names.is_empty() {

@@ -125,6 +125,10 @@ codes! {
     BelowTarget = "below-target" Warning,
     /// A `-=` that removes nothing.
     NothingRemoved = "nothing-removed" Warning,
+    /// A role that is nowhere; an error where an image is built.
+    UnknownRole = "unknown-role" Warning,
+    /// A role of the project that has the name of one beside the playbook.
+    ShadowedRole = "shadowed-role" Warning,
     /// The extra-vars file goes another way than usual.
     OtherRoute = "other-route" Note,
     /// Output of the built-in library in an Image Builder checkout.

@@ -9,12 +9,13 @@ mod manifest;
 mod packer;
 mod reach;
 mod recipe;
+mod roles;
 mod slots;
 
 pub use ansible::show_value;
 pub use defaults::default_files;
 pub use reach::Reach;
-pub use recipe::{PackerRun, Recipe, TemplatePath};
+pub use recipe::{PackerRun, Recipe, Role, TemplatePath};
 pub use slots::is_extra_vars_argument;
 pub(crate) use slots::whole_argument;
 
@@ -23,7 +24,7 @@ use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::project::{Program, secret_literal};
 use crate::schema::{Receivers, Roles, Text, Value};
-use crate::source::{Origin, Span};
+use crate::source::{Loader, Origin, Span};
 use rustc_hash::FxHashMap;
 use slots::Route;
 use smol_str::SmolStr;
@@ -99,8 +100,10 @@ pub fn find_reach(image: &Image<'_>) -> Reach {
     Reach::new(image, &Route::find(image))
 }
 
-/// Evaluates and writes images; returns their output and what was found for them.
+/// Evaluates and writes images; returns their output and what was found for them. The roles that they name are looked
+/// for through the loader.
 pub fn emit_all(
+    loader: &dyn Loader,
     program: &Program,
     images: &[SectionId],
     provider: Option<ProviderId>,
@@ -117,6 +120,7 @@ pub fn emit_all(
                 }
                 let mut artifacts = emit(&mut image, output);
                 found.append(&mut artifacts.diagnostics);
+                found.extend(roles::check_roles(loader, program, &artifacts.recipe, &artifacts.image));
                 all.push(artifacts);
             }
             Err(diagnostic) => found.push(*diagnostic),

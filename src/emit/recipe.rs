@@ -2,8 +2,9 @@
 
 use super::Emission;
 use super::packer::render_text;
+use super::roles::find_name;
 use crate::project::hir::*;
-use crate::schema::{Base, Piece, Type, Value, encode};
+use crate::schema::{Base, Piece, Value, encode};
 use crate::source::{Origin, Span};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -24,10 +25,27 @@ pub struct Recipe {
     pub paths: BTreeSet<PathBuf>,
     /// The environment names that the project, not the library, reads.
     pub environment: BTreeSet<String>,
-    /// The roles that values name, each with its place.
-    pub roles: Vec<(String, Span)>,
+    /// The roles that values name.
+    pub roles: Vec<Role>,
     /// The folders in which a role may stand that is named without a path.
     pub role_folders: Vec<PathBuf>,
+}
+
+/// A role that a value names.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// A name, or a path: absolute where a spec names it, as it was written where a var file does.
+    pub name: String,
+    pub span: Span,
+    /// The place is that of the name alone, not of the value around it.
+    pub is_exact: bool,
+}
+
+impl Role {
+    /// True for a path, false for a name that Ansible looks for in role folders.
+    pub fn is_path(&self) -> bool {
+        self.name.contains('/')
+    }
 }
 
 /// Where a template is.
@@ -71,6 +89,7 @@ impl Emission<'_, '_> {
             let is_users = self.image.is_set_by_users(id);
             if let Some(value) = self.image.value(id) {
                 recipe.roles.extend(self.roles(id, value));
+                recipe.paths.extend(is_users.then(|| self.absolute_paths(id, value)).into_iter().flatten());
                 for_each_piece(value, &mut |piece| match piece {
                     Piece::Path(path) => {
                         recipe.paths.insert(PathBuf::from(path.as_str()));
@@ -93,34 +112,71 @@ impl Emission<'_, '_> {
     }
 
     /// The roles in a variable's value, if that is what it is for.
-    fn roles(&self, id: VarId, value: &Value) -> Vec<(String, Span)> {
+    fn roles(&self, id: VarId, value: &Value) -> Vec<Role> {
+        // This library's playbooks read what is sent to them and nothing else; `no-effect` says so.
+        let program = self.image.program;
+        if !program.is_adopted && !program.variable(id).to.has(self.receiver()) {
+            return Vec::new();
+        }
+        let names = self.texts_of(id, value, |base| matches!(base, Base::Role));
+        names.into_iter().map(|name| self.role(id, name)).collect()
+    }
+
+    /// The files and folders that a variable's value names from the root of the file system. Relative ones are known as
+    /// paths already.
+    fn absolute_paths(&self, id: VarId, value: &Value) -> Vec<PathBuf> {
+        let texts = self.texts_of(id, value, |base| matches!(base, Base::Path | Base::File));
+        texts.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect()
+    }
+
+    /// The texts of a variable's value, where it is of such a type or a list of that.
+    fn texts_of(&self, id: VarId, value: &Value, is_it: impl Fn(&Base) -> bool) -> Vec<String> {
         let ty = &self.image.program.variable(id).ty;
-        let is_role = |ty: &Type| matches!(ty.base, Base::Role);
-        if !is_role(ty) && !ty.element().is_some_and(is_role) {
+        if !is_it(&ty.base) && !ty.element().is_some_and(|element| is_it(&element.base)) {
             return Vec::new();
         }
         let elements = match value {
             Value::List(elements) => elements,
             one => std::slice::from_ref(one),
         };
-        let names = elements.iter().filter_map(|element| match element {
+        let texts = elements.iter().filter_map(|element| match element {
             Value::Text(text) => text.known().filter(|t| !t.is_empty()).map(|t| t.into_owned()),
             _ => None,
         });
-        names.map(|name| (name, self.place(id))).collect()
+        texts.collect()
     }
 
-    /// Beside the spec, and at the project's root.
+    /// A role with the place of its name: in the strongest setting that writes it out, else the value as a whole.
+    fn role(&self, id: VarId, name: String) -> Role {
+        let sources = &self.image.program.sources;
+        let settings = self.image.all_settings(id);
+        let mut spans = settings
+            .iter()
+            .rev()
+            .filter(|a| a.setting.change != Change::Remove)
+            .map(|a| a.setting.value.span);
+        let found = spans.find_map(|span| {
+            let (from, to) = find_name(sources.slice(span), &name, sources.get(span.file).folder())?;
+            Some(Span::new(span.file, span.start + from as u32, span.start + to as u32))
+        });
+        Role { name, span: found.unwrap_or_else(|| self.place(id)), is_exact: found.is_some() }
+    }
+
+    /// Beside the spec, and at the project's root; for a target of the library at the root of the project that the
+    /// command runs in.
     fn role_folders(&self) -> Vec<PathBuf> {
         let program = self.image.program;
         let file = program.section(self.image.section).span.file;
         let source = program.sources.get(file);
-        if source.origin == Origin::Library {
-            return Vec::new();
-        }
-        let root = program.views.get(&file).map(|view| view.root.clone());
+        let places: Vec<PathBuf> = match source.origin {
+            Origin::Library => program.root.iter().cloned().collect(),
+            _ => {
+                let root = program.views.get(&file).map(|view| view.root.clone());
+                std::iter::once(source.folder().to_owned()).chain(root).collect()
+            }
+        };
         let mut folders: Vec<PathBuf> = Vec::new();
-        for folder in std::iter::once(source.folder().to_owned()).chain(root) {
+        for folder in places {
             for folder in [folder.join("roles"), folder.join("ansible/roles")] {
                 if !folders.contains(&folder) {
                     folders.push(folder);

@@ -81,6 +81,14 @@ impl Loader for Documents {
         self.open.contains_key(path) || Disk.exists(path)
     }
 
+    fn is_dir(&self, path: &Path) -> bool {
+        Disk.is_dir(path)
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<String> {
+        Disk.entries(folder)
+    }
+
     fn canonical(&self, path: &Path) -> PathBuf {
         Disk.canonical(path)
     }

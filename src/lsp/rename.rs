@@ -157,6 +157,14 @@ impl Loader for Overlay<'_> {
         self.below.exists(path)
     }
 
+    fn is_dir(&self, path: &Path) -> bool {
+        self.below.is_dir(path)
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<String> {
+        self.below.entries(folder)
+    }
+
     fn canonical(&self, path: &Path) -> PathBuf {
         self.below.canonical(path)
     }

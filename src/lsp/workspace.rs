@@ -326,7 +326,8 @@ impl Workspace {
                     spans.into_iter().all(|file| view.files.contains(&file) || !parts.contains(&file))
                         && parts.contains(&found.primary.span.file)
                 };
-                let of_images = emit_all(program, &program.images_of(file), None, &output()).1;
+                let of_images =
+                    emit_all(&self.documents, program, &program.images_of(file), None, &output()).1;
                 let of_images = program.config.apply(diagnostic::merge(of_images));
                 self.sort_in(program, texts.iter().filter(is_seen).chain(&of_images), &mut by_file);
             }
@@ -345,7 +346,7 @@ impl Workspace {
         let request = Request { var_files: vec![path.to_owned()], ..Request::default() };
         let program = self.load_request(request, &self.documents);
         let images = program.library_images();
-        let of_images = emit_all(&program, &images, None, &output()).1;
+        let of_images = emit_all(&self.documents, &program, &images, None, &output()).1;
         let all = program.diagnostics.iter().cloned().chain(of_images).collect();
         let all = program.config.apply(diagnostic::merge(all));
         let found = of_var_files(&program, &[path.to_owned()], images.len(), all);

@@ -95,6 +95,10 @@ pub struct Program {
     pub adopted_root: PathBuf,
     /// The checkout's own files, where the library was made of it in memory.
     pub origins: Vec<FileId>,
+    /// The checkout that is the library, where it is at hand: the folder of its Makefile.
+    pub checkout: Option<PathBuf>,
+    /// The root of the project that a command runs in, for images that no file of it defines.
+    pub root: Option<PathBuf>,
     /// Deprecated names, with what they stand for.
     pub aliases: Vec<(VarId, VarId)>,
     /// The views of the project's files.
@@ -270,6 +274,8 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         rules,
         library: library_names,
         is_adopted: library.adopted.is_some(),
+        checkout: of_checkout.and_then(|adopted| adopted.checkout.clone()),
+        root: None,
         aliases,
         views,
         specs,

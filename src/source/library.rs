@@ -26,6 +26,8 @@ pub fn template(path: &str) -> Option<&'static str> {
 pub struct Adopted {
     /// The folder that it stands in, or a name for it where it is only in memory.
     pub root: PathBuf,
+    /// The checkout's folder with the Makefile, where it is at hand.
+    pub checkout: Option<PathBuf>,
     /// Specs, and the templates that their providers name, by their paths below the root.
     pub files: BTreeMap<PathBuf, String>,
     /// Where it is only in memory: the files of the checkout that it was made of, with absolute paths.

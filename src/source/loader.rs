@@ -1,6 +1,6 @@
 //! How the compiler reads: through a trait, so that an editor or a test can stand in for the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -32,6 +32,12 @@ pub trait Loader {
     /// Whether anything is there, a link that leads to nothing too.
     fn exists(&self, path: &Path) -> bool;
 
+    /// Whether a folder is there.
+    fn is_dir(&self, path: &Path) -> bool;
+
+    /// The names of what is in a folder, in order; none where it cannot be read.
+    fn entries(&self, folder: &Path) -> Vec<String>;
+
     /// The path with symbolic links resolved, for deciding whether it lies inside a folder.
     fn canonical(&self, path: &Path) -> PathBuf;
 }
@@ -51,6 +57,17 @@ impl Loader for Disk {
 
     fn exists(&self, path: &Path) -> bool {
         path.symlink_metadata().is_ok()
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort();
+        names
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {
@@ -165,6 +182,16 @@ impl Loader for Memory {
 
     fn exists(&self, path: &Path) -> bool {
         self.0.keys().any(|file| file.starts_with(path))
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        self.0.keys().any(|file| file != path && file.starts_with(path))
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<String> {
+        let below = self.0.keys().filter_map(|file| file.strip_prefix(folder).ok());
+        let names = below.filter_map(|path| Some(path.components().next()?.as_os_str().to_str()?.to_owned()));
+        names.collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {
