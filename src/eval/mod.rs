@@ -111,10 +111,28 @@ impl<'p> Image<'p> {
         &self.ids
     }
 
-    /// The target's runs of Packer; none where another provider builds it, or it has no target of its own.
+    /// The target's runs of Packer; where another provider builds it, those of the library's targets of that provider if
+    /// they all say the same. None where nobody says how Packer runs.
     pub fn runs(&self) -> &'p [Run] {
         let target = self.program.section(self.stack.target).target.as_ref();
-        target.filter(|t| t.provider == self.provider).map_or(&[], |t| &t.runs)
+        match target.filter(|t| t.provider == self.provider) {
+            Some(target) => &target.runs,
+            None => self.usual_runs(),
+        }
+    }
+
+    fn usual_runs(&self) -> &'p [Run] {
+        let program = self.program;
+        let all =
+            program.library.sections.values().filter_map(|(id, _)| program.section(*id).target.as_ref());
+        let mut targets = all.filter(|target| target.provider == self.provider);
+        let Some(first) = targets.next() else { return &[] };
+        let is_usual = |target: &Target| {
+            target.runs.len() == first.runs.len()
+                && target.runs.iter().zip(&first.runs).all(|(a, b)| a.only == b.only && a.except == b.except)
+        };
+        let has_vars = !first.vars.is_empty() || first.runs.iter().any(|run| !run.vars.is_empty());
+        if has_vars || !targets.all(is_usual) { &[] } else { &first.runs }
     }
 
     /// The final value; none where it is unset.
