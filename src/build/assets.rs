@@ -25,9 +25,8 @@ pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
     if folder.is_dir() {
         return Ok(folder);
     }
-    let parent = folder.parent().unwrap_or(cache);
-    fs::create_dir_all(parent)?;
-    let new = tempfile::tempdir_in(parent)?;
+    super::make_cache(cache)?;
+    let new = tempfile::tempdir_in(cache.join(ASSETS))?;
     for (name, dir) in
         [("config", &library::CONFIG), ("ansible", &library::ANSIBLE), ("stdlib", &library::STDLIB)]
     {

@@ -1,10 +1,10 @@
-//! `imgspec deps --install`: programs into `.bin`, without root where that can be.
+//! `imgspec deps --install`: programs into `.bin`, without root where that can be. Nothing is ever removed.
 
 use super::tools::{Tool, Toolbox};
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The releases that are installed where a version has to be chosen.
 const PACKER: &str = "1.9.5";
@@ -13,33 +13,140 @@ const ANSIBLE: &str = "ansible-core==2.18.*";
 /// Where Packer comes from if no distribution has it; `IMGSPEC_PACKER_MIRROR` names another place.
 const PACKER_MIRROR: &str = "https://releases.hashicorp.com/packer";
 
-/// Installs a tool. Returns what was done, for people.
+/// How apt installs packages. It never removes one: where packages stand in each other's way, a person decides.
+const APT: [&str; 4] = ["install", "-qy", "--no-install-recommends", "--no-remove"];
+
+/// What is to be installed, and how.
+#[derive(Debug)]
+pub struct Plan<'t> {
+    bin: &'t Path,
+    /// What goes into `bin`, a tool at a time.
+    own: Vec<&'static Tool>,
+    /// What comes as packages, all at once.
+    packages: Vec<&'static Tool>,
+    /// What cannot be installed from here, with what a person can do.
+    refused: Vec<(&'static Tool, String)>,
+}
+
+impl<'t> Plan<'t> {
+    /// Sorts tools by how they are installed.
+    pub fn new(tools: &[&'static Tool], toolbox: &'t Toolbox) -> Plan<'t> {
+        let (own, rest): (Vec<_>, Vec<_>) =
+            tools.iter().copied().partition(|tool| ["packer", "ansible"].contains(&tool.name));
+        let mut plan = Plan { bin: &toolbox.bin, own, packages: Vec::new(), refused: Vec::new() };
+        let is_root = rustix::process::geteuid().is_root();
+        for tool in rest {
+            match tool.package {
+                "" => plan.refused.push((tool, format!("get it from {}", tool.hint))),
+                package if !is_root => {
+                    plan.refused.push((tool, format!("needs root: sudo apt-get install {package}")));
+                }
+                _ => plan.packages.push(tool),
+            }
+        }
+        plan
+    }
+
+    /// True where there is nothing that can be installed.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.packages.is_empty()
+    }
+
+    /// What will be done, a line each, with the commands.
+    pub fn lines(&self) -> Vec<String> {
+        let bin = self.bin.display();
+        let mut out: Vec<String> = self
+            .own
+            .iter()
+            .map(|tool| match tool.name {
+                "packer" => format!(
+                    "packer: `apt-get download packer`, unpacked into {bin}; if there is no such package, release {PACKER} from {}",
+                    mirror()
+                ),
+                _ => format!("ansible: a Python environment in {bin}/ansible, with `pip install {ANSIBLE}`"),
+            })
+            .collect();
+        if !self.packages.is_empty() {
+            out.push(format!("packages: `apt-get {}`", self.apt_arguments().join(" ")));
+            if let Ok(more) = simulate(&self.apt_arguments())
+                && !more.is_empty()
+            {
+                out.push(format!("  which installs {}", more.join(" ")));
+            }
+        }
+        out
+    }
+
+    fn apt_arguments(&self) -> Vec<&'static str> {
+        APT.into_iter().chain(self.packages.iter().map(|tool| tool.package)).collect()
+    }
+
+    /// Installs. What the programs print goes to standard error. Gives for each tool what was done, or what could not be
+    /// done and what a person can do instead.
+    pub fn run(self) -> Vec<(&'static str, Result<String, String>)> {
+        let mut out = Vec::new();
+        let made =
+            super::make_ignored(self.bin).map_err(|e| format!("cannot make {}: {e}", self.bin.display()));
+        for tool in &self.own {
+            let done = made.clone().and_then(|()| match tool.name {
+                "packer" => unpack_package(tool, self.bin).or_else(|first| {
+                    download_packer(self.bin).map_err(|second| format!("{first}; {second}"))
+                }),
+                _ => install_ansible(self.bin),
+            });
+            out.push((tool.name, done));
+        }
+        if !self.packages.is_empty() {
+            let done = install_packages(&self.apt_arguments());
+            for tool in &self.packages {
+                let done = done.clone().map(|()| format!("installed the package {}", tool.package));
+                out.push((tool.name, done));
+            }
+        }
+        out.extend(self.refused.into_iter().map(|(tool, why)| (tool.name, Err(why))));
+        out
+    }
+}
+
+/// Installs packages; where the lists of packages are old, after getting new ones.
+fn install_packages(arguments: &[&str]) -> Result<(), String> {
+    let root = Path::new("/");
+    let first = run("apt-get", arguments, root);
+    if first.is_ok() {
+        return Ok(());
+    }
+    if let Err(why) = simulate(arguments)
+        && why.contains("remove is disabled")
+    {
+        let names = arguments.get(APT.len()..).unwrap_or_default().join(" ");
+        return Err(format!(
+            "apt would have to remove other packages, and imgspec removes none: see `apt-get install {names}`"
+        ));
+    }
+    run("apt-get", &["update", "-q"], root)
+        .and_then(|()| run("apt-get", arguments, root))
+        .map_err(|e| e.to_string())
+}
+
+/// The packages that apt would install.
 ///
 /// # Errors
-/// What could not be done, with what a person can do instead.
-pub fn install(tool: &Tool, toolbox: &Toolbox) -> Result<String, String> {
-    fs::create_dir_all(&toolbox.bin).map_err(|e| format!("cannot make {}: {e}", toolbox.bin.display()))?;
-    let bin = toolbox.bin.as_path();
-    match tool.name {
-        "packer" => unpack_package(tool, bin)
-            .or_else(|first| download_packer(bin).map_err(|second| format!("{first}; {second}"))),
-        "ansible" => install_ansible(bin),
-        _ if tool.package.is_empty() => Err(format!("get it from {}", tool.hint)),
-        _ if rustix::process::geteuid().is_root() => {
-            run("apt-get", &["install", "-qy", "--no-install-recommends", tool.package], Path::new("/"))
-                .or_else(|_| {
-                    run("apt-get", &["update", "-q"], Path::new("/"))?;
-                    run(
-                        "apt-get",
-                        &["install", "-qy", "--no-install-recommends", tool.package],
-                        Path::new("/"),
-                    )
-                })
-                .map_err(|e| e.to_string())?;
-            Ok(format!("installed the package {}", tool.package))
-        }
-        _ => Err(format!("needs root: apt-get install {}", tool.package)),
+/// What apt says where it would not.
+fn simulate(arguments: &[&str]) -> Result<Vec<String>, String> {
+    let mut command = Command::new("apt-get");
+    let output =
+        command.arg("--simulate").args(arguments).env("LC_ALL", "C").output().map_err(|e| e.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let names = text.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next());
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn mirror() -> String {
+    let mirror = std::env::var("IMGSPEC_PACKER_MIRROR").unwrap_or_else(|_| PACKER_MIRROR.to_owned());
+    mirror.trim_end_matches('/').to_owned()
 }
 
 /// Takes a program out of Debian's package without installing that.
@@ -59,7 +166,6 @@ fn unpack_package(tool: &Tool, bin: &Path) -> Result<String, String> {
 }
 
 fn download_packer(bin: &Path) -> Result<String, String> {
-    let mirror = std::env::var("IMGSPEC_PACKER_MIRROR").unwrap_or_else(|_| PACKER_MIRROR.to_owned());
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -67,7 +173,7 @@ fn download_packer(bin: &Path) -> Result<String, String> {
     };
     let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
     let name = format!("packer_{PACKER}_{system}_{arch}.zip");
-    let base = format!("{}/{PACKER}", mirror.trim_end_matches('/'));
+    let base = format!("{}/{PACKER}", mirror());
     let fail = |e: io::Error| format!("no download from {base}: {e}");
     let folder = tempfile::tempdir_in(bin).map_err(fail)?;
     let get = |file: &str| {
@@ -93,33 +199,35 @@ fn download_packer(bin: &Path) -> Result<String, String> {
 fn install_ansible(bin: &Path) -> Result<String, String> {
     let fail = |e: io::Error| format!("no {ANSIBLE}: {e}");
     let folder = bin.join("ansible");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(fail)?;
+    let link = bin.join("ansible-playbook");
+    for (path, is_ours) in [(&folder, folder.join("pyvenv.cfg").is_file()), (&link, link.is_symlink())] {
+        if path.symlink_metadata().is_ok() && !is_ours {
+            return Err(format!("{} is there, and imgspec did not make it", path.display()));
+        }
     }
     let home = folder.to_string_lossy().into_owned();
     run("python3", &["-m", "venv", &home], bin)
         .map_err(|e| format!("no Python environment ({e}); on Debian, apt-get install python3-venv"))?;
     let python = folder.join("bin/python").to_string_lossy().into_owned();
-    let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ANSIBLE];
+    let arguments = ["-m", "pip", "install", "--disable-pip-version-check", ANSIBLE];
     run(&python, &arguments, bin).map_err(fail)?;
-    let link = bin.join("ansible-playbook");
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(folder.join("bin/ansible-playbook"), link).map_err(fail)?;
     Ok(format!("installed {ANSIBLE} in {}", folder.display()))
 }
 
-/// Runs a program to its end; an exit code that is not 0 is an error with the last line that it printed.
+/// Runs a program to its end, and shows what it prints on standard error.
 fn run(program: &str, arguments: &[&str], folder: &Path) -> io::Result<()> {
-    let output = Command::new(program)
+    let status = Command::new(program)
         .args(arguments)
         .current_dir(folder)
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .output()
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(io::stderr()))
+        .status()
         .map_err(|e| io::Error::other(format!("{program}: {e}")))?;
-    if output.status.success() {
-        return Ok(());
+    match status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("{program} {} failed ({status})", arguments.join(" ")))),
     }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("failed");
-    Err(io::Error::other(format!("{program}: {last}")))
 }

@@ -8,11 +8,12 @@ use super::output::{self, Record};
 use super::process::{Interrupt, MARK, run, stop_marked};
 use super::progress::{self, Display, Progress};
 use super::tools::{Found, Tool, Toolbox};
-use super::{assets, folders, freshness};
+use super::{Private, assets, folders, freshness};
 use crate::emit::{Artifacts, OUT_ENV, Output, PackerRun, TemplatePath};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -88,6 +89,12 @@ pub struct Job<'a> {
     mark: String,
 }
 
+/// What a build has while it runs.
+struct Running {
+    log: File,
+    private: Private,
+}
+
 impl<'a> Job<'a> {
     /// A job for compiled files that stand below the output folder.
     ///
@@ -136,7 +143,7 @@ impl<'a> Job<'a> {
     /// See [`Failure`].
     pub fn validate(&self, progress: &Progress) -> Result<Outcome, Failure> {
         let display = progress.start(&self.artifacts.image);
-        self.guarded(&ESSENTIAL, |log| self.validate_runs(&display, log)).map(|()| Outcome::Valid)
+        self.guarded(&ESSENTIAL, |running| self.validate_runs(&display, running)).map(|()| Outcome::Valid)
     }
 
     /// Builds the image, unless the last build had the same inputs.
@@ -153,11 +160,11 @@ impl<'a> Job<'a> {
         }
         let display = progress.start(&self.artifacts.image);
         let names: Vec<&str> = self.tools.keys().map(String::as_str).collect();
-        let record = self.guarded(&names, |log| {
-            self.validate_runs(&display, log)?;
+        let record = self.guarded(&names, |running| {
+            self.validate_runs(&display, running)?;
             for (at, packer_run) in self.artifacts.recipe.runs.iter().enumerate() {
                 display.show(&self.run_in_words(at));
-                self.packer(&self.build_arguments(packer_run), &display, log)?;
+                self.packer(&self.build_arguments(packer_run), &display, running)?;
             }
             display.show("taking sums");
             Ok(self.keep(inputs)?)
@@ -209,16 +216,15 @@ impl<'a> Job<'a> {
     fn guarded<T>(
         &self,
         tools: &[&str],
-        work: impl FnOnce(&mut File) -> Result<T, Failure>,
+        work: impl FnOnce(&mut Running) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let lock = File::create(self.folder.join(".lock"))?;
-        if lock.try_lock().is_err() {
-            return Err(Failure::new("another build of this image is running"));
-        }
         self.check_tools(tools)?;
-        let mut log = self.prepare()?;
-        let result = work(&mut log);
+        let private = Private::new(&self.mark, &self.work)?;
+        let log = self.prepare()?;
+        let mut running = Running { log, private };
+        let result = work(&mut running);
         stop_marked(&self.mark);
+        drop(running);
         let is_kept = result.is_err() && self.flags.on_error.as_deref() == Some("abort");
         if !is_kept && let Err(error) = fs::remove_dir_all(&self.work) {
             return result.and(Err(Failure::new(format!("cannot remove {}: {error}", self.work.display()))));
@@ -257,6 +263,8 @@ impl<'a> Job<'a> {
         }
         let bin = self.work.join("bin");
         fs::create_dir_all(&bin)?;
+        // With --debug Packer leaves keys in the folder that it runs in.
+        fs::set_permissions(&self.work, fs::Permissions::from_mode(0o700))?;
         symlink(&shared.join("config"), &self.work.join("packer"))?;
         symlink(&shared.join("ansible"), &self.work.join("ansible"))?;
         for (name, found) in &self.tools {
@@ -267,7 +275,6 @@ impl<'a> Job<'a> {
         let path = self.log_path();
         let log = File::create(&path)?;
         if self.artifacts.is_secret {
-            use std::os::unix::fs::PermissionsExt;
             log.set_permissions(fs::Permissions::from_mode(0o600))?;
         }
         Ok(log)
@@ -277,10 +284,10 @@ impl<'a> Job<'a> {
         self.folder.join("packer.log")
     }
 
-    fn validate_runs(&self, display: &Display, log: &mut File) -> Result<(), Failure> {
+    fn validate_runs(&self, display: &Display, running: &mut Running) -> Result<(), Failure> {
         display.show("packer validate");
         for packer_run in &self.artifacts.recipe.runs {
-            self.packer(&self.validate_arguments(packer_run), display, log)?;
+            self.packer(&self.validate_arguments(packer_run), display, running)?;
         }
         Ok(())
     }
@@ -318,11 +325,13 @@ impl<'a> Job<'a> {
     }
 
     /// Runs Packer; where it fails, finds out what to say.
-    fn packer(&self, arguments: &[String], display: &Display, log: &mut File) -> Result<(), Failure> {
+    fn packer(&self, arguments: &[String], display: &Display, running: &mut Running) -> Result<(), Failure> {
         let failed = |e: io::Error| Failure::new(format!("cannot run packer: {e}"));
         let verb = arguments.first().map_or("", String::as_str);
         let mut command = Command::new(self.work.join("bin/packer"));
         command.args(arguments).current_dir(&self.work).envs(self.environment.iter().cloned());
+        command.envs(running.private.environment());
+        let log = &mut running.log;
         let _ = writeln!(log, "$ packer {}", arguments.join(" "));
         let mut tail = Tail::default();
         let code = if verb == "build" && self.flags.is_attended() {
@@ -351,11 +360,14 @@ impl<'a> Job<'a> {
 
     /// Moves what came out to its place, and records it.
     fn keep(&self, inputs: String) -> io::Result<Record> {
+        let pattern = self.artifacts.recipe.artifact.as_deref();
+        let (artifacts, files) = output::keep(&self.work, &self.folder, pattern)?;
         let record = Record {
             build: 1,
             image: self.artifacts.image.clone(),
             inputs,
-            artifacts: output::keep(&self.work, &self.folder, self.artifacts.recipe.artifact.as_deref())?,
+            artifacts,
+            files,
             manifest: self.artifacts.manifest.clone(),
         };
         let text = serde_json::to_string_pretty(&record)? + "\n";
@@ -397,7 +409,7 @@ impl Tail {
 }
 
 /// 128 random bits in hexadecimal.
-fn token() -> io::Result<String> {
+pub(super) fn token() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

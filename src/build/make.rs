@@ -1,11 +1,15 @@
 //! Asking `make` in an Image Builder checkout: which targets there are, and what they would run.
 
-use super::job::{Flags, quote};
+use super::Private;
+use super::job::{Flags, quote, token};
+use super::process::{Interrupt, MARK, interrupt_marked, stop_marked};
 use crate::import::Recipe;
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 /// The name of a var file that stands for the user's own: where it appears, `PACKER_VAR_FILES` does.
 pub const USER_FILE: &str = "imgspec-user-vars.json";
@@ -91,6 +95,48 @@ fn dry_run(root: &Path, names: &[String]) -> Result<Vec<(String, String)>, Strin
         .collect()
 }
 
+/// The targets of a checkout's Makefile that install programs: its `deps` targets, whose scripts (`hack/ensure-*.sh`) put
+/// Packer into the checkout and Ansible into the user's Python. Those that another target runs first.
+///
+/// # Errors
+/// In words, where make is missing or does not take the Makefile.
+pub fn find_installers(root: &Path, target: &str) -> Result<Vec<String>, String> {
+    let database = make(root, &["--dry-run", "--print-data-base", target])?;
+    let rules = read_rules(&String::from_utf8_lossy(&database.stdout));
+    let needs =
+        |name: &str| rules.iter().filter(|rule| rule.name == name).flat_map(|rule| &rule.prerequisites);
+    let mut found = BTreeSet::new();
+    let mut open = vec![target.to_owned()];
+    while let Some(name) = open.pop() {
+        let new = needs(&name).filter(|name| is_installer(name));
+        open.extend(new.filter(|name| found.insert((*name).clone())).cloned());
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn is_installer(name: &str) -> bool {
+    name == "deps" || name.starts_with("deps-")
+}
+
+/// Waits for make. On a terminal Ctrl-C reaches make and all that it has started by itself; elsewhere they are told. A
+/// second request stops them.
+fn wait(child: &mut Child, interrupt: &Interrupt, mark: &str) -> io::Result<ExitStatus> {
+    let mut is_told = io::stdin().is_terminal();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if interrupt.is_set() && !is_told {
+            is_told = true;
+            interrupt_marked(mark);
+        }
+        if interrupt.count() > 1 {
+            stop_marked(mark);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// How a checkout's own Makefile builds an image.
 #[derive(Debug)]
 pub struct MakeRun<'a> {
@@ -103,6 +149,8 @@ pub struct MakeRun<'a> {
     /// Folders of the project with roles that are named without a path.
     pub role_folders: &'a [PathBuf],
     pub flags: &'a Flags,
+    /// Targets that make takes as done already: those that install programs, where nothing is to be installed.
+    pub done: &'a [String],
 }
 
 impl MakeRun<'_> {
@@ -111,17 +159,30 @@ impl MakeRun<'_> {
     ///
     /// # Errors
     /// What the system says where it cannot be started.
-    pub fn run(&self) -> io::Result<i32> {
+    pub fn run(&self, interrupt: &Interrupt) -> io::Result<i32> {
+        let mark = token()?;
+        let private = Private::new(&mark, Path::new(""))?;
         let mut command = Command::new("make");
-        command.arg(self.target).current_dir(self.root).envs(self.environment());
-        let status = command.status().map_err(|e| io::Error::other(format!("cannot run make: {e}")))?;
+        command.args(self.arguments()).current_dir(self.root).envs(self.environment()).env(MARK, &mark);
+        command.envs(private.environment());
+        let mut child = command.spawn().map_err(|e| io::Error::other(format!("cannot run make: {e}")))?;
+        let status = wait(&mut child, interrupt, &mark)?;
+        if interrupt.is_set() {
+            stop_marked(&mark);
+        }
         Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let done = self.done.iter().flat_map(|name| ["-o".to_owned(), name.clone()]);
+        done.chain([self.target.to_owned()]).collect()
     }
 
     /// The command as one would type it.
     pub fn command(&self) -> String {
         let words = self.environment().into_iter().map(|(name, value)| format!("{name}={}", quote(&value)));
-        let words: Vec<String> = words.chain(["make".to_owned(), quote(self.target)]).collect();
+        let arguments = self.arguments().into_iter().map(|word| quote(&word));
+        let words: Vec<String> = words.chain(["make".to_owned()]).chain(arguments).collect();
         format!("cd {} && {}", quote(&self.root.display().to_string()), words.join(" "))
     }
 

@@ -9,8 +9,10 @@ mod folders;
 mod freshness;
 mod install;
 mod job;
+mod lock;
 mod make;
 mod output;
+mod private;
 mod process;
 mod progress;
 mod project;
@@ -19,11 +21,15 @@ mod write;
 
 pub use assets::{assets, unpack};
 pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
-pub use folders::{cache, clean_image, image_folders};
-pub use install::install;
+pub use folders::{
+    Cleaned, cache, clean_cache, clean_image, clean_out, image_folders, make_cache, make_ignored,
+};
+pub use install::Plan;
 pub use job::{Failure, Flags, Job, Outcome};
-pub use make::{MakeRun, find_checkout};
+pub use lock::Lock;
+pub use make::{MakeRun, find_checkout, find_installers};
 pub use output::{Artifact, Record};
+pub use private::{Private, remove_leftovers};
 pub use process::Interrupt;
 pub use progress::Progress;
 pub use project::{list_includable, project_library, read_config, spec_files};

@@ -27,6 +27,9 @@ pub struct Record {
     /// Names everything that went in; the same inputs need no second build.
     pub inputs: String,
     pub artifacts: Vec<Artifact>,
+    /// All files in `output`, relative to the image's folder.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
     /// The compile's own manifest.
     pub manifest: serde_json::Value,
 }
@@ -38,18 +41,27 @@ impl Record {
         serde_json::from_str(&text).ok().filter(|record: &Record| record.build == 1)
     }
 
+    /// Everything that the build has left in `output`.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().chain(self.artifacts.iter().map(|artifact| &artifact.path)).map(PathBuf::as_path)
+    }
+
     /// True where all artifacts are there as they were.
     pub fn is_whole(&self, folder: &Path) -> bool {
         self.artifacts.iter().all(|a| fs::metadata(folder.join(&a.path)).is_ok_and(|m| m.len() == a.size))
     }
 }
 
-/// Moves `output` of the folder that Packer has run in to the image's folder, with all artifacts: the
-/// files that the pattern names.
+/// Moves `output` of the folder that Packer has run in to the image's folder, with all artifacts: the files that the
+/// pattern names. Gives the artifacts and all files. What somebody else has put into the last output goes along.
 ///
 /// # Errors
 /// What the system says, or that there is no such file; the last good output stays.
-pub(super) fn keep(work: &Path, folder: &Path, pattern: Option<&str>) -> io::Result<Vec<Artifact>> {
+pub(super) fn keep(
+    work: &Path,
+    folder: &Path,
+    pattern: Option<&str>,
+) -> io::Result<(Vec<Artifact>, Vec<PathBuf>)> {
     let mut artifacts = pattern.map_or(Ok(Vec::new()), |pattern| collect(work, pattern))?;
     if let (Some(pattern), true) = (pattern, artifacts.is_empty()) {
         let message = format!("Packer ended well, but there is no file {pattern} in {}", work.display());
@@ -64,7 +76,11 @@ pub(super) fn keep(work: &Path, folder: &Path, pattern: Option<&str>) -> io::Res
     }
     let (new, place, old) = (work.join("output"), folder.join("output"), work.join("output.old"));
     if !new.exists() {
-        return Ok(artifacts);
+        return Ok((artifacts, Vec::new()));
+    }
+    let files = list_files(&new)?;
+    if let Some(record) = Record::read(folder).filter(|record| !record.files.is_empty()) {
+        carry_over(&place, &new, &record)?;
     }
     if place.exists() {
         fs::rename(&place, &old)?;
@@ -73,7 +89,37 @@ pub(super) fn keep(work: &Path, folder: &Path, pattern: Option<&str>) -> io::Res
         let _ = fs::rename(&old, &place);
         return Err(error);
     }
-    Ok(artifacts)
+    Ok((artifacts, files.iter().map(|file| Path::new("output").join(file)).collect()))
+}
+
+/// The files below a folder, relative to it, in order.
+fn list_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    for entry in WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.map_err(io::Error::other)?;
+        if !entry.file_type().is_dir() {
+            out.push(entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_owned());
+        }
+    }
+    Ok(out)
+}
+
+/// Links into the new output what is in the old one and no build has put there; under another name where the new output
+/// has a file of that name.
+fn carry_over(old: &Path, new: &Path, record: &Record) -> io::Result<()> {
+    if !old.is_dir() {
+        return Ok(());
+    }
+    let is_ours = |file: &PathBuf| record.paths().any(|path| path == Path::new("output").join(file));
+    for file in list_files(old)?.into_iter().filter(|file| !is_ours(file)) {
+        let mut target = new.join(&file);
+        while target.symlink_metadata().is_ok() {
+            target.as_mut_os_string().push(".old");
+        }
+        fs::create_dir_all(target.parent().unwrap_or(new))?;
+        fs::hard_link(old.join(&file), target)?;
+    }
+    Ok(())
 }
 
 /// The files below a folder that a pattern matches, with their sums.

@@ -29,7 +29,7 @@ impl Interrupt {
         self.count() > 0
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -99,6 +99,13 @@ pub(super) fn run(
 
 /// The environment name that marks everything that a build starts.
 pub(super) const MARK: &str = "IMGSPEC_BUILD";
+
+/// Asks every process that carries a build's mark to stop, as Ctrl-C does.
+pub(super) fn interrupt_marked(mark: &str) {
+    for pid in find_marked(mark) {
+        let _ = kill_process(pid, Signal::INT);
+    }
+}
 
 /// Stops every process that carries a build's mark. Where there is no `/proc`, it finds none.
 pub(super) fn stop_marked(mark: &str) {

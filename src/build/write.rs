@@ -7,11 +7,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes the files of images below the output folder, and returns the images' folders; files that
-/// are right already stay. No file is replaced before all new ones are on the disk.
+/// are right already stay. No file is replaced before all new ones are on the disk. An output folder that is made here is
+/// left out of version control.
 ///
 /// # Errors
 /// What the system says; files that are already there stay whole.
 pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> {
+    if !output.portable {
+        // Output that is the same everywhere may be committed; other output names this machine's paths.
+        super::make_ignored(&output.dir)?;
+    }
     let mut dirs = Vec::with_capacity(images.len());
     let mut staged = Vec::new();
     for artifacts in images {

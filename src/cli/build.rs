@@ -5,7 +5,7 @@ use super::place::{here, out, shown, toolbox};
 use super::report::{compile_all, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
-use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
+use crate::build::{self, Artifact, Flags, Interrupt, Job, Lock, MakeRun, Outcome, Progress};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::emit::{Artifacts, Output};
 use clap::{Args, ValueEnum};
@@ -32,6 +32,12 @@ struct Place {
 pub(super) struct Validate {
     #[command(flatten)]
     place: Place,
+    /// First install what is missing: as `imgspec deps --install` does, or with --in by the checkout's deps targets
+    #[arg(long)]
+    install: bool,
+    /// Ask no question before something is installed
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -44,6 +50,9 @@ pub(super) struct Build {
     /// First install what is missing, as `imgspec deps --install` does
     #[arg(long)]
     install: bool,
+    /// Ask no question before something is installed
+    #[arg(long)]
+    yes: bool,
     /// Build even where nothing has changed
     #[arg(long)]
     force: bool,
@@ -79,21 +88,31 @@ pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
             "questions can be answered for one image at a time: leave out --jobs".to_owned(),
         ));
     }
-    if args.install {
-        deps::install_for(cli, &args.place.selection)?;
-    }
     let action = if args.dry_run { Action::DryRun } else { Action::Build };
+    install(cli, &args.place, args.install && !args.dry_run, args.yes)?;
     work(cli, &args.place, &flags, action)
 }
 
+/// Installs programs where that is asked for. A checkout's own targets install what they need themselves.
+fn install(cli: &Cli, place: &Place, is_wanted: bool, is_sure: bool) -> Result<(), Failure> {
+    match is_wanted && cli.checkout.is_none() {
+        true => deps::install_for(cli, &place.selection, is_sure),
+        false => Ok(()),
+    }
+}
+
 pub(super) fn validate(cli: &Cli, args: &Validate) -> Result<ExitCode, Failure> {
-    work(cli, &args.place, &Flags::default(), Action::Validate)
+    install(cli, &args.place, args.install, args.yes)?;
+    work(cli, &args.place, &Flags::default(), Action::Validate { install: args.install })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     DryRun,
-    Validate,
+    Validate {
+        /// A checkout's targets may install programs.
+        install: bool,
+    },
     Build,
 }
 
@@ -112,7 +131,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         }
         None => None,
     };
-    let (artifacts, mut diagnostics) = compile_all(&selected, &output);
+    let (mut artifacts, mut diagnostics) = compile_all(&selected, &output);
     // Another machine may have it, but this one is to build.
     let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
     diagnostics.iter_mut().filter(is_missing).for_each(|found| found.severity = Severity::Error);
@@ -126,12 +145,16 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
             false => "there is no image to build: name one (`imgspec targets`), or write one".to_owned(),
         }));
     }
+    let mut hold = None;
     if action != Action::DryRun {
-        build::write(&artifacts, &output)
-            .map_err(|e| Failure(format!("cannot write below {}: {e}", output.dir.display())))?;
+        let failed = |e| Failure(format!("cannot write below {}: {e}", output.dir.display()));
+        build::remove_leftovers();
+        hold = Some(take_hold(&mut artifacts, &output).map_err(failed)?);
+        build::write(&artifacts, &output).map_err(failed)?;
     }
+    let is_busy = hold.as_ref().is_some_and(|hold| hold.is_busy);
     if let Some(root) = &checkout {
-        return make(root, &artifacts, &output, flags, action);
+        return make(root, &artifacts, &output, flags, action, is_busy);
     }
     let toolbox = toolbox(&here);
     let interrupt = Interrupt::listen();
@@ -152,7 +175,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     }
     let progress = Progress::new();
     let next = AtomicUsize::new(0);
-    let first_failure: Mutex<Option<u8>> = Mutex::new(None);
+    let first_failure: Mutex<Option<u8>> = Mutex::new(is_busy.then_some(2));
     let jobs: Vec<Job<'_>> = artifacts.iter().map(new).collect::<Result<_, _>>()?;
     std::thread::scope(|scope| {
         for _ in 0..usize::from(place.jobs).min(jobs.len()) {
@@ -184,6 +207,39 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     Ok(code.or(interrupt.is_set().then_some(130)).map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
+/// What keeps other runs of the program out of what this one works on.
+struct Hold {
+    _cache: Lock,
+    _images: Vec<Lock>,
+    /// Another run builds some of the images.
+    is_busy: bool,
+}
+
+/// Takes the locks of images, and leaves out those that another run builds, which is said.
+fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result<Hold> {
+    build::make_ignored(&output.dir)?;
+    let cache = build::cache();
+    build::make_cache(&cache)?;
+    let Some(cache) = Lock::to_use(&cache)? else {
+        return Err(std::io::Error::other("another imgspec is removing the cache"));
+    };
+    let (mut images, mut free) = (Vec::new(), Vec::new());
+    let count = artifacts.len();
+    for image in artifacts.drain(..) {
+        match Lock::of_image(&output.dir.join(&image.image))? {
+            Some(lock) => {
+                images.push(lock);
+                free.push(image);
+            }
+            None => {
+                print_aside(&format!("imgspec: {}: another build of this image is running\n", image.image))
+            }
+        }
+    }
+    *artifacts = free;
+    Ok(Hold { _cache: cache, is_busy: images.len() < count, _images: images })
+}
+
 /// Lets a checkout's own Makefile build or validate the images, one after the other; the first failure ends it.
 fn make(
     root: &Path,
@@ -191,33 +247,54 @@ fn make(
     output: &Output,
     flags: &Flags,
     action: Action,
+    is_busy: bool,
 ) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen();
     for image in artifacts {
         let target = image.recipe.make.clone().unwrap_or_default();
         let target = match action {
             // Each target has a twin that validates.
-            Action::Validate => target.replacen("build-", "validate-", 1),
+            Action::Validate { .. } => target.replacen("build-", "validate-", 1),
             Action::Build | Action::DryRun => target,
         };
+        let installers = build::find_installers(root, &target).map_err(Failure)?;
+        let is_silent = matches!(action, Action::Validate { install: false });
+        if !installers.is_empty() && action != Action::DryRun {
+            print_aside(&format!("imgspec: {}: {}\n", image.image, told(&installers, is_silent, root)));
+        }
         let run = MakeRun {
             root,
             target: &target,
             var_file: output.dir.join(&image.image).join("packer.vars.json"),
             role_folders: &image.recipe.role_folders,
             flags,
+            done: if is_silent { &installers } else { &[] },
         };
         if action == Action::DryRun {
             print(&format!("# {}\n{}\n", image.image, run.command()))?;
             continue;
         }
-        let code = run.run().map_err(|e| Failure(e.to_string()))?;
+        let code = run.run(&interrupt).map_err(|e| Failure(e.to_string()))?;
         if code != 0 || interrupt.is_set() {
             print_aside(&format!("imgspec: {}: make {target} failed (exit code {code})\n", image.image));
             return Ok(ExitCode::from(u8::try_from(code).ok().filter(|c| *c > 0).unwrap_or(130)));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_busy { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// What is said of the checkout's targets that install programs, before make runs.
+fn told(installers: &[String], is_silent: bool, root: &Path) -> String {
+    let names = installers.join(" ");
+    match is_silent {
+        true => format!(
+            "nothing is installed; if a program is missing, `make {names}` in {} installs it, or `imgspec validate --install`",
+            root.display()
+        ),
+        false => format!(
+            "make runs {names} first, which may install programs, Ansible into your Python among them"
+        ),
+    }
 }
 
 /// Says what became of an image: for people on standard error, its files on standard output.

@@ -1,10 +1,10 @@
 //! `imgspec clean`
 
-use super::place::{here, out};
-use super::{Failure, print};
-use crate::build;
+use super::place::{here, out, shown};
+use super::{Failure, print, print_aside};
+use crate::build::{self, Cleaned};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Clean {
@@ -19,32 +19,74 @@ pub(super) struct Clean {
     cache: bool,
 }
 
+/// True where all that was to go is gone, or is somebody else's.
 pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
     let here = here()?;
-    let folders = if args.cache {
-        let cache = build::cache();
-        // Only what builds put there: the name may have been given in the environment.
-        ["assets", "packer", "rootfs"].iter().map(|name| cache.join(name)).filter(|f| f.exists()).collect()
-    } else {
-        let out = out(&here, args.out.as_deref());
-        let all =
-            build::image_folders(&out).map_err(|e| Failure(format!("cannot read {}: {e}", out.display())))?;
-        let mut chosen: Vec<PathBuf> = Vec::new();
-        for name in &args.images {
-            match all.iter().find(|folder| folder.file_name().is_some_and(|f| f == name.as_str())) {
-                Some(folder) => chosen.push(folder.clone()),
-                None => return Err(Failure(format!("there is no image {name} in {}", out.display()))),
+    build::remove_leftovers();
+    if args.cache {
+        return clean_cache(&here);
+    }
+    let out = out(&here, args.out.as_deref());
+    let failed = |path: &Path, e| Failure(format!("cannot remove {}: {e}", shown(path, &here)));
+    let mut is_done = true;
+    for folder in choose(&out, &args.images)? {
+        match build::clean_image(&folder).map_err(|e| failed(&folder, e))? {
+            Cleaned::Removed => print(&format!("removed {}\n", shown(&folder, &here)))?,
+            Cleaned::Kept(kept) => {
+                print(&format!("removed what imgspec has written in {}\n", shown(&folder, &here)))?;
+                tell_kept(&kept, &here);
+            }
+            Cleaned::Running => {
+                print_aside(&format!(
+                    "imgspec: a build runs in {}; nothing there is removed\n",
+                    shown(&folder, &here)
+                ));
+                is_done = false;
             }
         }
-        if args.images.is_empty() { all } else { chosen }
-    };
-    for folder in folders {
-        let removed = match args.cache {
-            true => std::fs::remove_dir_all(&folder),
-            false => build::clean_image(&folder),
-        };
-        removed.map_err(|e| Failure(format!("cannot remove {}: {e}", folder.display())))?;
-        print(&format!("removed {}\n", folder.strip_prefix(&here).unwrap_or(&folder).display()))?;
     }
-    Ok(true)
+    if build::clean_out(&out).map_err(|e| failed(&out, e))? {
+        print(&format!("removed {}\n", shown(&out, &here)))?;
+    }
+    Ok(is_done)
+}
+
+/// The folders of the named images, or of all.
+fn choose(out: &Path, names: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    let all =
+        build::image_folders(out).map_err(|e| Failure(format!("cannot read {}: {e}", out.display())))?;
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let find = |name: &String| {
+        let found = all.iter().find(|folder| folder.file_name().is_some_and(|f| f == name.as_str()));
+        found.cloned().ok_or_else(|| Failure(format!("there is no image {name} in {}", out.display())))
+    };
+    names.iter().map(find).collect()
+}
+
+fn clean_cache(here: &Path) -> Result<bool, Failure> {
+    let cache = build::cache();
+    let (removed, rest) =
+        build::clean_cache(&cache).map_err(|e| Failure(format!("cannot remove {}: {e}", cache.display())))?;
+    for folder in removed {
+        print(&format!("removed {}\n", shown(&folder, here)))?;
+    }
+    match rest {
+        Cleaned::Removed => Ok(true),
+        Cleaned::Kept(kept) => {
+            tell_kept(&kept, here);
+            Ok(true)
+        }
+        Cleaned::Running => {
+            print_aside(&format!("imgspec: a build uses {}; nothing is removed\n", cache.display()));
+            Ok(false)
+        }
+    }
+}
+
+fn tell_kept(kept: &[PathBuf], here: &Path) {
+    for path in kept {
+        print_aside(&format!("kept {}: imgspec did not write it\n", shown(path, here)));
+    }
 }

@@ -80,6 +80,13 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         }
         return Ok(stale.is_empty());
     }
+    for image in &artifacts {
+        let is_held = build::Lock::is_held(&output.dir.join(&image.image));
+        if is_held.map_err(|e| Failure(format!("cannot read {}: {e}", output.dir.display())))? {
+            let message = "is being built: nothing is written before that build has ended";
+            return Err(Failure(format!("{} {message}", image.image)));
+        }
+    }
     let written = build::write(&artifacts, &output)
         .map_err(|e| Failure(format!("cannot write below {}: {e}", output.dir.display())))?;
     if is_json {

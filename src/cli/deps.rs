@@ -3,13 +3,14 @@
 use super::place::{here, toolbox};
 use super::select::select;
 use super::{Cli, Failure, Selection, print, print_aside};
-use crate::build::{self, Found, Tool};
+use crate::build::{Found, Plan, Tool, Toolbox};
 use crate::diagnostic::json_text;
 use crate::eval::evaluate;
 use clap::Args;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::io::IsTerminal;
 
 #[derive(Debug, Args)]
 pub(super) struct Deps {
@@ -19,6 +20,9 @@ pub(super) struct Deps {
     /// Install what is missing: Packer and Ansible into .bin, the rest as packages where we are root
     #[arg(long)]
     install: bool,
+    /// Ask no question before something is installed
+    #[arg(long)]
+    yes: bool,
     /// Print JSON (docs/json.md)
     #[arg(long)]
     json: bool,
@@ -46,6 +50,10 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
     names.extend(wanted.iter().flat_map(|p| &p.tools).map(|t| t.as_str()));
     let here = here()?;
     let toolbox = toolbox(&here);
+    let mut notes = match args.install {
+        true => install(names.iter().copied(), &toolbox, args.yes)?,
+        false => BTreeMap::new(),
+    };
     let mut text = String::new();
     let mut rows = Vec::new();
     let mut is_complete = true;
@@ -56,15 +64,8 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
             .map(|p| p.name.as_str())
             .collect();
         let tool = Tool::named(name);
-        let mut found = tool.and_then(|t| toolbox.find(t));
-        let mut note = None;
-        if args.install
-            && let Some(tool) = tool
-            && !is_good(found.as_ref())
-        {
-            note = Some(build::install(tool, &toolbox).unwrap_or_else(|why| why));
-            found = toolbox.find(tool);
-        }
+        let found = tool.and_then(|t| toolbox.find(t));
+        let note = notes.remove(name);
         is_complete &= is_good(found.as_ref());
         let state = in_words(tool, found.as_ref());
         let _ = writeln!(text, "{name:19} {state}");
@@ -92,7 +93,7 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
 }
 
 /// Installs what the providers of the selected images need and do not have; says what was done.
-pub(super) fn install_for(cli: &Cli, selection: &Selection) -> Result<(), Failure> {
+pub(super) fn install_for(cli: &Cli, selection: &Selection, is_sure: bool) -> Result<(), Failure> {
     let selected = select(cli, selection)?;
     let here = here()?;
     let toolbox = toolbox(&here);
@@ -100,13 +101,41 @@ pub(super) fn install_for(cli: &Cli, selection: &Selection) -> Result<(), Failur
     let targets = selected.images.iter().filter_map(|id| evaluate(program, *id, selected.provider).ok());
     let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);
     names.extend(targets.flat_map(|image| &program.provider(image.provider).tools).map(|t| t.as_str()));
-    for tool in names.into_iter().filter_map(Tool::named) {
-        if !is_good(toolbox.find(tool).as_ref()) {
-            let note = build::install(tool, &toolbox).unwrap_or_else(|why| why);
-            print_aside(&format!("{}: {note}\n", tool.name));
-        }
+    for (name, note) in install(names.into_iter(), &toolbox, is_sure)? {
+        print_aside(&format!("{name}: {note}\n"));
     }
     Ok(())
+}
+
+/// Installs those of the named tools that are missing or too old, after saying how; gives for each what was done. On a
+/// terminal it asks first, unless the user is sure.
+fn install<'n>(
+    names: impl Iterator<Item = &'n str>,
+    toolbox: &Toolbox,
+    is_sure: bool,
+) -> Result<BTreeMap<&'static str, String>, Failure> {
+    let is_missing = |tool: &&'static Tool| !is_good(toolbox.find(tool).as_ref());
+    let missing: Vec<&'static Tool> = names.filter_map(Tool::named).filter(is_missing).collect();
+    let plan = Plan::new(&missing, toolbox);
+    if !plan.is_empty() {
+        print_aside("imgspec installs:\n");
+        plan.lines().iter().for_each(|line| print_aside(&format!("  {line}\n")));
+        if !is_sure && !agrees() {
+            return Err(Failure("nothing was installed".to_owned()));
+        }
+    }
+    Ok(plan.run().into_iter().map(|(name, done)| (name, done.unwrap_or_else(|why| why))).collect())
+}
+
+/// Asks whether to go on. Where nobody can answer, the flag has said so.
+fn agrees() -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return true;
+    }
+    print_aside("Go on? [Y/n] ");
+    let mut answer = String::new();
+    let is_read = std::io::stdin().read_line(&mut answer).is_ok_and(|count| count > 0);
+    is_read && ["", "y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
 fn is_good(found: Option<&Found>) -> bool {

@@ -218,7 +218,7 @@ fn is_of_collection(name: &str) -> bool {
     let is_word = |part: &&str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
-    parts.len() >= 3 && parts.iter().all(|part| is_word(&part))
+    parts.len() >= 3 && parts.iter().all(is_word)
 }
 
 /// A path from a folder, with `./` or `../` in front, as a role's path must have a slash.

@@ -1,0 +1,353 @@
+//! What `imgspec build` and its neighbours leave behind, and what they leave alone. The programs that a build calls are
+//! stand-ins here, so that the edge of the product is tested without a real build.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::place::said;
+use tempfile::TempDir;
+
+/// Packer, Ansible and all others: says a version, leaves a key where keys are kept, and makes a disk.
+const PROGRAM: &str = r#"#!/bin/sh
+case "$1" in
+build)
+    echo key >"$TMPDIR/ansible-key"
+    echo "$TMPDIR" >"$FAKE_LOG"
+    while [ -e "$FAKE_LOG.wait" ]; do sleep 0.1; done
+    mkdir -p output/debian-12 && echo disk >output/debian-12/debian-12.qcow2 && echo '{}' >output/manifest.json
+    ;;
+validate) ;;
+*) echo "version 9.9.9" ;;
+esac
+"#;
+
+const PROGRAMS: [&str; 7] =
+    ["PACKER", "ANSIBLE_PLAYBOOK", "MMDEBSTRAP", "SYSTEMD_NSPAWN", "MKE2FS", "SFDISK", "QEMU_IMG"];
+
+struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    fn new(spec: &str) -> Site {
+        let site = Site { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(site.path("tmp")).unwrap();
+        site.program("program", PROGRAM);
+        site.write("project/imgspec.toml", "");
+        site.write("project/spec.imgspec", spec);
+        site
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn program(&self, path: &str, text: &str) {
+        self.write(path, text);
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = common::imgspec(&self.path("project"));
+        command.args(args).stdin(Stdio::null());
+        command.env("IMGSPEC_CACHE", self.path("cache")).env("TMPDIR", self.path("tmp"));
+        command.env("FAKE_LOG", self.path("log"));
+        for name in PROGRAMS {
+            command.env(format!("{name}_BIN"), self.path("program"));
+        }
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Starts a build that goes on until [`Site::go_on`], and waits until it is there.
+    fn start(&self) -> Child {
+        self.write("log.wait", "");
+        let mut command = self.command(&["build", "node", "--force"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("the build's key", || self.keys().len() == 1);
+        wait_until("the build's log", || self.path("log").is_file());
+        child
+    }
+
+    fn go_on(&self) {
+        fs::remove_file(self.path("log.wait")).unwrap();
+    }
+
+    /// The keys in the folder for temporary files.
+    fn keys(&self) -> Vec<PathBuf> {
+        let folders = common::entries(&self.path("tmp")).into_iter();
+        folders.map(|folder| folder.join("ansible-key")).filter(|key| key.is_file()).collect()
+    }
+
+    /// Processes of a build below this site.
+    fn has_processes(&self) -> bool {
+        let log = format!("FAKE_LOG={}", self.path("log").display());
+        let of_build = |process: &Path| {
+            let environment = fs::read(process.join("environ")).unwrap_or_default();
+            environment.split(|b| *b == 0).any(|entry| entry == log.as_bytes())
+        };
+        fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|process| of_build(&process.path()))
+    }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < Duration::from_secs(60), "{what} does not come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+const SPEC: &str = "image node extends rootfs-debian-12 { node_custom_roles_post = [\"audit\"] }\n";
+
+fn with_role() -> Site {
+    let site = Site::new(SPEC);
+    site.write("project/roles/audit/tasks/main.yml", "- name: Nothing\n");
+    site
+}
+
+#[test]
+fn a_change_of_what_a_role_is_made_of_is_built() {
+    let site = with_role();
+    let build = |wanted: &str| {
+        let output = site.run(&["build", "node"]);
+        assert!(output.status.success() && said(&output).contains(wanted), "{wanted}: {}", said(&output));
+    };
+    build("node: built in");
+    build("node: up to date");
+    for (file, text) in [
+        ("roles/audit/tasks/main.yml", "- name: Something\n"),
+        ("roles/audit/files/new", "x"),
+        ("roles/helper/tasks/main.yml", "- name: For audit\n"),
+        ("ansible/roles/other/tasks/main.yml", "- name: For audit\n"),
+    ] {
+        site.write(&format!("project/{file}"), text);
+        build("node: built in");
+        build("node: up to date");
+    }
+    // What a link in a role leads to.
+    site.write("elsewhere", "one");
+    std::os::unix::fs::symlink(site.path("elsewhere"), site.path("project/roles/audit/files/link")).unwrap();
+    build("node: built in");
+    site.write("elsewhere", "another");
+    build("node: built in");
+    fs::remove_file(site.path("elsewhere")).unwrap();
+    build("node: built in");
+    // A role and a file that are named from the root of the file system.
+    site.write("far/tasks/main.yml", "- name: Far\n");
+    site.write("far.list", "deb http://one ./\n");
+    let (role, list) = (site.path("far"), site.path("far.list"));
+    let spec = format!(
+        "image node extends rootfs-debian-12 {{\n    node_custom_roles_post = [\"{}\"]\n    extra_repos = [\"{}\"]\n}}\n",
+        role.display(),
+        list.display()
+    );
+    site.write("project/spec.imgspec", &spec);
+    build("node: built in");
+    build("node: up to date");
+    site.write("far/tasks/main.yml", "- name: Further\n");
+    build("node: built in");
+    site.write("far.list", "deb http://two ./\n");
+    build("node: built in");
+    build("node: up to date");
+}
+
+#[test]
+fn clean_leaves_what_others_have_written() {
+    let site = with_role();
+    assert!(site.run(&["build", "node"]).status.success());
+    assert_eq!(fs::read_to_string(site.path("project/build/.gitignore")).unwrap().lines().last(), Some("*"));
+    site.write("project/build/node/notes.txt", "mine");
+    site.write("project/build/node/output/debian-12/mine.qcow2", "mine");
+    site.write("project/build/other/manifest.json", "{}");
+    site.write("project/build/other/packer.vars.json", "{}");
+
+    // A build carries over what is not its own.
+    assert!(site.run(&["build", "node", "--force"]).status.success());
+    assert!(site.path("project/build/node/output/debian-12/mine.qcow2").is_file());
+
+    let output = site.run(&["clean"]);
+    assert!(output.status.success(), "{}", said(&output));
+    for kept in ["build/node/notes.txt", "build/node/output/debian-12/mine.qcow2"] {
+        assert!(
+            said(&output).contains(&format!("kept {kept}: imgspec did not write it")),
+            "{}",
+            said(&output)
+        );
+        assert_eq!(fs::read_to_string(site.path("project").join(kept)).unwrap(), "mine");
+    }
+    assert_eq!(common::entries(&site.path("project/build/node")).len(), 2);
+    assert_eq!(common::entries(&site.path("project/build/node/output/debian-12")).len(), 1);
+    assert_eq!(common::entries(&site.path("project/build/other")).len(), 2, "it is not ours");
+
+    fs::remove_dir_all(site.path("project/build/node")).unwrap();
+    fs::remove_dir_all(site.path("project/build/other")).unwrap();
+    assert!(site.run(&["build", "node"]).status.success());
+    assert!(site.run(&["clean", "node"]).status.success());
+    assert!(!site.path("project/build").exists(), "nothing of ours is left");
+}
+
+#[test]
+fn a_running_build_is_left_alone() {
+    let site = with_role();
+    let child = site.start();
+    for (args, wanted) in [
+        (&["clean"][..], "a build runs in build/node"),
+        (&["clean", "--cache"], "a build uses"),
+        (&["build", "node"], "another build of this image is running"),
+        (&["compile", "node", "--set", "extra_debs=jq"], "is being built"),
+    ] {
+        let output = site.run(args);
+        assert!(!output.status.success(), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains(wanted), "{args:?}: {}", said(&output));
+    }
+    assert_eq!(site.keys().len(), 1);
+    site.go_on();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(site.path("project/build/node/output/debian-12/debian-12.qcow2").is_file());
+    assert!(site.keys().is_empty());
+    assert!(site.run(&["clean"]).status.success());
+    assert!(site.run(&["clean", "--cache"]).status.success());
+    assert!(!site.path("cache/assets").exists());
+}
+
+#[test]
+fn a_cache_that_somebody_else_has_made_stays() {
+    let site = with_role();
+    site.write("cache/rootfs/mine", "mine");
+    assert!(site.run(&["build", "node"]).status.success());
+    let output = site.run(&["clean", "--cache"]);
+    assert!(said(&output).contains("cache/rootfs: imgspec did not write it"), "{}", said(&output));
+    assert!(site.path("cache/rootfs/mine").is_file() && !site.path("cache/assets").exists());
+}
+
+#[test]
+fn no_key_outlives_its_build() {
+    let site = with_role();
+    // Interrupted.
+    let child = site.start();
+    let folder = site.keys()[0].parent().unwrap().to_owned();
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+    assert!(!folder.exists() && !site.has_processes());
+
+    // Killed: the next run removes the key, the folder of the build, and what it has started.
+    for next in [&["build", "node"][..], &["validate", "node"], &["clean"]] {
+        let mut child = site.start();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(site.keys().len(), 1);
+        // What others keep there under such a name is not ours.
+        site.write("tmp/imgspec-mine/notes", "mine");
+        site.write("tmp/imgspec-file", "mine");
+        let other = tempfile::Builder::new().prefix("imgspec-").tempdir_in(site.path("tmp")).unwrap();
+        if next[0] == "build" {
+            site.go_on();
+        }
+        let output = site.run(next);
+        assert!(output.status.success(), "{next:?}: {}", said(&output));
+        assert!(site.keys().is_empty(), "{next:?}");
+        assert!(!site.has_processes(), "{next:?}");
+        assert!(!site.path("project/build/node/work").exists(), "{next:?}");
+        assert!(site.path("tmp/imgspec-mine/notes").is_file() && site.path("tmp/imgspec-file").is_file());
+        assert!(other.path().is_dir());
+    }
+}
+
+#[test]
+fn only_output_folders_that_are_new_are_kept_out_of_git() {
+    let site = with_role();
+    let has_ignore = |out: &str| site.path("project").join(out).join(".gitignore").is_file();
+    fs::create_dir(site.path("project/there")).unwrap();
+    for out in ["there", "new"] {
+        assert!(site.run(&["compile", "node", "--out", out]).status.success());
+    }
+    assert!(site.run(&["compile", "node", "--out", "portable", "--portable"]).status.success());
+    assert_eq!([has_ignore("there"), has_ignore("new"), has_ignore("portable")], [false, true, false]);
+}
+
+/// A stand-in for apt-get, which writes down what it is asked for.
+const APT: &str = r#"#!/bin/sh
+echo "apt-get $*" >>"$FAKE_LOG"
+case "$*" in
+*--simulate*) [ -z "$FAKE_CONFLICT" ] || { echo "E: Packages need to be removed but remove is disabled." >&2; exit 100; }
+    echo "Inst mmdebstrap (1.0)"; echo "Inst libsomething (2.0)" ;;
+*download*) exit 100 ;;
+*) echo "Unpacking"; [ -z "$FAKE_CONFLICT" ] || exit 100 ;;
+esac
+"#;
+
+#[test]
+fn programs_are_installed_in_the_open() {
+    let site = Site::new("");
+    site.program("bin/apt-get", APT);
+    if !fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0) {
+        return common::skip("the installation of packages: it needs root");
+    }
+    let install = |conflict: &str| {
+        let _ = fs::remove_file(site.path("log"));
+        let mut command = site.command(&["deps", "rootfs", "--install"]);
+        for name in PROGRAMS {
+            command.env_remove(format!("{name}_BIN"));
+        }
+        command.env("PATH", format!("{}:/bin", site.path("bin").display())).env("FAKE_CONFLICT", conflict);
+        // Nothing of this machine's is found but the shell.
+        command.env("PACKER_BIN", site.path("program")).env("ANSIBLE_PLAYBOOK_BIN", site.path("program"));
+        command.env("MMDEBSTRAP_BIN", site.path("nothing"));
+        let output = command.output().unwrap();
+        (said(&output), fs::read_to_string(site.path("log")).unwrap_or_default())
+    };
+    let (said, log) = install("");
+    assert!(said.contains("imgspec installs:") && said.contains("mmdebstrap"), "{said}");
+    assert!(said.contains("which installs mmdebstrap libsomething"), "{said}");
+    assert!(said.contains("Unpacking"), "progress is shown: {said}");
+    let installs: Vec<&str> = log.lines().filter(|line| line.contains("install")).collect();
+    assert!(!installs.is_empty() && installs.iter().all(|line| line.contains("--no-remove")), "{log}");
+    let (said, _) = install("1");
+    assert!(said.contains("imgspec removes none"), "{said}");
+}
+
+#[test]
+fn validating_with_a_checkout_installs_nothing() {
+    let site = Site::new("image a extends qemu-debian-12 { }\n");
+    let checkout = site.path("checkout");
+    let source = common::root().join("tests/cases/roles-of-checkout/checkout");
+    assert!(Command::new("cp").arg("-r").args([&source, &checkout]).status().unwrap().success());
+    let makefile = fs::read_to_string(checkout.join("Makefile")).unwrap();
+    let makefile = makefile
+        .replace("\thack/ensure-ansible.sh\n\thack/ensure-packer.sh\n", "\ttouch installed\n")
+        .replace("\tpacker validate packer/qemu/packer.json\n", "\techo \"$$TMPDIR\" >validated\n");
+    assert!(makefile.contains("touch installed") && makefile.contains("validated"));
+    fs::write(checkout.join("Makefile"), makefile).unwrap();
+    let validate = |more: &[&str]| {
+        let output = site.run(&[&["validate", "a", "--in", "../checkout"], more].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let told = validate(&[]);
+    assert!(told.contains("nothing is installed") && told.contains("make deps-qemu"), "{told}");
+    assert!(checkout.join("validated").is_file() && !checkout.join("installed").exists());
+    let private = fs::read_to_string(checkout.join("validated")).unwrap();
+    assert!(private.starts_with(site.path("tmp").to_str().unwrap()), "{private}");
+    assert!(!Path::new(private.trim()).exists(), "it goes with the run");
+
+    let told = validate(&["--install"]);
+    assert!(told.contains("deps-qemu first, which may install programs"), "{told}");
+    assert!(checkout.join("installed").is_file());
+}
