@@ -120,6 +120,10 @@ fn what_somebody_else_has_written_stays() {
     fs::write(&notes, "mine").unwrap();
     place.adopt();
     assert_eq!(fs::read_to_string(&notes).unwrap(), "mine");
+    let json = place.library().join("notes.json");
+    fs::write(&json, "{}").unwrap();
+    place.adopt();
+    assert!(json.is_file());
 }
 
 #[test]

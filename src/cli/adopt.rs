@@ -88,11 +88,12 @@ fn old_files(out: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
         }
         let text = read_text(entry.path()).map_err(|e| failed(&e))?;
         // Somebody else's file stays.
-        let is_json = entry.path().extension().is_some_and(|e| e == "json");
-        if !is_json && !text.starts_with(ADOPTED) {
+        let path = entry.path().strip_prefix(out).unwrap_or(entry.path());
+        let is_template = path.starts_with("packer") && path.extension().is_some_and(|e| e == "json");
+        if !is_template && !text.starts_with(ADOPTED) {
             continue;
         }
-        old.insert(entry.path().strip_prefix(out).unwrap_or(entry.path()).to_owned(), text);
+        old.insert(path.to_owned(), text);
     }
     Ok(old)
 }

@@ -2,7 +2,7 @@
 
 use super::place::{here, out};
 use super::report::{compile_all, format, is_fine, report};
-use super::select::select;
+use super::select::{no_specs, select};
 use super::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::render_json;
 use crate::emit::{Output, of_var_files};
@@ -11,6 +11,14 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     let mut selected = select(cli, selection)?;
     selected.expect_known()?;
     let here = here()?;
+    let program = &selected.program;
+    if program.specs.is_empty()
+        && selected.images.is_empty()
+        && selected.json.is_empty()
+        && !program.is_adopted
+    {
+        return Err(no_specs(&here));
+    }
     let output = Output { dir: out(&here, None), portable: false };
     if selected.is_json_alone {
         selected.images = selected.program.library_images();

@@ -2,7 +2,7 @@
 
 use super::place::{here, shown};
 use super::report::report;
-use super::select::{find_specs, include_roots};
+use super::select::{find_specs, include_roots, no_specs};
 use super::{Cli, Failure, print, print_aside, print_file};
 use crate::build::rewrite;
 use crate::diagnostic::Diagnostic;
@@ -42,6 +42,9 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
         }
         let text = Disk.read(&path).map_err(|e| Failure(format!("cannot read {name}: {e}")))?;
         texts.push((path, name, text));
+    }
+    if texts.is_empty() {
+        return Err(no_specs(&here));
     }
     let mut is_fine = true;
     for (path, name, text) in texts {

@@ -229,6 +229,12 @@ fn contains_specs(folder: &Path) -> bool {
     build::spec_files(folder).is_ok_and(|specs| !specs.is_empty())
 }
 
+/// To look at nothing and find nothing wrong would pass for a good result.
+pub(super) fn no_specs(here: &Path) -> Failure {
+    let (root, _) = build::read_config(here);
+    Failure(format!("there are no .imgspec files in {}", root.display()))
+}
+
 fn nothing_named(input: &str) -> Failure {
     Failure(format!("there is no file or folder {input}"))
 }

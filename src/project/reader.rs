@@ -39,6 +39,11 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         further_roots: FxHashMap::default(),
     };
     let specs = request.specs.iter().map(|path| reader.read_spec(path)).collect();
+    // Without a spec a var file's own project says what is allowed.
+    if let (true, Some(path)) = (request.specs.is_empty(), request.var_files.last()) {
+        let root = find_root(path, |p| loader.exists(p));
+        reader.read_config(&root);
+    }
     let overlays = reader.read_overlays();
     let Reader { sources, units, diagnostics, config, .. } = reader;
     Read { sources, units, specs, overlays, diagnostics, config }
