@@ -103,12 +103,11 @@ fn dry_run(root: &Path, names: &[String]) -> Result<Vec<(String, String)>, Strin
 pub fn find_installers(root: &Path, target: &str) -> Result<Vec<String>, String> {
     let database = make(root, &["--dry-run", "--print-data-base", target])?;
     let rules = read_rules(&String::from_utf8_lossy(&database.stdout));
-    let needs =
-        |name: &str| rules.iter().filter(|rule| rule.name == name).flat_map(|rule| &rule.prerequisites);
     let mut found = BTreeSet::new();
     let mut open = vec![target.to_owned()];
     while let Some(name) = open.pop() {
-        let new = needs(&name).filter(|name| is_installer(name));
+        let needed = rules.iter().filter(|rule| rule.name == name).flat_map(|rule| &rule.prerequisites);
+        let new = needed.filter(|name| is_installer(name));
         open.extend(new.filter(|name| found.insert((*name).clone())).cloned());
     }
     Ok(found.into_iter().collect())

@@ -42,7 +42,7 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
     // Without a spec a var file's own project says what is allowed.
     if let (true, Some(path)) = (request.specs.is_empty(), request.var_files.last()) {
         let root = find_root(path, |p| loader.exists(p));
-        reader.read_config(&root);
+        reader.read_config(std::slice::from_ref(&root));
     }
     let overlays = reader.read_overlays();
     let Reader { sources, units, diagnostics, config, .. } = reader;
