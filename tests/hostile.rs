@@ -414,3 +414,281 @@ fn names_that_are_no_text_are_shown() {
     let (code, printed) = run(&folder, &["check", "--format", "json", "--set", "nothing=1"], &[]);
     assert_eq!(code, Some(1), "{printed}");
 }
+
+// ---- secrets on damaged lines -------------------------------------------------------------------
+
+/// What no output may hold. The second half is what would be left of a text cut at some length.
+const SECRET: &str = "Zq7xSECRETw9";
+
+/// Lines of an image's body around a secret's setting, sound and damaged.
+const BODIES: &[&str] = &[
+    "ssh_password = \"SECRET\", kubernetes_semver = …",
+    "ssh_password = \"SECRET\" kubernetes_semver = \"v1.24.6\"",
+    "ssh_password = \"SECRET",
+    "ssh_password = SECRET\"",
+    "ssh_password = 'SECRET",
+    "ssh_password = SECRET",
+    "ssh_password = SECRET-a!b",
+    "ssh_password = 12SECRET",
+    "ssh_password = SECRET(1)",
+    "ssh_password = env(SECRET)",
+    "ssh_password = env(\"A\") + \"SECRET\"",
+    "ssh_password = \"a\" \"SECRET\"",
+    "ssh_password = \"a\" SECRET \"b\"",
+    "ssh_password: \"SECRET\"",
+    "ssh_password : SECRET",
+    "ssh_password := \"SECRET\"",
+    "ssh_password == \"SECRET\"",
+    "ssh_password => \"SECRET\"",
+    "ssh_password -> \"SECRET\"",
+    "ssh_password \"SECRET\"",
+    "ssh_password SECRET",
+    "ssh_password(\"SECRET\")",
+    "ssh_password[\"SECRET\"]",
+    "ssh_password += \"SECRET\"",
+    "ssh_password -= [\"SECRET\"]",
+    "ssh_password = = \"SECRET\"",
+    "ssh_password =\n    \"SECRET\"",
+    "ssh_password\n    = \"SECRET\"",
+    "ssh_password = \\\n    \"SECRET\"",
+    "ssh_password = <<T\n        SECRET\n",
+    "ssh_password = <<T\n        first\n        SECRET\n    T x",
+    "ssh_password = <<-T\n    SECRET\n    T",
+    "ssh_password = [\"SECRET\"",
+    "ssh_password = [\n    \"a\",\n    \"SECRET\"\n",
+    "ssh_password = [\"SECRET\"]]",
+    "ssh_password = { SECRET = 1 }",
+    "ssh_password = { a = \"SECRET\"",
+    "ssh_password = { a: \"SECRET\" }",
+    "ssh_password = (\"SECRET\"",
+    "ssh_password = \"${\"SECRET\"}\"",
+    "ssh_password = \"${SECRET\"",
+    "ssh_password = \"\\q SECRET\"",
+    "ssh_password = \"{{SECRET}}\"",
+    "ssh_password = \"{{user `SECRET`}}\"",
+    "ssh_password = if os_family == \"debian\" then \"SECRET\"",
+    "ssh_password = if \"SECRET\"",
+    "ssh_password = not \"SECRET\"",
+    "ssh_password = \"SECRET\" && x",
+    "ssh_password = major(\"SECRET\")",
+    "ssh_password = lower(\"SECRET\"",
+    "ssh_password = join([\"SECRET\"], 1, 2)",
+    "final ssh_password \"SECRET\"",
+    "final ssh_password = \"SECRET\" junk",
+    "unset ssh_password \"SECRET\"",
+    "ssh-password = \"SECRET\"",
+    "SSH_PASSWORD = \"SECRET\" x",
+    "ssh_pasword = \"SECRET\"",
+    "ssh_pasword \"SECRET\"",
+    "\"ssh_password\" = \"SECRET\"",
+    "\"ssh_password\": \"SECRET\"",
+    "'ssh_password' \"SECRET\"",
+    "memory = 1, ssh_password = \"SECRET\" x",
+    "memory = 1 ssh_password = \"SECRET\"",
+    "ssh_password = \"SECRET\"; memory = 1",
+    "export ssh_password = \"SECRET\"",
+    "set ssh_password = \"SECRET\"",
+    "var.ssh_password = \"SECRET\"",
+    "ansible { ssh_password = \"SECRET\" }",
+    "ansible { ssh_password = \"SECRET\"",
+    "ansible { ssh_password \"SECRET\" }",
+    "ansible ssh_password = \"SECRET\" }",
+    "packer { ssh_password: \"SECRET\" x }",
+    "ansible { x = { ssh_password = \"SECRET\" } } junk",
+    "ansible { x = [\"ssh_password=SECRET\" }",
+    "ansible_user_vars = \"ssh_password=SECRET",
+    "target { provider = qemu, vars = { ssh_password = \"SECRET\" x } }",
+    "target { vars = [ssh_password = \"SECRET\"] }",
+    "when ssh_password == \"SECRET\" { }",
+    "when os_family == \"debian\" { ssh_password = \"SECRET\"",
+    "when os_family == \"debian\" ssh_password = \"SECRET\" }",
+    "# ssh_password = \"SECRET\"\n    junk junk",
+    "# ssh_password = \"SECRET\"\n    no_such = 1",
+    "pin = \"SECRET\" junk",
+    "pin SECRET",
+    "pins = [\"a\" \"SECRET\"",
+    "pins = [\"a\", 1, \"SECRET\"]",
+    "pins = \"SECRET\"",
+    "pins += SECRET",
+    "keys = { a = \"SECRET\", b = 1 2 }",
+    "keys = { a = \"SECRET\", \"SECRET\" }",
+    "former = \"SECRET\" junk",
+    "// ssh_password = \"SECRET\"",
+    "/* ssh_password = \"SECRET\" */",
+    "- ssh_password: SECRET",
+    "ssh_password = \"SECRET\" }}}",
+];
+
+/// The project's own secrets, with what may be wrong with their declarations.
+const DECLARATIONS: &[&str] = &[
+    "variable pin : string { secret = true }\nvariable pins : [string] { secret = true }\nvariable keys : {string} { secret = true }\nvariable former { alias_of = ssh_password }\n",
+    "variable own : string = \"SECRET\" { secret = true\n",
+    "variable own : string = \"SECRET\" secret = true }\n",
+    "variable own = \"SECRET\" { secret = true }\n",
+    "variable own : string = SECRET { secret = true }\n",
+    "variable own : string = \"SECRET { secret = true }\n",
+    "variable own : strin = \"SECRET\" { secret = true }\n",
+    "variable own : int = \"SECRET\" { secret = true }\n",
+    "variable own : string = [\"SECRET\"] { secret = true, no_such = 1 }\n",
+    "variable own : string = \"SECRET\" { secret: true }\n",
+    "ssh_password = \"SECRET\"\n",
+    "layer l extends x ssh_password = \"SECRET\" { }\n",
+    "layer ssh_password = \"SECRET\"\n",
+    "include ssh_password = \"SECRET\"\n",
+];
+
+const JSONS: &[&str] = &[
+    "{ \"ssh_password\": \"SECRET\" ",
+    "{ \"ssh_password\": \"SECRET }",
+    "{ \"ssh_password\": SECRET }",
+    "{ \"ssh_password\" \"SECRET\" }",
+    "{ \"ssh_password\" = \"SECRET\" }",
+    "{ ssh_password: \"SECRET\" }",
+    "{ 'ssh_password': 'SECRET' }",
+    "{ \"ssh_password\": \"SECRET\", }",
+    "{ \"ssh_password\": \"SECRET\" \"memory\": \"1\" }",
+    "{ \"memory\": \"1\" \"ssh_password\": \"SECRET\" }",
+    "{ \"ssh_password\": [\"SECRET\" }",
+    "{ \"ssh_password\": [\"SECRET\"] }",
+    "{ \"ssh_password\": { \"value\": \"SECRET\" } }",
+    "{ \"ssh_pasword\": \"SECRET\" }",
+    "{ \"ssh_password\": \"SECRET{{\" }",
+    "{ \"ssh_password\": \"{{user `SECRET`}}\" }",
+    "{ \"ssh_password\": \"{{SECRET}}\" }",
+    "{ \"ssh_password\":\n  \"SECRET\"\n  x }",
+    "[ { \"ssh_password\": \"SECRET\" } ]",
+    "{ \"variables\": { \"ssh_password\": \"SECRET\" } }",
+    "{ \"variables\": {\n    \"ssh_password\": \"SECRET\"\n  }, \"memroy\": \"1\" }",
+    "ssh_password = \"SECRET\"",
+    "ssh_password: SECRET",
+    "{ \"ssh_password\": \"SECRET\" // comment\n }",
+    "{ \"ssh_password\": \"SECRET\u{1}\" x }",
+    "{ \"ssh_password\": \"a\", \"ssh_password\": \"SECRET\" }",
+    "{ \"memory\": \"x\", \"ssh_password\": \"SECRET\" }",
+];
+
+const SETS: &[&str] = &[
+    "ssh_password=SECRET",
+    "ssh_password:SECRET",
+    "ssh_password SECRET",
+    "ssh_password = SECRET",
+    "ssh_pasword=SECRET",
+    "ssh_password=SECRET{{",
+    "ssh_password={{user `SECRET`}}",
+    "ssh_password",
+];
+
+/// Runs commands in all formats and looks for the secret, or most of it, in what they print.
+fn expect_silence(folder: &Path, commands: &[&[&str]], what: &str) {
+    for command in commands {
+        let (code, printed) = run(folder, command, &[]);
+        assert!(matches!(code, Some(0..=2)), "{what}\n{command:?}: {code:?}\n{printed}");
+        let leaks = printed.contains("SECRET") || printed.contains("Zq7x");
+        assert!(!leaks, "{command:?} prints the secret of\n{what}\n\n{printed}");
+    }
+}
+
+fn spec(declarations: &str, body: &str) -> String {
+    let text = format!(
+        "{declarations}\nimage a extends qemu-ubuntu-2004 {{\n    memory = 1\n    {body}\n    headless = true\n}}\n"
+    );
+    text.replace("SECRET", SECRET)
+}
+
+#[test]
+fn damaged_lines_keep_their_secrets() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    fs::write(folder.join("imgspec.toml"), "").unwrap();
+    let specs = BODIES.iter().map(|body| spec(DECLARATIONS[0], body));
+    let specs = specs.chain(DECLARATIONS.iter().map(|more| {
+        let is_own = more.starts_with("variable own");
+        spec(more, if is_own { "own = \"SECRET\" junk" } else { "ssh_password = \"SECRET\" junk" })
+    }));
+    let mut leaks: Vec<String> = specs.filter_map(|text| leak_of_library(&text, &[])).collect();
+    for text in JSONS {
+        let text = text.replace("SECRET", SECRET);
+        let spec = "include \"v.json\" as v\nimage a extends qemu-ubuntu-2004, v { no_such = 1 }\n";
+        leaks.extend(leak_of_library(spec, &[("v.json", &text)]));
+        leaks.extend(leak_of_library("", &[("w.json", &text)]));
+    }
+    assert!(leaks.is_empty(), "{} leaks\n{}", leaks.len(), leaks.join("\n"));
+    // The program itself: a part of them, and what the library alone does not do.
+    for (at, body) in BODIES.iter().enumerate().filter(|(at, _)| at % 12 == 0) {
+        let text = spec(DECLARATIONS[at % DECLARATIONS.len()], body);
+        fs::write(folder.join("a.imgspec"), &text).unwrap();
+        let commands: [&[&str]; 7] = [
+            &["check", "--format", "rich"],
+            &["check", "--format", "json"],
+            &["show", "a.imgspec"],
+            &["show", "a.imgspec", "ssh_password"],
+            &["show", "a.imgspec", "--json"],
+            &["explain", "own"],
+            &["fmt", "--check"],
+        ];
+        expect_silence(folder, &commands, &text);
+    }
+    fs::write(folder.join("a.imgspec"), IMAGE).unwrap();
+    for set in SETS {
+        let set = set.replace("SECRET", SECRET);
+        for format in ["rich", "short"] {
+            expect_silence(folder, &[&["check", "--format", format, "--set", &set]], &set);
+        }
+    }
+    for text in JSONS.iter().step_by(4) {
+        let text = text.replace("SECRET", SECRET);
+        fs::write(folder.join("v.json"), &text).unwrap();
+        expect_silence(folder, &[&["check", "v.json"]], &text);
+        // What it writes holds templates and unknown names as they are.
+        if !text.contains("{{") && !text.contains("pasword") {
+            expect_silence(folder, &[&["import", "v.json"]], &text);
+        }
+    }
+}
+
+/// The same in one process: what leaks in any format, or in any word that an editor gets.
+fn leak_of_library(text: &str, others: &[(&str, &str)]) -> Option<String> {
+    use imgspec::diagnostic::{merge, render_json, render_plain, render_rich, render_short};
+    use imgspec::emit::{Output, emit_all};
+    use imgspec::project::{Request, load};
+    use imgspec::source::Memory;
+    let folder = Path::new("/project");
+    let mut files: std::collections::BTreeMap<_, _> =
+        others.iter().map(|(name, text)| (folder.join(name), (*text).to_owned())).collect();
+    files.insert(folder.join("a.imgspec"), text.to_owned());
+    let var_files = files.keys().filter(|path| path.ends_with("w.json")).cloned().collect();
+    let request = Request { specs: vec![folder.join("a.imgspec")], var_files, ..Request::default() };
+    let program = load(&Memory(files), &request);
+    let images: Vec<_> = program.specs.iter().flatten().flat_map(|file| program.images_of(*file)).collect();
+    let output = Output { dir: "/out".into(), portable: false };
+    let found = emit_all(&program, &images, None, &output).1;
+    let found = merge(program.diagnostics.iter().cloned().chain(found).collect());
+    let sources = &program.sources;
+    let rendered = [
+        render_rich(&found, sources, 100, false),
+        render_plain(&found, sources),
+        render_short(&found, sources),
+        render_json(&found, sources),
+        format!("{found:?}"),
+    ];
+    let leak = rendered.into_iter().find(|text| text.contains("SECRET") || text.contains("Zq7x"))?;
+    Some(format!("the secret of\n{text}\n{others:?}\nis printed:\n{leak}"))
+}
+
+/// What is right, or has to do with no secret, is still shown.
+#[test]
+fn only_secrets_are_hidden() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    for (body, shown) in [
+        ("ssh_password = env(\"FROM_HERE\"), junk junk", "env(\"FROM_HERE\")"),
+        ("motd = \"in-sight\" junk", "in-sight"),
+        ("ssh_username = \"in-sight\" junk", "in-sight"),
+        ("ansible { x = ssh_password }, extra_debs = [\"in-sight\" 1]", "in-sight"),
+        ("# the password stands in the vault\n    junk in-sight", "in-sight"),
+    ] {
+        fs::write(folder.join("a.imgspec"), spec("", body)).unwrap();
+        let (_, printed) = run(folder, &["check", "--format", "rich"], &[]);
+        assert!(printed.contains(shown), "{body}:\n{printed}");
+    }
+}

@@ -173,7 +173,7 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
     let images = &images[..images.len().min(6)];
     let other = random.below(program.providers.len()) as u32;
     let provider = (random.below(5) == 0).then_some(ProviderId(other));
-    let (artifacts, found) = emit_all(&program, images, provider, &output);
+    let (artifacts, found) = emit_all(&disk, &program, images, provider, &output);
     for image in &artifacts {
         assert_eq!(image.files().len(), 3);
     }

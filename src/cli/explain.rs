@@ -22,7 +22,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
     let selection = Selection { inputs: Vec::new(), set: Vec::new(), provider: None };
     let selected = select(cli, &selection)?;
     let program = &selected.program;
-    let slice = |expr: &Expr| program.sources.slice(expr.span).to_owned();
+    let slice = |expr: &Expr| program.sources.shown_slice(expr.span).to_owned();
     let mut out = String::new();
     let declared = program.variables.iter().find(|v| v.name == args.name && v.owner == Owner::Declared);
     if let Some(variable) = declared {
@@ -33,7 +33,9 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         out.push('\n');
         if let Some(default) = &variable.default {
             let _ = writeln!(out, "default    {}", slice(default));
-            if let ExprKind::Const(value) = &default.kind {
+            if let ExprKind::Const(value) = &default.kind
+                && !program.sources.is_hidden(default.span)
+            {
                 let _ = writeln!(out, "in Packer  {:?}", super::show::encoded(value, variable));
             }
         }

@@ -14,8 +14,10 @@ use crate::source::{Span, visible_line};
 use crate::syntax::print_text;
 use clap::Args;
 use serde_json::{Value as Json, json};
+use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -113,16 +115,18 @@ impl Shown {
     /// The value of a setting, or of a default, that stands at this place.
     fn at(program: &Program, id: VarId, value: Option<Value>, span: Span) -> Shown {
         match value {
-            Some(value) if shows_secret(program, id, &value, span) => Shown::Secret,
-            value => value.map_or(Shown::Unset, Shown::Value),
+            Some(value) if shows_secret(program, id, &value, span) || program.sources.has_hidden(span) => {
+                Shown::Secret
+            }
+            value => value.map_or(Shown::Unset, |value| Shown::Value(without_secrets(program, &value))),
         }
     }
 
     /// The final value of a variable.
     fn of(image: &Image<'_>, id: VarId) -> Shown {
         match image.value(id) {
-            Some(_) if is_literal_secret(image, id) => Shown::Secret,
-            value => value.cloned().map_or(Shown::Unset, Shown::Value),
+            Some(_) if hides(image, id) => Shown::Secret,
+            value => value.map_or(Shown::Unset, |value| Shown::Value(without_secrets(image.program, value))),
         }
     }
 
@@ -144,6 +148,38 @@ impl Shown {
     }
 }
 
+/// What a map holds under a secret's name is one, wherever the map goes.
+fn without_secrets(program: &Program, value: &Value) -> Value {
+    let is_secret = |name: &str| program.variables.iter().any(|v| v.is_secret && v.name == name);
+    match value {
+        Value::List(elements) => Value::list(elements.iter().map(|e| without_secrets(program, e)).collect()),
+        Value::Map(map) => {
+            let shown = |(key, value): (&SmolStr, &Value)| {
+                let is_shown = !is_secret(key) || value.is_empty() || value.has_holes();
+                let value = if is_shown { without_secrets(program, value) } else { Value::text(MASK) };
+                (key.clone(), value)
+            };
+            Value::Map(Arc::new(map.iter().map(shown).collect()))
+        }
+        other => other.clone(),
+    }
+}
+
+/// What the extra-vars file has for a variable, without what is secret in it.
+fn shown_to_ansible(image: &Image<'_>, artifacts: &Artifacts, id: VarId) -> Option<Json> {
+    let json = artifacts.ansible.get(image.program.variable(id).name.as_str())?;
+    let shown = image.value(id).map(|value| (value, without_secrets(image.program, value)));
+    let masked = shown.filter(|(value, shown)| *value != shown).map(|(_, shown)| show_value(&shown));
+    Some(masked.unwrap_or_else(|| json.clone()))
+}
+
+/// True where a value is a secret, or stands where one may be on a damaged line.
+fn hides(image: &Image<'_>, id: VarId) -> bool {
+    let default = || image.program.variable(id).default.as_ref().map(|default| default.span);
+    let place = image.winner(id).map(|active| active.setting.span).or_else(default);
+    is_literal_secret(image, id) || place.is_some_and(|span| image.program.sources.has_hidden(span))
+}
+
 // ---- JSON -------------------------------------------------------------------------------------
 
 fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> Json {
@@ -156,8 +192,9 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> J
         if !only.is_empty() && !only.iter().any(|name| variable.name == *name) {
             continue;
         }
-        let secret = is_literal_secret(image, id);
+        let secret = hides(image, id);
         let value = Shown::of(image, id).json();
+        let ansible = shown_to_ansible(image, artifacts, id);
         let packer =
             artifacts.packer.get(variable.name.as_str()).map(|p| if secret { MASK } else { p.as_str() });
         let set_by: Vec<Json> = history(image, id)
@@ -181,7 +218,7 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> J
                 "to": variable.to.names(),
                 "value": value,
                 "packer": packer,
-                "ansible": artifacts.ansible.get(variable.name.as_str()),
+                "ansible": ansible,
                 "routes": artifacts.routes.get(variable.name.as_str()).map_or(&[][..], Vec::as_slice),
                 "set_by": set_by,
             }),
@@ -226,13 +263,13 @@ fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
         });
     }
     let variable = program.variable(id);
-    if variable.default.is_some() {
+    if let Some(default) = &variable.default {
         let value = image.default_value(id);
         out.push(Entry {
             layer: "default".to_owned(),
             span: variable.span,
             change: Change::Replace,
-            value: Shown::at(program, id, value, variable.span),
+            value: Shown::at(program, id, value, default.span),
             takes_part: has_default,
             condition: None,
         });
@@ -294,7 +331,7 @@ fn show_variable(
     }
     let _ = writeln!(out, "\nvalue in {}: {value}\n", image.name());
     show_history(program, &history(image, id), out);
-    let secret = is_literal_secret(image, id);
+    let secret = hides(image, id);
     let packer = artifacts.packer.get(name).map(|p| if secret { MASK } else { p.as_str() });
     let _ = writeln!(
         out,
@@ -305,7 +342,7 @@ fn show_variable(
             variable.encoding.as_str()
         ))
     );
-    let ansible = artifacts.ansible.get(name).map(|a| a.to_string());
+    let ansible = shown_to_ansible(image, artifacts, id).map(|json| json.to_string());
     let file = artifacts.file_route.as_deref().unwrap_or("no variable");
     let _ = writeln!(
         out,

@@ -40,7 +40,7 @@ fn describe_variable(program: &Program, file: FileId, name: &str, section: Optio
     let variable = program.variable(id);
     let mut out = format!("```imgspec\nvariable {name} : {}", variable.ty);
     if let Some(default) = &variable.default {
-        let _ = write!(out, " = {}", program.sources.slice(default.span));
+        let _ = write!(out, " = {}", program.sources.shown_slice(default.span));
     }
     out.push_str("\n```\n");
     if let Some(real) = variable.alias_of {

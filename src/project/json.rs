@@ -190,6 +190,9 @@ pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
     let span = Span::new(file, start + 1, text.len() as u32);
     let name = Ident { text: SmolStr::new(name.trim()), span: Span::new(file, 0, start) };
     if lowering.find_variable(&name.text).is_none() {
+        if lowering.is_nearly_secret(&name.text) {
+            lowering.sources.hide(span);
+        }
         lowering.report_unknown_variable(&name, false);
         return;
     }
@@ -228,7 +231,8 @@ fn lower_entry(
             lowering.extra(Owner::Packer, name)
         }
     };
-    let is_secret = lowering.variables[id.0 as usize].is_secret;
+    let is_secret = lowering.variables[id.0 as usize].is_secret
+        || (declared.is_none() && lowering.is_nearly_secret(&name.text));
     let text = match value {
         Given::Text(text) => {
             if is_secret {

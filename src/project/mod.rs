@@ -18,6 +18,7 @@ mod notices;
 mod origins;
 mod reader;
 mod repairs;
+mod secrets;
 mod targets;
 pub(crate) mod template;
 mod texts;
@@ -234,14 +235,11 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     inherit::check_cycles(&mut lowering);
 
     let Lowering { diagnostics: found, variables, sections, providers, rules, data, .. } = lowering;
-    // What is no word of the grammar has been quoted before anybody knew that it is a secret.
-    let quotes = |d: &Diagnostic| d.message.contains('`') || !d.fixes.is_empty();
-    for syntax in diagnostics.iter_mut().filter(|d| sources.is_hidden(d.primary.span) && quotes(d)) {
-        syntax.message = "what stands here is not in the grammar".to_owned();
-        syntax.fixes.clear();
-    }
     diagnostics.extend(found);
     config.check_names(&rules, &mut diagnostics);
+    // What is no word of the grammar has been quoted before anybody knew that it is a secret.
+    secrets::hide(&mut sources, &variables, &diagnostics);
+    secrets::redact(&sources, &mut diagnostics);
     let views = (0..units.len())
         .map(|i| {
             let mut files: Vec<FileId> = Vec::new();

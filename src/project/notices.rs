@@ -77,10 +77,15 @@ impl Lowering<'_> {
 
     /// What is set under a name that is nearly a secret's is probably one.
     pub(super) fn hide_misspelt(&mut self, set: &ast::Set) {
-        let near = self.nearest_variable(&set.name.text).and_then(|near| self.find_variable(&near));
-        if near.is_some_and(|id| self.variables[id.0 as usize].is_secret) {
+        if self.is_nearly_secret(&set.name.text) {
             self.hide_literals(&set.value);
         }
+    }
+
+    /// True for a name that is a secret's but for a spelling mistake.
+    pub(super) fn is_nearly_secret(&self, name: &str) -> bool {
+        let near = self.nearest_variable(name).and_then(|near| self.find_variable(&near));
+        near.and_then(|id| self.variables.get(id.0 as usize)).is_some_and(|variable| variable.is_secret)
     }
 
     /// Keeps what is written out in a secret's value out of all excerpts.
@@ -90,17 +95,31 @@ impl Lowering<'_> {
             return;
         }
         match &value.kind {
-            ast::ExprKind::Name(_) => {}
-            ast::ExprKind::Str(text) => self.hide_text(text, value.span),
-            ast::ExprKind::Call { name, .. }
-                if Function::parse(&name.text).is_some_and(Function::is_pointer) => {}
-            ast::ExprKind::Call { args: parts, .. } | ast::ExprKind::List(parts) => {
-                parts.iter().for_each(|part| self.hide_literals(part));
+            ast::ExprKind::Name(name) => {
+                // What names no variable is the secret itself, without its quotes.
+                if self.find_variable(name).is_none() {
+                    self.sources.hide(value.span);
+                }
             }
-            ast::ExprKind::Map(pairs) => pairs.iter().for_each(|(_, part)| self.hide_literals(part)),
+            ast::ExprKind::Str(text) => self.hide_text(text, value.span),
+            ast::ExprKind::Call { name, args } => match Function::parse(&name.text) {
+                Some(function) if function.is_pointer() => {
+                    let others = args.iter().filter(|arg| !matches!(arg.kind, ast::ExprKind::Str(_)));
+                    others.for_each(|arg| self.hide_literals(arg));
+                }
+                Some(_) => args.iter().for_each(|arg| self.hide_literals(arg)),
+                None => self.sources.hide(value.span),
+            },
+            ast::ExprKind::List(parts) => parts.iter().for_each(|part| self.hide_literals(part)),
             ast::ExprKind::If(parts) => parts[1..].iter().for_each(|part| self.hide_literals(part)),
             ast::ExprKind::Binary(_, sides) => sides.iter().for_each(|side| self.hide_literals(side)),
-            ast::ExprKind::Template(parts) if parts.iter().all(|p| matches!(p, ast::Part::Hole(_))) => {}
+            ast::ExprKind::Template(parts) if parts.iter().all(|p| matches!(p, ast::Part::Hole(_))) => {
+                for part in parts {
+                    if let ast::Part::Hole(hole) = part {
+                        self.hide_literals(hole);
+                    }
+                }
+            }
             _ => self.sources.hide(value.span),
         }
     }

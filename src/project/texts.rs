@@ -92,6 +92,9 @@ impl Lowering<'_> {
             None => {
                 let near = self.nearest_variable(name).filter(|_| !place.is_secret);
                 let shown = if place.is_secret { "…" } else { name };
+                if place.is_secret {
+                    self.sources.hide(span);
+                }
                 let mut found = Diagnostic::new(
                     Code::UnknownReference,
                     span,

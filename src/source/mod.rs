@@ -170,6 +170,30 @@ impl SourceMap {
         self.get(span.file).hidden.iter().any(inside)
     }
 
+    /// True for a place that holds something hidden, or lies in it.
+    pub fn has_hidden(&self, span: Span) -> bool {
+        let meets = |(start, end): &(u32, u32)| *start < span.end && span.start < *end;
+        self.get(span.file).hidden.iter().any(meets)
+    }
+
+    /// What is hidden on the lines of a place.
+    pub fn hidden_near(&self, span: Span) -> Vec<(FileId, Range<usize>)> {
+        let file = self.get(span.file);
+        if file.hidden.is_empty() {
+            return Vec::new();
+        }
+        let text = file.text.as_bytes();
+        let start =
+            text.get(..span.start as usize).and_then(|t| memchr::memrchr(b'\n', t)).map_or(0, |at| at + 1);
+        let behind = text.get(span.end as usize..).and_then(|t| memchr::memchr(b'\n', t));
+        let end = behind.map_or(text.len(), |at| span.end as usize + at);
+        let ranges = file.hidden.iter().map(|(from, to)| *from as usize..*to as usize);
+        ranges
+            .filter(|range| range.start <= end && start <= range.end)
+            .map(|range| (span.file, range))
+            .collect()
+    }
+
     /// Sets the folder that [`SourceMap::name`] is relative to.
     pub fn set_base(&mut self, base: PathBuf) {
         self.base = base;
@@ -193,6 +217,12 @@ impl SourceMap {
     pub fn slice(&self, span: Span) -> &str {
         let text = &self.get(span.file).text;
         text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    /// The text that a span covers, as people may see it: secrets hidden, and what is not seen written out.
+    pub fn shown_slice(&self, span: Span) -> &str {
+        let file = self.get(span.file);
+        file.shown().text.get(file.shown_range(span)).unwrap_or("")
     }
 
     /// Line and column, both from 1, columns counted in characters.
