@@ -658,10 +658,11 @@ fn leak_of_library(text: &str, others: &[(&str, &str)]) -> Option<String> {
     files.insert(folder.join("a.imgspec"), text.to_owned());
     let var_files = files.keys().filter(|path| path.ends_with("w.json")).cloned().collect();
     let request = Request { specs: vec![folder.join("a.imgspec")], var_files, ..Request::default() };
-    let program = load(&Memory(files), &request);
+    let disk = Memory(files);
+    let program = load(&disk, &request);
     let images: Vec<_> = program.specs.iter().flatten().flat_map(|file| program.images_of(*file)).collect();
     let output = Output { dir: "/out".into(), portable: false };
-    let found = emit_all(&program, &images, None, &output).1;
+    let found = emit_all(&disk, &program, &images, None, &output).1;
     let found = merge(program.diagnostics.iter().cloned().chain(found).collect());
     let sources = &program.sources;
     let rendered = [

@@ -332,7 +332,7 @@ fn validating_with_a_checkout_installs_nothing() {
     let makefile = fs::read_to_string(checkout.join("Makefile")).unwrap();
     let makefile = makefile
         .replace("\thack/ensure-ansible.sh\n\thack/ensure-packer.sh\n", "\ttouch installed\n")
-        .replace("\tpacker validate packer/qemu/packer.json\n", "\techo \"$$TMPDIR\" >validated\n");
+        .replace("\tpacker validate packer/qemu/packer.json\n", "\t+echo \"$$TMPDIR\" >>validated\n");
     assert!(makefile.contains("touch installed") && makefile.contains("validated"));
     fs::write(checkout.join("Makefile"), makefile).unwrap();
     let validate = |more: &[&str]| {
@@ -344,6 +344,7 @@ fn validating_with_a_checkout_installs_nothing() {
     assert!(told.contains("nothing is installed") && told.contains("make deps-qemu"), "{told}");
     assert!(checkout.join("validated").is_file() && !checkout.join("installed").exists());
     let private = fs::read_to_string(checkout.join("validated")).unwrap();
+    assert_eq!(private.lines().count(), 1, "looking at the Makefile has run a recipe");
     assert!(private.starts_with(site.path("tmp").to_str().unwrap()), "{private}");
     assert!(!Path::new(private.trim()).exists(), "it goes with the run");
 

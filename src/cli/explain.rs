@@ -4,6 +4,7 @@ use super::select::select;
 use super::{Cli, Failure, Selection, print};
 use crate::diagnostic::{Code, nearest, page};
 use crate::project::hir::*;
+use crate::project::place_in_checkout;
 use clap::Args;
 use std::fmt::Write;
 
@@ -52,8 +53,9 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
                 let _ = writeln!(out, "it is      {word}");
             }
         }
-        let at = program.sources.position(variable.span.file, variable.span.start);
-        let _ = writeln!(out, "declared   {}:{}", program.sources.name(variable.span.file), at.line);
+        let place = place_in_checkout(program, variable.span);
+        let at = program.sources.position(place.file, place.start);
+        let _ = writeln!(out, "declared   {}:{}", program.sources.name(place.file), at.line);
         print(&out)?;
         return Ok(true);
     }

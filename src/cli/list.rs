@@ -4,6 +4,7 @@ use super::report::{finish, format, is_fine, report};
 use super::select::select;
 use super::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::json_text;
+use crate::project::place_in_checkout;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write;
@@ -37,7 +38,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             .iter()
             .map(|id| {
                 let section = program.section(*id);
-                json!({ "image": section.name, "file": program.sources.get(section.span.file).path.to_string_lossy(), "doc": section.doc })
+                json!({ "image": section.name, "file": program.sources.get(place_in_checkout(program, section.span).file).path.to_string_lossy(), "doc": section.doc })
             })
             .collect();
         out = json_text(&images);

@@ -7,8 +7,8 @@ use super::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::{Diagnostic, json_text, nearest};
 use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, shows_secret};
 use crate::eval::{Image, evaluate};
-use crate::project::Program;
 use crate::project::hir::*;
+use crate::project::{Program, place_in_checkout};
 use crate::schema::{Value, encode, print_value};
 use crate::source::{Span, visible_line};
 use crate::syntax::print_text;
@@ -225,9 +225,10 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> J
         );
     }
     let section = program.section(image.section);
+    let place = place_in_checkout(program, section.span);
     json!({
         "image": section.name,
-        "file": program.sources.get(section.span.file).path.to_string_lossy(),
+        "file": program.sources.get(place.file).path.to_string_lossy(),
         "target": program.section(image.stack.target).name,
         "variables": variables,
     })
@@ -255,7 +256,7 @@ fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
         let value = image.setting_value(active.setting);
         out.push(Entry {
             layer: image.layer_name(active.layer),
-            span: active.setting.name_span,
+            span: place_in_checkout(program, active.setting.name_span),
             change: active.setting.change,
             value: Shown::at(program, id, value, active.setting.span),
             takes_part,
@@ -267,7 +268,7 @@ fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
         let value = image.default_value(id);
         out.push(Entry {
             layer: "default".to_owned(),
-            span: variable.span,
+            span: place_in_checkout(program, variable.span),
             change: Change::Replace,
             value: Shown::at(program, id, value, default.span),
             takes_part: has_default,
@@ -291,7 +292,7 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
         }
         let source = match image.winner(id) {
             Some(active) => {
-                let span = active.setting.name_span;
+                let span = place_in_checkout(program, active.setting.name_span);
                 let at = program.sources.position(span.file, span.start);
                 let path = program.sources.get(span.file).path.file_name().unwrap_or_default();
                 let path = visible_line(&path.to_string_lossy()).into_owned();

@@ -105,18 +105,24 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
     entries
 }
 
-/// The bytes of an object's entry, the last of its name, that these keys lead to.
-pub(super) fn find_entry(text: &str, keys: &[&str]) -> Option<std::ops::Range<usize>> {
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default()).ok()?;
-    let mut value = parsed.value?;
-    let mut range = None;
-    for key in keys {
-        let json::Value::Object(object) = value else { return None };
-        let property = object.properties.into_iter().rfind(|property| property.name.as_str() == *key)?;
-        range = Some(property.range.start..property.range.end);
-        value = property.value;
+/// The entries of a JSON object, or of the object under one of its keys: names with the bytes that they take.
+pub(super) fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, std::ops::Range<usize>)> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
+    let mut value = parsed.ok().and_then(|parsed| parsed.value);
+    if let Some(key) = below {
+        value = match value {
+            Some(json::Value::Object(object)) => {
+                let mut properties = object.properties.into_iter();
+                properties.rfind(|property| property.name.as_str() == key).map(|property| property.value)
+            }
+            _ => None,
+        };
     }
-    range
+    let Some(json::Value::Object(object)) = value else { return Vec::new() };
+    let entry = |property: &json::ObjectProp<'_>| {
+        (SmolStr::new(property.name.as_str()), property.range.start..property.range.end)
+    };
+    object.properties.iter().map(entry).collect()
 }
 
 fn report_not_a_string(

@@ -31,7 +31,7 @@ pub use library::Library;
 pub use inherit::{Stack, StackLayer, linearize};
 pub use names::Names;
 pub(crate) use notices::secret_literal;
-pub use origins::in_checkout;
+pub use origins::{Origins, in_checkout, place_in_checkout};
 pub(crate) use texts::locate_text;
 
 use crate::diagnostic::Diagnostic;
@@ -94,8 +94,8 @@ pub struct Program {
     pub is_adopted: bool,
     /// The folder that the specs of an adopted library stand in, or a name for it.
     pub adopted_root: PathBuf,
-    /// The checkout's own files, where the library was made of it in memory.
-    pub origins: Vec<FileId>,
+    /// Where its items come from, where it was made of a checkout in memory.
+    pub origins: Origins,
     /// The checkout that is the library, where it is at hand: the folder of its Makefile.
     pub checkout: Option<PathBuf>,
     /// The root of the project that a command runs in, for images that no file of it defines.
@@ -264,7 +264,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     };
     Program {
         adopted_root: of_checkout.map(|adopted| adopted.root.clone()).unwrap_or_default(),
-        origins,
+        origins: Origins::new(origins),
         sources,
         variables,
         sections,

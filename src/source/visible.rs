@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(&*shown.text, "ab\\u{1b}c\n\\u{202e}d\\u{d}");
         for (at, c) in source.char_indices() {
             let here = shown.offset(at as u32);
-            let left_out = matches!((at, c), (0, _) | (8, '\r'));
+            let left_out = matches!((at, c), (0, _) | (7, '\r'));
             if !left_out {
                 assert_eq!(shown.source_offset(here), at as u32, "{c:?}");
             }
