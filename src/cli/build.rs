@@ -182,13 +182,12 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
             scope.spawn(|| {
                 while !interrupt.is_set()
                     && let at = next.fetch_add(1, Ordering::SeqCst)
-                    && at < jobs.len()
+                    && let (Some(job), Some(image)) = (jobs.get(at), artifacts.get(at))
                 {
                     let result = match action {
-                        Action::Build => jobs[at].build(&progress),
-                        _ => jobs[at].validate(&progress),
+                        Action::Build => job.build(&progress),
+                        _ => job.validate(&progress),
                     };
-                    let image = &artifacts[at];
                     match result {
                         Ok(outcome) => tell(&progress, image, &output.dir, &here, &outcome),
                         Err(failure) => {

@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod adopt;
 mod build;
 mod check;

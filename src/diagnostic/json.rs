@@ -1,6 +1,6 @@
 //! Findings for programs. The form is versioned and described in `docs/json.md`.
 
-use super::{Diagnostic, Label};
+use super::{Diagnostic, Fix, Label};
 use crate::source::{SourceMap, Span, visible_json};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -26,39 +26,34 @@ pub fn json_diagnostics(diagnostics: &[Diagnostic], sources: &SourceMap) -> Valu
 }
 
 fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
-    let mut out = place(diagnostic.primary.span, sources);
-    let fixes: Vec<Value> = diagnostic
-        .fixes
-        .iter()
-        .map(|fix| {
-            let edits: Vec<Value> = fix
-                .edits
-                .iter()
-                .map(|(span, text)| {
-                    let mut edit = place(*span, sources);
-                    edit["text"] = json!(text);
-                    edit
-                })
-                .collect();
-            json!({ "title": fix.title, "edits": edits })
-        })
-        .collect();
-    out["code"] = json!(diagnostic.code.as_str());
-    out["severity"] = json!(diagnostic.severity.to_string());
-    out["message"] = json!(diagnostic.message);
-    out["label"] = json!(diagnostic.primary.text);
-    out["help"] = json!(diagnostic.help);
-    out["rule"] = json!(diagnostic.rule);
-    out["images"] = json!(diagnostic.images);
-    out["related"] = diagnostic.related.iter().map(|l| related(l, sources)).collect();
-    out["fixes"] = json!(fixes);
-    out
+    let fix = |fix: &Fix| {
+        let edits = fix.edits.iter().map(|(span, text)| with(place(*span, sources), [("text", json!(text))]));
+        json!({ "title": fix.title, "edits": edits.collect::<Vec<_>>() })
+    };
+    let fields = [
+        ("code", json!(diagnostic.code.as_str())),
+        ("severity", json!(diagnostic.severity.to_string())),
+        ("message", json!(diagnostic.message)),
+        ("label", json!(diagnostic.primary.text)),
+        ("help", json!(diagnostic.help)),
+        ("rule", json!(diagnostic.rule)),
+        ("images", json!(diagnostic.images)),
+        ("related", diagnostic.related.iter().map(|l| related(l, sources)).collect()),
+        ("fixes", diagnostic.fixes.iter().map(fix).collect()),
+    ];
+    with(place(diagnostic.primary.span, sources), fields)
 }
 
 fn related(label: &Label, sources: &SourceMap) -> Value {
-    let mut out = place(label.span, sources);
-    out["message"] = json!(label.text);
-    out
+    with(place(label.span, sources), [("message", json!(label.text))])
+}
+
+/// An object with more fields.
+fn with<const N: usize>(mut object: Value, fields: [(&str, Value); N]) -> Value {
+    if let Some(map) = object.as_object_mut() {
+        map.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    }
+    object
 }
 
 fn place(span: Span, sources: &SourceMap) -> Value {

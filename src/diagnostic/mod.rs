@@ -3,6 +3,8 @@
 //! The compiler makes diagnostics and knows nothing of how they look; the renderers know nothing of
 //! where they come from. `render_` functions return text and print nothing.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod catalogue;
 mod json;
 mod plain;
@@ -160,11 +162,11 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut out: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
         let key = (diagnostic.code, diagnostic.primary.span, diagnostic.message.clone());
-        match seen.get(&key) {
-            Some(&at) => {
+        match seen.get(&key).and_then(|at| out.get_mut(*at)) {
+            Some(first) => {
                 for image in diagnostic.images {
-                    if !out[at].images.contains(&image) {
-                        out[at].images.push(image);
+                    if !first.images.contains(&image) {
+                        first.images.push(image);
                     }
                 }
             }

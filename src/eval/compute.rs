@@ -104,10 +104,10 @@ impl<'p> Image<'p> {
     fn read(&mut self, id: VarId) -> Computed {
         self.compute(id);
         let variable = self.program.variable(id);
-        if self.broken[id.0 as usize] {
+        if self.is_broken(id) {
             return Err(Stop::Reported);
         }
-        let Some(value) = self.values[id.0 as usize].clone() else {
+        let Some(value) = self.value(id).cloned() else {
             return Ok(None);
         };
         if !variable.is_secret {
@@ -259,10 +259,10 @@ impl<'p> Image<'p> {
     fn eval_call(&mut self, function: Function, args: &'p [Expr], span: Span) -> Computed {
         if let (Function::IsSet, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
             self.compute(*id);
-            if self.broken[id.0 as usize] {
+            if self.is_broken(*id) {
                 return Err(Stop::Reported);
             }
-            return Ok(Some(Value::Bool(self.values[id.0 as usize].is_some())));
+            return Ok(Some(Value::Bool(self.value(*id).is_some())));
         }
         if let (Function::IsYours, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
             return Ok(Some(Value::Bool(self.is_set_by_users(*id))));

@@ -109,11 +109,12 @@ impl<'p> Image<'p> {
         let (said, removed) = (self.diagnostics.len(), self.removals.len());
         let settings = self.settings(id);
         let end = settings.iter().position(|a| std::ptr::eq(a.setting, last.setting)).unwrap_or(0);
-        let settings = settings[..=end].to_vec();
+        let settings = settings.get(..=end).unwrap_or_default().to_vec();
         let mut value = self.compute_part(id, &settings);
         for (alias, real) in &self.program.aliases {
             let settings = self.settings(*alias);
-            let settings = settings[..settings.partition_point(|a| a.layer <= last.layer)].to_vec();
+            let end = settings.partition_point(|a| a.layer <= last.layer);
+            let settings = settings.get(..end).unwrap_or_default().to_vec();
             if *real == id
                 && !settings.is_empty()
                 && let Some(Value::List(front)) = self.compute_part(*alias, &settings)
@@ -153,15 +154,16 @@ impl<'p> Image<'p> {
     }
 
     fn fold(&self, id: VarId, settings: Vec<Active<'p>>, has_default: bool) -> Folded<'p> {
-        let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
+        let at = settings.iter().rposition(|a| a.setting.change == Change::Replace);
+        let base = at.and_then(|at| settings.get(at));
         let default = self.program.variable(id).default.as_ref().filter(|_| has_default);
         Folded {
             base: match (base, default) {
-                (Some(at), _) => FoldBase::Expr(&settings[at].setting.value),
+                (Some(active), _) => FoldBase::Expr(&active.setting.value),
                 (None, Some(default)) => FoldBase::Expr(default),
                 (None, None) => FoldBase::Nothing,
             },
-            changes: settings[base.map_or(0, |at| at + 1)..].to_vec(),
+            changes: settings.get(at.map_or(0, |at| at + 1)..).unwrap_or_default().to_vec(),
         }
     }
 
@@ -294,9 +296,10 @@ impl<'p> Image<'p> {
 
     fn report_cycle(&mut self, id: VarId) {
         let from = self.chain.iter().position(|v| *v == id).unwrap_or(0);
-        let members: Vec<VarId> = self.chain[from..].to_vec();
+        let members: Vec<VarId> = self.chain.get(from..).unwrap_or_default().to_vec();
+        let first = self.program.variable(id).name.as_str();
         let mut names: Vec<&str> = members.iter().map(|v| self.program.variable(*v).name.as_str()).collect();
-        names.push(names[0]);
+        names.push(first);
         let place = |image: &Image<'p>, id: VarId| match image.winner(id) {
             Some(active) => active.setting.value.span,
             None => image
@@ -311,9 +314,9 @@ impl<'p> Image<'p> {
             place(self, id),
             format!("variables are defined by each other: {}", names.join(" → ")),
         )
-        .label(format!("`{}` is set here", names[0]))
+        .label(format!("`{first}` is set here"))
         .help("a name stands for the variable's final value; give one of them a value of its own");
-        for member in &members[1..] {
+        for member in members.iter().skip(1) {
             found = found.related(
                 place(self, *member),
                 format!("`{}` is set here", self.program.variable(*member).name),

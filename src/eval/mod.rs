@@ -137,18 +137,19 @@ impl<'p> Image<'p> {
 
     /// The final value; none where it is unset.
     pub fn value(&self, id: VarId) -> Option<&Value> {
-        self.values[id.0 as usize].as_ref()
+        self.values.get(id.0 as usize)?.as_ref()
     }
 
     /// True where the value could not be computed, which has been reported.
     pub fn is_broken(&self, id: VarId) -> bool {
-        self.broken[id.0 as usize]
+        self.broken.get(id.0 as usize).copied().unwrap_or(false)
     }
 
     /// The settings of a variable that hold, weakest first.
     pub fn settings(&self, id: VarId) -> &[Active<'p>] {
-        let (from, to) = (self.starts[id.0 as usize], self.starts[id.0 as usize + 1]);
-        &self.active[from as usize..to as usize]
+        let bounds = self.starts.get(id.0 as usize..).unwrap_or_default();
+        let [from, to, ..] = bounds else { return &[] };
+        self.active.get(*from as usize..*to as usize).unwrap_or_default()
     }
 
     /// The settings that make the value, after what `unset` drops; and whether the default is below.

@@ -56,7 +56,7 @@ impl Lowering<'_> {
                 found.fix("add the leading v", span, print_text(&format!("v{text}")))
             }
             (Base::Version, _, Some(text)) if text.starts_with('v') => {
-                found.fix("remove the leading v", span, print_text(&text[1..]))
+                found.fix("remove the leading v", span, print_text(text.strip_prefix('v').unwrap_or(text)))
             }
             (Base::OneOf(choices), _, Some(text)) => {
                 match nearest(text, choices.iter().map(SmolStr::as_str)) {

@@ -29,8 +29,8 @@ pub fn numbers(text: &str) -> Option<[i64; 3]> {
     let core = text.strip_prefix('v').unwrap_or(text);
     let core = core.split(['-', '+', '~']).next()?;
     let mut out = [0; 3];
-    for (i, part) in core.split('.').take(3).enumerate() {
-        out[i] = part.parse().ok()?;
+    for (number, part) in out.iter_mut().zip(core.split('.')) {
+        *number = part.parse().ok()?;
     }
     Some(out)
 }

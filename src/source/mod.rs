@@ -3,6 +3,8 @@
 //! Everything that the compiler reads goes through a [`Loader`]; everything that it reports or
 //! remembers points into a [`SourceMap`] with a [`Span`].
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 pub mod library;
 mod line_index;
 mod loader;
@@ -18,7 +20,7 @@ pub use visible::{Shown, is_unseen, visible, visible_json, visible_line};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// A source text of a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,6 +77,18 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
+    fn new(path: PathBuf, origin: Origin, text: Arc<str>) -> SourceFile {
+        SourceFile {
+            path,
+            origin,
+            text,
+            lines: OnceLock::new(),
+            digest: OnceLock::new(),
+            hidden: Vec::new(),
+            shown: OnceLock::new(),
+        }
+    }
+
     /// Line starts, computed when first asked for.
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
@@ -133,6 +147,10 @@ pub fn sha256(text: &str) -> String {
     })
 }
 
+/// What an id of another map names. There is none, and no reason to end the program if there were.
+static NOTHING: LazyLock<SourceFile> =
+    LazyLock::new(|| SourceFile::new(PathBuf::new(), Origin::Library, "".into()));
+
 /// All source texts of one run.
 #[derive(Debug, Default, Clone)]
 pub struct SourceMap {
@@ -144,15 +162,7 @@ pub struct SourceMap {
 impl SourceMap {
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
         let id = FileId(self.files.len() as u32);
-        self.files.push(Arc::new(SourceFile {
-            path,
-            origin,
-            text,
-            lines: OnceLock::new(),
-            digest: OnceLock::new(),
-            hidden: Vec::new(),
-            shown: OnceLock::new(),
-        }));
+        self.files.push(Arc::new(SourceFile::new(path, origin, text)));
         id
     }
 
@@ -206,7 +216,7 @@ impl SourceMap {
     }
 
     pub fn get(&self, id: FileId) -> &SourceFile {
-        &self.files[id.0 as usize]
+        self.files.get(id.0 as usize).map_or(&NOTHING, Arc::as_ref)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {

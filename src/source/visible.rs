@@ -181,7 +181,7 @@ mod tests {
                 assert_eq!(shown.source_offset(here), at as u32, "{c:?}");
             }
             if !is_unseen(c) {
-                assert!(shown.text[here as usize..].starts_with(c), "{c:?}");
+                assert!(shown.text.get(here as usize..).unwrap().starts_with(c), "{c:?}");
             }
         }
         assert_eq!(shown.offset(source.len() as u32), shown.text.len() as u32);
