@@ -65,6 +65,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     let library = library(cli, &here, places.first().map(|path| path.as_path()))?;
     // Its own files are not the project's.
     specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
+    let packer_folder = library.as_ref().and_then(|library| library.checkout.clone());
     let library = library.map(Library::adopted);
     if let Some(root) = cli.include_roots.iter().find(|root| !here.join(root).is_dir()) {
         return Err(Failure(format!("--include-root names {}, which is no folder", root.display())));
@@ -76,6 +77,8 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         set: selection.set.clone(),
         var_files: var_files.collect(),
         include_roots: include_roots(cli, &here),
+        packer_folder,
+        here: Some(here.clone()),
     };
     let mut program = load(&Disk, &request);
     program.sources.set_base(here.clone());

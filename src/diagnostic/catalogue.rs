@@ -117,6 +117,8 @@ codes! {
     UnknownJsonName = "unknown-json-name" Warning,
     /// Quotes inside a JSON value that upstream no longer wants.
     LegacyQuotes = "legacy-quotes" Warning,
+    /// A part of a value that is lost between Packer and Ansible.
+    ValueLost = "value-lost" Warning,
     /// A secret that stands in the text.
     SecretLiteral = "secret-literal" Warning,
     /// Two parents disagree and the image does not decide.

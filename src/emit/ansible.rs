@@ -3,13 +3,14 @@
 //! A string in an extra-vars file is a Jinja template; one that is not meant as such is marked with
 //! `__ansible_unsafe`, which Ansible's JSON loader knows (`ansible/parsing/ajson.py`).
 
-use super::slots::{Slot, carry_all};
+use super::slots::{Moved, Slot, carry_all};
 use super::{Emission, OUT_ENV};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::project::hir::*;
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
-    Pair, Piece, Receivers, Text, TextBuilder, Value, decode, encode, parse_pairs, read_escapes,
+    Argument, Base, Encoding, Mismatch, Pair, Piece, Receivers, Text, TextBuilder, Type, Value, check_value,
+    decode, encode, from_json, parse_pairs, parse_vars, read_escapes,
 };
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
@@ -23,15 +24,13 @@ enum Obstacle {
     Secret(SmolStr),
 }
 
-impl Emission<'_, '_> {
+impl<'p> Emission<'_, 'p> {
     pub(super) fn ansible_vars(&mut self) -> BTreeMap<String, Json> {
         let program = self.image.program;
         let mut out = BTreeMap::new();
         if !self.route.has_playbook {
             return out;
         }
-        self.add_moved(&mut out);
-        let moved = out.len();
         let mut without_way: Vec<VarId> = Vec::new();
         for id in self.ids() {
             let variable = program.variable(id);
@@ -55,7 +54,7 @@ impl Emission<'_, '_> {
                 continue;
             }
             let shaped = self.shape(id, value);
-            match self.json(&shaped) {
+            match self.json(&shaped, self.keeps_type(id).then_some((&variable.ty, variable.encoding))) {
                 Ok(json) => {
                     without_way.push(id);
                     // Upstream's roles know it by the names that the template gives it.
@@ -83,14 +82,17 @@ impl Emission<'_, '_> {
                 }
             }
         }
+        let own = out.len();
+        self.add_moved(&mut out);
         if self.route.file.is_none() && !out.is_empty() {
             match program.is_adopted && self.route.obstacle.is_none() {
                 false => self.report_no_route(&out),
                 true => without_way.into_iter().for_each(|id| self.report_no_way(id)),
             }
         }
-        let is_moved_by_users = self.route.moved.iter().any(|(id, _)| self.image.is_set_by_users(*id));
-        if self.image.program.is_adopted && out.len() == moved && !is_moved_by_users {
+        let is_moved_by_users =
+            self.route.moved.iter().any(|moved| self.image.is_set_by_users(moved.variable));
+        if self.image.program.is_adopted && own == 0 && !is_moved_by_users {
             // A checkout needs no file where all goes its own way.
             self.route.file = None;
             out.clear();
@@ -123,34 +125,70 @@ impl Emission<'_, '_> {
         self.route.slots.iter().filter(|s| s.variable == id).collect()
     }
 
-    /// The shape that the roles want: ours the value itself, upstream's the encoded string.
-    fn shape(&self, id: VarId, value: Value) -> Value {
+    /// Whether a variable's roles want the value itself: ours do, upstream's the encoded string.
+    fn keeps_type(&self, id: VarId) -> bool {
         let variable = self.image.program.variable(id);
-        let keeps_type = self.is_native()
+        self.is_native()
             || variable.is_typed
             || variable.owner == Owner::Ansible
-            || !variable.to.has(Receivers::PACKER);
-        match keeps_type {
+            || !variable.to.has(Receivers::PACKER)
+    }
+
+    fn shape(&self, id: VarId, value: Value) -> Value {
+        match self.keeps_type(id) {
             true => value,
-            false => Value::Text(encode(&value, variable.encoding)),
+            false => Value::Text(encode(&value, self.image.program.variable(id).encoding)),
         }
     }
 
-    fn json(&mut self, value: &Value) -> Result<Json, Obstacle> {
+    /// A value as the file holds it. `wanted` is the type that roles need it in: what is only known at build time
+    /// is a string, which Ansible must convert.
+    fn json(&mut self, value: &Value, wanted: Option<(&Type, Encoding)>) -> Result<Json, Obstacle> {
+        let element = wanted.and_then(|(ty, _)| Some((ty.element()?, Encoding::Plain)));
         Ok(match value {
             Value::Bool(flag) => json!(flag),
             Value::Int(number) => json!(number),
-            Value::Text(text) => self.json_text(text)?,
+            Value::Text(text) => match wanted.and_then(|(ty, encoding)| conversion(ty, encoding)) {
+                Some(filter) if text.is_opaque() && !is_template(text) => {
+                    json!(self.converted(text, filter)?)
+                }
+                _ => self.json_text(text)?,
+            },
             Value::List(elements) => {
-                Json::Array(elements.iter().map(|e| self.json(e)).collect::<Result<_, _>>()?)
+                Json::Array(elements.iter().map(|e| self.json(e, element)).collect::<Result<_, _>>()?)
             }
             Value::Map(map) => {
                 let mut out = serde_json::Map::new();
-                for (key, element) in map.iter() {
-                    out.insert(key.to_string(), self.json(element)?);
+                for (key, value) in map.iter() {
+                    out.insert(key.to_string(), self.json(value, element)?);
                 }
                 Json::Object(out)
             }
+        })
+    }
+
+    /// A string that only the build knows, as an expression that Ansible converts.
+    fn converted(&mut self, text: &Text, filter: &str) -> Result<String, Obstacle> {
+        let mut parts = Vec::new();
+        for piece in text.pieces().iter() {
+            parts.push(match piece {
+                Piece::Path(path) if self.output.portable => {
+                    self.environment.insert(SmolStr::new(OUT_ENV));
+                    let rest = jinja_string(&format!("/{}", self.relative(path)));
+                    format!("{} ~ {rest}", env_lookup(OUT_ENV))
+                }
+                Piece::Plain(text) | Piece::Path(text) | Piece::Jinja(text) => jinja_string(text),
+                Piece::Env(name) | Piece::Secret { env: Some(name), .. } => {
+                    self.environment.insert(name.clone());
+                    env_lookup(name)
+                }
+                Piece::Secret { variable, env: None } => return Err(Obstacle::Secret(variable.clone())),
+                Piece::Packer(template) => return Err(Obstacle::Packer(template.clone())),
+            });
+        }
+        Ok(match &parts[..] {
+            [one] => format!("{{{{ {one}{filter} }}}}"),
+            parts => format!("{{{{ ({}){filter} }}}}", parts.join(" ~ ")),
         })
     }
 
@@ -192,7 +230,7 @@ impl Emission<'_, '_> {
 
     fn lookup(&mut self, name: &str) -> String {
         self.environment.insert(SmolStr::new(name));
-        format!("{{{{ lookup('ansible.builtin.env', '{name}') }}}}")
+        format!("{{{{ {} }}}}", env_lookup(name))
     }
 
     fn report_secret(&mut self, id: VarId, secret: &str) {
@@ -230,8 +268,8 @@ impl Emission<'_, '_> {
         );
         let found = match &self.route.obstacle {
             Some((id, template)) => Diagnostic::new(Code::NoFileRoute, self.place(*id), message)
-                .label(format!("the file cannot take the place of `{template}`, which only Packer can fill"))
-                .help("leave the template out, or give the value in the environment: {{env `NAME`}}"),
+                .label(format!("the file cannot take the place of `{template}`, which only the build can read"))
+                .help("write what it holds in an `ansible { }` block, or name a file of the project: \"@vars.yml\""),
             None => Diagnostic::new(Code::NoFileRoute, image.span, message)
                 .label(format!(
                     "no `--extra-vars` argument of the provider `{}` is a variable of its own",
@@ -242,101 +280,153 @@ impl Emission<'_, '_> {
         self.report(found);
     }
 
-    // ---- what the file's variable held --------------------------------------------------------
+    // ---- what the arguments held that the file takes the place of -----------------------------
 
-    /// The pairs that the file's own variable held move into the file.
+    /// Adds what moves into the file. As in Ansible, an argument wins over what comes before it; an `ansible { }`
+    /// entry of a layer that is no weaker than the argument's wins over it.
     fn add_moved(&mut self, out: &mut BTreeMap<String, Json>) {
-        for (id, text) in self.route.moved.clone() {
-            if let Some(path) = text.strip_prefix('@') {
-                let path = path.to_owned();
-                self.add_moved_file(id, &path, out);
-            } else if text.trim_start().starts_with(['{', '[']) {
-                self.add_moved_json(id, &text, out);
-            } else {
-                for pair in parse_pairs(&text) {
-                    self.add_pair(id, &pair, out);
+        for moved in self.route.moved.clone() {
+            for (name, json) in self.read_moved(&moved) {
+                let name = self.real_name(&name);
+                let is_new = !out.contains_key(&name);
+                if moved.is_earlier && is_new || self.is_entry_above(&name, moved.variable) {
+                    continue;
                 }
+                self.check_passed_beside(&moved, &name, &json);
+                out.insert(name, json);
             }
         }
     }
 
-    fn add_moved_file(&mut self, id: VarId, path: &str, out: &mut BTreeMap<String, Json>) {
-        let place = self.place(id);
+    /// The variables of an argument, in the form that the target's roles want.
+    fn read_moved(&mut self, moved: &Moved) -> Vec<(String, Json)> {
         let program = self.image.program;
-        let path = crate::source::normalize(&program.sources.get(place.file).folder().join(path));
-        match program.data.iter().find(|d| d.path == path).map(|d| d.text.clone()) {
-            Some(text) => self.add_moved_json(id, &text, out),
-            // Reported when it was read.
-            None if program.sources.get(place.file).origin == crate::source::Origin::Project => {}
-            None => {
-                let found = Diagnostic::new(
-                    Code::CannotRead,
-                    place,
-                    format!("the extra-vars file {} cannot be read", path.display()),
-                )
-                .help("imgspec passes a file of its own here, and must copy what this one holds");
-                self.report(found);
+        let map = match Argument::of(&moved.text) {
+            Argument::Pairs(text) => {
+                let pairs = parse_pairs(text);
+                return pairs.iter().filter_map(|pair| self.read_pair(moved, pair)).collect();
             }
+            Argument::Data(text) => parse_vars(text),
+            Argument::File(_) => match program.data.iter().find(|data| data.at == moved.place) {
+                Some(data) => parse_vars(&data.text),
+                None => return Vec::new(),
+            },
+        };
+        // What is no map has been reported where it stands.
+        let map = map.unwrap_or_default();
+        map.into_iter().filter_map(|(name, json)| self.read_entry(moved, name, json)).collect()
+    }
+
+    fn read_pair(&mut self, moved: &Moved, pair: &Pair) -> Option<(String, Json)> {
+        let text = self.resolve_pair(&pair.value);
+        let json = match self.typed(&pair.name) {
+            Some(declared) => {
+                let ty = &declared.ty;
+                let decoded = match (&ty.base, text.known().as_deref().and_then(ansible_bool)) {
+                    (Base::Bool, Some(flag)) => Ok(Value::Bool(flag)),
+                    _ => decode(ty, declared.encoding, &text).map(|decoded| decoded.value),
+                };
+                let value = match decoded.and_then(|value| check_value(ty, &value).map(|()| value)) {
+                    Ok(value) => value,
+                    Err(mismatch) => return self.report_moved(moved, &pair.name, &mismatch),
+                };
+                self.json(&value, Some((ty, declared.encoding)))
+            }
+            None => self.json_text(&text),
+        };
+        match json {
+            Ok(json) => Some((pair.name.clone(), json)),
+            Err(Obstacle::Secret(secret)) => {
+                self.report_secret(moved.variable, &secret);
+                None
+            }
+            Err(Obstacle::Packer(_)) => None,
         }
     }
 
-    fn add_moved_json(&mut self, id: VarId, text: &str, out: &mut BTreeMap<String, Json>) {
-        match serde_json::from_str::<Json>(text) {
-            Ok(Json::Object(map)) => out.extend(map),
-            _ => {
-                let name = &self.image.program.variable(id).name;
-                let found =
-                    Diagnostic::new(Code::JsonSyntax, self.place(id), format!("`{name}` is no JSON object"))
-                        .help("write the variables in an `ansible { }` block");
-                self.report(found);
+    /// An entry of a file, or of YAML in the argument itself, which has types of its own.
+    fn read_entry(&mut self, moved: &Moved, name: String, json: Json) -> Option<(String, Json)> {
+        let Some(declared) = self.typed(&name) else {
+            return Some((name, json));
+        };
+        let value = match &json {
+            Json::String(text) if text.contains("{{") => return Some((name, json)),
+            Json::String(text) => {
+                decode(&declared.ty, declared.encoding, &Text::Plain(text.into())).map(|d| d.value)
             }
+            Json::Object(map) if map.keys().any(|key| key.starts_with("__ansible_")) => {
+                return Some((name, json));
+            }
+            other => from_json(other),
+        };
+        match value.and_then(|value| check_value(&declared.ty, &value).map(|()| value)) {
+            Ok(value) => Some((name, show_value(&value))),
+            Err(mismatch) => self.report_moved(moved, &name, &mismatch),
         }
     }
 
-    fn add_pair(&mut self, id: VarId, pair: &Pair, out: &mut BTreeMap<String, Json>) {
+    /// A declared variable that the playbook receives, where its roles want the real type.
+    fn typed(&self, name: &str) -> Option<&'p Variable> {
+        let variable = self.image.program.variable(self.find_declared(name)?);
+        let is_typed = self.is_native() || variable.is_typed || !variable.to.has(Receivers::PACKER);
+        (is_typed && variable.to.has(self.receiver())).then_some(variable)
+    }
+
+    fn find_declared(&self, name: &str) -> Option<VarId> {
         let program = self.image.program;
         let file = Some(program.section(self.image.section).span.file);
-        let text = self.resolve_pair(&pair.value);
-        let declared =
-            program.find_variable(file, &pair.name).filter(|v| program.variable(*v).owner == Owner::Declared);
-        if let Some(declared) = declared {
-            let variable = program.variable(declared);
-            if variable.to.has(Receivers::PACKER) {
-                let name = &program.variable(id).name;
-                let found = Diagnostic::new(
-                    Code::DeclaredVariable,
-                    self.place(id),
-                    format!("`{}` is a variable of its own and cannot be passed in `{name}`", pair.name),
-                )
-                .help(format!("set `{}` itself", pair.name));
-                self.report(found);
-                return;
-            }
-            match decode(&variable.ty, variable.encoding, &text)
-                .map_err(|mismatch| mismatch.message(variable.is_secret))
-                .and_then(|d| self.json(&d.value).map_err(|_| String::new()))
-            {
-                Ok(json) => {
-                    out.insert(pair.name.clone(), json);
-                }
-                Err(message) => {
-                    let found = Diagnostic::new(
-                        Code::TypeMismatch,
-                        self.place(id),
-                        format!("`{}`: {message}", pair.name),
-                    );
-                    self.report(found);
-                }
-            }
+        let id = program.find_variable(file, name)?;
+        (program.variable(id).owner == Owner::Declared && program.variable(id).removed.is_none())
+            .then_some(id)
+    }
+
+    /// The name that our roles know a variable by.
+    fn real_name(&self, name: &str) -> String {
+        let program = self.image.program;
+        let real = self.find_declared(name).and_then(|id| program.variable(id).alias_of);
+        real.filter(|_| self.is_native()).map_or(name, |id| &program.variable(id).name).to_owned()
+    }
+
+    /// True where an `ansible { }` entry of this name stands in a layer that is no weaker than an argument's.
+    fn is_entry_above(&self, name: &str, argument: VarId) -> bool {
+        let program = self.image.program;
+        let layer = |id: VarId| self.image.winner(id).map(|active| active.layer);
+        let mut ids = self.image.ids().iter().copied();
+        let entry = ids
+            .find(|id| program.variable(*id).owner == Owner::Ansible && program.variable(*id).name == name);
+        entry.and_then(layer).is_some_and(|entry| Some(entry) >= layer(argument))
+    }
+
+    /// What an argument says reaches Ansible alone. Where Packer reads the same variable, the two differ.
+    fn check_passed_beside(&mut self, moved: &Moved, name: &str, json: &Json) {
+        let program = self.image.program;
+        let Some(id) = self.find_declared(name).filter(|id| self.reach.reads_beyond_slots(*id)) else {
+            return;
+        };
+        let variable = program.variable(id);
+        // A name that only Packer receives is free for Ansible.
+        let is_theirs = variable.to.has(self.receiver()) && !variable.is_secret;
+        let Some(value) = self.image.value(id).filter(|_| is_theirs) else { return };
+        let packer = super::packer_text(&encode(value, variable.encoding));
+        if *json == show_value(value) || json.as_str() == Some(&packer) {
             return;
         }
-        match self.json_text(&text) {
-            Ok(json) => {
-                out.insert(pair.name.clone(), json);
-            }
-            Err(Obstacle::Secret(secret)) => self.report_secret(id, &secret),
-            Err(Obstacle::Packer(_)) => {}
-        }
+        let argument = &program.variable(moved.variable).name;
+        let mut found = Diagnostic::new(
+            Code::DeclaredVariable,
+            moved.place,
+            format!("`{name}` in `{argument}` reaches Ansible only; Packer reads `{packer}`"),
+        )
+        .help(format!("set `{name}` itself: both get it then"));
+        found.severity = Severity::Warning;
+        self.report(found);
+    }
+
+    fn report_moved<T>(&mut self, moved: &Moved, name: &str, mismatch: &Mismatch) -> Option<T> {
+        let is_secret = self.find_declared(name).is_some_and(|id| self.image.program.variable(id).is_secret);
+        let message = format!("`{name}`: {}", mismatch.message(is_secret));
+        self.report(Diagnostic::new(Code::TypeMismatch, moved.place, message));
+        None
     }
 
     /// The value of a pair with its `{{user}}` and `{{env}}` resolved.
@@ -379,6 +469,44 @@ impl Emission<'_, '_> {
             }
         }
         out.finish()
+    }
+}
+
+/// True where a text holds a Jinja template of the spec's own, which says itself what it gives.
+fn is_template(text: &Text) -> bool {
+    text.pieces().iter().any(|piece| matches!(piece, Piece::Jinja(_)))
+}
+
+/// Ansible's expression for what an environment variable holds.
+fn env_lookup(name: &str) -> String {
+    format!("lookup('ansible.builtin.env', '{name}')")
+}
+
+/// A text as a string of Jinja's.
+fn jinja_string(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
+    // Braces inside a string do not end the expression, but Ansible looks for them.
+    format!("'{}'", escaped.replace("{{", "{' ~ '{").replace("}}", "}' ~ '}"))
+}
+
+/// The filter that makes a value of a type from the string that Packer would get; none where that is the string.
+fn conversion(ty: &Type, encoding: Encoding) -> Option<&'static str> {
+    match (&ty.base, encoding) {
+        (Base::Bool, _) => Some(" | bool"),
+        (Base::Int, _) => Some(" | int"),
+        (Base::List(_), Encoding::Words) => Some(".split()"),
+        (Base::List(_), Encoding::Commas) => Some(".split(',') | map('trim') | reject('equalto', '') | list"),
+        (Base::List(_) | Base::Map(_), _) => Some(" | from_json"),
+        _ => None,
+    }
+}
+
+/// The words that Ansible's own conversion takes for a bool (`ansible/module_utils/parsing/convert_bool.py`).
+fn ansible_bool(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "y" | "yes" | "on" | "1" | "true" | "t" | "1.0" => Some(true),
+        "n" | "no" | "off" | "0" | "false" | "f" | "0.0" => Some(false),
+        _ => None,
     }
 }
 

@@ -2,10 +2,12 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
+use crate::project::Program;
 use crate::project::hir::*;
 use crate::project::template::named;
 use crate::schema::braces::{Braced, parse_braces};
-use crate::schema::{Value, encode, parse_pairs};
+use crate::schema::{Argument, Value, encode, is_all_known, parse_pairs};
+use crate::source::Span;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -27,14 +29,14 @@ pub struct Slot {
 pub struct Route {
     /// The variable that carries `@file`.
     pub file: Option<VarId>,
-    /// What the file's variable held, and what the project sets for later ones that the target
-    /// fixes: these pairs move into the file.
-    pub moved: Vec<(VarId, String)>,
-    /// The file's variable is not the last one.
+    /// What moves into the file, the weakest first: what the file's variable held, and what the project sets for
+    /// later ones that the target fixes. Before them what the project sets for earlier ones.
+    pub moved: Vec<Moved>,
+    /// The target fixes a later variable than the file's.
     pub is_other: bool,
     /// An Ansible provisioner takes part in the target's runs.
     pub has_playbook: bool,
-    /// The variable whose Packer template keeps the file from taking its place, and what it holds.
+    /// The variable whose value only the build can read, so that the file cannot take its place, and what it holds.
     pub obstacle: Option<(VarId, String)>,
     pub slots: Vec<Slot>,
     /// All variables that the template names, but for slots.
@@ -73,6 +75,17 @@ fn fill_below(image: &Image<'_>, text: &str, depth: usize) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// An argument whose variables the extra-vars file must bring.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    pub variable: VarId,
+    /// Where its text stands.
+    pub place: Span,
+    pub text: String,
+    /// The argument goes to Ansible as well, before the file: only what the file would override moves into it.
+    pub is_earlier: bool,
 }
 
 /// True where a variable is a whole `--extra-vars` argument of the provider's template.
@@ -117,22 +130,26 @@ impl Route {
             let is_slot = |value: &str| matches!(&parse_braces(value)[..], [(_, Braced::User(name))] if lookup(name).is_some());
             text.is_some_and(|text| parse_pairs(&text).iter().any(|pair| is_slot(&pair.value)))
         };
-        let chosen = whole.iter().rposition(|id| !is_fixed(id) && !has_slots(id));
-        if let Some(at) = chosen {
-            route.is_other = at + 1 < whole.len();
-            route.file = Some(whole[at]);
-            if let Some(text) = args_text(image, whole[at]) {
-                route.moved.push((whole[at], text));
+        // What only the build can read stays where it is, behind the file.
+        let fixed_part = |id: &VarId| Some(unmovable(program, &argument(image, *id)?)?.to_owned());
+        let is_own = |id: &VarId| !is_fixed(id) && image.is_set_by_users(*id);
+        let end = whole.iter().position(|id| is_own(id) && fixed_part(id).is_some()).unwrap_or(whole.len());
+        let is_free = |id: &VarId| !is_fixed(id) && !has_slots(id);
+        let chosen = whole[..end].iter().rposition(|id| is_free(id) && fixed_part(id).is_none());
+        match chosen {
+            Some(at) => {
+                route.is_other = whole[at + 1..].iter().any(is_fixed);
+                route.file = Some(whole[at]);
+                let earlier =
+                    whole[..at].iter().filter(|id| is_own(id)).filter_map(|id| argument(image, *id));
+                route.moved.extend(earlier.map(|moved| Moved { is_earlier: true, ..moved }));
+                route.moved.extend(argument(image, whole[at]));
+                let later = whole[at + 1..].iter().filter(|id| is_fixed(id));
+                route.moved.extend(later.filter_map(|id| own_argument(image, *id)));
             }
-            for later in &whole[at + 1..] {
-                route.moved.extend(own_text(image, *later).map(|text| (*later, text)));
-            }
-            if let Some(obstacle) =
-                route.moved.iter().find_map(|(id, text)| Some((*id, packer_template(text)?)))
-            {
-                route.obstacle = Some(obstacle);
-                route.file = None;
-                route.moved.clear();
+            None => {
+                let held = whole.iter().rfind(|id| is_free(id));
+                route.obstacle = held.and_then(|id| Some((*id, fixed_part(id)?)));
             }
         }
         for arg in readers.extra_vars.iter().copied().flatten() {
@@ -161,8 +178,8 @@ impl Route {
             }
         }
         // What moved into the file still reads what it names.
-        for (_, text) in &route.moved {
-            for_each_user(text, |name| route.named.extend(lookup(name)));
+        for moved in route.moved.iter().filter(|moved| !moved.is_earlier) {
+            for_each_user(&moved.text, |name| route.named.extend(lookup(name)));
         }
         route
     }
@@ -198,20 +215,41 @@ fn packer_template(text: &str) -> Option<String> {
     })
 }
 
-/// The text of an `args` variable.
+/// What keeps an argument from moving into the file: that only the build can read it.
+fn unmovable<'m>(program: &Program, moved: &'m Moved) -> Option<&'m str> {
+    let text = moved.text.as_str();
+    match Argument::of(text) {
+        Argument::File(_) if program.data.iter().any(|data| data.at == moved.place) => None,
+        Argument::File(_) => Some(text),
+        Argument::Data(_) => text.contains("{{").then_some(text),
+        Argument::Pairs(_) if packer_template(text).is_none() && is_all_known(text) => None,
+        Argument::Pairs(_) => Some(text),
+    }
+}
+
+/// The text of an `args` variable, as Packer gets it.
 fn args_text(image: &Image<'_>, id: VarId) -> Option<String> {
     match image.value(id)? {
-        Value::Text(text) => Some(text.known()?.into_owned()).filter(|t| !t.trim().is_empty()),
+        Value::Text(text) => Some(super::packer_text(text)).filter(|text| !text.trim().is_empty()),
         _ => None,
     }
 }
 
+/// What an `args` variable holds.
+fn argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
+    let place = image.winner(id).map_or(image.program.variable(id).span, |a| a.setting.value.span);
+    Some(Moved { variable: id, place, text: args_text(image, id)?, is_earlier: false })
+}
+
 /// What the project itself says for a variable that the target fixes.
-fn own_text(image: &Image<'_>, id: VarId) -> Option<String> {
+fn own_argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
     let own =
         image.settings(id).iter().rev().find(|a| image.program.sources.is_users(a.setting.span.file))?;
-    match &own.setting.value.kind {
-        ExprKind::Const(Value::Text(text)) => Some(text.known()?.into_owned()),
+    let value = &own.setting.value;
+    match &value.kind {
+        ExprKind::Const(Value::Text(text)) => {
+            Some(Moved { variable: id, place: value.span, text: super::packer_text(text), is_earlier: false })
+        }
         _ => None,
     }
 }

@@ -7,8 +7,8 @@ use super::lower::{Lowering, Unit, edit, new_variable};
 use super::names::{SECTIONS, VARIABLES};
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{Base, Value, check_args};
-use crate::source::{Origin, Span, normalize};
+use crate::schema::{Base, Receivers};
+use crate::source::Span;
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -224,7 +224,11 @@ impl Lowering<'_> {
             }
             return declared;
         };
-        if declared.is_some() {
+        // What no playbook receives is free for roles of one's own.
+        let to = declared.map(|id| self.variables[id.0 as usize].to);
+        let is_free = owner == Owner::Ansible
+            && to.is_some_and(|to| !to.has(Receivers::LINUX) && !to.has(Receivers::WINDOWS));
+        if declared.is_some() && !is_free {
             let word = if owner == Owner::Ansible { "ansible" } else { "packer" };
             self.report(
                 Diagnostic::new(
@@ -333,7 +337,7 @@ impl Lowering<'_> {
             return None;
         }
         self.check_user_setting(id, set, &value);
-        self.read_args_file(id, &value);
+        let value = self.read_args_file(id, value);
         Some(Setting {
             variable: id,
             change,
@@ -373,35 +377,6 @@ impl Lowering<'_> {
                 .label("a name stands for the final value, so this has no end")
                 .fix(format!("write `{name} += …`"), span, format!("{name} += {rest}"))
         })
-    }
-
-    /// Ansible reads an argument `@path` as a file: what the project names there is read now, because
-    /// the extra-vars file may have to take its place.
-    pub(super) fn read_args_file(&mut self, id: VarId, value: &Expr) {
-        let is_args = matches!(self.variables[id.0 as usize].ty.base, Base::Args);
-        let ExprKind::Const(Value::Text(text)) = &value.kind else {
-            return;
-        };
-        let known = text.known().unwrap_or_default();
-        if let Some(path) = known.strip_prefix('@').filter(|_| is_args) {
-            let source = self.sources.get(value.span.file);
-            if source.origin == Origin::Project {
-                let path = normalize(&source.folder().join(path));
-                self.read_data(&path, value.span);
-            }
-        }
-    }
-
-    /// Arguments of which Ansible would lose a part. Image Builder's own have such, which do no harm.
-    pub(super) fn check_args(&mut self, id: VarId, value: &Expr) {
-        let variable = &self.variables[id.0 as usize];
-        let (Base::Args, ExprKind::Const(Value::Text(text))) = (&variable.ty.base, &value.kind) else {
-            return;
-        };
-        if let Some(Err(mismatch)) = text.known().map(|text| check_args(&text)) {
-            let message = format!("`{}`: {}", variable.name, mismatch.message(variable.is_secret));
-            self.report(Diagnostic::new(Code::TypeMismatch, value.span, message));
-        }
     }
 
     /// Warnings for what the project, not the library, sets.

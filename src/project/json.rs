@@ -257,7 +257,7 @@ fn lower_entry(
     let (value, had_quotes) = lower_value(lowering, id, text, *span)?;
     lowering.check_secret(id, &value, Spelling::Json);
     lowering.check_args(id, &value);
-    lowering.read_args_file(id, &value);
+    let value = lowering.read_args_file(id, value);
     Some(Setting {
         variable: id,
         change: Change::Replace,

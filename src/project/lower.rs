@@ -1,6 +1,7 @@
 //! Items to a program: first all names, then all bodies, so that order and files do not matter.
 
 use super::DataFile;
+use super::arguments::Folders;
 use super::hir::*;
 use super::library::Library;
 use super::names::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
@@ -60,8 +61,9 @@ pub(super) struct Lowering<'l> {
     pub own: Arc<Names>,
     /// The folders that the current file may read.
     pub roots: Vec<PathBuf>,
-    /// What `file("…")` read.
+    /// What `file("…")` and arguments `@path` read.
     pub data: Vec<DataFile>,
+    pub folders: Folders,
 }
 
 impl<'l> Lowering<'l> {
@@ -86,6 +88,7 @@ impl<'l> Lowering<'l> {
             own: Arc::default(),
             roots: Vec::new(),
             data: Vec::new(),
+            folders: Folders::default(),
         }
     }
 
@@ -254,15 +257,24 @@ impl<'l> Lowering<'l> {
         self.report(found);
     }
 
+    /// True for a path in one of the folders that the current file may read.
+    pub fn may_read(&self, path: &Path) -> bool {
+        is_inside(self.loader, path, &self.roots)
+    }
+
+    pub fn add_data(&mut self, path: &Path, text: String, at: Span) {
+        self.data.push(DataFile { reader: at.file, at, path: path.to_owned(), text });
+    }
+
     /// Reads a file whose content a spec uses; it must lie inside the project's roots.
     pub fn read_data(&mut self, path: &Path, span: Span) -> Option<String> {
-        if !is_inside(self.loader, path, &self.roots) {
+        if !self.may_read(path) {
             self.report(outside_root(span, path, &self.roots));
             return None;
         }
         match self.loader.read(path) {
             Ok(text) => {
-                self.data.push(DataFile { reader: span.file, path: path.to_owned(), text: text.clone() });
+                self.add_data(path, text.clone(), span);
                 Some(text)
             }
             Err(error) => {

@@ -3,6 +3,7 @@
 //! [`load`] reads the specs of a command, all that they include, and the library, and gives a
 //! [`Program`] in which every name is resolved and every body has been checked once.
 
+mod arguments;
 pub mod attributes;
 mod bodies;
 mod calls;
@@ -37,6 +38,7 @@ pub(crate) use texts::locate_text;
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
+use arguments::Folders;
 use hir::*;
 use lower::{Declared, Lowering, Unit};
 pub(crate) use reader::is_inside;
@@ -59,13 +61,18 @@ pub struct Request {
     pub include_roots: Vec<PathBuf>,
     /// What stands in the place of the built-in library.
     pub library: Option<Arc<Library>>,
+    /// The folder in which the command runs; paths of `--set` start there.
+    pub here: Option<PathBuf>,
+    /// The folder in which make runs Packer; paths in JSON var files start there.
+    pub packer_folder: Option<PathBuf>,
 }
 
-/// A file whose content a spec uses through `file("…")`.
+/// A file whose content a spec uses: through `file("…")`, or as the extra vars of an argument `@path`.
 #[derive(Debug)]
 pub struct DataFile {
-    /// The spec that uses it.
+    /// The spec that uses it, and where.
     pub reader: FileId,
+    pub at: Span,
     pub path: PathBuf,
     pub text: String,
 }
@@ -187,6 +194,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     diagnostics.extend(library.diagnostics.iter().cloned());
 
     let mut lowering = Lowering::new(loader, library.adopted.as_ref(), &mut sources, &library);
+    lowering.folders = Folders { here: request.here.clone(), packer: request.packer_folder.clone() };
     let closures: Vec<Vec<usize>> = (0..units.len()).map(|i| closure(&units, i)).collect();
 
     // Names: each file's with what it includes.

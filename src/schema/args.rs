@@ -5,6 +5,7 @@
 
 use super::braces::{Braced, parse_braces};
 use super::types::Mismatch;
+use super::yaml::parse_vars;
 
 /// A `name=value` pair of an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,30 +22,78 @@ pub fn parse_pairs(text: &str) -> Vec<Pair> {
     cut(text).0.iter().filter_map(|word| parse_pair(word)).collect()
 }
 
-/// Checks that Ansible would take all of an argument.
+/// How Ansible reads an argument (`load_extra_vars` in `ansible/utils/vars.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument<'t> {
+    /// `@path`
+    File(&'t str),
+    /// `{…}` or `[…]`: JSON or YAML.
+    Data(&'t str),
+    /// `name=value` pairs.
+    Pairs(&'t str),
+}
+
+impl Argument<'_> {
+    /// What the first character of an argument makes of it.
+    pub fn of(text: &str) -> Argument<'_> {
+        match text.strip_prefix('@') {
+            Some(path) => Argument::File(path),
+            None if text.starts_with(['{', '[']) && !text.starts_with("{{") => Argument::Data(text),
+            None => Argument::Pairs(text),
+        }
+    }
+}
+
+/// What Ansible does not take of an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArgsProblem {
+    /// Words that it drops.
+    Lost(Vec<String>),
+    /// It stops with an error.
+    Refused(Mismatch),
+}
+
+/// Checks that Ansible would take all of an argument. What a template brings is not known, and not judged.
 ///
 /// # Errors
 /// What it would drop, or not take.
-pub fn check_args(text: &str) -> Result<(), Mismatch> {
-    if text.starts_with(['@', '{', '[']) && !text.starts_with("{{") {
-        return Ok(());
+pub fn check_args(text: &str) -> Result<(), ArgsProblem> {
+    let refused = |reason: String| Err(ArgsProblem::Refused(Mismatch::because(reason)));
+    match Argument::of(text) {
+        Argument::File("") => return refused("there is no path behind the `@`".to_owned()),
+        Argument::File(_) => return Ok(()),
+        Argument::Data(data) if data.contains("{{") => return Ok(()),
+        Argument::Data(data) => {
+            return parse_vars(data).map(|_| ()).or_else(|reason| {
+                refused(format!("Ansible reads what begins with `{{` or `[` as YAML, but {reason}"))
+            });
+        }
+        Argument::Pairs(_) => {}
     }
     if text.starts_with(['/', '.']) {
-        return Err(Mismatch::of(text, "is no `name=value`; a file is written `@path`"));
+        return Err(ArgsProblem::Refused(Mismatch::of(
+            text,
+            "is no `name=value`; a file is written `@path`",
+        )));
     }
     let (words, open) = cut(text);
     if let Some(quote) = open {
-        return Err(Mismatch::because(format!(
+        return refused(format!(
             "a {quote} is never closed; where it is part of a value it is written `\\{quote}`"
-        )));
+        ));
     }
-    match words.iter().find(|word| parse_pair(word).is_none()) {
-        Some(word) => Err(Mismatch::of(
-            word,
-            "is no `name=value`, and would be lost; a value with blanks stands in quotes: `name=\"a b\"`",
-        )),
-        None => Ok(()),
-    }
+    let lost: Vec<String> = words.into_iter().filter(|word| is_lost(word)).collect();
+    if lost.is_empty() { Ok(()) } else { Err(ArgsProblem::Lost(lost)) }
+}
+
+/// A word that is no pair, and holds no template that could make it one.
+fn is_lost(word: &str) -> bool {
+    parse_pair(word).is_none() && !word.contains("{{")
+}
+
+/// True where every word of an argument is a pair, or lost: nothing in it is known to Packer alone.
+pub fn is_all_known(text: &str) -> bool {
+    cut(text).0.iter().all(|word| parse_pair(word).is_some() || is_lost(word))
 }
 
 /// The words of an argument, and the quote that is still open at its end.
@@ -168,7 +217,12 @@ mod tests {
         for good in ["", "a=1", "@file", "{a: 1}", "a='x y' b=\"it's\"", "a={{user `x`}}", "a=\\\"b"] {
             assert_eq!(check_args(good), Ok(()), "{good}");
         }
-        for bad in ["ntp=a b c=1", "a=\"b", "a=it's", "---", "- a", "/etc/x", "{{user `x`}}", "=a"] {
+        for unknown in ["{{user `x`}}", "a=1 {{env `MORE`}}", "{\"a\": \"{{user `x`}}\"}"] {
+            assert_eq!(check_args(unknown), Ok(()), "{unknown}");
+        }
+        for bad in
+            ["ntp=a b c=1", "a=\"b", "a=it's", "---", "- a", "/etc/x", "=a", "@", "[a]", "{a: b", " @file"]
+        {
             assert!(check_args(bad).is_err(), "{bad}");
         }
     }
