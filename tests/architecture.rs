@@ -43,7 +43,7 @@ fn libraries_stay_in_their_rooms() {
     assert_only("miette::", &["diagnostic/rich.rs"]);
     assert_only("codespan_reporting::", &["diagnostic/plain.rs"]);
     assert_only("clap::", &["cli/"]);
-    assert_only("jsonc_parser::", &["project/json.rs"]);
+    assert_only("jsonc_parser::", &["project/json_syntax.rs"]);
     assert_only("lsp_types::", &["lsp/"]);
     assert_only("lsp_server::", &["lsp/"]);
 }

@@ -1,7 +1,7 @@
 //! `imgspec import`
 
 use super::place::here;
-use super::select::library;
+use super::select::{library, not_a_var_file, other_format};
 use super::{Cli, Failure, print, print_aside, print_file};
 use crate::build;
 use crate::import::import;
@@ -32,6 +32,9 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         .iter()
         .map(|file| {
             let failed = |e| Failure(format!("cannot read {}: {e}", file.display()));
+            if let Some(format) = other_format(file) {
+                return Err(not_a_var_file(&file.display().to_string(), format));
+            }
             let text = read_text(&here.join(file)).map_err(failed)?;
             Ok((file.display().to_string(), text))
         })

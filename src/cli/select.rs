@@ -44,6 +44,8 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             paths.push(path);
         } else if is_named_file(&path, input) && path.extension().is_some_and(|e| e == "json") {
             json.push(path);
+        } else if let Some(other) = other_format(&path).filter(|_| is_named_file(&path, input)) {
+            return Err(not_a_var_file(input, other));
         } else if is_named_file(&path, input) {
             has_paths = true;
             paths.push(path.clone());
@@ -238,6 +240,24 @@ pub(super) fn no_specs(here: &Path) -> Failure {
     Failure(format!("there are no .imgspec files in {}", root.display()))
 }
 
+/// The format of a file whose name says that it is meant as a var file of another kind.
+pub(super) fn other_format(path: &Path) -> Option<&'static str> {
+    match path.extension()?.to_str()? {
+        "yaml" | "yml" => Some("YAML"),
+        "hcl" | "tfvars" => Some("HCL"),
+        "toml" => Some("TOML"),
+        _ => None,
+    }
+}
+
+pub(super) fn not_a_var_file(input: &str, format: &str) -> Failure {
+    let how = match format {
+        "YAML" => format!("convert it: `yq -o json {input} > vars.json`"),
+        _ => "write `{ \"name\": \"value\" }` into a .json file".to_owned(),
+    };
+    Failure(format!("{input} is {format}; var files are JSON, as Packer's JSON templates want them: {how}"))
+}
+
 fn nothing_named(input: &str) -> Failure {
     Failure(format!("there is no file or folder {input}"))
 }
@@ -272,6 +292,9 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
     list.split_whitespace()
         .map(|name| {
             let path = normalize(&here.join(name));
+            if let Some(other) = other_format(&path) {
+                return Err(not_a_var_file(name, other));
+            }
             match Disk.look(&path) {
                 Ok(()) => Ok(path),
                 Err(_) if path.is_dir() => {

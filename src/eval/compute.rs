@@ -8,7 +8,7 @@ use super::Image;
 use crate::project::hir::*;
 use crate::project::locate_text;
 use crate::schema::{
-    Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers, whole,
+    Base, Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers, whole,
 };
 use crate::source::Span;
 use crate::syntax::ast::BinaryOp;
@@ -111,7 +111,9 @@ impl<'p> Image<'p> {
             return Ok(None);
         };
         if !variable.is_secret {
-            return Ok(Some(value));
+            // An option that is emptied has no number, and is neither true nor false.
+            let is_emptied = value.is_empty() && matches!(variable.ty.base, Base::Int | Base::Bool);
+            return Ok((!is_emptied).then_some(value));
         }
         let env = match &value {
             Value::Text(Text::Pieces(pieces)) => match &pieces[..] {
@@ -258,11 +260,8 @@ impl<'p> Image<'p> {
 
     fn eval_call(&mut self, function: Function, args: &'p [Expr], span: Span) -> Computed {
         if let (Function::IsSet, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
-            self.compute(*id);
-            if self.is_broken(*id) {
-                return Err(Stop::Reported);
-            }
-            return Ok(Some(Value::Bool(self.value(*id).is_some())));
+            let is_set = self.read(*id)?.is_some();
+            return Ok(Some(Value::Bool(is_set)));
         }
         if let (Function::IsYours, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
             return Ok(Some(Value::Bool(self.is_set_by_users(*id))));

@@ -8,6 +8,7 @@ use super::spell::{spell_heredoc, spell_template, spell_value};
 use crate::diagnostic::nearest;
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
+use crate::project::json_syntax::parse_json;
 use crate::project::template::named;
 use crate::schema::{Base, Encoding, Text, Type, Value, check_value, decode, find_unencodable};
 use crate::source::visible_line;
@@ -73,7 +74,15 @@ fn parse(text: &str) -> Result<Map<String, Json>, String> {
             None => Ok(map),
         },
         Ok(_) => Err("a var file is one JSON object".to_owned()),
-        Err(error) => Err(format!("this is not JSON: {error}")),
+        Err(error) => Err(match parse_json(text) {
+            Err(found) => {
+                let before = &text[..found.range.start];
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                format!("line {line}, column {column}: {}", found.message)
+            }
+            Ok(_) => format!("this is not JSON: {error}"),
+        }),
     }
 }
 
@@ -307,7 +316,7 @@ fn spell_empty(ty: &Type) -> Result<String, String> {
     match &ty.base {
         Base::List(_) => Ok("[]".to_owned()),
         Base::Map(_) => Ok("{}".to_owned()),
-        _ if ty.is_text() && check_value(ty, &Value::text("")).is_ok() => Ok("\"\"".to_owned()),
+        _ if check_value(ty, &Value::text("")).is_ok() => Ok("\"\"".to_owned()),
         _ => Err(format!("an empty string is no {ty}")),
     }
 }

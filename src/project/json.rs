@@ -5,17 +5,20 @@
 //! Packer variables.
 
 use super::hir::*;
+use super::json_syntax::{JsonError, Parsed, PropertyValue, parse_json};
 use super::lower::{Lowering, edit};
 use super::names::VARIABLES;
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::braces::{Braced, parse_braces};
-use crate::schema::{Base, Piece, Text, Value, decode};
+use crate::schema::{Base, Piece, Text, Value, check_value, decode, encode, find_unencodable, from_json};
 use crate::source::{FileId, Span};
 use crate::syntax::ast::Ident;
-use jsonc_parser::ast as json;
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use smol_str::SmolStr;
+use std::ops::Range;
+
+/// The release of Image Builder whose variables the built-in library has.
+const RELEASE: &str = "v0.1.13";
 
 /// One entry of a JSON var file.
 struct Entry {
@@ -28,66 +31,39 @@ struct Entry {
 /// What a JSON var file gives for a name.
 enum Given {
     Text(SmolStr),
-    /// What it is instead of a string, and how it would be one.
-    Other(&'static str, Option<String>),
+    /// What it is instead of a string, and the value itself, where it is one that a variable can have.
+    Other(&'static str, Option<serde_json::Value>),
 }
 
 /// The entries of a JSON var file; what is wrong with the file as a whole is reported.
 fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Entry> {
-    let strict = ParseOptions {
-        allow_comments: false,
-        allow_loose_object_property_names: false,
-        allow_trailing_commas: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    };
-    let span = |range: jsonc_parser::common::Range| Span::new(file, range.start as u32, range.end as u32);
-    let parsed = match parse_to_ast(text, &CollectOptions::default(), &strict) {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            out.push(Diagnostic::new(
-                Code::JsonSyntax,
-                span(error.range()),
-                format!("this is not JSON: {}", error.kind()),
-            ));
-            return Vec::new();
-        }
-    };
-    let whole = Span::new(file, 0, text.len() as u32);
-    let object = match parsed.value {
-        Some(json::Value::Object(object)) => object,
+    let span = |range: Range<usize>| Span::new(file, range.start as u32, range.end as u32);
+    let whole = span(0..text.len());
+    let properties = match parse_json(text) {
+        Ok(Parsed::Object(properties)) => properties,
         other => {
-            let (code, message) = match other {
-                Some(_) => (Code::JsonNotAString, "a var file is one JSON object"),
-                None => (Code::JsonSyntax, "this is not JSON: the file is empty"),
+            let found = match other {
+                Err(error) => report_syntax(file, error),
+                Ok(Parsed::Nothing) => {
+                    Diagnostic::new(Code::JsonSyntax, whole, "this is not JSON: the file is empty")
+                        .help("write `{ \"name\": \"value\" }`")
+                }
+                Ok(_) => Diagnostic::new(Code::JsonNotAString, whole, "a var file is one JSON object")
+                    .help("write `{ \"name\": \"value\" }`"),
             };
-            out.push(Diagnostic::new(code, whole, message).help("write `{ \"name\": \"value\" }`"));
+            out.push(found);
             return Vec::new();
         }
     };
-    let mut entries: Vec<Entry> = Vec::with_capacity(object.properties.len());
-    for property in object.properties {
-        let (name, name_range) = match property.name {
-            json::ObjectPropName::String(name) => (SmolStr::new(name.value), name.range),
-            json::ObjectPropName::Word(name) => (SmolStr::new(name.value), name.range),
-        };
-        let name = Ident { text: name, span: span(name_range) };
-        let (range, value) = match property.value {
-            json::Value::StringLit(text) => (text.range, Given::Text(SmolStr::new(text.value))),
-            json::Value::NullKeyword(null) => (null.range, Given::Text(SmolStr::default())),
-            json::Value::BooleanLit(flag) => {
-                (flag.range, Given::Other("a bool", Some(format!("\"{}\"", flag.value))))
+    let mut entries: Vec<Entry> = Vec::with_capacity(properties.len());
+    for property in properties {
+        let range = property.range;
+        let name = Ident { text: SmolStr::new(property.name), span: span(property.name_range) };
+        let value = match property.value {
+            PropertyValue::Text(text) => Given::Text(SmolStr::new(text)),
+            PropertyValue::Other(what) => {
+                Given::Other(what, text.get(range.clone()).and_then(|json| serde_json::from_str(json).ok()))
             }
-            json::Value::NumberLit(number) => {
-                (number.range, Given::Other("a number", Some(format!("\"{}\"", number.value))))
-            }
-            json::Value::Array(array) => (array.range, Given::Other("a list", None)),
-            json::Value::Object(object) => (object.range, Given::Other("an object", None)),
         };
         if let Some(first) = entries.iter().find(|e| e.name.text == name.text) {
             out.push(
@@ -105,24 +81,14 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
     entries
 }
 
-/// The entries of a JSON object, or of the object under one of its keys: names with the bytes that they take.
-pub(super) fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, std::ops::Range<usize>)> {
-    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
-    let mut value = parsed.ok().and_then(|parsed| parsed.value);
-    if let Some(key) = below {
-        value = match value {
-            Some(json::Value::Object(object)) => {
-                let mut properties = object.properties.into_iter();
-                properties.rfind(|property| property.name.as_str() == key).map(|property| property.value)
-            }
-            _ => None,
-        };
+fn report_syntax(file: FileId, error: JsonError) -> Diagnostic {
+    let span = |range: Range<usize>| Span::new(file, range.start as u32, range.end as u32);
+    let mut found = Diagnostic::new(Code::JsonSyntax, span(error.range), error.message);
+    found.help = error.help.map(str::to_owned);
+    match error.fix {
+        Some((title, range, text)) => found.fix(title, span(range), text),
+        None => found,
     }
-    let Some(json::Value::Object(object)) = value else { return Vec::new() };
-    let entry = |property: &json::ObjectProp<'_>| {
-        (SmolStr::new(property.name.as_str()), property.range.start..property.range.end)
-    };
-    object.properties.iter().map(entry).collect()
 }
 
 fn report_not_a_string(
@@ -130,18 +96,29 @@ fn report_not_a_string(
     entry: &Entry,
     id: VarId,
     what: &str,
-    repair: Option<&String>,
+    json: Option<&serde_json::Value>,
 ) {
     let message = format!("`{}` is {what}; Packer takes only strings", entry.name.text);
-    let found = Diagnostic::new(Code::JsonNotAString, entry.span, message);
-    let is_secret = lowering.variables[id.0 as usize].is_secret;
-    lowering.report(match repair {
-        Some(text) if !is_secret => {
-            found.label("write it as a string").fix(format!("write {text}"), entry.span, text)
+    let found = Diagnostic::new(Code::JsonNotAString, entry.span, message).label("write it as a string");
+    let variable = &lowering.variables[id.0 as usize];
+    lowering.report(match json.filter(|_| !variable.is_secret) {
+        Some(json) => {
+            let text = serde_json::Value::from(spell_as_string(variable, json)).to_string();
+            found.fix(format!("write {text}"), entry.span, text)
         }
-        Some(_) => found.label("write it as a string"),
-        None => found.help("write its elements in one string, in the way that the variable wants"),
+        None => found,
     });
+}
+
+/// The string that a variable would have for a value: in the way that the variable wants, else the JSON itself.
+fn spell_as_string(variable: &Variable, json: &serde_json::Value) -> String {
+    let value = from_json(json).ok().filter(|value| {
+        check_value(&variable.ty, value).is_ok() && find_unencodable(value, variable.encoding).is_none()
+    });
+    match value.map(|value| encode(&value, variable.encoding)) {
+        Some(text) if variable.owner == Owner::Declared => text.known().unwrap_or_default().into_owned(),
+        _ => json.to_string(),
+    }
 }
 
 /// Notes the names of a JSON var file that nothing declares, before expressions may read them.
@@ -174,11 +151,13 @@ pub(super) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
         })
         .collect();
     let mut settings = Vec::with_capacity(entries.len());
+    let sets = |name: &str| entries.iter().any(|e| e.name.text == name);
+    let mut unknown = Vec::new();
     for entry in &entries {
         let is_read = referenced.contains(&entry.name.text);
-        let sets = |name: &str| entries.iter().any(|e| e.name.text == name);
-        settings.extend(lower_entry(lowering, entry, is_read, &sets));
+        settings.extend(lower_entry(lowering, entry, is_read, &sets, &mut unknown));
     }
+    report_unknown_names(lowering, &unknown, &sets);
     if let Some(section) = edit(&mut lowering.sections, id.0) {
         section.settings = settings;
     }
@@ -203,18 +182,19 @@ pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
         return;
     }
     let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
-    let setting = lower_entry(lowering, &entry, true, &|_| false);
+    let setting = lower_entry(lowering, &entry, true, &|_| false, &mut Vec::new());
     if let Some(section) = edit(&mut lowering.sections, id.0) {
         section.settings.extend(setting);
     }
 }
 
-/// Lowers an entry; `sets` says what else its file sets.
-fn lower_entry(
+/// Lowers an entry; `sets` says what else its file sets. Its name goes into `unknown` where nothing knows it.
+fn lower_entry<'e>(
     lowering: &mut Lowering<'_>,
-    entry: &Entry,
+    entry: &'e Entry,
     is_read: bool,
     sets: &dyn Fn(&str) -> bool,
+    unknown: &mut Vec<&'e Ident>,
 ) -> Option<Setting> {
     let Entry { name, value, span } = entry;
     let declared = lowering.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
@@ -232,7 +212,7 @@ fn lower_entry(
         }
         None => {
             if !is_read {
-                report_unknown_name(lowering, name, sets);
+                unknown.push(name);
             }
             lowering.extra(Owner::Packer, name)
         }
@@ -246,15 +226,17 @@ fn lower_entry(
             }
             text.clone()
         }
-        Given::Other(what, repair) => {
+        Given::Other(what, json) => {
             if is_secret {
                 lowering.sources.hide(*span);
             }
-            report_not_a_string(lowering, entry, id, what, repair.as_ref());
-            return None;
+            report_not_a_string(lowering, entry, id, what, json.as_ref());
+            return Some(missing(name, id, *span));
         }
     };
-    let (value, had_quotes) = lower_value(lowering, id, text, *span)?;
+    let Some((value, had_quotes)) = lower_value(lowering, id, text, *span) else {
+        return Some(missing(name, id, *span));
+    };
     lowering.check_secret(id, &value, Spelling::Json);
     lowering.check_args(id, &value);
     let value = lowering.read_args_file(id, value);
@@ -270,13 +252,66 @@ fn lower_entry(
     })
 }
 
-fn report_unknown_name(lowering: &mut Lowering<'_>, name: &Ident, sets: &dyn Fn(&str) -> bool) {
-    let found = Diagnostic::new(
-        Code::UnknownJsonName,
-        name.span,
-        format!("nothing knows the variable `{}`", name.text),
-    );
-    lowering.report(match lowering.nearest_variable(&name.text) {
+/// A setting whose value has been reported: what reads it is silent.
+fn missing(name: &Ident, id: VarId, span: Span) -> Setting {
+    Setting {
+        variable: id,
+        change: Change::Replace,
+        value: Expr { kind: ExprKind::Missing, span },
+        is_final: false,
+        condition: None,
+        span: name.span.to(span),
+        name_span: name.span,
+        had_quotes: false,
+    }
+}
+
+/// Says which names of a file nothing knows. Those of a checkout are its release's, and each of the others is a
+/// mistake; the built-in library is of one release, and the file may be for another.
+fn report_unknown_names(lowering: &mut Lowering<'_>, names: &[&Ident], sets: &dyn Fn(&str) -> bool) {
+    if lowering.adopted.is_some() {
+        for name in names {
+            let found = Diagnostic::new(
+                Code::UnknownJsonName,
+                name.span,
+                format!("nothing knows the variable `{}`", name.text),
+            );
+            let found = suggest_name(lowering, found, name, sets);
+            let has_way_out = !found.fixes.is_empty() || found.help.is_some();
+            lowering.report(match has_way_out {
+                true => found,
+                false => found.help("Packer takes it, and nothing reads it; if your own template does, say so in a `packer { }` block"),
+            });
+        }
+        return;
+    }
+    let [first, others @ ..] = names else { return };
+    let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{}`", name.text)).collect();
+    let rest = names.len() - shown.len();
+    let more = if rest > 0 { format!(" and {rest} more names") } else { String::new() };
+    let message =
+        format!("the variables of Image Builder {RELEASE} do not include {}{more}", shown.join(", "));
+    let mut found =
+        suggest_name(lowering, Diagnostic::new(Code::UnknownJsonName, first.span, message), first, sets);
+    for name in others {
+        let one = suggest_name(lowering, Diagnostic::new(Code::UnknownJsonName, name.span, ""), name, sets);
+        let text = if one.primary.text.is_empty() { "nor this one".to_owned() } else { one.primary.text };
+        found = found.related(name.span, text);
+        found.fixes.extend(one.fixes);
+    }
+    lowering.report(found.help(
+        "for another release name its checkout: `--in CHECKOUT`; what your own template reads goes into a `packer { }` block",
+    ));
+}
+
+/// Names what was probably meant.
+fn suggest_name(
+    lowering: &Lowering<'_>,
+    found: Diagnostic,
+    name: &Ident,
+    sets: &dyn Fn(&str) -> bool,
+) -> Diagnostic {
+    match lowering.nearest_variable(&name.text) {
         Some(near) if sets(&near) => {
             found.label(format!("did you mean `{near}`?")).help(format!("`{near}` is set here too"))
         }
@@ -285,10 +320,8 @@ fn report_unknown_name(lowering: &mut Lowering<'_>, name: &Ident, sets: &dyn Fn(
             name.span,
             format!("\"{near}\""),
         ),
-        None => found.help(
-            "Packer takes it without a word; if your own template reads it, say so in a `packer { }` block",
-        ),
-    });
+        None => found,
+    }
 }
 
 fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span) -> Option<(Expr, bool)> {
@@ -299,12 +332,17 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         if let Base::Args = ty.base {
             check_references(lowering, &text, span, is_secret);
         }
+        let is_empty = text.is_empty();
         let decoded = match decode(&ty, encoding, &Text::Plain(text)) {
             Ok(decoded) => decoded,
             Err(mismatch) => {
                 let name = &lowering.variables[id.0 as usize].name;
                 let message = format!("`{name}`: {}", mismatch.message(is_secret));
-                lowering.report(Diagnostic::new(Code::TypeMismatch, span, message));
+                let found = Diagnostic::new(Code::TypeMismatch, span, message);
+                lowering.report(match is_empty {
+                    true => found.help("it always needs a value; leave it out to keep the default"),
+                    false => found,
+                });
                 return None;
             }
         };

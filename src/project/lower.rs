@@ -299,11 +299,29 @@ impl<'l> Lowering<'l> {
             }
             Err(mismatch) => {
                 let message = format!("`{}`: {}", variable.name, mismatch.message(variable.is_secret));
-                self.report(Diagnostic::new(Code::TypeMismatch, span, message));
+                let found = Diagnostic::new(Code::TypeMismatch, span, message);
+                let is_secret = variable.is_secret;
+                let repaired = repair_version(&variable.ty, value).filter(|_| !is_secret);
+                self.report(match repaired.map(|text| serde_json::Value::from(text).to_string()) {
+                    Some(text) => found.fix(format!("write {text}"), span, text),
+                    None => found,
+                });
                 false
             }
         }
     }
+}
+
+/// A version with the `v` that its type wants, or without the one that it refuses.
+fn repair_version(ty: &Type, value: &Value) -> Option<String> {
+    let Value::Text(text) = value else { return None };
+    let text = text.known()?;
+    let repaired = match &ty.base {
+        Base::Semver => format!("v{text}"),
+        Base::Version => text.strip_prefix('v')?.to_owned(),
+        _ => return None,
+    };
+    check_value(ty, &Value::text(repaired.as_str())).is_ok().then_some(repaired)
 }
 
 /// An item that is being lowered, and that nothing shares yet; none where something does.

@@ -12,6 +12,7 @@ mod expr;
 pub mod hir;
 mod inherit;
 mod json;
+pub(crate) mod json_syntax;
 mod library;
 mod lower;
 mod names;

@@ -6,7 +6,7 @@
 
 use super::Program;
 use super::hir::{SectionKind, Setting};
-use super::json::entries_of;
+use super::json_syntax::entries_of;
 use crate::diagnostic::{Diagnostic, Label};
 use crate::source::{FileId, Origin, Span};
 use rustc_hash::FxHashMap;

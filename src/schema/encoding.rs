@@ -202,16 +202,17 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
     let Some(known) = text.known() else {
         return plainly(Value::Text(text.clone()));
     };
+    if known.is_empty() && ty.optional && matches!(ty.base, Base::Bool | Base::Int) {
+        return plainly(Value::Text(text.clone()));
+    }
     match &ty.base {
         Base::Bool => match known.as_ref() {
             "true" | "True" => plainly(Value::Bool(true)),
             "false" | "False" => plainly(Value::Bool(false)),
-            "" if ty.optional => plainly(Value::Text(text.clone())),
             other => Err(Mismatch::of(other, "is neither `true` nor `false`")),
         },
         Base::Int => match known.parse() {
             Ok(number) => plainly(Value::Int(number)),
-            Err(_) if known.is_empty() && ty.optional => plainly(Value::Text(text.clone())),
             Err(_) => Err(Mismatch::of(&known, "is not a whole number")),
         },
         Base::List(element) => {

@@ -190,6 +190,8 @@ pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
     match (&ty.base, value) {
         (Base::Any, _) | (Base::Bool, Value::Bool(_)) | (Base::Int, Value::Int(_)) => Ok(()),
         (_, Value::Text(text)) if text.is_opaque() => Ok(()),
+        // Packer has no other way to say that an option is not used.
+        (_, Value::Text(text)) if text.is_empty() && ty.optional => Ok(()),
         (Base::List(element), Value::List(values)) => values.iter().try_for_each(|v| check_value(element, v)),
         (Base::Map(element), Value::Map(values)) => values.values().try_for_each(|v| check_value(element, v)),
         (_, Value::Text(text)) if ty.is_text() => check_text(ty, text).map_or(Ok(()), Err),
