@@ -39,7 +39,7 @@ fn run_case(case: &Path) -> String {
         let mut command = common::imgspec(&folder);
         command.env("IMGSPEC_CACHE", copy.path().join("cache"));
         let (arguments, filter) = line.split_once(" | ").unwrap_or((line, ""));
-        for word in arguments.split_whitespace() {
+        for word in shlex::Shlex::new(arguments) {
             match word.split_once('=') {
                 Some(("CD", below)) => {
                     command.current_dir(folder.join(below));

@@ -100,7 +100,7 @@ struct Selection {
     /// Images by name, spec files and folders by path; none: the project around this folder
     #[arg(value_name = "IMAGE|PATH")]
     inputs: Vec<String>,
-    /// Set a variable, above all layers
+    /// Set a variable, above all layers; NAME+=VALUE and NAME-=VALUE change a list, 'unset NAME' takes a value back
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// Build with another provider than the target's own

@@ -119,6 +119,8 @@ codes! {
     LegacyQuotes = "legacy-quotes" Warning,
     /// A part of a value that is lost between Packer and Ansible.
     ValueLost = "value-lost" Warning,
+    /// A list whose elements are divided by another separator than its own.
+    WrongSeparator = "wrong-separator" Warning,
     /// A secret that stands in the text.
     SecretLiteral = "secret-literal" Warning,
     /// Two parents disagree and the image does not decide.

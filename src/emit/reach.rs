@@ -170,6 +170,9 @@ impl Emission<'_, '_> {
         let Some(active) = self.image.winner(id).filter(is_users) else {
             return;
         };
+        let StackLayer::Section(layer) = self.image.stack.layers[active.layer as usize] else {
+            return;
+        };
         // A value that would be so anyway does no harm.
         if self.image.default_value(id).as_ref() == self.image.value(id) {
             return;
@@ -203,7 +206,12 @@ impl Emission<'_, '_> {
                 format!("`{}` has no effect on `{target}`", variable.name),
             )
             .label(reason)
-            .help("remove it, or put it in a `when` that asks for where it applies"),
+            .help(match program.section(layer).kind {
+                SectionKind::Layer | SectionKind::Image => {
+                    "remove it, or put it in a `when` that asks for where it applies"
+                }
+                SectionKind::Json | SectionKind::Argument => "remove it",
+            }),
         );
     }
 

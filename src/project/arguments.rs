@@ -8,15 +8,6 @@ use crate::source::{Origin, Span, normalize};
 use smol_str::SmolStr;
 use std::path::{Path, PathBuf};
 
-/// Folders that relative paths outside specs start from.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Folders {
-    /// Where the command runs: paths in `--set`.
-    pub here: Option<PathBuf>,
-    /// Where make runs Packer: paths in JSON var files, which Packer hands on as they are.
-    pub packer: Option<PathBuf>,
-}
-
 impl Lowering<'_> {
     /// Arguments of which Ansible would lose a part, or which it would refuse. In a JSON var file the loss is a
     /// warning: the rest arrives. Image Builder's own have such, which do no harm.
@@ -99,9 +90,8 @@ impl Lowering<'_> {
     /// The folder that a relative path starts from, and whether Packer runs there.
     fn args_folder(&self, span: Span) -> (PathBuf, bool) {
         let source = self.sources.get(span.file);
-        match (source.origin, &self.folders.here, &self.folders.packer) {
-            (Origin::Argument, Some(here), _) => (here.clone(), false),
-            (Origin::Project, _, Some(packer)) if self.is_json(span) => (packer.clone(), true),
+        match &self.packer_folder {
+            Some(packer) if self.is_json(span) => (packer.clone(), true),
             _ => (source.folder().to_owned(), false),
         }
     }
@@ -139,7 +129,7 @@ impl Lowering<'_> {
         if written.contains(" @") || written.contains('=') {
             found =
                 found.help("all that stands behind the `@` is one path: a variable holds one file, or pairs");
-        } else if self.is_json(span) && self.folders.packer.is_some() {
+        } else if self.is_json(span) && self.packer_folder.is_some() {
             found = found.help("a relative path in a var file starts where make runs Packer");
         }
         self.report(found);

@@ -7,7 +7,7 @@ use super::lower::{Lowering, Unit, edit, new_variable};
 use super::names::{SECTIONS, VARIABLES};
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{Base, Receivers};
+use crate::schema::{Base, Receivers, Type};
 use crate::source::Span;
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
@@ -313,15 +313,7 @@ impl Lowering<'_> {
             ast::SetOp::Remove => Change::Remove,
         };
         if change != Change::Replace && !matches!(ty.base, Base::List(_) | Base::Any) {
-            let op = if change == Change::Append { "+=" } else { "-=" };
-            self.report(
-                Diagnostic::new(
-                    Code::TypeMismatch,
-                    set.name.span,
-                    format!("`{op}` changes lists, and `{}` is a {ty}", set.name.text),
-                )
-                .help("set it with `=`"),
-            );
+            self.report_not_a_list(&set.name, change, &ty);
             return None;
         }
         if change == Change::Replace
@@ -348,6 +340,13 @@ impl Lowering<'_> {
             name_span: set.name.span,
             had_quotes: false,
         })
+    }
+
+    pub(super) fn report_not_a_list(&mut self, name: &ast::Ident, change: Change, ty: &Type) {
+        let op = if change == Change::Append { "+=" } else { "-=" };
+        let message = format!("`{op}` changes lists, and `{}` is a {ty}", name.text);
+        let found = Diagnostic::new(Code::TypeMismatch, name.span, message).help("set it with `=`");
+        self.report(found);
     }
 
     /// What the real name says would still change a value that is final under its deprecated name.

@@ -4,6 +4,8 @@
 //! empty. Values are decoded by their variable's type; names that nothing declares are undeclared
 //! Packer variables.
 
+use super::bodies::Block;
+use super::expr::Place;
 use super::hir::*;
 use super::json_syntax::{JsonError, Parsed, PropertyValue, parse_json};
 use super::lower::{Lowering, edit};
@@ -11,9 +13,12 @@ use super::names::VARIABLES;
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::braces::{Braced, parse_braces};
-use crate::schema::{Base, Piece, Text, Value, check_value, decode, encode, find_unencodable, from_json};
-use crate::source::{FileId, Span};
+use crate::schema::{
+    Base, Encoding, Piece, Text, Type, Value, check_value, decode, encode, find_unencodable, from_json,
+};
+use crate::source::{FileId, Origin, Span};
 use crate::syntax::ast::Ident;
+use crate::syntax::parse_setting;
 use smol_str::SmolStr;
 use std::ops::Range;
 
@@ -163,29 +168,87 @@ pub(super) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
     }
 }
 
-/// `--set name=value`
+/// `--set name=value`, `--set 'name+=value'`, `--set 'name-=value'`, `--set 'unset name'`
 pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: SectionId) {
     let text = lowering.sources.get(file).text.clone();
-    let Some((name, value)) = text.split_once('=') else {
-        let whole = Span::new(file, 0, text.len() as u32);
-        lowering.report(Diagnostic::new(Code::Syntax, whole, "expected `--set name=value`"));
-        return;
+    let setting = match text.trim_start().strip_prefix("unset ") {
+        Some(name) => lower_unset(lowering, file, &text, name.trim()),
+        None => lower_assignment(lowering, file, &text),
     };
-    let start = name.len() as u32;
-    let span = Span::new(file, start + 1, text.len() as u32);
-    let name = Ident { text: SmolStr::new(name.trim()), span: Span::new(file, 0, start) };
-    if lowering.find_variable(&name.text).is_none() {
-        if lowering.is_nearly_secret(&name.text) {
-            lowering.sources.hide(span);
-        }
-        lowering.report_unknown_variable(&name, false);
-        return;
-    }
-    let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
-    let setting = lower_entry(lowering, &entry, true, &|_| false, &mut Vec::new());
     if let Some(section) = edit(&mut lowering.sections, id.0) {
         section.settings.extend(setting);
     }
+}
+
+fn lower_unset(lowering: &mut Lowering<'_>, file: FileId, text: &str, name: &str) -> Option<Setting> {
+    let whole = Span::new(file, 0, text.len() as u32);
+    let name = Ident { text: SmolStr::new(name), span: whole };
+    if lowering.find_variable(&name.text).is_none() && lowering.is_nearly_secret(&name.text) {
+        lowering.sources.hide(span);
+    }
+    let id = lowering.find_set(&name, Block::Section)?;
+    lowering.check_deprecated(id, whole, Spelling::Json, |_| false);
+    Some(Setting { change: Change::Unset, ..missing(&name, id, whole) })
+}
+
+fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Option<Setting> {
+    let Some((left, value)) = text.split_once('=') else {
+        let whole = Span::new(file, 0, text.len() as u32);
+        lowering.report(
+            Diagnostic::new(Code::Syntax, whole, "expected `--set name=value`")
+                .help("`name+=value` and `name-=value` change a list, `unset name` takes a value back"),
+        );
+        return None;
+    };
+    let (name, change) = match (left.strip_suffix('+'), left.strip_suffix('-')) {
+        (Some(name), _) => (name, Change::Append),
+        (_, Some(name)) => (name, Change::Remove),
+        _ => (left, Change::Replace),
+    };
+    let start = left.len() as u32 + 1;
+    let span = Span::new(file, start, text.len() as u32);
+    let name = Ident { text: SmolStr::new(name.trim()), span: Span::new(file, 0, name.len() as u32) };
+    if lowering.find_variable(&name.text).is_none() && lowering.is_nearly_secret(&name.text) {
+        lowering.sources.hide(span);
+    }
+    let id = lowering.find_set(&name, Block::Section)?;
+    let ty = lowering.variables[id.0 as usize].ty.clone();
+    if change != Change::Replace && !matches!(ty.base, Base::List(_)) {
+        lowering.report_not_a_list(&name, change, &ty);
+        return None;
+    }
+    let is_json_map =
+        matches!(ty.base, Base::Map(_)) && serde_json::from_str::<serde_json::Value>(value).is_ok();
+    let is_expression = match &ty.base {
+        Base::List(_) => value.trim_start().starts_with('['),
+        Base::Map(_) => value.trim_start().starts_with('{') && !is_json_map,
+        _ => false,
+    };
+    if is_expression {
+        return lower_expression(lowering, file, text, id, span);
+    }
+    let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
+    let setting = lower_entry(lowering, &entry, true, &|_| false, &mut Vec::new())?;
+    Some(Setting { change, ..setting })
+}
+
+/// A list or map in the language's own spelling, of which JSON's lists are a part.
+fn lower_expression(
+    lowering: &mut Lowering<'_>,
+    file: FileId,
+    text: &str,
+    id: VarId,
+    span: Span,
+) -> Option<Setting> {
+    let Some((set, found)) = parse_setting(file, text) else {
+        let found = Diagnostic::new(Code::Syntax, span, "this list or map has more behind its end");
+        lowering.report(found.help("write `[\"a\", \"b\"]`, or `{ key = \"value\" }`"));
+        return None;
+    };
+    let is_sound = found.is_empty();
+    lowering.diagnostics.extend(found);
+    lowering.check_deprecated(id, set.name.span, Spelling::Json, |_| false);
+    lowering.lower_setting(&set, id, None).filter(|_| is_sound)
 }
 
 /// Lowers an entry; `sets` says what else its file sets. Its name goes into `unknown` where nothing knows it.
@@ -349,7 +412,15 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         if !lowering.check_decoded(id, &decoded.value, span) {
             return None;
         }
-        return Some((Expr::constant(decoded.value, span), decoded.had_quotes));
+        if !is_secret {
+            check_separator(lowering, id, &decoded.value, span);
+        }
+        let value = match lowering.sources.get(span.file).origin {
+            // A path in a var file starts from where Packer runs, one in an argument from here.
+            Origin::Argument => locate_value(lowering, &ty, decoded.value, span),
+            _ => decoded.value,
+        };
+        return Some((Expr::constant(value, span), decoded.had_quotes));
     }
     let mut parts = Vec::new();
     for (_, piece) in parse_braces(&text) {
@@ -370,6 +441,67 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
     }
     let joined = Expr { kind: ExprKind::Concat(parts), span };
     Some((Expr { kind: ExprKind::Decoded(id, Box::new(joined)), span }, false))
+}
+
+/// The paths of a value, as absolute ones.
+fn locate_value(lowering: &mut Lowering<'_>, ty: &Type, value: Value, span: Span) -> Value {
+    if let (Value::List(elements), Some(element)) = (&value, ty.element()) {
+        let located = elements.iter().map(|e| locate_value(lowering, element, e.clone(), span));
+        return Value::list(located.collect());
+    }
+    let Some(location) = lowering.location(Place { ty: Some(ty), ..Place::PLAIN }) else {
+        return value;
+    };
+    match lowering.locate(ExprKind::Const(value.clone()), location, span) {
+        ExprKind::Const(located) => located,
+        _ => value,
+    }
+}
+
+/// Warns of a list whose elements were probably divided by another separator than its own.
+fn check_separator(lowering: &mut Lowering<'_>, id: VarId, value: &Value, span: Span) {
+    let variable = &lowering.variables[id.0 as usize];
+    let Value::List(elements) = value else { return };
+    let texts: Vec<String> = elements
+        .iter()
+        .filter_map(|element| match element {
+            Value::Text(text) => Some(text.known()?.into_owned()),
+            _ => None,
+        })
+        .collect();
+    let (given, separator, elements): (char, &str, Vec<&str>) = match (variable.encoding, &texts[..]) {
+        (Encoding::Words, texts) if texts.iter().any(|text| has_comma_between(text)) => {
+            let all = texts.iter().flat_map(|text| text.split(','));
+            (',', "spaces", all.filter(|text| !text.is_empty()).collect())
+        }
+        (Encoding::Commas, [one]) if one.contains(char::is_whitespace) => {
+            (' ', "commas", one.split_whitespace().collect())
+        }
+        _ => return,
+    };
+    let written = elements.join(if given == ',' { " " } else { "," });
+    let source = lowering.sources.slice(span);
+    let at = source.find(given).map_or(span, |at| {
+        let start = span.start + at as u32;
+        Span::new(span.file, start, start + 1)
+    });
+    let is_argument = lowering.sources.get(span.file).origin == Origin::Argument;
+    let text = if is_argument { written } else { serde_json::Value::from(written).to_string() };
+    let found = Diagnostic::new(
+        Code::WrongSeparator,
+        at,
+        format!("the elements of `{}` are divided by {separator}", variable.name),
+    )
+    .label(format!(
+        "with this, `{}` is one element",
+        texts.iter().find(|text| text.contains(given)).map_or("", |text| text)
+    ));
+    lowering.report(found.fix(format!("write {text}"), span, text));
+}
+
+/// True where a comma seems to divide elements: not in an address, nor behind an option's `=`.
+fn has_comma_between(text: &str) -> bool {
+    text.split_once(',').is_some_and(|(before, _)| !before.contains('=') && !before.contains("://"))
 }
 
 fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span, is_secret: bool) {

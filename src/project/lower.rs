@@ -1,7 +1,6 @@
 //! Items to a program: first all names, then all bodies, so that order and files do not matter.
 
 use super::DataFile;
-use super::arguments::Folders;
 use super::hir::*;
 use super::library::Library;
 use super::names::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
@@ -63,7 +62,8 @@ pub(super) struct Lowering<'l> {
     pub roots: Vec<PathBuf>,
     /// What `file("…")` and arguments `@path` read.
     pub data: Vec<DataFile>,
-    pub folders: Folders,
+    /// Where make runs Packer: relative paths in JSON var files start there, for Packer hands them on as they are.
+    pub packer_folder: Option<PathBuf>,
 }
 
 impl<'l> Lowering<'l> {
@@ -88,7 +88,7 @@ impl<'l> Lowering<'l> {
             own: Arc::default(),
             roots: Vec::new(),
             data: Vec::new(),
-            folders: Folders::default(),
+            packer_folder: None,
         }
     }
 

@@ -39,7 +39,6 @@ pub(crate) use texts::locate_text;
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
-use arguments::Folders;
 use hir::*;
 use lower::{Declared, Lowering, Unit};
 pub(crate) use reader::is_inside;
@@ -195,7 +194,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     diagnostics.extend(library.diagnostics.iter().cloned());
 
     let mut lowering = Lowering::new(loader, library.adopted.as_ref(), &mut sources, &library);
-    lowering.folders = Folders { here: request.here.clone(), packer: request.packer_folder.clone() };
+    lowering.packer_folder.clone_from(&request.packer_folder);
     let closures: Vec<Vec<usize>> = (0..units.len()).map(|i| closure(&units, i)).collect();
 
     // Names: each file's with what it includes.

@@ -249,7 +249,8 @@ impl Reader<'_> {
     fn read_overlays(&mut self) -> Vec<(FileId, String)> {
         let mut overlays = Vec::new();
         for set in &self.request.set {
-            let file = self.sources.add(PathBuf::from("--set"), Origin::Argument, set.as_str().into());
+            let path = self.request.here.clone().unwrap_or_default().join("--set");
+            let file = self.sources.add(path, Origin::Argument, set.as_str().into());
             overlays.push((file, "--set".to_owned()));
         }
         for path in &self.request.var_files {

@@ -6,7 +6,7 @@ use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::braces::{Braced, parse_braces, users};
 use crate::schema::{Base, Piece, Text, TextBuilder, Value};
-use crate::source::{Span, normalize};
+use crate::source::{Origin, Span, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
 use std::path::Path;
@@ -194,13 +194,18 @@ impl Lowering<'_> {
         };
         let located = locate_text(&known, location, self.sources.get(span.file).folder());
         if location == Location::File && !known.is_empty() {
+            // What is in a home folder is the build's to find.
             let path = located.known().unwrap_or_default().into_owned();
             match self.loader.look(Path::new(&path)) {
+                _ if path.starts_with('~') => {}
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.report(
                     Diagnostic::new(Code::FileNotFound, span, format!("the file `{known}` is not there"))
                         .label(format!("looked for {path}"))
-                        .help("a path is relative to the file that it stands in"),
+                        .help(match self.sources.get(span.file).origin {
+                            Origin::Argument => "a path in `--set` starts from the current folder",
+                            _ => "a path is relative to the file that it stands in",
+                        }),
                 ),
                 Err(error) => {
                     let message = format!("cannot read {path}: {error}");
@@ -214,8 +219,10 @@ impl Lowering<'_> {
 
 /// A relative path as an absolute one, remembered as such; a role without `/` is a name.
 pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text {
-    let stays =
-        text.is_empty() || text.starts_with('/') || (location == Location::Role && !text.contains('/'));
+    // Who reads `~/` resolves it: the home folder is that of the build.
+    let stays = text.is_empty()
+        || text.starts_with(['/', '~'])
+        || (location == Location::Role && !text.contains('/'));
     match stays {
         true => Text::Plain(SmolStr::new(text)),
         false => {

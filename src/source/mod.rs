@@ -65,7 +65,8 @@ pub enum Origin {
 /// One source text with its name.
 #[derive(Debug)]
 pub struct SourceFile {
-    /// Absolute for files on disk; `stdlib/…` for the built-in library; `--set` for arguments.
+    /// Absolute for files on disk; `stdlib/…` for the built-in library; for arguments
+    /// `--set` in the folder where the command runs.
     pub path: PathBuf,
     pub origin: Origin,
     pub text: Arc<str>,

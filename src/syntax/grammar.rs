@@ -27,6 +27,11 @@ pub(super) fn parse_heredoc(text: &str) -> Option<Tree> {
     parse_rule(Rule::heredoc_text, text)
 }
 
+/// Parses `name = value`.
+pub(super) fn parse_setting(text: &str) -> Option<Tree> {
+    parse_rule(Rule::set, text)
+}
+
 fn parse_rule(rule: Rule, text: &str) -> Option<Tree> {
     let pairs = Grammar::parse(rule, text).ok()?;
     // A token a byte and a half is what specs come to; too much costs nothing but address space.

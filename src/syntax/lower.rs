@@ -16,6 +16,13 @@ pub(super) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Di
     (File { items }, lowering.diagnostics)
 }
 
+/// A setting that stands alone.
+pub(super) fn lower_setting(file: FileId, text: &str, tree: &Tree) -> Option<(Set, Vec<Diagnostic>)> {
+    let mut lowering = Lowering { file, text, tree, diagnostics: Vec::new(), depth: 0, quiet_until: 0 };
+    let set = lowering.lower_set(0, false)?;
+    Some((set, lowering.diagnostics))
+}
+
 pub(super) struct Lowering<'t> {
     pub file: FileId,
     pub text: &'t str,

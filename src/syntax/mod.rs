@@ -31,6 +31,13 @@ pub struct Parse {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Parses one setting, `name = value`, as `--set` has it. None where the text is no setting, or more than one.
+pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnostic>)> {
+    let tree = grammar::parse_setting(text)?;
+    let is_all = text[tree.node(0).end as usize..].trim().is_empty();
+    lower::lower_setting(file, text, &tree).filter(|_| is_all)
+}
+
 /// Parses a text of the language. Total: any text gives a tree, and what does not belong is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
     let tree = grammar::parse_file(text);
