@@ -200,7 +200,11 @@ impl MakeRun<'_> {
         out.extend(switch(self.flags.foreground, "FOREGROUND"));
         match self.flags.on_error.as_deref() {
             Some("ask") => out.push(("ON_ERROR_ASK", "1".to_owned())),
-            Some(other) => out.push(("PACKER_FLAGS", format!("-on-error={other}"))),
+            Some(other) => {
+                // Those that are there already stay.
+                let flags = std::env::var("PACKER_FLAGS").unwrap_or_default();
+                out.push(("PACKER_FLAGS", format!("{flags} -on-error={other}").trim_start().to_owned()));
+            }
             None => {}
         }
         out

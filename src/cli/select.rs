@@ -73,12 +73,18 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         return Err(Failure(format!("--include-root names {}, which is no folder", root.display())));
     }
     let var_files = var_files(&here)?.into_iter().chain(json);
+    let (flags, flag_files) = match &packer_folder {
+        Some(folder) => packer_flags(folder)?,
+        None => Default::default(),
+    };
     let request = Request {
         library,
         specs,
         set: selection.set.clone(),
         var_files: var_files.collect(),
         include_roots: include_roots(cli, &here),
+        flags,
+        flag_files,
         packer_folder,
         here: Some(here.clone()),
     };
@@ -307,6 +313,45 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
             }
         })
         .collect()
+}
+
+/// Each `-var` and `-var-file` of `PACKER_FLAGS`, which the checkout's Makefile hands to Packer through a shell.
+fn packer_flags(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>), Failure> {
+    let (mut vars, mut files) = (Vec::new(), Vec::new());
+    let flags = std::env::var("PACKER_FLAGS").unwrap_or_default();
+    let words = shlex::split(&flags)
+        .ok_or_else(|| Failure("PACKER_FLAGS has a quote that is not closed".to_owned()))?;
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let Some(flag) = word.strip_prefix("--").or(word.strip_prefix('-')) else { continue };
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (flag, None),
+        };
+        if !matches!(name, "var" | "var-file") {
+            continue;
+        }
+        let value = value.or_else(|| words.next()).unwrap_or_default();
+        if name == "var" {
+            if !value.contains('=') {
+                return Err(Failure(format!("PACKER_FLAGS has `-var {value}`, which is no NAME=VALUE")));
+            }
+            vars.push(value);
+            continue;
+        }
+        let path = normalize(&folder.join(&value));
+        if let Some(format) = other_format(&path) {
+            return Err(not_a_var_file(&value, format));
+        }
+        if !path.is_file() {
+            let place = path.display();
+            return Err(Failure(format!(
+                "PACKER_FLAGS names the var file {value}, which is not there: {place}"
+            )));
+        }
+        files.push(path);
+    }
+    Ok((vars, files))
 }
 
 fn duplicate_images(program: &Program, images: &[SectionId]) -> Vec<Diagnostic> {

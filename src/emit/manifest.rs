@@ -72,9 +72,11 @@ impl Emission<'_, '_> {
             let source = program.sources.get(*id);
             add(&source.path, source.sha256());
         }
-        for layer in &self.image.stack.layers[self.image.stack.overlays_at..] {
+        let above = &self.image.stack.layers[self.image.stack.overlays_at..];
+        let flag_files = program.flag_files.iter().copied().map(StackLayer::Section);
+        for layer in above.iter().copied().chain(flag_files) {
             if let StackLayer::Section(id) = layer {
-                let source = program.sources.get(program.section(*id).span.file);
+                let source = program.sources.get(program.section(id).span.file);
                 if source.origin == Origin::Project {
                     add(&source.path, source.sha256());
                 }

@@ -106,7 +106,7 @@ impl<'p> Image<'p> {
             let StackLayer::Section(id) = self.stack.layers[layer] else {
                 continue;
             };
-            if needed.contains(&id) {
+            if needed.contains(&id) || self.program.flag_files.contains(&id) {
                 continue;
             }
             let name = &self.program.section(id).name;
@@ -131,6 +131,32 @@ impl<'p> Image<'p> {
             .iter()
             .find(|(id, _)| linearize(&self.program.sections, *id).contains(&parent))
             .map_or(section.span, |(_, span)| *span)
+    }
+
+    /// What a `-var-file` of `PACKER_FLAGS` says, and a file of the target's provider or system says otherwise.
+    pub(super) fn check_flag_files(&mut self) {
+        let program = self.program;
+        let settings = program.flag_files.iter().flat_map(|id| &program.section(*id).settings);
+        for setting in settings {
+            let Some(winner) = self.settings(setting.variable).last().copied() else { continue };
+            let is_own =
+                winner.layer as usize <= self.stack.target_at && !std::ptr::eq(winner.setting, setting);
+            if !is_own || program.sources.is_users(winner.setting.span.file) {
+                continue;
+            }
+            let name = &program.variable(setting.variable).name;
+            let layer = self.layer_name(winner.layer);
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    setting.span,
+                    format!("`{name}` has no effect: `{layer}` sets it, too"),
+                )
+                .label("make names a `-var-file` of PACKER_FLAGS before the target's own files")
+                .related(winner.setting.span, "this wins")
+                .help("name the file in PACKER_VAR_FILES, which stands behind them"),
+            );
+        }
     }
 
     /// Settings of what the target passes to Packer itself, which beats every file.

@@ -93,6 +93,7 @@ pub fn evaluate<'p>(
     image.check_finals();
     image.check_parents();
     image.check_fixed();
+    image.check_flag_files();
     image.check_rules();
     let name = program.section(section).name.to_string();
     for diagnostic in &mut image.diagnostics {

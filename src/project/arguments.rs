@@ -55,8 +55,10 @@ impl Lowering<'_> {
         self.report(found);
     }
 
+    /// True for a text that goes to Packer as it is: of a JSON var file, or of `PACKER_FLAGS`.
     fn is_json(&self, span: Span) -> bool {
-        self.sources.get(span.file).path.extension().is_some_and(|e| e == "json")
+        let path = &self.sources.get(span.file).path;
+        path.extension().is_some_and(|e| e == "json") || path.ends_with("PACKER_FLAGS")
     }
 
     /// Ansible reads an argument `@path` as a file: what the project names there is read now, because the

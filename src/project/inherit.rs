@@ -112,19 +112,29 @@ impl Stack {
         let own = program.section(target).target.as_ref().map(|t| t.provider);
         let mut layers = Vec::with_capacity(order.len() + program.overlays.len() + 2);
         layers.extend(provider.or(own).map(StackLayer::Provider));
-        let base = layers.len();
-        let target_at = base + order.iter().position(|s| *s == target).unwrap_or(0);
-        layers.extend(order.into_iter().map(StackLayer::Section));
+        let common = order.iter().take_while(|id| **id != target).enumerate();
+        let common = common.filter(|(_, id)| is_common_file(program.section(**id))).last();
+        let (below, rest) = order.split_at(common.map_or(0, |(at, _)| at + 1));
+        layers.extend(below.iter().chain(&program.flag_files).copied().map(StackLayer::Section));
+        let target_at = layers.len() + rest.iter().position(|s| *s == target).unwrap_or(0);
+        layers.extend(rest.iter().copied().map(StackLayer::Section));
         let overlays_at = layers.len();
         layers.extend(program.overlays.iter().copied().map(StackLayer::Section));
         let fixed_at = layers.len();
         if provider.is_none() {
             let above = program.section(target).target.as_ref().map_or(&[][..], |t| &t.above);
             layers.extend(above.iter().map(|(id, _)| StackLayer::Section(*id)));
+            layers.extend(program.flags.iter().copied().map(StackLayer::Section));
             layers.push(StackLayer::TargetVars(target));
         }
         Ok(Stack { layers, target_at, target, overlays_at, fixed_at })
     }
+}
+
+/// True for the layer of a var file that Image Builder's Makefile names before `PACKER_FLAGS`: those in
+/// `packer/config`, which all targets share (`PACKER_NODE_FLAGS`). The files of a provider and a system follow.
+fn is_common_file(section: &Section) -> bool {
+    section.doc.as_deref().is_some_and(|doc| doc.starts_with("packer/config/"))
 }
 
 /// The one target of an image: the one that overrides all others among its ancestors.

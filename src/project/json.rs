@@ -180,12 +180,25 @@ pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
     }
 }
 
+/// `-var name=value` of `PACKER_FLAGS`: a string, as Packer takes it.
+pub(super) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionId) {
+    let text = lowering.sources.get(file).text.clone();
+    let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+    let start = name.len() as u32;
+    let name = Ident { text: SmolStr::new(name), span: Span::new(file, 0, start) };
+    let span = Span::new(file, (start + 1).min(text.len() as u32), text.len() as u32);
+    let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
+    let mut unknown = Vec::new();
+    let setting = lower_entry(lowering, &entry, false, &|_| false, &mut unknown);
+    report_unknown_names(lowering, &unknown, &|_| false);
+    if let Some(section) = edit(&mut lowering.sections, id.0) {
+        section.settings.extend(setting);
+    }
+}
+
 fn lower_unset(lowering: &mut Lowering<'_>, file: FileId, text: &str, name: &str) -> Option<Setting> {
     let whole = Span::new(file, 0, text.len() as u32);
     let name = Ident { text: SmolStr::new(name), span: whole };
-    if lowering.find_variable(&name.text).is_none() && lowering.is_nearly_secret(&name.text) {
-        lowering.sources.hide(span);
-    }
     let id = lowering.find_set(&name, Block::Section)?;
     lowering.check_deprecated(id, whole, Spelling::Json, |_| false);
     Some(Setting { change: Change::Unset, ..missing(&name, id, whole) })
@@ -415,10 +428,10 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         if !is_secret {
             check_separator(lowering, id, &decoded.value, span);
         }
-        let value = match lowering.sources.get(span.file).origin {
-            // A path in a var file starts from where Packer runs, one in an argument from here.
-            Origin::Argument => locate_value(lowering, &ty, decoded.value, span),
-            _ => decoded.value,
+        // A path of Packer's own starts from where Packer runs, one of `--set` from here.
+        let value = match lowering.sources.get(span.file).path.ends_with("--set") {
+            true => locate_value(lowering, &ty, decoded.value, span),
+            false => decoded.value,
         };
         return Some((Expr::constant(value, span), decoded.had_quotes));
     }

@@ -57,6 +57,9 @@ pub struct Request {
     pub set: Vec<String>,
     /// The files of `PACKER_VAR_FILES`, in order, as absolute paths.
     pub var_files: Vec<PathBuf>,
+    /// The `-var` and the `-var-file` of `PACKER_FLAGS`, which make hands to Packer.
+    pub flags: Vec<String>,
+    pub flag_files: Vec<PathBuf>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
     /// What stands in the place of the built-in library.
@@ -115,6 +118,10 @@ pub struct Program {
     pub specs: Vec<Option<FileId>>,
     /// The layers of `--set` and `PACKER_VAR_FILES`, weakest first.
     pub overlays: Vec<SectionId>,
+    /// The layers of `PACKER_FLAGS`: each `-var`, which beats every file, and each `-var-file`, which stands below the
+    /// target's own.
+    pub flags: Vec<SectionId>,
+    pub flag_files: Vec<SectionId>,
     pub data: Vec<DataFile>,
     pub config: Config,
     pub diagnostics: Vec<Diagnostic>,
@@ -189,7 +196,7 @@ impl Program {
 /// diagnostics.
 pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let library = request.library.clone().unwrap_or_else(Library::built_in);
-    let Read { mut sources, mut units, specs, overlays, mut diagnostics, config } =
+    let Read { mut sources, mut units, specs, overlays, flags, flag_files, mut diagnostics, config } =
         read(loader, request, library.sources.clone());
     diagnostics.extend(library.diagnostics.iter().cloned());
 
@@ -227,7 +234,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let everything = lowering.union(&units, &(0..units.len()).collect::<Vec<_>>(), &library_names);
     let everything = Arc::new(everything);
     lowering.own = everything.clone();
-    for (file, _) in &overlays {
+    for (file, _) in overlays.iter().chain(&flag_files) {
         if lowering.sources.get(*file).origin == Origin::Project {
             json::declare_extras(&mut lowering, *file);
         }
@@ -240,6 +247,8 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     }
     lowering.own = everything;
     let overlays = overlays.into_iter().map(|(file, name)| lowering.lower_overlay(file, &name)).collect();
+    let flag_files = flag_files.into_iter().map(|(file, name)| lowering.lower_overlay(file, &name)).collect();
+    let flags = flags.into_iter().map(|file| lowering.lower_flag(file)).collect();
     inherit::check_cycles(&mut lowering);
 
     let Lowering { diagnostics: found, variables, sections, providers, rules, data, .. } = lowering;
@@ -286,6 +295,8 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         views,
         specs,
         overlays,
+        flags,
+        flag_files,
         data,
         config,
         diagnostics,
@@ -355,6 +366,14 @@ impl Lowering<'_> {
             true => json::lower_argument(self, file, id),
             false => json::lower_layer(self, file, id),
         }
+        id
+    }
+
+    /// A `-var` of `PACKER_FLAGS`.
+    fn lower_flag(&mut self, file: FileId) -> SectionId {
+        let name = ast::Ident { text: "PACKER_FLAGS".into(), span: Span::new(file, 0, 0) };
+        let id = self.new_section(SectionKind::Argument, &name, None);
+        json::lower_flag(self, file, id);
         id
     }
 }

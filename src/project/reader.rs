@@ -22,6 +22,9 @@ pub(super) struct Read {
     pub specs: Vec<Option<usize>>,
     /// The layers above all images, weakest first, with their names.
     pub overlays: Vec<(FileId, String)>,
+    /// What `PACKER_FLAGS` says: each `-var`, and each `-var-file` with its name.
+    pub flags: Vec<FileId>,
+    pub flag_files: Vec<(FileId, String)>,
     pub diagnostics: Vec<Diagnostic>,
     pub config: Config,
 }
@@ -45,8 +48,10 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         reader.read_config(std::slice::from_ref(&root));
     }
     let overlays = reader.read_overlays();
+    let flags = request.flags.iter().map(|flag| reader.add_argument("PACKER_FLAGS", flag)).collect();
+    let flag_files = reader.read_var_files(&request.flag_files);
     let Reader { sources, units, diagnostics, config, .. } = reader;
-    Read { sources, units, specs, overlays, diagnostics, config }
+    Read { sources, units, specs, overlays, flags, flag_files, diagnostics, config }
 }
 
 struct Reader<'l> {
@@ -249,16 +254,21 @@ impl Reader<'_> {
     fn read_overlays(&mut self) -> Vec<(FileId, String)> {
         let mut overlays = Vec::new();
         for set in &self.request.set {
-            let path = self.request.here.clone().unwrap_or_default().join("--set");
-            let file = self.sources.add(path, Origin::Argument, set.as_str().into());
-            overlays.push((file, "--set".to_owned()));
+            overlays.push((self.add_argument("--set", set), "--set".to_owned()));
         }
-        for path in &self.request.var_files {
-            if let Some(file) = self.read_json(path, None) {
-                overlays.push((file, path.file_name().unwrap_or_default().to_string_lossy().into_owned()));
-            }
-        }
+        overlays.extend(self.read_var_files(&self.request.var_files));
         overlays
+    }
+
+    /// An argument's text, named for what it is in the folder of the command.
+    fn add_argument(&mut self, name: &str, text: &str) -> FileId {
+        let path = self.request.here.clone().unwrap_or_default().join(name);
+        self.sources.add(path, Origin::Argument, text.into())
+    }
+
+    fn read_var_files(&mut self, paths: &[PathBuf]) -> Vec<(FileId, String)> {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        paths.iter().filter_map(|path| Some((self.read_json(path, None)?, name(path)))).collect()
     }
 }
 

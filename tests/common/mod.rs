@@ -103,7 +103,12 @@ pub fn packer_and_ansible(what: &str) -> Option<OsString> {
 /// The binary, in a folder, with nothing inherited that changes what it does.
 pub fn imgspec(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
-    command.current_dir(folder).env_remove("PACKER_VAR_FILES").env("NO_COLOR", "1").env("COLUMNS", "100");
+    command
+        .current_dir(folder)
+        .env_remove("PACKER_VAR_FILES")
+        .env_remove("PACKER_FLAGS")
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100");
     command
 }
 
