@@ -4,13 +4,13 @@ use super::place::here;
 use super::select::{library, not_a_var_file, other_format};
 use super::{Cli, Failure, print, print_aside, print_file};
 use crate::build;
-use crate::import::import;
+use crate::import::{VarFile, import};
 use crate::project::hir::SectionKind;
 use crate::project::{Library, Request, load};
 use crate::source::{Disk, Loader, normalize, read_text};
 use clap::Args;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
@@ -27,6 +27,8 @@ pub(super) struct Import {
 
 pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     let here = here()?;
+    let library = library(cli, &here, None)?;
+    let packer = library.as_ref().and_then(|library| library.checkout.clone());
     let files = args
         .files
         .iter()
@@ -35,11 +37,14 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
             if let Some(format) = other_format(file) {
                 return Err(not_a_var_file(&file.display().to_string(), format));
             }
-            let text = read_text(&here.join(file)).map_err(failed)?;
-            Ok((file.display().to_string(), text))
+            let path = here.join(file);
+            let text = read_text(&path).map_err(failed)?;
+            // With a checkout, Packer runs there, and reads the paths of var files from there.
+            let folder = packer.clone().or_else(|| path.parent().map(Path::to_owned)).unwrap_or_default();
+            Ok(VarFile { name: file.display().to_string(), text, folder })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let request = Request { library: library(cli, &here, None)?.map(Library::adopted), ..Request::default() };
+    let request = Request { library: library.map(Library::adopted), ..Request::default() };
     let program = load(&Disk, &request);
     let imported = match import(&program, &files) {
         Ok(imported) => imported,

@@ -9,6 +9,7 @@ mod command_line;
 mod derived;
 mod handed;
 mod infer;
+mod moved;
 mod names;
 mod spell;
 mod var_file;
@@ -17,7 +18,7 @@ mod versions;
 pub use adopt::{ADOPTED, adopt};
 pub use checkout::{Checkout, Recipe, Refused};
 pub use spell::spell_value;
-pub use var_file::{Imported, import};
+pub use var_file::{Imported, VarFile, import};
 
 /// Whether a variable can be declared under a name. Packer takes any.
 fn is_variable_name(name: &str) -> bool {

@@ -4,18 +4,24 @@
 //! in a comment, with the reason; nothing is left out without a word.
 
 use super::item_name;
+use super::moved::{Moves, spell_pair};
 use super::spell::{spell_heredoc, spell_template, spell_value};
 use crate::diagnostic::nearest;
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
 use crate::project::json_syntax::parse_json;
 use crate::project::template::named;
-use crate::schema::{Base, Encoding, Text, Type, Value, check_value, decode, find_unencodable};
-use crate::source::visible_line;
+use crate::schema::braces::{Braced, parse_braces, spell_piece};
+use crate::schema::{
+    ArgsProblem, Argument, Base, Encoding, Text, Type, Value, check_args, check_value, decode,
+    find_unencodable, from_json, parse_pairs,
+};
+use crate::source::{normalize, visible_line};
 use crate::syntax::{format, print_key, print_text};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 /// What became of var files.
 #[derive(Debug)]
@@ -28,24 +34,40 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Turns var files, weakest first, into a spec with a layer for each. `files` are names, for people, and texts.
+/// A JSON var file.
+#[derive(Debug)]
+pub struct VarFile {
+    /// Its name, for people.
+    pub name: String,
+    pub text: String,
+    /// The folder that relative paths in it start from; empty where that is not known.
+    pub folder: PathBuf,
+}
+
+/// Turns var files, weakest first, into a spec with a layer for each.
 ///
 /// # Errors
 /// In words, with the file in front: where one is no JSON object.
-pub fn import(program: &Program, files: &[(String, String)]) -> Result<Imported, String> {
+pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> {
     let parsed = files
         .iter()
-        .map(|(name, text)| parse(text).map(|map| (name.as_str(), map)).map_err(|e| format!("{name}: {e}")))
+        .map(|file| {
+            parse(&file.text).map(|map| (file.name.as_str(), map)).map_err(|e| format!("{}: {e}", file.name))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let is_unknown = |name: &&String| find_declared(program, name).is_none();
     let own: BTreeSet<&str> =
         parsed.iter().flat_map(|(_, map)| map.keys()).filter(is_unknown).map(String::as_str).collect();
     let texts = parsed.iter().flat_map(|(_, map)| map.values()).filter_map(Json::as_str);
     let read = texts.flat_map(named).map(|name| name.to_string()).collect();
-    let mut importer = Importer { program, own, read, file: "", notes: Vec::new() };
+    let maps: Vec<&Map<String, Json>> = parsed.iter().map(|(_, map)| map).collect();
+    let moves = Moves::find(program, &maps);
+    let mut importer =
+        Importer { program, own, read, moves, file: "", folder: Path::new(""), notes: Vec::new() };
     let mut layers: Vec<String> = Vec::new();
     let mut text = String::new();
-    for (name, map) in &parsed {
+    for ((name, map), file) in parsed.iter().zip(files) {
+        importer.folder = &file.folder;
         let stem = name.rsplit(['/', '\\']).next().unwrap_or(name);
         let stem = item_name(stem.strip_suffix(".json").unwrap_or(stem));
         let taken = |n: &String| layers.contains(n) || program.find_library_section(n).is_some();
@@ -86,7 +108,7 @@ fn parse(text: &str) -> Result<Map<String, Json>, String> {
     }
 }
 
-fn find_declared(program: &Program, name: &str) -> Option<VarId> {
+pub(super) fn find_declared(program: &Program, name: &str) -> Option<VarId> {
     program.find_variable(None, name).filter(|id| program.variable(*id).owner == Owner::Declared)
 }
 
@@ -96,7 +118,11 @@ struct Importer<'p> {
     own: BTreeSet<&'p str>,
     /// The names that their strings read.
     read: BTreeSet<String>,
+    /// Pairs of arguments that become settings.
+    moves: Moves,
     file: &'p str,
+    /// The folder that a relative path of the file starts from.
+    folder: &'p Path,
     notes: Vec<String>,
 }
 
@@ -139,6 +165,10 @@ impl<'p> Importer<'p> {
                 let _ = writeln!(out, "    # {name} = {}   # gone: {removed}", print_text(&text));
                 continue;
             }
+            if self.moves.settings.contains_key(name) {
+                self.moved(name, json, &mut out);
+                continue;
+            }
             let mut written = variable;
             if let Some((_, real)) = self.alias(name) {
                 self.note(format!("{name} is a deprecated name of {}", real.name));
@@ -166,10 +196,46 @@ impl<'p> Importer<'p> {
         out
     }
 
+    /// The pairs of an argument, each as what it means.
+    fn moved(&mut self, name: &str, json: &Json, out: &mut String) {
+        let text = json.as_str().unwrap_or_default();
+        if let Err(ArgsProblem::Lost(words)) = check_args(text) {
+            self.note(format!("{name}: Ansible drops `{}`; it is left out", words.join("`, `")));
+        }
+        for (name, value) in self.moves.settings.get(name).into_iter().flatten() {
+            let _ = writeln!(out, "    {name} = {}", indent(value));
+        }
+        if let Some(left) = self.moves.left.get(name) {
+            let _ = writeln!(out, "    {name} = {}", print_text(left));
+        }
+    }
+
     /// A deprecated name, and the variable that it stands for.
     fn alias(&self, name: &str) -> Option<(&'p Variable, &'p Variable)> {
         let variable = self.program.variable(find_declared(self.program, name)?);
         variable.alias_of.map(|real| (variable, self.program.variable(real)))
+    }
+
+    /// An argument as it may stand in a spec: without the words that Ansible drops, and with a file's whole path.
+    fn args(&mut self, name: &str, text: &str) -> String {
+        if let Argument::File(path) = Argument::of(text) {
+            return self.args_file(path);
+        }
+        let Err(ArgsProblem::Lost(words)) = check_args(text) else {
+            return text.to_owned();
+        };
+        self.note(format!("{name}: Ansible drops `{}`; it is left out", words.join("`, `")));
+        parse_pairs(text).iter().map(spell_pair).collect::<Vec<_>>().join(" ")
+    }
+
+    /// An argument that names a file, from wherever a spec stands.
+    fn args_file(&mut self, path: &str) -> String {
+        if path.starts_with(['/', '~', '$']) || path.contains("{{") || self.folder.as_os_str().is_empty() {
+            return format!("@{path}");
+        }
+        let path = normalize(&self.folder.join(path));
+        self.note(format!("{} is named by its absolute path", path.display()));
+        format!("@{}", path.display())
     }
 
     /// The string that Packer would get; what is none is said.
@@ -218,11 +284,14 @@ impl<'p> Importer<'p> {
         if is_empty && front.is_empty() {
             return spell_empty(&written.ty);
         }
+        if let (Base::Args, Json::String(text)) = (&written.ty.base, json) {
+            return Ok(print_text(&self.args(&variable.name, text)));
+        }
         if let Json::String(text) = json
             && text.contains("{{")
             && written.has_packer_braces()
         {
-            return Ok(self.template(written, text));
+            return self.template(written, text);
         }
         if written.is_secret {
             let name = variable.name.to_uppercase();
@@ -249,15 +318,49 @@ impl<'p> Importer<'p> {
     }
 
     /// A string with templates in it.
-    fn template(&self, written: &Variable, text: &str) -> String {
-        if matches!(written.ty.base, Base::Args) {
-            return print_text(text);
+    fn template(&self, written: &Variable, text: &str) -> Result<String, String> {
+        let base = &written.ty.base;
+        if matches!(base, Base::Args) {
+            return Ok(print_text(text));
         }
-        let spelled = spell_template(text, |name| self.is_plain_text(name));
-        match (&written.ty.base, written.encoding) {
-            (Base::List(_), Encoding::Words) => format!("split({spelled}, \" \")"),
-            (Base::List(_), Encoding::Commas) => format!("split({spelled}, \",\")"),
-            _ => spelled,
+        let spell = |text: &str| spell_template(text, |name| self.is_plain_text(name));
+        let pieces = parse_braces(text);
+        match (base, &pieces[..]) {
+            // One that is all there is may stand for the whole value.
+            (_, [(_, Braced::Env(_))]) => return Ok(spell(text)),
+            (Base::List(_) | Base::Map(_) | Base::Bool | Base::Int, [(_, Braced::User(name))]) => {
+                return self.whole_reference(written, name);
+            }
+            _ => {}
+        }
+        match (base, written.encoding) {
+            (Base::List(_), Encoding::Words) => {
+                Ok(spell_list(&cut_elements(&pieces, char::is_whitespace), spell))
+            }
+            (Base::List(_), Encoding::Commas) => Ok(spell_list(&cut_elements(&pieces, |c| c == ','), spell)),
+            (Base::List(_) | Base::Map(_), _) => {
+                let json: Json = serde_json::from_str(text).map_err(|e| format!("this is not JSON: {e}"))?;
+                spell_json(&json, &spell)
+            }
+            (Base::Bool | Base::Int, _) => Err(format!("a template inside a text is no {}", written.ty)),
+            _ => Ok(spell(text)),
+        }
+    }
+
+    /// A value that is another variable's string.
+    fn whole_reference(&self, written: &Variable, name: &str) -> Result<String, String> {
+        let id = find_declared(self.program, name);
+        let other = id.map(|id| self.program.variable(id)).filter(|v| v.removed.is_none() && !v.is_secret);
+        let is_same = |v: &Variable| {
+            v.ty.to_string().trim_end_matches('?') == written.ty.to_string().trim_end_matches('?')
+        };
+        if other.is_some_and(|v| is_same(v) && v.encoding == written.encoding) {
+            return Ok(name.to_owned());
+        }
+        match written.encoding {
+            Encoding::Words if self.is_plain_text(name) => Ok(format!("split({name}, \" \")")),
+            Encoding::Commas if self.is_plain_text(name) => Ok(format!("split({name}, \",\")")),
+            _ => Err(format!("`{name}` is no {}", written.ty)),
         }
     }
 
@@ -293,8 +396,8 @@ impl<'p> Importer<'p> {
             let Value::Text(text) = value else { return false };
             let text = text.known().unwrap_or_default();
             match element.base {
-                Base::Path | Base::File => !text.is_empty() && !text.starts_with('/'),
-                Base::Role => text.contains('/') && !text.starts_with('/'),
+                Base::Path | Base::File => !text.is_empty() && !text.starts_with(['/', '~']),
+                Base::Role => text.contains('/') && !text.starts_with(['/', '~']),
                 _ => false,
             }
         };
@@ -309,6 +412,49 @@ impl<'p> Importer<'p> {
             ));
         }
     }
+}
+
+/// The elements of a list's string: a template is a part of one.
+fn cut_elements(pieces: &[(usize, Braced<'_>)], is_separator: impl Fn(char) -> bool) -> Vec<String> {
+    let mut elements = vec![String::new()];
+    for (_, piece) in pieces {
+        let Braced::Text(text) = piece else {
+            elements.last_mut().into_iter().for_each(|last| last.push_str(&spell_piece(piece)));
+            continue;
+        };
+        for (at, part) in text.split(&is_separator).enumerate() {
+            if at > 0 {
+                elements.push(String::new());
+            }
+            elements.last_mut().into_iter().for_each(|last| last.push_str(part.trim()));
+        }
+    }
+    elements.retain(|element| !element.is_empty());
+    elements
+}
+
+fn spell_list(elements: &[String], spell: impl Fn(&str) -> String) -> String {
+    let elements: Vec<String> = elements.iter().map(|element| spell(element)).collect();
+    format!("[{}]", elements.join(", "))
+}
+
+/// JSON with templates in its strings.
+fn spell_json(json: &Json, spell: &impl Fn(&str) -> String) -> Result<String, String> {
+    Ok(match json {
+        Json::String(text) => spell(text),
+        Json::Array(elements) => {
+            let all = elements.iter().map(|e| spell_json(e, spell)).collect::<Result<Vec<_>, _>>()?;
+            format!("[{}]", all.join(", "))
+        }
+        Json::Object(map) => {
+            let pair = |(key, value): (&String, &Json)| {
+                Ok(format!("{} = {}", print_key(key), spell_json(value, spell)?))
+            };
+            let all = map.iter().map(pair).collect::<Result<Vec<_>, String>>()?;
+            format!("{{ {} }}", all.join(", "))
+        }
+        other => spell_value(&from_json(other).map_err(|mismatch| mismatch.message(false))?),
+    })
 }
 
 /// What an empty string is for a type.

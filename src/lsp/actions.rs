@@ -9,7 +9,7 @@ use super::server::Server;
 use super::workspace::Spec;
 use crate::emit::is_literal_secret;
 use crate::eval::{Image, evaluate};
-use crate::import::{import, spell_value};
+use crate::import::{VarFile, import, spell_value};
 use crate::project::hir::*;
 use crate::schema::{Text, Value};
 use crate::source::{Loader, Span, normalize};
@@ -151,7 +151,9 @@ fn convert(
     let name = json.file_name()?.to_str()?;
     let text = server.workspace.documents.read(json).ok()?;
     let program = server.workspace.load(Vec::new());
-    let imported = import(&program, &[(name.to_owned(), text)]).ok()?;
+    let imported =
+        import(&program, &[VarFile { name: name.to_owned(), text, folder: std::path::PathBuf::new() }])
+            .ok()?;
     let mut text = imported.text;
     if let (Some(layer), [own]) = (layer, &imported.layers[..]) {
         text = text.replacen(&format!("\nlayer {own} {{"), &format!("\nlayer {layer} {{"), 1);

@@ -3,7 +3,7 @@
 //! One that begins with `@` names a file, one with `{` or `[` is YAML, and any other is cut into
 //! `name=value` pairs (`split_args` and `parse_kv` in `ansible/parsing/splitter.py`).
 
-use super::braces::{Braced, parse_braces};
+use super::braces::{Braced, parse_braces, spell_piece};
 use super::types::Mismatch;
 use super::yaml::parse_vars;
 
@@ -103,7 +103,7 @@ fn cut(text: &str) -> (Vec<String>, Option<char>) {
     let mut quote = None;
     for (_, piece) in parse_braces(text) {
         let (Braced::Text(text) | Braced::Bad(text, _)) = piece else {
-            word.push_str(&spell(&piece));
+            word.push_str(&spell_piece(&piece));
             continue;
         };
         for c in text.chars() {
@@ -135,14 +135,6 @@ fn parse_pair(word: &str) -> Option<Pair> {
         value: quoted.map_or(value, |(_, inner)| inner).to_owned(),
         quote: quoted.map(|(quote, _)| quote),
     })
-}
-
-fn spell(piece: &Braced<'_>) -> String {
-    match piece {
-        Braced::User(name) => format!("{{{{user `{name}`}}}}"),
-        Braced::Env(name) => format!("{{{{env `{name}`}}}}"),
-        Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => (*text).to_owned(),
-    }
 }
 
 /// The text of a pair's value with its escapes read, as Ansible reads them.

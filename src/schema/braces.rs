@@ -44,6 +44,15 @@ const FUNCTIONS: [&str; 25] = [
     "index",
 ];
 
+/// A piece as it is written.
+pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
+    match piece {
+        Braced::User(name) => format!("{{{{user `{name}`}}}}"),
+        Braced::Env(name) => format!("{{{{env `{name}`}}}}"),
+        Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => (*text).to_owned(),
+    }
+}
+
 /// Cuts a text at its templates. Offsets of the pieces are byte offsets into `text`.
 pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
     let mut out = Vec::new();
