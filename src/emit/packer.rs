@@ -61,10 +61,11 @@ impl Emission<'_, '_> {
             if !is_set && !is_wanted {
                 continue;
             }
-            let Some(value) = self.image.value(id).cloned() else {
+            let carried = self.carried_by(id);
+            let Some(value) = self.image.value(carried).cloned() else {
                 continue;
             };
-            let text = self.packer_string(id, &value);
+            let text = self.packer_string(carried, &value);
             let text = self.through_slots(id, text, ansible);
             out.insert(variable.name.to_string(), text);
         }
@@ -72,6 +73,12 @@ impl Emission<'_, '_> {
             out.entry(name.to_string()).or_default();
         }
         out
+    }
+
+    /// Whose value a name carries: a deprecated one that alone has a slot on this target carries the real one's.
+    fn carried_by(&self, id: VarId) -> VarId {
+        let real = self.image.program.variable(id).alias_of;
+        real.filter(|real| !self.slots_of(id).is_empty() && self.slots_of(*real).is_empty()).unwrap_or(id)
     }
 
     /// The string that Packer gets for a value; what cannot reach it is reported.
@@ -151,7 +158,7 @@ impl Emission<'_, '_> {
         let variable = self.image.program.variable(id);
         let is_opaque = self.image.value(id).is_some_and(Value::has_holes);
         let slots = self.slots_of(id);
-        if slots.is_empty() || is_opaque || self.is_of_checkout(id) {
+        if slots.is_empty() || is_opaque || self.is_of_checkout(id) || self.is_made_for_slots(id, &text) {
             return text;
         }
         let only_slots = !self.reach.reads_beyond_slots(id);

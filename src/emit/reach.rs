@@ -1,7 +1,7 @@
 //! Who reads a variable on a target, and what follows: what is required, what has no effect.
 
 use super::Emission;
-use super::slots::Route;
+use super::slots::{Route, Slot, carry_all};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Active, Image};
 use crate::project::StackLayer;
@@ -39,6 +39,10 @@ impl Reach {
         let mut beyond_slots = vec![false; count];
         image.spread(route.named.clone(), &mut beyond_slots);
         image.spread(route.slots.iter().map(|s| s.variable).collect(), &mut read);
+        // Where only a deprecated name has a slot, that is the way of the real one.
+        let reals =
+            program.aliases.iter().filter(|(alias, _)| route.slots.iter().any(|s| s.variable == *alias));
+        image.spread(reals.map(|(_, real)| *real).collect(), &mut read);
         Reach { read, beyond_slots }
     }
 
@@ -65,6 +69,7 @@ impl Emission<'_, '_> {
                 self.check_effect(id);
             }
             self.check_quotes(id);
+            self.check_carried(id);
             if program.is_adopted {
                 self.check_references(id);
             }
@@ -215,6 +220,80 @@ impl Emission<'_, '_> {
         );
     }
 
+    /// What a slot makes of a JSON value where make passes it as it is. What is compiled is quoted as the slot needs.
+    fn check_carried(&mut self, id: VarId) {
+        let program = self.image.program;
+        let Some(active) = self.image.winner(id).filter(|a| !a.setting.had_quotes) else { return };
+        if !self.image.applies(id) {
+            return;
+        }
+        let (span, variable) = (active.setting.value.span, program.variable(id));
+        let Some(raw) = self.raw_text(active).filter(|_| !variable.is_secret) else { return };
+        let Some(value) = self.image.value(id).filter(|value| !value.has_holes() && !raw.contains("{{"))
+        else {
+            return;
+        };
+        let meant = super::packer_text(&crate::schema::encode(value, variable.encoding));
+        // Another separator than the list's has been reported.
+        if variable.encoding == crate::schema::Encoding::Commas && meant.contains(char::is_whitespace) {
+            return;
+        }
+        let Some(slot) = self.raw_slots(id).into_iter().find(|slot| {
+            let arrived = slot.deliver(&raw);
+            let is_whole = [raw.as_str(), meant.as_str()].map(Some).contains(&arrived.as_deref());
+            !is_whole && !slot.is_made_for(&raw)
+        }) else {
+            return;
+        };
+        let message = match slot.deliver(&raw) {
+            Some(arrived) => {
+                let spelled =
+                    |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+                let shown: String = arrived.chars().map(spelled).collect();
+                format!("Ansible gets `{shown}` of `{}`", variable.name)
+            }
+            None => format!("Ansible stops at the value of `{}`", variable.name),
+        };
+        let label = match slot.quote {
+            Some(quote) => format!("the template passes it in {quote} quotes"),
+            None => "the template passes it without quotes, and a space ends it".to_owned(),
+        };
+        let found = Diagnostic::new(Code::ValueLost, span, message).label(label);
+        let written = carry_all(&meant, &[&slot], !self.reach.reads_beyond_slots(id));
+        self.report(match written.map(|text| serde_json::Value::from(text).to_string()) {
+            Ok(json) => found.fix(format!("write {json}"), span, json),
+            Err(_) => found.help("set it in a spec: it then goes through the extra-vars file"),
+        });
+    }
+
+    /// The string of a setting that Packer gets as it is: of a JSON var file, or of `PACKER_FLAGS`.
+    fn raw_text(&self, active: Active<'_>) -> Option<String> {
+        let program = self.image.program;
+        let StackLayer::Section(layer) = self.image.stack.layers[active.layer as usize] else {
+            return None;
+        };
+        let is_raw = program.section(layer).kind == SectionKind::Json || program.flags.contains(&layer);
+        raw_string(program.sources.slice(active.setting.value.span)).filter(|_| is_raw)
+    }
+
+    /// True where the string of a var file has the quotes and escapes that its slots need.
+    pub(super) fn is_made_for_slots(&self, id: VarId, text: &str) -> bool {
+        let raw = self.image.winner(id).and_then(|active| self.raw_text(active));
+        raw.as_deref() == Some(text) && self.slots_of(id).iter().all(|slot| slot.is_made_for(text))
+    }
+
+    /// The slots that make would hand a variable's string to. Our own templates have none: there a list with commas
+    /// stands for Image Builder's, whose slots for such lists have no quotes.
+    fn raw_slots(&self, id: VarId) -> Vec<Slot> {
+        let variable = self.image.program.variable(id);
+        let is_ours =
+            self.is_native() && variable.to.has(self.receiver()) && variable.to.has(Receivers::PACKER);
+        if is_ours && variable.encoding == crate::schema::Encoding::Commas {
+            return vec![Slot { name: variable.name.clone(), variable: id, quote: None }];
+        }
+        self.slots_of(id).into_iter().cloned().collect()
+    }
+
     /// Quotes that a JSON value carries for a slot that has its own.
     fn check_quotes(&mut self, id: VarId) {
         let Some(active) = self.image.winner(id).filter(|a| a.setting.had_quotes) else {
@@ -260,5 +339,13 @@ impl Emission<'_, '_> {
             ),
         };
         self.report(found);
+    }
+}
+
+/// The string that stands in a place of a JSON file, or after `name=` in an argument.
+fn raw_string(source: &str) -> Option<String> {
+    match source.starts_with('"') {
+        true => serde_json::from_str(source).ok(),
+        false => (source != "null").then(|| source.to_owned()),
     }
 }

@@ -6,7 +6,9 @@ use crate::project::Program;
 use crate::project::hir::*;
 use crate::project::template::named;
 use crate::schema::braces::{Braced, parse_braces};
-use crate::schema::{Argument, Value, encode, is_all_known, parse_pairs};
+use crate::schema::{
+    ArgsProblem, Argument, Value, check_args, encode, is_all_known, parse_pairs, read_escapes,
+};
 use crate::source::Span;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
@@ -22,6 +24,28 @@ pub struct Slot {
     pub variable: VarId,
     /// The quotes around it: `name="{{user `x`}}"`
     pub quote: Option<char>,
+}
+
+impl Slot {
+    /// What Ansible gets of a string that stands in the slot as it is; none where it stops with an error.
+    pub fn deliver(&self, text: &str) -> Option<String> {
+        let quote = self.quote.map(String::from).unwrap_or_default();
+        let argument = format!("{}={quote}{text}{quote}", self.name);
+        if matches!(check_args(&argument), Err(ArgsProblem::Refused(_))) {
+            return None;
+        }
+        let pairs = parse_pairs(&argument);
+        pairs.first().filter(|pair| pair.name == self.name).map(|pair| read_escapes(&pair.value))
+    }
+
+    /// True for a string that is written for the slot already: its quotes and escapes bring another one whole.
+    pub fn is_made_for(&self, text: &str) -> bool {
+        let form = |arrived: String| match carry(&arrived, self.quote) {
+            Carried::Wrapped(wrapped) => wrapped == text,
+            _ => false,
+        };
+        self.deliver(text).is_some_and(form)
+    }
 }
 
 /// How values reach Ansible on one target.

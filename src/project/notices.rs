@@ -2,7 +2,9 @@
 
 use super::hir::*;
 use super::lower::Lowering;
+use super::template::named;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::schema::Value;
 use crate::schema::braces::{Braced, parse_braces};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -29,6 +31,9 @@ impl Lowering<'_> {
         let Some(real) = variable.alias_of.filter(|_| self.sources.is_users(span.file)) else {
             return;
         };
+        if self.is_the_only_name(&variable.name, &self.variables[real.0 as usize].name) {
+            return;
+        }
         let real = self.variables[real.0 as usize].name.clone();
         let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
         let found = Diagnostic::new(Code::DeprecatedName, span, message);
@@ -40,6 +45,23 @@ impl Lowering<'_> {
             true => found.help(format!("`{real}` is set here too: write both values there")),
             false => found.fix(format!("write `{real}`"), span, text),
         });
+    }
+
+    /// True where a template of the library hands the old name to Ansible and not the new one: on its targets the old
+    /// one is right.
+    fn is_the_only_name(&self, old: &str, new: &str) -> bool {
+        let names = |text: &str| {
+            let named = named(text);
+            named.iter().any(|name| name == old) && !named.iter().any(|name| name == new)
+        };
+        let settings = self.sections.iter().flat_map(|section| &section.settings);
+        let defaults = self.providers.iter().flat_map(|provider| &provider.defaults);
+        let is_one = |setting: &Setting| match &setting.value.kind {
+            ExprKind::Const(Value::Text(text)) => text.known().is_some_and(|text| names(&text)),
+            _ => false,
+        };
+        settings.chain(defaults).any(is_one)
+            || self.providers.iter().flat_map(|p| p.readers.extra_vars()).any(|text| names(text))
     }
 
     /// The variable that a name in an expression stands for: what a deprecated name was set to is part
