@@ -32,7 +32,7 @@ fn cases_print_what_they_should() {
 fn run_case(case: &Path) -> String {
     let copy = tempfile::tempdir().unwrap();
     let folder = copy.path().canonicalize().unwrap().join("case");
-    copy_folder(case, &folder);
+    common::fixes::copy_folder(case, &folder);
     let commands = std::fs::read_to_string(case.join("cmd")).unwrap();
     let mut out = String::new();
     for line in commands.lines() {
@@ -64,15 +64,4 @@ fn run_case(case: &Path) -> String {
         let _ = writeln!(out, "exit code {}\n", output.status.code().unwrap_or(-1));
     }
     out.replace(&folder.display().to_string(), "CASE")
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for path in common::entries(from) {
-        let target = to.join(path.file_name().unwrap());
-        match path.is_dir() {
-            true => copy_folder(&path, &target),
-            false => drop(std::fs::copy(&path, &target).unwrap()),
-        }
-    }
 }

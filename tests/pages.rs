@@ -6,9 +6,9 @@
 
 mod common;
 
+use common::pages::{blocks, projects};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 #[test]
 fn pages_are_right_about_wrong_and_right() {
@@ -105,64 +105,12 @@ fn holds(whole: &Value, part: &Value) -> bool {
     }
 }
 
-struct Block<'t> {
-    path: &'t str,
-    verdict: Option<&'t str>,
-    text: String,
-}
-
-/// The code blocks of a page that hold files.
-fn blocks(page: &str) -> Vec<Block<'_>> {
-    let mut out: Vec<Block<'_>> = Vec::new();
-    let mut is_open = false;
-    for line in page.lines() {
-        match line.strip_prefix("```") {
-            Some(_) if is_open => is_open = false,
-            Some(info) => {
-                is_open = true;
-                let words: Vec<&str> = info.split(' ').skip(1).collect();
-                let verdict = words.iter().copied().find(|w| ["wrong", "right"].contains(w));
-                let path = words.iter().copied().find(|w| w.contains('.')).unwrap_or("spec.imgspec");
-                out.push(Block { path, verdict, text: String::new() });
-            }
-            None if is_open => {
-                let block = out.last_mut().unwrap();
-                block.text.push_str(line);
-                block.text.push('\n');
-            }
-            None => {}
-        }
-    }
-    out
-}
-
-/// The sets of files that have a verdict: a second file at one path begins another set.
-fn projects<'b>(blocks: &'b [Block<'_>], verdict: &str) -> Vec<BTreeMap<&'b str, &'b str>> {
-    let shared = || blocks.iter().filter(|b| b.verdict.is_none()).map(|b| (b.path, b.text.as_str()));
-    let mut out: Vec<BTreeMap<&str, &str>> = Vec::new();
-    for block in blocks.iter().filter(|b| b.verdict == Some(verdict)) {
-        match out.last_mut().filter(|files| !files.contains_key(block.path)) {
-            Some(files) => drop(files.insert(block.path, &block.text)),
-            None => out.push(BTreeMap::from([(block.path, block.text.as_str())])),
-        }
-    }
-    for files in &mut out {
-        for (path, text) in shared() {
-            files.entry(path).or_insert(text);
-        }
-    }
-    out
-}
-
 /// What `imgspec check .` finds in a folder of these files.
 fn check(files: &BTreeMap<&str, &str>) -> Vec<Value> {
     let outer = tempfile::tempdir().unwrap();
     let project = outer.path().join("project");
-    for (path, text) in files {
-        let path = project.join(Path::new(path));
-        std::fs::create_dir_all(project.join("..").join(path.parent().unwrap())).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    common::pages::write(&project, &files);
     let found = common::run_json(&project, &["check", ".", "--format", "json"]);
     found["diagnostics"].as_array().unwrap().clone()
 }

@@ -37,7 +37,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     let output = Output { dir: out(&here, args.out.as_deref()), portable: args.portable };
     let (artifacts, mut diagnostics) = compile_all(&selected, &output);
     if let Some(found) = native_output(&selected, &output.dir) {
-        diagnostics.extend(selected.program.config.apply(vec![found]));
+        diagnostics.extend(selected.program.configs.apply(&selected.program.sources, vec![found]));
     }
     let fine = is_fine(&diagnostics);
     let is_json = format(cli) == Format::Json;

@@ -23,7 +23,7 @@ pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifact
 pub(super) fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let all = program.diagnostics.iter().cloned().chain(found);
     let all = all.map(|d| in_checkout(program, without_edits_of_arguments(program, d)));
-    program.config.apply(merge(all.collect()))
+    program.configs.apply(&program.sources, merge(all.collect()))
 }
 
 /// An argument of the command line is no file that an editor could edit: its repair is said in words.

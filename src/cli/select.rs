@@ -6,7 +6,7 @@ use crate::build;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
 use crate::project::{Library, Program, Request, load};
-use crate::source::library::Adopted;
+use crate::source::library::{Adopted, other_release};
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
 use rustc_hash::FxHashMap;
 use std::io::ErrorKind;
@@ -118,10 +118,14 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             images.clear();
         }
     }
+    let find = |name: &str| {
+        by_name.get(name).copied().or_else(|| {
+            program.find_library_section(name).filter(|id| program.section(*id).kind == SectionKind::Image)
+        })
+    };
     for name in names {
-        let found = by_name.get(name.as_str()).copied().or_else(|| {
-            program.find_library_section(&name).filter(|id| program.section(*id).kind == SectionKind::Image)
-        });
+        // Make's spelling is understood.
+        let found = find(&name).or_else(|| find(name.strip_prefix("build-")?));
         match found {
             Some(id)
                 if program.refusal(id).is_some()
@@ -175,8 +179,16 @@ impl Selected {
         };
         let program = &self.program;
         let known = program.sections.iter().filter(|s| s.kind == SectionKind::Image).map(|s| s.name.as_str());
+        let other = match program.is_adopted {
+            true => None,
+            false => other_release(
+                name,
+                program.library_images().iter().map(|id| program.section(*id).name.as_str()),
+            ),
+        };
         let hint = match nearest(name, known) {
             Some(near) => format!("; did you mean {near}?"),
+            None if other.is_some() => format!("; {}", other.unwrap_or_default()),
             None if program.sections.iter().any(|s| s.name == *name) => {
                 "; it is a layer, and only images are built".to_owned()
             }

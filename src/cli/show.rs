@@ -50,11 +50,14 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         let mut image = match evaluate(&selected.program, *id, selected.provider) {
             Ok(image) => image,
             Err(diagnostic) => {
-                found.push(*diagnostic);
+                let mut alone = vec![*diagnostic];
+                selected.program.drop_consequences(*id, &mut alone);
+                found.append(&mut alone);
                 continue;
             }
         };
-        let artifacts = emit(&mut image, &output);
+        let mut artifacts = emit(&mut image, &output);
+        selected.program.drop_consequences(*id, &mut artifacts.diagnostics);
         found.extend(artifacts.diagnostics.iter().cloned());
         if as_json {
             array.push(show_json(&mut image, &artifacts, &variables));

@@ -43,6 +43,8 @@ codes! {
     OutsideRoot = "outside-root" Error,
     /// `imgspec.toml` is wrong.
     BadConfig = "bad-config" Error,
+    /// A name in `imgspec.toml` that means nothing.
+    UnusedConfig = "unused-config" Warning,
     /// A variable that nobody declared.
     UnknownVariable = "unknown-variable" Error,
     /// A layer, image, provider or type that nobody declared.
@@ -111,6 +113,10 @@ codes! {
     RuleViolated = "rule-violated" Error,
     /// A setting without effect on this target.
     NoEffect = "no-effect" Warning,
+    /// A condition that is never true.
+    NeverTrue = "never-true" Warning,
+    /// A variable's name in a text, in the spelling of another language.
+    UnfilledName = "unfilled-name" Warning,
     /// A deprecated name.
     DeprecatedName = "deprecated-name" Warning,
     /// A name in a JSON var file that nothing knows.

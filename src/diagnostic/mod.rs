@@ -7,12 +7,14 @@
 
 mod catalogue;
 mod json;
+mod near;
 mod plain;
 mod rich;
 mod short;
 
 pub use catalogue::{Code, page};
 pub use json::{json_diagnostics, json_text, render_json};
+pub use near::{Fit, Suggestion, nearest, suggest};
 pub use plain::render_plain;
 pub use rich::render_rich;
 pub use short::render_short;
@@ -133,6 +135,17 @@ impl Diagnostic {
         }
     }
 
+    /// Names what was probably meant, and repairs it where that is sure. Nothing where nothing is near.
+    pub fn did_you_mean(self, near: Option<Suggestion<'_>>, span: Span) -> Diagnostic {
+        match near {
+            Some(Suggestion { name, is_sure: true }) => {
+                self.label(format!("did you mean `{name}`?")).fix(format!("write `{name}`"), span, name)
+            }
+            Some(Suggestion { name, is_sure: false }) => self.help(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -181,15 +194,4 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         place(a).cmp(&place(b))
     });
     out
-}
-
-/// The name nearest to `wanted`, if one is near enough to be meant.
-pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (wanted.chars().count() / 3).clamp(1, 4);
-    names
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, name)| name)
 }

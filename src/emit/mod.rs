@@ -119,11 +119,16 @@ pub fn emit_all(
                     *removals.entry(*span).or_default() |= removed;
                 }
                 let mut artifacts = emit(&mut image, output);
+                program.drop_consequences(*id, &mut artifacts.diagnostics);
                 found.append(&mut artifacts.diagnostics);
                 found.extend(roles::check_roles(loader, program, &artifacts.recipe, &artifacts.image));
                 all.push(artifacts);
             }
-            Err(diagnostic) => found.push(*diagnostic),
+            Err(diagnostic) => {
+                let mut alone = vec![*diagnostic];
+                program.drop_consequences(*id, &mut alone);
+                found.append(&mut alone);
+            }
         }
     }
     let idle = removals.into_iter().filter(|(span, removed)| !removed && program.sources.is_users(span.file));

@@ -8,6 +8,7 @@ use crate::project::StackLayer;
 use crate::project::hir::*;
 use crate::project::template;
 use crate::schema::{Base, Receivers, Value};
+use crate::source::Origin;
 
 /// The readers of an image's target.
 #[derive(Debug)]
@@ -152,7 +153,11 @@ impl Emission<'_, '_> {
             format!("the target `{target}` needs `{}`, and nothing sets it", variable.name),
         )
         .label("for this image")
-        .help(format!("set `{} = …` ({}) in this image or in a layer of it", variable.name, variable.ty));
+        .help(format!(
+            "set `{} = …`, {}, in this image or in a layer of it",
+            variable.name,
+            variable.ty.in_words()
+        ));
         if let Some(active) = self.image.winner(id) {
             found = found
                 .related(active.setting.value.span, "this value is unset, because it is made of one that is");
@@ -173,9 +178,6 @@ impl Emission<'_, '_> {
             matches!(layer, StackLayer::Section(_)) && program.sources.is_users(a.setting.span.file)
         };
         let Some(active) = self.image.winner(id).filter(is_users) else {
-            return;
-        };
-        let StackLayer::Section(layer) = self.image.stack.layers[active.layer as usize] else {
             return;
         };
         // A value that would be so anyway does no harm.
@@ -211,13 +213,29 @@ impl Emission<'_, '_> {
                 format!("`{}` has no effect on `{target}`", variable.name),
             )
             .label(reason)
-            .help(match program.section(layer).kind {
-                SectionKind::Layer | SectionKind::Image => {
-                    "remove it, or put it in a `when` that asks for where it applies"
-                }
-                SectionKind::Json | SectionKind::Argument => "remove it",
-            }),
+            .help(self.help_for_effect(id, active)),
         );
+    }
+
+    /// What to do about a setting without effect: what is possible where it stands, and to its variable.
+    fn help_for_effect(&self, id: VarId, active: Active<'_>) -> String {
+        let program = self.image.program;
+        let variable = program.variable(id);
+        let (setting, declaration) = (active.setting.span.file, variable.span.file);
+        let is_own =
+            variable.owner == Owner::Declared && program.sources.get(declaration).origin == Origin::Project;
+        let playbook = self.provider().playbook.as_str();
+        let receiver = if playbook == "windows" { Receivers::WINDOWS } else { Receivers::LINUX };
+        if is_own && variable.applies.is_none() && self.route.has_playbook && !variable.to.has(receiver) {
+            return format!("if your roles read it, declare it with `to = [{playbook}]`; else remove it");
+        }
+        match program.sources.get(setting).origin {
+            Origin::Argument => "leave the argument out".to_owned(),
+            _ if program.sources.get(setting).path.extension().is_none_or(|e| e != "imgspec") => {
+                "remove it from the file".to_owned()
+            }
+            _ => "remove it, or put it in a `when` that asks for where it applies".to_owned(),
+        }
     }
 
     /// What a slot makes of a JSON value where make passes it as it is. What is compiled is quoted as the slot needs.

@@ -309,7 +309,7 @@ impl Workspace {
         let Some(program) = kept.as_ref().map(|spec| &spec.program).or(loaded.as_ref()) else {
             return Vec::new();
         };
-        let texts = program.config.apply(diagnostic::merge(program.diagnostics.clone()));
+        let texts = program.configs.apply(&program.sources, diagnostic::merge(program.diagnostics.clone()));
         let mut out: Vec<(PathBuf, ByFile)> = Vec::new();
         let mut of_no_spec = ByFile::default();
         let parts: FxHashSet<FileId> = program.views.values().flat_map(|view| &view.files).copied().collect();
@@ -328,7 +328,7 @@ impl Workspace {
                 };
                 let of_images =
                     emit_all(&self.documents, program, &program.images_of(file), None, &output()).1;
-                let of_images = program.config.apply(diagnostic::merge(of_images));
+                let of_images = program.configs.apply(&program.sources, diagnostic::merge(of_images));
                 self.sort_in(program, texts.iter().filter(is_seen).chain(&of_images), &mut by_file);
             }
             out.push((path.clone(), by_file));
@@ -348,7 +348,7 @@ impl Workspace {
         let images = program.library_images();
         let of_images = emit_all(&self.documents, &program, &images, None, &output()).1;
         let all = program.diagnostics.iter().cloned().chain(of_images).collect();
-        let all = program.config.apply(diagnostic::merge(all));
+        let all = program.configs.apply(&program.sources, diagnostic::merge(all));
         let found = of_var_files(&program, &[path.to_owned()], images.len(), all);
         let mut by_file = ByFile::default();
         self.sort_in(&program, found.iter(), &mut by_file);

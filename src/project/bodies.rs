@@ -6,12 +6,11 @@ use super::json;
 use super::lower::{Lowering, Unit, edit, new_variable};
 use super::names::{SECTIONS, VARIABLES};
 use super::notices::Spelling;
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Base, Receivers, Type};
 use crate::source::Span;
-use crate::syntax::ast;
+use crate::syntax::{Meant, ast, meant_by};
 use rustc_hash::FxHashMap;
-use smol_str::SmolStr;
 use std::sync::Arc;
 
 impl Lowering<'_> {
@@ -49,10 +48,14 @@ impl Lowering<'_> {
 
     pub(super) fn lower_section(&mut self, section: &ast::Section, id: SectionId) {
         let mut extends = Vec::with_capacity(section.extends.len());
+        let mut lacks_parent = false;
         for name in &section.extends {
             match self.view().find(SECTIONS, &name.text) {
                 Some((parent, _)) => extends.push((*parent, name.span)),
-                None => self.report_unknown_section(name),
+                None => {
+                    self.report_unknown_section(name);
+                    lacks_parent = true;
+                }
             }
         }
         let mut body = Body::default();
@@ -66,29 +69,17 @@ impl Lowering<'_> {
             );
         }
         if let Some(out) = edit(&mut self.sections, id.0) {
+            out.whole = section.span;
             out.extends = extends;
+            // What a target that is wrong says of its provider is not known either.
+            let is_target =
+                |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
+            let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
+            out.lacks_parent = lacks_parent || lacks_target || self.is_incomplete;
             out.settings = body.settings;
             out.conditions = body.conditions;
             out.target = body.target;
         }
-    }
-
-    pub(super) fn report_unknown_section(&mut self, name: &ast::Ident) {
-        let near = nearest(&name.text, self.view().all(SECTIONS)).map(SmolStr::new);
-        let mut found = Diagnostic::new(
-            Code::UnknownName,
-            name.span,
-            format!("there is no layer or image `{}`", name.text),
-        );
-        found = match near {
-            Some(near) => {
-                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near)
-            }
-            None => found.help(
-                "`imgspec list` shows the targets; a layer of another file needs `include \"file.imgspec\"`",
-            ),
-        };
-        self.report(found);
     }
 
     pub(super) fn lower_statements(
@@ -102,10 +93,16 @@ impl Lowering<'_> {
         for stmt in stmts {
             match stmt {
                 ast::Stmt::Set(set) => {
-                    let Some(id) = self.find_set(&set.name, block) else {
+                    if self.lower_misplaced(set, condition, block, body) {
+                        continue;
+                    }
+                    let Some(id) = self.find_set(&set.name, Some(&set.value), block) else {
                         self.hide_misspelt(set);
                         continue;
                     };
+                    if self.report_null(set, block) {
+                        continue;
+                    }
                     if condition.is_none()
                         && set.op == ast::SetOp::Replace
                         && let Some(first) = set_here.insert(id, set.name.span)
@@ -135,7 +132,7 @@ impl Lowering<'_> {
                     }
                 }
                 ast::Stmt::Unset { name, span } => {
-                    let Some(id) = self.find_set(name, block) else {
+                    let Some(id) = self.find_set(name, None, block) else {
                         continue;
                     };
                     self.check_deprecated(id, name.span, Spelling::Spec, |_| false);
@@ -201,12 +198,53 @@ impl Lowering<'_> {
         self.report(Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help));
     }
 
+    /// A statement in the form of a setting that is another one. True where it was one.
+    fn lower_misplaced(
+        &mut self,
+        set: &ast::Set,
+        condition: Option<u32>,
+        block: Block,
+        body: &mut Body,
+    ) -> bool {
+        if block != Block::Section || self.find_variable(&set.name.text).is_some() {
+            return false;
+        }
+        let Some(Meant { found, statements }) = meant_by(set, &self.sources.get(set.span.file).text) else {
+            return false;
+        };
+        self.report(found);
+        self.lower_statements(&statements, condition, block, body);
+        true
+    }
+
+    /// `x = null`: what other languages have for `unset x`. True where it was that.
+    fn report_null(&mut self, set: &ast::Set, block: Block) -> bool {
+        let ast::ExprKind::Name(word) = &set.value.kind else { return false };
+        let is_null = matches!(word.as_str(), "null" | "nil" | "None" | "undefined" | "unset");
+        if !is_null || block != Block::Section || set.is_final || self.find_variable(word).is_some() {
+            return false;
+        }
+        let text = format!("unset {}", set.name.text);
+        let message = format!("there is no value `{word}`");
+        self.report(
+            Diagnostic::new(Code::UnknownVariable, set.value.span, message)
+                .label("`unset` takes a value back; an empty one is `\"\"` or `[]`")
+                .fix(format!("write `{text}`"), set.span, text),
+        );
+        true
+    }
+
     /// The variable that a statement sets: a declared one, or an entry of the block it stands in.
-    pub(super) fn find_set(&mut self, name: &ast::Ident, block: Block) -> Option<VarId> {
+    pub(super) fn find_set(
+        &mut self,
+        name: &ast::Ident,
+        value: Option<&ast::Expr>,
+        block: Block,
+    ) -> Option<VarId> {
         let declared = self.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
         let Block::Extra(owner) = block else {
             match declared {
-                None => self.report_unknown_variable(name, true),
+                None => self.report_unknown(name, value, true),
                 Some(id) => {
                     let variable = &self.variables[id.0 as usize];
                     if let Some(removed) = variable.removed.clone() {
@@ -269,22 +307,6 @@ impl Lowering<'_> {
         id
     }
 
-    pub(super) fn report_unknown_variable(&mut self, name: &ast::Ident, is_setting: bool) {
-        let mut found = Diagnostic::new(
-            Code::UnknownVariable,
-            name.span,
-            format!("there is no variable `{}`", name.text),
-        );
-        found = match self.nearest_variable(&name.text) {
-            Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near),
-            None if is_setting => found.help(
-                "for your own roles put it in `ansible { }`, for your own template in `packer { }`, or declare it: `variable name : type`",
-            ),
-            None => found,
-        };
-        self.report(found);
-    }
-
     pub(super) fn check_fact_setting(&mut self, id: VarId, span: Span, condition: Option<u32>) {
         let variable = &self.variables[id.0 as usize];
         if variable.is_fact && condition.is_some() {
@@ -344,7 +366,7 @@ impl Lowering<'_> {
 
     pub(super) fn report_not_a_list(&mut self, name: &ast::Ident, change: Change, ty: &Type) {
         let op = if change == Change::Append { "+=" } else { "-=" };
-        let message = format!("`{op}` changes lists, and `{}` is a {ty}", name.text);
+        let message = format!("`{op}` changes lists, and `{}` is {}", name.text, ty.in_words());
         let found = Diagnostic::new(Code::TypeMismatch, name.span, message).help("set it with `=`");
         self.report(found);
     }

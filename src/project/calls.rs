@@ -24,7 +24,10 @@ impl Lowering<'_> {
                 name.span,
                 format!("there is no function `{}`", name.text),
             );
-            found = match nearest(&name.text, Function::ALL.iter().map(|f| f.as_str())) {
+            let near = other_name(&name.text)
+                .filter(|near| Function::parse(near).is_some_and(|f| f.arguments() == args.len()))
+                .or_else(|| nearest(&name.text, Function::ALL.iter().map(|f| f.as_str())));
+            found = match near {
                 Some(near) => found.label(format!("did you mean `{near}`?")).fix(
                     format!("write `{near}`"),
                     name.span,
@@ -183,4 +186,24 @@ impl Lowering<'_> {
             None => ExprKind::Missing,
         }
     }
+}
+
+/// The function that has another name in other languages.
+fn other_name(name: &str) -> Option<&'static str> {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    Some(match last.to_ascii_lowercase().as_str() {
+        "getenv" | "environ" | "get_env" | "environment" => "env",
+        "read" | "readfile" | "read_file" | "templatefile" | "filebase64" => "file",
+        "abspath" | "realpath" | "abs_path" => "path",
+        "lowercase" | "tolower" | "to_lower" | "downcase" => "lower",
+        "uppercase" | "toupper" | "to_upper" | "upcase" => "upper",
+        "length" | "size" | "count" => "len",
+        "trimprefix" | "removeprefix" | "remove_prefix" => "trim_prefix",
+        "trimsuffix" | "removesuffix" | "remove_suffix" => "trim_suffix",
+        "base64encode" | "b64encode" | "base64_encode" => "base64",
+        "defined" | "isset" | "exists" | "is_defined" => "is_set",
+        "match" | "regex" | "regexmatch" | "re_match" => "matches",
+        "distinct" | "uniq" => "unique",
+        _ => return None,
+    })
 }

@@ -3,7 +3,7 @@
 use super::hir::Rule;
 use super::reader::is_inside;
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
-use crate::source::{FileId, Loader, Span};
+use crate::source::{FileId, Loader, SourceMap, Span};
 use crate::syntax::ast::Ident;
 use serde::Deserialize;
 use smol_str::SmolStr;
@@ -45,6 +45,10 @@ pub struct Config {
     pub deny: Vec<Ident>,
     /// Folders, relative to the project's root, that hold no specs of the project: fixtures, say.
     pub exclude: Vec<PathBuf>,
+    /// Where each of them is written.
+    pub exclude_spans: Vec<Span>,
+    /// The folder that it speaks of.
+    pub root: PathBuf,
     /// A folder, relative to the project's root, whose specs stand in the place of the built-in library.
     pub library: Option<PathBuf>,
     /// An Image Builder checkout, relative to the project's root, whose targets stand in the place of the built-in library.
@@ -59,12 +63,15 @@ pub struct Config {
 struct Written {
     allow: Vec<Spanned<String>>,
     deny: Vec<Spanned<String>>,
-    exclude: Vec<PathBuf>,
+    exclude: Vec<Spanned<PathBuf>>,
     library: Option<PathBuf>,
     checkout: Option<PathBuf>,
     #[serde(rename = "include-roots")]
     include_roots: Vec<PathBuf>,
 }
+
+/// The name that stands for all warnings in `allow` and `deny`.
+const WARNINGS: &str = "warnings";
 
 impl Config {
     /// Reads the text of an `imgspec.toml`; what is wrong in it is reported at its place.
@@ -111,25 +118,57 @@ impl Config {
                 "`library` and `checkout` both say what stands in the place of the built-in library";
             diagnostics.push(Diagnostic::new(Code::BadConfig, whole, message).help("remove one"));
         }
+        let exclude_spans = written.exclude.iter().map(|folder| span(folder.span())).collect();
         Config {
             allow,
             deny,
-            exclude: written.exclude,
+            exclude: written.exclude.into_iter().map(Spanned::into_inner).collect(),
+            exclude_spans,
+            root: PathBuf::new(),
             library: written.library,
             checkout: written.checkout,
             include_roots: written.include_roots,
         }
     }
 
-    /// Reports names that look like misspelt ones. One that looks like nothing may be a rule of a file
-    /// that this command does not read.
-    pub fn check_names(&self, rules: &[Arc<Rule>], diagnostics: &mut Vec<Diagnostic>) {
-        let known = || Code::ALL.iter().map(|c| c.as_str()).chain(rules.iter().map(|r| r.name.as_str()));
+    /// Reports names that mean nothing: a misspelt one, one that is neither a code nor a rule of the project, a
+    /// folder that is not there. `is_rule` knows the rules of files that this command does not read.
+    pub fn check_names(
+        &self,
+        rules: &[Arc<Rule>],
+        is_rule: impl Fn(&str) -> bool,
+        is_there: impl Fn(&Path) -> bool,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        for (folder, span) in self.exclude.iter().zip(&self.exclude_spans) {
+            if !is_there(&self.root.join(folder)) {
+                let message = format!("the folder {} is not there", folder.display());
+                diagnostics.push(
+                    Diagnostic::new(Code::UnusedConfig, *span, message)
+                        .label("this excludes nothing")
+                        .help("a folder is named relative to imgspec.toml; remove it if it is gone"),
+                );
+            }
+        }
+        let codes = || Code::ALL.iter().map(|c| c.as_str()).chain([WARNINGS]);
+        let known = || codes().chain(rules.iter().map(|r| r.name.as_str()));
         for name in self.allow.iter().chain(&self.deny) {
             if known().any(|k| k == name.text) {
                 continue;
             }
-            if let Some(near) = nearest(&name.text, known()) {
+            if is_rule(&name.text) {
+                continue;
+            }
+            let Some(near) = nearest(&name.text, known()) else {
+                let message = format!("there is no code or rule `{}`", name.text);
+                diagnostics.push(
+                    Diagnostic::new(Code::UnusedConfig, name.span, message)
+                        .label("this changes nothing")
+                        .help("`imgspec explain` lists the codes; a rule goes by its name"),
+                );
+                continue;
+            };
+            {
                 diagnostics.push(
                     Diagnostic::new(
                         Code::BadConfig,
@@ -143,17 +182,45 @@ impl Config {
         }
     }
 
-    /// Applies `allow` and `deny`. An error stays an error.
-    pub fn apply(&self, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        let names = |list: &[Ident], d: &Diagnostic| d.names().any(|n| list.iter().any(|l| l.text == n));
+    /// One finding, after `allow` and `deny`. A name that stands in a list counts for more than all warnings.
+    fn apply_to(&self, mut found: Diagnostic) -> Option<Diagnostic> {
+        let names = |list: &[Ident]| found.names().any(|n| list.iter().any(|l| l.text == n));
+        let all = |list: &[Ident]| list.iter().any(|l| l.text == WARNINGS);
+        if found.severity != Severity::Warning {
+            // A note has a name, too, by which it can be silenced.
+            return (found.is_error() || !names(&self.allow)).then_some(found);
+        }
+        let (allowed, denied) = (names(&self.allow), names(&self.deny));
+        if allowed || all(&self.allow) && !denied {
+            return None;
+        }
+        if denied || all(&self.deny) {
+            found.severity = Severity::Error;
+        }
+        Some(found)
+    }
+}
+
+/// The configurations of the projects that a command reads, each for the files of its own.
+#[derive(Debug, Default)]
+pub struct Configs(pub Vec<Config>);
+
+impl Configs {
+    /// The configuration for a file: of the innermost project that it lies in; for a place that lies in none, as
+    /// that of an argument or of the library, of the first.
+    fn of(&self, path: &Path) -> Option<&Config> {
+        let around = self.0.iter().filter(|config| path.starts_with(&config.root));
+        around.max_by_key(|config| config.root.components().count()).or(self.0.first())
+    }
+
+    /// Applies each project's `allow` and `deny` to what was found in its files.
+    pub fn apply(&self, sources: &SourceMap, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let of = |d: &Diagnostic| self.of(&sources.get(d.primary.span.file).path);
         diagnostics
             .into_iter()
-            .filter(|d| d.is_error() || !names(&self.allow, d))
-            .map(|mut d| {
-                if d.severity == Severity::Warning && names(&self.deny, &d) {
-                    d.severity = Severity::Error;
-                }
-                d
+            .filter_map(|found| match of(&found) {
+                Some(config) => config.apply_to(found),
+                None => Some(found),
             })
             .collect()
     }

@@ -3,9 +3,8 @@
 use super::hir::*;
 use super::lower::Lowering;
 use super::names::VARIABLES;
-use super::repairs::article;
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::schema::{Base, Encoding, Type, Value, check_value, find_unencodable};
+use crate::schema::{Base, Encoding, Piece, Text, Type, Value, check_value, find_unencodable};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
 use smol_str::SmolStr;
@@ -82,7 +81,7 @@ impl Ty {
         match self {
             Ty::Any => "a value",
             Ty::Bool => "a bool",
-            Ty::Int => "a number",
+            Ty::Int => "an int",
             Ty::Text | Ty::Version => "a string",
             Ty::List(_) => "a list",
             Ty::Map(_) => "a map",
@@ -118,7 +117,10 @@ impl Lowering<'_> {
         if is_secret {
             self.hide_literals(value);
         }
-        self.lower_expr(value, place)
+        self.setting = Some(id);
+        let lowered = self.lower_expr(value, place);
+        self.setting = None;
+        lowered
     }
 
     /// Lowers an expression and checks it against what its place wants.
@@ -190,7 +192,7 @@ impl Lowering<'_> {
                 if let Err(mismatch) = check_value(wanted, value) {
                     let message = mismatch.message(place.is_secret);
                     let found = Diagnostic::new(Code::TypeMismatch, expr.span, message)
-                        .label(format!("this is not {}", article(wanted)));
+                        .label(format!("this is not {}", wanted.in_words()));
                     let found = match place.is_secret {
                         true => found,
                         false => self.repair(found, expr.span, wanted, value),
@@ -200,7 +202,7 @@ impl Lowering<'_> {
                 }
             }
             _ if !ty.fits(&Ty::of(wanted)) => {
-                let message = format!("expected {wanted}, found {}", ty.word());
+                let message = format!("expected {}, found {}", wanted.in_words(), ty.word());
                 self.report(Diagnostic::new(Code::TypeMismatch, expr.span, message));
                 expr.kind = ExprKind::Missing;
             }
@@ -216,10 +218,6 @@ impl Lowering<'_> {
             Some((id, _)) => Some(*id),
             None => self.extras.get(&(Owner::Packer, SmolStr::new(name))).copied(),
         }
-    }
-
-    pub fn nearest_variable(&self, name: &str) -> Option<SmolStr> {
-        nearest(name, self.view().all(VARIABLES)).map(SmolStr::new)
     }
 
     /// True where the place may read the variable.
@@ -247,21 +245,7 @@ impl Lowering<'_> {
             let ty = Ty::of(&self.variables[id.0 as usize].ty);
             return (ExprKind::Variable(id), ty);
         }
-        let mut found =
-            Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"));
-        let near = self.nearest_variable(name);
-        found = match (name.as_str(), near) {
-            ("True" | "yes" | "on" | "Yes" | "TRUE", _) => found.fix("write `true`", span, "true"),
-            ("False" | "no" | "off" | "No" | "FALSE", _) => found.fix("write `false`", span, "false"),
-            ("null" | "nil" | "None", _) => {
-                found.help("`unset NAME` takes a value back; an empty one is `\"\"` or `[]`")
-            }
-            (_, Some(near)) => {
-                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near)
-            }
-            _ => found.help("a text stands in quotes"),
-        };
-        self.report(found);
+        self.report_unknown_name(name, span, place);
         (ExprKind::Missing, Ty::Any)
     }
 
@@ -272,7 +256,7 @@ impl Lowering<'_> {
             Some(Base::List(element)) => Some(element.as_ref()),
             Some(Base::Any) | None => None,
             Some(_) => {
-                let ty = place.ty.map(|t| t.to_string()).unwrap_or_default();
+                let ty = place.ty.map(Type::in_words).unwrap_or_default();
                 self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     span,
@@ -317,12 +301,27 @@ impl Lowering<'_> {
 
     /// Reports what the encoding of the list cannot carry.
     pub fn check_encodable(&mut self, value: &Value, span: Span, encoding: Encoding) {
-        if let Some((_, reason)) = find_unencodable(value, encoding) {
-            self.report(Diagnostic::new(Code::NotEncodable, span, reason).help(match encoding {
-                Encoding::Words => "one element a word: `[\"a\", \"b\"]`",
-                _ => "remove it from the element",
-            }));
-        }
+        let Some((at, reason)) = find_unencodable(value, encoding) else { return };
+        let element = match value {
+            Value::List(elements) => elements.get(at),
+            _ => None,
+        };
+        let path = element.and_then(|element| match element {
+            Value::Text(Text::Pieces(pieces)) => match pieces.as_ref() {
+                [Piece::Path(path)] => Some(path.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        let found = Diagnostic::new(Code::NotEncodable, span, reason);
+        // What stands in the text may well be without a fault: the folders above it have it.
+        self.report(match (path, encoding) {
+            (Some(path), _) => found
+                .label(format!("written as {path}"))
+                .help("move or rename the folder, so that the whole path can be written"),
+            (None, Encoding::Words) => found.help("one element a word: `[\"a\", \"b\"]`"),
+            (None, _) => found.help("remove it from the element"),
+        });
     }
 
     fn lower_map(&mut self, pairs: &[(ast::Ident, ast::Expr)], span: Span, place: Place<'_>) -> (Expr, Ty) {
@@ -331,7 +330,7 @@ impl Lowering<'_> {
             Some(Base::Any) => place.ty,
             None => None,
             Some(_) => {
-                let ty = place.ty.map(|t| t.to_string()).unwrap_or_default();
+                let ty = place.ty.map(Type::in_words).unwrap_or_default();
                 self.report(Diagnostic::new(Code::TypeMismatch, span, format!("expected {ty}, found a map")));
                 return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
             }
@@ -400,6 +399,11 @@ impl Lowering<'_> {
                 (build(a, b, false), if a_ty == Ty::Any { b_ty } else { a_ty })
             }
             BinaryOp::In | BinaryOp::NotIn => {
+                if let ast::ExprKind::List(elements) = &right.kind
+                    && elements.iter().any(|element| self.report_bare_word(element, left))
+                {
+                    return (ExprKind::Missing, Ty::Any);
+                }
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
                 self.expect(
@@ -415,6 +419,9 @@ impl Lowering<'_> {
                 (build(a, b, a_ty == Ty::Version), Ty::Bool)
             }
             _ => {
+                if self.report_bare_word(right, left) || self.report_bare_word(left, right) {
+                    return (ExprKind::Missing, Ty::Any);
+                }
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
                 self.expect(&b_ty, &a_ty, right.span, "both sides of a comparison are of one type");
@@ -461,9 +468,12 @@ impl Lowering<'_> {
                     value.span,
                     format!("`{}` is never \"{known}\"", variable.name),
                 )
-                .help(format!("it is one of {}", variable.ty));
+                .help(format!("it is {}", variable.ty.in_words()));
                 if let Some(near) = nearest(&known, choices.iter().map(SmolStr::as_str)) {
                     found = found.label(format!("did you mean \"{near}\"?"));
+                    if matches!(value_const, Value::Text(_)) {
+                        found = found.fix(format!("write \"{near}\""), value.span, format!("\"{near}\""));
+                    }
                 }
                 self.report(found);
                 return;

@@ -83,6 +83,10 @@ pub struct Section {
     pub name: SmolStr,
     pub span: Span,
     pub extends: Vec<(SectionId, Span)>,
+    /// All of its text, from its keyword to its closing brace.
+    pub whole: Span,
+    /// It names a parent that is not there, which has been reported.
+    pub lacks_parent: bool,
     pub settings: Vec<Setting>,
     /// The conditions of its `when` blocks, an outer one before its inner ones.
     pub conditions: Vec<Condition>,

@@ -4,6 +4,7 @@ use super::Program;
 use super::hir::*;
 use super::lower::Lowering;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::source::Span;
 use std::sync::Arc;
 
 /// The ancestors of a section and itself, weakest first: depth first over `extends`, each at its
@@ -25,6 +26,41 @@ pub fn linearize(sections: &[Arc<Section>], start: SectionId) -> Vec<SectionId> 
         }
     }
     out
+}
+
+impl Program {
+    /// Takes out of what was found for an image what follows from a mistake in its text: what a parent that is not
+    /// there, or a setting that could not be read, would have said.
+    pub fn drop_consequences(&self, image: SectionId, found: &mut Vec<Diagnostic>) {
+        let may_follow = |d: &Diagnostic| matches!(d.code, Code::NoTarget | Code::Required | Code::UnsetFact);
+        if !found.iter().any(may_follow) {
+            return;
+        }
+        let order = linearize(&self.sections, image);
+        let sections = || order.iter().map(|id| self.section(*id));
+        let errors = || self.diagnostics.iter().filter(|d| d.is_error());
+        let lacks_parent = sections().any(|s| s.lacks_parent)
+            || errors().any(|d| sections().any(|s| self.is_on_line_of(d, s)));
+        let is_unread = |d: &Diagnostic| {
+            matches!(d.code, Code::Syntax | Code::Unclosed | Code::UnknownVariable | Code::RemovedVariable)
+        };
+        let lacks_setting = errors().filter(|d| is_unread(d)).any(|d| {
+            let at = d.primary.span;
+            sections().any(|s| s.whole.file == at.file && s.whole.start <= at.start && at.end <= s.whole.end)
+        });
+        found.retain(|d| match d.code {
+            Code::NoTarget | Code::UnsetFact => !lacks_parent,
+            Code::Required => !lacks_parent && !lacks_setting,
+            _ => true,
+        });
+    }
+
+    /// Whether a finding stands on the line that names a section.
+    fn is_on_line_of(&self, found: &Diagnostic, section: &Section) -> bool {
+        let (a, b) = (found.primary.span, section.span);
+        let between = Span::new(a.file, a.start.min(b.start), a.start.max(b.start));
+        a.file == b.file && found.code == Code::Syntax && !self.sources.slice(between).contains('\n')
+    }
 }
 
 /// Layers that extend each other in a circle: an error that shows it. [`linearize`] copes.

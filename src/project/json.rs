@@ -199,7 +199,7 @@ pub(super) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionI
 fn lower_unset(lowering: &mut Lowering<'_>, file: FileId, text: &str, name: &str) -> Option<Setting> {
     let whole = Span::new(file, 0, text.len() as u32);
     let name = Ident { text: SmolStr::new(name), span: whole };
-    let id = lowering.find_set(&name, Block::Section)?;
+    let id = lowering.find_set(&name, None, Block::Section)?;
     lowering.check_deprecated(id, whole, Spelling::Json, |_| false);
     Some(Setting { change: Change::Unset, ..missing(&name, id, whole) })
 }
@@ -224,7 +224,7 @@ fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Op
     if lowering.find_variable(&name.text).is_none() && lowering.is_nearly_secret(&name.text) {
         lowering.sources.hide(span);
     }
-    let id = lowering.find_set(&name, Block::Section)?;
+    let id = lowering.find_set(&name, None, Block::Section)?;
     let ty = lowering.variables[id.0 as usize].ty.clone();
     if change != Change::Replace && !matches!(ty.base, Base::List(_)) {
         lowering.report_not_a_list(&name, change, &ty);

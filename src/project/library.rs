@@ -72,6 +72,7 @@ impl Library {
         let parse = syntax::parse(file, text);
         self.diagnostics.extend(parse.diagnostics);
         Unit {
+            is_incomplete: false,
             file,
             ast: parse.file,
             includes: Vec::new(),

@@ -30,6 +30,8 @@ pub(super) struct Unit {
     pub declared: Declared,
     /// The folders that it may read.
     pub roots: Vec<PathBuf>,
+    /// Something that it includes, itself or through another, could not be read.
+    pub is_incomplete: bool,
 }
 
 /// The ids of a file's items, in the order of the items.
@@ -64,6 +66,10 @@ pub(super) struct Lowering<'l> {
     pub data: Vec<DataFile>,
     /// Where make runs Packer: relative paths in JSON var files start there, for Packer hands them on as they are.
     pub packer_folder: Option<PathBuf>,
+    /// A file that the current one includes could not be read: what nobody declares may be declared there.
+    pub is_incomplete: bool,
+    /// The variable whose value is being lowered.
+    pub setting: Option<VarId>,
 }
 
 impl<'l> Lowering<'l> {
@@ -89,6 +95,8 @@ impl<'l> Lowering<'l> {
             roots: Vec::new(),
             data: Vec::new(),
             packer_folder: None,
+            is_incomplete: false,
+            setting: None,
         }
     }
 
@@ -153,6 +161,8 @@ impl<'l> Lowering<'l> {
             name: name.text.clone(),
             span: name.span,
             extends: Vec::new(),
+            whole: name.span,
+            lacks_parent: false,
             settings: Vec::new(),
             conditions: Vec::new(),
             target: None,
@@ -245,8 +255,17 @@ impl<'l> Lowering<'l> {
 
     fn report_unknown_type(&mut self, name: &str, span: Span) {
         let names: Vec<&str> = Type::BUILTIN.into_iter().chain(self.view().all(TYPES)).collect();
+        let near = match name.to_ascii_lowercase().as_str() {
+            "str" | "text" => Some("string"),
+            "integer" | "number" | "long" | "uint" => Some("int"),
+            "boolean" => Some("bool"),
+            _ => nearest(name, names),
+        };
+        if self.is_incomplete && near.is_none() {
+            return;
+        }
         let mut found = Diagnostic::new(Code::UnknownName, span, format!("there is no type `{name}`"));
-        found = match nearest(name, names) {
+        found = match near {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(
                 format!("write `{near}`"),
                 Span::new(span.file, span.start, span.start + name.len() as u32),

@@ -9,6 +9,7 @@ mod bodies;
 mod calls;
 mod config;
 mod expr;
+mod guesses;
 pub mod hir;
 mod inherit;
 mod json;
@@ -16,6 +17,7 @@ pub(crate) mod json_syntax;
 mod library;
 mod lower;
 mod names;
+mod never;
 mod notices;
 mod origins;
 mod reader;
@@ -24,9 +26,10 @@ mod secrets;
 mod targets;
 pub(crate) mod template;
 mod texts;
+mod unfilled;
 mod variables;
 
-pub use config::{CONFIG_FILE, Config, find_root, read_config_text};
+pub use config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
 
 pub use library::Library;
 
@@ -45,7 +48,7 @@ pub(crate) use reader::is_inside;
 use reader::{Read, read};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a command asks for.
@@ -123,7 +126,8 @@ pub struct Program {
     pub flags: Vec<SectionId>,
     pub flag_files: Vec<SectionId>,
     pub data: Vec<DataFile>,
-    pub config: Config,
+    /// What the projects that the specs lie in say in their `imgspec.toml`.
+    pub configs: Configs,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -196,7 +200,7 @@ impl Program {
 /// diagnostics.
 pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let library = request.library.clone().unwrap_or_else(Library::built_in);
-    let Read { mut sources, mut units, specs, overlays, flags, flag_files, mut diagnostics, config } =
+    let Read { mut sources, mut units, specs, overlays, flags, flag_files, mut diagnostics, configs } =
         read(loader, request, library.sources.clone());
     diagnostics.extend(library.diagnostics.iter().cloned());
 
@@ -210,6 +214,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     for i in 0..units.len() {
         lowering.declare(&mut units[i]);
         lowering.own = Arc::new(lowering.union(&units, &closures[i], &library_names));
+        lowering.is_incomplete = units[i].is_incomplete;
         lowering.declare_types(&mut units[i]);
         lowering.own = Arc::default();
     }
@@ -225,6 +230,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let enter = |lowering: &mut Lowering<'_>, i: usize| {
         lowering.own = names[i].clone();
         lowering.roots.clone_from(&units[i].roots);
+        lowering.is_incomplete = units[i].is_incomplete;
     };
     for (i, unit) in units.iter().enumerate() {
         enter(&mut lowering, i);
@@ -246,6 +252,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         lowering.lower_bodies(unit);
     }
     lowering.own = everything;
+    lowering.is_incomplete = units.iter().any(|unit| unit.is_incomplete);
     let overlays = overlays.into_iter().map(|(file, name)| lowering.lower_overlay(file, &name)).collect();
     let flag_files = flag_files.into_iter().map(|(file, name)| lowering.lower_overlay(file, &name)).collect();
     let flags = flags.into_iter().map(|file| lowering.lower_flag(file)).collect();
@@ -253,7 +260,10 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
 
     let Lowering { diagnostics: found, variables, sections, providers, rules, data, .. } = lowering;
     diagnostics.extend(found);
-    config.check_names(&rules, &mut diagnostics);
+    for config in &configs.0 {
+        let is_rule = |name: &str| names_rule(loader, &config.root, name);
+        config.check_names(&rules, is_rule, |path| loader.exists(path), &mut diagnostics);
+    }
     // What is no word of the grammar has been quoted before anybody knew that it is a secret.
     secrets::hide(&mut sources, &variables, &diagnostics);
     secrets::redact(&sources, &mut diagnostics);
@@ -279,7 +289,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     } else {
         Vec::new()
     };
-    Program {
+    let mut program = Program {
         adopted_root: of_checkout.map(|adopted| adopted.root.clone()).unwrap_or_default(),
         origins: Origins::new(origins),
         sources,
@@ -298,9 +308,12 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         flags,
         flag_files,
         data,
-        config,
+        configs,
         diagnostics,
-    }
+    };
+    let never = never::find_never_true(&program);
+    program.diagnostics.extend(never);
+    program
 }
 
 impl Lowering<'_> {
@@ -376,6 +389,31 @@ impl Lowering<'_> {
         json::lower_flag(self, file, id);
         id
     }
+}
+
+/// Whether some spec of a project, read by this command or not, declares a rule of that name.
+fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
+    /// Bounds the search, which only a name that nothing else knows begins.
+    const MAX_DEPTH: usize = 8;
+    let mut open = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = open.pop() {
+        for entry in loader.entries(&folder).into_iter().filter(|entry| !entry.starts_with('.')) {
+            let path = folder.join(&entry);
+            if entry.ends_with(".imgspec") {
+                let text = loader.read(&path).unwrap_or_default();
+                let mut names = text.lines().filter_map(|line| line.trim_start().strip_prefix("rule "));
+                if names.any(|rest| rest.trim_start().split([' ', '{']).next() == Some(name)) {
+                    return true;
+                }
+            } else if depth < MAX_DEPTH
+                && !loader.is_file(&path)
+                && !matches!(entry.as_str(), "target" | "node_modules")
+            {
+                open.push((path, depth + 1));
+            }
+        }
+    }
+    false
 }
 
 /// A file and all that it includes, each once, the file itself last.

@@ -1,9 +1,9 @@
 //! Reading: the library, specs with what they include, and the layers of the command line.
 
 use super::Request;
-use super::config::{CONFIG_FILE, Config, Unread, find_root, read_config_text};
+use super::config::{CONFIG_FILE, Config, Configs, Unread, find_root, read_config_text};
 use super::lower::{Declared, Unit};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::{FileId, Loader, MAX_FILE, Origin, SourceMap, Span, normalize};
 use crate::syntax::{self, ast};
 use rustc_hash::FxHashMap;
@@ -26,7 +26,7 @@ pub(super) struct Read {
     pub flags: Vec<FileId>,
     pub flag_files: Vec<(FileId, String)>,
     pub diagnostics: Vec<Diagnostic>,
-    pub config: Config,
+    pub configs: Configs,
 }
 
 /// Reads all that a request names.
@@ -38,7 +38,7 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         units: Vec::new(),
         by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
-        config: Config::default(),
+        configs: Configs::default(),
         further_roots: FxHashMap::default(),
     };
     let specs = request.specs.iter().map(|path| reader.read_spec(path)).collect();
@@ -50,8 +50,8 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
     let overlays = reader.read_overlays();
     let flags = request.flags.iter().map(|flag| reader.add_argument("PACKER_FLAGS", flag)).collect();
     let flag_files = reader.read_var_files(&request.flag_files);
-    let Reader { sources, units, diagnostics, config, .. } = reader;
-    Read { sources, units, specs, overlays, flags, flag_files, diagnostics, config }
+    let Reader { sources, units, diagnostics, configs, .. } = reader;
+    Read { sources, units, specs, overlays, flags, flag_files, diagnostics, configs }
 }
 
 struct Reader<'l> {
@@ -61,7 +61,7 @@ struct Reader<'l> {
     units: Vec<Unit>,
     by_path: FxHashMap<PathBuf, usize>,
     diagnostics: Vec<Diagnostic>,
-    config: Config,
+    configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
 }
@@ -92,14 +92,15 @@ impl Reader<'_> {
         }
         let path = root.join(CONFIG_FILE);
         let Some(read) = read_config_text(self.loader, roots) else {
+            // Nothing of another project's holds here.
+            self.configs.0.push(Config { root: root.to_owned(), ..Config::default() });
+            self.further_roots.insert(root.to_owned(), Vec::new());
             return Vec::new();
         };
         let text = read.as_deref().unwrap_or_default();
         let file = self.sources.add(path.clone(), Origin::Project, text.into());
         let span = Span::new(file, 0, 0);
         let config = Config::parse(file, text, &mut self.diagnostics);
-        self.config.allow.extend(config.allow);
-        self.config.deny.extend(config.deny);
         match &read {
             Ok(_) => {}
             Err(Unread::Outside(target)) => self.diagnostics.push(outside_root(span, target, roots)),
@@ -110,6 +111,7 @@ impl Reader<'_> {
         }
         let further: Vec<PathBuf> =
             config.include_roots.iter().map(|folder| normalize(&root.join(folder))).collect();
+        self.configs.0.push(Config { root: root.to_owned(), ..config });
         self.further_roots.insert(root.to_owned(), further.clone());
         further
     }
@@ -155,6 +157,7 @@ impl Reader<'_> {
         chain.push((key.clone(), included));
         let folder = path.parent().unwrap_or(Path::new("/"));
         let (mut units, mut json) = (Vec::new(), Vec::new());
+        let mut is_incomplete = has_broken_include(&text, &parse.file);
         for (target, name) in includes {
             let path = normalize(&folder.join(target.text.as_str()));
             if target.text.is_empty() {
@@ -162,25 +165,40 @@ impl Reader<'_> {
             }
             if !is_inside(self.loader, &path, roots) {
                 self.diagnostics.push(outside_root(target.span, &path, roots));
+                is_incomplete = true;
                 continue;
             }
             match (name, path.extension().is_some_and(|e| e == "json")) {
                 (Some(name), true) => {
-                    json.extend(self.read_json(&path, Some(target.span)).map(|file| (name, file)))
+                    let file = self.read_json(&path, Some(target.span));
+                    is_incomplete |= file.is_none();
+                    json.extend(file.map(|file| (name, file)));
                 }
-                (None, true) => self.diagnostics.push(
-                    Diagnostic::new(
-                        Code::Syntax,
-                        target.span,
-                        "a JSON var file becomes a layer, and needs a name",
-                    )
-                    .help(format!("write `include \"{}\" as NAME`", target.text)),
-                ),
-                (Some(name), false) => self.diagnostics.push(
-                    Diagnostic::new(Code::Syntax, name.span, "`as` is for JSON var files")
-                        .help("an included spec keeps its own names"),
-                ),
-                (None, false) => units.extend(self.read_unit(&path, roots, Some(target.span), chain)),
+                (None, true) => {
+                    is_incomplete = true;
+                    self.diagnostics.push(
+                        Diagnostic::new(
+                            Code::Syntax,
+                            target.span,
+                            "a JSON var file becomes a layer, and needs a name",
+                        )
+                        .help(format!("write `include \"{}\" as NAME`", target.text)),
+                    );
+                }
+                (Some(name), false) => {
+                    is_incomplete = true;
+                    let behind = Span::new(file, target.span.end, name.span.end);
+                    self.diagnostics.push(
+                        Diagnostic::new(Code::Syntax, name.span, "`as` is for JSON var files")
+                            .help("an included spec keeps its own names")
+                            .fix("remove it", behind, ""),
+                    );
+                }
+                (None, false) => {
+                    let unit = self.read_unit(&path, roots, Some(target.span), chain);
+                    is_incomplete |= unit.is_none_or(|unit| self.units[unit].is_incomplete);
+                    units.extend(unit);
+                }
             }
         }
         chain.pop();
@@ -192,6 +210,7 @@ impl Reader<'_> {
             json,
             declared,
             roots: roots.to_vec(),
+            is_incomplete,
         });
         let unit = self.units.len() - 1;
         self.by_path.insert(key, unit);
@@ -208,7 +227,10 @@ impl Reader<'_> {
                 None
             }
             Err(error) => {
-                self.report_unreadable(path, included, &error.to_string());
+                match error.kind() {
+                    std::io::ErrorKind::NotFound => self.report_absent(path, included),
+                    _ => self.report_unreadable(path, included, &error.to_string()),
+                }
                 None
             }
         }
@@ -224,6 +246,32 @@ impl Reader<'_> {
             span,
             format!("cannot read {}: {why}", path.display()),
         ));
+    }
+
+    /// A file that is not there; perhaps one with nearly its name is.
+    fn report_absent(&mut self, path: &Path, included: Option<Span>) {
+        let Some(span) = included else {
+            return self.report_unreadable(path, included, "it is not there");
+        };
+        let source = self.sources.get(span.file);
+        let folder = source.folder().to_owned();
+        let written = self.sources.slice(span).trim_matches(['"', '\'']).to_owned();
+        let near = near_path(self.loader, &folder, &written);
+        let found = Diagnostic::new(
+            Code::CannotRead,
+            span,
+            format!("cannot read `{written}`: the file is not there"),
+        );
+        self.diagnostics.push(match near {
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                span,
+                format!("\"{near}\""),
+            ),
+            None => found
+                .label(format!("looked for {}", path.display()))
+                .help("a path is relative to the file that it stands in"),
+        });
     }
 
     fn report_include_cycle(&mut self, span: Span, chain: &[(PathBuf, Option<Span>)]) {
@@ -270,6 +318,39 @@ impl Reader<'_> {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         paths.iter().filter_map(|path| Some((self.read_json(path, None)?, name(path)))).collect()
     }
+}
+
+/// Whether a file has an `include` of which not even the path could be read.
+fn has_broken_include(text: &str, file: &ast::File) -> bool {
+    let written = text.lines().filter(|line| line.starts_with("include ")).count();
+    written > file.items.iter().filter(|item| matches!(item, ast::Item::Include(_))).count()
+}
+
+/// The path of a file that is there, and that a path was probably meant to be: each of its parts that is not
+/// there is the nearest name in its folder.
+fn near_path(loader: &dyn Loader, folder: &Path, written: &str) -> Option<String> {
+    if written.contains(['\\', '"', '$']) {
+        return None;
+    }
+    let mut at = folder.to_owned();
+    let mut out: Vec<String> = Vec::new();
+    for part in written.split('/') {
+        let is_there = matches!(part, "" | "." | "..") || loader.exists(&at.join(part));
+        let part = match is_there {
+            true => part.to_owned(),
+            false => {
+                let names = loader.entries(&at);
+                let with_ending = format!("{part}.imgspec");
+                match names.contains(&with_ending) {
+                    true => with_ending,
+                    false => nearest(part, names.iter().map(String::as_str))?.to_owned(),
+                }
+            }
+        };
+        at = normalize(&at.join(&part));
+        out.push(part);
+    }
+    loader.is_file(&at).then(|| out.join("/"))
 }
 
 /// Whether a path lies in one of the folders, links followed.

@@ -34,6 +34,16 @@ impl Lowering<'_> {
             Value::Text(text) => text.known().map(|t| t.into_owned()),
             _ => None,
         };
+        if let Some(call) = text.as_deref().filter(|_| wanted.is_text()).and_then(environment) {
+            return found
+                .help(match &wanted.base {
+                    Base::Refined(_) => {
+                        "`$` has no meaning in a text; an environment variable is read with `env`"
+                    }
+                    _ => "an environment variable is read with `env`",
+                })
+                .fix(format!("write `{call}`"), span, call);
+        }
         match (&wanted.base, value, text.as_deref()) {
             (Base::Bool, _, Some("true" | "True" | "yes" | "on" | "1")) => {
                 found.fix("write `true`", span, "true")
@@ -70,19 +80,47 @@ impl Lowering<'_> {
             {
                 found.fix("put it in quotes", span, print_text(self.sources.slice(span)))
             }
-            (Base::Refined(refinement), _, _) => {
-                found.help(format!("a {} matches {}", refinement.name, refinement.pattern))
-            }
+            (Base::Refined(refinement), _, text) => match text.and_then(|text| corrected(wanted, text)) {
+                Some(text) => found.fix(format!("write {}", print_text(&text)), span, print_text(&text)),
+                None => found.help(format!("{} matches {}", wanted.in_words(), refinement.pattern)),
+            },
             _ => found,
         }
     }
 }
 
-/// A type with its article.
-pub(super) fn article(ty: &Type) -> String {
-    match &ty.base {
-        Base::OneOf(_) => format!("one of {}", Type::of(ty.base.clone())),
-        Base::Int => "an int".to_owned(),
-        _ => format!("a {}", Type::of(ty.base.clone())),
-    }
+/// The call that reads the environment variable which a text names in the manner of a shell: `$NAME`, `%NAME%`.
+pub(super) fn environment(text: &str) -> Option<String> {
+    let in_braces = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'));
+    let in_percent = text.strip_prefix('%').and_then(|t| t.strip_suffix('%'));
+    let name = in_braces.or(in_percent).or_else(|| text.strip_prefix('$'))?;
+    let is_name = name.len() > 1
+        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
+    is_name.then(|| format!("env(\"{name}\")"))
+}
+
+/// A text that a pattern accepts once a common slip is mended: blanks around it, capital letters, an address
+/// without its scheme, a scheme where none belongs.
+fn corrected(wanted: &Type, text: &str) -> Option<String> {
+    let plain = text.trim().trim_matches(['"', '\'']);
+    let bare = plain.split_once("://").map_or(plain, |(_, rest)| rest).trim_end_matches('/');
+    let candidates = [
+        plain.to_owned(),
+        plain.to_ascii_lowercase(),
+        plain.to_ascii_uppercase(),
+        format!("http://{plain}"),
+        bare.to_owned(),
+    ];
+    let is_address = plain.contains(['.', ':']) && !plain.contains("://") && !plain.starts_with(['.', '/']);
+    candidates.into_iter().enumerate().find_map(|(i, candidate)| {
+        let is_plausible = match i {
+            3 => is_address,
+            _ => candidate != text,
+        };
+        (is_plausible
+            && !candidate.is_empty()
+            && check_value(wanted, &Value::text(candidate.as_str())).is_ok())
+        .then_some(candidate)
+    })
 }

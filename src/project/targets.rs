@@ -143,7 +143,7 @@ impl Lowering<'_> {
         };
         let mut settings = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
-            let Some(id) = self.find_set(name, Block::Section) else {
+            let Some(id) = self.find_set(name, Some(value), Block::Section) else {
                 continue;
             };
             let value = self.lower_value(value, id);

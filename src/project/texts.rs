@@ -14,6 +14,7 @@ use std::path::Path;
 impl Lowering<'_> {
     /// A text without holes of ours; braces are read as the place says.
     pub(super) fn lower_text(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+        self.check_unfilled(text, span, place);
         let kind = self.lower_braces(text, span, place);
         match self.location(place) {
             Some(location) => self.locate(kind, location, span),
@@ -90,7 +91,10 @@ impl Lowering<'_> {
                 return Some(real);
             }
             None => {
-                let near = self.nearest_variable(name).filter(|_| !place.is_secret);
+                let near = self.guess_variable(name, None).filter(|_| !place.is_secret);
+                if self.is_incomplete && near.as_ref().is_none_or(|near| !near.is_sure) {
+                    return None;
+                }
                 let shown = if place.is_secret { "…" } else { name };
                 if place.is_secret {
                     self.sources.hide(span);
@@ -101,8 +105,13 @@ impl Lowering<'_> {
                     format!("`{{{{user `{shown}`}}}}` names no variable"),
                 );
                 if let Some(near) = near {
-                    found = found.label(format!("did you mean `{near}`?"));
-                    found = self.rename_reference(found, name, &near, span);
+                    found = match near.is_sure {
+                        true => {
+                            let found = found.label(format!("did you mean `{}`?", near.name));
+                            self.rename_reference(found, name, &near.name, span)
+                        }
+                        false => found.help(format!("did you mean `{}`?", near.name)),
+                    };
                 }
                 self.report(found);
             }

@@ -7,7 +7,8 @@ use super::lower::{Lowering, Unit, edit, new_variable};
 use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Encoding, Receivers, Type};
-use crate::syntax::ast;
+use crate::source::Span;
+use crate::syntax::{ast, type_of_literal};
 use std::sync::Arc;
 
 impl Lowering<'_> {
@@ -112,14 +113,20 @@ impl Lowering<'_> {
             }
         }
         if decl.ty.is_none() && variable.alias_of.is_none() && variable.removed.is_none() {
-            self.report(
-                Diagnostic::new(
-                    Code::Syntax,
-                    decl.name.span,
-                    format!("the variable `{}` needs a type", decl.name.text),
-                )
-                .help("write `variable name : string`; only `alias_of` and `removed` go without"),
+            let found = Diagnostic::new(
+                Code::Syntax,
+                decl.name.span,
+                format!("the variable `{}` needs a type", decl.name.text),
             );
+            let default = decl.default.as_ref().map(|default| self.sources.slice(default.span));
+            let end = Span::new(decl.name.span.file, decl.name.span.end, decl.name.span.end);
+            self.report(match default.and_then(type_of_literal) {
+                Some(ty) => found.fix(format!("write `{} : {ty}`", decl.name.text), end, format!(" : {ty}")),
+                None => found.help(format!(
+                    "write `variable {} : string`; only `alias_of` and `removed` go without",
+                    decl.name.text
+                )),
+            });
         }
         if !decl.name.text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
             self.report(
@@ -136,10 +143,11 @@ impl Lowering<'_> {
     /// An alias is what it stands for, and says nothing of its own.
     fn check_alias(&mut self, decl: &ast::Variable, alias: &ast::Set, attributes: &[&ast::Set]) {
         let other = attributes.iter().find(|set| set.name.text != "alias_of");
-        let span = match (&decl.ty, other) {
-            (Some(ty), _) => ty.span,
-            (None, Some(other)) => other.name.span,
-            (None, None) => return,
+        let span = match (&decl.ty, &decl.default, other) {
+            (Some(ty), ..) => ty.span,
+            (None, Some(default), _) => default.span,
+            (None, None, Some(other)) => other.name.span,
+            (None, None, None) => return,
         };
         let message =
             format!("`{}` is another name, and has no type or attributes of its own", decl.name.text);
@@ -161,7 +169,7 @@ impl Lowering<'_> {
                     Diagnostic::new(
                         Code::UnknownAttribute,
                         word.span,
-                        format!("a {} has no encoding `{}`", variable.ty, word.text),
+                        format!("{} has no encoding `{}`", variable.ty.in_words(), word.text),
                     )
                     .help(format!("it can have {}", names.join(", "))),
                 );

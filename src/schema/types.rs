@@ -136,6 +136,27 @@ impl Type {
         !matches!(self.base, Base::Any | Base::Bool | Base::Int | Base::List(_) | Base::Map(_))
     }
 
+    /// The type with its article, for sentences. That a value may be unset is nothing that a value needs.
+    pub fn in_words(&self) -> String {
+        match &self.base {
+            Base::Any => "a value".to_owned(),
+            Base::OneOf(choices) => {
+                let quoted: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+                match quoted.as_slice() {
+                    [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                    _ => quoted.concat(),
+                }
+            }
+            Base::List(element) => format!("a list `[{}]`", Type { optional: false, ..(**element).clone() }),
+            Base::Map(element) => format!("a map `{{{}}}`", Type { optional: false, ..(**element).clone() }),
+            base => {
+                let name = Type::of(base.clone()).to_string();
+                let article = if name.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+                format!("{article} {name}")
+            }
+        }
+    }
+
     /// True where `<` and `==` compare versions.
     pub fn is_version(&self) -> bool {
         matches!(self.base, Base::Semver | Base::Version)
@@ -195,7 +216,7 @@ pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
         (Base::List(element), Value::List(values)) => values.iter().try_for_each(|v| check_value(element, v)),
         (Base::Map(element), Value::Map(values)) => values.values().try_for_each(|v| check_value(element, v)),
         (_, Value::Text(text)) if ty.is_text() => check_text(ty, text).map_or(Ok(()), Err),
-        _ => Err(Mismatch::because(format!("expected {ty}, found {}", value.kind()))),
+        _ => Err(Mismatch::because(format!("expected {}, found {}", ty.in_words(), value.kind()))),
     }
 }
 
@@ -212,7 +233,15 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
             Some(Mismatch::of(&text, "is not a version such as `1.6.2`, without a leading v"))
         }
         Base::OneOf(choices) if !choices.iter().any(|c| c.as_str() == text) => {
-            Some(Mismatch::of(&text, format!("is none of {}", Type::of(ty.base.clone()))))
+            let words = ty.in_words();
+            Some(Mismatch::of(
+                &text,
+                match choices.len() {
+                    1 => format!("is not {words}"),
+                    2 => format!("is neither {}", words.replace(" or ", " nor ")),
+                    _ => format!("is none of {words}"),
+                },
+            ))
         }
         Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => {
             Some(Mismatch::of(&text, format!("is not a valid {}", refinement.name)))
@@ -222,7 +251,7 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
             .err()
             .map(|e| Mismatch::because(format!("the text is not TOML: {}", e.message()))),
         Base::Path | Base::File | Base::Role if text.is_empty() => {
-            Some(Mismatch::because(format!("a {ty} cannot be empty")))
+            Some(Mismatch::because(format!("{} cannot be empty", ty.in_words())))
         }
         _ => None,
     }

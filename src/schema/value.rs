@@ -118,7 +118,7 @@ impl Value {
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Bool(_) => "a bool",
-            Value::Int(_) => "a number",
+            Value::Int(_) => "an int",
             Value::Text(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",

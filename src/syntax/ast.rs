@@ -81,7 +81,7 @@ pub struct Section {
     pub span: Span,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TypeExpr {
     pub kind: TypeKind,
     /// Written with `?`.
@@ -89,7 +89,7 @@ pub struct TypeExpr {
     pub span: Span,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum TypeKind {
     Named(SmolStr),
     /// `"a" | "b"`
@@ -100,7 +100,7 @@ pub enum TypeKind {
     Missing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Stmt {
     Set(Set),
     Unset {
@@ -121,7 +121,7 @@ pub enum Stmt {
 }
 
 /// `final name = value`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Set {
     pub name: Ident,
     pub op: SetOp,
@@ -138,13 +138,13 @@ pub enum SetOp {
     Remove,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Expr {
     pub kind: ExprKind,
     pub span: Span,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum ExprKind {
     /// Reported already.
     Missing,
@@ -167,7 +167,7 @@ pub enum ExprKind {
 }
 
 /// A piece of a string.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Part {
     Text(SmolStr),
     Hole(Expr),

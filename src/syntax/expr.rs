@@ -95,8 +95,11 @@ impl<'t> Lowering<'t> {
         cursor: &mut Cursor<'t>,
         operators: &[(&str, BinaryOp)],
     ) -> Option<(BinaryOp, usize)> {
-        let at = cursor.peek().filter(|at| self.kind(*at) == Kind::infix)?;
+        let at = cursor.peek().filter(|at| matches!(self.kind(*at), Kind::infix | Kind::wrong_equal))?;
         let mut text = self.slice(at);
+        if text == "=" {
+            text = "==";
+        }
         if text.starts_with("not") {
             text = "not in";
         }
@@ -141,9 +144,13 @@ impl<'t> Lowering<'t> {
             ("not in", BinaryOp::NotIn),
         ];
         let left = self.lower_sum(cursor);
-        let Some((op, _)) = self.operator(cursor, &OPERATORS) else {
+        let Some((op, at)) = self.operator(cursor, &OPERATORS) else {
             return left;
         };
+        let is_wrong = self.kind(at) == Kind::wrong_equal;
+        if is_wrong {
+            self.report_wrong_equal(at);
+        }
         let right = self.lower_sum(cursor);
         let span = left.span.to(right.span);
         while let Some((_, at)) = self.operator(cursor, &OPERATORS) {
@@ -153,7 +160,24 @@ impl<'t> Lowering<'t> {
             );
             self.lower_sum(cursor);
         }
+        if is_wrong && !self.in_condition {
+            return self.missing(span);
+        }
         Expr { kind: ExprKind::Binary(op, Box::new([left, right])), span }
+    }
+
+    /// `=` between two values.
+    fn report_wrong_equal(&mut self, at: usize) {
+        let span = self.span(at);
+        self.report(match self.in_condition {
+            true => Diagnostic::new(Code::Syntax, span, "two values are compared with `==`").fix(
+                "write `==`",
+                span,
+                "==",
+            ),
+            false => Diagnostic::new(Code::Syntax, span, "a statement sets one variable, with one `=`")
+                .help("two values are compared with `==`"),
+        });
     }
 
     fn lower_sum(&mut self, cursor: &mut Cursor<'t>) -> Expr {
@@ -178,6 +202,19 @@ impl<'t> Lowering<'t> {
                 ExprKind::Missing
             }
             Kind::heredoc => self.lower_heredoc(at),
+            Kind::loose_heredoc => {
+                self.report_loose_heredoc(at);
+                ExprKind::Missing
+            }
+            Kind::triple => {
+                self.report_triple(at);
+                ExprKind::Missing
+            }
+            Kind::bare_template => {
+                let slice = self.slice(at);
+                self.report(super::tail::without_quotes(span, slice));
+                ExprKind::Missing
+            }
             Kind::broken_heredoc => {
                 self.report_broken_heredoc(at);
                 ExprKind::Missing
@@ -258,7 +295,7 @@ impl<'t> Lowering<'t> {
                     cursor.next();
                     continue;
                 }
-                Kind::infix => {
+                Kind::infix | Kind::wrong_equal => {
                     self.report_stray(child, "an element");
                     cursor.next();
                     continue;
@@ -401,11 +438,16 @@ impl<'t> Lowering<'t> {
                     );
                     cursor.next();
                 }
-                Kind::infix => {
+                Kind::infix | Kind::wrong_equal => {
                     self.report_stray(child, "a value");
                     cursor.next();
                 }
-                _ => values.push(self.lower_expr(&mut cursor)),
+                _ => {
+                    let outer = self.in_condition;
+                    self.in_condition = values.is_empty();
+                    values.push(self.lower_expr(&mut cursor));
+                    self.in_condition = outer;
+                }
             }
         }
         self.depth -= 1;

@@ -5,16 +5,20 @@
 //! tree anew in the one style.
 
 pub mod ast;
+mod blocks;
 mod explain;
 mod expr;
 mod format;
 mod grammar;
 mod lower;
 mod print;
+mod tail;
 mod text;
 mod tree;
 
+pub(crate) use blocks::{Meant, meant_by};
 pub use format::{format, format_range};
+pub(crate) use lower::type_of_literal;
 pub use print::{escape, print_key, print_text};
 pub use tree::{Kind, Node, Tree};
 

@@ -3,6 +3,7 @@
 use super::ast::*;
 use super::grammar;
 use super::lower::Lowering;
+use super::tail::fix_all;
 use super::tree::{Kind, Tree};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
@@ -179,6 +180,7 @@ impl<'t> Lowering<'t> {
             tree,
             diagnostics: Vec::new(),
             depth: self.depth + 1,
+            stray_parents: Vec::new(),
             ..*self
         };
         let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
@@ -210,6 +212,50 @@ impl<'t> Lowering<'t> {
                 "a text ends on its line; for several lines use a heredoc: `<<TEXT`, the lines, `TEXT`",
             ),
         );
+    }
+
+    /// A heredoc in the spelling of another language.
+    pub fn report_loose_heredoc(&mut self, at: usize) {
+        let text = self.slice(at);
+        let start = self.tree.node(at).start;
+        let first = text.lines().next().unwrap_or("");
+        let last = text.rfind('\n').map_or(text.len(), |i| i + 1);
+        let word = text[last..].trim();
+        let mut upper: String = word.to_ascii_uppercase();
+        if upper.starts_with(|c: char| !c.is_ascii_uppercase()) {
+            upper.insert(0, 'T');
+        }
+        let opening = match first.contains('\'') || first.contains('"') {
+            true => format!("<<'{upper}'"),
+            false => format!("<<{upper}"),
+        };
+        let place = Span::new(self.file, start, start + first.trim_end().len() as u32);
+        let word_start = start + last as u32 + (text.len() - last - word.len()) as u32;
+        let end = Span::new(self.file, word_start, word_start + word.len() as u32);
+        let message = format!("a heredoc begins with `{opening}`");
+        let found = Diagnostic::new(Code::Syntax, place, message)
+            .help("the word has capital letters; the indentation that all lines share goes anyway");
+        let edits = vec![(place, opening.clone()), (end, upper)];
+        self.report(fix_all(found, format!("write `{opening}`"), edits));
+    }
+
+    /// `"""`, of other languages.
+    pub fn report_triple(&mut self, at: usize) {
+        let (text, span) = (self.slice(at), self.span(at));
+        let open = Span::new(self.file, span.start, span.start + 3);
+        let inner = &text[3..text.len() - 3];
+        let body = inner.strip_prefix('\n').unwrap_or(inner);
+        let body = body.trim_end_matches([' ', '\t']);
+        let body = body.strip_suffix('\n').unwrap_or(body);
+        let is_free =
+            !inner.contains('\\') && !body.lines().any(|line| line.trim_start().starts_with("TEXT"));
+        let opening = if text.starts_with('\'') { "<<'TEXT'" } else { "<<TEXT" };
+        let found = Diagnostic::new(Code::Syntax, open, "a text of several lines is a heredoc")
+            .help("write `<<TEXT`, the lines, and `TEXT` on a line of its own");
+        self.report(match is_free {
+            true => found.fix("write a heredoc", span, format!("{opening}\n{body}\nTEXT")),
+            false => found,
+        });
     }
 
     pub fn report_broken_heredoc(&mut self, at: usize) {

@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 pub mod editor;
+pub mod fixes;
+pub mod pages;
 pub mod place;
 pub mod specs;
 

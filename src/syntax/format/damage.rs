@@ -64,7 +64,15 @@ fn is_wrong(kind: Kind) -> bool {
             | junk_entry
             | junk_element
             | junk_word
+            | junk_block
             | wrong_colon
+            | wrong_equal
+            | wrong_section
+            | wrong_when
+            | quoted_name
+            | triple
+            | bare_template
+            | loose_heredoc
             | broken_raw
             | missing_name
             | missing_type

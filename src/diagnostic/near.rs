@@ -1,0 +1,219 @@
+//! Which name was meant by one that nobody knows.
+
+/// A name that may have been meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suggestion<'a> {
+    pub name: &'a str,
+    /// Near enough, and the only one as near, to be written in the place of the other.
+    pub is_sure: bool,
+}
+
+/// How a value suits what a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It cannot be one of its values.
+    No,
+    /// It can, as it could be of many.
+    Maybe,
+    /// It has a form that few have.
+    Well,
+}
+
+/// The name nearest to `wanted`, if it is near enough to be written in its place.
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    suggest(wanted, names, |_| Fit::Maybe).filter(|found| found.is_sure).map(|found| found.name)
+}
+
+/// The name that was probably meant, by its letters, its words, and how what it is given suits it.
+pub fn suggest<'a>(
+    wanted: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    fit: impl Fn(&str) -> Fit,
+) -> Option<Suggestion<'a>> {
+    let folded = fold(wanted);
+    let mut best: Option<(Rank, &'a str)> = None;
+    let mut has_double = false;
+    for name in names.into_iter().filter(|name| *name != wanted) {
+        let Some(rank) = rank(&folded, &fold(name), || fit(name)) else { continue };
+        match best.as_ref().map(|(found, other)| (rank.cmp(found), name.cmp(other))) {
+            Some((std::cmp::Ordering::Greater, _)) => continue,
+            Some((std::cmp::Ordering::Equal, std::cmp::Ordering::Equal)) => continue,
+            Some((std::cmp::Ordering::Equal, order)) => {
+                has_double = true;
+                if order.is_gt() {
+                    continue;
+                }
+            }
+            _ => has_double = false,
+        }
+        best = Some((rank, name));
+    }
+    best.map(|(rank, name)| Suggestion { name, is_sure: rank.is_sure() && !has_double })
+}
+
+/// How far a name is from another; the least is the nearest.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// A slip: the number of letters that differ.
+    Slip(usize),
+    /// The same words in another order.
+    Words,
+    /// A value of a form that few variables have, and a word or more in common; of a hundred, how much differs.
+    Form(usize),
+    /// More letters differ, or some words do.
+    Far(usize),
+}
+
+impl Rank {
+    fn is_sure(&self) -> bool {
+        matches!(self, Rank::Slip(_) | Rank::Words)
+    }
+}
+
+/// Case and the sign between words make no difference.
+fn fold(name: &str) -> String {
+    name.chars().map(|c| if matches!(c, '-' | '.' | ' ') { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn rank(wanted: &str, name: &str, fit: impl Fn() -> Fit) -> Option<Rank> {
+    if differ_in_numbers(wanted, name) {
+        return None;
+    }
+    let length = wanted.chars().count().min(name.chars().count());
+    let longest = wanted.chars().count().max(name.chars().count());
+    // A name of one or two letters is near nothing, and each further letter has to be earned.
+    let slip = match length {
+        0..=2 => 0,
+        3..=7 => 1,
+        8..=15 => 2,
+        _ => 3,
+    };
+    let far = (length / 3).min(4);
+    let distance = match longest - length <= far.max(slip) {
+        true => strsim::osa_distance(wanted, name),
+        false => usize::MAX,
+    };
+    // Two names that end or begin alike and differ by a whole word are two names.
+    if distance <= slip && !differ_by_word(wanted, name) {
+        return Some(Rank::Slip(distance));
+    }
+    let shared = Words::of(wanted, name);
+    if shared.is_same() {
+        return Some(Rank::Words);
+    }
+    if distance > far && shared.percent() < 30 {
+        return None;
+    }
+    match fit() {
+        Fit::Well if shared.common > 0 => Some(Rank::Form(100 - shared.percent())),
+        Fit::No => None,
+        _ if distance <= far => Some(Rank::Far(distance * 10)),
+        _ if shared.common > 1 && shared.percent() >= 50 => Some(Rank::Far(100 - shared.percent())),
+        _ => None,
+    }
+}
+
+/// Whether two names are the same but for numbers of the same length: two versions of one thing.
+fn differ_in_numbers(a: &str, b: &str) -> bool {
+    let is_digit = |c: &char| c.is_ascii_digit();
+    a.chars().count() == b.chars().count()
+        && a != b
+        && a.chars().zip(b.chars()).all(|(a, b)| a == b || (is_digit(&a) && is_digit(&b)))
+}
+
+/// Whether two names differ by one word that only one of them has.
+fn differ_by_word(a: &str, b: &str) -> bool {
+    let shared = Words::of(a, b);
+    shared.common > 0 && shared.common == shared.smaller && shared.larger > shared.smaller
+}
+
+/// How many words two names have, and have in common.
+struct Words {
+    common: usize,
+    smaller: usize,
+    larger: usize,
+}
+
+impl Words {
+    fn of(a: &str, b: &str) -> Words {
+        let (a, mut b) = (words(a), words(b));
+        let (smaller, larger) = (a.len().min(b.len()), a.len().max(b.len()));
+        let mut common = 0;
+        for word in a {
+            if let Some(at) = b.iter().position(|other| *other == word) {
+                b.swap_remove(at);
+                common += 1;
+            }
+        }
+        Words { common, smaller, larger }
+    }
+
+    fn is_same(&self) -> bool {
+        self.common > 1 && self.common == self.larger
+    }
+
+    fn percent(&self) -> usize {
+        self.common * 100 / (self.smaller + self.larger - self.common).max(1)
+    }
+}
+
+fn words(name: &str) -> Vec<&str> {
+    name.split('_').filter(|word| !word.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: [&str; 8] = [
+        "amount",
+        "cores",
+        "a",
+        "more_rpms",
+        "engine_semver",
+        "engine_deb_version",
+        "qemu-ubuntu-2004",
+        "web_proxy",
+    ];
+
+    #[test]
+    fn slips_are_sure() {
+        for (wanted, meant) in [
+            ("amuont", "amount"),
+            ("core", "cores"),
+            ("more_rpm", "more_rpms"),
+            ("more-rpms", "more_rpms"),
+            ("WEB_PROXY", "web_proxy"),
+            ("engine_semvr", "engine_semver"),
+            ("ubuntu-qemu-2004", "qemu-ubuntu-2004"),
+        ] {
+            assert_eq!(nearest(wanted, NAMES), Some(meant), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn short_names_and_other_versions_are_near_nothing() {
+        for wanted in ["b", "ab", "x", "qemu-ubuntu-2404", "qemu-ubuntu-2204", "engine", "version"] {
+            assert_eq!(nearest(wanted, NAMES), None, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_value_counts() {
+        let fit = |name: &str| match name {
+            "engine_semver" => Fit::Well,
+            "amount" => Fit::No,
+            _ => Fit::Maybe,
+        };
+        let found = suggest("engine_version", NAMES, fit);
+        assert_eq!(found, Some(Suggestion { name: "engine_semver", is_sure: false }));
+        let far = suggest("engine_version", NAMES, |_| Fit::Maybe);
+        assert_eq!(far, Some(Suggestion { name: "engine_deb_version", is_sure: false }));
+    }
+
+    #[test]
+    fn two_that_are_equally_near_are_not_sure() {
+        let found = suggest("exra", ["extra", "exra1", "amount"], |_| Fit::Maybe);
+        assert_eq!(found.map(|found| found.is_sure), Some(false));
+    }
+}

@@ -1,0 +1,218 @@
+//! What follows a value on its line and does not belong to it, explained.
+
+use super::explain::{env_name, first_word, is_name, is_word, shorten};
+use crate::diagnostic::{Code, Diagnostic, Fix};
+use crate::source::Span;
+
+/// A statement `name = value`, and the junk behind its value.
+pub(super) struct Tail<'t> {
+    /// The whole statement as far as the grammar takes it.
+    pub set: Span,
+    pub name: &'t str,
+    /// Where the value begins.
+    pub value_start: u32,
+    /// The value as far as the grammar takes it; empty where it takes nothing.
+    pub value: &'t str,
+    pub junk: Span,
+    /// The junk without a comment and without blanks at its end.
+    pub text: &'t str,
+}
+
+/// An explanation, and whether the value stands although something wrong follows it.
+pub(super) struct Explained {
+    pub found: Diagnostic,
+    pub keeps_value: bool,
+}
+
+impl Tail<'_> {
+    pub fn explain(&self) -> Explained {
+        let keeping = self.comment().or_else(|| self.semicolon());
+        let keeps_value = keeping.is_some();
+        let found = keeping
+            .or_else(|| self.conditional())
+            .or_else(|| self.final_value())
+            .or_else(|| self.append())
+            .or_else(|| self.bare_text())
+            .or_else(|| self.operator())
+            .unwrap_or_else(|| self.anything());
+        Explained { found, keeps_value }
+    }
+
+    fn span(&self, from: u32, to: u32) -> Span {
+        Span::new(self.junk.file, from, to)
+    }
+
+    /// From the value's beginning to the end of the junk.
+    fn whole(&self) -> Span {
+        self.span(self.value_start, self.junk.end)
+    }
+
+    fn found(&self, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Code::Syntax, span, message)
+    }
+
+    fn comment(&self) -> Option<Diagnostic> {
+        comment(self.junk, self.text)
+    }
+
+    fn semicolon(&self) -> Option<Diagnostic> {
+        let rest = self.text.strip_prefix(';')?;
+        let span = self.span(self.junk.start, self.junk.start + 1);
+        let found = self.found(span, "a statement ends with its line, not with `;`");
+        Some(match rest.trim().is_empty() {
+            true => found.fix("remove the `;`", span, ""),
+            false => found.fix("write a comma", span, ","),
+        })
+    }
+
+    /// `a ? b : c` and `b if a else c`.
+    fn conditional(&self) -> Option<Diagnostic> {
+        let parts = match self.text.strip_prefix('?') {
+            Some(rest) => {
+                let found = rest.split_once(" : ").or_else(|| rest.split_once(':'));
+                found.map(|(then, other)| (self.value, then, other))
+            }
+            None => {
+                let rest = self.text.strip_prefix("if ")?;
+                Some(rest.split_once(" else ").map(|(condition, other)| (condition, self.value, other))?)
+            }
+        };
+        let found = self.found(self.whole(), "a conditional value is `if … then … else …`");
+        let is_one = |part: &str| !part.is_empty() && !part.contains(['?', ';', ',']);
+        Some(match parts.map(|(a, b, c)| (a.trim(), b.trim(), c.trim())) {
+            Some((a, b, c)) if [a, b, c].into_iter().all(is_one) => {
+                let text = format!("if {a} then {b} else {c}");
+                found.fix(format!("write `{text}`"), self.whole(), text)
+            }
+            _ => found.help("write `if condition then value else value`"),
+        })
+    }
+
+    fn final_value(&self) -> Option<Diagnostic> {
+        (self.value == "final").then(|| {
+            let text = format!("final {} = {}", self.name, self.text);
+            let place = self.span(self.set.start, self.junk.end);
+            self.found(self.span(self.value_start, self.value_start + 5), "`final` stands before the name")
+                .fix(format!("write `{text}`"), place, text)
+        })
+    }
+
+    /// `x =+ [a]`.
+    fn append(&self) -> Option<Diagnostic> {
+        let operator = self.text.strip_prefix(['+', '-']).filter(|_| self.value.is_empty())?;
+        let rest = operator.trim_start();
+        rest.starts_with('[').then(|| {
+            let operator = format!("{}=", &self.text[..1]);
+            let equal = self.span(self.value_start.saturating_sub(1), self.junk.start + 1);
+            self.found(equal, format!("a list is changed with `{operator}`")).fix(
+                format!("write `{operator}`"),
+                equal,
+                operator,
+            )
+        })
+    }
+
+    /// A text without quotes.
+    fn bare_text(&self) -> Option<Diagnostic> {
+        let text = bare_text(self.value, self.junk.start - self.value_start, self.text)?;
+        Some(without_quotes(self.whole(), &text))
+    }
+
+    fn operator(&self) -> Option<Diagnostic> {
+        let word = self.text.split_whitespace().next()?;
+        let is_operator =
+            matches!(word, "-" | "*" | "/" | "%" | "|" | "|>" | "." | "^" | "**" | "??" | "??=");
+        is_operator.then(|| {
+            self.found(self.junk, format!("there is no operator `{word}`"))
+                .help("the operators are `+` for lists, `and`, `or`, `not`, comparisons and `in`; texts are joined in a text: `\"${a}-${b}\"`")
+        })
+    }
+
+    fn anything(&self) -> Diagnostic {
+        let found = self
+            .found(self.junk, format!("expected the end of the statement, found `{}`", shorten(self.text)));
+        match self.text.starts_with(['"', '\'']) {
+            true => found.help("a setting has one value; a list stands in brackets: `[\"a\", \"b\"]`"),
+            false => found.help("a setting has one value and ends with its line or with a comma"),
+        }
+    }
+}
+
+/// What was meant as one text, from a value that the grammar took for a name or a number, the bytes between
+/// its beginning and the rest, and the rest.
+fn bare_text(value: &str, offset: u32, rest: &str) -> Option<String> {
+    let is_bare = value.is_empty()
+        || is_name(value)
+        || value.bytes().all(|c| c.is_ascii_alphanumeric() || b".-+".contains(&c));
+    let is_text = !rest.is_empty() && !rest.contains(['"', '\'', '\\', '[', '(', '=', ',', '`', '<', '>']);
+    let starts_as_text = |text: &str| {
+        let is_value = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "/.$:@~_-*".contains(c));
+        is_value && !matches!(text.split_whitespace().next(), Some("-" | "*" | "/" | "." | "?"))
+    };
+    // A name and an operator that the language does not have are no text.
+    let is_joined = offset as usize == value.len();
+    let fits = match value.is_empty() {
+        true => starts_as_text(rest),
+        false if is_joined => true,
+        false => {
+            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || "/.$@~_".contains(c))
+                && starts_as_text(rest)
+        }
+    };
+    (is_bare && is_text && fits).then(|| {
+        let blanks = " ".repeat((offset as usize).saturating_sub(value.len()));
+        let blanks = if value.is_empty() { String::new() } else { blanks };
+        format!("{value}{blanks}{rest}")
+    })
+}
+
+/// A text that stands without quotes: in quotes, or what an environment variable's name means.
+pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
+    let found =
+        Diagnostic::new(Code::Syntax, span, format!("a text stands in quotes, found `{}`", shorten(text)));
+    let inner = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).or_else(|| text.strip_prefix('$'));
+    match inner {
+        Some(name) if env_name(name).is_some() => {
+            let call = format!("env(\"{name}\")");
+            let message = format!("an environment variable is read with `{call}`");
+            Diagnostic::new(Code::Syntax, span, message).fix(format!("write `{call}`"), span, call)
+        }
+        Some(name) if is_word(name) => Diagnostic::new(Code::Syntax, span, "a variable is named without `$`")
+            .fix(format!("write `{name}`"), span, name),
+        _ => {
+            let quoted = format!("\"{}\"", text.replace("${", "\\${"));
+            found.fix("put it in quotes", span, quoted)
+        }
+    }
+}
+
+/// A comment of another language.
+pub(super) fn comment(span: Span, text: &str) -> Option<Diagnostic> {
+    let width = ["//", "/*", "-- "].into_iter().find(|mark| text.starts_with(mark))?.trim_end().len() as u32;
+    let mark = Span::new(span.file, span.start, span.start + width);
+    let found = Diagnostic::new(Code::Syntax, span, "a comment begins with `#`");
+    Some(match text.starts_with("/*") {
+        true if !text.trim_end().ends_with("*/") => found.help("each of its lines begins with `#`"),
+        true => {
+            let inner = text.trim_end().trim_start_matches("/*").trim_end_matches("*/").trim();
+            found.fix("write it with `#`", span, format!("# {inner}"))
+        }
+        false => found.fix("write `#`", mark, "#"),
+    })
+}
+
+/// The repair of a conditional block, a name and a list: several places at once.
+pub(super) fn fix_all(mut found: Diagnostic, title: String, edits: Vec<(Span, String)>) -> Diagnostic {
+    found.fixes.push(Fix { title, edits });
+    found
+}
+
+/// The first word of a text that might be a statement of another language: `let x = 1`.
+pub(super) fn leading_word(text: &str) -> Option<(&str, &str)> {
+    let word = first_word(text);
+    let rest = text[word.len()..].trim_start();
+    let name = first_word(rest);
+    let behind = rest[name.len()..].trim_start();
+    let is_set = ["=", "+=", "-="].iter().any(|op| behind.starts_with(op)) && !behind.starts_with("==");
+    (!word.is_empty() && !name.is_empty() && is_set).then_some((word, rest))
+}
