@@ -232,11 +232,11 @@ fn differences(make: &str, ours: &Strings, raw: &Strings) -> Vec<String> {
 /// A newer Kubernetes on each target of the releases: every text that holds its version follows, and nothing else.
 #[test]
 fn one_version_is_enough_on_every_target_of_the_releases() {
-    for release in releases() {
+    for release in common::releases() {
         let (place, targets) = Place::assembled(&release);
         place.adopt();
         let images = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
-        let (mut problems, mut followed) = (Vec::new(), 0);
+        let (mut problems, mut followed, mut compared) = (Vec::new(), 0, 0);
         for (make, target) in &targets {
             let mut raw = target.packer.last().unwrap().raw(&place.checkout());
             let old = raw["kubernetes_semver"].trim_start_matches('v').to_owned();
@@ -249,9 +249,10 @@ fn one_version_is_enough_on_every_target_of_the_releases() {
                 followed += usize::from(newer != *text && name != "kubernetes_semver");
                 *text = newer;
             }
+            compared += raw.len();
             problems.extend(differences(make, &strings(&images[image_of(make)]["variables"]), &raw));
         }
-        println!("{}: {followed} texts follow on {} targets", release.display(), targets.len());
+        common::say_compared(&release, compared);
         assert!(followed >= 3 * targets.len(), "only {followed} texts follow");
         assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
     }

@@ -178,7 +178,7 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
         assert_eq!(image.files().len(), 3);
     }
     let found = program.diagnostics.iter().cloned().chain(found).collect();
-    render(&program, &program.config.apply(diagnostic::merge(found)));
+    render(&program, &program.configs.apply(&program.sources, diagnostic::merge(found)));
     for id in images.iter().take(2) {
         let Ok(mut image) = evaluate(&program, *id, provider) else { continue };
         drop(emit(&mut image, &output));

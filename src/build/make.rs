@@ -48,7 +48,7 @@ pub fn read_targets(root: &Path) -> Result<MakeFacts, String> {
     let makefiles = facts.lines().rev().find_map(|line| line.strip_prefix("MAKEFILE_LIST := "));
     let makefiles = makefiles.into_iter().flat_map(str::split_whitespace).map(PathBuf::from).collect();
     let mut recipes = read_rules(&facts);
-    recipes.retain(|recipe| is_build(recipe));
+    recipes.retain(is_build);
     if recipes.is_empty() {
         let text = String::from_utf8_lossy(&database.stderr);
         let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it names no target");

@@ -34,8 +34,12 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn check(&self, role: &Role) -> Option<Diagnostic> {
-        // An element with a space in it has been refused already.
-        if role.name.contains(char::is_whitespace) || is_of_collection(&role.name) {
+        // An element with a space in it has been refused already, and so have commas between elements where a list is
+        // one string. What is in a home folder is the build's to find.
+        let is_spec =
+            self.program.sources.get(role.span.file).path.extension().is_some_and(|e| e == "imgspec");
+        let is_said = role.name.contains(char::is_whitespace) || !is_spec && role.name.contains(',');
+        if is_said || role.name.starts_with('~') || is_of_collection(&role.name) {
             return None;
         }
         if role.is_path() {
