@@ -298,7 +298,8 @@ fn a_checkout_that_has_changed_is_read_anew() {
     let checkout = place.checkout();
     let write = |path: &str, text: &str| fs::write(checkout.join(path), text).unwrap();
     let template = "packer/raw/packer.json";
-    let changes: Vec<(&str, Box<dyn Fn()>)> = vec![
+    type Change<'c> = (&'c str, Box<dyn Fn() + 'c>);
+    let changes: Vec<Change<'_>> = vec![
         ("a var file", Box::new(|| place.replace("packer/qemu/qemu-rocky-9.json", "\"tcg\"", "\"kvm\""))),
         (
             "a template",
