@@ -106,7 +106,7 @@ impl Lowering<'_> {
 
     /// True for a name that is a secret's but for a spelling mistake.
     pub(super) fn is_nearly_secret(&self, name: &str) -> bool {
-        let near = self.nearest_variable(name).and_then(|near| self.find_variable(&near));
+        let near = self.guess_variable(name, None).and_then(|near| self.find_variable(&near.name));
         near.and_then(|id| self.variables.get(id.0 as usize)).is_some_and(|variable| variable.is_secret)
     }
 

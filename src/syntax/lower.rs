@@ -22,6 +22,9 @@ pub(super) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Di
 pub(super) fn lower_setting(file: FileId, text: &str, tree: &Tree) -> Option<(Set, Vec<Diagnostic>)> {
     let mut lowering = Lowering::new(file, text, tree);
     let set = lowering.lower_set(0, false)?;
+    if let Some(colon) = lowering.colon_of(0) {
+        lowering.report_wrong_colon(colon);
+    }
     Some((set, lowering.diagnostics))
 }
 
@@ -143,6 +146,8 @@ impl<'t> Lowering<'t> {
                     .help("put it on a line of its own, or a comma between the two")
                     .fix("insert a comma", span, ", "),
                 );
+                // The second statement is sound or not for itself.
+                self.quiet_until = self.quiet_until.min(node.start);
             }
         }
     }
