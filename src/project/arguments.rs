@@ -6,6 +6,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::schema::{ArgsProblem, Argument, Base, Piece, Text, Value, check_args, parse_vars};
 use crate::source::{Origin, Span, normalize};
 use smol_str::SmolStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 impl Lowering<'_> {
@@ -102,10 +103,13 @@ impl Lowering<'_> {
         let is_spec = self.sources.get(span.file).origin == Origin::Project && !self.is_json(span);
         if is_spec && !self.may_read(path) {
             // Not ours to read; Ansible will.
-            if !self.loader.is_file(path) {
-                self.report_no_vars_file(written, path, span, "it is not there");
-            }
-            return;
+            return match self.loader.look(path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.report_no_vars_file(written, path, span, "it is not there");
+                }
+                Err(error) => self.report_no_vars_file(written, path, span, &error.to_string()),
+            };
         }
         let text = match self.loader.read(path) {
             Ok(text) => text,

@@ -363,7 +363,7 @@ async def test_hints(editor: Editor):
     hints = await editor.ask("textDocument/inlayHint", types.InlayHintParams(editor.document(), editor.everything()))
     places = {(hint.position.line, hint.position.character): hint.label for hint in hints}
     behind = editor.place('["ü😀"]')
-    assert places[behind.line, behind.character] == '= ["nfs-utils","ü😀"]'
+    assert places[behind.line, behind.character] == '= ["nfs-utils", "ü😀"]'
     assert any("kubernetes_series" in label for label in places.values())
 
 
