@@ -174,6 +174,7 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
         diagnostics: Vec::new(),
     };
     emission.check_reach();
+    emission.check_underived();
     emission.check_secrets();
     let ansible = emission.ansible_vars();
     emission.check_route();

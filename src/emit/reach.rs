@@ -131,6 +131,49 @@ impl Emission<'_, '_> {
         self.image.program.is_adopted && !self.image.is_made_by_users(id)
     }
 
+    /// What the library would derive from a value that only the build knows must be set, too, where the target reads it.
+    pub(super) fn check_underived(&mut self) {
+        let program = self.image.program;
+        let mut by_cause: Vec<(VarId, Vec<VarId>)> = Vec::new();
+        for id in self.image.underived.clone() {
+            if !self.reach.reads(id) || !self.image.applies(id) {
+                continue;
+            }
+            let mut open = self.image.parts(id);
+            let mut seen: Vec<VarId> = Vec::new();
+            while let Some(part) = open.pop() {
+                if seen.contains(&part) {
+                    continue;
+                }
+                seen.push(part);
+                open.extend(self.image.parts(part));
+            }
+            let is_open = |id: &&VarId| {
+                self.image.is_set_by_users(**id) && self.image.value(**id).is_some_and(Value::has_holes)
+            };
+            let cause = seen.iter().find(is_open).copied().unwrap_or(id);
+            match by_cause.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, derived)) => derived.push(id),
+                None => by_cause.push((cause, vec![id])),
+            }
+        }
+        for (cause, derived) in by_cause {
+            let names: Vec<String> =
+                derived.iter().map(|id| format!("`{}`", program.variable(*id).name)).collect();
+            let (names, verb) = (names.join(" and "), if names.len() == 1 { "follows" } else { "follow" });
+            let name = &program.variable(cause).name;
+            self.report(
+                Diagnostic::new(
+                    Code::OpaqueValue,
+                    self.place(cause),
+                    format!("`{name}` is known only during the build, and {names} {verb} from it"),
+                )
+                .label("nothing can be computed from this value")
+                .help(format!("set {names}, too, or write the value of `{name}` out")),
+            );
+        }
+    }
+
     fn check_required(&mut self, id: VarId) {
         let program = self.image.program;
         let variable = program.variable(id);

@@ -45,6 +45,8 @@ pub struct Image<'p> {
     pub diagnostics: Vec<Diagnostic>,
     states: Vec<State>,
     chain: Vec<VarId>,
+    /// Variables that the library derives from one that only the build knows, and that have no value for it.
+    pub underived: Vec<VarId>,
     /// Variables whose value could not be computed; what reads them is silent.
     broken: Vec<bool>,
     /// The variable that is being computed is one of them.
@@ -83,6 +85,7 @@ pub fn evaluate<'p>(
         diagnostics: Vec::new(),
         states: vec![State::New; count],
         chain: Vec::new(),
+        underived: Vec::new(),
         broken: vec![false; count],
         has_failed: false,
     };
@@ -228,14 +231,22 @@ impl<'p> Image<'p> {
         match result {
             Ok(value) => value,
             Err(Stop::Reported) => None,
+            // The library's own expression over what the project leaves open: whether that matters, the target's readers
+            // say.
+            Err(Stop::Opaque(span))
+                if !self.program.sources.is_users(span.file) && !self.chain.is_empty() =>
+            {
+                self.underived.extend(self.chain.last());
+                None
+            }
             Err(Stop::Opaque(span)) => {
                 self.diagnostics.push(
                     Diagnostic::new(
                         Code::OpaqueValue,
                         span,
-                        "this needs a value that is only known at build time",
+                        "this needs a value that is known only during the build",
                     )
-                    .label("such a value can be passed on, alone or in a text, and nothing else")
+                    .label("such a value can only be passed on, alone or in a text")
                     .help(
                         "environment variables, secrets and Packer's templates have no value while compiling",
                     ),
