@@ -300,12 +300,11 @@ fn settle_rule(rule: &mut Recipe) {
             rule.text.clear();
         }
         _ if !calls.is_empty() => {
-            rule.refusal =
-                Some("its recipe calls make, which would run even where make only prints".to_owned())
+            rule.refusal = Some("its recipe runs make itself, so that a dry run is not safe".to_owned())
         }
         _ if is_marked => {
             rule.refusal =
-                Some("its recipe has a line with `+`, which runs even where make only prints".to_owned());
+                Some("its recipe has a line with `+`, which a dry run would really run".to_owned());
         }
         _ => {}
     }

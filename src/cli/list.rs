@@ -47,9 +47,10 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
         let mut file = None;
         for id in &selected.images {
             let section = program.section(*id);
-            if file.replace(section.span.file) != Some(section.span.file) {
+            let from = place_in_checkout(program, section.span).file;
+            if file.replace(from) != Some(from) {
                 let gap = if out.is_empty() { "" } else { "\n" };
-                let _ = writeln!(out, "{gap}{}", program.sources.name(section.span.file));
+                let _ = writeln!(out, "{gap}{}", program.sources.name(from));
             }
             let doc = section.doc.as_deref().and_then(|d| d.lines().next()).unwrap_or("");
             let _ = writeln!(out, "{}", format!("  {:width$}  {doc}", section.name).trim_end());

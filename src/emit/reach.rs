@@ -213,7 +213,10 @@ impl Emission<'_, '_> {
         let variable = program.variable(id);
         // Who reads what is not known where the template is not, or where no builder runs; that has been reported.
         let is_unknown = self.provider().readers.is_missing || self.route.idle.is_some();
-        if variable.is_fact || is_unknown || !self.image.is_set_by_users(id) {
+        // A rehearsal with another provider: the setting is for the target's own.
+        let own = program.section(self.image.stack.target).target.as_ref().map(|target| target.provider);
+        let is_rehearsal = own.is_some_and(|own| own != self.image.provider);
+        if variable.is_fact || is_unknown || is_rehearsal || !self.image.is_set_by_users(id) {
             return;
         }
         let is_users = |a: &Active<'_>| {

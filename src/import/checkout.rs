@@ -209,7 +209,7 @@ impl Checkout {
                     self.targets.push(Target::new(recipe, runs.unwrap_or_default()));
                 }
                 ([], []) => {
-                    self.refuse(recipe, "no `packer build` that can be read is run for it".to_owned(), true)
+                    self.refuse(recipe, "it runs no `packer build` that imgspec can read".to_owned(), true)
                 }
                 ([], [one]) => {
                     self.refuse(recipe, format!("it stands for {one}, which is refused, too"), false)
@@ -288,7 +288,11 @@ impl Checkout {
         user_file: &str,
     ) -> Result<PackerCommand, String> {
         run.template = below(loader, root, &run.template);
-        if run.template.ends_with(".hcl") || loader.is_file(&root.join(&run.template).join("main.pkr.hcl")) {
+        let folder = root.join(&run.template);
+        let is_hcl = |name: &String| name.ends_with(".pkr.hcl");
+        if run.template.ends_with(".hcl")
+            || loader.is_dir(&folder) && loader.entries(&folder).iter().any(is_hcl)
+        {
             return Err(format!("its template {} is HCL, not JSON", run.template));
         }
         for file in &mut run.var_files {

@@ -141,6 +141,11 @@ impl Reader<'_> {
             return None;
         }
         let text = self.read_text(path, included)?;
+        if included.is_some() {
+            // What is found in another project's file is judged by that project.
+            let root = find_root(path, |p| self.loader.exists(p));
+            self.read_config(std::slice::from_ref(&root));
+        }
         let file = self.sources.add(path.to_owned(), Origin::Project, text.as_str().into());
         let parse = syntax::parse(file, &text);
         self.diagnostics.extend(parse.diagnostics);
