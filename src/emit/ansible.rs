@@ -12,6 +12,7 @@ use crate::schema::{
     Argument, Base, Encoding, Mismatch, Pair, Piece, Receivers, Text, TextBuilder, Type, Value, check_value,
     decode, encode, from_json, parse_pairs, parse_vars, read_escapes,
 };
+use crate::source::part;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -519,9 +520,9 @@ fn quote_jinja(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|open| rest.find(open)).min() {
-        out.push_str(&rest[..at]);
-        out.push_str(&format!("{{{{ '{}' }}}}", &rest[at..at + 2]));
-        rest = &rest[at + 2..];
+        out.push_str(part(rest, ..at));
+        out.push_str(&format!("{{{{ '{}' }}}}", part(rest, at..at + 2)));
+        rest = part(rest, at + 2..);
     }
     out.push_str(rest);
     out

@@ -4,7 +4,7 @@ use super::recipe::{Recipe, Role};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::Program;
 use crate::source::library::ANSIBLE;
-use crate::source::{Loader, Origin, Span, normalize};
+use crate::source::{Loader, Origin, Span, normalize, part};
 use std::path::{Component, Path, PathBuf};
 
 /// What is wrong with the roles that an image names.
@@ -244,7 +244,7 @@ pub(super) fn find_name(text: &str, name: &str, folder: &Path) -> Option<(usize,
     let mut start = 0;
     for word in text.split(is_end) {
         let at = start;
-        start += word.len() + text[start + word.len()..].chars().next().map_or(0, char::len_utf8);
+        start += word.len() + part(text, start + word.len()..).chars().next().map_or(0, char::len_utf8);
         let is_it =
             word == name || word.contains('/') && normalize(&folder.join(word)).to_str() == Some(name);
         if is_it && !word.is_empty() {

@@ -98,7 +98,7 @@ impl Writer<'_> {
             return;
         }
         let mut attributes = Vec::new();
-        if declaration.encoding != Encoding::for_type(&declaration.ty)[0] {
+        if declaration.encoding != Encoding::default_for(&declaration.ty) {
             attributes.push(format!("encoding = {}", declaration.encoding.as_str()));
         }
         let receivers = declaration.to.names();

@@ -16,7 +16,7 @@ use crate::schema::{
     ArgsProblem, Argument, Base, Encoding, Text, Type, Value, check_args, check_value, decode,
     find_unencodable, from_json, parse_pairs,
 };
-use crate::source::{normalize, visible_line};
+use crate::source::{normalize, part, visible_line};
 use crate::syntax::{format, print_key, print_text};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,7 +98,7 @@ fn parse(text: &str) -> Result<Map<String, Json>, String> {
         Ok(_) => Err("a var file is one JSON object".to_owned()),
         Err(error) => Err(match parse_json(text) {
             Err(found) => {
-                let before = &text[..found.range.start];
+                let before = part(text, ..found.range.start);
                 let line = before.matches('\n').count() + 1;
                 let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
                 format!("line {line}, column {column}: {}", found.message)

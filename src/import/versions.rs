@@ -12,6 +12,7 @@ use crate::project::Program;
 use crate::project::hir::{ExprKind, VarId};
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{Base, Encoding, Value};
+use crate::source::part;
 use crate::syntax::escape;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -271,7 +272,7 @@ fn version_in(text: &str) -> Option<&str> {
     let core = number.split(['-', '+']).next().unwrap_or_default();
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let has_three = core.split('.').count() == 3 && core.split('.').all(is_number);
-    let rest = &number[core.len()..];
+    let rest = part(number, core.len()..);
     let is_early = ["-alpha", "-beta", "-rc"].iter().any(|word| rest.starts_with(word));
     (has_three && (rest.is_empty() || is_early)).then_some(number)
 }
@@ -365,7 +366,7 @@ fn split(text: &str, wanted: &str, piece: &Piece, out: &mut Vec<Piece>) {
         if at < plain {
             continue;
         }
-        let (before, after) = (&text[..at], &text[at + wanted.len()..]);
+        let (before, after) = (part(text, ..at), part(text, at + wanted.len()..));
         let is_number = wanted.starts_with(|c: char| c.is_ascii_digit());
         let continues_before = before
             .ends_with(|c: char| c.is_ascii_digit() || !is_number && c.is_ascii_alphanumeric())
@@ -378,13 +379,13 @@ fn split(text: &str, wanted: &str, piece: &Piece, out: &mut Vec<Piece>) {
             continue;
         }
         if plain < at {
-            out.push(Piece::Plain(text[plain..at].to_owned()));
+            out.push(Piece::Plain(part(text, plain..at).to_owned()));
         }
         out.push(piece.clone());
         plain = at + wanted.len();
     }
     if plain < text.len() {
-        out.push(Piece::Plain(text[plain..].to_owned()));
+        out.push(Piece::Plain(part(text, plain..).to_owned()));
     }
 }
 

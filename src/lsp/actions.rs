@@ -12,7 +12,7 @@ use crate::eval::{Image, evaluate};
 use crate::import::{VarFile, import, spell_value};
 use crate::project::hir::*;
 use crate::schema::{Text, Value};
-use crate::source::{Loader, Span, normalize};
+use crate::source::{Loader, Span, normalize, part};
 use crate::syntax::ast::{Include, Item};
 use crate::syntax::print_text;
 use lsp_types::*;
@@ -62,7 +62,7 @@ fn inline(server: &Server, spec: &Spec, image: &Image<'_>, setting: &Setting) ->
     }
     let value = image.value(id).filter(|value| is_plain(value))?;
     let word = if setting.is_final { "final " } else { "" };
-    let name = &spec.text[setting.name_span.start as usize..setting.name_span.end as usize];
+    let name = part(&spec.text, setting.name_span.start as usize..setting.name_span.end as usize);
     let text = format!("{word}{name} = {}", indented(&spell_value(value), &spec.text, setting.span.start));
     let edits = vec![edit(&spec.program.sources, setting.span, &text, server.workspace.encoding)];
     Some(CodeAction {
@@ -88,8 +88,8 @@ fn is_plain(value: &Value) -> bool {
 
 /// The lines of a value behind the indentation of the line that it begins on.
 fn indented(value: &str, text: &str, at: u32) -> String {
-    let line = text[..at as usize].rfind('\n').map_or(0, |end| end + 1);
-    let indent: String = text[line..].chars().take_while(|c| *c == ' ' || *c == '\t').collect();
+    let line = part(text, ..at as usize).rfind('\n').map_or(0, |end| end + 1);
+    let indent: String = part(text, line..).chars().take_while(|c| *c == ' ' || *c == '\t').collect();
     value.replace('\n', &format!("\n{indent}"))
 }
 
@@ -111,9 +111,9 @@ fn remove(server: &Server, spec: &Spec, image: &mut Image<'_>, setting: &Setting
 
 /// A range, and its whole line where nothing else stands on it.
 fn with_line(text: &str, start: usize, end: usize) -> (usize, usize) {
-    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    let behind = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
-    match text[line..start].trim().is_empty() && text[end..behind].trim().is_empty() {
+    let line = part(text, ..start).rfind('\n').map_or(0, |at| at + 1);
+    let behind = part(text, end..).find('\n').map_or(text.len(), |at| end + at + 1);
+    match part(text, line..start).trim().is_empty() && part(text, end..behind).trim().is_empty() {
         true => (line, behind),
         false => (start, end),
     }

@@ -15,7 +15,7 @@ use super::tokens::tokens;
 use super::workspace::{Spec, find_source};
 use crate::build;
 use crate::project::Program;
-use crate::source::{FileId, Loader, Origin, Span, normalize};
+use crate::source::{FileId, Loader, Origin, Span, normalize, part};
 use crate::syntax::{self, format, format_range};
 use lsp_server::{ErrorCode, Request, Response};
 use lsp_types::*;
@@ -93,7 +93,7 @@ impl Server {
     fn signature(&self, params: SignatureHelpParams) -> Option<SignatureHelp> {
         let at = params.text_document_position_params;
         let text = self.workspace.documents.text(&path(&at.text_document.uri)?)?;
-        let before = &text[..self.workspace.encoding.offset(text, at.position)];
+        let before = part(text, ..self.workspace.encoding.offset(text, at.position));
         signature(before, self.client.has_label_offsets)
     }
 

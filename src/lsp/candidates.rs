@@ -10,6 +10,7 @@ use crate::eval::evaluate;
 use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Base, Type};
+use crate::source::part;
 use crate::syntax::ast;
 use lsp_types::{CompletionItem, CompletionItemKind as Kind, CompletionItemTag, InsertTextFormat};
 use serde_json::json;
@@ -83,7 +84,7 @@ impl Candidates<'_> {
 
     /// Specs and var files below the spec's folder, by path as far as it is typed.
     pub fn paths(&self, typed: &str) -> Vec<CompletionItem> {
-        let folder = typed.rfind('/').map_or("", |at| &typed[..=at]);
+        let folder = typed.rfind('/').map_or("", |at| part(typed, ..=at));
         let own = &self.spec.program.sources.get(self.spec.file).path;
         let Some(parent) = own.parent() else { return Vec::new() };
         let of_entry = |(name, is_folder): (String, bool)| match is_folder {

@@ -6,6 +6,7 @@ use super::cursor::{block_at, item_start, section_at};
 use super::workspace::Spec;
 use crate::project::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES};
 use crate::project::hir::Owner;
+use crate::source::part;
 use crate::syntax::ast::SectionKind;
 use lsp_types::CompletionItem;
 
@@ -61,9 +62,9 @@ pub fn complete(spec: &Spec, offset: usize, has_snippets: bool) -> Vec<Completio
 }
 
 fn find_wanted(spec: &Spec, offset: usize) -> Wanted<'_> {
-    let text = &spec.text[..offset];
-    let line = &text[text.rfind('\n').map_or(0, |at| at + 1)..];
-    let item = &text[item_start(text)..];
+    let text = part(&spec.text, ..offset);
+    let line = part(text, text.rfind('\n').map_or(0, |at| at + 1)..);
+    let item = part(text, item_start(text)..);
     let before = line.trim_end_matches(is_word).trim_end();
     if let Some(typed) = line.strip_prefix("include ") {
         let path = typed.trim_start().strip_prefix('"').filter(|path| !path.contains('"'));
@@ -72,7 +73,7 @@ fn find_wanted(spec: &Spec, offset: usize) -> Wanted<'_> {
     match find_open_text(line) {
         OpenText::Comment => return Wanted::Nothing,
         OpenText::Quoted(start) => {
-            let of = assigned(line[..start].trim_end());
+            let of = assigned(part(line, ..start).trim_end());
             return of.map_or(Wanted::Nothing, |of| Wanted::Value { of, is_quoted: true });
         }
         OpenText::Hole => return Wanted::Operand { is_condition: false },
@@ -172,7 +173,7 @@ fn find_open_text(line: &str) -> OpenText {
             '"' if is_in_text => drop(open.pop()),
             '"' => open.push(Some(at)),
             '\\' if is_in_text => drop(chars.next()),
-            '$' if is_in_text && line[at..].starts_with("${") => {
+            '$' if is_in_text && part(line, at..).starts_with("${") => {
                 chars.next();
                 open.push(None);
             }

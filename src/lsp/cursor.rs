@@ -1,7 +1,7 @@
 //! What stands at a place in a spec.
 
 use crate::project::hir::Function;
-use crate::source::Span;
+use crate::source::{Span, part};
 use crate::syntax::ast::*;
 
 /// A name at a place, and what it is the name of.
@@ -53,7 +53,7 @@ pub fn block_at(section: &Section, offset: u32) -> Option<&str> {
 /// Where the last item of a text begins: at a word in column 0.
 pub fn item_start(text: &str) -> usize {
     let starts = text.match_indices('\n').map(|(at, _)| at + 1);
-    starts.rev().find(|at| text[*at..].starts_with(|c: char| c.is_ascii_alphabetic())).unwrap_or(0)
+    starts.rev().find(|at| part(text, *at..).starts_with(|c: char| c.is_ascii_alphabetic())).unwrap_or(0)
 }
 
 /// Every name of a file, in order.

@@ -9,6 +9,7 @@ use crate::emit::{Reach, find_reach, is_literal_secret};
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::schema::print_value;
+use crate::source::part;
 use std::ops::Range;
 
 /// How many characters of a value are shown.
@@ -99,7 +100,7 @@ fn shown(image: &Image<'_>, id: VarId) -> Option<String> {
     let value = image.value(id).filter(|_| !is_literal_secret(image, id))?;
     let text = print_value(value);
     Some(match text.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
+        Some((end, _)) => format!("{}…", part(&text, ..end)),
         None => text,
     })
 }

@@ -7,7 +7,7 @@ use crate::eval::evaluate;
 use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Type, print_value};
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Span, part};
 use std::fmt::Write;
 
 /// What is to be said of a name in a file, as Markdown. `section` is the layer or image around it.
@@ -30,7 +30,8 @@ pub fn describe(program: &Program, file: FileId, named: Named<'_>, section: Opti
 
 fn describe_type(program: &Program, file: FileId, name: &str) -> Option<String> {
     let (ty, span) = find_type(program, file, name)?;
-    let line = program.sources.get(span.file).text[span.start as usize..].lines().next().unwrap_or_default();
+    let line =
+        part(&program.sources.get(span.file).text, span.start as usize..).lines().next().unwrap_or_default();
     let written = if line.contains('=') { line.to_owned() } else { format!("{name} = {ty}") };
     Some(format!("```imgspec\ntype {written}\n```"))
 }

@@ -1,6 +1,6 @@
 //! Places and names as the protocol has them: lines from 0 with columns in the negotiated unit, and URIs.
 
-use crate::source::{SourceMap, Span};
+use crate::source::{SourceMap, Span, part};
 use lsp_types::{Position, Range, Uri};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -27,23 +27,23 @@ impl Encoding {
         while !text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let before = &text[..offset];
+        let before = part(text, ..offset);
         let line = memchr::memchr_iter(b'\n', before.as_bytes()).count();
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        Position::new(line as u32, self.width(&before[start..]) as u32)
+        Position::new(line as u32, self.width(part(before, start..)) as u32)
     }
 
     /// The byte offset of a place; one behind a line's end is that end.
     pub fn offset(self, text: &str, position: Position) -> usize {
         let mut start = 0;
         for _ in 0..position.line {
-            match text[start..].find('\n') {
+            match part(text, start..).find('\n') {
                 Some(at) => start += at + 1,
                 None => return text.len(),
             }
         }
-        let line = &text[start..];
-        let line = &line[..line.find('\n').unwrap_or(line.len())];
+        let line = part(text, start..);
+        let line = part(line, ..line.find('\n').unwrap_or(line.len()));
         let mut width = 0;
         for (at, c) in line.char_indices() {
             if width >= position.character as usize {
@@ -69,7 +69,7 @@ impl Encoding {
 /// The path of a `file:` URI.
 pub fn path(uri: &Uri) -> Option<PathBuf> {
     let rest = uri.as_str().strip_prefix("file://")?;
-    let rest = &rest[rest.find('/')?..];
+    let rest = part(rest, rest.find('/')?..);
     let mut bytes = Vec::with_capacity(rest.len());
     let mut left = rest.bytes();
     while let Some(byte) = left.next() {

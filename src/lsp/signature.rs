@@ -3,6 +3,7 @@
 
 use super::cursor::item_start;
 use crate::project::hir::Function;
+use crate::source::part;
 use lsp_types::{Documentation, ParameterInformation, ParameterLabel, SignatureHelp, SignatureInformation};
 
 /// The innermost call of a function that is open at the end of a text.
@@ -26,7 +27,7 @@ pub fn signature(before: &str, has_label_offsets: bool) -> Option<SignatureHelp>
 /// UTF-16 units.
 fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
     let open = label.find('(').map_or(0, |at| at + 1);
-    let inside = label[open..].trim_end_matches(')');
+    let inside = part(label, open..).trim_end_matches(')');
     let mut at = open as u32;
     let mut out = Vec::new();
     for name in inside.split(", ") {
@@ -52,7 +53,7 @@ enum Open {
 /// The innermost function whose `(` is open at the end of a text, and how many commas stand behind it.
 fn open_call(before: &str) -> Option<(Function, usize)> {
     let mut stack: Vec<Open> = Vec::new();
-    let text = &before[item_start(before)..];
+    let text = part(before, item_start(before)..);
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         let is_in_text = matches!(stack.last(), Some(Open::Text));
@@ -64,7 +65,7 @@ fn open_call(before: &str) -> Option<(Function, usize)> {
             }
             '"' if is_in_text => drop(stack.pop()),
             '\\' if is_in_text => drop(chars.next()),
-            '$' if is_in_text && text[at..].starts_with("${") => {
+            '$' if is_in_text && part(text, at..).starts_with("${") => {
                 chars.next();
                 stack.push(Open::Hole);
             }
@@ -74,8 +75,8 @@ fn open_call(before: &str) -> Option<(Function, usize)> {
             '#' => drop(chars.by_ref().find(|(_, c)| *c == '\n')),
             '(' => {
                 let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let word = text[..at].trim_end_matches(is_word).len();
-                stack.push(Open::Bracket(Function::parse(&text[word..at]), 0));
+                let word = part(text, ..at).trim_end_matches(is_word).len();
+                stack.push(Open::Bracket(Function::parse(part(text, word..at)), 0));
             }
             '[' | '{' => stack.push(Open::Bracket(None, 0)),
             ')' | ']' | '}' => drop(stack.pop()),

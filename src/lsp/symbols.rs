@@ -6,7 +6,7 @@ use super::places::Encoding;
 use super::places::uri;
 use crate::project::Program;
 use crate::source::normalize;
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Span, part};
 use crate::syntax::ast::{File, Item, SectionKind};
 
 use crate::syntax::{self, Kind, Parse};
@@ -175,7 +175,7 @@ pub fn folds(text: &str, parse: &Parse, encoding: Encoding) -> Vec<FoldingRange>
         let node = parse.tree.node(at);
         match node.kind {
             Kind::comment => {
-                let between = |end: u32| &text[end as usize..node.start as usize];
+                let between = |end: u32| part(text, end as usize..node.start as usize);
                 comments = match comments {
                     Some((start, end))
                         if between(end).trim().is_empty() && between(end).matches('\n').count() == 1 =>

@@ -6,7 +6,7 @@ use super::places::Encoding;
 use super::workspace::Spec;
 use crate::project::Program;
 use crate::schema::Type;
-use crate::source::{FileId, Origin};
+use crate::source::{FileId, Origin, part};
 use crate::syntax::{Kind, Node};
 use lsp_types::{SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensLegend};
 use rustc_hash::FxHashMap;
@@ -78,7 +78,7 @@ pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<Semant
         if node.end < wanted.start || node.start > wanted.end {
             continue;
         }
-        let slice = &text[node.start as usize..node.end as usize];
+        let slice = part(text, node.start as usize..node.end as usize);
         let mut push = |from: u32, to: u32, token: Token, marks: u32| {
             if from < to && wanted.start <= from && to <= wanted.end {
                 found.push((from, to, token, marks));
@@ -135,8 +135,8 @@ fn token_of(kind: Kind, slice: &str) -> Option<Token> {
 
 /// What a word is that stands for nothing: a constant, the name of a block, or a key.
 fn of_word(text: &str, node: Node) -> (Token, u32) {
-    let behind = text[node.end as usize..].trim_start_matches([' ', '\t']);
-    match &text[node.start as usize..node.end as usize] {
+    let behind = part(text, node.end as usize..).trim_start_matches([' ', '\t']);
+    match part(text, node.start as usize..node.end as usize) {
         "true" | "false" => (Token::Keyword, 0),
         _ if behind.starts_with('{') => (Token::Keyword, 0),
         _ => (Token::Property, 0),
@@ -191,23 +191,23 @@ fn encode(text: &str, found: &[(u32, u32, Token, u32)], encoding: Encoding) -> V
         }
         behind = *to;
         let mut at = *from as usize;
-        for part in text[*from as usize..*to as usize].split_inclusive('\n') {
+        for piece in part(text, *from as usize..*to as usize).split_inclusive('\n') {
             let start = at;
-            at += part.len();
-            let part = part.trim_end_matches(['\n', '\r']);
+            at += piece.len();
+            let piece = piece.trim_end_matches(['\n', '\r']);
             while let Some(end) = memchr::memchr(b'\n', &text.as_bytes()[line_start..start]) {
                 line += 1;
                 line_start += end + 1;
             }
-            if part.is_empty() {
+            if piece.is_empty() {
                 continue;
             }
-            let column = encoding.width(&text[line_start..start]);
+            let column = encoding.width(part(text, line_start..start));
             let delta_line = line - last_line;
             out.push(SemanticToken {
                 delta_line: delta_line as u32,
                 delta_start: (if delta_line == 0 { column - last_column } else { column }) as u32,
-                length: encoding.width(part) as u32,
+                length: encoding.width(piece) as u32,
                 token_type: TYPES.iter().position(|(of, _)| of == token).unwrap_or(0) as u32,
                 token_modifiers_bitset: *marks,
             });

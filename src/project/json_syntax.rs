@@ -1,5 +1,6 @@
 //! JSON as Packer reads it, which is strict (`encoding/json` of Go), and what people write instead.
 
+use crate::source::part;
 use jsonc_parser::ParseStringErrorKind;
 use jsonc_parser::ast::{ObjectProp, ObjectPropName, Value as Node};
 use jsonc_parser::common::Ranged;
@@ -210,7 +211,7 @@ fn comment(text: &str, start: usize, rest: &str) -> JsonError {
         Some(at) => at + 4,
         None => rest.find(['\n', '\r']).unwrap_or(rest.len()),
     };
-    let before = text[..start].trim_end_matches([' ', '\t']).len();
+    let before = part(text, ..start).trim_end_matches([' ', '\t']).len();
     JsonError::new(start..start + length, "JSON has no comments")
         .help("remove it; `imgspec import` makes a spec of the file, which can hold comments")
         .fix("remove the comment", before..start + length, "")
@@ -232,7 +233,7 @@ fn single_quoted(start: usize, rest: &str, range: Range<usize>) -> JsonError {
 /// A word without quotes.
 fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
     let is_word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
-    let word = &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())];
+    let word = part(rest, ..rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
     if word.is_empty() {
         return JsonError::new(range, "names and values are strings in double quotes");
     }

@@ -6,7 +6,7 @@ use super::names::VARIABLES;
 use super::repairs::environment;
 use crate::diagnostic::{Code, Diagnostic, Fix};
 use crate::schema::Base;
-use crate::source::Span;
+use crate::source::{Span, part};
 
 impl Lowering<'_> {
     /// Warns of a name in a text that was meant to be filled in. What goes to a shell, to Ansible or into a file has
@@ -35,7 +35,7 @@ impl Lowering<'_> {
             return;
         }
         let Some((at, length, name)) = self.find_name(text, is_raw) else { return };
-        let shown = &text[at..at + length];
+        let shown = part(text, at..at + length);
         let hole = format!("${{{name}}}");
         let found = Diagnostic::new(
             Code::UnfilledName,
@@ -43,7 +43,7 @@ impl Lowering<'_> {
             format!("`{shown}` is not filled in: it stays as it is written"),
         )
         .label(format!("the variable's value is `\"{hole}\"`"));
-        let inner = &written[1..written.len() - 1];
+        let inner = part(written, 1..written.len() - 1);
         let is_plain = inner == text && !text.contains(['"', '\\']);
         let id = self.find_variable(&name);
         self.report(match is_plain && id != self.setting {
@@ -60,18 +60,18 @@ impl Lowering<'_> {
     /// The first variable that a text names in the manner of another language: where, how long, and its name.
     fn find_name(&self, text: &str, is_raw: bool) -> Option<(usize, usize, String)> {
         for (at, sign) in text.match_indices(['$', '{']) {
-            let rest = &text[at + 1..];
+            let rest = part(text, at + 1..);
             let (open, close) = match (sign, rest.strip_prefix('{')) {
                 ("$", Some(_)) if is_raw => (2, 1),
                 ("$", Some(_)) => continue,
                 ("$", None) => (1, 0),
-                _ if text[..at].ends_with('$') => continue,
+                _ if part(text, ..at).ends_with('$') => continue,
                 _ => (1, 1),
             };
-            let rest = &text[at + open..];
+            let rest = part(text, at + open..);
             let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
-            let name = &rest[..end.unwrap_or(rest.len())];
-            if close == 1 && !rest[name.len()..].starts_with('}') {
+            let name = part(rest, ..end.unwrap_or(rest.len()));
+            if close == 1 && !part(rest, name.len()..).starts_with('}') {
                 continue;
             }
             let Some((id, _)) = self.view().find(VARIABLES, name) else { continue };

@@ -24,7 +24,7 @@ impl Lowering<'_> {
             };
             let ty = decl.ty.as_ref().map(|ty| self.resolve_type(ty, &unit.declared.types));
             let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
-            variable.encoding = ty.as_ref().map_or(Encoding::Plain, |ty| Encoding::for_type(ty)[0]);
+            variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
             variable.ty = ty.unwrap_or(Type::ANY);
             self.lower_attributes(decl, &mut variable);
             self.variables[id.0 as usize] = Arc::new(variable);

@@ -6,6 +6,7 @@
 use super::braces::{Braced, parse_braces, spell_piece};
 use super::types::Mismatch;
 use super::yaml::parse_vars;
+use crate::source::part;
 
 /// A `name=value` pair of an argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,9 +127,9 @@ fn cut(text: &str) -> (Vec<String>, Option<char>) {
 }
 
 fn parse_pair(word: &str) -> Option<Pair> {
-    let is_end = |at: usize| at > 0 && !word[..at].ends_with('\\');
+    let is_end = |at: usize| at > 0 && !part(word, ..at).ends_with('\\');
     let at = word.match_indices('=').map(|(at, _)| at).find(|at| is_end(*at))?;
-    let (name, value) = (&word[..at], &word[at + 1..]);
+    let (name, value) = (part(word, ..at), part(word, at + 1..));
     let quoted = ['"', '\''].into_iter().find_map(|q| Some((q, value.strip_prefix(q)?.strip_suffix(q)?)));
     Some(Pair {
         name: name.to_owned(),
@@ -142,16 +143,16 @@ pub fn read_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        match read_escape(&rest[1..]) {
+        out.push_str(part(rest, ..at));
+        rest = part(rest, at..);
+        match read_escape(part(rest, 1..)) {
             Some((c, length)) => {
                 out.push(c);
-                rest = &rest[1 + length..];
+                rest = part(rest, 1 + length..);
             }
             None => {
                 out.push('\\');
-                rest = &rest[1..];
+                rest = part(rest, 1..);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Packer's templates inside a text: where they are and what they name.
 
+use crate::source::part;
+
 /// A piece of a text with Packer's braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Braced<'t> {
@@ -57,20 +59,20 @@ pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
 pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
     let mut out = Vec::new();
     let mut at = 0;
-    while let Some(open) = text[at..].find("{{").map(|i| at + i) {
+    while let Some(open) = part(text, at..).find("{{").map(|i| at + i) {
         if at < open {
-            out.push((at, Braced::Text(&text[at..open])));
+            out.push((at, Braced::Text(part(text, at..open))));
         }
-        let Some(close) = find_close(&text[open + 2..]).map(|i| open + 2 + i) else {
-            out.push((open, Braced::Bad(&text[open..], "the template has no closing `}}`")));
+        let Some(close) = find_close(part(text, open + 2..)).map(|i| open + 2 + i) else {
+            out.push((open, Braced::Bad(part(text, open..), "the template has no closing `}}`")));
             return out;
         };
-        let whole = &text[open..close + 2];
-        out.push((open, classify(whole, &text[open + 2..close])));
+        let whole = part(text, open..close + 2);
+        out.push((open, classify(whole, part(text, open + 2..close))));
         at = close + 2;
     }
     if at < text.len() {
-        out.push((at, Braced::Text(&text[at..])));
+        out.push((at, Braced::Text(part(text, at..))));
     }
     out
 }
@@ -80,8 +82,7 @@ fn find_close(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut quote = None;
     let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
+    while let Some(&byte) = bytes.get(at) {
         match quote {
             Some(b'"') if byte == b'\\' => at += 1,
             Some(q) if byte == q => quote = None,
@@ -118,7 +119,7 @@ pub(crate) fn users(inner: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = inner;
     while let Some(at) = rest.find("user") {
-        rest = &rest[at + 4..];
+        rest = part(rest, at + 4..);
         if let Some(name) = quoted(rest.trim_start()) {
             names.push(name.0);
             rest = name.1;
@@ -136,7 +137,7 @@ fn argument<'t>(inner: &'t str, word: &str) -> Option<&'t str> {
 
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '`' | '"'))?;
-    text[1..].split_once(quote)
+    part(text, 1..).split_once(quote)
 }
 
 #[cfg(test)]

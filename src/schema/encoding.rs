@@ -65,6 +65,11 @@ impl Encoding {
             _ => &[Encoding::Plain, Encoding::Base64],
         }
     }
+
+    /// The encoding of a type where its declaration names none: the first of those that it can have.
+    pub fn default_for(ty: &Type) -> Encoding {
+        Encoding::for_type(ty).first().copied().unwrap_or(Encoding::Plain)
+    }
 }
 
 /// What a value's encoding cannot carry: the element, if it is one, and why.

@@ -1,5 +1,7 @@
 //! What a variable is: its type, how its value is written for Packer, and who receives it.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod args;
 pub(crate) mod braces;
 mod encoding;

@@ -2,6 +2,7 @@
 
 use super::value::{Text, Value};
 use super::version;
+use crate::source::part;
 use regex::Regex;
 use smol_str::SmolStr;
 use std::fmt;
@@ -259,7 +260,7 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
 
 fn shorten(text: &str) -> String {
     match text.char_indices().nth(60) {
-        Some((at, _)) => format!("{}…", &text[..at]),
+        Some((at, _)) => format!("{}…", part(text, ..at)),
         None => text.to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! Versions: what is one, and which of two is the later.
 
+use crate::source::part;
 use std::cmp::Ordering;
 
 /// `v1.23.10`, perhaps with `-rc.1` or `+build` behind it: the form of `kubernetes_semver` (rule R4
@@ -12,7 +13,7 @@ pub fn is_semver(text: &str) -> bool {
     let numbers: Vec<&str> = core.split('.').collect();
     numbers.len() == 3
         && numbers.iter().all(|n| is_number(n))
-        && rest[core.len()..].chars().all(is_version_char)
+        && part(rest, core.len()..).chars().all(is_version_char)
         && rest.len() != core.len() + 1
 }
 

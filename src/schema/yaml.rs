@@ -5,6 +5,7 @@
 //! (`ansible/parsing/ajson.py`).
 
 use super::types::whole;
+use crate::source::part;
 use regex::Regex;
 use serde_json::{Map, Number, Value as Json, json};
 use std::sync::LazyLock;
@@ -224,12 +225,12 @@ fn read_int(text: &str) -> Option<i64> {
         None => (1, text.strip_prefix('+').unwrap_or(&text)),
     };
     let number = match digits.get(..2) {
-        Some("0b") => i64::from_str_radix(&digits[2..], 2).ok()?,
-        Some("0x") => i64::from_str_radix(&digits[2..], 16).ok()?,
+        Some("0b") => i64::from_str_radix(part(digits, 2..), 2).ok()?,
+        Some("0x") => i64::from_str_radix(part(digits, 2..), 16).ok()?,
         _ if digits.contains(':') => digits
             .split(':')
             .try_fold(0_i64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?,
-        _ if digits.len() > 1 && digits.starts_with('0') => i64::from_str_radix(&digits[1..], 8).ok()?,
+        _ if digits.len() > 1 && digits.starts_with('0') => i64::from_str_radix(part(digits, 1..), 8).ok()?,
         _ => digits.parse().ok()?,
     };
     Some(sign * number)
@@ -291,7 +292,7 @@ mod tests {
             &bomb,
             &"[".repeat(9999),
         ] {
-            assert!(parse_vars(text).is_err(), "{}", &text[..text.len().min(40)]);
+            assert!(parse_vars(text).is_err(), "{}", text.chars().take(40).collect::<String>());
         }
     }
 }

@@ -8,12 +8,15 @@
 pub mod library;
 mod line_index;
 mod loader;
+mod part;
 mod visible;
 
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
     Disk, Loader, MAX_FILE, Memory, normalize, open_regular, read_bytes, read_input, read_text,
 };
+
+pub use part::part;
 
 pub use visible::{Shown, is_unseen, visible, visible_json, visible_line};
 

@@ -2,7 +2,7 @@
 
 use super::ast::*;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::Span;
+use crate::source::{Span, part};
 use smol_str::SmolStr;
 
 /// What a setting of a word that is no variable was meant to be, and what to say of it.
@@ -75,8 +75,8 @@ fn unset(set: &Set, text: &str) -> Option<Meant> {
         .collect();
     let names = names.filter(|names| !names.is_empty())?;
     let written: Vec<String> = names.iter().map(|name| format!("unset {}", name.text)).collect();
-    let line = text[..set.span.start as usize].rfind('\n').map_or(0, |at| at + 1);
-    let indent = &text[line..set.span.start as usize];
+    let line = part(text, ..set.span.start as usize).rfind('\n').map_or(0, |at| at + 1);
+    let indent = part(text, line..set.span.start as usize);
     let joint = if indent.trim().is_empty() { format!("\n{indent}") } else { ", ".to_owned() };
     let found = Diagnostic::new(Code::Syntax, set.name.span, "`unset` stands before the name, without `=`")
         .fix(format!("write `{}`", written.join(", ")), set.span, written.join(&joint));

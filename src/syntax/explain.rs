@@ -2,7 +2,7 @@
 
 use super::tail::{comment, leading_word};
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::source::Span;
+use crate::source::{Span, part};
 
 const ITEMS: [&str; 7] = ["include", "type", "variable", "rule", "provider", "layer", "image"];
 
@@ -12,7 +12,7 @@ const RESERVED: [&str; 5] = ["matrix", "test", "axis", "assert", "exclude"];
 /// A reserved word at the beginning of a text, if one stands there and nothing is set by that name.
 pub(super) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
     let word = first_word(text);
-    let is_set = text[word.len()..].trim_start().starts_with(['=', '+', '-']);
+    let is_set = part(text, word.len()..).trim_start().starts_with(['=', '+', '-']);
     (RESERVED.contains(&word) && !is_set).then(|| {
         let span = Span::new(span.file, span.start, span.start + word.len() as u32);
         let message = format!("`{word}` is kept for a later version of the language");
@@ -35,7 +35,7 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
     );
     let word = first_word(text);
     let word_span = Span::new(span.file, span.start, span.start + word.len() as u32);
-    let rest = text[word.len()..].trim_start();
+    let rest = part(text, word.len()..).trim_start();
     if text.starts_with('}') {
         return found.label("this closes nothing").help("remove it, or look above for a `}` too many");
     }
@@ -82,7 +82,7 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     }
     let found = Diagnostic::new(Code::Syntax, at, format!("expected a statement, found `{}`", shorten(text)));
     let word = first_word(text);
-    let rest = text[word.len()..].trim_start();
+    let rest = part(text, word.len()..).trim_start();
     let word_span = Span::new(span.file, span.start, span.start + word.len() as u32);
     if text.starts_with([')', ']']) {
         return found.label("this closes nothing");
@@ -157,7 +157,7 @@ pub(super) fn parents_in(text: &str, has_extends: bool) -> Option<Vec<(usize, &s
     let mut at = 0;
     for piece in text.split_inclusive([' ', '\t', ',', '(', ')', ':', '=']) {
         let word = piece.trim_end_matches([' ', '\t', ',', '(', ')', ':', '=']);
-        let mark = &piece[word.len()..];
+        let mark = part(piece, word.len()..);
         let bare = word.trim_matches(['"', '\'']);
         if names.is_empty()
             && (WORDS.contains(&word.to_ascii_lowercase().as_str()) || word == "<" || word == "<-")
@@ -179,14 +179,14 @@ pub(super) fn parents_in(text: &str, has_extends: bool) -> Option<Vec<(usize, &s
 pub(super) fn shorten(text: &str) -> String {
     let line = text.lines().next().unwrap_or("").trim_end();
     match line.char_indices().nth(40) {
-        Some((at, _)) => format!("{}…", &line[..at]),
+        Some((at, _)) => format!("{}…", part(line, ..at)),
         None => line.to_owned(),
     }
 }
 
 pub(super) fn first_word(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
-    &text[..end]
+    part(text, ..end)
 }
 
 fn trimmed(span: Span, text: &str) -> Span {

@@ -73,7 +73,7 @@ impl<'t> Lowering<'t> {
                 continue;
             }
             if matches!(self.slice(at), "&&" | "||") {
-                let word = operators[0].0;
+                let word = operators.first().map_or("", |(word, _)| word);
                 let span = self.span(at);
                 self.report(
                     Diagnostic::new(Code::Syntax, span, format!("the operator is the word `{word}`")).fix(

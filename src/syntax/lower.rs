@@ -6,7 +6,7 @@ use super::explain;
 use super::tail::{Explained, Tail, fix_all};
 use super::tree::{Kind, Tree};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Span, part};
 use smol_str::SmolStr;
 
 /// How deep blocks, brackets and conditionals may nest. Bounds recursion, here and everywhere behind.
@@ -67,7 +67,7 @@ impl<'t> Lowering<'t> {
 
     pub fn slice(&self, at: usize) -> &'t str {
         let node = self.tree.node(at);
-        &self.text[node.start as usize..node.end as usize]
+        part(self.text, node.start as usize..node.end as usize)
     }
 
     /// Reports a syntax error, unless one has been reported on that line before it.
@@ -76,8 +76,8 @@ impl<'t> Lowering<'t> {
         if at < self.quiet_until {
             return;
         }
-        let rest = &self.text.as_bytes()[(at as usize).min(self.text.len())..];
-        let line = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let rest = part(self.text, at as usize..);
+        let line = rest.find('\n').unwrap_or(rest.len());
         self.quiet_until = at + line as u32;
         self.diagnostics.push(diagnostic);
     }
@@ -133,7 +133,7 @@ impl<'t> Lowering<'t> {
     fn check_separator(&mut self, is_first: &mut bool, at: usize) {
         let node = self.tree.node(at);
         if !std::mem::replace(is_first, false) {
-            let before = self.text[..node.start as usize].trim_end_matches([' ', '\t', '\r']);
+            let before = part(self.text, ..node.start as usize).trim_end_matches([' ', '\t', '\r']);
             if !before.ends_with(['\n', ',']) {
                 let span = Span::new(self.file, node.start, node.start);
                 self.report(
@@ -265,10 +265,10 @@ impl<'t> Lowering<'t> {
         let junk = self.slice(at).trim_end();
         let start = self.tree.node(at).start;
         let whole = Span::new(self.file, written.span.start, start + junk.len() as u32);
-        let base = &self.text[written.span.start as usize..written.span.end as usize];
+        let base = part(self.text, written.span.start as usize..written.span.end as usize);
         let end = junk.find([')', '>', ']']).map_or(junk.len(), |at| at + 1);
         let whole = Span { end: start + end as u32, ..whole };
-        let junk = &junk[..end];
+        let junk = part(junk, ..end);
         let element = junk.trim_matches(['(', ')', '<', '>', '[', ']']);
         let meant = match base {
             "list" | "List" | "array" | "Array" | "set" | "Vec" if explain::is_word(element) => {
@@ -310,7 +310,7 @@ impl<'t> Lowering<'t> {
         };
         let (written, default) = (value_of(attributes, "type"), value_of(attributes, "default"));
         let Some((place, _)) = written.or(default) else { return false };
-        let slice = |span: Span| &self.text[span.start as usize..span.end as usize];
+        let slice = |span: Span| part(self.text, span.start as usize..span.end as usize);
         let word = match (written, default) {
             (Some((_, span)), _) => match slice(span) {
                 "number" => "int",
@@ -337,7 +337,7 @@ impl<'t> Lowering<'t> {
             "the type and the default of a variable stand behind its name",
         );
         let span = Span::new(self.file, self.tree.node(at).start, self.tree.node(block).end);
-        let has_more = self.text[span.start as usize..span.end as usize].contains(['#', '\\']);
+        let has_more = part(self.text, span.start as usize..span.end as usize).contains(['#', '\\']);
         self.report(match explain::is_word(word) && !has_more {
             true => found.fix(format!("write `{header}`"), span, format!("{header}{rest}")),
             false => found.help(format!("write `{header}`")),
@@ -352,7 +352,7 @@ impl<'t> Lowering<'t> {
         let span = self.span(at);
         let slice = self.slice(at);
         let inner = Span::new(self.file, span.start + 1, span.end - 1);
-        Ident { text: SmolStr::new(&slice[1..slice.len() - 1]), span: inner }
+        Ident { text: SmolStr::new(part(slice, 1..slice.len().saturating_sub(1))), span: inner }
     }
 
     fn report_quoted_names(&mut self, nodes: &[usize]) {
@@ -517,12 +517,12 @@ impl<'t> Lowering<'t> {
     /// A statement with its line, where nothing else stands on it, or with the comma behind it.
     fn whole_line(&self, span: Span) -> Span {
         let (start, end) = (span.start as usize, span.end as usize);
-        let line = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let behind = self.text[end..].find('\n').map_or(self.text.len(), |at| end + at + 1);
-        if self.text[line..start].trim().is_empty() && self.text[end..behind].trim().is_empty() {
+        let line = part(self.text, ..start).rfind('\n').map_or(0, |at| at + 1);
+        let behind = part(self.text, end..).find('\n').map_or(self.text.len(), |at| end + at + 1);
+        if part(self.text, line..start).trim().is_empty() && part(self.text, end..behind).trim().is_empty() {
             return Span::new(self.file, line as u32, behind as u32);
         }
-        let rest = &self.text[end..behind];
+        let rest = part(self.text, end..behind);
         let comma =
             rest.trim_start().strip_prefix(',').map_or(0, |after| rest.len() - after.trim_start().len());
         Span::new(self.file, span.start, (end + comma) as u32)
@@ -676,7 +676,8 @@ impl<'t> Lowering<'t> {
 
     /// Whether junk follows a statement on its line.
     fn is_tail(&self, statement: usize, next: usize) -> bool {
-        let between = &self.text[self.tree.node(statement).end as usize..self.tree.node(next).start as usize];
+        let between =
+            part(self.text, self.tree.node(statement).end as usize..self.tree.node(next).start as usize);
         self.kind(next) == Kind::junk_entry && between.trim_matches([' ', '\t']).is_empty()
     }
 
@@ -703,7 +704,7 @@ impl<'t> Lowering<'t> {
         let operator = [Kind::append, Kind::remove, Kind::wrong_colon];
         let first = children.find(|child| !operator.contains(&self.kind(*child)))?;
         let text = self.slice(tail);
-        let text = text.find(" #").map_or(text, |at| &text[..at]).trim_end();
+        let text = text.find(" #").map_or(text, |at| part(text, ..at)).trim_end();
         let junk = self.tree.node(tail).start;
         let is_missing = self.kind(first) == Kind::missing_value;
         let start = if is_missing { junk } else { self.tree.node(first).start };
@@ -712,7 +713,7 @@ impl<'t> Lowering<'t> {
             set: self.span(statement),
             name: self.slice(name),
             value_start: start,
-            value: if is_missing { "" } else { self.text[start as usize..end as usize].trim_end() },
+            value: if is_missing { "" } else { part(self.text, start as usize..end as usize).trim_end() },
             junk: Span::new(self.file, junk, junk + text.len() as u32),
             text,
         };
@@ -751,7 +752,7 @@ impl<'t> Lowering<'t> {
     }
 
     fn has_newline(&self, from: usize, to: usize) -> bool {
-        self.text[self.tree.node(from).end as usize..self.tree.node(to).start as usize].contains('\n')
+        part(self.text, self.tree.node(from).end as usize..self.tree.node(to).start as usize).contains('\n')
     }
 
     fn lower_set(&mut self, at: usize, is_final: bool) -> Option<Set> {
@@ -836,8 +837,8 @@ impl<'t> Lowering<'t> {
             end = own.end;
         }
         let (start, first) = (self.tree.node(first).end, self.tree.node(first).start as usize);
-        let line = self.text[..first].rfind('\n').map_or(0, |i| i + 1);
-        let indent: String = self.text[line..first].chars().take_while(|c| c.is_whitespace()).collect();
+        let line = part(self.text, ..first).rfind('\n').map_or(0, |i| i + 1);
+        let indent: String = part(self.text, line..first).chars().take_while(|c| c.is_whitespace()).collect();
         self.report(found.fix(
             format!("write `{text}`"),
             Span::new(self.file, start, end),
@@ -858,7 +859,7 @@ impl<'t> Lowering<'t> {
     }
 
     fn text_of(&self, span: Span) -> &'t str {
-        &self.text[span.start as usize..span.end as usize]
+        part(self.text, span.start as usize..span.end as usize)
     }
 
     /// The statements of a block whose head is wrong: checked, and in force under no condition.
@@ -914,8 +915,8 @@ impl<'t> Lowering<'t> {
 
     fn report_missing_at(&mut self, place: u32, wanted: &str, help: &str) {
         // A place at the end of a line is shown at the last character before it.
-        let end = self.text[..place as usize].trim_end().len() as u32;
-        let start = self.text[..end as usize].char_indices().next_back().map_or(0, |(i, _)| i as u32);
+        let end = part(self.text, ..place as usize).trim_end().len() as u32;
+        let start = part(self.text, ..end as usize).char_indices().next_back().map_or(0, |(i, _)| i as u32);
         self.report(
             Diagnostic::new(Code::Syntax, Span::new(self.file, start, end), format!("expected {wanted}"))
                 .label("missing after this")
@@ -925,9 +926,9 @@ impl<'t> Lowering<'t> {
 
     pub fn report_unclosed(&mut self, opener: usize, at: usize, closing: &str) {
         let open = self.tree.node(opener).start;
-        let width = if self.text[open as usize..].starts_with("${") { 2 } else { 1 };
+        let width = if part(self.text, open as usize..).starts_with("${") { 2 } else { 1 };
         let end = self.tree.node(at).start;
-        let opening = &self.text[open as usize..(open + width) as usize];
+        let opening = part(self.text, open as usize..(open + width) as usize);
         self.report(
             Diagnostic::new(
                 Code::Unclosed,
@@ -943,8 +944,9 @@ impl<'t> Lowering<'t> {
     pub fn report_wrong_colon(&mut self, at: usize) {
         let span = self.span(at);
         let written = self.slice(at);
-        let before = if self.text[..span.start as usize].ends_with([' ', '\t']) { "" } else { " " };
-        let after = if self.text[span.end as usize..].starts_with([' ', '\t', '\n']) { "" } else { " " };
+        let before = if part(self.text, ..span.start as usize).ends_with([' ', '\t']) { "" } else { " " };
+        let after =
+            if part(self.text, span.end as usize..).starts_with([' ', '\t', '\n']) { "" } else { " " };
         self.report(
             Diagnostic::new(Code::Syntax, span, format!("a value is set with `=`, not with `{written}`"))
                 .label("write `=`")

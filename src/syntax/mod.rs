@@ -4,6 +4,8 @@
 //! `lower_` functions turn tree nodes into the typed view and report as they go. [`format()`] writes the
 //! tree anew in the one style.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 pub mod ast;
 mod blocks;
 mod explain;
@@ -23,7 +25,7 @@ pub use print::{escape, print_key, print_text};
 pub use tree::{Kind, Node, Tree};
 
 use crate::diagnostic::Diagnostic;
-use crate::source::FileId;
+use crate::source::{FileId, part};
 
 /// A parsed text.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub struct Parse {
 /// Parses one setting, `name = value`, as `--set` has it. None where the text is no setting, or more than one.
 pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnostic>)> {
     let tree = grammar::parse_setting(text)?;
-    let is_all = text[tree.node(0).end as usize..].trim().is_empty();
+    let is_all = part(text, tree.node(0).end as usize..).trim().is_empty();
     lower::lower_setting(file, text, &tree).filter(|_| is_all)
 }
 

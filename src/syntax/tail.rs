@@ -2,7 +2,7 @@
 
 use super::explain::{env_name, first_word, is_name, is_word, shorten};
 use crate::diagnostic::{Code, Diagnostic, Fix};
-use crate::source::Span;
+use crate::source::{Span, part};
 
 /// A statement `name = value`, and the junk behind its value.
 pub(super) struct Tail<'t> {
@@ -102,7 +102,7 @@ impl Tail<'_> {
         let operator = self.text.strip_prefix(['+', '-']).filter(|_| self.value.is_empty())?;
         let rest = operator.trim_start();
         rest.starts_with('[').then(|| {
-            let operator = format!("{}=", &self.text[..1]);
+            let operator = format!("{}=", part(self.text, ..1));
             let equal = self.span(self.value_start.saturating_sub(1), self.junk.start + 1);
             self.found(equal, format!("a list is changed with `{operator}`")).fix(
                 format!("write `{operator}`"),
@@ -210,9 +210,9 @@ pub(super) fn fix_all(mut found: Diagnostic, title: String, edits: Vec<(Span, St
 /// The first word of a text that might be a statement of another language: `let x = 1`.
 pub(super) fn leading_word(text: &str) -> Option<(&str, &str)> {
     let word = first_word(text);
-    let rest = text[word.len()..].trim_start();
+    let rest = part(text, word.len()..).trim_start();
     let name = first_word(rest);
-    let behind = rest[name.len()..].trim_start();
+    let behind = part(rest, name.len()..).trim_start();
     let is_set = ["=", "+=", "-="].iter().any(|op| behind.starts_with(op)) && !behind.starts_with("==");
     (!word.is_empty() && !name.is_empty() && is_set).then_some((word, rest))
 }

@@ -6,13 +6,13 @@ use super::lower::Lowering;
 use super::tail::fix_all;
 use super::tree::{Kind, Tree};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::Span;
+use crate::source::{Span, part};
 use smol_str::{SmolStr, SmolStrBuilder};
 
 impl<'t> Lowering<'t> {
     pub fn lower_plain(&self, at: usize) -> ExprKind {
         let text = self.slice(at);
-        ExprKind::Str(SmolStr::new(&text[1..text.len() - 1]))
+        ExprKind::Str(SmolStr::new(part(text, 1..text.len().saturating_sub(1))))
     }
 
     /// A text where no holes may be: a path, a pattern, a quoted key.
@@ -65,7 +65,7 @@ impl<'t> Lowering<'t> {
 
     fn lower_escape(&mut self, at: usize, parts: &mut Parts) {
         let escape = self.slice(at);
-        let decoded = match &escape[1..] {
+        let decoded = match part(escape, 1..) {
             "\"" => Some('"'),
             "\\" => Some('\\'),
             "n" => Some('\n'),
@@ -158,7 +158,7 @@ impl<'t> Lowering<'t> {
             return ExprKind::Missing;
         };
         let last = text.rfind('\n').unwrap_or(first);
-        let body = &text[first + 1..(last + 1).max(first + 1)];
+        let body = part(text, first + 1..(last + 1).max(first + 1));
         let indent = common_indent(body);
         if is_raw || memchr::memmem::find(body.as_bytes(), b"${").is_none() {
             let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
@@ -203,7 +203,7 @@ impl<'t> Lowering<'t> {
 
     pub fn report_unclosed_text(&mut self, at: usize, quote: &str) {
         let span = self.span(at);
-        let line_end = self.text[span.start as usize..]
+        let line_end = part(self.text, span.start as usize..)
             .find('\n')
             .map_or(self.text.len() as u32, |i| span.start + i as u32);
         let shown = Span::new(self.file, span.start, line_end.min(span.end).max(span.start + 1));
@@ -220,7 +220,7 @@ impl<'t> Lowering<'t> {
         let start = self.tree.node(at).start;
         let first = text.lines().next().unwrap_or("");
         let last = text.rfind('\n').map_or(text.len(), |i| i + 1);
-        let word = text[last..].trim();
+        let word = part(text, last..).trim();
         let mut upper: String = word.to_ascii_uppercase();
         if upper.starts_with(|c: char| !c.is_ascii_uppercase()) {
             upper.insert(0, 'T');
@@ -243,7 +243,7 @@ impl<'t> Lowering<'t> {
     pub fn report_triple(&mut self, at: usize) {
         let (text, span) = (self.slice(at), self.span(at));
         let open = Span::new(self.file, span.start, span.start + 3);
-        let inner = &text[3..text.len() - 3];
+        let inner = part(text, 3..text.len().saturating_sub(3));
         let body = inner.strip_prefix('\n').unwrap_or(inner);
         let body = body.trim_end_matches([' ', '\t']);
         let body = body.strip_suffix('\n').unwrap_or(body);
@@ -297,7 +297,7 @@ impl Parts {
                 true => line.len() - line.trim_start_matches([' ', '\t']).len(),
                 false => 0,
             };
-            let line = &line[skip.min(self.indent)..];
+            let line = part(line, skip.min(self.indent)..);
             self.at_line_start = line.ends_with('\n');
             match line.strip_suffix("\r\n") {
                 Some(line) => {

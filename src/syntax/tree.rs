@@ -24,6 +24,8 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// One of its nodes: indices come from the tree itself, which is never empty and is not changed after parsing.
+    #[allow(clippy::indexing_slicing, reason = "the one access by index")]
     pub fn node(&self, at: usize) -> Node {
         self.nodes[at]
     }
@@ -38,7 +40,7 @@ impl Tree {
 
     /// The indices of a node's children, in order.
     pub fn children(&self, at: usize) -> Children<'_> {
-        Children { tree: self, at: at + 1, end: self.nodes[at].next as usize }
+        Children { tree: self, at: at + 1, end: self.node(at).next as usize }
     }
 
     /// The leaves and the gaps between them, as byte ranges in order, without overlap. Together they
@@ -78,7 +80,7 @@ impl Iterator for Children<'_> {
     fn next(&mut self) -> Option<usize> {
         (self.at < self.end).then(|| {
             let at = self.at;
-            self.at = self.tree.nodes[at].next as usize;
+            self.at = self.tree.node(at).next as usize;
             at
         })
     }

@@ -2,6 +2,7 @@
 
 use super::super::text::{common_indent, dedented};
 use super::{INDENT, Printer};
+use crate::source::part;
 
 impl Printer<'_> {
     /// A heredoc whose value would change stays as it stands.
@@ -14,11 +15,11 @@ impl Printer<'_> {
         if dedented(&moved) != dedented(body) {
             return self.push(text);
         }
-        self.push(text[..first].trim_end());
+        self.push(part(text, ..first).trim_end());
         self.push("\n");
         self.push(&moved);
         self.push(&indent);
-        self.push(text[last + 1..].trim_start_matches([' ', '\t', '\r', '\u{feff}']));
+        self.push(part(text, last + 1..).trim_start_matches([' ', '\t', '\r', '\u{feff}']));
     }
 }
 
@@ -29,7 +30,7 @@ fn reindented(body: &str, indent: &str) -> String {
         let line = line.trim_end_matches('\n');
         let line = line.strip_suffix('\r').unwrap_or(line);
         let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
-        let line = &line[blanks.min(common)..];
+        let line = part(line, blanks.min(common)..);
         if !line.is_empty() {
             out.push_str(indent);
         }

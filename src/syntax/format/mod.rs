@@ -11,7 +11,7 @@ mod statements;
 mod values;
 
 use super::tree::{Kind, Tree};
-use crate::source::FileId;
+use crate::source::{FileId, part};
 use damage::Damage;
 use std::ops::Range;
 
@@ -43,7 +43,7 @@ pub fn format_range(text: &str, range: Range<usize>) -> Option<(Range<usize>, St
     parts.retain(|part| part.start as usize <= range.end && part.end as usize >= range.start);
     let (first, last) = (parts.first()?, parts.last()?);
     let (mut start, end) = (first.start as usize, last.end as usize);
-    let before = text[..start].trim_end_matches([' ', '\t']);
+    let before = part(text, ..start).trim_end_matches([' ', '\t']);
     if !printer.is_kept(first) && (before.is_empty() || before.ends_with('\n')) {
         start = before.len();
     }

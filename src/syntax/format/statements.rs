@@ -110,20 +110,23 @@ impl Printer<'_> {
 
     fn print_set(&mut self, at: usize, level: usize) {
         let children: Vec<usize> = self.tree.children(at).collect();
-        let Some((name, mut value)) = children.split_first() else {
+        let Some((name, value)) = children.split_first() else {
             return;
         };
         self.push(self.slice(*name));
-        let operator = value.first().filter(|at| matches!(self.kind(**at), Kind::append | Kind::remove));
-        match operator {
-            Some(at) => {
+        let is_change = |at: usize| matches!(self.kind(at), Kind::append | Kind::remove);
+        let value = match value.split_first() {
+            Some((at, value)) if is_change(*at) => {
                 self.push(" ");
                 self.push(self.slice(*at));
                 self.push(" ");
-                value = &value[1..];
+                value
             }
-            None => self.push(" = "),
-        }
+            _ => {
+                self.push(" = ");
+                value
+            }
+        };
         self.print_run(value, level + 1);
     }
 

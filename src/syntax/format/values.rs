@@ -2,6 +2,7 @@
 
 use super::super::tree::Kind;
 use super::{MAX_WIDTH, Part, Printer};
+use crate::source::part;
 
 impl Printer<'_> {
     /// Operands and operators in turn. Where the author broke the line, it goes on at `level`.
@@ -121,7 +122,7 @@ impl Printer<'_> {
                 || match self.kind(*child) {
                     Kind::infix | Kind::args => before.is_some(),
                     Kind::comment => {
-                        let mut behind = children[i..].iter().map(|at| self.kind(*at));
+                        let mut behind = children.iter().skip(i).map(|at| self.kind(*at));
                         before.is_some() && behind.find(|kind| *kind != Kind::comment) == Some(Kind::infix)
                     }
                     _ => false,
@@ -172,9 +173,9 @@ impl Printer<'_> {
         self.is_trial = true;
         print(self);
         self.is_trial = false;
-        let tried = &self.out[mark..];
+        let tried = part(&self.out, mark..);
         let first = tried.lines().next().unwrap_or("");
-        let begun = self.out[..mark].rsplit('\n').next().unwrap_or("");
+        let begun = part(&self.out, ..mark).rsplit('\n').next().unwrap_or("");
         let fits = begun.chars().count() + first.chars().count() <= MAX_WIDTH;
         let is_one_line = !tried.contains('\n');
         if fits && is_one_line {
