@@ -189,7 +189,7 @@ impl<'a> Job<'a> {
 
     fn run_in_words(&self, at: usize) -> String {
         let runs = &self.artifacts.recipe.runs;
-        match runs[at].only.as_slice() {
+        match runs.get(at).map_or(&[][..], |run| &run.only) {
             [] => "packer build".to_owned(),
             only => format!("packer build, {} ({} of {})", only.join(", "), at + 1, runs.len()),
         }

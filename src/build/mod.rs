@@ -3,6 +3,8 @@
 //! [`write()`] puts compiled files on the disk. [`Job`] builds one image from them: it prepares the folder
 //! that Packer runs in, runs it, cleans up what was started, and keeps what came out.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod assets;
 mod checkout;
 mod folders;

@@ -152,7 +152,7 @@ pub(super) fn sha256_file(path: &Path) -> io::Result<String> {
     loop {
         match file.read(&mut buffer)? {
             0 => break,
-            count => hash.update(&buffer[..count]),
+            count => hash.update(buffer.get(..count).unwrap_or_default()),
         }
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())

@@ -231,8 +231,8 @@ pub(super) fn include_roots(cli: &Cli, here: &Path) -> Vec<PathBuf> {
 }
 
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
-    let found = program.providers.iter().position(|p| p.name == name);
-    found.map(|i| ProviderId(i as u32)).ok_or_else(|| {
+    let found = program.providers.pairs().find(|(_, provider)| provider.name == name);
+    found.map(|(id, _)| id).ok_or_else(|| {
         let names: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
         Failure(format!("there is no provider {name}; the providers are {}", names.join(", ")))
     })

@@ -443,12 +443,7 @@ impl<'p> Emission<'_, 'p> {
                 Braced::User(name) => {
                     let named = program.find_variable(file, name).or_else(|| {
                         let is_entry = |v: &Variable| v.owner == Owner::Packer && v.name == name;
-                        program
-                            .variables
-                            .iter()
-                            .map(AsRef::as_ref)
-                            .position(is_entry)
-                            .map(|i| VarId(i as u32))
+                        program.variables.pairs().find(|(_, v)| is_entry(v)).map(|(id, _)| id)
                     });
                     let Some(named) = named else { continue };
                     let named = program.variable(named).alias_of.unwrap_or(named);

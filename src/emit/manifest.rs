@@ -72,7 +72,7 @@ impl Emission<'_, '_> {
             let source = program.sources.get(*id);
             add(&source.path, source.sha256());
         }
-        let above = &self.image.stack.layers[self.image.stack.overlays_at..];
+        let above = self.image.stack.above_image();
         let flag_files = program.flag_files.iter().copied().map(StackLayer::Section);
         for layer in above.iter().copied().chain(flag_files) {
             if let StackLayer::Section(id) = layer {

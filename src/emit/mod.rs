@@ -3,6 +3,8 @@
 //! [`emit`] works out who reads what on an image's target, and writes each value in the form that
 //! each reader wants. It writes no file itself: [`Artifacts`] are bytes with names.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod ansible;
 mod defaults;
 mod manifest;

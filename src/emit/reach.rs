@@ -4,9 +4,9 @@ use super::Emission;
 use super::slots::{Route, Slot, carry_all};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Active, Image};
-use crate::project::StackLayer;
 use crate::project::hir::*;
 use crate::project::template;
+use crate::project::{StackLayer, Table};
 use crate::schema::{Base, Receivers, Value};
 use crate::source::Origin;
 
@@ -14,9 +14,9 @@ use crate::source::Origin;
 #[derive(Debug)]
 pub struct Reach {
     /// Read by the template, the playbook, or by something that they read.
-    read: Vec<bool>,
+    read: Table<VarId, bool>,
     /// Read by more than slots: its Packer string must stay as it is.
-    beyond_slots: Vec<bool>,
+    beyond_slots: Table<VarId, bool>,
 }
 
 impl Reach {
@@ -24,8 +24,7 @@ impl Reach {
         let program = image.program;
         let provider = program.provider(image.provider);
         let receiver = provider.playbook.receiver();
-        let count = program.variables.len();
-        let mut read = vec![false; count];
+        let mut read = Table::filled(&program.variables, false);
         let mut queue: Vec<VarId> = route.named.clone();
         for id in image.ids().iter().copied() {
             let variable = program.variable(id);
@@ -37,7 +36,7 @@ impl Reach {
         }
         image.spread(queue, &mut read);
         // The playbook itself takes typed values; only what Packer reads must keep its string.
-        let mut beyond_slots = vec![false; count];
+        let mut beyond_slots = Table::filled(&program.variables, false);
         image.spread(route.named.clone(), &mut beyond_slots);
         image.spread(route.slots.iter().map(|s| s.variable).collect(), &mut read);
         // Where only a deprecated name has a slot, that is the way of the real one.
@@ -48,12 +47,12 @@ impl Reach {
     }
 
     pub fn reads(&self, id: VarId) -> bool {
-        self.read[id.0 as usize]
+        self.read[id]
     }
 
     /// True where Packer itself needs the string, not only its slots.
     pub fn reads_beyond_slots(&self, id: VarId) -> bool {
-        self.beyond_slots[id.0 as usize]
+        self.beyond_slots[id]
     }
 }
 
@@ -105,7 +104,7 @@ impl Emission<'_, '_> {
         let is_default = self
             .image
             .winner(id)
-            .is_some_and(|a| matches!(self.image.stack.layers[a.layer as usize], StackLayer::Provider(_)));
+            .is_some_and(|a| matches!(self.image.stack.layer(a.layer), Some(StackLayer::Provider(_))));
         if is_default && !named.is_empty() && self.image.value(id).is_none() {
             // A template's default that cannot be interpolated is no value at all.
             self.undeclared.insert(variable.name.clone());
@@ -220,8 +219,8 @@ impl Emission<'_, '_> {
             return;
         }
         let is_users = |a: &Active<'_>| {
-            let layer = self.image.stack.layers[a.layer as usize];
-            matches!(layer, StackLayer::Section(_)) && program.sources.is_users(a.setting.span.file)
+            matches!(self.image.stack.layer(a.layer), Some(StackLayer::Section(_)))
+                && program.sources.is_users(a.setting.span.file)
         };
         let Some(active) = self.image.winner(id).filter(is_users) else {
             return;
@@ -333,7 +332,7 @@ impl Emission<'_, '_> {
     /// The string of a setting that Packer gets as it is: of a JSON var file, or of `PACKER_FLAGS`.
     fn raw_text(&self, active: Active<'_>) -> Option<String> {
         let program = self.image.program;
-        let StackLayer::Section(layer) = self.image.stack.layers[active.layer as usize] else {
+        let Some(StackLayer::Section(layer)) = self.image.stack.layer(active.layer) else {
             return None;
         };
         let is_raw = program.section(layer).kind == SectionKind::Json || program.flags.contains(&layer);
@@ -376,8 +375,9 @@ impl Emission<'_, '_> {
         let json = serde_json::Value::from(written).to_string();
         let what = match self.image.value(id) {
             Some(Value::List(elements)) if elements.len() > 1 => {
-                let lost: Vec<String> = elements[1..]
+                let lost: Vec<String> = elements
                     .iter()
+                    .skip(1)
                     .filter_map(|e| match e {
                         Value::Text(text) => Some(format!("`{}`", text.known()?)),
                         _ => None,

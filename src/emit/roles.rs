@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn names_are_found_as_they_are_written() {
         let place = |text: &str, name: &str| {
-            find_name(text, name, Path::new("/p/specs")).map(|(from, to)| text[from..to].to_owned())
+            find_name(text, name, Path::new("/p/specs")).map(|(from, to)| part(text, from..to).to_owned())
         };
         assert_eq!(place("[\"audits\", \"audit\"]", "audit"), Some("audit".to_owned()));
         assert_eq!(place("[\"../roles/audit\"]", "/p/roles/audit"), Some("../roles/audit".to_owned()));

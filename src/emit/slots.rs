@@ -159,16 +159,16 @@ impl Route {
         let is_own = |id: &VarId| !is_fixed(id) && image.is_set_by_users(*id);
         let end = whole.iter().position(|id| is_own(id) && fixed_part(id).is_some()).unwrap_or(whole.len());
         let is_free = |id: &VarId| !is_fixed(id) && !has_slots(id);
-        let chosen = whole[..end].iter().rposition(|id| is_free(id) && fixed_part(id).is_none());
+        let is_chosen = |id: &VarId| is_free(id) && fixed_part(id).is_none();
+        let chosen = whole.iter().take(end).rposition(is_chosen).and_then(|at| cut_at(&whole, at));
         match chosen {
-            Some(at) => {
-                route.is_other = whole[at + 1..].iter().any(is_fixed);
-                route.file = Some(whole[at]);
-                let earlier =
-                    whole[..at].iter().filter(|id| is_own(id)).filter_map(|id| argument(image, *id));
+            Some((earlier, chosen, later)) => {
+                route.is_other = later.iter().any(is_fixed);
+                route.file = Some(chosen);
+                let earlier = earlier.iter().filter(|id| is_own(id)).filter_map(|id| argument(image, *id));
                 route.moved.extend(earlier.map(|moved| Moved { is_earlier: true, ..moved }));
-                route.moved.extend(argument(image, whole[at]));
-                let later = whole[at + 1..].iter().filter(|id| is_fixed(id));
+                route.moved.extend(argument(image, chosen));
+                let later = later.iter().filter(|id| is_fixed(id));
                 route.moved.extend(later.filter_map(|id| own_argument(image, *id)));
             }
             None => {
@@ -412,6 +412,13 @@ impl Emission<'_, '_> {
         }
         out
     }
+}
+
+/// An item of a list, with those before and behind it.
+fn cut_at<T: Copy>(items: &[T], at: usize) -> Option<(&[T], T, &[T])> {
+    let (before, from) = items.split_at_checked(at)?;
+    let (item, behind) = from.split_first()?;
+    Some((before, *item, behind))
 }
 
 #[cfg(test)]

@@ -71,12 +71,12 @@ impl<'p> Image<'p> {
     }
 
     fn check_disagreement(&mut self, id: VarId, others: &[Active<'p>], winner: Active<'p>) {
-        let StackLayer::Section(strongest) = self.stack.layers[winner.layer as usize] else {
+        let Some(StackLayer::Section(strongest)) = self.stack.layer(winner.layer) else {
             return;
         };
         let ancestors = linearize(&self.program.sections, strongest);
         let unrelated = others.iter().rev().find(|other| {
-            matches!(self.stack.layers[other.layer as usize], StackLayer::Section(s) if !ancestors.contains(&s))
+            matches!(self.stack.layer(other.layer), Some(StackLayer::Section(s)) if !ancestors.contains(&s))
         });
         let Some(other) = unrelated.copied() else {
             return;
@@ -102,8 +102,8 @@ impl<'p> Image<'p> {
     fn check_below_target(&mut self) {
         let needed = linearize(&self.program.sections, self.stack.target);
         let target = &self.program.section(self.stack.target).name;
-        for layer in 0..self.stack.target_at {
-            let StackLayer::Section(id) = self.stack.layers[layer] else {
+        for layer in self.stack.layers.iter().take(self.stack.target_at) {
+            let StackLayer::Section(id) = *layer else {
                 continue;
             };
             if needed.contains(&id) || self.program.flag_files.contains(&id) {
@@ -183,7 +183,7 @@ impl<'p> Image<'p> {
             let Some(own) = self
                 .settings(fixed.variable)
                 .iter()
-                .filter(|a| !matches!(self.stack.layers[a.layer as usize], StackLayer::Provider(_)))
+                .filter(|a| !matches!(self.stack.layer(a.layer), Some(StackLayer::Provider(_))))
                 .filter(|a| (from..self.stack.fixed_at).contains(&(a.layer as usize)))
                 .find(|a| program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed))
             else {

@@ -83,11 +83,14 @@ impl<'p> Image<'p> {
                 }
                 Some(Value::Map(map.into()))
             }
-            ExprKind::If(parts) => match self.eval_bool(&parts[0])? {
-                Some(true) => return self.eval(&parts[1]),
-                Some(false) => return self.eval(&parts[2]),
-                None => None,
-            },
+            ExprKind::If(parts) => {
+                let [condition, then, other] = parts.as_ref();
+                match self.eval_bool(condition)? {
+                    Some(true) => return self.eval(then),
+                    Some(false) => return self.eval(other),
+                    None => None,
+                }
+            }
             ExprKind::Not(inner) => self.eval_bool(inner)?.map(|b| Value::Bool(!b)),
             ExprKind::Binary { op, versions, sides } => return self.eval_binary(*op, *versions, sides),
             ExprKind::Call(function, args) => {
@@ -273,14 +276,14 @@ impl<'p> Image<'p> {
                 None => return Ok(None),
             }
         }
+        // The number of arguments has been checked, so each of them is there.
+        let place = |i: usize| args.get(i).map_or(span, |arg| arg.span);
         let text = |i: usize| -> Result<String, Stop> {
             match values.get(i) {
-                Some(Value::Text(text)) => {
-                    text.known().map(|t| t.into_owned()).ok_or(Stop::Opaque(args[i].span))
-                }
+                Some(Value::Text(text)) => text.known().map(|t| t.into_owned()).ok_or(Stop::Opaque(place(i))),
                 Some(Value::Int(number)) => Ok(number.to_string()),
                 Some(other) => {
-                    Err(Stop::Failed(args[i].span, format!("expected a string, found {}", other.kind())))
+                    Err(Stop::Failed(place(i), format!("expected a string, found {}", other.kind())))
                 }
                 None => Err(Stop::Reported),
             }
@@ -288,7 +291,7 @@ impl<'p> Image<'p> {
         let list = |i: usize| -> Result<std::sync::Arc<[Value]>, Stop> {
             match values.get(i) {
                 Some(value) => Self::elements(value).ok_or_else(|| {
-                    Stop::Failed(args[i].span, format!("expected a list, found {}", value.kind()))
+                    Stop::Failed(place(i), format!("expected a list, found {}", value.kind()))
                 }),
                 None => Err(Stop::Reported),
             }
@@ -296,15 +299,14 @@ impl<'p> Image<'p> {
         Ok(Some(match function {
             Function::Major | Function::Minor | Function::Patch => {
                 let version = text(0)?;
-                let Some(numbers) = numbers(&version) else {
-                    return Err(Stop::Failed(args[0].span, format!("`{version}` is not a version")));
+                let Some([major, minor, patch]) = numbers(&version) else {
+                    return Err(Stop::Failed(place(0), format!("`{version}` is not a version")));
                 };
-                let at = match function {
-                    Function::Major => 0,
-                    Function::Minor => 1,
-                    _ => 2,
-                };
-                Value::Int(numbers[at])
+                Value::Int(match function {
+                    Function::Major => major,
+                    Function::Minor => minor,
+                    _ => patch,
+                })
             }
             Function::TrimPrefix => {
                 let (whole, prefix) = (text(0)?, text(1)?);
@@ -344,23 +346,21 @@ impl<'p> Image<'p> {
             Function::Split => {
                 let (whole, separator) = (text(0)?, text(1)?);
                 if separator.is_empty() {
-                    return Err(Stop::Failed(args[1].span, "the separator is empty".to_owned()));
+                    return Err(Stop::Failed(place(1), "the separator is empty".to_owned()));
                 }
                 let parts = whole.split(separator.as_str()).filter(|_| !whole.is_empty());
                 Value::list(parts.map(Value::text).collect())
             }
-            Function::Len => Value::Int(match &values[0] {
-                Value::List(elements) => elements.len() as i64,
-                Value::Map(map) => map.len() as i64,
+            Function::Len => Value::Int(match values.first() {
+                Some(Value::List(elements)) => elements.len() as i64,
+                Some(Value::Map(map)) => map.len() as i64,
                 _ => text(0)?.chars().count() as i64,
             }),
-            Function::Keys => match &values[0] {
-                Value::Map(map) => Value::list(map.keys().cloned().map(Value::text).collect()),
-                other => {
-                    return Err(Stop::Failed(
-                        args[0].span,
-                        format!("expected a map, found {}", other.kind()),
-                    ));
+            Function::Keys => match values.first() {
+                Some(Value::Map(map)) => Value::list(map.keys().cloned().map(Value::text).collect()),
+                None => return Err(Stop::Reported),
+                Some(other) => {
+                    return Err(Stop::Failed(place(0), format!("expected a map, found {}", other.kind())));
                 }
             },
             Function::Unique => {
@@ -375,19 +375,19 @@ impl<'p> Image<'p> {
             }
             Function::Matches => {
                 let pattern = text(1)?;
-                let answer = match &values[0] {
-                    Value::List(elements) => {
+                let answer = match values.first() {
+                    Some(Value::List(elements)) => {
                         let mut all = true;
                         for element in elements.iter() {
                             let known = encode(element, Encoding::Plain);
                             let Some(known) = known.known() else {
-                                return Err(Stop::Opaque(args[0].span));
+                                return Err(Stop::Opaque(place(0)));
                             };
-                            all &= is_match(&pattern, &known, args[1].span)?;
+                            all &= is_match(&pattern, &known, place(1))?;
                         }
                         all
                     }
-                    _ => is_match(&pattern, &text(0)?, args[1].span)?,
+                    _ => is_match(&pattern, &text(0)?, place(1))?,
                 };
                 Value::Bool(answer)
             }

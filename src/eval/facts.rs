@@ -3,8 +3,8 @@
 use super::compute::Stop;
 use super::{Active, Image};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::project::StackLayer;
 use crate::project::hir::*;
+use crate::project::{StackLayer, Table};
 use crate::schema::Value;
 
 impl<'p> Image<'p> {
@@ -12,9 +12,9 @@ impl<'p> Image<'p> {
     pub(super) fn settle(&mut self) {
         let program = self.program;
         self.gather(|_, setting| setting.condition.is_none() && program.variable(setting.variable).is_fact);
-        for (i, variable) in program.variables.iter().enumerate() {
+        for (id, variable) in program.variables.pairs() {
             if variable.is_fact {
-                self.compute(VarId(i as u32));
+                self.compute(id);
             }
         }
         let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.stack.layers.len());
@@ -36,33 +36,22 @@ impl<'p> Image<'p> {
 
     /// Sorts the settings that pass by variable; within one variable they stay in order of strength.
     fn gather(&mut self, passes: impl Fn(usize, &Setting) -> bool) {
-        let count = self.program.variables.len();
-        let mut starts = vec![0u32; count + 1];
-        let mut total = 0;
+        let mut active: Vec<Active<'p>> = Vec::new();
         for layer in 0..self.stack.layers.len() {
-            for setting in self.layer_settings(layer).0 {
-                if passes(layer, setting) {
-                    starts[setting.variable.0 as usize + 1] += 1;
-                    total += 1;
-                }
+            let settings = self.layer_settings(layer).0.iter().filter(|setting| passes(layer, setting));
+            active.extend(settings.map(|setting| Active { layer: layer as u32, setting }));
+        }
+        active.sort_by_key(|active| active.setting.variable);
+        let mut places = Table::filled(&self.program.variables, (0, 0));
+        let mut from = 0;
+        for group in active.chunk_by(|a, b| a.setting.variable == b.setting.variable) {
+            let to = from + group.len();
+            if let Some(first) = group.first() {
+                places[first.setting.variable] = (from, to);
             }
+            from = to;
         }
-        for i in 1..starts.len() {
-            starts[i] += starts[i - 1];
-        }
-        let mut next = starts.clone();
-        let mut active: Vec<Option<Active<'p>>> = vec![None; total];
-        for layer in 0..self.stack.layers.len() {
-            for setting in self.layer_settings(layer).0 {
-                if passes(layer, setting) {
-                    let slot = &mut next[setting.variable.0 as usize];
-                    active[*slot as usize] = Some(Active { layer: layer as u32, setting });
-                    *slot += 1;
-                }
-            }
-        }
-        self.starts = starts;
-        self.active = active.into_iter().flatten().collect();
+        (self.places, self.active) = (places, active);
     }
 
     /// Asks a condition over facts; where a fact is not known, that is an error.
@@ -132,14 +121,15 @@ impl<'p> Image<'p> {
     }
 
     fn layer_settings(&self, layer: usize) -> (&'p [Setting], &'p [Condition]) {
-        match self.stack.layers[layer] {
-            StackLayer::Provider(id) => (&self.program.provider(id).defaults, &[]),
-            StackLayer::Section(id) => {
-                let section = self.program.section(id);
+        match self.stack.layers.get(layer) {
+            None => (&[], &[]),
+            Some(StackLayer::Provider(id)) => (&self.program.provider(*id).defaults, &[]),
+            Some(StackLayer::Section(id)) => {
+                let section = self.program.section(*id);
                 (&section.settings, &section.conditions)
             }
-            StackLayer::TargetVars(id) => {
-                let vars = self.program.section(id).target.as_ref().map_or(&[][..], |t| &t.vars[..]);
+            Some(StackLayer::TargetVars(id)) => {
+                let vars = self.program.section(*id).target.as_ref().map_or(&[][..], |t| t.vars.as_slice());
                 (vars, &[])
             }
         }

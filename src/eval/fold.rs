@@ -26,8 +26,7 @@ enum FoldBase<'p> {
 impl<'p> Image<'p> {
     /// Computes a variable's final value, once.
     pub(super) fn compute(&mut self, id: VarId) {
-        let at = id.0 as usize;
-        match self.states[at] {
+        match self.states[id] {
             State::Done => return,
             State::Open => {
                 self.report_cycle(id);
@@ -42,21 +41,21 @@ impl<'p> Image<'p> {
                 span,
                 format!("more than {MAX_CHAIN} variables are defined by each other in a row"),
             ));
-            self.states[at] = State::Done;
-            self.broken[at] = true;
+            self.states[id] = State::Done;
+            self.broken[id] = true;
             return;
         }
-        self.states[at] = State::Open;
+        self.states[id] = State::Open;
         self.chain.push(id);
         let outer = std::mem::replace(&mut self.has_failed, false);
         let value = self.compute_new(id);
-        self.broken[at] |= std::mem::replace(&mut self.has_failed, outer);
+        self.broken[id] |= std::mem::replace(&mut self.has_failed, outer);
         self.chain.pop();
         // A cycle found below has closed this variable already.
-        if self.states[at] == State::Open {
-            self.values[at] = value;
+        if self.states[id] == State::Open {
+            self.values[id] = value;
         }
-        self.states[at] = State::Done;
+        self.states[id] = State::Done;
     }
 
     fn compute_new(&mut self, id: VarId) -> Option<Value> {
@@ -324,9 +323,9 @@ impl<'p> Image<'p> {
         }
         self.diagnostics.push(found);
         for member in members {
-            self.broken[member.0 as usize] = true;
-            self.states[member.0 as usize] = State::Done;
-            self.values[member.0 as usize] = None;
+            self.broken[member] = true;
+            self.states[member] = State::Done;
+            self.values[member] = None;
         }
     }
 }

@@ -4,6 +4,8 @@
 //! folds the layers, computes the late-bound values and checks them. Names are final values: an
 //! expression sees what the strongest layer made of a variable, wherever it stands itself.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod checks;
 mod compute;
 mod facts;
@@ -13,7 +15,7 @@ mod rules;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::hir::*;
-use crate::project::{Program, Stack, StackLayer};
+use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 use crate::source::Span;
 use compute::Stop;
@@ -34,21 +36,21 @@ pub struct Image<'p> {
     pub section: SectionId,
     pub stack: Stack,
     pub provider: ProviderId,
-    /// For each variable where its settings begin in `active`.
-    starts: Vec<u32>,
+    /// For each variable where its settings are in `active`: from, and up to.
+    places: Table<VarId, (usize, usize)>,
     active: Vec<Active<'p>>,
-    values: Vec<Option<Value>>,
+    values: Table<VarId, Option<Value>>,
     /// The variables that the image sees, in order of declaration.
     ids: Vec<VarId>,
     /// Every `-=` that holds, and whether it removed something.
     pub removals: Vec<(Span, bool)>,
     pub diagnostics: Vec<Diagnostic>,
-    states: Vec<State>,
+    states: Table<VarId, State>,
     chain: Vec<VarId>,
     /// Variables that the library derives from one that only the build knows, and that have no value for it.
     pub underived: Vec<VarId>,
     /// Variables whose value could not be computed; what reads them is silent.
-    broken: Vec<bool>,
+    broken: Table<VarId, bool>,
     /// The variable that is being computed is one of them.
     has_failed: bool,
 }
@@ -71,27 +73,26 @@ pub fn evaluate<'p>(
 ) -> Result<Image<'p>, Box<Diagnostic>> {
     let stack = Stack::new(program, section, provider)?;
     let own = program.section(stack.target).target.as_ref().map(|t| t.provider);
-    let count = program.variables.len();
     let mut image = Image {
         program,
         section,
         provider: provider.or(own).unwrap_or(ProviderId(0)),
         stack,
-        starts: Vec::new(),
+        places: Table::filled(&program.variables, (0, 0)),
         active: Vec::new(),
-        values: vec![None; count],
+        values: Table::filled(&program.variables, None),
         ids: Vec::new(),
         removals: Vec::new(),
         diagnostics: Vec::new(),
-        states: vec![State::New; count],
+        states: Table::filled(&program.variables, State::New),
         chain: Vec::new(),
         underived: Vec::new(),
-        broken: vec![false; count],
+        broken: Table::filled(&program.variables, false),
         has_failed: false,
     };
     image.settle();
-    for at in 0..image.ids.len() {
-        image.compute(image.ids[at]);
+    for id in image.ids.clone() {
+        image.compute(id);
     }
     image.check_finals();
     image.check_parents();
@@ -141,19 +142,18 @@ impl<'p> Image<'p> {
 
     /// The final value; none where it is unset.
     pub fn value(&self, id: VarId) -> Option<&Value> {
-        self.values.get(id.0 as usize)?.as_ref()
+        self.values.find(id)?.as_ref()
     }
 
     /// True where the value could not be computed, which has been reported.
     pub fn is_broken(&self, id: VarId) -> bool {
-        self.broken.get(id.0 as usize).copied().unwrap_or(false)
+        self.broken.find(id).copied().unwrap_or(false)
     }
 
     /// The settings of a variable that hold, weakest first.
     pub fn settings(&self, id: VarId) -> &[Active<'p>] {
-        let bounds = self.starts.get(id.0 as usize..).unwrap_or_default();
-        let [from, to, ..] = bounds else { return &[] };
-        self.active.get(*from as usize..*to as usize).unwrap_or_default()
+        let (from, to) = self.places.find(id).copied().unwrap_or_default();
+        self.active.get(from..to).unwrap_or_default()
     }
 
     /// The settings that make the value, after what `unset` drops; and whether the default is below.

@@ -1,13 +1,14 @@
 //! What values are made of.
 
 use super::Image;
+use crate::project::Table;
 use crate::project::hir::*;
 
 impl Image<'_> {
     /// Marks variables, and all that their values are made of.
-    pub fn spread(&self, mut queue: Vec<VarId>, marked: &mut [bool]) {
+    pub fn spread(&self, mut queue: Vec<VarId>, marked: &mut Table<VarId, bool>) {
         while let Some(id) = queue.pop() {
-            if !std::mem::replace(&mut marked[id.0 as usize], true) {
+            if !std::mem::replace(&mut marked[id], true) {
                 queue.extend(self.parts(id));
             }
         }
@@ -19,7 +20,7 @@ impl Image<'_> {
         let (settings, has_default) = self.effective_settings(id);
         let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
         let mut out = Vec::new();
-        for active in &settings[base.unwrap_or(0)..] {
+        for active in settings.iter().skip(base.unwrap_or(0)) {
             active.setting.value.for_each_variable(&mut |other| out.push(other));
         }
         if base.is_none()
@@ -34,9 +35,9 @@ impl Image<'_> {
 
     /// True where the project has a part in a value: it sets the variable, or one that the value is made of.
     pub fn is_made_by_users(&self, id: VarId) -> bool {
-        let mut marked = vec![false; self.program.variables.len()];
+        let mut marked = Table::filled(&self.program.variables, false);
         self.spread(vec![id], &mut marked);
-        let mut all = (0..marked.len() as u32).map(VarId).filter(|id| marked[id.0 as usize]);
-        all.any(|id| self.is_set_by_users(id))
+        let mut all = marked.pairs().filter(|(_, is_marked)| **is_marked);
+        all.any(|(id, _)| self.is_set_by_users(id))
     }
 }

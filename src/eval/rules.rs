@@ -11,7 +11,7 @@ impl<'p> Image<'p> {
     pub(super) fn check_rules(&mut self) {
         let program = self.program;
         for id in program.rules_for(program.section(self.section).span.file) {
-            let rule = &program.rules[id.0 as usize];
+            let rule = &program.rules[id];
             if matches!(self.eval(&rule.condition), Ok(Some(Value::Bool(true)))) && self.concerns_users(rule)
             {
                 self.report_rule(rule);

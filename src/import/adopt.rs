@@ -127,8 +127,8 @@ impl Writer<'_> {
 
     /// A built-in fact that no string of the checkout makes depend on something else.
     fn is_fact(&self, name: &str) -> bool {
-        let declaration = &self.declarations[name];
-        let is_fact = declaration.known.is_some_and(|id| self.library.variable(id).is_fact);
+        let known = self.declarations.get(name).and_then(|declaration| declaration.known);
+        let is_fact = known.is_some_and(|id| self.library.variable(id).is_fact);
         let is_open = |(n, text): &(String, String)| n == name && text.contains("{{");
         is_fact && !self.checkout.var_files.values().flatten().any(is_open)
     }
@@ -212,7 +212,7 @@ impl Writer<'_> {
             for (fact, value) in self.facts_of(file) {
                 let _ = writeln!(text, "    {fact} = {value}");
             }
-            let entries = &self.checkout.var_files[file];
+            let entries = self.checkout.strings_of(file);
             let mut written: BTreeSet<&str> = BTreeSet::new();
             for (name, string) in entries {
                 if !self.declarations.contains_key(name) || !written.insert(name) {
@@ -264,11 +264,11 @@ impl Writer<'_> {
             let text = out.entry(file_of("targets", &last.template)).or_insert_with(|| ADOPTED.to_owned());
             text.push('\n');
             write_doc(text, target.doc.as_deref());
-            let name = self.names.images[&target.make].clone();
+            let name = self.names.image(&target.make);
             let parents = self.names.parents(&last.var_files);
             let extends =
                 if parents.is_empty() { String::new() } else { format!(" extends {}", parents.join(", ")) };
-            let _ = writeln!(text, "image {name}{extends} {{\n{}}}", self.target(target, &name));
+            let _ = writeln!(text, "image {name}{extends} {{\n{}}}", self.target(target, name));
         }
         out
     }
@@ -282,7 +282,7 @@ impl Writer<'_> {
         for refused in &self.checkout.refused {
             text.push('\n');
             write_doc(&mut text, refused.doc.as_deref());
-            let name = &self.names.images[&refused.make];
+            let name = self.names.image(&refused.make);
             let _ =
                 writeln!(text, "image {name} {{ target {{ refused = {} }} }}", print_text(&refused.reason));
         }
@@ -293,10 +293,7 @@ impl Writer<'_> {
     fn target(&self, target: &Target, image: &str) -> String {
         let mut words = Vec::new();
         if let Some(last) = target.runs.last() {
-            words.push(format!(
-                "provider = {}",
-                self.names.providers[&(last.template.clone(), target.playbook)]
-            ));
+            words.push(format!("provider = {}", self.names.provider(&last.template, target.playbook)));
         }
         if target.make != format!("build-{image}") {
             words.push(format!("make = {}", print_text(&target.make)));
@@ -324,10 +321,10 @@ impl Writer<'_> {
             let pairs: Vec<String> = last.into_values().collect();
             (!pairs.is_empty()).then(|| format!("vars = {{ {} }}", pairs.join(", ")))
         };
-        let first = &target.runs[0];
-        let is_shared = target.runs.iter().all(|run| run.vars == first.vars);
+        let first = target.runs.first().map_or(&[][..], |run| &run.vars);
+        let is_shared = target.runs.iter().all(|run| run.vars == first);
         if is_shared {
-            words.extend(vars(&first.vars));
+            words.extend(vars(first));
         }
         if let [run] = &target.runs[..] {
             words.extend(list("only", &run.only));

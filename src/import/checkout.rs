@@ -102,6 +102,11 @@ fn resolve(text: &str, values: &BTreeMap<&str, &str>, depth: usize) -> Option<St
 const DEEPEST: usize = 100;
 
 impl Checkout {
+    /// The entries of a var file; none for a file that it has not.
+    pub fn strings_of(&self, file: &str) -> &[Entry] {
+        self.var_files.get(file).map_or(&[], Vec::as_slice)
+    }
+
     /// Reads what recipes name, below the folder of the Makefile. `user_file` is the name of the var file that
     /// stands for the user's: what is given after it beats it, as `-var` does, and becomes such.
     ///
@@ -262,7 +267,9 @@ impl Checkout {
             }
         }
         for at in windows {
-            self.targets[at].playbook = Playbook::Windows;
+            if let Some(target) = self.targets.get_mut(at) {
+                target.playbook = Playbook::Windows;
+            }
         }
         for (at, reason) in wrong.into_iter().rev() {
             let Target { make, doc, .. } = self.targets.remove(at);
@@ -371,8 +378,8 @@ fn below(loader: &dyn Loader, root: &Path, path: &str) -> String {
 
 /// A file that is named twice counts at its last place.
 fn last_places(files: Vec<String>) -> Vec<String> {
-    let is_last = |at: usize| !files[at + 1..].contains(&files[at]);
-    (0..files.len()).filter(|at| is_last(*at)).map(|at| files[at].clone()).collect()
+    let is_last = |at: usize, file: &String| !files.iter().skip(at + 1).any(|later| later == file);
+    files.iter().enumerate().filter(|(at, file)| is_last(*at, file)).map(|(_, file)| file.clone()).collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Json>, String> {

@@ -52,10 +52,9 @@ fn parse_line(line: &str) -> Vec<PackerCommand> {
         if command.first().is_some_and(|word| ["echo", "printf"].contains(&word.as_str())) {
             continue;
         }
-        let arguments = &command[at + 1..];
-        let Some(verb) = arguments.iter().position(|word| !word.starts_with('-')) else { continue };
-        if arguments[verb] == "build" {
-            let mut run = parse_arguments(&arguments[verb + 1..]);
+        let mut arguments = command.get(at + 1..).unwrap_or_default().iter();
+        if arguments.find(|word| !word.starts_with('-')).is_some_and(|verb| verb == "build") {
+            let mut run = parse_arguments(arguments.as_slice());
             let files = run.var_files.iter_mut().chain([&mut run.template]);
             files.filter(|file| !file.is_empty()).for_each(|file| *file = join(&folder, file));
             out.push(run);
@@ -113,7 +112,7 @@ mod tests {
         let runs =
             parse_recipe("cd packer && cd ./x; packer build -var-file=/a.json -var-file=b.json t.json");
         assert_eq!(
-            (runs[0].template.as_str(), &runs[0].var_files[1][..]),
+            (runs[0].template.as_str(), runs[0].var_files[1].as_str()),
             ("packer/./x/t.json", "packer/./x/b.json")
         );
         assert_eq!(runs[0].var_files[0], "/a.json");

@@ -36,8 +36,7 @@ pub(super) fn find_derived(
         let mut read = serde_json::Map::new();
         for (_, id, _) in candidates {
             for name in references(library, *id) {
-                let entries = &checkout.var_files[*file];
-                if let Some((_, text)) = entries.iter().rev().find(|(n, _)| *n == name) {
+                if let Some((_, text)) = checkout.strings_of(file).iter().rev().find(|(n, _)| *n == name) {
                     read.insert(name, text.as_str().into());
                 }
             }
@@ -79,7 +78,7 @@ fn candidate(
     let keeps_type = |name: &str| declarations.get(name).is_some_and(|d| d.keeps_type && !d.is_undeclared);
     let id = declarations.get(name)?.known.filter(|_| keeps_type(name))?;
     let references = references(library, id);
-    let is_set_here = |name: &String| checkout.var_files[file].iter().any(|(n, _)| n == name);
+    let is_set_here = |name: &String| checkout.strings_of(file).iter().any(|(n, _)| n == name);
     (references.iter().any(is_set_here) && references.iter().all(|name| keeps_type(name))).then_some(id)
 }
 

@@ -3,6 +3,8 @@
 //! [`import`] turns var files into layers. [`adopt`] turns a checkout into a library: its variables, providers,
 //! layers and targets. Both write with [`spell`]; neither touches the world but through the `Loader`.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod adopt;
 mod checkout;
 mod command_line;

@@ -95,8 +95,8 @@ impl Moves {
 /// The pairs of an argument; of those of one name Ansible takes the last.
 fn last_pairs(text: &str) -> Vec<Pair> {
     let pairs = parse_pairs(text);
-    let is_last = |at: usize| pairs[at + 1..].iter().all(|later| later.name != pairs[at].name);
-    (0..pairs.len()).filter(|at| is_last(*at)).map(|at| pairs[at].clone()).collect()
+    let is_last = |at: usize, pair: &Pair| pairs.iter().skip(at + 1).all(|later| later.name != pair.name);
+    pairs.iter().enumerate().filter(|(at, pair)| is_last(*at, pair)).map(|(_, pair)| pair.clone()).collect()
 }
 
 /// A pair as it was written.
@@ -157,9 +157,9 @@ fn retain_harmless(program: &Program, candidates: &mut Vec<Candidate>, set: &BTr
 
 /// Calls `visit` with each variable and one that its value is derived from, in the library.
 fn for_each_derived(program: &Program, visit: &mut impl FnMut(VarId, VarId)) {
-    for (at, variable) in program.variables.iter().enumerate() {
+    for (id, variable) in program.variables.pairs() {
         if let Some(default) = &variable.default {
-            default.for_each_variable(&mut |from| visit(VarId(at as u32), from));
+            default.for_each_variable(&mut |from| visit(id, from));
         }
     }
     for setting in library_settings(program) {

@@ -76,10 +76,20 @@ impl Names {
         Names { images, providers, layers, groups: named }
     }
 
+    /// The image of a target.
+    pub fn image<'n>(&'n self, make: &'n str) -> &'n str {
+        self.images.get(make).map_or(make, String::as_str)
+    }
+
+    /// The provider of a template with that kind of playbook.
+    pub fn provider<'n>(&'n self, template: &'n str, playbook: Playbook) -> &'n str {
+        self.providers.get(&(template.to_owned(), playbook)).map_or(template, String::as_str)
+    }
+
     /// The parents of a target's image, weakest first.
     pub fn parents(&self, files: &[String]) -> Vec<&str> {
         let group = self.groups.iter().find(|(start, _)| shared_start(files) == start.as_slice());
-        let rest = group.map_or(files, |(start, _)| &files[start.len()..]);
+        let rest = group.map_or(files, |(start, _)| files.get(start.len()..).unwrap_or_default());
         let layers = rest.iter().filter_map(|file| self.layers.get(file));
         group.map(|(_, name)| name).into_iter().chain(layers).map(String::as_str).collect()
     }
@@ -90,7 +100,7 @@ pub const SHARED: &str = "packer/config/";
 
 fn shared_start(files: &[String]) -> &[String] {
     let end = files.iter().position(|file| !file.starts_with(SHARED)).unwrap_or(files.len());
-    &files[..end]
+    files.get(..end).unwrap_or_default()
 }
 
 fn image_name(make: &str) -> String {

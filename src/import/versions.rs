@@ -61,7 +61,7 @@ pub(super) fn find_versions(
     for setting in first.into_iter().chain(second) {
         let at = rank(setting.1).unwrap_or(bases.len());
         let possible: Vec<&str> =
-            bases[..at].iter().copied().filter(|base| !followers.contains(base)).collect();
+            bases.iter().take(at).copied().filter(|base| !followers.contains(base)).collect();
         if let Some((base, form)) = learner.choose(setting, &possible, &bases) {
             followers.insert(setting.1);
             out.insert((setting.0.to_owned(), setting.1.to_owned()), form.expression(base, is_plain));
@@ -256,9 +256,8 @@ enum Witness {
 /// Two versions of one thing: their names differ in what stands behind the first one's last `_`, `x_semver` and
 /// `x_rpm_version`.
 fn is_alike(base: &str, name: &str) -> bool {
-    let stem: Vec<&str> = words(base).collect();
-    let stem = &stem[..stem.len().saturating_sub(1)];
-    words(name).take(stem.len()).eq(stem.iter().copied())
+    let length = words(base).count().saturating_sub(1);
+    words(name).take(length).eq(words(base).take(length))
 }
 
 fn words(name: &str) -> impl Iterator<Item = &str> {

@@ -7,8 +7,8 @@ use super::workspace::Spec;
 use crate::build;
 use crate::emit::find_reach;
 use crate::eval::evaluate;
-use crate::project::Program;
 use crate::project::hir::*;
+use crate::project::{Program, Table};
 use crate::schema::{Base, Type};
 use crate::source::part;
 use crate::syntax::ast;
@@ -146,9 +146,9 @@ impl Candidates<'_> {
     pub fn variables(&self, around: Option<&ast::Section>, has_values: bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let id = around.and_then(|s| find_section(program, self.spec.file, &s.name.text));
-        let mut is_set = vec![false; program.variables.len()];
+        let mut is_set = Table::filled(&program.variables, false);
         for setting in id.iter().flat_map(|id| &program.section(*id).settings) {
-            is_set[setting.variable.0 as usize] = true;
+            is_set[setting.variable] = true;
         }
         let mut image = id.and_then(|id| evaluate(program, id, None).ok());
         let reach = image.as_ref().map(find_reach);
@@ -160,7 +160,7 @@ impl Candidates<'_> {
             }
             let applies = image.as_mut().is_none_or(|image| image.applies(id));
             let is_read = reach.as_ref().is_none_or(|reach| reach.reads(id));
-            let order = match (is_set[id.0 as usize], applies && is_read) {
+            let order = match (is_set[id], applies && is_read) {
                 _ if variable.alias_of.is_some() => 4,
                 (false, true) => 0,
                 (true, _) => 1,
@@ -251,7 +251,7 @@ fn blank(ty: &Type) -> &'static str {
 /// Adds its documentation to an item.
 pub fn resolve(program: &Program, mut item: CompletionItem, client: &Client) -> CompletionItem {
     let data = item.data.take().unwrap_or_default();
-    let value = |key: &str| data[key].as_str();
+    let value = |key: &str| data.get(key).and_then(|value| value.as_str());
     let described = if let Some(name) = value("variable") {
         let variable = program.variables.iter().find(|v| v.name == name);
         variable.and_then(|v| describe(program, v.span.file, Named::Variable(name), None))

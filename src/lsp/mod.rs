@@ -4,6 +4,8 @@
 //! `server.rs` is the loop, `workspace.rs` what is known and found, `answers.rs` what requests get; `cursor.rs` says
 //! what stands at a place.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod actions;
 mod answers;
 mod candidates;

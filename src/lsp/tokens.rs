@@ -195,7 +195,7 @@ fn encode(text: &str, found: &[(u32, u32, Token, u32)], encoding: Encoding) -> V
             let start = at;
             at += piece.len();
             let piece = piece.trim_end_matches(['\n', '\r']);
-            while let Some(end) = memchr::memchr(b'\n', &text.as_bytes()[line_start..start]) {
+            while let Some(end) = part(text, line_start..start).find('\n') {
                 line += 1;
                 line_start += end + 1;
             }

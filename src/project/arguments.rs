@@ -13,7 +13,7 @@ impl Lowering<'_> {
     /// Arguments of which Ansible would lose a part, or which it would refuse. In a JSON var file the loss is a
     /// warning: the rest arrives. Image Builder's own have such, which do no harm.
     pub(super) fn check_args(&mut self, id: VarId, value: &Expr) {
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[id];
         let (Base::Args, ExprKind::Const(Value::Text(text))) = (&variable.ty.base, &value.kind) else {
             return;
         };
@@ -65,7 +65,7 @@ impl Lowering<'_> {
     /// Ansible reads an argument `@path` as a file: what the project names there is read now, because the
     /// extra-vars file may have to take its place. A path that only the build can resolve stays as it is.
     pub(super) fn read_args_file(&mut self, id: VarId, value: Expr) -> Expr {
-        let is_args = matches!(self.variables[id.0 as usize].ty.base, Base::Args);
+        let is_args = matches!(self.variables[id].ty.base, Base::Args);
         let ExprKind::Const(Value::Text(text)) = &value.kind else {
             return value;
         };

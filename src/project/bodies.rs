@@ -68,7 +68,7 @@ impl Lowering<'_> {
                     .help("only an image is built; write `image` instead of `layer`"),
             );
         }
-        if let Some(out) = edit(&mut self.sections, id.0) {
+        if let Some(out) = edit(&mut self.sections, id) {
             out.whole = section.span;
             out.extends = extends;
             // What a target that is wrong says of its provider is not known either.
@@ -246,7 +246,7 @@ impl Lowering<'_> {
             match declared {
                 None => self.report_unknown(name, value, true),
                 Some(id) => {
-                    let variable = &self.variables[id.0 as usize];
+                    let variable = &self.variables[id];
                     if let Some(removed) = variable.removed.clone() {
                         self.report(
                             Diagnostic::new(
@@ -263,7 +263,7 @@ impl Lowering<'_> {
             return declared;
         };
         // What no playbook receives is free for roles of one's own.
-        let to = declared.map(|id| self.variables[id.0 as usize].to);
+        let to = declared.map(|id| self.variables[id].to);
         let is_free = owner == Owner::Ansible
             && to.is_some_and(|to| !to.has(Receivers::LINUX) && !to.has(Receivers::WINDOWS));
         if declared.is_some() && !is_free {
@@ -301,14 +301,13 @@ impl Lowering<'_> {
         if let Some(id) = self.extras.get(&key) {
             return *id;
         }
-        let id = VarId(self.variables.len() as u32);
-        self.variables.push(Arc::new(new_variable(name, owner, None)));
+        let id = self.variables.push(Arc::new(new_variable(name, owner, None)));
         self.extras.insert(key, id);
         id
     }
 
     pub(super) fn check_fact_setting(&mut self, id: VarId, span: Span, condition: Option<u32>) {
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[id];
         if variable.is_fact && condition.is_some() {
             let message = format!("`{}` is a fact and cannot be set in a `when`", variable.name);
             self.report(
@@ -324,11 +323,11 @@ impl Lowering<'_> {
         id: VarId,
         condition: Option<u32>,
     ) -> Option<Setting> {
-        if self.variables[id.0 as usize].is_secret {
+        if self.variables[id].is_secret {
             self.hide_literals(&set.value);
         }
         self.check_fact_setting(id, set.name.span, condition);
-        let ty = self.variables[id.0 as usize].ty.clone();
+        let ty = self.variables[id].ty.clone();
         let change = match set.op {
             ast::SetOp::Replace => Change::Replace,
             ast::SetOp::Append => Change::Append,
@@ -346,7 +345,7 @@ impl Lowering<'_> {
         }
         // What `-=` removes need not be a file that is there.
         let value = self.lower_value(&set.value, id);
-        if set.is_final && self.variables[id.0 as usize].alias_of.is_some() {
+        if set.is_final && self.variables[id].alias_of.is_some() {
             self.report_final_alias(id, set);
             return None;
         }
@@ -373,8 +372,8 @@ impl Lowering<'_> {
 
     /// What the real name says would still change a value that is final under its deprecated name.
     fn report_final_alias(&mut self, id: VarId, set: &ast::Set) {
-        let Some(real) = self.variables[id.0 as usize].alias_of else { return };
-        let real = self.variables[real.0 as usize].name.clone();
+        let Some(real) = self.variables[id].alias_of else { return };
+        let real = self.variables[real].name.clone();
         let message = format!("`{}` is a deprecated name and cannot be `final`", set.name.text);
         self.report(Diagnostic::new(Code::WrongPlace, set.name.span, message).fix(
             format!("write `{real}`"),
@@ -388,12 +387,13 @@ impl Lowering<'_> {
         let ast::ExprKind::Binary(ast::BinaryOp::Add, sides) = &set.value.kind else {
             return None;
         };
-        let ast::ExprKind::Name(name) = &sides[0].kind else {
+        let [left, right] = sides.as_ref();
+        let ast::ExprKind::Name(name) = &left.kind else {
             return None;
         };
         (self.find_variable(name) == Some(id)).then(|| {
             let span = set.name.span.to(set.value.span);
-            let rest = self.sources.slice(sides[1].span);
+            let rest = self.sources.slice(right.span);
             Diagnostic::new(Code::ReferenceCycle, set.span, format!("`{name}` is defined by itself"))
                 .label("a name stands for the final value, so this has no end")
                 .fix(format!("write `{name} += …`"), span, format!("{name} += {rest}"))

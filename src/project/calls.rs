@@ -54,20 +54,20 @@ impl Lowering<'_> {
             );
             return (ExprKind::Missing, Ty::Any);
         }
-        match function {
-            Function::Env | Function::File | Function::Path | Function::Jinja => {
+        match (function, args) {
+            (Function::Env | Function::File | Function::Path | Function::Jinja, [arg]) => {
                 return (
-                    self.lower_constant_call(function, &args[0], place),
+                    self.lower_constant_call(function, arg, place),
                     if function == Function::Env { Ty::Any } else { Ty::Text },
                 );
             }
-            Function::IsSet | Function::IsYours => {
-                let (arg, _) = self.lower_typed(&args[0], place.argument());
+            (Function::IsSet | Function::IsYours, [written]) => {
+                let (arg, _) = self.lower_typed(written, place.argument());
                 if !matches!(arg.kind, ExprKind::Variable(_) | ExprKind::Missing) {
                     self.report(
                         Diagnostic::new(
                             Code::UnknownFunction,
-                            args[0].span,
+                            written.span,
                             format!("`{}` takes the name of a variable", function.as_str()),
                         )
                         .help(format!("{}(http_proxy)", function.as_str())),

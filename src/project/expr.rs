@@ -104,7 +104,7 @@ impl Ty {
 impl Lowering<'_> {
     /// An expression that a variable gets as its value.
     pub(super) fn lower_value(&mut self, value: &ast::Expr, id: VarId) -> Expr {
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[id];
         let (ty, encoding) = (variable.ty.clone(), variable.encoding);
         let (is_fact, is_secret) = (variable.is_fact, variable.is_secret);
         let place = Place {
@@ -163,9 +163,10 @@ impl Lowering<'_> {
             ast::ExprKind::List(elements) => return self.lower_list(elements, span, place),
             ast::ExprKind::Map(pairs) => return self.lower_map(pairs, span, place),
             ast::ExprKind::If(parts) => {
-                let condition = self.lower_condition(&parts[0], place.argument());
-                let (then, a) = self.lower_typed(&parts[1], place);
-                let (other, b) = self.lower_typed(&parts[2], place);
+                let [condition, then, other] = parts.as_ref();
+                let condition = self.lower_condition(condition, place.argument());
+                let (then, a) = self.lower_typed(then, place);
+                let (other, b) = self.lower_typed(other, place);
                 let ty = if a == Ty::Any { b } else { a };
                 return (Expr { kind: ExprKind::If(Box::new([condition, then, other])), span }, ty);
             }
@@ -176,7 +177,7 @@ impl Lowering<'_> {
             ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
         };
         // What is wrong is put out of the way, so that nothing else is said because of it.
-        if self.diagnostics[said..].iter().any(Diagnostic::is_error) {
+        if self.diagnostics.iter().skip(said).any(Diagnostic::is_error) {
             return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
         }
         let mut lowered = Expr { kind: lowered, span };
@@ -225,7 +226,7 @@ impl Lowering<'_> {
         let Some(reader) = place.facts_only else {
             return true;
         };
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[id];
         if !variable.is_fact {
             let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} reads facts only, and `{}` is none", variable.name))
                 .label("not a fact")
@@ -242,7 +243,7 @@ impl Lowering<'_> {
                 return (ExprKind::Missing, Ty::Any);
             }
             let id = self.stands_for(id, span);
-            let ty = Ty::of(&self.variables[id.0 as usize].ty);
+            let ty = Ty::of(&self.variables[id].ty);
             return (ExprKind::Variable(id), ty);
         }
         self.report_unknown_name(name, span, place);
@@ -449,7 +450,7 @@ impl Lowering<'_> {
         let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind) else {
             return;
         };
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[*id];
         let Base::OneOf(choices) = &variable.ty.base else {
             return;
         };

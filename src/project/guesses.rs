@@ -28,7 +28,7 @@ impl Lowering<'_> {
     /// The variable that a name was meant to be; with a value, one that can have it.
     pub fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
         let view = self.view();
-        let find = |name: &str| view.find(VARIABLES, name).map(|(id, _)| &self.variables[id.0 as usize]);
+        let find = |name: &str| view.find(VARIABLES, name).map(|(id, _)| &self.variables[*id]);
         let names = view.all(VARIABLES).filter(|name| find(name).is_some_and(|v| v.removed.is_none()));
         let fit = |name: &str| match (find(name), value) {
             (Some(variable), Some(value)) => fit(&variable.ty, value),
@@ -123,7 +123,7 @@ impl Lowering<'_> {
             return false;
         }
         let Some(id) = self.find_variable(variable) else { return false };
-        let ty = self.variables[id.0 as usize].ty.clone();
+        let ty = self.variables[id].ty.clone();
         if !self.fits_in_quotes(&ty, word_text) {
             return false;
         }
@@ -171,7 +171,7 @@ impl Lowering<'_> {
             .library
             .sections
             .iter()
-            .filter(|(_, (id, _))| self.sections[id.0 as usize].kind == SectionKind::Image);
+            .filter(|(_, (id, _))| self.sections[*id].kind == SectionKind::Image);
         crate::source::library::other_release(name, images.map(|(name, _)| name.as_str()))
     }
 }

@@ -3,19 +3,20 @@
 use super::Program;
 use super::hir::*;
 use super::lower::Lowering;
+use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 use std::sync::Arc;
 
 /// The ancestors of a section and itself, weakest first: depth first over `extends`, each at its
 /// first place, so that a child is stronger than its parents and the last-named parent strongest.
-pub fn linearize(sections: &[Arc<Section>], start: SectionId) -> Vec<SectionId> {
+pub fn linearize(sections: &Table<SectionId, Arc<Section>>, start: SectionId) -> Vec<SectionId> {
     let mut out = Vec::new();
     let mut seen = rustc_hash::FxHashSet::default();
     let mut stack = vec![(start, 0)];
     seen.insert(start);
     while let Some((at, next)) = stack.pop() {
-        match sections[at.0 as usize].extends.get(next) {
+        match sections[at].extends.get(next) {
             Some((parent, _)) => {
                 stack.push((at, next + 1));
                 if seen.insert(*parent) {
@@ -71,13 +72,13 @@ pub(super) fn check_cycles(lowering: &mut Lowering<'_>) {
         Open,
         Done,
     }
-    let mut states = vec![State::New; lowering.sections.len()];
+    let mut states = Table::filled(&lowering.sections, State::New);
     let mut found = Vec::new();
-    for start in 0..states.len() {
+    for start in states.ids() {
         if states[start] != State::New {
             continue;
         }
-        let mut path: Vec<(usize, usize)> = vec![(start, 0)];
+        let mut path: Vec<(SectionId, usize)> = vec![(start, 0)];
         states[start] = State::Open;
         while let Some((at, next)) = path.pop() {
             let Some((parent, span)) = lowering.sections[at].extends.get(next) else {
@@ -85,7 +86,7 @@ pub(super) fn check_cycles(lowering: &mut Lowering<'_>) {
                 continue;
             };
             path.push((at, next + 1));
-            let parent = parent.0 as usize;
+            let parent = *parent;
             match states[parent] {
                 State::New => {
                     states[parent] = State::Open;
@@ -93,10 +94,9 @@ pub(super) fn check_cycles(lowering: &mut Lowering<'_>) {
                 }
                 State::Open => {
                     let from = path.iter().position(|(p, _)| *p == parent).unwrap_or(0);
-                    let names: Vec<&str> =
-                        path[from..].iter().map(|(p, _)| lowering.sections[*p].name.as_str()).collect();
-                    let message =
-                        format!("layers extend each other in a circle: {} → {}", names.join(" → "), names[0]);
+                    let circle = path.iter().skip(from).map(|(section, _)| *section).chain([parent]);
+                    let names: Vec<&str> = circle.map(|id| lowering.sections[id].name.as_str()).collect();
+                    let message = format!("layers extend each other in a circle: {}", names.join(" → "));
                     found.push(
                         Diagnostic::new(Code::ExtendsCycle, *span, message).label("this closes the circle"),
                     );
@@ -134,6 +134,16 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// One of its layers, by what an active setting says.
+    pub fn layer(&self, at: u32) -> Option<StackLayer> {
+        self.layers.get(at as usize).copied()
+    }
+
+    /// The layers that are the command's, not the image's.
+    pub fn above_image(&self) -> &[StackLayer] {
+        self.layers.get(self.overlays_at..).unwrap_or_default()
+    }
+
     /// Builds the stack of an image.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ fn report_not_a_string(
 ) {
     let message = format!("`{}` is {what}; Packer takes only strings", entry.name.text);
     let found = Diagnostic::new(Code::JsonNotAString, entry.span, message).label("write it as a string");
-    let variable = &lowering.variables[id.0 as usize];
+    let variable = &lowering.variables[id];
     lowering.report(match json.filter(|_| !variable.is_secret) {
         Some(json) => {
             let text = serde_json::Value::from(spell_as_string(variable, json)).to_string();
@@ -163,7 +163,7 @@ pub(super) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
         settings.extend(lower_entry(lowering, entry, is_read, &sets, &mut unknown));
     }
     report_unknown_names(lowering, &unknown, &sets);
-    if let Some(section) = edit(&mut lowering.sections, id.0) {
+    if let Some(section) = edit(&mut lowering.sections, id) {
         section.settings = settings;
     }
 }
@@ -175,7 +175,7 @@ pub(super) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
         Some(name) => lower_unset(lowering, file, &text, name.trim()),
         None => lower_assignment(lowering, file, &text),
     };
-    if let Some(section) = edit(&mut lowering.sections, id.0) {
+    if let Some(section) = edit(&mut lowering.sections, id) {
         section.settings.extend(setting);
     }
 }
@@ -191,7 +191,7 @@ pub(super) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionI
     let mut unknown = Vec::new();
     let setting = lower_entry(lowering, &entry, false, &|_| false, &mut unknown);
     report_unknown_names(lowering, &unknown, &|_| false);
-    if let Some(section) = edit(&mut lowering.sections, id.0) {
+    if let Some(section) = edit(&mut lowering.sections, id) {
         section.settings.extend(setting);
     }
 }
@@ -225,7 +225,7 @@ fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Op
         lowering.sources.hide(span);
     }
     let id = lowering.find_set(&name, None, Block::Section)?;
-    let ty = lowering.variables[id.0 as usize].ty.clone();
+    let ty = lowering.variables[id].ty.clone();
     if change != Change::Replace && !matches!(ty.base, Base::List(_)) {
         lowering.report_not_a_list(&name, change, &ty);
         return None;
@@ -276,7 +276,7 @@ fn lower_entry<'e>(
     let declared = lowering.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
     let id = match declared {
         Some(id) => {
-            if let Some(removed) = lowering.variables[id.0 as usize].removed.clone() {
+            if let Some(removed) = lowering.variables[id].removed.clone() {
                 lowering.report(
                     Diagnostic::new(Code::RemovedVariable, name.span, format!("`{}` is gone", name.text))
                         .help(removed.to_string()),
@@ -293,8 +293,8 @@ fn lower_entry<'e>(
             lowering.extra(Owner::Packer, name)
         }
     };
-    let is_secret = lowering.variables[id.0 as usize].is_secret
-        || (declared.is_none() && lowering.is_nearly_secret(&name.text));
+    let is_secret =
+        lowering.variables[id].is_secret || (declared.is_none() && lowering.is_nearly_secret(&name.text));
     let text = match value {
         Given::Text(text) => {
             if is_secret {
@@ -401,7 +401,7 @@ fn suggest_name(
 }
 
 fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span) -> Option<(Expr, bool)> {
-    let variable = &lowering.variables[id.0 as usize];
+    let variable = &lowering.variables[id];
     let (ty, encoding, is_secret) = (variable.ty.clone(), variable.encoding, variable.is_secret);
     let is_text = matches!(ty.base, Base::Args) || !variable.has_packer_braces();
     if is_text || !text.contains("{{") {
@@ -412,7 +412,7 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         let decoded = match decode(&ty, encoding, &Text::Plain(text)) {
             Ok(decoded) => decoded,
             Err(mismatch) => {
-                let name = &lowering.variables[id.0 as usize].name;
+                let name = &lowering.variables[id].name;
                 let message = format!("`{name}`: {}", mismatch.message(is_secret));
                 let found = Diagnostic::new(Code::TypeMismatch, span, message);
                 lowering.report(match is_empty {
@@ -473,7 +473,7 @@ fn locate_value(lowering: &mut Lowering<'_>, ty: &Type, value: Value, span: Span
 
 /// Warns of a list whose elements were probably divided by another separator than its own.
 fn check_separator(lowering: &mut Lowering<'_>, id: VarId, value: &Value, span: Span) {
-    let variable = &lowering.variables[id.0 as usize];
+    let variable = &lowering.variables[id];
     let Value::List(elements) = value else { return };
     let texts: Vec<String> = elements
         .iter()

@@ -299,7 +299,7 @@ mod tests {
         ] {
             let error = parse_json(text).expect_err(text);
             assert!(error.message.contains(message), "{text}: {}", error.message);
-            assert!(text[error.range.clone()].starts_with(at), "{text}: {:?}", error.range);
+            assert!(part(text, error.range.clone()).starts_with(at), "{text}: {:?}", error.range);
         }
         assert!(parse_json("{ \"a\": \"\\\" # \\t\" }").is_ok());
     }

@@ -3,6 +3,7 @@
 use super::hir::*;
 use super::lower::{Declared, Lowering, Unit};
 use super::names::Names;
+use super::table::Table;
 use crate::diagnostic::Diagnostic;
 use crate::source::library::{Adopted, STDLIB};
 use crate::source::{Memory, Origin, SourceMap};
@@ -17,10 +18,10 @@ use std::sync::{Arc, LazyLock};
 #[derive(Debug, Default)]
 pub struct Library {
     pub(super) sources: SourceMap,
-    pub(super) variables: Vec<Arc<Variable>>,
-    pub(super) sections: Vec<Arc<Section>>,
-    pub(super) providers: Vec<Arc<Provider>>,
-    pub(super) rules: Vec<Arc<Rule>>,
+    pub(super) variables: Table<VarId, Arc<Variable>>,
+    pub(super) sections: Table<SectionId, Arc<Section>>,
+    pub(super) providers: Table<ProviderId, Arc<Provider>>,
+    pub(super) rules: Table<RuleId, Arc<Rule>>,
     pub(super) extras: FxHashMap<(Owner, SmolStr), VarId>,
     pub(super) names: Arc<Names>,
     pub(super) diagnostics: Vec<Diagnostic>,

@@ -5,6 +5,7 @@ use super::hir::*;
 use super::library::Library;
 use super::names::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
 use super::reader::{is_inside, outside_root};
+use super::table::{Id, Table};
 use super::template::Template;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::schema::{
@@ -18,12 +19,16 @@ use smol_str::SmolStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// A file on its way into the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UnitId(pub u32);
+
 /// One file on its way into the program.
 pub(super) struct Unit {
     pub file: FileId,
     pub ast: ast::File,
     /// The units that it includes, directly.
-    pub includes: Vec<usize>,
+    pub includes: Vec<UnitId>,
     /// JSON files that it includes as layers: the layer's name, and the file.
     pub json: Vec<(ast::Ident, FileId)>,
     /// What this file alone declares.
@@ -51,10 +56,10 @@ pub(super) struct Lowering<'l> {
     pub adopted: Option<&'l Adopted>,
     pub sources: &'l mut SourceMap,
     pub diagnostics: Vec<Diagnostic>,
-    pub variables: Vec<Arc<Variable>>,
-    pub sections: Vec<Arc<Section>>,
-    pub providers: Vec<Arc<Provider>>,
-    pub rules: Vec<Arc<Rule>>,
+    pub variables: Table<VarId, Arc<Variable>>,
+    pub sections: Table<SectionId, Arc<Section>>,
+    pub providers: Table<ProviderId, Arc<Provider>>,
+    pub rules: Table<RuleId, Arc<Rule>>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     pub library: Arc<Names>,
@@ -119,9 +124,8 @@ impl<'l> Lowering<'l> {
         for item in &unit.ast.items {
             match item {
                 ast::Item::Variable(variable) => {
-                    let id = VarId(self.variables.len() as u32);
                     let new = new_variable(&variable.name, Owner::Declared, variable.doc.clone());
-                    self.variables.push(Arc::new(new));
+                    let id = self.variables.push(Arc::new(new));
                     declared.variables.push((variable.name.text.clone(), id, variable.name.span));
                 }
                 ast::Item::Section(section) => match section.kind {
@@ -134,13 +138,12 @@ impl<'l> Lowering<'l> {
                         declared.sections.push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Provider => {
-                        let id = ProviderId(self.providers.len() as u32);
-                        self.providers.push(Arc::new(new_provider(&section.name, section.doc.clone())));
+                        let id =
+                            self.providers.push(Arc::new(new_provider(&section.name, section.doc.clone())));
                         declared.providers.push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Rule => {
-                        let id = RuleId(self.rules.len() as u32);
-                        self.rules.push(Arc::new(new_rule(&section.name)));
+                        let id = self.rules.push(Arc::new(new_rule(&section.name)));
                         declared.rules.push((section.name.text.clone(), id, section.name.span));
                     }
                 },
@@ -155,7 +158,6 @@ impl<'l> Lowering<'l> {
     }
 
     pub fn new_section(&mut self, kind: SectionKind, name: &ast::Ident, doc: Option<String>) -> SectionId {
-        let id = SectionId(self.sections.len() as u32);
         self.sections.push(Arc::new(Section {
             kind,
             name: name.text.clone(),
@@ -167,8 +169,7 @@ impl<'l> Lowering<'l> {
             conditions: Vec::new(),
             target: None,
             doc,
-        }));
-        id
+        }))
     }
 
     /// Adds what a file declares to the names of a view that contains it.
@@ -309,7 +310,7 @@ impl<'l> Lowering<'l> {
 
     /// Checks a value that no expression produced against a variable's type.
     pub fn check_decoded(&mut self, id: VarId, value: &Value, span: Span) -> bool {
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[id];
         let encoding = variable.encoding;
         match check_value(&variable.ty, value) {
             Ok(()) => {
@@ -344,8 +345,8 @@ fn repair_version(ty: &Type, value: &Value) -> Option<String> {
 }
 
 /// An item that is being lowered, and that nothing shares yet; none where something does.
-pub(super) fn edit<T>(items: &mut [Arc<T>], at: u32) -> Option<&mut T> {
-    items.get_mut(at as usize).and_then(Arc::get_mut)
+pub(super) fn edit<I: Id, T>(items: &mut Table<I, Arc<T>>, id: I) -> Option<&mut T> {
+    Arc::get_mut(&mut items[id])
 }
 
 pub(super) fn new_variable(name: &ast::Ident, owner: Owner, doc: Option<String>) -> Variable {

@@ -3,6 +3,8 @@
 //! [`load`] reads the specs of a command, all that they include, and the library, and gives a
 //! [`Program`] in which every name is resolved and every body has been checked once.
 
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
 mod arguments;
 pub mod attributes;
 mod bodies;
@@ -23,6 +25,7 @@ mod origins;
 mod reader;
 mod repairs;
 mod secrets;
+mod table;
 mod targets;
 pub(crate) mod template;
 mod texts;
@@ -36,6 +39,8 @@ pub use library::Library;
 pub use inherit::{Stack, StackLayer, linearize};
 pub use names::Names;
 pub(crate) use notices::secret_literal;
+pub use table::Table;
+
 pub use origins::{Origins, in_checkout, place_in_checkout};
 pub(crate) use texts::locate_text;
 
@@ -43,7 +48,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use hir::*;
-use lower::{Declared, Lowering, Unit};
+use lower::{Declared, Lowering, Unit, UnitId};
 pub(crate) use reader::is_inside;
 use reader::{Read, read};
 use rustc_hash::FxHashMap;
@@ -98,10 +103,10 @@ pub struct FileView {
 #[derive(Debug)]
 pub struct Program {
     pub sources: SourceMap,
-    pub variables: Vec<Arc<Variable>>,
-    pub sections: Vec<Arc<Section>>,
-    pub providers: Vec<Arc<Provider>>,
-    pub rules: Vec<Arc<Rule>>,
+    pub variables: Table<VarId, Arc<Variable>>,
+    pub sections: Table<SectionId, Arc<Section>>,
+    pub providers: Table<ProviderId, Arc<Provider>>,
+    pub rules: Table<RuleId, Arc<Rule>>,
     pub library: Arc<Names>,
     /// The library is not the built-in one, but what a checkout was adopted as.
     pub is_adopted: bool,
@@ -133,15 +138,15 @@ pub struct Program {
 
 impl Program {
     pub fn variable(&self, id: VarId) -> &Variable {
-        &self.variables[id.0 as usize]
+        &self.variables[id]
     }
 
     pub fn section(&self, id: SectionId) -> &Section {
-        &self.sections[id.0 as usize]
+        &self.sections[id]
     }
 
     pub fn provider(&self, id: ProviderId) -> &Provider {
-        &self.providers[id.0 as usize]
+        &self.providers[id]
     }
 
     /// The rules that hold for what a file defines, the library's first.
@@ -184,8 +189,8 @@ impl Program {
 
     /// The images that a file defines, in its order; of the library's those that can be built.
     pub fn images_of(&self, file: FileId) -> Vec<SectionId> {
-        (0..self.sections.len() as u32)
-            .map(SectionId)
+        self.sections
+            .ids()
             .filter(|id| {
                 let section = self.section(*id);
                 section.kind == SectionKind::Image
@@ -206,19 +211,20 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
 
     let mut lowering = Lowering::new(loader, library.adopted.as_ref(), &mut sources, &library);
     lowering.packer_folder.clone_from(&request.packer_folder);
-    let closures: Vec<Vec<usize>> = (0..units.len()).map(|i| closure(&units, i)).collect();
+    let closures: Table<UnitId, Vec<UnitId>> =
+        Table::new(units.ids().map(|unit| closure(&units, unit)).collect());
 
     // Names: each file's with what it includes.
     let library_names = library.names.clone();
-    let mut names: Vec<Arc<Names>> = vec![Arc::default(); units.len()];
-    for i in 0..units.len() {
+    let mut names: Table<UnitId, Arc<Names>> = Table::filled(&units, Arc::default());
+    for i in units.ids() {
         lowering.declare(&mut units[i]);
         lowering.own = Arc::new(lowering.union(&units, &closures[i], &library_names));
         lowering.is_incomplete = units[i].is_incomplete;
         lowering.declare_types(&mut units[i]);
         lowering.own = Arc::default();
     }
-    for i in 0..units.len() {
+    for i in units.ids() {
         let mut own = Names::default();
         for at in &closures[i] {
             lowering.define_all(&mut own, Some(&library_names), &units[*at].declared);
@@ -227,17 +233,17 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     }
 
     // Bodies, in three rounds: each reads only what the rounds before it settled.
-    let enter = |lowering: &mut Lowering<'_>, i: usize| {
+    let enter = |lowering: &mut Lowering<'_>, i: UnitId| {
         lowering.own = names[i].clone();
         lowering.roots.clone_from(&units[i].roots);
         lowering.is_incomplete = units[i].is_incomplete;
     };
-    for (i, unit) in units.iter().enumerate() {
+    for (i, unit) in units.pairs() {
         enter(&mut lowering, i);
         lowering.declare_packer_entries(unit);
         lowering.lower_variable_types(unit);
     }
-    let everything = lowering.union(&units, &(0..units.len()).collect::<Vec<_>>(), &library_names);
+    let everything = lowering.union(&units, &units.ids().collect::<Vec<_>>(), &library_names);
     let everything = Arc::new(everything);
     lowering.own = everything.clone();
     for (file, _) in overlays.iter().chain(&flag_files) {
@@ -246,7 +252,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         }
     }
     lowering.settle_aliases(library.variables.len());
-    for (i, unit) in units.iter().enumerate() {
+    for (i, unit) in units.pairs() {
         enter(&mut lowering, i);
         lowering.lower_variable_values(unit);
         lowering.lower_bodies(unit);
@@ -262,12 +268,13 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     diagnostics.extend(found);
     for config in &configs.0 {
         let is_rule = |name: &str| names_rule(loader, &config.root, name);
-        config.check_names(&rules, is_rule, |path| loader.exists(path), &mut diagnostics);
+        config.check_names(rules.as_slice(), is_rule, |path| loader.exists(path), &mut diagnostics);
     }
     // What is no word of the grammar has been quoted before anybody knew that it is a secret.
-    secrets::hide(&mut sources, &variables, &diagnostics);
+    secrets::hide(&mut sources, variables.as_slice(), &diagnostics);
     secrets::redact(&sources, &mut diagnostics);
-    let views = (0..units.len())
+    let views = units
+        .ids()
         .map(|i| {
             let mut files: Vec<FileId> = Vec::new();
             for at in &closures[i] {
@@ -279,8 +286,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         })
         .collect();
     let specs = specs.into_iter().map(|s| s.map(|i| units[i].file)).collect();
-    let aliases =
-        (0..variables.len()).filter_map(|i| Some((VarId(i as u32), variables[i].alias_of?))).collect();
+    let aliases = variables.pairs().filter_map(|(id, variable)| Some((id, variable.alias_of?))).collect();
     let of_checkout = library.adopted.as_ref();
     let is_origin = |path: &PathBuf| of_checkout.is_some_and(|a| a.origins.iter().any(|(p, _)| p == path));
     let origins = if of_checkout.is_some_and(|a| !a.origins.is_empty()) {
@@ -318,7 +324,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
 
 impl Lowering<'_> {
     /// The names of several files, without complaint about doubles.
-    fn union(&self, units: &[Unit], which: &[usize], library: &Names) -> Names {
+    fn union(&self, units: &Table<UnitId, Unit>, which: &[UnitId], library: &Names) -> Names {
         let mut names = Names::default();
         let mut quiet = Vec::new();
         for at in which {
@@ -417,9 +423,9 @@ fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
 }
 
 /// A file and all that it includes, each once, the file itself last.
-fn closure(units: &[Unit], start: usize) -> Vec<usize> {
+fn closure(units: &Table<UnitId, Unit>, start: UnitId) -> Vec<UnitId> {
     let mut out = Vec::new();
-    let mut seen = vec![false; units.len()];
+    let mut seen = Table::filled(units, false);
     let mut stack = vec![(start, 0)];
     seen[start] = true;
     while let Some((at, next)) = stack.pop() {

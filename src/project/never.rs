@@ -29,43 +29,49 @@ pub(super) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
     let given = Given::of(program);
     // A layer that nothing extends here may be meant for images that this command does not read.
     let mut used: FxHashSet<Span> = FxHashSet::default();
-    for (i, image) in program.sections.iter().enumerate() {
+    for (id, image) in program.sections.pairs() {
         if image.kind == SectionKind::Image && is_users(image) {
-            let all = linearize(&program.sections, SectionId(i as u32));
+            let all = linearize(&program.sections, id);
             used.extend(all.into_iter().map(|id| program.section(id).span));
         }
     }
     let mut found = Vec::new();
     for section in with_conditions() {
-        let mut silent = vec![false; section.conditions.len()];
-        for (i, condition) in section.conditions.iter().enumerate() {
-            let outer = condition.outer.map(|outer| outer as usize);
-            silent[i] = outer.is_some_and(|outer| silent[outer]);
-            if silent[i] {
+        // An outer condition stands before those in it.
+        let mut silent: Vec<bool> = Vec::with_capacity(section.conditions.len());
+        for condition in &section.conditions {
+            let is_silent = |outer: u32| silent.get(outer as usize).copied().unwrap_or(false);
+            if condition.outer.is_some_and(is_silent) {
+                silent.push(true);
                 continue;
             }
-            let mut chain = vec![&condition.expr];
-            let mut above = outer;
-            while let Some(at) = above {
-                chain.push(&section.conditions[at].expr);
-                above = section.conditions[at].outer.map(|outer| outer as usize);
-            }
-            let report = report(program, &given, &chain, used.contains(&section.span));
-            silent[i] = report.is_some();
+            let outer = |of: &&Condition| section.conditions.get(of.outer? as usize);
+            let above: Vec<&Expr> =
+                std::iter::successors(outer(&condition), outer).map(|above| &above.expr).collect();
+            let report = report(program, &given, &condition.expr, &above, used.contains(&section.span));
+            silent.push(report.is_some());
             found.extend(report);
         }
     }
     found
 }
 
-fn report(program: &Program, given: &Given, chain: &[&Expr], is_used: bool) -> Option<Diagnostic> {
+/// What is wrong with a condition, given those of the `when` around it.
+fn report(
+    program: &Program,
+    given: &Given,
+    condition: &Expr,
+    above: &[&Expr],
+    is_used: bool,
+) -> Option<Diagnostic> {
+    let chain: Vec<&Expr> = [condition].into_iter().chain(above.iter().copied()).collect();
     let mut named: FxHashMap<VarId, Vec<(SmolStr, Span)>> = FxHashMap::default();
     chain.iter().for_each(|expr| collect_named(expr, &mut named));
-    let (condition, variables) = (chain[0], named.keys().copied().collect::<Vec<_>>());
-    let anything = |id: VarId| possible(program, id, &named[&id]);
+    let variables: Vec<VarId> = named.keys().copied().collect();
+    let anything = |id: VarId| possible(program, id, named.get(&id).map_or(&[], Vec::as_slice));
     let what_is_given = |id: VarId| given.values(id).unwrap_or_else(|| anything(id));
     let found = Diagnostic::new(Code::NeverTrue, condition.span, "this condition is never true");
-    if !can_hold(chain, &variables, &anything) {
+    if !can_hold(&chain, &variables, &anything) {
         let how = match chain.len() {
             1 => "its parts contradict each other",
             _ => "it contradicts the `when` around it, or itself",
@@ -79,7 +85,7 @@ fn report(program: &Program, given: &Given, chain: &[&Expr], is_used: bool) -> O
     })?;
     let values = given.values(id)?;
     let near = nearest(&text, values.iter().map(SmolStr::as_str));
-    let is_never = !can_hold(chain, &variables, &what_is_given);
+    let is_never = !can_hold(&chain, &variables, &what_is_given);
     if near.is_none() && !(is_never && is_used) {
         return None;
     }
@@ -105,9 +111,10 @@ fn collect_named(expr: &Expr, out: &mut FxHashMap<VarId, Vec<(SmolStr, Span)>>) 
             sides.iter().for_each(|side| collect_named(side, out));
         }
         ExprKind::Binary { sides, .. } => {
-            let (variable, other) = match (&sides[0].kind, &sides[1].kind) {
-                (ExprKind::Variable(id), _) => (*id, &sides[1]),
-                (_, ExprKind::Variable(id)) => (*id, &sides[0]),
+            let [left, right] = sides.as_ref();
+            let (variable, other) = match (&left.kind, &right.kind) {
+                (ExprKind::Variable(id), _) => (*id, right),
+                (_, ExprKind::Variable(id)) => (*id, left),
                 _ => return,
             };
             let texts = out.entry(variable).or_default();
@@ -151,8 +158,10 @@ fn can_hold(chain: &[&Expr], variables: &[VarId], values: &dyn Fn(VarId) -> Vec<
     (0..count).any(|mut at| {
         let mut chosen = FxHashMap::default();
         for (id, choices) in variables.iter().zip(&choices) {
-            chosen.insert(*id, choices[at % choices.len()].clone());
-            at /= choices.len();
+            // None is empty, or there would be no combination.
+            let count = choices.len().max(1);
+            chosen.extend(choices.get(at % count).map(|choice| (*id, choice.clone())));
+            at /= count;
         }
         chain.iter().all(|expr| truth(expr, &chosen) != Some(false))
     })
@@ -209,8 +218,7 @@ struct Given(FxHashMap<VarId, Option<FxHashSet<SmolStr>>>);
 impl Given {
     fn of(program: &Program) -> Given {
         let mut given = Given(FxHashMap::default());
-        for (i, variable) in program.variables.iter().enumerate().filter(|(_, v)| v.is_fact) {
-            let id = VarId(i as u32);
+        for (id, variable) in program.variables.pairs().filter(|(_, v)| v.is_fact) {
             let all = match &variable.ty.base {
                 Base::OneOf(choices) => Some(choices.iter().cloned().collect()),
                 Base::String | Base::Refined(_) => Some(FxHashSet::default()),

@@ -27,14 +27,14 @@ impl Lowering<'_> {
         spelling: Spelling,
         sets: impl Fn(&str) -> bool,
     ) {
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[id];
         let Some(real) = variable.alias_of.filter(|_| self.sources.is_users(span.file)) else {
             return;
         };
-        if self.is_the_only_name(&variable.name, &self.variables[real.0 as usize].name) {
+        if self.is_the_only_name(&variable.name, &self.variables[real].name) {
             return;
         }
-        let real = self.variables[real.0 as usize].name.clone();
+        let real = self.variables[real].name.clone();
         let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
         let found = Diagnostic::new(Code::DeprecatedName, span, message);
         let text = match spelling {
@@ -68,13 +68,13 @@ impl Lowering<'_> {
     /// of the real one's value.
     pub(super) fn stands_for(&mut self, id: VarId, span: Span) -> VarId {
         self.check_deprecated(id, span, Spelling::Spec, |_| false);
-        self.variables[id.0 as usize].alias_of.unwrap_or(id)
+        self.variables[id].alias_of.unwrap_or(id)
     }
 
     /// Warns of a secret that stands in the text. One that comes from elsewhere is found when the
     /// image is evaluated.
     pub(super) fn check_secret(&mut self, id: VarId, value: &Expr, spelling: Spelling) {
-        let variable = &self.variables[id.0 as usize];
+        let variable = &self.variables[id];
         let ExprKind::Const(constant) = &value.kind else {
             return;
         };
@@ -107,7 +107,7 @@ impl Lowering<'_> {
     /// True for a name that is a secret's but for a spelling mistake.
     pub(super) fn is_nearly_secret(&self, name: &str) -> bool {
         let near = self.guess_variable(name, None).and_then(|near| self.find_variable(&near.name));
-        near.and_then(|id| self.variables.get(id.0 as usize)).is_some_and(|variable| variable.is_secret)
+        near.is_some_and(|id| self.variables[id].is_secret)
     }
 
     /// Keeps what is written out in a secret's value out of all excerpts.
@@ -133,7 +133,7 @@ impl Lowering<'_> {
                 None => self.sources.hide(value.span),
             },
             ast::ExprKind::List(parts) => parts.iter().for_each(|part| self.hide_literals(part)),
-            ast::ExprKind::If(parts) => parts[1..].iter().for_each(|part| self.hide_literals(part)),
+            ast::ExprKind::If(parts) => parts.iter().skip(1).for_each(|part| self.hide_literals(part)),
             ast::ExprKind::Binary(_, sides) => sides.iter().for_each(|side| self.hide_literals(side)),
             ast::ExprKind::Template(parts) if parts.iter().all(|p| matches!(p, ast::Part::Hole(_))) => {
                 for part in parts {

@@ -2,7 +2,8 @@
 
 use super::Request;
 use super::config::{CONFIG_FILE, Config, Configs, Unread, find_root, read_config_text};
-use super::lower::{Declared, Unit};
+use super::lower::{Declared, Unit, UnitId};
+use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::{FileId, Loader, MAX_FILE, Origin, SourceMap, Span, normalize};
 use crate::syntax::{self, ast};
@@ -17,9 +18,9 @@ pub(super) struct Read {
     /// The library's files among them.
     pub sources: SourceMap,
     /// A file stands after those that it includes.
-    pub units: Vec<Unit>,
+    pub units: Table<UnitId, Unit>,
     /// For each spec of the request its unit, if it could be read.
-    pub specs: Vec<Option<usize>>,
+    pub specs: Vec<Option<UnitId>>,
     /// The layers above all images, weakest first, with their names.
     pub overlays: Vec<(FileId, String)>,
     /// What `PACKER_FLAGS` says: each `-var`, and each `-var-file` with its name.
@@ -35,7 +36,7 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         loader,
         request,
         sources,
-        units: Vec::new(),
+        units: Table::default(),
         by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
         configs: Configs::default(),
@@ -58,8 +59,8 @@ struct Reader<'l> {
     loader: &'l dyn Loader,
     request: &'l Request,
     sources: SourceMap,
-    units: Vec<Unit>,
-    by_path: FxHashMap<PathBuf, usize>,
+    units: Table<UnitId, Unit>,
+    by_path: FxHashMap<PathBuf, UnitId>,
     diagnostics: Vec<Diagnostic>,
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
@@ -67,7 +68,7 @@ struct Reader<'l> {
 }
 
 impl Reader<'_> {
-    fn read_spec(&mut self, path: &Path) -> Option<usize> {
+    fn read_spec(&mut self, path: &Path) -> Option<UnitId> {
         let path = normalize(path);
         let mut roots = vec![find_root(&path, |p| self.loader.exists(p))];
         roots.extend(self.request.include_roots.iter().cloned());
@@ -122,10 +123,10 @@ impl Reader<'_> {
         roots: &[PathBuf],
         included: Option<Span>,
         chain: &mut Vec<(PathBuf, Option<Span>)>,
-    ) -> Option<usize> {
+    ) -> Option<UnitId> {
         let key = self.loader.canonical(path);
         if let Some(at) = chain.iter().position(|(p, _)| *p == key) {
-            self.report_include_cycle(included?, &chain[at..]);
+            self.report_include_cycle(included?, chain.get(at..).unwrap_or_default());
             return None;
         }
         if let Some(unit) = self.by_path.get(&key) {
@@ -208,7 +209,7 @@ impl Reader<'_> {
         }
         chain.pop();
         let declared = Declared::default();
-        self.units.push(Unit {
+        let unit = self.units.push(Unit {
             file,
             ast: parse.file,
             includes: units,
@@ -217,7 +218,6 @@ impl Reader<'_> {
             roots: roots.to_vec(),
             is_incomplete,
         });
-        let unit = self.units.len() - 1;
         self.by_path.insert(key, unit);
         Some(unit)
     }

@@ -251,7 +251,7 @@ impl Lowering<'_> {
                 Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
             }
         };
-        self.providers[id.0 as usize] = Arc::new(provider);
+        self.providers[id] = Arc::new(provider);
     }
 
     /// A `{{user}}` of stated arguments is as known as one of a value.
@@ -359,7 +359,7 @@ impl Lowering<'_> {
             self.diagnostics.truncate(found);
             return;
         }
-        self.rules[id.0 as usize] = Arc::new(rule);
+        self.rules[id] = Arc::new(rule);
     }
 
     pub(super) fn lower_message(&mut self, value: &ast::Expr) -> Expr {

@@ -141,7 +141,8 @@ impl Template {
         }
         if !self.builders.is_empty() {
             let is_idle = |run: &Run| !names.iter().any(|name| selects(run, name));
-            readers.idle = (0..runs.len()).filter(|at| is_idle(&runs[*at])).collect();
+            readers.idle =
+                runs.iter().enumerate().filter(|(_, run)| is_idle(run)).map(|(at, _)| at).collect();
         }
         readers.builders = names;
         readers

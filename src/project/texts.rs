@@ -77,12 +77,12 @@ impl Lowering<'_> {
         match self.find_variable(name) {
             Some(id) if !self.check_fact(id, span, place) => return None,
             Some(id) => {
-                let variable = &self.variables[id.0 as usize];
+                let variable = &self.variables[id];
                 let Some(real) = variable.alias_of else {
                     return Some(id);
                 };
                 if self.sources.is_users(span.file) {
-                    let real = &self.variables[real.0 as usize].name;
+                    let real = &self.variables[real].name;
                     let message = format!("`{name}` is a deprecated name of `{real}`");
                     let found = Diagnostic::new(Code::DeprecatedName, span, message);
                     let found = self.rename_reference(found, name, real, span);

@@ -43,7 +43,7 @@ impl Lowering<'_> {
             format!("`{shown}` is not filled in: it stays as it is written"),
         )
         .label(format!("the variable's value is `\"{hole}\"`"));
-        let inner = part(written, 1..written.len() - 1);
+        let inner = part(written, 1..written.len().saturating_sub(1));
         let is_plain = inner == text && !text.contains(['"', '\\']);
         let id = self.find_variable(&name);
         self.report(match is_plain && id != self.setting {
@@ -75,7 +75,7 @@ impl Lowering<'_> {
                 continue;
             }
             let Some((id, _)) = self.view().find(VARIABLES, name) else { continue };
-            let ty = &self.variables[id.0 as usize].ty;
+            let ty = &self.variables[*id].ty;
             if ty.is_text() || matches!(ty.base, Base::Int | Base::Bool) {
                 return Some((at, open + name.len() + close, name.to_owned()));
             }

@@ -5,6 +5,7 @@ use super::expr::Place;
 use super::hir::*;
 use super::lower::{Lowering, Unit, edit, new_variable};
 use super::notices::Spelling;
+use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::schema::{Encoding, Receivers, Type};
 use crate::source::Span;
@@ -27,38 +28,39 @@ impl Lowering<'_> {
             variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
             variable.ty = ty.unwrap_or(Type::ANY);
             self.lower_attributes(decl, &mut variable);
-            self.variables[id.0 as usize] = Arc::new(variable);
+            self.variables[*id] = Arc::new(variable);
         }
     }
 
     /// An alias, from the given variable on, has the type of what it stands for, and is as secret and as much a
     /// fact. What it stands for is no alias itself: one step always gives the name that counts.
     pub(super) fn settle_aliases(&mut self, first: usize) {
-        let stands: Vec<Option<VarId>> = self.variables.iter().map(|v| v.alias_of).collect();
-        for i in first..self.variables.len() {
-            let Some(real) = stands[i] else {
+        let stands: Table<VarId, Option<VarId>> =
+            Table::new(self.variables.iter().map(|v| v.alias_of).collect());
+        for (id, real) in stands.pairs().skip(first) {
+            let Some(real) = *real else {
                 continue;
             };
-            if stands[real.0 as usize].is_some() {
-                self.report_alias_of_alias(i, real, &stands);
-                if let Some(alias) = edit(&mut self.variables, i as u32) {
+            if stands[real].is_some() {
+                self.report_alias_of_alias(id, real, &stands);
+                if let Some(alias) = edit(&mut self.variables, id) {
                     alias.alias_of = None;
                 }
                 continue;
             }
-            if let Some(removed) = &self.variables[real.0 as usize].removed {
+            if let Some(removed) = &self.variables[real].removed {
                 let message = format!(
                     "`{}` stands for `{}`, which is gone",
-                    self.variables[i].name, self.variables[real.0 as usize].name
+                    self.variables[id].name, self.variables[real].name
                 );
-                let found = Diagnostic::new(Code::RemovedVariable, self.variables[i].span, message)
+                let found = Diagnostic::new(Code::RemovedVariable, self.variables[id].span, message)
                     .help(removed.to_string());
                 self.report(found);
             }
-            let real = &self.variables[real.0 as usize];
+            let real = &self.variables[real];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
             let (is_fact, is_secret, is_typed) = (real.is_fact, real.is_secret, real.is_typed);
-            if let Some(alias) = edit(&mut self.variables, i as u32) {
+            if let Some(alias) = edit(&mut self.variables, id) {
                 alias.is_fact = is_fact;
                 (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
                 (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
@@ -66,12 +68,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn report_alias_of_alias(&mut self, alias: usize, named: VarId, stands: &[Option<VarId>]) {
-        let (alias, other) = (&self.variables[alias], &self.variables[named.0 as usize]);
+    fn report_alias_of_alias(&mut self, alias: VarId, named: VarId, stands: &Table<VarId, Option<VarId>>) {
+        let (alias, other) = (&self.variables[alias], &self.variables[named]);
         let mut real = named;
         // In a circle no name is the real one.
         for _ in 0..stands.len() {
-            real = stands[real.0 as usize].unwrap_or(real);
+            real = stands[real].unwrap_or(real);
         }
         let found = Diagnostic::new(
             Code::WrongPlace,
@@ -79,8 +81,8 @@ impl Lowering<'_> {
             format!("`{}` stands for `{}`, which is a deprecated name itself", alias.name, other.name),
         )
         .related(other.span, "declared here")
-        .help(match stands[real.0 as usize] {
-            None => format!("write `alias_of = {}`", self.variables[real.0 as usize].name),
+        .help(match stands[real] {
+            None => format!("write `alias_of = {}`", self.variables[real].name),
             Some(_) => "they stand for each other; one of them needs a type".to_owned(),
         });
         self.report(found);
@@ -201,7 +203,7 @@ impl Lowering<'_> {
             if let Some(default) = &decl.default {
                 let value = self.lower_value(default, *id);
                 self.check_secret(*id, &value, Spelling::Spec);
-                if let Some(variable) = edit(&mut self.variables, id.0) {
+                if let Some(variable) = edit(&mut self.variables, *id) {
                     variable.default = Some(value);
                 }
             }
@@ -211,7 +213,7 @@ impl Lowering<'_> {
             });
             if let Some(applies) = applies {
                 let condition = self.lower_condition(applies, Place::FACTS);
-                if let Some(variable) = edit(&mut self.variables, id.0) {
+                if let Some(variable) = edit(&mut self.variables, *id) {
                     variable.applies = Some(condition);
                 }
             }
