@@ -9,8 +9,8 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::project::hir::*;
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
-    Argument, Base, Encoding, Mismatch, Pair, Piece, Receivers, Text, TextBuilder, Type, Value, check_value,
-    decode, encode, from_json, parse_pairs, parse_vars, read_escapes,
+    Argument, Base, Encoding, Mismatch, Pair, Piece, Receivers, Text, TextBuilder, Type, Value, ansible_bool,
+    check_value, decode, encode, from_json, parse_pairs, parse_vars, read_escapes,
 };
 use crate::source::part;
 use serde_json::{Value as Json, json};
@@ -294,6 +294,7 @@ impl<'p> Emission<'_, 'p> {
                     continue;
                 }
                 self.check_passed_beside(&moved, &name, &json);
+                self.check_lost(&moved, &name, &json);
                 out.insert(name, json);
             }
         }
@@ -423,6 +424,31 @@ impl<'p> Emission<'_, 'p> {
         self.report(found);
     }
 
+    /// A value of the project's own that Ansible never gets, because an argument has another. Where Packer reads it,
+    /// that has been said at the argument.
+    fn check_lost(&mut self, moved: &Moved, name: &str, json: &Json) {
+        let program = self.image.program;
+        let is_lost = |id: &VarId| {
+            let variable = program.variable(*id);
+            let is_theirs = variable.to.has(self.receiver()) && !self.reach.reads_beyond_slots(*id);
+            is_theirs && self.image.is_set_by_users(*id) && !variable.is_secret
+        };
+        let Some(id) = self.find_declared(name).filter(is_lost) else { return };
+        let variable = program.variable(id);
+        let Some(value) = self.image.value(id) else { return };
+        let text = super::packer_text(&encode(value, variable.encoding));
+        if *json == show_value(value) || json.as_str() == Some(&text) {
+            return;
+        }
+        let argument = &program.variable(moved.variable).name;
+        let message = format!("Ansible never gets `{text}` for `{name}`: `{argument}` sets it too, and wins");
+        let mut found = Diagnostic::new(Code::DeclaredVariable, self.place(id), message)
+            .related(moved.place, format!("`{name}` is set here too"))
+            .help(format!("keep one of the two; `{name}` itself is the better place"));
+        found.severity = Severity::Warning;
+        self.report(found);
+    }
+
     fn report_moved<T>(&mut self, moved: &Moved, name: &str, mismatch: &Mismatch) -> Option<T> {
         let is_secret = self.find_declared(name).is_some_and(|id| self.image.program.variable(id).is_secret);
         let message = format!("`{name}`: {}", mismatch.message(is_secret));
@@ -493,15 +519,6 @@ fn conversion(ty: &Type, encoding: Encoding) -> Option<&'static str> {
         (Base::List(_), Encoding::Words) => Some(".split()"),
         (Base::List(_), Encoding::Commas) => Some(".split(',') | map('trim') | reject('equalto', '') | list"),
         (Base::List(_) | Base::Map(_), _) => Some(" | from_json"),
-        _ => None,
-    }
-}
-
-/// The words that Ansible's own conversion takes for a bool (`ansible/module_utils/parsing/convert_bool.py`).
-fn ansible_bool(text: &str) -> Option<bool> {
-    match text.to_lowercase().as_str() {
-        "y" | "yes" | "on" | "1" | "true" | "t" | "1.0" => Some(true),
-        "n" | "no" | "off" | "0" | "false" | "f" | "0.0" => Some(false),
         _ => None,
     }
 }

@@ -362,18 +362,30 @@ impl Emission<'_, '_> {
         let Some(active) = self.image.winner(id).filter(|a| a.setting.had_quotes) else {
             return;
         };
-        let mut slots = self.route.slots.iter().filter(|s| s.variable == id).peekable();
+        let variable = self.image.program.variable(id);
+        let real = variable.alias_of.unwrap_or(id);
+        // What wins under the name that it stands for is said there.
+        let of_real = self.image.winner(real).filter(|_| real != id);
+        if of_real.is_some_and(|other| std::ptr::eq(other.setting, active.setting)) {
+            return;
+        }
+        let mut slots = self.route.slots.iter().filter(|s| [id, real].contains(&s.variable)).peekable();
         if slots.peek().is_some() && slots.all(|s| s.quote.is_none()) {
             return;
         }
-        let variable = self.image.program.variable(id);
-        let written = self
-            .image
-            .value(id)
-            .map(|v| super::packer_text(&crate::schema::encode(v, variable.encoding)))
-            .unwrap_or_default();
+        let span = active.setting.value.span;
+        let own = match &active.setting.value.kind {
+            ExprKind::Const(value) => Some(value),
+            _ => None,
+        };
+        // Its own string, not what other settings make of it; a template stays.
+        let written = match (own, raw_string(self.image.program.sources.slice(span))) {
+            (Some(value), _) => super::packer_text(&crate::schema::encode(value, variable.encoding)),
+            (None, Some(raw)) => raw.trim_matches('"').to_owned(),
+            (None, None) => return,
+        };
         let json = serde_json::Value::from(written).to_string();
-        let what = match self.image.value(id) {
+        let what = match own {
             Some(Value::List(elements)) if elements.len() > 1 => {
                 let lost: Vec<String> = elements
                     .iter()
@@ -387,7 +399,6 @@ impl Emission<'_, '_> {
             }
             _ => "what stands after the first blank would be lost without a word".to_owned(),
         };
-        let span = active.setting.value.span;
         let found = Diagnostic::new(
             Code::LegacyQuotes,
             span,

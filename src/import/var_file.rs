@@ -9,6 +9,9 @@ use super::spell::{spell_heredoc, spell_template, spell_value};
 use crate::diagnostic::nearest;
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
+use crate::project::json::{
+    RELEASE, find_separator, inside_quotes, is_filled_by_packer, is_no_value, meant_flag,
+};
 use crate::project::json_syntax::parse_json;
 use crate::project::template::named;
 use crate::schema::braces::{Braced, parse_braces, spell_piece};
@@ -52,21 +55,23 @@ pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> 
     let parsed = files
         .iter()
         .map(|file| {
-            parse(&file.text).map(|map| (file.name.as_str(), map)).map_err(|e| format!("{}: {e}", file.name))
+            parse(&file.text)
+                .map(|(map, open)| (file.name.as_str(), map, open))
+                .map_err(|e| format!("{}: {e}", file.name))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let is_unknown = |name: &&String| find_declared(program, name).is_none();
     let own: BTreeSet<&str> =
-        parsed.iter().flat_map(|(_, map)| map.keys()).filter(is_unknown).map(String::as_str).collect();
-    let texts = parsed.iter().flat_map(|(_, map)| map.values()).filter_map(Json::as_str);
+        parsed.iter().flat_map(|(_, map, _)| map.keys()).filter(is_unknown).map(String::as_str).collect();
+    let texts = parsed.iter().flat_map(|(_, map, _)| map.values()).filter_map(Json::as_str);
     let read = texts.flat_map(named).map(|name| name.to_string()).collect();
-    let maps: Vec<&Map<String, Json>> = parsed.iter().map(|(_, map)| map).collect();
+    let maps: Vec<&Map<String, Json>> = parsed.iter().map(|(_, map, _)| map).collect();
     let moves = Moves::find(program, &maps);
     let mut importer =
         Importer { program, own, read, moves, file: "", folder: Path::new(""), notes: Vec::new() };
     let mut layers: Vec<String> = Vec::new();
     let mut text = String::new();
-    for ((name, map), file) in parsed.iter().zip(files) {
+    for ((name, map, open), file) in parsed.iter().zip(files) {
         importer.folder = &file.folder;
         let stem = name.rsplit(['/', '\\']).next().unwrap_or(name);
         let stem = item_name(stem.strip_suffix(".json").unwrap_or(stem));
@@ -74,6 +79,12 @@ pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> 
         let mut names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
         let layer = names.find(|n| !taken(n)).unwrap_or(stem);
         importer.file = name;
+        if !open.is_empty() {
+            importer.note(format!(
+                "the template has no default for `{}`, and wants a value from a var file",
+                open.join("`, `")
+            ));
+        }
         let gap = if text.is_empty() { "" } else { "\n" };
         let shown = visible_line(name);
         let _ = write!(text, "{gap}## From {shown}.\nlayer {layer} {{\n{}}}\n", importer.body(map));
@@ -82,18 +93,21 @@ pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> 
     Ok(Imported { text: format(&text), layers, notes: importer.notes })
 }
 
-/// A var file's entries; of a template those of its `variables`.
-fn parse(text: &str) -> Result<Map<String, Json>, String> {
+/// A var file's entries; of a template those of its `variables`, and the names of those that it wants a value for:
+/// they are `null` there.
+fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
     match serde_json::from_str(text) {
         Ok(Json::Object(mut map)) => match map.remove("variables") {
             Some(Json::Object(variables)) => {
-                Ok(variables.into_iter().filter(|(_, v)| !v.is_null()).collect())
+                let (open, set): (Map<_, _>, Map<_, _>) =
+                    variables.into_iter().partition(|(_, value)| value.is_null());
+                Ok((set, open.into_iter().map(|(name, _)| name).collect()))
             }
             Some(other) => {
                 map.insert("variables".to_owned(), other);
-                Ok(map)
+                Ok((map, Vec::new()))
             }
-            None => Ok(map),
+            None => Ok((map, Vec::new())),
         },
         Ok(_) => Err("a var file is one JSON object".to_owned()),
         Err(error) => Err(match parse_json(text) {
@@ -136,6 +150,7 @@ impl<'p> Importer<'p> {
         let program = self.program;
         let mut out = String::new();
         let mut packer = String::new();
+        let mut unknown: Vec<&str> = Vec::new();
         // The lists of deprecated names go in front of what they stand for.
         let mut fronts: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for (name, json) in map {
@@ -155,7 +170,7 @@ impl<'p> Importer<'p> {
                 } else {
                     let _ = writeln!(packer, "        {} = {value}", print_key(name));
                 }
-                self.note_unknown(name);
+                unknown.push(name.as_str());
                 continue;
             };
             let variable = program.variable(id);
@@ -184,12 +199,15 @@ impl<'p> Importer<'p> {
                 }
                 Err(reason) => {
                     let text = self.string(name, json);
-                    self.note(format!("{name} is left out: {reason}"));
+                    let is_empty = json.is_null() || text.is_empty();
+                    let instead = if is_empty { "; its default holds instead" } else { "" };
+                    self.note(format!("{name} is left out: {reason}{instead}"));
                     let reason = visible_line(&reason);
                     let _ = writeln!(out, "    # {name} = {}   # {reason}", print_text(&text));
                 }
             }
         }
+        self.note_unknown(&unknown);
         if !packer.is_empty() {
             let _ = write!(out, "    packer {{\n{packer}    }}\n");
         }
@@ -261,15 +279,23 @@ impl<'p> Importer<'p> {
             ));
         }
         let text = self.string(&variable.name, json);
-        let decoded = decode(&written.ty, written.encoding, &Text::Plain(text.as_str().into()))
-            .map_err(|mismatch| mismatch.message(written.is_secret))?;
+        let decoded = match decode(&written.ty, written.encoding, &Text::Plain(text.as_str().into())) {
+            Ok(decoded) => decoded,
+            Err(mismatch) => {
+                let flag = meant_flag(written, &text).filter(|_| json.is_string() && !written.is_secret);
+                let Some(flag) = flag else { return Err(mismatch.message(written.is_secret)) };
+                self.note(format!("`{}`: `{text}` is now `{flag}`", variable.name));
+                return Ok(Value::Bool(flag));
+            }
+        };
         if decoded.had_quotes {
-            self.note(format!(
-                "{} had quotes of its own inside its string; it is read without them",
-                variable.name
-            ));
+            self.note_quotes(&variable.name);
         }
         Ok(decoded.value)
+    }
+
+    fn note_quotes(&mut self, name: &str) {
+        self.note(format!("{name} had quotes of its own inside its string; it is read without them"));
     }
 
     /// A value as one writes it for `written`, which is the variable itself or what it stands for.
@@ -282,16 +308,20 @@ impl<'p> Importer<'p> {
     ) -> Result<String, String> {
         let is_empty = matches!(json, Json::Null) || json.as_str() == Some("");
         if is_empty && front.is_empty() {
-            return spell_empty(&written.ty);
+            return spell_empty(&written.ty, json.is_null());
         }
         if let (Base::Args, Json::String(text)) = (&written.ty.base, json) {
             return Ok(print_text(&self.args(&variable.name, text)));
         }
         if let Json::String(text) = json
             && text.contains("{{")
-            && written.has_packer_braces()
+            && (written.has_packer_braces() || is_filled_by_packer(written, text))
         {
-            return self.template(written, text);
+            let inner = inside_quotes(&written.ty, text);
+            if inner.is_some() {
+                self.note_quotes(&variable.name);
+            }
+            return self.template(written, inner.unwrap_or(text));
         }
         if written.is_secret {
             let name = variable.name.to_uppercase();
@@ -301,11 +331,24 @@ impl<'p> Importer<'p> {
             ));
             return Ok(format!("env({})", print_text(&name)));
         }
+        let divided = json.as_str().and_then(|text| find_separator(written, text));
         let mut value = self.decoded(variable, written, json)?;
         if let Value::List(own) = &value {
             value = Value::list(front.iter().chain(own.iter()).cloned().collect());
         }
-        check_value(&written.ty, &value).map_err(|m| m.message(written.is_secret))?;
+        check_value(&written.ty, &value).map_err(|mismatch| match &divided {
+            Some(divided) => {
+                let json = Json::from(divided.written.as_str());
+                format!("its elements are divided by {}: write {json}", divided.separator)
+            }
+            None => mismatch.message(written.is_secret),
+        })?;
+        if let Some(divided) = divided {
+            self.note(format!(
+                "the elements of `{}` are divided by {}, so `{}` is one element",
+                variable.name, divided.separator, divided.element
+            ));
+        }
         if let Some((_, reason)) = find_unencodable(&value, written.encoding) {
             return Err(reason);
         }
@@ -328,6 +371,14 @@ impl<'p> Importer<'p> {
         match (base, &pieces[..]) {
             // One that is all there is may stand for the whole value.
             (_, [(_, Braced::Env(_))]) => return Ok(spell(text)),
+            (_, [(_, Braced::User(name))]) if written.encoding == Encoding::Base64 => {
+                return self.whole_reference(written, name);
+            }
+            _ if written.encoding == Encoding::Base64 => {
+                return Err(format!(
+                    "only Packer can fill `{text}`, and a spec has the text, not its base64"
+                ));
+            }
             (Base::List(_) | Base::Map(_) | Base::Bool | Base::Int, [(_, Braced::User(name))]) => {
                 return self.whole_reference(written, name);
             }
@@ -360,6 +411,7 @@ impl<'p> Importer<'p> {
         match written.encoding {
             Encoding::Words if self.is_plain_text(name) => Ok(format!("split({name}, \" \")")),
             Encoding::Commas if self.is_plain_text(name) => Ok(format!("split({name}, \",\")")),
+            Encoding::Base64 => Err(format!("`{name}` holds base64, and a spec has the text: write it here")),
             _ => Err(format!("`{name}` is no {}", written.ty)),
         }
     }
@@ -380,14 +432,34 @@ impl<'p> Importer<'p> {
             && variable.removed.is_none()
     }
 
-    fn note_unknown(&mut self, name: &str) {
-        if self.read.contains(name) {
+    /// Says once which names of a file nothing knows: the file may be for another release than the library.
+    fn note_unknown(&mut self, names: &[&str]) {
+        let declared: Vec<&str> = self
+            .program
+            .variables
+            .iter()
+            .filter(|v| v.owner == Owner::Declared)
+            .map(|v| v.name.as_str())
+            .collect();
+        let unread = names.iter().filter(|name| !self.read.contains(**name));
+        let shown: Vec<String> = unread
+            .map(|name| match nearest(name, declared.iter().copied()) {
+                Some(near) => format!("`{name}` (did you mean `{near}`?)"),
+                None => format!("`{name}`"),
+            })
+            .collect();
+        if shown.is_empty() {
             return;
         }
-        let names =
-            self.program.variables.iter().filter(|v| v.owner == Owner::Declared).map(|v| v.name.as_str());
-        let hint = nearest(name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
-        self.note(format!("nothing knows {name}: it stands in a packer block{hint}"));
+        let library = match self.program.is_adopted {
+            true => "the checkout".to_owned(),
+            false => format!("Image Builder {RELEASE}"),
+        };
+        let where_to = if shown.len() == 1 { "it stands" } else { "they stand" };
+        let names = shown.join(", ");
+        self.note(format!(
+            "the variables of {library} do not include {names}: {where_to} in a `packer` block"
+        ));
     }
 
     fn note_relative(&mut self, variable: &Variable, ty: &Type, value: &Value) {
@@ -407,7 +479,7 @@ impl<'p> Importer<'p> {
         };
         if has_one {
             self.note(format!(
-                "{} was relative to where Packer runs, and is now to the spec that it stands in",
+                "`{}`: the path is now relative to the spec, not to Packer's folder",
                 variable.name
             ));
         }
@@ -458,12 +530,12 @@ fn spell_json(json: &Json, spell: &impl Fn(&str) -> String) -> Result<String, St
 }
 
 /// What an empty string is for a type.
-fn spell_empty(ty: &Type) -> Result<String, String> {
+fn spell_empty(ty: &Type, is_null: bool) -> Result<String, String> {
     match &ty.base {
         Base::List(_) => Ok("[]".to_owned()),
         Base::Map(_) => Ok("{}".to_owned()),
         _ if check_value(ty, &Value::text("")).is_ok() => Ok("\"\"".to_owned()),
-        _ => Err(format!("an empty string is no {ty}")),
+        _ => Err(is_no_value(ty, is_null)),
     }
 }
 

@@ -11,10 +11,11 @@ use super::json_syntax::{JsonError, Parsed, PropertyValue, parse_json};
 use super::lower::{Lowering, edit};
 use super::names::VARIABLES;
 use super::notices::Spelling;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
-    Base, Encoding, Piece, Text, Type, Value, check_value, decode, encode, find_unencodable, from_json,
+    Base, Encoding, Mismatch, Piece, Receivers, Text, Type, Value, ansible_bool, check_value, decode, encode,
+    find_unencodable, from_json,
 };
 use crate::source::{FileId, Origin, Span};
 use crate::syntax::ast::Ident;
@@ -23,7 +24,7 @@ use smol_str::SmolStr;
 use std::ops::Range;
 
 /// The release of Image Builder whose variables the built-in library has.
-const RELEASE: &str = "v0.1.13";
+pub(crate) const RELEASE: &str = "v0.1.13";
 
 /// One entry of a JSON var file.
 struct Entry {
@@ -403,30 +404,33 @@ fn suggest_name(
 fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span) -> Option<(Expr, bool)> {
     let variable = &lowering.variables[id];
     let (ty, encoding, is_secret) = (variable.ty.clone(), variable.encoding, variable.is_secret);
-    let is_text = matches!(ty.base, Base::Args) || !variable.has_packer_braces();
+    let is_text = matches!(ty.base, Base::Args)
+        || !(variable.has_packer_braces() || is_filled_by_packer(variable, &text));
     if is_text || !text.contains("{{") {
         if let Base::Args = ty.base {
             check_references(lowering, &text, span, is_secret);
         }
-        let is_empty = text.is_empty();
+        let known = text.clone();
+        let variable = lowering.variables[id].clone();
         let decoded = match decode(&ty, encoding, &Text::Plain(text)) {
             Ok(decoded) => decoded,
             Err(mismatch) => {
-                let name = &lowering.variables[id].name;
-                let message = format!("`{name}`: {}", mismatch.message(is_secret));
-                let found = Diagnostic::new(Code::TypeMismatch, span, message);
-                lowering.report(match is_empty {
-                    true => found.help("it always needs a value; leave it out to keep the default"),
-                    false => found,
-                });
+                report_mismatch(lowering, id, &known, &mismatch, span);
                 return None;
             }
         };
+        let divided = find_separator(&variable, &known).filter(|_| !is_secret);
+        if check_value(&ty, &decoded.value).is_err()
+            && let Some(divided) = &divided
+        {
+            report_separator(lowering, id, divided, span, Severity::Error);
+            return None;
+        }
         if !lowering.check_decoded(id, &decoded.value, span) {
             return None;
         }
-        if !is_secret {
-            check_separator(lowering, id, &decoded.value, span);
+        if let Some(divided) = &divided {
+            report_separator(lowering, id, divided, span, Severity::Warning);
         }
         // A path of Packer's own starts from where Packer runs, one of `--set` from here.
         let value = match lowering.sources.get(span.file).path.ends_with("--set") {
@@ -435,8 +439,9 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         };
         return Some((Expr::constant(value, span), decoded.had_quotes));
     }
+    let inner = inside_quotes(&ty, &text);
     let mut parts = Vec::new();
-    for (_, piece) in parse_braces(&text) {
+    for (_, piece) in parse_braces(inner.unwrap_or(&text)) {
         let kind = match piece {
             Braced::Text(text) => ExprKind::Const(Value::text(text)),
             Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
@@ -453,7 +458,72 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         parts.push(Expr { kind, span });
     }
     let joined = Expr { kind: ExprKind::Concat(parts), span };
-    Some((Expr { kind: ExprKind::Decoded(id, Box::new(joined)), span }, false))
+    Some((Expr { kind: ExprKind::Decoded(id, Box::new(joined)), span }, inner.is_some()))
+}
+
+/// True for a template that is all of a base64 variable's string: what fills it is base64 already.
+pub(crate) fn is_filled_by_packer(variable: &Variable, text: &str) -> bool {
+    let is_whole =
+        matches!(&parse_braces(text)[..], [(_, Braced::User(_) | Braced::Env(_) | Braced::Other(..))]);
+    is_whole && variable.encoding == Encoding::Base64 && variable.to.has(Receivers::PACKER)
+}
+
+/// What stands inside the quotes that a string with templates has of its own; as [`decode`] finds them in others.
+pub(crate) fn inside_quotes<'t>(ty: &Type, text: &'t str) -> Option<&'t str> {
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    let holds = |wanted: char| {
+        let pieces = parse_braces(inner);
+        pieces.iter().any(|(_, piece)| matches!(piece, Braced::Text(text) if text.contains(wanted)))
+    };
+    let is_quoted = match &ty.base {
+        Base::List(_) => true,
+        Base::Bool | Base::Int | Base::Map(_) | Base::Args => false,
+        _ => holds(' '),
+    };
+    (is_quoted && !holds('"')).then_some(inner)
+}
+
+/// Says why a string is no value of its variable.
+fn report_mismatch(lowering: &mut Lowering<'_>, id: VarId, text: &str, mismatch: &Mismatch, span: Span) {
+    let variable = &lowering.variables[id];
+    let name = &variable.name;
+    if text.is_empty() {
+        let is_null = lowering.sources.slice(span) == "null";
+        let message = format!("`{name}`: {}", is_no_value(&variable.ty, is_null));
+        let found = Diagnostic::new(Code::TypeMismatch, span, message);
+        lowering.report(found.help("it always needs a value; leave it out to keep the default"));
+        return;
+    }
+    let message = format!("`{name}`: {}", mismatch.message(variable.is_secret));
+    let found = Diagnostic::new(Code::TypeMismatch, span, message);
+    let meant = meant_flag(variable, text).filter(|_| !variable.is_secret);
+    let is_argument = lowering.sources.get(span.file).origin == Origin::Argument;
+    lowering.report(match meant {
+        Some(flag) => {
+            let text = if is_argument { flag.to_string() } else { format!("\"{flag}\"") };
+            found.fix(format!("write {text}"), span, text)
+        }
+        None => found,
+    });
+}
+
+/// Says that an empty string, or the `null` that stands for one, is no value of a type.
+pub(crate) fn is_no_value(ty: &Type, is_null: bool) -> String {
+    let wanted = match ty.base {
+        Base::Int => "an integer".to_owned(),
+        _ => ty.in_words(),
+    };
+    match is_null {
+        true => format!("`null` is not {wanted}; Packer reads it as an empty string"),
+        false => format!("`\"\"` is not {wanted}"),
+    }
+}
+
+/// The bool that a word means to Ansible. A variable whose string must be `True` or `False` goes on as it is, and
+/// there the words differ.
+pub(crate) fn meant_flag(variable: &Variable, text: &str) -> Option<bool> {
+    let is_flag = matches!(variable.ty.base, Base::Bool) && variable.encoding == Encoding::Flag;
+    ansible_bool(text).filter(|_| is_flag)
 }
 
 /// The paths of a value, as absolute ones.
@@ -471,44 +541,61 @@ fn locate_value(lowering: &mut Lowering<'_>, ty: &Type, value: Value, span: Span
     }
 }
 
-/// Warns of a list whose elements were probably divided by another separator than its own.
-fn check_separator(lowering: &mut Lowering<'_>, id: VarId, value: &Value, span: Span) {
-    let variable = &lowering.variables[id];
-    let Value::List(elements) = value else { return };
-    let texts: Vec<String> = elements
-        .iter()
-        .filter_map(|element| match element {
-            Value::Text(text) => Some(text.known()?.into_owned()),
-            _ => None,
-        })
-        .collect();
-    let (given, separator, elements): (char, &str, Vec<&str>) = match (variable.encoding, &texts[..]) {
-        (Encoding::Words, texts) if texts.iter().any(|text| has_comma_between(text)) => {
-            let all = texts.iter().flat_map(|text| text.split(','));
-            (',', "spaces", all.filter(|text| !text.is_empty()).collect())
+/// A list's string whose elements are probably divided by another separator than its own.
+pub(crate) struct Divided {
+    given: char,
+    /// What divides the elements of this list.
+    pub separator: &'static str,
+    /// What is one element so.
+    pub element: String,
+    /// The string with the right separator.
+    pub written: String,
+}
+
+/// Finds another separator than the variable's own.
+pub(crate) fn find_separator(variable: &Variable, text: &str) -> Option<Divided> {
+    let element = variable.ty.element().filter(|_| matches!(variable.ty.base, Base::List(_)))?;
+    let text = inside_quotes(&variable.ty, text).unwrap_or(text);
+    let (given, separator, element_text, parts): (char, &str, &str, Vec<&str>) = match variable.encoding {
+        Encoding::Words => {
+            let one = text.split_whitespace().find(|word| has_comma_between(word))?;
+            let parts = text.split(|c: char| c.is_whitespace() || c == ',');
+            (',', "spaces", one, parts.filter(|part| !part.is_empty()).collect())
         }
-        (Encoding::Commas, [one]) if one.contains(char::is_whitespace) => {
-            (' ', "commas", one.split_whitespace().collect())
+        Encoding::Commas if !text.contains(',') && text.trim().contains(char::is_whitespace) => {
+            (' ', "commas", text.trim(), text.split_whitespace().collect())
         }
-        _ => return,
+        _ => return None,
     };
-    let written = elements.join(if given == ',' { " " } else { "," });
+    let is_element = |part: &&str| {
+        let decoded = decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(part)));
+        decoded.is_ok_and(|decoded| check_value(element, &decoded.value).is_ok())
+    };
+    let written = parts.join(if given == ',' { " " } else { "," });
+    let divided = Divided { given, separator, element: element_text.to_owned(), written };
+    parts.iter().all(is_element).then_some(divided)
+}
+
+fn report_separator(
+    lowering: &mut Lowering<'_>,
+    id: VarId,
+    divided: &Divided,
+    span: Span,
+    severity: Severity,
+) {
+    let name = &lowering.variables[id].name;
     let source = lowering.sources.slice(span);
-    let at = source.find(given).map_or(span, |at| {
+    let at = source.find(divided.given).map_or(span, |at| {
         let start = span.start + at as u32;
         Span::new(span.file, start, start + 1)
     });
     let is_argument = lowering.sources.get(span.file).origin == Origin::Argument;
+    let written = divided.written.clone();
     let text = if is_argument { written } else { serde_json::Value::from(written).to_string() };
-    let found = Diagnostic::new(
-        Code::WrongSeparator,
-        at,
-        format!("the elements of `{}` are divided by {separator}", variable.name),
-    )
-    .label(format!(
-        "with this, `{}` is one element",
-        texts.iter().find(|text| text.contains(given)).map_or("", |text| text)
-    ));
+    let message = format!("the elements of `{name}` are divided by {}", divided.separator);
+    let mut found = Diagnostic::new(Code::WrongSeparator, at, message)
+        .label(format!("with this, `{}` is one element", divided.element));
+    found.severity = severity;
     lowering.report(found.fix(format!("write {text}"), span, text));
 }
 

@@ -143,6 +143,13 @@ fn explain(text: &str, error: &ParseError) -> JsonError {
     if rest.starts_with(['#', '/']) {
         return comment(text, start, rest);
     }
+    let is_end = rest.trim().is_empty() && text.trim_start().starts_with('{');
+    if is_end && !matches!(error.kind(), Kind::UnterminatedObject | Kind::UnterminatedArray | Kind::String(_))
+    {
+        let last = text.trim_end().len();
+        let range = text[..last].char_indices().next_back().map_or(0, |(at, _)| at)..last;
+        return JsonError::new(range, "the file ends inside an object");
+    }
     let first = text.trim_start();
     if !first.starts_with(['{', '[', '"', '\'']) {
         let at = text.len() - first.len();

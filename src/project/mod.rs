@@ -14,7 +14,7 @@ mod expr;
 mod guesses;
 pub mod hir;
 mod inherit;
-mod json;
+pub(crate) mod json;
 pub(crate) mod json_syntax;
 mod library;
 mod lower;

@@ -185,6 +185,15 @@ fn read_escape(text: &str) -> Option<(char, usize)> {
     Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, 1 + digits))
 }
 
+/// The words that Ansible's own conversion takes for a bool (`ansible/module_utils/parsing/convert_bool.py`).
+pub fn ansible_bool(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "y" | "yes" | "on" | "1" | "true" | "t" | "1.0" => Some(true),
+        "n" | "no" | "off" | "0" | "false" | "f" | "0.0" => Some(false),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

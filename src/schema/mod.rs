@@ -11,7 +11,9 @@ mod value;
 mod version;
 mod yaml;
 
-pub use args::{ArgsProblem, Argument, Pair, check_args, is_all_known, parse_pairs, read_escapes};
+pub use args::{
+    ArgsProblem, Argument, Pair, ansible_bool, check_args, is_all_known, parse_pairs, read_escapes,
+};
 pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
 pub use print::{print_value, print_wrapped};
 pub use types::{Base, Mismatch, Refinement, Type, check_value, whole};
