@@ -3,7 +3,7 @@
 use super::place::here;
 use super::{Cli, Failure, Selection};
 use crate::build;
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
 use crate::project::{Library, Program, Request, load};
 use crate::source::library::{Adopted, other_release};
@@ -186,7 +186,7 @@ impl Selected {
                 program.library_images().iter().map(|id| program.section(*id).name.as_str()),
             ),
         };
-        let hint = match nearest(name, known) {
+        let hint = match suggest_image(name, known).filter(|near| near.is_sure).map(|near| near.name) {
             Some(near) => format!("; did you mean {near}?"),
             None if other.is_some() => format!("; {}", other.unwrap_or_default()),
             None if program.sections.iter().any(|s| s.name == *name) => {

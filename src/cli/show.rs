@@ -4,7 +4,7 @@ use super::place::{here, out};
 use super::report::{finish, format, is_fine, report};
 use super::select::{Selected, select};
 use super::{Cli, Failure, Format, Selection, print};
-use crate::diagnostic::{Diagnostic, json_text, nearest};
+use crate::diagnostic::{Diagnostic, json_text, nearest, suggest_image};
 use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, shows_secret};
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
@@ -90,7 +90,8 @@ fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
         let names = program.variables.iter().map(|v| v.name.as_str());
         let images =
             program.sections.iter().filter(|s| s.kind == SectionKind::Image).map(|s| s.name.as_str());
-        let near = nearest(name, names.chain(images));
+        let image = suggest_image(name, images).filter(|near| near.is_sure).map(|near| near.name);
+        let near = nearest(name, names).or(image);
         let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
         return Err(Failure(format!("there is no variable and no image {name}{hint}")));
     }

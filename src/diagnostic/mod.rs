@@ -14,7 +14,7 @@ mod short;
 
 pub use catalogue::{Code, page};
 pub use json::{json_diagnostics, json_text, render_json};
-pub use near::{Fit, Suggestion, nearest, suggest};
+pub use near::{Fit, Suggestion, nearest, suggest, suggest_image};
 pub use plain::render_plain;
 pub use rich::render_rich;
 pub use short::render_short;

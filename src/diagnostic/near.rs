@@ -48,7 +48,34 @@ pub fn suggest<'a>(
         }
         best = Some((rank, name));
     }
-    best.map(|(rank, name)| Suggestion { name, is_sure: rank.is_sure() && !has_double })
+    best.map(|(rank, name)| {
+        // Another number is another thing.
+        let is_sure = rank.is_sure() && !has_double && numbers(&folded) == numbers(&fold(name));
+        Suggestion { name, is_sure }
+    })
+}
+
+/// The image or layer that was probably meant. A name that begins as some of them do is near to those only, since
+/// the first words of an image's name say for which cloud it is.
+pub fn suggest_image<'a>(
+    wanted: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Option<Suggestion<'a>> {
+    let plain = fold(wanted.strip_prefix("build-").unwrap_or(wanted));
+    let asked = words(&plain);
+    let in_common = |name: &str| words(&fold(name)).iter().zip(&asked).take_while(|(a, b)| a == b).count();
+    let common = names.clone().map(in_common).max().unwrap_or(0);
+    let is_near = |name: &&str| {
+        let folded = fold(name);
+        let own = words(&folded);
+        let (Some(head), Some(first)) = (own.first(), asked.first()) else { return false };
+        let is_head = asked.len() < 2
+            || own.len() < 2
+            || asked.contains(head)
+            || matches!(rank(first, head, || Fit::No), Some(Rank::Slip(_)));
+        in_common(name) == common && is_head
+    };
+    suggest(&plain, names.filter(is_near), |_| Fit::Maybe)
 }
 
 /// How far a name is from another; the least is the nearest.
@@ -94,7 +121,9 @@ fn rank(wanted: &str, name: &str, fit: impl Fn() -> Fit) -> Option<Rank> {
         false => usize::MAX,
     };
     // Two names that end or begin alike and differ by a whole word are two names.
-    if distance <= slip && !differ_by_word(wanted, name) {
+    // Two short names of one length with another letter are often two names.
+    let is_other = length <= 4 && length == longest && distance > 0 && !is_swap(wanted, name);
+    if distance <= slip && !is_other && !differ_by_word(wanted, name) {
         return Some(Rank::Slip(distance));
     }
     let shared = Words::of(wanted, name);
@@ -121,6 +150,13 @@ fn differ_in_numbers(a: &str, b: &str) -> bool {
         && a.chars().zip(b.chars()).all(|(a, b)| a == b || (is_digit(&a) && is_digit(&b)))
 }
 
+/// The groups of digits of a name, in no order.
+fn numbers(name: &str) -> Vec<&str> {
+    let mut out: Vec<&str> = name.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()).collect();
+    out.sort_unstable();
+    out
+}
+
 /// Whether two names differ by one word that only one of them has.
 fn differ_by_word(a: &str, b: &str) -> bool {
     let shared = Words::of(a, b);
@@ -140,7 +176,7 @@ impl Words {
         let (smaller, larger) = (a.len().min(b.len()), a.len().max(b.len()));
         let mut common = 0;
         for word in a {
-            if let Some(at) = b.iter().position(|other| *other == word) {
+            if let Some(at) = b.iter().position(|other| is_same_word(word, other)) {
                 b.swap_remove(at);
                 common += 1;
             }
@@ -155,6 +191,30 @@ impl Words {
     fn percent(&self) -> usize {
         self.common * 100 / (self.smaller + self.larger - self.common).max(1)
     }
+}
+
+/// Whether the same letters stand in another order.
+fn is_swap(a: &str, b: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    sorted(a) == sorted(b)
+}
+
+/// Whether two words are one, which may be written with the number of the letters left out: `i18n`, `k8s`.
+fn is_same_word(a: &str, b: &str) -> bool {
+    a == b || is_short_for(a, b) || is_short_for(b, a)
+}
+
+fn is_short_for(short: &str, long: &str) -> bool {
+    let count = |text: &str| text.parse().is_ok_and(|left_out: usize| left_out + 2 == long.len());
+    short.len() > 2
+        && short.is_ascii()
+        && short.as_bytes().first() == long.as_bytes().first()
+        && short.as_bytes().last() == long.as_bytes().last()
+        && count(&short[1..short.len() - 1])
 }
 
 fn words(name: &str) -> Vec<&str> {
@@ -209,6 +269,48 @@ mod tests {
         assert_eq!(found, Some(Suggestion { name: "engine_semver", is_sure: false }));
         let far = suggest("engine_version", NAMES, |_| Fit::Maybe);
         assert_eq!(far, Some(Suggestion { name: "engine_deb_version", is_sure: false }));
+    }
+
+    #[test]
+    fn an_image_of_another_cloud_is_not_near() {
+        let names = [
+            "qemu-ubuntu-2004",
+            "ami-ubuntu-2004",
+            "oci-windows-2022",
+            "ami-windows-2019",
+            "azure-sig-flatcar",
+            "azure-vhd-ubuntu-2004",
+            "base",
+        ];
+        let near = |wanted| suggest_image(wanted, names.into_iter()).map(|found| (found.name, found.is_sure));
+        for wanted in ["ami-windows-2022", "azure-vhd-flatcar", "qemu-ubuntu-2404", "aws-ubuntu-2004"] {
+            assert_eq!(near(wanted), None, "{wanted}");
+        }
+        for wanted in [
+            "qemu-ubunt-2004",
+            "build-qemu-ubuntu-2004",
+            "ubuntu-qemu-2004",
+            "qmeu-ubuntu-2004",
+            "build-qemu-ubunt-2004",
+        ] {
+            assert_eq!(near(wanted), Some(("qemu-ubuntu-2004", true)), "{wanted}");
+        }
+        assert_eq!(near("bsae"), Some(("base", true)));
+        assert_eq!(near("qemu-ubuntu-204"), Some(("qemu-ubuntu-2004", false)));
+    }
+
+    #[test]
+    fn a_short_name_with_another_letter_is_a_hint_at_most() {
+        for (wanted, sure) in [("nope", false), ("noed", true), ("nodes", true), ("nod", true)] {
+            let found = suggest(wanted, ["node"], |_| Fit::Maybe);
+            assert!(found.is_none_or(|found| found.is_sure == sure), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn letters_may_be_counted() {
+        let found = suggest("e4e_semver", NAMES, |_| Fit::Maybe);
+        assert_eq!(found.map(|found| found.name), Some("engine_semver"));
     }
 
     #[test]

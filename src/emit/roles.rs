@@ -1,7 +1,7 @@
 //! The roles of a project: whether those that an image names are there, and which of two with one name runs.
 
 use super::recipe::{Recipe, Role};
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic, Fit, Suggestion, nearest, suggest};
 use crate::project::Program;
 use crate::source::library::ANSIBLE;
 use crate::source::{Loader, Origin, Span, normalize, part};
@@ -161,8 +161,14 @@ impl Checker<'_> {
                 false => "write each role as an element of its own: [\"a\", \"b\"]",
             });
         }
-        if let Some(near) = nearest(&role.name, known.iter().map(String::as_str)) {
-            return self.offer(found.label(format!("did you mean `{near}`?")), role, near);
+        match suggest(&role.name, known.iter().map(String::as_str), |_| Fit::Maybe) {
+            Some(Suggestion { name, is_sure: true }) => {
+                return self.offer(found.label(format!("did you mean `{name}`?")), role, name);
+            }
+            Some(Suggestion { name, is_sure: false }) => {
+                return found.help(format!("did you mean `{name}`?"));
+            }
+            None => {}
         }
         let whose = if self.program.is_adopted { "of the checkout" } else { "of imgspec" };
         let places = folders.iter().map(|folder| folder.display().to_string());

@@ -68,8 +68,11 @@ impl Lowering<'_> {
     }
 
     pub(super) fn report_unknown_attribute(&mut self, name: &ast::Ident, what: &str, known: &[&str]) {
-        let found =
-            Diagnostic::new(Code::UnknownAttribute, name.span, format!("there is no {what} `{}`", name.text));
+        let message = match what.strip_prefix("attribute of ") {
+            Some(whose) => format!("{whose} has no attribute `{}`", name.text),
+            None => format!("there is no {what} `{}`", name.text),
+        };
+        let found = Diagnostic::new(Code::UnknownAttribute, name.span, message);
         self.report(match nearest(&name.text, known.iter().copied()) {
             Some(near) => {
                 found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near)

@@ -394,9 +394,15 @@ impl Lowering<'_> {
         (self.find_variable(name) == Some(id)).then(|| {
             let span = set.name.span.to(set.value.span);
             let rest = self.sources.slice(right.span);
-            Diagnostic::new(Code::ReferenceCycle, set.span, format!("`{name}` is defined by itself"))
-                .label("a name stands for the final value, so this has no end")
-                .fix(format!("write `{name} += …`"), span, format!("{name} += {rest}"))
+            let found =
+                Diagnostic::new(Code::ReferenceCycle, set.span, format!("`{name}` is defined by itself"))
+                    .label("a name stands for the final value, so this has no end");
+            match self.variables[id].ty.base {
+                Base::List(_) | Base::Any => {
+                    found.fix(format!("write `{name} += …`"), span, format!("{name} += {rest}"))
+                }
+                _ => found.help("write the value itself; only lists can be added to"),
+            }
         })
     }
 

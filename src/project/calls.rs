@@ -128,14 +128,7 @@ impl Lowering<'_> {
         place: Place<'_>,
     ) -> ExprKind {
         let ast::ExprKind::Str(text) = &arg.kind else {
-            self.report(
-                Diagnostic::new(
-                    Code::UnknownFunction,
-                    arg.span,
-                    format!("`{}` takes a text that stands here", function.as_str()),
-                )
-                .help(function.signature()),
-            );
+            self.report_no_constant(function, arg);
             return ExprKind::Missing;
         };
         match function {
@@ -177,6 +170,32 @@ impl Lowering<'_> {
         }
     }
 
+    /// An argument that is not a text in quotes.
+    fn report_no_constant(&mut self, function: Function, arg: &ast::Expr) {
+        let word = function.as_str();
+        let (what, example) = match function {
+            Function::Env => ("name", "HTTP_PROXY"),
+            Function::Jinja => ("template", "{{ name }}"),
+            _ => ("path", "files/motd"),
+        };
+        let name = match &arg.kind {
+            ast::ExprKind::Name(name) if function == Function::Env && !name.contains(['.', '-']) => {
+                Some(name.as_str())
+            }
+            _ => None,
+        };
+        let call = format!("{word}(\"{}\")", name.unwrap_or(example));
+        let found = Diagnostic::new(
+            Code::UnknownFunction,
+            arg.span,
+            format!("`{word}` takes a quoted {what}: `{call}`"),
+        );
+        self.report(match name {
+            Some(name) => found.fix("put it in quotes", arg.span, format!("\"{name}\"")),
+            None => found.help("what it names has to be known before the specs are evaluated"),
+        });
+    }
+
     /// `file("path")`: the content, read now.
     pub(super) fn lower_file(&mut self, text: &str, span: Span) -> ExprKind {
         let folder = self.sources.get(span.file).folder();
@@ -190,6 +209,9 @@ impl Lowering<'_> {
 
 /// The function that has another name in other languages.
 fn other_name(name: &str) -> Option<&'static str> {
+    if matches!(name, "os.environ.get" | "env.get" | "ENV.fetch") {
+        return Some("env");
+    }
     let last = name.rsplit('.').next().unwrap_or(name);
     Some(match last.to_ascii_lowercase().as_str() {
         "getenv" | "environ" | "get_env" | "environment" => "env",

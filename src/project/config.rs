@@ -70,6 +70,25 @@ struct Written {
     include_roots: Vec<PathBuf>,
 }
 
+/// What is wrong in the text, in the words of TOML, not of the program's types.
+fn in_words(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message();
+    let Some(wanted) = message.strip_prefix("invalid type: ").and_then(|m| m.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let start = error.span().map_or(0, |span| span.start).min(text.len());
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let key = line.split_once('=').map(|(key, _)| key.trim()).filter(|key| !key.is_empty());
+    match (key, wanted.1) {
+        (Some(key), "a sequence") => format!("`{key}` is a list: `[\"…\"]`"),
+        (Some(key), _) => format!("`{key}` is a text: `\"…\"`"),
+        (None, "a sequence") => "a list is needed here: `[\"…\"]`".to_owned(),
+        (None, _) => "a text in quotes is needed here".to_owned(),
+    }
+}
+
 /// The name that stands for all warnings in `allow` and `deny`.
 const WARNINGS: &str = "warnings";
 
@@ -81,7 +100,7 @@ impl Config {
             Ok(written) => written,
             Err(error) => {
                 let at = span(error.span().unwrap_or(0..0));
-                diagnostics.push(Diagnostic::new(Code::BadConfig, at, error.message().to_owned()).help(
+                diagnostics.push(Diagnostic::new(Code::BadConfig, at, in_words(&error, text)).help(
                     "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, `exclude` and `include-roots`, lists of folders, and `library` or `checkout`, a folder",
                 ));
                 return Config::default();

@@ -4,7 +4,7 @@ use super::expr::Place;
 use super::hir::*;
 use super::lower::Lowering;
 use super::names::{SECTIONS, VARIABLES};
-use crate::diagnostic::{Code, Diagnostic, Fit, suggest};
+use crate::diagnostic::{Code, Diagnostic, Fit, suggest, suggest_image};
 use crate::schema::{Base, Type, Value, check_value};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -89,16 +89,25 @@ impl Lowering<'_> {
             _ if is_env(name) && name.bytes().all(|c| !c.is_ascii_lowercase()) && name.len() > 1 => {
                 read_from_environment(found, name, span, can_wait)
             }
+            _ if is_namespace(head) => match self.guess_variable(rest, None) {
+                Some(guess) if guess.is_sure => {
+                    let found = found.label("a variable is named alone");
+                    found.fix(format!("write `{}`", guess.name), span, guess.name.as_str())
+                }
+                _ => found
+                    .label(format!("a variable is named alone, without `{head}.`"))
+                    .help(format!("declare it (`variable {rest} : type`) and write `{rest}`")),
+            },
             _ => match self.guess_variable(name, None) {
                 None if self.is_incomplete => return,
                 Some(guess) if self.is_incomplete && !guess.is_sure => return,
                 None => match place.ty.filter(|ty| self.fits_in_quotes(ty, name)) {
-                    Some(_) => found.label("a text stands in quotes").fix(
+                    Some(_) => found.label("unknown name; text needs quotes").fix(
                         "put it in quotes",
                         span,
                         format!("\"{name}\""),
                     ),
-                    None => found.help("a text stands in quotes"),
+                    None => found.help("unknown name; text needs quotes"),
                 },
                 guess => Guess::add_to(guess.as_ref(), found, span),
             },
@@ -129,7 +138,7 @@ impl Lowering<'_> {
         }
         self.report(
             Diagnostic::new(Code::UnknownVariable, word.span, format!("there is no variable `{word_text}`"))
-                .label("a text stands in quotes")
+                .label("unknown name; text needs quotes")
                 .fix("put it in quotes", word.span, format!("\"{word_text}\"")),
         );
         true
@@ -138,7 +147,8 @@ impl Lowering<'_> {
     pub(super) fn report_unknown_section(&mut self, name: &ast::Ident) {
         let view = self.view();
         let target = name.text.strip_prefix("build-").filter(|rest| view.find(SECTIONS, rest).is_some());
-        let near = suggest(&name.text, view.all(SECTIONS), |_| Fit::Maybe);
+        let names: Vec<&str> = view.all(SECTIONS).collect();
+        let near = suggest_image(&name.text, names.into_iter());
         let guess = near.map(|near| Guess { name: SmolStr::new(near.name), is_sure: near.is_sure });
         if self.is_incomplete && target.is_none() && guess.as_ref().is_none_or(|guess| !guess.is_sure) {
             return;
@@ -174,6 +184,11 @@ impl Lowering<'_> {
             .filter(|(_, (id, _))| self.sections[*id].kind == SectionKind::Image);
         crate::source::library::other_release(name, images.map(|(name, _)| name.as_str()))
     }
+}
+
+/// What other languages write before the name of a variable.
+fn is_namespace(word: &str) -> bool {
+    matches!(word, "var" | "vars" | "variable" | "variables" | "local" | "locals" | "self" | "this" | "user")
 }
 
 fn is_env(text: &str) -> bool {

@@ -191,6 +191,14 @@ impl Reader<'_> {
                         .help(format!("write `include \"{}\" as NAME`", target.text)),
                     );
                 }
+                (Some(name), false) if path.extension().is_some_and(|e| e != "imgspec") => {
+                    is_incomplete = true;
+                    let message = "`as` is for JSON var files, and var files are JSON";
+                    self.diagnostics.push(
+                        Diagnostic::new(Code::Syntax, target.span, message)
+                            .help(format!("write it as JSON, and include that file `as {}`", name.text)),
+                    );
+                }
                 (Some(name), false) => {
                     is_incomplete = true;
                     let behind = Span::new(file, target.span.end, name.span.end);
@@ -261,7 +269,10 @@ impl Reader<'_> {
         let source = self.sources.get(span.file);
         let folder = source.folder().to_owned();
         let written = self.sources.slice(span).trim_matches(['"', '\'']).to_owned();
-        let near = near_path(self.loader, &folder, &written);
+        let is_pattern = written.contains(['*', '?']);
+        let own = source.path.clone();
+        let near = near_path(self.loader, &folder, &written)
+            .filter(|near| !is_pattern && normalize(&folder.join(near)) != own);
         let found = Diagnostic::new(
             Code::CannotRead,
             span,
@@ -273,6 +284,7 @@ impl Reader<'_> {
                 span,
                 format!("\"{near}\""),
             ),
+            None if is_pattern => found.help("an `include` names one file; write one for each"),
             None => found
                 .label(format!("looked for {}", path.display()))
                 .help("a path is relative to the file that it stands in"),

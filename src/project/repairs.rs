@@ -100,8 +100,8 @@ pub(super) fn environment(text: &str) -> Option<String> {
     is_name.then(|| format!("env(\"{name}\")"))
 }
 
-/// A text that a pattern accepts once a common slip is mended: blanks around it, capital letters, an address
-/// without its scheme, a scheme where none belongs.
+/// A text that a pattern accepts once a common slip is mended: spaces around it, capital letters, an address
+/// without its scheme or with a wrong sign behind it, a scheme where none belongs.
 fn corrected(wanted: &Type, text: &str) -> Option<String> {
     let plain = text.trim().trim_matches(['"', '\'']);
     let bare = plain.split_once("://").map_or(plain, |(_, rest)| rest).trim_end_matches('/');
@@ -109,13 +109,16 @@ fn corrected(wanted: &Type, text: &str) -> Option<String> {
         plain.to_owned(),
         plain.to_ascii_lowercase(),
         plain.to_ascii_uppercase(),
+        scheme_mended(plain).unwrap_or_default(),
         format!("http://{plain}"),
         bare.to_owned(),
     ];
-    let is_address = plain.contains(['.', ':']) && !plain.contains("://") && !plain.starts_with(['.', '/']);
+    let is_address =
+        plain.contains(['.', ':']) && !plain.contains("//") && !plain.starts_with(['.', '/', ':']);
+    let has_scheme = after_scheme(plain).is_some();
     candidates.into_iter().enumerate().find_map(|(i, candidate)| {
         let is_plausible = match i {
-            3 => is_address,
+            4 => is_address && !has_scheme,
             _ => candidate != text,
         };
         (is_plausible
@@ -123,4 +126,22 @@ fn corrected(wanted: &Type, text: &str) -> Option<String> {
             && check_value(wanted, &Value::text(candidate.as_str())).is_ok())
         .then_some(candidate)
     })
+}
+
+/// The scheme of a web address and what follows it, whatever signs stand between them.
+fn after_scheme(text: &str) -> Option<(&'static str, &str)> {
+    let schemes = ["https", "http"];
+    schemes.into_iter().find_map(|scheme| {
+        let rest = text.get(scheme.len()..).filter(|_| text[..scheme.len()].eq_ignore_ascii_case(scheme))?;
+        rest.starts_with([':', '/', ';']).then_some((scheme, rest))
+    })
+}
+
+/// An address whose scheme is there, with the signs behind it put right: `http:/host`, `http//host`, `http:host`.
+fn scheme_mended(text: &str) -> Option<String> {
+    let (scheme, rest) = after_scheme(text)?;
+    let host = rest.trim_start_matches([':', '/', ';']);
+    // `http:3128` may be a host of that name with its port.
+    host.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[' || host.contains('.'))
+        .then(|| format!("{scheme}://{host}"))
 }

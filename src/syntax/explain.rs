@@ -9,6 +9,12 @@ const ITEMS: [&str; 7] = ["include", "type", "variable", "rule", "provider", "la
 /// Words that are kept for a later version.
 const RESERVED: [&str; 5] = ["matrix", "test", "axis", "assert", "exclude"];
 
+/// Words that other languages have before the name of what they set.
+const DECLARES: [&str; 18] = [
+    "set", "let", "var", "const", "export", "local", "def", "define", "declare", "readonly", "override",
+    "default", "public", "static", "string", "int", "bool", "mut",
+];
+
 /// A reserved word at the beginning of a text, if one stands there and nothing is set by that name.
 pub(super) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
     let word = first_word(text);
@@ -87,7 +93,14 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     if text.starts_with([')', ']']) {
         return found.label("this closes nothing");
     }
+    if ITEMS.contains(&word) && !rest.is_empty() && !rest.starts_with(['=', '+', '-', ':']) {
+        return outside(found, word);
+    }
     if let Some((word, rest)) = leading_word(text) {
+        if let Some(value) = rest.strip_prefix("final").map(str::trim_start).filter(|v| v.starts_with('=')) {
+            let text = format!("final {word} {value}");
+            return found.label("`final` goes before the name").fix(format!("write `{text}`"), at, text);
+        }
         let meant = nearest(word, ["final", "unset"]);
         let rest_at = span.start + (text.len() - rest.len()) as u32;
         return match meant {
@@ -96,12 +109,17 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
                 word_span,
                 meant,
             ),
-            None => found.label(format!("nothing stands before the name, so `{word}` is too much")).fix(
-                format!("remove `{word}`"),
-                Span::new(span.file, span.start, rest_at),
-                "",
-            ),
+            None if DECLARES.contains(&word.to_ascii_lowercase().as_str()) => found
+                .label(format!("a setting begins with its name, without `{word}`"))
+                .fix(format!("remove `{word}`"), Span::new(span.file, span.start, rest_at), ""),
+            None => found.label("a setting is `name = value`; only `final` goes before the name"),
         };
+    }
+    if word == "unset"
+        && let Some(names) = names_in(rest)
+    {
+        let text = unset_all(&names);
+        return found.label("`unset` takes one name").fix(format!("write `{text}`"), at, text);
     }
     if matches!(word, "delete" | "remove" | "del" | "undef" | "unsett" | "reset") && is_word(rest) {
         return found.label("a value is taken back with `unset`").fix("write `unset`", word_span, "unset");
@@ -126,14 +144,32 @@ pub(super) fn explain_block(span: Span, head: &str) -> Diagnostic {
     let word = first_word(head);
     let place = Span::new(span.file, span.start, span.start + word.len() as u32);
     if ITEMS.contains(&word) {
-        return found
-            .label(format!("`{word}` stands outside all blocks"))
-            .help("close the block above it first");
+        return outside(found, word);
     }
     match nearest(word, ["when"]) {
         Some(when) => found.label("did you mean `when`?").fix("write `when`", place, when),
         None => found.help("the blocks in an image or a layer are `when condition { … }`, `ansible { … }`, `packer { … }` and `target { … }`; there are no loops"),
     }
+}
+
+/// An item in a block.
+fn outside(found: Diagnostic, word: &str) -> Diagnostic {
+    found.label(format!("`{word}` stands outside of blocks")).help(match word {
+        "include" | "type" | "variable" => "move it to the top of the file",
+        _ => "close the block above it first",
+    })
+}
+
+/// Names with spaces or commas between them, perhaps in brackets.
+pub(super) fn names_in(text: &str) -> Option<Vec<&str>> {
+    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let names: Vec<&str> = inner.split([' ', '\t', ',']).filter(|name| !name.is_empty()).collect();
+    (!names.is_empty() && names.iter().all(|name| is_word(name))).then_some(names)
+}
+
+/// Statements that take back the values of several variables, on one line.
+pub(super) fn unset_all(names: &[&str]) -> String {
+    names.iter().map(|name| format!("unset {name}")).collect::<Vec<_>>().join(", ")
 }
 
 /// What stands behind an item's name in the place of `extends` and names, with the names if they are clear.
@@ -163,6 +199,8 @@ pub(super) fn parents_in(text: &str, has_extends: bool) -> Option<Vec<(usize, &s
             && (WORDS.contains(&word.to_ascii_lowercase().as_str()) || word == "<" || word == "<-")
         {
             is_marked = true;
+        } else if (has_extends || !names.is_empty()) && matches!(word, "and" | "&" | "&&" | "+") {
+            // What follows is another name.
         } else if !word.is_empty() {
             if !is_name(bare) {
                 return None;

@@ -221,6 +221,7 @@ impl<'t> Lowering<'t> {
             }
             Kind::number => self.lower_number(at),
             Kind::name => return self.lower_reference(at, cursor),
+            Kind::list if self.report_bare_elements(at) => ExprKind::Missing,
             Kind::list => ExprKind::List(self.lower_elements(at, "]")),
             Kind::paren => return self.lower_paren(at),
             Kind::map => self.lower_map(at),
@@ -320,6 +321,44 @@ impl<'t> Lowering<'t> {
         }
         self.depth -= 1;
         elements
+    }
+
+    /// Reports the elements of a list that are texts without quotes, as one mistake. True where they are.
+    fn report_bare_elements(&mut self, at: usize) -> bool {
+        let mut kinds = self.tree.children(at).map(|child| self.kind(child)).peekable();
+        let (mut has_junk, mut is_flat) = (false, true);
+        kinds.by_ref().for_each(|kind| {
+            has_junk |= kind == Kind::junk_element;
+            is_flat &= matches!(kind, Kind::junk_element | Kind::name | Kind::number | Kind::string);
+        });
+        if !has_junk || !is_flat {
+            return false;
+        }
+        let start = self.tree.node(at).start + 1;
+        let inner = &self.text[start as usize..self.tree.node(at).end as usize - 1];
+        let mut edits = Vec::new();
+        let mut offset = 0;
+        for piece in inner.split_inclusive([',', '\n']) {
+            let text = piece.trim_end_matches([',', '\n']).trim();
+            let from = start + (offset + piece.find(text).unwrap_or(0)) as u32;
+            offset += piece.len();
+            let is_whole = text.len() > 1
+                && text.starts_with('"')
+                && text.matches('"').count() == 2
+                && text.ends_with('"');
+            if text.is_empty() || is_whole {
+                continue;
+            }
+            if text.contains(['"', '\'', '\\', '#', ' ', '\t', '=', '$']) {
+                return false;
+            }
+            let span = Span::new(self.file, from, from + text.len() as u32);
+            edits.push((span, format!("\"{text}\"")));
+        }
+        let Some((first, _)) = edits.first() else { return false };
+        let found = Diagnostic::new(Code::Syntax, *first, "the elements of this list need quotes");
+        self.report(super::tail::fix_all(found, "put each element in quotes".to_owned(), edits));
+        true
     }
 
     /// Between two elements stands one comma or a newline; before the first, no comma.

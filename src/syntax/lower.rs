@@ -248,7 +248,8 @@ impl<'t> Lowering<'t> {
             let sound = self.diagnostics.len() == said;
             let name = name.as_ref().map(|name: &Ident| name.text.clone());
             if let Some(name) = name.filter(|_| sound && ty.is_none() && default.is_none()) {
-                quoted = quoted.filter(|_| !self.move_type(at, &name, block, &mut attributes, &mut ty));
+                let is_said = self.move_type(at, &name, block, &mut attributes, &mut ty);
+                quoted = quoted.filter(|_| !is_said);
             }
         }
         if let Some(quoted) = quoted {
@@ -468,8 +469,11 @@ impl<'t> Lowering<'t> {
         let place = Span::new(self.file, header_end, end);
         let list = names.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
         self.report(match extends.is_empty() {
-            true => Diagnostic::new(Code::Syntax, span, "what is inherited from stands behind `extends`")
-                .fix(format!("write `extends {list}`"), place, format!(" extends {list}")),
+            true => Diagnostic::new(Code::Syntax, span, "parents are named after `extends`").fix(
+                format!("write `extends {list}`"),
+                place,
+                format!(" extends {list}"),
+            ),
             false => Diagnostic::new(Code::Syntax, span, "a comma stands between two parents").fix(
                 "insert a comma",
                 place,
@@ -608,6 +612,11 @@ impl<'t> Lowering<'t> {
                     let tail = children.peek().copied().filter(|next| self.is_tail(child, *next));
                     let colon = self.colon_of(child);
                     let set = self.lower_set_with_tail(child, tail);
+                    if let Some(set) = set.as_ref().filter(|set| self.depth == 1 && names_image(set)) {
+                        self.stray_parents.push((set.span, names_of(&set.value)));
+                        before = Some(child);
+                        continue;
+                    }
                     let meant =
                         set.as_ref().filter(|_| colon.is_some()).and_then(|set| meant_by(set, self.text));
                     if let Some(Meant { found, statements }) = meant {
@@ -736,17 +745,20 @@ impl<'t> Lowering<'t> {
             return;
         }
         let unset = before.filter(|before| self.kind(*before) == Kind::unset);
-        let found = match unset.filter(|unset| !self.has_newline(*unset, at)) {
-            Some(_) if explain::is_word(text) => {
-                let place = Span::new(self.file, span.start, span.start);
-                let name = Span::new(self.file, span.start, span.start + text.len() as u32);
-                Diagnostic::new(Code::Syntax, name, "`unset` takes one name").fix(
-                    format!("write `unset {text}`"),
+        let unset = unset.filter(|unset| !self.has_newline(*unset, at));
+        let code = text.find(" #").map_or(text, |comment| text[..comment].trim_end());
+        let found = match unset.and_then(|unset| Some((unset, explain::names_in(code)?))) {
+            Some((unset, names)) => {
+                let names_span = Span::new(self.file, span.start, span.start + code.len() as u32);
+                let place = Span { start: self.tree.node(unset).end, ..names_span };
+                let more = explain::unset_all(&names);
+                Diagnostic::new(Code::Syntax, names_span, "`unset` takes one name").fix(
+                    format!("write `{more}`"),
                     place,
-                    "unset ",
+                    format!(", {more}"),
                 )
             }
-            _ => explain::explain_entry(span, text),
+            None => explain::explain_entry(span, text),
         };
         self.report(found);
     }
@@ -976,6 +988,15 @@ fn take_doc(doc: &mut String) -> Option<String> {
     let taken = std::mem::take(doc);
     let taken = taken.trim();
     (!taken.is_empty()).then(|| taken.to_owned())
+}
+
+/// Whether a setting of `target` names an image, by the number of a release or more than two words.
+fn names_image(set: &Set) -> bool {
+    let is_image = |name: &Ident| {
+        name.text.contains('-') && name.text.contains(|c: char| c.is_ascii_digit())
+            || name.text.matches('-').count() > 1
+    };
+    set.name.text == "target" && !set.is_final && names_of(&set.value).iter().any(is_image)
 }
 
 /// The names of an expression that is a name, a text or a list of such.

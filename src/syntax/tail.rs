@@ -32,6 +32,7 @@ impl Tail<'_> {
             .or_else(|| self.conditional())
             .or_else(|| self.final_value())
             .or_else(|| self.append())
+            .or_else(|| self.environment())
             .or_else(|| self.bare_text())
             .or_else(|| self.operator())
             .unwrap_or_else(|| self.anything());
@@ -108,6 +109,21 @@ impl Tail<'_> {
                 format!("write `{operator}`"),
                 equal,
                 operator,
+            )
+        })
+    }
+
+    /// `env["X"]` and its like in other languages.
+    fn environment(&self) -> Option<Diagnostic> {
+        let is_env = matches!(self.value, "env" | "ENV" | "Env" | "os.environ" | "process.env");
+        let inner = self.text.strip_prefix('[')?.strip_suffix(']').filter(|_| is_env)?;
+        let name = inner.trim().trim_matches(['"', '\'']);
+        is_word(name).then(|| {
+            let call = format!("env(\"{name}\")");
+            self.found(self.whole(), format!("an environment variable is read with `{call}`")).fix(
+                format!("write `{call}`"),
+                self.whole(),
+                call,
             )
         })
     }
