@@ -251,6 +251,7 @@ impl Emission<'_, '_> {
         } else {
             return;
         };
+        let near = self.near_in_effect(&variable.name);
         self.report(
             Diagnostic::new(
                 Code::NoEffect,
@@ -258,12 +259,12 @@ impl Emission<'_, '_> {
                 format!("`{}` has no effect on `{target}`", variable.name),
             )
             .label(reason)
-            .help(self.help_for_effect(id, active)),
+            .help(self.help_for_effect(id, active, near)),
         );
     }
 
     /// What to do about a setting without effect: what is possible where it stands, and to its variable.
-    fn help_for_effect(&self, id: VarId, active: Active<'_>) -> String {
+    fn help_for_effect(&self, id: VarId, active: Active<'_>, near: Option<String>) -> String {
         let program = self.image.program;
         let variable = program.variable(id);
         let (setting, declaration) = (active.setting.span.file, variable.span.file);
@@ -279,8 +280,24 @@ impl Emission<'_, '_> {
             _ if program.sources.get(setting).path.extension().is_none_or(|e| e != "imgspec") => {
                 "remove it from the file".to_owned()
             }
-            _ => "remove it, or put it in a `when` that asks for where it applies".to_owned(),
+            _ => match near {
+                Some(near) => format!("did you mean `{near}`? It has an effect here"),
+                None => "remove it, or put it in a `when` that asks for where it applies".to_owned(),
+            },
         }
+    }
+
+    /// The variable of that name in the singular or plural that has an effect on the target.
+    fn near_in_effect(&mut self, name: &str) -> Option<String> {
+        let program = self.image.program;
+        let all = (0..program.variables.len() as u32).map(VarId);
+        let is_plural = |a: &str, b: &str| a.strip_suffix('s') == Some(b);
+        let mut near = all.filter(|id| {
+            let other = program.variable(*id).name.as_str();
+            is_plural(other, name) || is_plural(name, other)
+        });
+        let id = near.find(|id| self.image.applies(*id) && self.reach.reads(*id))?;
+        Some(program.variable(id).name.to_string())
     }
 
     /// What a slot makes of a JSON value where make passes it as it is. What is compiled is quoted as the slot needs.
