@@ -140,13 +140,15 @@ fn json_below(folder: &Path) -> Vec<String> {
 fn project(material: &Material, random: &mut Random) -> Vec<(&'static str, String)> {
     let main = material.spec(random);
     let include = ["", "include \"b.imgspec\"\n", "include \"b.imgspec\"\ninclude \"v.json\" as given\n"];
+    // One text as two layers.
+    let again = ["", "include \"v.json\" as given-again\n"];
     let mut config = "allow = [\"no-effect\"]\ndeny = [\"deprecated-name\"]\n".to_owned();
     for _ in 0..random.below(3) {
         edit(&mut config, random);
     }
     vec![
         ("a.imgspec", format!("{}{main}", random.of(&include))),
-        ("b.imgspec", material.spec(random)),
+        ("b.imgspec", format!("{}{}", random.of(&again), material.spec(random))),
         ("v.json", material.json(random)),
         ("w.json", material.json(random)),
         ("imgspec.toml", config),

@@ -133,7 +133,10 @@ fn apply(program: &Program, places: &[(Span, String)]) -> BTreeMap<PathBuf, Stri
     for (span, new) in places.iter().rev() {
         let source = program.sources.get(span.file);
         let text = out.entry(source.path.clone()).or_insert_with(|| source.text.to_string());
-        text.replace_range(span.start as usize..span.end as usize, new);
+        let range = span.start as usize..span.end as usize;
+        if text.get(range.clone()).is_some() {
+            text.replace_range(range, new);
+        }
     }
     out
 }

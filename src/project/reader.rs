@@ -38,6 +38,7 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         sources,
         units: Table::default(),
         by_path: FxHashMap::default(),
+        json_by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
@@ -61,6 +62,7 @@ struct Reader<'l> {
     sources: SourceMap,
     units: Table<UnitId, Unit>,
     by_path: FxHashMap<PathBuf, UnitId>,
+    json_by_path: FxHashMap<PathBuf, FileId>,
     diagnostics: Vec<Diagnostic>,
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
@@ -310,9 +312,16 @@ impl Reader<'_> {
         self.diagnostics.push(found);
     }
 
+    /// A JSON file may be several layers; it is one text, in which a place has one finding and one edit.
     fn read_json(&mut self, path: &Path, included: Option<Span>) -> Option<FileId> {
+        let key = self.loader.canonical(path);
+        if let Some(file) = self.json_by_path.get(&key) {
+            return Some(*file);
+        }
         let text = self.read_text(path, included)?;
-        Some(self.sources.add(path.to_owned(), Origin::Project, text.as_str().into()))
+        let file = self.sources.add(path.to_owned(), Origin::Project, text.as_str().into());
+        self.json_by_path.insert(key, file);
+        Some(file)
     }
 
     /// The layers above all images, weakest first: `--set`, then `PACKER_VAR_FILES`.
