@@ -5,7 +5,7 @@ use crate::eval::Image;
 use crate::project::Program;
 use crate::project::hir::*;
 use crate::project::template::named;
-use crate::schema::braces::{Braced, parse_braces};
+use crate::schema::braces::{self, Braced, Filling, parse_braces};
 use crate::schema::{
     ArgsProblem, Argument, Value, check_args, encode, is_all_known, parse_pairs, read_escapes,
 };
@@ -69,36 +69,24 @@ pub struct Route {
     pub idle: Option<(usize, Vec<String>)>,
 }
 
-/// A text of a template with its `{{user}}` resolved; none where it depends on what only the build knows.
+/// A text of a template with its `{{user}}` filled; none where it depends on what only the build knows.
 fn fill(image: &Image<'_>, text: &str) -> Option<String> {
-    fill_below(image, text, 0)
-}
-
-fn fill_below(image: &Image<'_>, text: &str, depth: usize) -> Option<String> {
     let program = image.program;
     let file = Some(program.section(image.section).span.file);
-    let mut out = String::new();
-    for (_, piece) in parse_braces(text) {
-        match piece {
-            Braced::Text(text) => out.push_str(text),
-            Braced::User(name) => {
-                let id = program.find_variable(file, name);
-                match id.and_then(|id| Some((id, image.value(id)?))) {
-                    Some((id, value)) => out.push_str(&encode(value, program.variable(id).encoding).known()?),
-                    None if id.is_some_and(|id| image.is_broken(id)) => return None,
-                    // A variable that only the template has. Packer, too, gives up at some depth (`core.go`).
-                    None if depth < 100 => {
-                        let default =
-                            program.provider(image.provider).readers.default_of(name).unwrap_or_default();
-                        out.push_str(&fill_below(image, default, depth + 1)?);
-                    }
-                    None => return None,
-                }
+    braces::fill(text, &|name| {
+        let id = program.find_variable(file, name);
+        Some(match id.and_then(|id| Some((id, image.value(id)?))) {
+            Some((id, value)) => {
+                Filling::Known(encode(value, program.variable(id).encoding).known()?.into_owned())
             }
-            Braced::Env(_) | Braced::Other(..) | Braced::Bad(..) => return None,
-        }
-    }
-    Some(out)
+            None if id.is_some_and(|id| image.is_broken(id)) => return None,
+            // A variable that only the template has.
+            None => {
+                let default = program.provider(image.provider).readers.default_of(name);
+                Filling::Template(default.unwrap_or_default().to_owned())
+            }
+        })
+    })
 }
 
 /// An argument whose variables the extra-vars file must bring.

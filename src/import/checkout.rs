@@ -6,7 +6,7 @@ use super::is_variable_name;
 use crate::project::hir::Run;
 use crate::project::template::{Template, named};
 use crate::schema::Playbook;
-use crate::schema::braces::{Braced, parse_braces};
+use crate::schema::braces::{Filling, fill};
 use crate::source::{Loader, normalize};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
@@ -83,23 +83,10 @@ fn in_words(names: &[&str]) -> String {
     }
 }
 
-/// A text with its `{{user}}` resolved; none where it depends on what only the build knows.
-fn resolve(text: &str, values: &BTreeMap<&str, &str>, depth: usize) -> Option<String> {
-    let mut out = String::new();
-    for (_, piece) in parse_braces(text) {
-        match piece {
-            Braced::Text(text) => out.push_str(text),
-            Braced::User(name) if depth < DEEPEST => {
-                out.push_str(&resolve(values.get(name).copied().unwrap_or_default(), values, depth + 1)?);
-            }
-            _ => return None,
-        }
-    }
-    Some(out)
+/// A text with its `{{user}}` filled; none where it depends on what only the build knows.
+fn resolve(text: &str, values: &BTreeMap<&str, &str>) -> Option<String> {
+    fill(text, &|name| Some(Filling::Template(values.get(name).copied().unwrap_or_default().to_owned())))
 }
-
-/// So often does Packer resolve the variables in variables (`renderVarsRecursively` in `core.go`).
-const DEEPEST: usize = 100;
 
 impl Checkout {
     /// The entries of a var file; none for a file that it has not.
@@ -246,9 +233,9 @@ impl Checkout {
                 let Some(template) = template else { continue };
                 let words = |list: &[String]| list.iter().map(SmolStr::from).collect();
                 let selection = Run { only: words(&run.only), except: words(&run.except), vars: Vec::new() };
-                let readers = template.readers(&[selection], &|name| resolve(name, &values, 0));
+                let readers = template.readers(&[selection], &|name| resolve(name, &values));
                 let path =
-                    |written: &SmolStr| resolve(written, &values, 0).unwrap_or_else(|| written.to_string());
+                    |written: &SmolStr| resolve(written, &values).unwrap_or_else(|| written.to_string());
                 if readers.playbooks.iter().any(|written| path(written).to_lowercase().contains("windows")) {
                     windows.push(at);
                 }

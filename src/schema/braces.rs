@@ -77,6 +77,55 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
     out
 }
 
+/// What stands for a variable in a text that is filled.
+pub(crate) enum Filling {
+    /// A text as it is.
+    Known(String),
+    /// A text that is filled in its turn.
+    Template(String),
+}
+
+/// So often does Packer fill the variables in variables (`renderVarsRecursively` in `core.go`).
+const DEEPEST: usize = 100;
+
+/// How many texts one is made of at most, and how long it gets. Forty variables, each of which names the next one
+/// twice, would take years.
+const MOST_TEXTS: usize = 10_000;
+const LONGEST: usize = 1 << 20;
+
+/// A text with its `{{user}}` filled; none where that depends on what only the build knows, or has no end.
+pub(crate) fn fill(text: &str, filling: &dyn Fn(&str) -> Option<Filling>) -> Option<String> {
+    let mut left = MOST_TEXTS;
+    fill_below(text, filling, 0, &mut left)
+}
+
+fn fill_below(
+    text: &str,
+    filling: &dyn Fn(&str) -> Option<Filling>,
+    depth: usize,
+    left: &mut usize,
+) -> Option<String> {
+    let mut out = String::new();
+    for (_, piece) in parse_braces(text) {
+        *left = left.checked_sub(1)?;
+        match piece {
+            Braced::Text(text) => out.push_str(text),
+            Braced::User(name) => match filling(name)? {
+                Filling::Known(text) => out.push_str(&text),
+                Filling::Template(text) if depth < DEEPEST => {
+                    out.push_str(&fill_below(&text, filling, depth + 1, left)?);
+                }
+                Filling::Template(_) => return None,
+            },
+            Braced::Env(_) | Braced::Other(..) | Braced::Bad(..) => return None,
+        }
+        if out.len() > LONGEST {
+            return None;
+        }
+    }
+    Some(out)
+}
+
 /// The `}}` that ends a template: not one inside its strings.
 fn find_close(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
@@ -163,6 +212,25 @@ mod tests {
                 Braced::Text("b"),
             ]
         );
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_filled() {
+        let next = |name: &str| {
+            let next = name.parse::<u32>().ok()? + 1;
+            Some(Filling::Template(format!("{{{{user `{next}`}}}}{{{{user `{next}`}}}}")))
+        };
+        let ends_at = |last: u32| {
+            move |name: &str| match name.parse() {
+                Ok(at) if last <= at => Some(Filling::Known("{{x".to_owned())),
+                _ => next(name),
+            }
+        };
+        assert_eq!(fill("a{{user `0`}}", &ends_at(1)).as_deref(), Some("a{{x{{x"));
+        assert_eq!(fill("{{user `0`}}", &ends_at(2)).as_deref(), Some("{{x{{x{{x{{x"));
+        assert_eq!(fill("{{user `0`}}", &ends_at(40)), None);
+        assert_eq!(fill("{{user `x`}}", &|_| Some(Filling::Template("{{user `x`}}".to_owned()))), None);
+        assert_eq!(fill("{{timestamp}}", &|_| None), None);
     }
 
     #[test]
