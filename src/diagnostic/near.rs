@@ -1,5 +1,7 @@
 //! Which name was meant by one that nobody knows.
 
+use crate::source::part;
+
 /// A name that may have been meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suggestion<'a> {
@@ -214,7 +216,7 @@ fn is_short_for(short: &str, long: &str) -> bool {
         && short.is_ascii()
         && short.as_bytes().first() == long.as_bytes().first()
         && short.as_bytes().last() == long.as_bytes().last()
-        && count(&short[1..short.len() - 1])
+        && count(part(short, 1..short.len() - 1))
 }
 
 fn words(name: &str) -> Vec<&str> {

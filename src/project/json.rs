@@ -393,9 +393,7 @@ fn suggest_name(
             found.label(format!("did you mean `{near}`?")).help(format!("`{near}` is set here too"))
         }
         // A name with a letter or a word more may be one of another release.
-        Some(near) if near.starts_with(name.text.as_str()) || name.text.starts_with(near.as_str()) => {
-            found.label(format!("did you mean `{near}`?"))
-        }
+        Some(near) if name.text.starts_with(near.as_str()) => found.label(format!("did you mean `{near}`?")),
         Some(near) => found.label(format!("did you mean `{near}`?")).fix(
             format!("write `{near}`"),
             name.span,

@@ -146,8 +146,8 @@ fn explain(text: &str, error: &ParseError) -> JsonError {
     let is_end = rest.trim().is_empty() && text.trim_start().starts_with('{');
     if is_end && !matches!(error.kind(), Kind::UnterminatedObject | Kind::UnterminatedArray | Kind::String(_))
     {
-        let last = text.trim_end().len();
-        let range = text[..last].char_indices().next_back().map_or(0, |(at, _)| at)..last;
+        let written = text.trim_end();
+        let range = written.char_indices().next_back().map_or(0, |(at, _)| at)..written.len();
         return JsonError::new(range, "the file ends inside an object");
     }
     let first = text.trim_start();

@@ -132,7 +132,8 @@ fn corrected(wanted: &Type, text: &str) -> Option<String> {
 fn after_scheme(text: &str) -> Option<(&'static str, &str)> {
     let schemes = ["https", "http"];
     schemes.into_iter().find_map(|scheme| {
-        let rest = text.get(scheme.len()..).filter(|_| text[..scheme.len()].eq_ignore_ascii_case(scheme))?;
+        let (first, rest) = text.split_at_checked(scheme.len())?;
+        let rest = Some(rest).filter(|_| first.eq_ignore_ascii_case(scheme))?;
         rest.starts_with([':', '/', ';']).then_some((scheme, rest))
     })
 }

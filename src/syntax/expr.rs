@@ -6,7 +6,7 @@ use super::ast::*;
 use super::lower::Lowering;
 use super::tree::{Children, Kind, Tree};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::Span;
+use crate::source::{Span, part};
 use smol_str::SmolStr;
 
 /// How many operators of one kind may stand in a row.
@@ -335,7 +335,7 @@ impl<'t> Lowering<'t> {
             return false;
         }
         let start = self.tree.node(at).start + 1;
-        let inner = &self.text[start as usize..self.tree.node(at).end as usize - 1];
+        let inner = part(self.text, start as usize..(self.tree.node(at).end as usize).saturating_sub(1));
         let mut edits = Vec::new();
         let mut offset = 0;
         for piece in inner.split_inclusive([',', '\n']) {

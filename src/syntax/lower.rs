@@ -746,7 +746,7 @@ impl<'t> Lowering<'t> {
         }
         let unset = before.filter(|before| self.kind(*before) == Kind::unset);
         let unset = unset.filter(|unset| !self.has_newline(*unset, at));
-        let code = text.find(" #").map_or(text, |comment| text[..comment].trim_end());
+        let code = text.find(" #").map_or(text, |comment| part(text, ..comment).trim_end());
         let found = match unset.and_then(|unset| Some((unset, explain::names_in(code)?))) {
             Some((unset, names)) => {
                 let names_span = Span::new(self.file, span.start, span.start + code.len() as u32);
