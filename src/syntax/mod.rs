@@ -13,6 +13,7 @@ mod expr;
 mod format;
 mod grammar;
 mod lower;
+mod mistakes;
 mod print;
 mod tail;
 mod text;
