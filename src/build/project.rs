@@ -91,6 +91,11 @@ pub fn project_library(
         return Ok(Some((Some(folder), library)));
     }
     let Some(checkout) = config.checkout else { return Ok(None) };
+    if checkout.as_os_str().is_empty() {
+        return Err(
+            "`checkout` in imgspec.toml is empty: name the folder of the checkout, or remove it".to_owned()
+        );
+    }
     let folder = normalize(&root.join(&checkout));
     if folder.starts_with(&root) && !is_known(&folder) {
         return Err(format!(

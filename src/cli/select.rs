@@ -177,6 +177,11 @@ impl Selected {
         let Some(name) = self.others.first() else {
             return Ok(());
         };
+        if Path::new(name).is_dir() {
+            return Err(Failure(format!(
+                "no .imgspec files of this project in {name}; a folder with an imgspec.toml of its own is another project"
+            )));
+        }
         let program = &self.program;
         let known = program.sections.iter().filter(|s| s.kind == SectionKind::Image).map(|s| s.name.as_str());
         let other = match program.is_adopted {
