@@ -354,6 +354,29 @@ fn write_program(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// What the environment makes of the Makefile's flags is seen as make would see it; what is written out stays the same.
+#[test]
+fn the_environment_is_read_as_make_reads_it() {
+    let place = Place::of(&small());
+    let show = |value: Option<&str>| {
+        let args = ["show", "--json", "--in", "checkout", "qemu-rocky-9", "ssh_username"];
+        let mut command = place.command(&args, "cache");
+        command.env_remove("SSH_USER").envs(value.map(|value| ("SSH_USER", value)));
+        let shown: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        shown[0]["variables"]["ssh_username"]["value"].clone()
+    };
+    let usual = show(None);
+    assert_ne!(usual, "me");
+    assert_eq!(show(Some("me")), "me");
+    assert_eq!(show(Some("you")), "you");
+    assert_eq!(show(None), usual);
+    place.adopt();
+    let before = files(&place.library());
+    let again =
+        place.command(&["adopt", "checkout", "--out", "library"], "cache").env("SSH_USER", "me").output();
+    assert_eq!((again.unwrap().status.code(), files(&place.library())), (Some(1), before));
+}
+
 /// A project may name its checkout; one inside the project is read only where somebody has named it before.
 #[test]
 fn a_project_names_its_checkout() {

@@ -9,7 +9,8 @@ use crate::source::Disk;
 use crate::source::library::Adopted;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,11 +25,14 @@ pub const ADOPTED_ROOT: &str = "adopted";
 /// In words, where it is none, make does not take its Makefile, or no target can be read.
 pub fn read_checkout(folder: &Path) -> Result<Checkout, String> {
     let root = find_checkout(folder)?;
-    Ok(read_with_makefiles(&root)?.0)
+    Ok(read_with_makefiles(&root, &[])?.0)
 }
 
-fn read_with_makefiles(root: &Path) -> Result<(Checkout, Vec<PathBuf>), String> {
-    let MakeFacts { recipes, makefiles } = read_targets(root)?;
+fn read_with_makefiles(
+    root: &Path,
+    environment: &[(String, OsString)],
+) -> Result<(Checkout, Vec<PathBuf>), String> {
+    let MakeFacts { recipes, makefiles } = read_targets(root, environment)?;
     let checkout = Checkout::read(&Disk, root, &recipes, USER_FILE, &json_files(root));
     if checkout.targets.is_empty() {
         let lines = refusals(&checkout).join("\n  ");
@@ -55,7 +59,9 @@ pub fn refusals(checkout: &Checkout) -> Vec<String> {
     by_reason.into_iter().map(line).collect()
 }
 
-/// A checkout as a library: from the cache if nothing that was read has changed since, else read anew.
+/// A checkout as a library, as make would build it now: from the cache if nothing that was read has changed since, else
+/// read anew. What the environment holds under names that the Makefile asks for (`SSH_USERNAME`, `FOREGROUND`) has its
+/// part in that, as it has where make builds.
 ///
 /// # Errors
 /// As [`read_checkout`].
@@ -67,7 +73,7 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
     if let Some(entry) = Entry::read(&place).filter(|entry| entry.is_of(&inputs)) {
         return Ok(entry.library(&root, &inputs));
     }
-    let (checkout, makefiles) = read_with_makefiles(&root)?;
+    let (checkout, makefiles) = read_with_makefiles(&root, &inputs.environment)?;
     let is_seen = |path: &PathBuf| inputs.files.contains_key(path.strip_prefix(&root).unwrap_or(path));
     let others = makefiles.into_iter().map(|path| root.join(path)).filter(|path| !is_seen(path));
     let entry = Entry {
@@ -149,6 +155,8 @@ impl Entry {
 struct Inputs {
     /// The files below it by their paths there, with their bytes; of large ones their size and time.
     files: BTreeMap<PathBuf, Vec<u8>>,
+    /// What the environment holds under names that makefiles ask for.
+    environment: Vec<(String, OsString)>,
     digest: String,
 }
 
@@ -176,12 +184,39 @@ impl Inputs {
             add(std::env::var_os(name).unwrap_or_default().as_encoded_bytes());
         }
         add(&revision(root));
+        let environment = asked_for(&files);
+        for (name, value) in &environment {
+            add(name.as_bytes());
+            add(value.as_encoded_bytes());
+        }
         for (path, bytes) in &files {
             add(path.as_os_str().as_encoded_bytes());
             add(bytes);
         }
-        Inputs { files, digest: hex(digest.finalize().as_slice()) }
+        Inputs { files, environment, digest: hex(digest.finalize().as_slice()) }
     }
+}
+
+/// What the environment holds under the names that makefiles ask for, `$(NAME)`. What is read by itself, and what make
+/// sets, is not among them.
+fn asked_for(files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<(String, OsString)> {
+    const OTHERS: [&str; 7] = ["PACKER_VAR_FILES", "PACKER_FLAGS", "PATH", "HOME", "SHELL", "PWD", "CURDIR"];
+    let is_makefile = |path: &&PathBuf| {
+        let is_at_root = path.components().count() == 1;
+        is_at_root || path.extension().is_some_and(|e| e == "mk") || path.ends_with("Makefile")
+    };
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for (_, bytes) in files.iter().filter(|(path, _)| is_makefile(path)) {
+        let text = String::from_utf8_lossy(bytes);
+        for rest in text.split(['(', '{']) {
+            let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+            let name = end.and_then(|end| rest.split_at_checked(end)).map_or(rest, |(name, _)| name);
+            if name.len() > 1 && !name.starts_with("MAKE") && !OTHERS.contains(&name) {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    names.into_iter().filter_map(|name| Some((std::env::var_os(&name)?, name))).map(|(v, n)| (n, v)).collect()
 }
 
 /// Not what builds leave, nor the roles, of which nothing is read here.

@@ -5,6 +5,7 @@ use super::job::{Flags, quote, token};
 use super::process::{Interrupt, MARK, interrupt_marked, stop_marked};
 use crate::import::Recipe;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -35,15 +36,16 @@ pub struct MakeFacts {
 }
 
 /// The targets of a checkout that may build an image, with what their recipes would run, in the order in which
-/// `make help` lists them, the others after them by name. Nothing is built.
+/// `make help` lists them, the others after them by name. Nothing is built. `environment` is what the Makefile finds
+/// in its environment, besides what every program needs.
 ///
 /// # Errors
 /// In words, where make is missing or does not take the Makefile.
-pub fn read_targets(root: &Path) -> Result<MakeFacts, String> {
-    let help = make(root, &["help"])?;
+pub fn read_targets(root: &Path, environment: &[(String, OsString)]) -> Result<MakeFacts, String> {
+    let help = make(root, &["help"], environment)?;
     let listed = list_help(&String::from_utf8_lossy(&help.stdout));
     // The data base of make: every target with its recipe, not expanded. `help` itself needs no network.
-    let database = make(root, &["--dry-run", "--print-data-base", "help"])?;
+    let database = make(root, &["--dry-run", "--print-data-base", "help"], environment)?;
     let facts = String::from_utf8_lossy(&database.stdout);
     let makefiles = facts.lines().rev().find_map(|line| line.strip_prefix("MAKEFILE_LIST := "));
     let makefiles = makefiles.into_iter().flat_map(str::split_whitespace).map(PathBuf::from).collect();
@@ -62,7 +64,7 @@ pub fn read_targets(root: &Path) -> Result<MakeFacts, String> {
         .filter(|recipe| recipe.refusal.is_none() && !recipe.text.is_empty())
         .map(|recipe| recipe.name.clone())
         .collect();
-    let printed = dry_run(root, &names)?;
+    let printed = dry_run(root, &names, environment)?;
     for recipe in &mut recipes {
         let lines = printed.iter().filter(|(name, _)| *name == recipe.name);
         recipe.text = lines.map(|(_, text)| text.as_str()).collect();
@@ -79,17 +81,21 @@ fn is_build(recipe: &Recipe) -> bool {
 
 /// What each recipe would run. All at once where make tells them apart (`--trace`, GNU make 4), since reading
 /// Image Builder's Makefile takes its time; else one by one.
-fn dry_run(root: &Path, names: &[String]) -> Result<Vec<(String, String)>, String> {
+fn dry_run(
+    root: &Path,
+    names: &[String],
+    environment: &[(String, OsString)],
+) -> Result<Vec<(String, String)>, String> {
     let mut arguments = vec!["--dry-run", "--keep-going", "--trace"];
     arguments.extend(names.iter().map(String::as_str));
-    let traced = split_trace(&String::from_utf8_lossy(&make(root, &arguments)?.stdout));
+    let traced = split_trace(&String::from_utf8_lossy(&make(root, &arguments, environment)?.stdout));
     if !traced.is_empty() {
         return Ok(traced);
     }
     names
         .iter()
         .map(|name| {
-            let output = make(root, &["--dry-run", name])?;
+            let output = make(root, &["--dry-run", name], environment)?;
             Ok((name.clone(), String::from_utf8_lossy(&output.stdout).into_owned()))
         })
         .collect()
@@ -102,7 +108,7 @@ fn dry_run(root: &Path, names: &[String]) -> Result<Vec<(String, String)>, Strin
 /// In words, where make is missing or does not take the Makefile.
 pub fn find_installers(root: &Path, target: &str) -> Result<Vec<String>, String> {
     // Of `help`, not of the target: a line with a `+` in its recipe would run even now.
-    let database = make(root, &["--dry-run", "--print-data-base", "help"])?;
+    let database = make(root, &["--dry-run", "--print-data-base", "help"], &[])?;
     let rules = read_rules(&String::from_utf8_lossy(&database.stdout));
     let mut found = BTreeSet::new();
     let mut open = vec![target.to_owned()];
@@ -211,10 +217,11 @@ impl MakeRun<'_> {
     }
 }
 
-fn make(root: &Path, arguments: &[&str]) -> Result<Output, String> {
+fn make(root: &Path, arguments: &[&str], environment: &[(String, OsString)]) -> Result<Output, String> {
     let mut command = Command::new("make");
-    // Neither the user's settings nor a make around this one may show in what is read.
+    // Neither the user's other settings nor a make around this one may show in what is read.
     command.env_clear();
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     for name in ["PATH", "HOME", "TMPDIR"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }

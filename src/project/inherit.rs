@@ -208,7 +208,9 @@ fn find_target(
                 format!("nothing can be built with the target `{}`: {reason}", target.name),
             )
             .label("for this image")
-            .help("mend what the reason names, or extend another target; `imgspec list --targets` shows them"),
+            .help(
+                "mend what the reason names, or extend another target; `imgspec list --targets` shows them",
+            ),
         ));
     }
     let above = linearize(&program.sections, last);
