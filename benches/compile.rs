@@ -31,8 +31,9 @@ impl Work {
         static WORK: OnceLock<Work> = OnceLock::new();
         WORK.get_or_init(|| {
             let folder = tempfile::tempdir().expect("a temporary folder");
-            let write =
-                |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+            let write = |name: &str, text: &str| {
+                std::fs::write(folder.path().join(name), text).expect("written")
+            };
             write("imgspec.toml", "");
             write("one.imgspec", ONE);
             write("fleet.imgspec", &fleet());
@@ -75,8 +76,12 @@ fn fleet() -> String {
         }
         let _ = writeln!(text, "    }}\n}}\n");
     }
-    const TARGETS: [&str; 4] =
-        ["node-ova-local-photon-3", "node-ova-vsphere-ubuntu-2004", "qemu-rockylinux-8", "ami-ubuntu-2004"];
+    const TARGETS: [&str; 4] = [
+        "node-ova-local-photon-3",
+        "node-ova-vsphere-ubuntu-2004",
+        "qemu-rockylinux-8",
+        "ami-ubuntu-2004",
+    ];
     for image in 0..IMAGES {
         let (target, base) = (TARGETS[image % TARGETS.len()], image % BASES);
         let _ = writeln!(text, "image image-{image} extends {target}, base-{base} {{");
@@ -90,7 +95,10 @@ fn fleet() -> String {
             "    kubernetes_container_registry = \"registry-{image}.example.com\"\n    ansible {{"
         );
         for i in 0..9 {
-            let _ = writeln!(text, "        own_{i} = \"${{kubernetes_series}} for image {image}, {i}\"");
+            let _ = writeln!(
+                text,
+                "        own_{i} = \"${{kubernetes_series}} for image {image}, {i}\""
+            );
         }
         let _ = writeln!(text, "    }}\n}}\n");
     }
@@ -117,12 +125,22 @@ fn large(size: usize) -> String {
         layers += 1;
     }
     let names: Vec<String> = (0..layers).map(|i| format!("part-{i}")).collect();
-    let _ = writeln!(text, "image large extends node-ova-local-photon-3, {} {{ }}", names.join(", "));
+    let _ = writeln!(
+        text,
+        "image large extends node-ova-local-photon-3, {} {{ }}",
+        names.join(", ")
+    );
     text
 }
 
 fn load_one(path: &Path) -> Program {
-    load(&Disk, &Request { specs: vec![path.to_owned()], ..Request::default() })
+    load(
+        &Disk,
+        &Request {
+            specs: vec![path.to_owned()],
+            ..Request::default()
+        },
+    )
 }
 
 /// Evaluates and emits every image of a file; returns how many.
@@ -132,7 +150,11 @@ fn check_all(program: &Program, output: &Output, write: bool) -> usize {
     for id in &images {
         let mut image = evaluate(program, *id, None).expect("a target");
         let artifacts = emit(&mut image, output);
-        assert!(artifacts.diagnostics.iter().all(|d| !d.is_error()), "{:#?}", artifacts.diagnostics);
+        assert!(
+            artifacts.diagnostics.iter().all(|d| !d.is_error()),
+            "{:#?}",
+            artifacts.diagnostics
+        );
         all.push(artifacts);
     }
     if write {
@@ -146,13 +168,18 @@ const FILES: [&str; 3] = ["one.imgspec", "fleet.imgspec", "large.imgspec"];
 #[divan::bench(args = FILES, max_time = 5)]
 fn parse_text(bencher: Bencher, name: &str) {
     let text = Work::get().text(name);
-    bencher.counter(BytesCount::of_str(&text)).bench(|| parse(FileId(0), black_box(&text)));
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| parse(FileId(0), black_box(&text)));
 }
 
 #[divan::bench(args = FILES, max_time = 8)]
 fn check(bencher: Bencher, name: &str) {
     let work = Work::get();
-    let output = Output { dir: work.path("build"), portable: false };
+    let output = Output {
+        dir: work.path("build"),
+        portable: false,
+    };
     let images = if name == "fleet.imgspec" { IMAGES } else { 1 };
     let size = work.text(name).len();
     bencher
@@ -164,7 +191,10 @@ fn check(bencher: Bencher, name: &str) {
 #[divan::bench(args = FILES, max_time = 8)]
 fn compile(bencher: Bencher, name: &str) {
     let work = Work::get();
-    let output = Output { dir: work.path("build"), portable: false };
+    let output = Output {
+        dir: work.path("build"),
+        portable: false,
+    };
     let images = if name == "fleet.imgspec" { IMAGES } else { 1 };
     let size = work.text(name).len();
     // Every round writes anew: what is right already would not be written.
@@ -179,5 +209,7 @@ fn compile(bencher: Bencher, name: &str) {
 #[divan::bench(args = [1_000_000, 4_000_000, 16_000_000], max_time = 5)]
 fn parse_grows_linearly(bencher: Bencher, size: usize) {
     let text = large(size);
-    bencher.counter(BytesCount::of_str(&text)).bench(|| parse(FileId(0), black_box(&text)));
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| parse(FileId(0), black_box(&text)));
 }

@@ -16,8 +16,12 @@ use std::time::{Duration, Instant};
 const BASES: usize = 20;
 const SPECS: usize = 10;
 const IMAGES: usize = 5;
-const TARGETS: [&str; 4] =
-    ["node-ova-local-photon-3", "node-ova-vsphere-ubuntu-2004", "qemu-rockylinux-8", "ami-ubuntu-2004"];
+const TARGETS: [&str; 4] = [
+    "node-ova-local-photon-3",
+    "node-ova-vsphere-ubuntu-2004",
+    "qemu-rockylinux-8",
+    "ami-ubuntu-2004",
+];
 
 /// How often each thing is measured.
 const ROUNDS: usize = 500;
@@ -30,9 +34,13 @@ fn write_workspace(folder: &Path) {
         "## What all images have.\nlayer org {\n    http_proxy = \"http://proxy.example.com:3128\"\n    https_proxy = http_proxy\n}\n",
     );
     for base in 0..BASES {
-        let mut text =
-            format!("include \"org.imgspec\"\n\n## Base {base}.\nlayer base-{base} extends org {{\n");
-        let _ = writeln!(text, "    no_proxy = [\".example.com\", \"10.{base}.0.0/16\"]\n    ansible {{");
+        let mut text = format!(
+            "include \"org.imgspec\"\n\n## Base {base}.\nlayer base-{base} extends org {{\n"
+        );
+        let _ = writeln!(
+            text,
+            "    no_proxy = [\".example.com\", \"10.{base}.0.0/16\"]\n    ansible {{"
+        );
         for i in 0..25 {
             let _ = writeln!(text, "        site_{i} = \"value {i} of base {base}\"");
         }
@@ -41,13 +49,24 @@ fn write_workspace(folder: &Path) {
         for spec in 0..SPECS {
             let mut text = format!("include \"base-{base}.imgspec\"\n");
             for image in 0..IMAGES {
-                let (target, id) = (TARGETS[(spec + image) % TARGETS.len()], spec * IMAGES + image);
-                let _ = writeln!(text, "\nimage image-{base}-{id} extends {target}, base-{base} {{");
+                let (target, id) = (
+                    TARGETS[(spec + image) % TARGETS.len()],
+                    spec * IMAGES + image,
+                );
+                let _ = writeln!(
+                    text,
+                    "\nimage image-{base}-{id} extends {target}, base-{base} {{"
+                );
                 let _ = writeln!(text, "    kubernetes_semver = \"v1.23.{}\"", id % 17);
-                let _ = writeln!(text, "    node_custom_roles_post = [\"role-{id}\"]\n    ansible {{");
+                let _ = writeln!(
+                    text,
+                    "    node_custom_roles_post = [\"role-{id}\"]\n    ansible {{"
+                );
                 for i in 0..9 {
-                    let _ =
-                        writeln!(text, "        own_{i} = \"${{kubernetes_series}} for image {id}, {i}\"");
+                    let _ = writeln!(
+                        text,
+                        "        own_{i} = \"${{kubernetes_series}} for image {id}, {i}\""
+                    );
                 }
                 text.push_str("    }\n}\n");
             }
@@ -104,7 +123,10 @@ fn requests(desk: &mut Desk<'_>, method: &str, behind: &str, rounds: usize) -> V
         let begin = Instant::now();
         let reply = desk.ask(method, start, &Value::Null);
         times.push(begin.elapsed());
-        assert!(!reply.is_null() && reply.get("code").is_none(), "{method}: {reply}");
+        assert!(
+            !reply.is_null() && reply.get("code").is_none(),
+            "{method}: {reply}"
+        );
     }
     times
 }
@@ -113,8 +135,9 @@ fn memory(pid: u32) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = |name: &str| {
         let line = status.lines().find(|line| line.starts_with(name));
-        let kilobytes =
-            line.and_then(|line| line.split_whitespace().nth(1)).and_then(|n| n.parse::<u64>().ok());
+        let kilobytes = line
+            .and_then(|line| line.split_whitespace().nth(1))
+            .and_then(|n| n.parse::<u64>().ok());
         kilobytes.map_or("unknown".to_owned(), |n| format!("{} MB", n / 1024))
     };
     format!("{} now, {} at most", line("VmRSS"), line("VmHWM"))
@@ -124,7 +147,10 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path().canonicalize().expect("it is there");
     write_workspace(&folder);
-    println!("{:<66} {:>5}  {:>8} {:>8} {:>8}", "times in ms", "n", "p50", "p99", "max");
+    println!(
+        "{:<66} {:>5}  {:>8} {:>8} {:>8}",
+        "times in ms", "n", "p50", "p99", "max"
+    );
 
     let mut starts = Vec::new();
     for _ in 0..30 {
@@ -135,33 +161,83 @@ fn main() {
         starts.push(begin.elapsed());
         desk.client.end();
     }
-    report("start to the first findings of the opened file", starts, Some(150.0));
+    report(
+        "start to the first findings of the opened file",
+        starts,
+        Some(150.0),
+    );
 
     let mut desk = Desk::new(Client::start(&folder), &folder);
     desk.open("spec-0-0.imgspec");
-    let image = "image-0-0 extends node-ova-local-photon-3, base-0 {\n    kubernetes_semver = \"v1.23.0";
+    let image =
+        "image-0-0 extends node-ova-local-photon-3, base-0 {\n    kubernetes_semver = \"v1.23.0";
     let times = keystrokes(&mut desk, image, &[], ROUNDS);
-    report("keystroke in a spec of 5 images to its findings", times, Some(16.0));
-    let times = requests(&mut desk, "textDocument/completion", "base-0 {\n    ", ROUNDS);
-    report("completion of a statement, after a keystroke", times, Some(5.0));
-    let times = requests(&mut desk, "textDocument/completion", "kubernetes_semver = ", ROUNDS);
+    report(
+        "keystroke in a spec of 5 images to its findings",
+        times,
+        Some(16.0),
+    );
+    let times = requests(
+        &mut desk,
+        "textDocument/completion",
+        "base-0 {\n    ",
+        ROUNDS,
+    );
+    report(
+        "completion of a statement, after a keystroke",
+        times,
+        Some(5.0),
+    );
+    let times = requests(
+        &mut desk,
+        "textDocument/completion",
+        "kubernetes_semver = ",
+        ROUNDS,
+    );
     report("completion of a value, after a keystroke", times, Some(5.0));
-    let times = requests(&mut desk, "textDocument/hover", "    kubernetes_semver", ROUNDS);
+    let times = requests(
+        &mut desk,
+        "textDocument/hover",
+        "    kubernetes_semver",
+        ROUNDS,
+    );
     report("hover over a variable, after a keystroke", times, Some(5.0));
 
     desk.open("base-0.imgspec");
     let times = keystrokes(&mut desk, "10.0.0.0/1", &["spec-0-0.imgspec"], ROUNDS);
-    report("keystroke in a base of 50 images to its findings and an open spec's", times, Some(16.0));
+    report(
+        "keystroke in a base of 50 images to its findings and an open spec's",
+        times,
+        Some(16.0),
+    );
 
     desk.open("org.imgspec");
-    let times = keystrokes(&mut desk, "proxy.example.co", &["base-0.imgspec", "spec-0-0.imgspec"], ROUNDS);
-    report("keystroke in what 1,000 images include, the same", times, Some(16.0));
+    let times = keystrokes(
+        &mut desk,
+        "proxy.example.co",
+        &["base-0.imgspec", "spec-0-0.imgspec"],
+        ROUNDS,
+    );
+    report(
+        "keystroke in what 1,000 images include, the same",
+        times,
+        Some(16.0),
+    );
 
     // A name that is wrong shows in every file that uses it.
-    let all: Vec<String> = (0..BASES).map(|base| format!("base-{base}.imgspec")).collect();
+    let all: Vec<String> = (0..BASES)
+        .map(|base| format!("base-{base}.imgspec"))
+        .collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     let times = keystrokes(&mut desk, "layer org", &all, 20);
-    report("keystroke that makes 20 closed files wrong, to the last of them", times, None);
-    println!("memory with 1,000 images: {}", memory(desk.client.server.id()));
+    report(
+        "keystroke that makes 20 closed files wrong, to the last of them",
+        times,
+        None,
+    );
+    println!(
+        "memory with 1,000 images: {}",
+        memory(desk.client.server.id())
+    );
     desk.client.end();
 }

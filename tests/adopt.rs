@@ -31,7 +31,11 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// The arguments that Ansible reads: their slots are for its eyes.
-const ARGUMENTS: [&str; 3] = ["ansible_common_vars", "ansible_extra_vars", "ansible_user_vars"];
+const ARGUMENTS: [&str; 3] = [
+    "ansible_common_vars",
+    "ansible_extra_vars",
+    "ansible_user_vars",
+];
 
 #[test]
 fn checkouts_become_the_libraries_that_they_should() {
@@ -47,7 +51,10 @@ fn checkouts_become_the_libraries_that_they_should() {
         }
         let (found, expected) = (files(&place.library()), files(&wanted));
         let names: BTreeSet<&PathBuf> = found.keys().chain(expected.keys()).collect();
-        for name in names.into_iter().filter(|name| found.get(*name) != expected.get(*name)) {
+        for name in names
+            .into_iter()
+            .filter(|name| found.get(*name) != expected.get(*name))
+        {
             let text = found.get(name).map_or("is not written", String::as_str);
             problems.push(format!("{}: {}:\n{text}", case.display(), name.display()));
         }
@@ -55,7 +62,12 @@ fn checkouts_become_the_libraries_that_they_should() {
             problems.push(format!("{}: said:\n{said}", case.display()));
         }
     }
-    assert!(problems.is_empty(), "{} differences:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} differences:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 /// The recipes of the small checkout leave a file `ran-…` wherever they run.
@@ -66,8 +78,15 @@ fn adopting_runs_nothing() {
     place.adopt();
     assert_eq!(files(&place.checkout()), before);
     // The marks are no idle threat.
-    let make = Command::new("make").arg("deps-qemu").current_dir(place.checkout()).output().unwrap();
-    assert!(place.checkout().join("ran-ensure-common").is_file(), "{make:?}");
+    let make = Command::new("make")
+        .arg("deps-qemu")
+        .current_dir(place.checkout())
+        .output()
+        .unwrap();
+    assert!(
+        place.checkout().join("ran-ensure-common").is_file(),
+        "{make:?}"
+    );
 }
 
 #[test]
@@ -88,8 +107,7 @@ fn a_library_that_is_not_the_checkouts_any_more_is_told() {
     fs::remove_file(place.library().join("layers/maas.imgspec")).unwrap();
     fs::write(place.library().join("packer/odd.json"), "{}").unwrap();
     let before = files(&place.library());
-    let gone =
-        "packer/ami/packer-windows.json: not in the checkout\nlibrary/packer/odd.json: not in the checkout";
+    let gone = "packer/ami/packer-windows.json: not in the checkout\nlibrary/packer/odd.json: not in the checkout";
     assert_eq!(
         place.check(),
         format!(
@@ -112,7 +130,10 @@ fn what_somebody_else_has_written_stays() {
     fs::write(&notes, "mine").unwrap();
     let output = place.imgspec(&["adopt", "checkout", "--out", "library"]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("has not written"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("has not written"),
+        "{said}"
+    );
     assert_eq!(files(&place.library()).len(), 1);
     // Beside an adopted library it may stand.
     fs::remove_file(&notes).unwrap();
@@ -134,7 +155,11 @@ fn every_target_has_packers_values() {
         compare(&case, &place, &targets);
         // Read on the fly it is the same, without a folder for the library.
         let of = |place: &Place, args: &[&str]| -> BTreeMap<String, Strings> {
-            place.show(args).into_iter().map(|(name, image)| (name, strings(&image["variables"]))).collect()
+            place
+                .show(args)
+                .into_iter()
+                .map(|(name, image)| (name, strings(&image["variables"])))
+                .collect()
         };
         let adopted = of(&place, &["library"]);
         fs::remove_dir_all(place.library()).unwrap();
@@ -156,7 +181,10 @@ fn every_target_of_the_releases_has_packers_values() {
 /// `IMGSPEC_CHECKOUTS` says.
 #[test]
 fn generated_checkouts_are_read_rightly() {
-    let count = std::env::var("IMGSPEC_CHECKOUTS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let count = std::env::var("IMGSPEC_CHECKOUTS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(12);
     let (mut values, mut targets) = (0, 0);
     for seed in 0..count {
         let world = generated::generate(seed);
@@ -177,14 +205,23 @@ fn generated_checkouts_are_read_rightly() {
         }
         let images = place.show(&["library"]);
         let newer = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
-        assert_eq!(images.len(), world.targets.len(), "seed {seed}: {:?}", images.keys());
+        assert_eq!(
+            images.len(),
+            world.targets.len(),
+            "seed {seed}: {:?}",
+            images.keys()
+        );
         for (make, target) in &world.targets {
             let run = &target.packer[0];
             let raw = run.raw(&place.checkout());
             let image = &images[image_of(make)];
             problems.extend(differences(make, &strings(&image["variables"]), &raw));
             let raw_newer = world.with_version(raw.clone(), "1.99.7");
-            problems.extend(differences(make, &strings(&newer[image_of(make)]["variables"]), &raw_newer));
+            problems.extend(differences(
+                make,
+                &strings(&newer[image_of(make)]["variables"]),
+                &raw_newer,
+            ));
             values += 2 * raw.len();
             targets += 1;
             let playbook = place.playbook_of(image_of(make));
@@ -200,15 +237,23 @@ fn generated_checkouts_are_read_rightly() {
                     wanted.extend((variable == name).then(|| format!("slot {slot}{quoted}")));
                 }
                 let routes = &image["variables"][name]["routes"];
-                let found: BTreeSet<String> = serde_json::from_value(routes.clone()).unwrap_or_default();
+                let found: BTreeSet<String> =
+                    serde_json::from_value(routes.clone()).unwrap_or_default();
                 // A builder's name is read by nobody else; arguments go where they go.
                 let is_name = ["build_name", "distribution", "playbook"].contains(&name.as_str());
                 if found != wanted && !is_name && !ARGUMENTS.contains(&name.as_str()) {
-                    problems.push(format!("{make}: {name} goes to {found:?}, not to {wanted:?}"));
+                    problems.push(format!(
+                        "{make}: {name} goes to {found:?}, not to {wanted:?}"
+                    ));
                 }
             }
         }
-        assert!(problems.is_empty(), "seed {seed}: {} problems:\n{}", problems.len(), problems.join("\n"));
+        assert!(
+            problems.is_empty(),
+            "seed {seed}: {} problems:\n{}",
+            problems.len(),
+            problems.join("\n")
+        );
     }
     println!("{count} checkouts, {targets} targets, {values} values");
 }
@@ -218,8 +263,18 @@ fn differences(make: &str, ours: &Strings, raw: &Strings) -> Vec<String> {
     let mut out = Vec::new();
     for (name, theirs) in raw {
         let is_argument = ARGUMENTS.contains(&name.as_str());
-        let theirs = if is_argument { theirs.clone() } else { resolve(theirs, raw) };
-        let ours = ours.get(name).map(|text| if is_argument { text.clone() } else { resolve(text, ours) });
+        let theirs = if is_argument {
+            theirs.clone()
+        } else {
+            resolve(theirs, raw)
+        };
+        let ours = ours.get(name).map(|text| {
+            if is_argument {
+                text.clone()
+            } else {
+                resolve(text, ours)
+            }
+        });
         // Over what nothing declares a value is unset; the checkout's own text stays in force then.
         let is_unset = ours.is_none() && is_open(&raw[name], raw);
         if ours.as_ref() != Some(&theirs) && !is_unset {
@@ -241,7 +296,10 @@ fn one_version_is_enough_on_every_target_of_the_releases() {
             let mut raw = target.packer.last().unwrap().raw(&place.checkout());
             let old = raw["kubernetes_semver"].trim_start_matches('v').to_owned();
             let series = old.rsplit_once('.').unwrap().0.to_owned();
-            for (name, text) in raw.iter_mut().filter(|(name, _)| name.starts_with("kubernetes_")) {
+            for (name, text) in raw
+                .iter_mut()
+                .filter(|(name, _)| name.starts_with("kubernetes_"))
+            {
                 let newer = match name.as_str() {
                     "kubernetes_series" => text.replace(&series, "1.99"),
                     _ => text.replace(&old, "1.99.7"),
@@ -250,11 +308,23 @@ fn one_version_is_enough_on_every_target_of_the_releases() {
                 *text = newer;
             }
             compared += raw.len();
-            problems.extend(differences(make, &strings(&images[image_of(make)]["variables"]), &raw));
+            problems.extend(differences(
+                make,
+                &strings(&images[image_of(make)]["variables"]),
+                &raw,
+            ));
         }
         common::say_compared(&release, compared);
-        assert!(followed >= 3 * targets.len(), "only {followed} texts follow");
-        assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
+        assert!(
+            followed >= 3 * targets.len(),
+            "only {followed} texts follow"
+        );
+        assert!(
+            problems.is_empty(),
+            "{} differ:\n{}",
+            problems.len(),
+            problems.join("\n")
+        );
     }
 }
 
@@ -266,16 +336,30 @@ fn a_checkout_that_has_changed_is_read_anew() {
     let bin = place.path("bin");
     fs::create_dir(&bin).unwrap();
     let real = which("make");
-    let script = format!("#!/bin/sh\necho run >>{}\nexec {} \"$@\"\n", log.display(), real.display());
+    let script = format!(
+        "#!/bin/sh\necho run >>{}\nexec {} \"$@\"\n",
+        log.display(),
+        real.display()
+    );
     write_program(&bin.join("make"), &script);
     let path = std::env::join_paths(
-        [bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        [bin]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     );
     let path = path.unwrap();
     let show = |cache: &str| {
         let args = ["show", "--all", "--json", "--in", "checkout"];
-        let output = place.command(&args, cache).env("PATH", &path).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = place
+            .command(&args, cache)
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output.stdout
     };
     let runs = || fs::read_to_string(&log).unwrap_or_default().lines().count();
@@ -284,13 +368,21 @@ fn a_checkout_that_has_changed_is_read_anew() {
         "##@ Builds",
         "VERSION := $(shell cat hack/version)\ninclude ../shared.mk\n##@ Builds",
     );
-    place.replace("Makefile", "-only=nobody", "-var=label=$(VERSION)$(SUFFIX)$(shell git rev-parse HEAD)");
+    place.replace(
+        "Makefile",
+        "-only=nobody",
+        "-var=label=$(VERSION)$(SUFFIX)$(shell git rev-parse HEAD)",
+    );
     fs::write(place.checkout().join("hack/version"), "one").unwrap();
     fs::write(place.path("shared.mk"), "SUFFIX := a\n").unwrap();
     let git = |args: &[&str]| {
         let identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"];
-        let output =
-            Command::new("git").args(identity).args(args).current_dir(place.checkout()).output().unwrap();
+        let output = Command::new("git")
+            .args(identity)
+            .args(args)
+            .current_dir(place.checkout())
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
     };
     git(&["init", "-q"]);
@@ -300,10 +392,19 @@ fn a_checkout_that_has_changed_is_read_anew() {
     let template = "packer/raw/packer.json";
     type Change<'c> = (&'c str, Box<dyn Fn() + 'c>);
     let changes: Vec<Change<'_>> = vec![
-        ("a var file", Box::new(|| place.replace("packer/qemu/qemu-rocky-9.json", "\"tcg\"", "\"kvm\""))),
+        (
+            "a var file",
+            Box::new(|| place.replace("packer/qemu/qemu-rocky-9.json", "\"tcg\"", "\"kvm\"")),
+        ),
         (
             "a template",
-            Box::new(|| place.replace(template, "\"variables\": {", "\"variables\": { \"one_more\": \"1\",")),
+            Box::new(|| {
+                place.replace(
+                    template,
+                    "\"variables\": {",
+                    "\"variables\": { \"one_more\": \"1\",",
+                )
+            }),
         ),
         (
             "the Makefile",
@@ -315,18 +416,36 @@ fn a_checkout_that_has_changed_is_read_anew() {
                 )
             }),
         ),
-        ("a makefile elsewhere", Box::new(|| fs::write(place.path("shared.mk"), "SUFFIX := b\n").unwrap())),
-        ("what the Makefile asks a program for", Box::new(|| write("hack/version", "two"))),
+        (
+            "a makefile elsewhere",
+            Box::new(|| fs::write(place.path("shared.mk"), "SUFFIX := b\n").unwrap()),
+        ),
+        (
+            "what the Makefile asks a program for",
+            Box::new(|| write("hack/version", "two")),
+        ),
         (
             "a template's source",
             Box::new(|| {
                 let text = fs::read_to_string(checkout.join(template)).unwrap();
-                write("packer/raw/packer.json.tmpl", &text.replace("one_more", "one_other"));
+                write(
+                    "packer/raw/packer.json.tmpl",
+                    &text.replace("one_more", "one_other"),
+                );
             }),
         ),
-        ("a new var file", Box::new(|| write("packer/raw/new.json", "{ \"brand_new\": \"1\" }"))),
-        ("a removed var file", Box::new(|| fs::remove_file(checkout.join("packer/raw/new.json")).unwrap())),
-        ("the commit", Box::new(|| git(&["commit", "-q", "--allow-empty", "-m", "two"]))),
+        (
+            "a new var file",
+            Box::new(|| write("packer/raw/new.json", "{ \"brand_new\": \"1\" }")),
+        ),
+        (
+            "a removed var file",
+            Box::new(|| fs::remove_file(checkout.join("packer/raw/new.json")).unwrap()),
+        ),
+        (
+            "the commit",
+            Box::new(|| git(&["commit", "-q", "--allow-empty", "-m", "two"])),
+        ),
     ];
     let mut last = show("cache");
     for (at, (what, change)) in changes.iter().enumerate() {
@@ -338,14 +457,20 @@ fn a_checkout_that_has_changed_is_read_anew() {
         assert!(runs() > before, "make is not asked after {what}");
         assert_eq!(now, show(&format!("fresh-{at}")), "after {what}");
         // A var file that no target uses shows in no image.
-        assert!(now != last || what.contains("var file"), "{what} changes nothing");
+        assert!(
+            now != last || what.contains("var file"),
+            "{what} changes nothing"
+        );
         last = now;
     }
 }
 
 fn which(program: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file()).unwrap()
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+        .unwrap()
 }
 
 fn write_program(path: &Path, text: &str) {
@@ -359,9 +484,18 @@ fn write_program(path: &Path, text: &str) {
 fn the_environment_is_read_as_make_reads_it() {
     let place = Place::of(&small());
     let show = |value: Option<&str>| {
-        let args = ["show", "--json", "--in", "checkout", "qemu-rocky-9", "ssh_username"];
+        let args = [
+            "show",
+            "--json",
+            "--in",
+            "checkout",
+            "qemu-rocky-9",
+            "ssh_username",
+        ];
         let mut command = place.command(&args, "cache");
-        command.env_remove("SSH_USER").envs(value.map(|value| ("SSH_USER", value)));
+        command
+            .env_remove("SSH_USER")
+            .envs(value.map(|value| ("SSH_USER", value)));
         let shown: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
         shown[0]["variables"]["ssh_username"]["value"].clone()
     };
@@ -372,9 +506,14 @@ fn the_environment_is_read_as_make_reads_it() {
     assert_eq!(show(None), usual);
     place.adopt();
     let before = files(&place.library());
-    let again =
-        place.command(&["adopt", "checkout", "--out", "library"], "cache").env("SSH_USER", "me").output();
-    assert_eq!((again.unwrap().status.code(), files(&place.library())), (Some(1), before));
+    let again = place
+        .command(&["adopt", "checkout", "--out", "library"], "cache")
+        .env("SSH_USER", "me")
+        .output();
+    assert_eq!(
+        (again.unwrap().status.code(), files(&place.library())),
+        (Some(1), before)
+    );
 }
 
 /// A project may name its checkout; one inside the project is read only where somebody has named it before.
@@ -389,23 +528,43 @@ fn a_project_names_its_checkout() {
     )
     .unwrap();
     fs::create_dir(place.path("more")).unwrap();
-    fs::write(place.path("more/b.imgspec"), "layer b { extra_rpms += [\"htop\"] }\n").unwrap();
+    fs::write(
+        place.path("more/b.imgspec"),
+        "layer b { extra_rpms += [\"htop\"] }\n",
+    )
+    .unwrap();
     let config = |checkout: &str| {
         let text = format!("checkout = {checkout:?}\ninclude-roots = [\"../more\"]\n");
         fs::write(project.join("imgspec.toml"), text).unwrap();
     };
     let check = |args: &[&str]| {
         let mut command = common::imgspec(&project.join("shared"));
-        let output =
-            command.arg("check").args(args).env("IMGSPEC_CACHE", place.path("cache")).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+        let output = command
+            .arg("check")
+            .args(args)
+            .env("IMGSPEC_CACHE", place.path("cache"))
+            .output()
+            .unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     };
     config("../checkout");
-    assert_eq!(check(&[]), (0, "1 image in 1 file: nothing to complain about\n".to_owned()));
+    assert_eq!(
+        check(&[]),
+        (
+            0,
+            "1 image in 1 file: nothing to complain about\n".to_owned()
+        )
+    );
     fs::rename(place.checkout(), project.join("inside")).unwrap();
     config("inside");
     let (code, said) = check(&[]);
-    assert!(code == 2 && said.contains("if you trust it, use `--in inside` once"), "{code} {said}");
+    assert!(
+        code == 2 && said.contains("if you trust it, use `--in inside` once"),
+        "{code} {said}"
+    );
     assert_eq!(check(&["--in", "../inside"]).0, 0);
     assert_eq!(check(&[]).0, 0);
 }
@@ -414,7 +573,9 @@ fn a_project_names_its_checkout() {
 /// our own checkouts, and on a sample of the releases'.
 #[test]
 fn the_real_packer_agrees() {
-    let Some(path) = common::packer_and_ansible("adopted values with the real Packer") else { return };
+    let Some(path) = common::packer_and_ansible("adopted values with the real Packer") else {
+        return;
+    };
     let own = checkouts().into_iter().map(|case| {
         let (place, targets) = (Place::of(&case), read_targets(&case.join("targets.json")));
         (case, place, targets, 1)
@@ -429,16 +590,27 @@ fn the_real_packer_agrees() {
         // What Packer wants of the user no sample can have.
         let is_complete = |run: &Run| {
             let raw = run.raw(&place.checkout());
-            let declared = layering::read_object(&place.checkout(), &run.template)["variables"].clone();
-            declared.as_object().unwrap().keys().all(|name| raw.contains_key(name))
+            let declared =
+                layering::read_object(&place.checkout(), &run.template)["variables"].clone();
+            declared
+                .as_object()
+                .unwrap()
+                .keys()
+                .all(|name| raw.contains_key(name))
         };
-        let complete: Vec<_> =
-            targets.iter().filter(|(_, target)| target.packer.iter().all(is_complete)).collect();
+        let complete: Vec<_> = targets
+            .iter()
+            .filter(|(_, target)| target.packer.iter().all(is_complete))
+            .collect();
         let sample: Vec<_> = complete.into_iter().step_by(step).collect();
         let mut args = vec!["compile", "--in", "checkout", "--out", "out"];
         args.extend(sample.iter().map(|(make, _)| image_of(make)));
         let output = place.imgspec(&args);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let outcomes = common::in_parallel(sample, |(make, target)| {
             let outcome = with_packer(&path, &place, make, target.packer.last().unwrap());
             vec![outcome.unwrap_or_else(|said| (0, vec![format!("{make}: {said}")]))]
@@ -446,19 +618,32 @@ fn the_real_packer_agrees() {
         common::say_compared(&what, outcomes.iter().map(|(compared, _)| compared).sum());
         problems.extend(outcomes.into_iter().flat_map(|(_, problems)| problems));
     }
-    assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} differ:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 /// Compares what Packer holds in a run without our file and with it: the number of values, and those that differ.
-fn with_packer(path: &OsStr, place: &Place, make: &str, run: &Run) -> Result<(usize, Vec<String>), String> {
+fn with_packer(
+    path: &OsStr,
+    place: &Place,
+    make: &str,
+    run: &Run,
+) -> Result<(usize, Vec<String>), String> {
     let raw = run.raw(&place.checkout());
     // What is another text at another time, or in another run.
     let is_steady = |name: &&String| {
         let text = resolve(&raw[*name], &raw);
-        !["timestamp", "uuid", "isotime", "template_dir"].iter().any(|f| text.contains(f))
+        !["timestamp", "uuid", "isotime", "template_dir"]
+            .iter()
+            .any(|f| text.contains(f))
     };
     let names: Vec<String> = raw.keys().filter(is_steady).cloned().collect();
-    let read = |user: Option<&Path>| packer::read_strings(path, &place.checkout(), run, user, &names);
+    let read =
+        |user: Option<&Path>| packer::read_strings(path, &place.checkout(), run, user, &names);
     let file = place.path(&format!("out/{}/packer.vars.json", image_of(make)));
     let (theirs, ours) = (read(None)?, read(Some(&file))?);
     let mut problems = Vec::new();
@@ -468,7 +653,10 @@ fn with_packer(path: &OsStr, place: &Place, make: &str, run: &Run) -> Result<(us
             false => theirs[name].clone(),
         };
         if ours[name] != theirs {
-            problems.push(format!("{make}: {name}: {:?}, theirs {theirs:?}", ours[name]));
+            problems.push(format!(
+                "{make}: {name}: {:?}, theirs {theirs:?}",
+                ours[name]
+            ));
         }
     }
     Ok((names.len(), problems))
@@ -491,16 +679,28 @@ fn compare(what: &Path, place: &Place, targets: &BTreeMap<String, Target>) {
             problems.extend(differences(make, &ours, &raw));
         }
     }
-    assert!(problems.is_empty(), "{}: {} differ:\n{}", what.display(), problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{}: {} differ:\n{}",
+        what.display(),
+        problems.len(),
+        problems.join("\n")
+    );
     let least = 10 * targets.len();
-    assert!(compared > least, "{}: only {compared} values of {} targets", what.display(), targets.len());
+    assert!(
+        compared > least,
+        "{}: only {compared} values of {} targets",
+        what.display(),
+        targets.len()
+    );
     common::say_compared(what, compared);
 }
 
 /// The Packer strings of an image.
 fn strings(variables: &Value) -> Strings {
     let all = variables.as_object().unwrap().iter();
-    all.filter_map(|(name, shown)| Some((name.clone(), shown["packer"].as_str()?.to_owned()))).collect()
+    all.filter_map(|(name, shown)| Some((name.clone(), shown["packer"].as_str()?.to_owned())))
+        .collect()
 }
 
 fn image_of(make: &str) -> &str {
@@ -531,7 +731,11 @@ impl Place {
 
     fn assembled(release: &Path) -> (Place, BTreeMap<String, Target>) {
         let place = Place::new();
-        let targets = assemble(release, &place.checkout(), read_targets(&release.join("targets.json")));
+        let targets = assemble(
+            release,
+            &place.checkout(),
+            read_targets(&release.join("targets.json")),
+        );
         (place, targets)
     }
 
@@ -564,7 +768,11 @@ impl Place {
         let said = String::from_utf8(output.stderr).unwrap();
         // A target that cannot be read is no reason not to write the others, and no success.
         let is_whole = !said.contains("could not be read");
-        assert_eq!(output.status.code(), Some(if is_whole { 0 } else { 1 }), "{said}");
+        assert_eq!(
+            output.status.code(),
+            Some(if is_whole { 0 } else { 1 }),
+            "{said}"
+        );
         let folder = self.0.path().canonicalize().unwrap();
         said.replace(folder.to_str().unwrap(), "PLACE")
     }
@@ -581,18 +789,38 @@ impl Place {
     fn playbook_of(&self, image: &str) -> String {
         let text: String = files(&self.library()).into_values().collect();
         let after = |text: &str, mark: &str| {
-            text.split_once(mark).unwrap_or_else(|| panic!("no {mark}")).1.to_owned()
+            text.split_once(mark)
+                .unwrap_or_else(|| panic!("no {mark}"))
+                .1
+                .to_owned()
         };
-        let word = |text: &str| text.trim_start().split([' ', ',', '\n']).next().unwrap().to_owned();
-        let provider = word(&after(&after(&text, &format!("image {image} extends")), "provider ="));
-        word(&after(&after(&text, &format!("\nprovider {provider} {{")), "playbook ="))
+        let word = |text: &str| {
+            text.trim_start()
+                .split([' ', ',', '\n'])
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        let provider = word(&after(
+            &after(&text, &format!("image {image} extends")),
+            "provider =",
+        ));
+        word(&after(
+            &after(&text, &format!("\nprovider {provider} {{")),
+            "playbook =",
+        ))
     }
 
     /// All images by their names.
     fn show(&self, args: &[&str]) -> BTreeMap<String, Value> {
-        let shown = common::run_json(self.0.path(), &[&["show", "--all", "--json"], args].concat());
+        let shown = common::run_json(
+            self.0.path(),
+            &[&["show", "--all", "--json"], args].concat(),
+        );
         let images = shown.as_array().unwrap().iter();
-        images.map(|image| (image["image"].as_str().unwrap().to_owned(), image.clone())).collect()
+        images
+            .map(|image| (image["image"].as_str().unwrap().to_owned(), image.clone()))
+            .collect()
     }
 
     fn replace(&self, file: &str, from: &str, to: &str) {
@@ -609,7 +837,11 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
     for path in entries(folder) {
         let name = PathBuf::from(path.file_name().unwrap());
         match path.is_dir() {
-            true => out.extend(files(&path).into_iter().map(|(below, text)| (name.join(below), text))),
+            true => out.extend(
+                files(&path)
+                    .into_iter()
+                    .map(|(below, text)| (name.join(below), text)),
+            ),
             false => drop(out.insert(name, fs::read_to_string(&path).unwrap())),
         }
     }

@@ -22,7 +22,8 @@ fn mentions(word: &str) -> Vec<String> {
         .into_iter()
         .filter(|path| {
             let text = std::fs::read_to_string(path).unwrap();
-            text.lines().any(|line| line.split("//").next().unwrap_or("").contains(word))
+            text.lines()
+                .any(|line| line.split("//").next().unwrap_or("").contains(word))
         })
         .map(|path| path.strip_prefix(&root).unwrap().display().to_string())
         .collect()
@@ -87,15 +88,28 @@ fn the_compiler_knows_no_variable_by_name() {
         "cpu",
         "cluster",
     ];
-    for name in declared.iter().filter(|name| !words.contains(&name.as_str())) {
+    for name in declared
+        .iter()
+        .filter(|name| !words.contains(&name.as_str()))
+    {
         let quoted = mentions(&format!("\"{name}\""));
-        assert!(quoted.is_empty(), "src/{} knows the variable {name}", quoted[0]);
+        assert!(
+            quoted.is_empty(),
+            "src/{} knows the variable {name}",
+            quoted[0]
+        );
     }
 }
 
 #[test]
 fn nothing_panics_on_purpose() {
-    for word in [".unwrap()", "panic!(", "todo!(", "unimplemented!(", "unreachable!("] {
+    for word in [
+        ".unwrap()",
+        "panic!(",
+        "todo!(",
+        "unimplemented!(",
+        "unreachable!(",
+    ] {
         let root = common::root().join("src");
         let mut files = Vec::new();
         sources(&root, &mut files);

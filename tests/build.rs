@@ -28,13 +28,20 @@ fn an_image_has_what_its_spec_says() {
 
     let output = place.build("node.imgspec", &[]);
     assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("node: built in"), "{}", said(&output));
+    assert!(
+        said(&output).contains("node: built in"),
+        "{}",
+        said(&output)
+    );
     place.assert_nothing_left("node");
 
     let disk = place.path("build/node/output/debian-12/debian-12.qcow2");
     let record: Value =
         serde_json::from_slice(&fs::read(place.path("build/node/build.json")).unwrap()).unwrap();
-    assert_eq!(record["artifacts"][0]["size"], fs::metadata(&disk).unwrap().len());
+    assert_eq!(
+        record["artifacts"][0]["size"],
+        fs::metadata(&disk).unwrap().len()
+    );
     assert_eq!(record["manifest"]["target"]["image"], "rootfs-debian-12");
 
     let image = place.extract(&disk);
@@ -43,18 +50,30 @@ fn an_image_has_what_its_spec_says() {
     };
     let names = |folder: &str| -> Vec<String> {
         let paths = common::entries(&image.join(folder));
-        paths.iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        paths
+            .iter()
+            .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
     };
 
     let status = read("var/lib/dpkg/status");
     for package in ["containerd", "jq", "runc"] {
-        let entry = status.split("\n\n").find(|e| e.starts_with(&format!("Package: {package}\n")));
-        assert!(entry.is_some_and(|e| e.contains("install ok installed")), "{package} is not installed");
+        let entry = status
+            .split("\n\n")
+            .find(|e| e.starts_with(&format!("Package: {package}\n")));
+        assert!(
+            entry.is_some_and(|e| e.contains("install ok installed")),
+            "{package} is not installed"
+        );
     }
 
     // The public list is as it was, the mirror's is gone.
     assert!(read("etc/apt/sources.list").contains("bookworm"));
-    assert!(!names("etc/apt/sources.list.d").iter().any(|n| n.contains("mirror") || n.contains("disabled")));
+    assert!(
+        !names("etc/apt/sources.list.d")
+            .iter()
+            .any(|n| n.contains("mirror") || n.contains("disabled"))
+    );
     assert!(!names("etc/apt").iter().any(|n| n.contains("disabled")));
     let packages = mirror.log();
     assert!(
@@ -62,40 +81,74 @@ fn an_image_has_what_its_spec_says() {
         "they did not come from the mirror"
     );
 
-    let dump = Command::new("chroot").arg(&image).args(["containerd", "config", "dump"]).output().unwrap();
+    let dump = Command::new("chroot")
+        .arg(&image)
+        .args(["containerd", "config", "dump"])
+        .output()
+        .unwrap();
     let config = String::from_utf8(dump.stdout).unwrap();
-    for setting in ["address = \"127.0.0.1:0\"", "level = \"warn\"", "/etc/containerd/conf.d/50-hook.toml"] {
-        assert!(config.contains(setting), "containerd has not {setting}:\n{config}");
+    for setting in [
+        "address = \"127.0.0.1:0\"",
+        "level = \"warn\"",
+        "/etc/containerd/conf.d/50-hook.toml",
+    ] {
+        assert!(
+            config.contains(setting),
+            "containerd has not {setting}:\n{config}"
+        );
     }
     // The proxy is the build's, not the node's: containerd knew of it, and does no more.
     let log = fs::read_to_string(place.path("build/node/packer.log")).unwrap();
-    let proxy = log.split("TASK [containerd : Tell containerd of the proxy]").nth(1).unwrap();
+    let proxy = log
+        .split("TASK [containerd : Tell containerd of the proxy]")
+        .nth(1)
+        .unwrap();
     assert!(
         proxy.lines().nth(1).unwrap().contains("changed: "),
         "{:?}",
         proxy.lines().take(3).collect::<Vec<_>>()
     );
-    let grep = Command::new("grep").args(["-rl", "proxy.invalid"]).arg(image.join("etc")).output().unwrap();
+    let grep = Command::new("grep")
+        .args(["-rl", "proxy.invalid"])
+        .arg(image.join("etc"))
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&grep.stdout), "");
 
     assert_eq!(read("usr/local/bin/hello"), "#!/bin/sh\necho hello\n");
-    let mode = fs::metadata(image.join("usr/local/bin/hello")).unwrap().permissions().mode();
+    let mode = fs::metadata(image.join("usr/local/bin/hello"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o755);
 
-    assert_eq!(read("var/lib/hooks"), "firstboot_pre\nfirstboot_post\nnode_pre\nnode_post before sysprep\n");
+    assert_eq!(
+        read("var/lib/hooks"),
+        "firstboot_pre\nfirstboot_post\nnode_pre\nnode_post before sysprep\n"
+    );
     let arrived: Value = serde_json::from_str(&read("var/lib/arrived.json")).unwrap();
-    let expected: Value =
-        serde_json::from_slice(&fs::read(common::root().join("tests/build/expected.json")).unwrap()).unwrap();
+    let expected: Value = serde_json::from_slice(
+        &fs::read(common::root().join("tests/build/expected.json")).unwrap(),
+    )
+    .unwrap();
     assert_eq!(arrived, expected);
 
     assert_eq!(read("etc/machine-id"), "");
-    assert!(!names("etc/ssh").iter().any(|n| n.starts_with("ssh_host_")), "{:?}", names("etc/ssh"));
+    assert!(
+        !names("etc/ssh").iter().any(|n| n.starts_with("ssh_host_")),
+        "{:?}",
+        names("etc/ssh")
+    );
     // What the build itself has put in.
     assert!(!read("etc/passwd").contains("builder:"));
     assert!(!names("etc/sudoers.d").iter().any(|n| n.contains("imgspec")));
 
     let again = place.build("node.imgspec", &[]);
-    assert!(said(&again).contains("node: up to date"), "{}", said(&again));
+    assert!(
+        said(&again).contains("node: up to date"),
+        "{}",
+        said(&again)
+    );
 }
 
 #[test]
@@ -104,16 +157,32 @@ fn failures_are_told_and_leave_nothing() {
     let mirror = place.mirror(&place.base(), &["jq"], "127.0.0.1");
 
     let cases: [(&str, &str, &str); 4] = [
-        ("wrong-ssh", "ssh_username = \"root\", ssh_timeout = \"5s\"", "Timeout waiting for SSH"),
+        (
+            "wrong-ssh",
+            "ssh_username = \"root\", ssh_timeout = \"5s\"",
+            "Timeout waiting for SSH",
+        ),
         (
             "mirror-down",
             "extra_debs = [\"jq\"], disable_public_repos = true, extra_repos = [\"down.list\"]",
             "127.0.0.1:9",
         ),
-        ("no-package", "extra_debs = [\"no-such-package\"]", "no-such-package"),
-        ("failing-role", "node_custom_roles_pre = [\"./roles/failing\"]", "this role fails on purpose"),
+        (
+            "no-package",
+            "extra_debs = [\"no-such-package\"]",
+            "no-such-package",
+        ),
+        (
+            "failing-role",
+            "node_custom_roles_pre = [\"./roles/failing\"]",
+            "this role fails on purpose",
+        ),
     ];
-    fs::write(place.path("down.list"), "deb [trusted=yes] http://127.0.0.1:9 ./\n").unwrap();
+    fs::write(
+        place.path("down.list"),
+        "deb [trusted=yes] http://127.0.0.1:9 ./\n",
+    )
+    .unwrap();
     fs::create_dir_all(place.path("roles/failing/tasks")).unwrap();
     let tasks = "---\n- name: Fail\n  ansible.builtin.fail:\n    msg: this role fails on purpose\n";
     fs::write(place.path("roles/failing/tasks/main.yml"), tasks).unwrap();
@@ -124,7 +193,11 @@ fn failures_are_told_and_leave_nothing() {
         assert_eq!(output.status.code(), Some(1), "{name}: {}", said(&output));
         let last = said(&output);
         let last = last.rsplit("imgspec: ").next().unwrap();
-        assert!(last.contains(wanted) && last.contains("packer.log"), "{name}: {}", said(&output));
+        assert!(
+            last.contains(wanted) && last.contains("packer.log"),
+            "{name}: {}",
+            said(&output)
+        );
         place.assert_nothing_left(name);
         assert!(!place.path("build").join(name).join("output").exists());
     }
@@ -134,18 +207,28 @@ fn failures_are_told_and_leave_nothing() {
 #[test]
 fn a_full_disk_is_told() {
     let Some(place) = rootfs() else { return };
-    fs::write(place.path("full.imgspec"), "image full extends rootfs-debian-12 { extra_debs = [\"jq\"] }\n")
-        .unwrap();
+    fs::write(
+        place.path("full.imgspec"),
+        "image full extends rootfs-debian-12 { extra_debs = [\"jq\"] }\n",
+    )
+    .unwrap();
     let build = place.path("build");
     fs::create_dir(&build).unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&build).status();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
+        .arg(&build)
+        .status();
     assert!(mount.unwrap().success());
     let output = place.build("full.imgspec", &[]);
     let record = build.join("full/build.json").exists();
     let unmount = Command::new("umount").arg(&build).status();
     assert!(unmount.unwrap().success(), "something still uses the disk");
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("No space left on device"), "{}", said(&output));
+    assert!(
+        said(&output).contains("No space left on device"),
+        "{}",
+        said(&output)
+    );
     assert!(!record);
     place.assert_nothing_left("full");
 }
@@ -154,12 +237,18 @@ fn a_full_disk_is_told() {
 fn interrupted_builds_leave_nothing() {
     let Some(place) = rootfs() else { return };
     fs::create_dir_all(place.path("roles/slow/tasks")).unwrap();
-    let tasks = "---\n- name: Take long\n  ansible.builtin.command: sleep 120\n  changed_when: false\n";
+    let tasks =
+        "---\n- name: Take long\n  ansible.builtin.command: sleep 120\n  changed_when: false\n";
     fs::write(place.path("roles/slow/tasks/main.yml"), tasks).unwrap();
-    let spec = "image slow extends rootfs-debian-12 { node_custom_roles_pre = [\"./roles/slow\"] }\n";
+    let spec =
+        "image slow extends rootfs-debian-12 { node_custom_roles_pre = [\"./roles/slow\"] }\n";
     fs::write(place.path("slow.imgspec"), spec).unwrap();
-    let child =
-        place.command("slow.imgspec", &[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = place
+        .command("slow.imgspec", &[])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let log = place.path("build/slow/packer.log");
     for _ in 0..600 {
         if fs::read_to_string(&log).is_ok_and(|text| text.contains("Take long")) {
@@ -167,8 +256,14 @@ fn interrupted_builds_leave_nothing() {
         }
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
-    assert!(fs::read_to_string(&log).unwrap().contains("Take long"), "the build did not come that far");
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(
+        fs::read_to_string(&log).unwrap().contains("Take long"),
+        "the build did not come that far"
+    );
+    Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     assert!(said(&output).contains("slow: stopped"), "{}", said(&output));
@@ -178,13 +273,21 @@ fn interrupted_builds_leave_nothing() {
 #[test]
 fn missing_and_old_tools_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a.imgspec"), "image a extends rootfs-debian-12 { }\n").unwrap();
+    fs::write(
+        folder.path().join("a.imgspec"),
+        "image a extends rootfs-debian-12 { }\n",
+    )
+    .unwrap();
     let old = folder.path().join("old");
     fs::write(&old, "#!/bin/sh\necho 'ansible-playbook [core 2.9.1]'\n").unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
     let build = |name: &str, value: &Path| {
         let mut command = common::imgspec(folder.path());
-        let output = command.args(["build", "a.imgspec"]).env(name, value).output().unwrap();
+        let output = command
+            .args(["build", "a.imgspec"])
+            .env(name, value)
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(2));
         said(&output)
     };

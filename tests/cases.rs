@@ -25,7 +25,12 @@ fn cases_print_what_they_should() {
         }
     }
     assert!(cases.len() >= 20, "only {} cases", cases.len());
-    assert!(problems.is_empty(), "{} cases print something else:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} cases print something else:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 /// Runs a case in a copy of its folder, so that what it writes stays out of the repository.

@@ -25,7 +25,8 @@ fn bin() -> &'static Path {
 /// A search path on which the program under test stands first.
 fn path_with_imgspec() -> std::ffi::OsString {
     let path = common::search_path();
-    std::env::join_paths(std::iter::once(bin().to_owned()).chain(std::env::split_paths(&path))).unwrap()
+    std::env::join_paths(std::iter::once(bin().to_owned()).chain(std::env::split_paths(&path)))
+        .unwrap()
 }
 
 /// The first block of a language in a chapter of docs/editors.md.
@@ -40,7 +41,9 @@ fn documented(chapter: &str, language: &str) -> String {
 /// library.
 #[test]
 fn neovim_works_as_documented() {
-    let Some(neovim) = program("nvim", "the language server in Neovim") else { return };
+    let Some(neovim) = program("nvim", "the language server in Neovim") else {
+        return;
+    };
     let data = common::root().join("tests/clients/neovim");
     let copy = tempfile::tempdir().unwrap();
     let folder = copy.path().canonicalize().unwrap();
@@ -52,7 +55,10 @@ fn neovim_works_as_documented() {
     let output = Command::new(neovim)
         .current_dir(&folder)
         .args(["--headless", "--clean", "-u", "init.lua", "-c"])
-        .arg(format!("luafile {}", common::root().join("tests/clients/neovim.lua").display()))
+        .arg(format!(
+            "luafile {}",
+            common::root().join("tests/clients/neovim.lua").display()
+        ))
         .env("PATH", path_with_imgspec())
         .env("HOME", &folder)
         .env("IMGSPEC_CACHE", folder.join("cache"))
@@ -60,10 +66,12 @@ fn neovim_works_as_documented() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let after = data.join("after");
-    let names: Vec<PathBuf> = ["base.imgspec", "mine.imgspec", "seen.txt"].map(PathBuf::from).to_vec();
+    let names: Vec<PathBuf> = ["base.imgspec", "mine.imgspec", "seen.txt"]
+        .map(PathBuf::from)
+        .to_vec();
     for name in names {
-        let found =
-            std::fs::read_to_string(folder.join(&name)).unwrap_or_else(|e| panic!("{name:?}: {e}; {said}"));
+        let found = std::fs::read_to_string(folder.join(&name))
+            .unwrap_or_else(|e| panic!("{name:?}: {e}; {said}"));
         if std::env::var_os("IMGSPEC_BLESS").is_some() {
             std::fs::write(after.join(&name), found).unwrap();
         } else {
@@ -78,15 +86,27 @@ fn neovim_works_as_documented() {
 fn helix_would_start_the_server() {
     let config: toml::Table = documented("Helix", "toml").parse().unwrap();
     let language = &config["language"][0];
-    assert_eq!(language["file-types"].as_array().unwrap(), &[toml::Value::from("imgspec")]);
+    assert_eq!(
+        language["file-types"].as_array().unwrap(),
+        &[toml::Value::from("imgspec")]
+    );
     let server = &config["language-server"][language["language-servers"][0].as_str().unwrap()];
-    let args = server["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
-    let output =
-        Command::new(bin().join(server["command"].as_str().unwrap())).args(args).arg("--help").output();
+    let args = server["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|arg| arg.as_str().unwrap());
+    let output = Command::new(bin().join(server["command"].as_str().unwrap()))
+        .args(args)
+        .arg("--help")
+        .output();
     assert!(output.unwrap().status.success());
     let source = config["grammar"][0]["source"]["path"].as_str().unwrap();
     assert!(
-        common::root().join(source.strip_prefix("/path/to/imgspec/").unwrap()).join("grammar.js").is_file()
+        common::root()
+            .join(source.strip_prefix("/path/to/imgspec/").unwrap())
+            .join("grammar.js")
+            .is_file()
     );
 }
 
@@ -94,11 +114,16 @@ fn helix_would_start_the_server() {
 #[test]
 fn pytest_lsp_finds_what_the_server_announces() {
     let what = "the language server with pytest-lsp";
-    let tools = std::env::var_os("IMGSPEC_TOOLS").map_or_else(|| "target/tools".into(), PathBuf::from);
+    let tools =
+        std::env::var_os("IMGSPEC_TOOLS").map_or_else(|| "target/tools".into(), PathBuf::from);
     let tools = common::root().join(tools);
     let own = tools.join("bin/python");
     let python = || {
-        let mut command = Command::new(if own.exists() { own.as_path() } else { Path::new("python3") });
+        let mut command = Command::new(if own.exists() {
+            own.as_path()
+        } else {
+            Path::new("python3")
+        });
         command.env("PYTHONPATH", tools.join("pytest-lsp"));
         command
     };
@@ -109,7 +134,16 @@ fn pytest_lsp_finds_what_the_server_announces() {
     }
     let folder = tempfile::tempdir().unwrap();
     let output = python()
-        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "pytest.ini", "."])
+        .args([
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            "pytest.ini",
+            ".",
+        ])
         .current_dir(common::root().join("tests/clients"))
         .env("IMGSPEC", env!("CARGO_BIN_EXE_imgspec"))
         .env("IMGSPEC_CACHE", folder.path())

@@ -25,7 +25,8 @@ fn program(name: &str, what: &str) -> Option<PathBuf> {
 /// Node, and the folder of modules of which one is at a path below `target/tools`.
 fn node(module: &str, what: &str) -> Option<(PathBuf, PathBuf)> {
     let node = program("node", what)?;
-    let tools = std::env::var_os("IMGSPEC_TOOLS").map_or_else(|| "target/tools".into(), PathBuf::from);
+    let tools =
+        std::env::var_os("IMGSPEC_TOOLS").map_or_else(|| "target/tools".into(), PathBuf::from);
     let module = common::root().join(tools).join(module);
     if !module.is_dir() {
         common::skip_without_tools(&format!("{what}: {} is missing", module.display()));
@@ -40,7 +41,12 @@ fn run(command: &mut Command) -> String {
     assert!(
         output.status.success(),
         "{command:?}: {}{}",
-        text(&output.stdout).lines().rev().take(60).collect::<Vec<_>>().join("\n"),
+        text(&output.stdout)
+            .lines()
+            .rev()
+            .take(60)
+            .collect::<Vec<_>>()
+            .join("\n"),
         text(&output.stderr)
     );
     text(&output.stdout)
@@ -51,7 +57,10 @@ fn samples(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut random = Random(0x3C6E_F372_FE94_F82B);
     let mut samples = Vec::new();
     for (i, (_, text)) in specs().into_iter().enumerate() {
-        for (j, text) in [mangle(&text, &mut random, true), text].into_iter().enumerate() {
+        for (j, text) in [mangle(&text, &mut random, true), text]
+            .into_iter()
+            .enumerate()
+        {
             let path = folder.join(format!("{i}-{j}.imgspec"));
             std::fs::write(&path, &text).unwrap();
             samples.push((path, text));
@@ -67,16 +76,24 @@ fn nodes(tree: &Tree) -> impl Iterator<Item = Node> {
 
 #[test]
 fn tree_sitter_sees_the_same_tree() {
-    let Some(tree_sitter) = program("tree-sitter", "the tree-sitter grammar") else { return };
+    let Some(tree_sitter) = program("tree-sitter", "the tree-sitter grammar") else {
+        return;
+    };
     if program("node", "the tree-sitter grammar").is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let grammar = folder.path().join("grammar");
-    run(Command::new("cp").arg("-r").arg(common::root().join("grammar/tree-sitter")).arg(&grammar));
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(common::root().join("grammar/tree-sitter"))
+        .arg(&grammar));
     let tree_sitter = |args: &[&str]| {
         let mut command = Command::new(&tree_sitter);
-        command.args(args).current_dir(&grammar).env("TREE_SITTER_LIBDIR", folder.path());
+        command
+            .args(args)
+            .current_dir(&grammar)
+            .env("TREE_SITTER_LIBDIR", folder.path());
         command
     };
     run(&mut tree_sitter(&["generate"]));
@@ -91,7 +108,10 @@ fn tree_sitter_sees_the_same_tree() {
         let found = tree_sitter_nodes(text, tree);
         assert!(expected.len() > 5, "{path:?}");
         let differ = expected.iter().zip(&found).find(|(a, b)| a != b);
-        assert!(differ.is_none() && expected.len() == found.len(), "{path:?}: {differ:?}\n{text}");
+        assert!(
+            differ.is_none() && expected.len() == found.len(),
+            "{path:?}: {differ:?}\n{text}"
+        );
     }
     for query in ["highlights", "folds", "injections"] {
         run(tree_sitter(&["query", &format!("queries/{query}.scm")]).arg(&samples[0].0));
@@ -101,14 +121,26 @@ fn tree_sitter_sees_the_same_tree() {
 /// Kind, start and end of the nodes that both grammars have, without what stands in heredocs.
 fn pest_nodes(text: &str) -> Vec<(usize, usize, String)> {
     let tree = parse(FileId(0), text).tree;
-    let others = [Kind::file, Kind::EOI, Kind::append, Kind::remove, Kind::then_, Kind::else_, Kind::chunk];
+    let others = [
+        Kind::file,
+        Kind::EOI,
+        Kind::append,
+        Kind::remove,
+        Kind::then_,
+        Kind::else_,
+        Kind::chunk,
+    ];
     let found = nodes(&tree).filter(|node| !others.contains(&node.kind));
     // A node may end with blanks that a rule behind it might have wanted.
     let end = |node: &Node| text[..node.end as usize].trim_end().len();
     let is_comment = |node: &Node| node.kind == Kind::comment;
     let mut all: Vec<_> = found
         .map(|node| {
-            let end = if is_comment(&node) { node.end as usize } else { end(&node) };
+            let end = if is_comment(&node) {
+                node.end as usize
+            } else {
+                end(&node)
+            };
             (node.start as usize, end, format!("{:?}", node.kind))
         })
         .collect();
@@ -117,7 +149,9 @@ fn pest_nodes(text: &str) -> Vec<(usize, usize, String)> {
 }
 
 fn tree_sitter_nodes(text: &str, tree: &str) -> Vec<(usize, usize, String)> {
-    let lines: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
+    let lines: Vec<usize> = std::iter::once(0)
+        .chain(text.match_indices('\n').map(|(i, _)| i + 1))
+        .collect();
     let node = Regex::new(r"\((\w+) \[(\d+), (\d+)\] - \[(\d+), (\d+)\]").unwrap();
     let mut all = Vec::new();
     let mut heredoc_end = 0;
@@ -139,13 +173,16 @@ fn tree_sitter_nodes(text: &str, tree: &str) -> Vec<(usize, usize, String)> {
 
 #[test]
 fn textmate_sees_the_same_texts() {
-    let Some((node, modules)) = node("node/node_modules/vscode-textmate", "the TextMate grammar") else {
+    let Some((node, modules)) = node("node/node_modules/vscode-textmate", "the TextMate grammar")
+    else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
     let samples = samples(folder.path());
     let mut command = Command::new(&node);
-    command.arg(common::root().join("grammar/textmate/classes.cjs")).env("NODE_PATH", &modules);
+    command
+        .arg(common::root().join("grammar/textmate/classes.cjs"))
+        .env("NODE_PATH", &modules);
     let printed = run(command.args(samples.iter().map(|(path, _)| path)));
     assert_eq!(printed.lines().count(), samples.len());
     for ((path, text), line) in samples.iter().zip(printed.lines()) {
@@ -157,7 +194,11 @@ fn textmate_sees_the_same_texts() {
         for (at, expected) in pest_classes(text).into_iter().enumerate() {
             let is_blank = text.as_bytes()[at].is_ascii_whitespace();
             let found = expected.is_none_or(|expected| expected == classes[at]);
-            assert!(found || is_blank, "{path:?}, byte {at}: {:?}, not {expected:?}\n{text}", classes[at]);
+            assert!(
+                found || is_blank,
+                "{path:?}, byte {at}: {:?}, not {expected:?}\n{text}",
+                classes[at]
+            );
         }
     }
 }
@@ -184,7 +225,8 @@ fn pest_classes(text: &str) -> Vec<Option<&'static str>> {
 
 #[test]
 fn textmate_scopes_are_as_annotated() {
-    let Some((node, modules)) = node("node/node_modules/vscode-textmate", "the TextMate grammar") else {
+    let Some((node, modules)) = node("node/node_modules/vscode-textmate", "the TextMate grammar")
+    else {
         return;
     };
     let grammar = common::root().join("grammar");
@@ -194,27 +236,49 @@ fn textmate_scopes_are_as_annotated() {
         .arg("-g")
         .arg(grammar.join("imgspec.tmLanguage.json"));
     let printed = run(command.args(common::files(&grammar.join("textmate"), "imgspec")));
-    assert!(printed.lines().filter(|line| line.contains("run success")).count() >= 3, "{printed}");
+    assert!(
+        printed
+            .lines()
+            .filter(|line| line.contains("run success"))
+            .count()
+            >= 3,
+        "{printed}"
+    );
 }
 
 #[test]
 fn the_extension_for_visual_studio_code_is_packaged() {
     let what = "the extension for Visual Studio Code";
-    let Some((node, modules)) = node("vscode/node_modules/vscode-languageclient", what) else { return };
-    let Some(npm) = program("npm", what) else { return };
+    let Some((node, modules)) = node("vscode/node_modules/vscode-languageclient", what) else {
+        return;
+    };
+    let Some(npm) = program("npm", what) else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let extension = folder.path().join("editors/vscode");
     let root = common::root();
-    for (from, to) in
-        [("editors/vscode", "editors"), ("grammar/imgspec.tmLanguage.json", "grammar"), ("LICENSE", "")]
-    {
+    for (from, to) in [
+        ("editors/vscode", "editors"),
+        ("grammar/imgspec.tmLanguage.json", "grammar"),
+        ("LICENSE", ""),
+    ] {
         std::fs::create_dir_all(folder.path().join(to)).unwrap();
-        run(Command::new("cp").arg("-r").arg(root.join(from)).arg(folder.path().join(to)));
+        run(Command::new("cp")
+            .arg("-r")
+            .arg(root.join(from))
+            .arg(folder.path().join(to)));
     }
-    run(Command::new("ln").arg("-sfn").arg(&modules).arg(extension.join("node_modules")));
-    run(Command::new(npm).args(["run", "package"]).current_dir(&extension));
-    let packed =
-        run(Command::new("python3").args(["-m", "zipfile", "-l", "imgspec.vsix"]).current_dir(&extension));
+    run(Command::new("ln")
+        .arg("-sfn")
+        .arg(&modules)
+        .arg(extension.join("node_modules")));
+    run(Command::new(npm)
+        .args(["run", "package"])
+        .current_dir(&extension));
+    let packed = run(Command::new("python3")
+        .args(["-m", "zipfile", "-l", "imgspec.vsix"])
+        .current_dir(&extension));
     for file in [
         "dist/extension.js",
         "language-configuration.json",
@@ -222,13 +286,21 @@ fn the_extension_for_visual_studio_code_is_packaged() {
         "readme.md",
         "syntaxes/imgspec.tmLanguage.json",
     ] {
-        assert!(packed.contains(&format!("extension/{file} ")), "{file}: {packed}");
+        assert!(
+            packed.contains(&format!("extension/{file} ")),
+            "{file}: {packed}"
+        );
     }
-    assert!(!packed.contains("node_modules") && !packed.contains("/src/"), "{packed}");
+    assert!(
+        !packed.contains("node_modules") && !packed.contains("/src/"),
+        "{packed}"
+    );
     let logged = |program: &str| {
         let mut command = Command::new(&node);
         command.arg(root.join("editors/vscode/test/activate.cjs"));
-        run(command.arg(extension.join("dist/extension.js")).arg(program))
+        run(command
+            .arg(extension.join("dist/extension.js"))
+            .arg(program))
     };
     assert!(logged("no-such-program").contains("There is no program no-such-program"));
     assert!(logged("false").contains("has no language server"));

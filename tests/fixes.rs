@@ -49,7 +49,10 @@ fn mistakes() -> Vec<Mistake> {
 fn check(folder: &Path, args: &[String]) -> Vec<Value> {
     let mut command = common::imgspec(folder);
     for arg in args {
-        match arg.split_once('=').filter(|(name, _)| *name == "PACKER_VAR_FILES") {
+        match arg
+            .split_once('=')
+            .filter(|(name, _)| *name == "PACKER_VAR_FILES")
+        {
             Some((name, value)) => drop(command.env(name, value.replace('+', " "))),
             None => drop(command.arg(arg)),
         }
@@ -62,7 +65,12 @@ fn check(folder: &Path, args: &[String]) -> Vec<Value> {
 
 fn shown(found: &[Value]) -> String {
     let one = |d: &Value| {
-        let titles: Vec<_> = d["fixes"].as_array().unwrap().iter().map(|f| f["title"].to_string()).collect();
+        let titles: Vec<_> = d["fixes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["title"].to_string())
+            .collect();
         format!(
             "\n    {}:{}: {} [{}] ({}) {titles:?}",
             d["line"], d["column"], d["message"], d["label"], d["help"]
@@ -84,18 +92,39 @@ fn a_mistake_is_one_finding_and_its_fix_makes_the_text_right() {
         let args = ["check".to_owned(), "spec.imgspec".to_owned()];
         let found = check(&folder, &args);
         let [one] = &found[..] else {
-            problems.push(format!("{}: {} findings: {}", mistake.name, found.len(), shown(&found)));
+            problems.push(format!(
+                "{}: {} findings: {}",
+                mistake.name,
+                found.len(),
+                shown(&found)
+            ));
             continue;
         };
-        let says = ["message", "label", "help"].map(|field| one[field].as_str().unwrap_or("").to_owned());
+        let says =
+            ["message", "label", "help"].map(|field| one[field].as_str().unwrap_or("").to_owned());
         let fixes = one["fixes"].as_array().unwrap();
-        let titles = fixes.iter().map(|fix| fix["title"].as_str().unwrap().to_owned());
-        let all = says.into_iter().chain(titles).collect::<Vec<_>>().join("\n");
+        let titles = fixes
+            .iter()
+            .map(|fix| fix["title"].as_str().unwrap().to_owned());
+        let all = says
+            .into_iter()
+            .chain(titles)
+            .collect::<Vec<_>>()
+            .join("\n");
         if one["code"] != mistake.code.as_str() || !all.contains(&mistake.words) {
-            problems.push(format!("{}: says something else: {}", mistake.name, shown(&found)));
+            problems.push(format!(
+                "{}: says something else: {}",
+                mistake.name,
+                shown(&found)
+            ));
         }
         if fixes.is_empty() == mistake.has_fix {
-            problems.push(format!("{}: {} fixes: {}", mistake.name, fixes.len(), shown(&found)));
+            problems.push(format!(
+                "{}: {} fixes: {}",
+                mistake.name,
+                fixes.len(),
+                shown(&found)
+            ));
         }
         for fix in fixes {
             fs::write(&path, &mistake.text).unwrap();
@@ -103,7 +132,12 @@ fn a_mistake_is_one_finding_and_its_fix_makes_the_text_right() {
             let left = check(&folder, &args);
             if !left.is_empty() {
                 let text = fs::read_to_string(&path).unwrap();
-                problems.push(format!("{}: {} leaves {}\n{text}", mistake.name, fix["title"], shown(&left)));
+                problems.push(format!(
+                    "{}: {} leaves {}\n{text}",
+                    mistake.name,
+                    fix["title"],
+                    shown(&left)
+                ));
             }
         }
     }
@@ -125,7 +159,11 @@ fn projects() -> Vec<(String, tempfile::TempDir, Vec<Vec<String>>)> {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(path.parent().unwrap(), &folder.path().join("case"));
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        out.push((path.display().to_string(), folder, vec![vec!["check".to_owned(), name]]));
+        out.push((
+            path.display().to_string(),
+            folder,
+            vec![vec!["check".to_owned(), name]],
+        ));
     }
     for (page, files) in common::pages::wrong() {
         let folder = tempfile::tempdir().unwrap();
@@ -155,8 +193,12 @@ fn check_of(line: &str) -> Option<Vec<String>> {
 fn errors(found: &[Value]) -> BTreeMap<String, usize> {
     let mut out = BTreeMap::new();
     for d in found.iter().filter(|d| d["severity"] == "error") {
-        *out.entry(format!("{}: {}", d["code"].as_str().unwrap(), d["message"].as_str().unwrap()))
-            .or_default() += 1;
+        *out.entry(format!(
+            "{}: {}",
+            d["code"].as_str().unwrap(),
+            d["message"].as_str().unwrap()
+        ))
+        .or_default() += 1;
     }
     out
 }
@@ -185,7 +227,12 @@ fn every_fix_removes_its_finding_and_adds_no_error() {
             }
         }
     }
-    assert!(problems.is_empty(), "{} of {tried}:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} of {tried}:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
     assert!(tried > 100, "only {tried} fixes");
 }
 
@@ -199,8 +246,9 @@ fn worse(finding: &Value, before: &[Value], after: &[Value]) -> Option<String> {
         return Some(format!("{} is still there", finding["message"]));
     }
     let message = finding["message"].as_str().unwrap();
-    let is_same_slip =
-        |e: &str| e.starts_with("unknown-variable: ") && message.contains(e.split('`').nth(1).unwrap());
+    let is_same_slip = |e: &str| {
+        e.starts_with("unknown-variable: ") && message.contains(e.split('`').nth(1).unwrap())
+    };
     let (before, after) = (errors(before), errors(after));
     let new: Vec<_> = after
         .iter()

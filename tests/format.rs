@@ -17,11 +17,22 @@ use std::sync::LazyLock;
 /// Formats a text and checks what must hold for every text; returns the result.
 fn check(name: &str, text: &str) -> String {
     let formatted = format(text);
-    assert_eq!(format(&formatted), formatted, "{name}: formatting again changes it once more\n{text}");
+    assert_eq!(
+        format(&formatted),
+        formatted,
+        "{name}: formatting again changes it once more\n{text}"
+    );
     let ink = |text: &str| text.replace([' ', '\t', '\r', '\n', ',', '\u{feff}'], "");
-    assert_eq!(ink(text), ink(&formatted), "{name}: more than blanks and commas changes\n{text}");
+    assert_eq!(
+        ink(text),
+        ink(&formatted),
+        "{name}: more than blanks and commas changes\n{text}"
+    );
     let (before, after) = (said(text), said(&formatted));
-    assert_eq!(before, after, "{name}: it says something else\n{text}\n----\n{formatted}");
+    assert_eq!(
+        before, after,
+        "{name}: it says something else\n{text}\n----\n{formatted}"
+    );
     formatted
 }
 
@@ -29,8 +40,17 @@ fn check(name: &str, text: &str) -> String {
 fn said(text: &str) -> (String, Vec<String>) {
     static PLACES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Span \{[^}]*\}").unwrap());
     let parse = parse(FileId(0), text);
-    let items = PLACES.replace_all(&format!("{:?}", parse.file.items), "").into_owned();
-    (items, parse.diagnostics.iter().map(|d| d.message.clone()).collect())
+    let items = PLACES
+        .replace_all(&format!("{:?}", parse.file.items), "")
+        .into_owned();
+    (
+        items,
+        parse
+            .diagnostics
+            .iter()
+            .map(|d| d.message.clone())
+            .collect(),
+    )
 }
 
 /// A text's comments, in order.
@@ -59,13 +79,22 @@ fn cases_look_as_they_should() {
         }
     }
     assert!(cases.len() >= 8, "only {} cases", cases.len());
-    assert!(problems.is_empty(), "{} cases look otherwise:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} cases look otherwise:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 #[test]
 fn the_repository_is_formatted() {
     let root = common::root();
-    let mut all = [specs_below(&root.join("examples")), specs_below(&root.join("stdlib"))].concat();
+    let mut all = [
+        specs_below(&root.join("examples")),
+        specs_below(&root.join("stdlib")),
+    ]
+    .concat();
     for folder in common::entries(&root.join("tests")) {
         if folder.is_dir() && !folder.ends_with("format") {
             all.extend(specs_below(&folder));
@@ -75,7 +104,11 @@ fn the_repository_is_formatted() {
     all.retain(|(name, _)| !name.contains("tests/cases/fmt/") && !name.contains("tests/clients/"));
     assert!(all.len() > 100);
     for (name, text) in all {
-        assert_eq!(check(&name, &text), text, "{name} is not formatted: imgspec fmt {name}");
+        assert_eq!(
+            check(&name, &text),
+            text,
+            "{name} is not formatted: imgspec fmt {name}"
+        );
     }
 }
 
@@ -99,8 +132,16 @@ fn other_blanks_are_no_other_spec() {
     for (name, text) in specs() {
         let mangled = mangle(&text, &mut random, false);
         assert_eq!(check(&name, &mangled), text, "{name}");
-        assert_eq!(check(&name, &text.replace('\n', "\r\n")), text, "{name} with Windows line ends");
-        assert_eq!(check(&name, &format!("\u{feff}{}", text.trim_end())), text, "{name}");
+        assert_eq!(
+            check(&name, &text.replace('\n', "\r\n")),
+            text,
+            "{name} with Windows line ends"
+        );
+        assert_eq!(
+            check(&name, &format!("\u{feff}{}", text.trim_end())),
+            text,
+            "{name}"
+        );
     }
 }
 
@@ -111,10 +152,21 @@ fn other_line_breaks_say_the_same() {
         for _ in 0..4 {
             let mangled = mangle(&text, &mut random, true);
             let (items, wrong) = said(&mangled);
-            assert!(wrong.is_empty(), "{name}: the test damages it: {wrong:?}\n{mangled}");
-            assert_eq!(items, said(&text).0, "{name}: the test changes it\n{mangled}");
+            assert!(
+                wrong.is_empty(),
+                "{name}: the test damages it: {wrong:?}\n{mangled}"
+            );
+            assert_eq!(
+                items,
+                said(&text).0,
+                "{name}: the test changes it\n{mangled}"
+            );
             let formatted = check(&name, &mangled);
-            assert_eq!(comments(&mangled), comments(&formatted), "{name}\n{mangled}");
+            assert_eq!(
+                comments(&mangled),
+                comments(&formatted),
+                "{name}\n{mangled}"
+            );
         }
     }
 }
@@ -130,11 +182,20 @@ fn mangled_examples_compile_to_the_same() {
     assert!(copied.unwrap().success());
     let compile = || {
         let output = common::run(folder.path(), &["compile", "."]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         // Beside the images stands a .gitignore.
-        let images = common::entries(&folder.path().join("build")).into_iter().filter(|path| path.is_dir());
-        let files = images.flat_map(|image| ["packer.vars.json", "ansible.vars.json"].map(|f| image.join(f)));
-        files.map(|file| std::fs::read_to_string(file).unwrap()).collect::<Vec<_>>()
+        let images = common::entries(&folder.path().join("build"))
+            .into_iter()
+            .filter(|path| path.is_dir());
+        let files = images
+            .flat_map(|image| ["packer.vars.json", "ansible.vars.json"].map(|f| image.join(f)));
+        files
+            .map(|file| std::fs::read_to_string(file).unwrap())
+            .collect::<Vec<_>>()
     };
     let expected = compile();
     let mut random = Random(0x0123_4567_89AB_CDEF);
@@ -142,19 +203,36 @@ fn mangled_examples_compile_to_the_same() {
         for (path, text) in specs_below(folder.path()) {
             std::fs::write(path, mangle(&text, &mut random, true)).unwrap();
         }
-        assert_eq!(common::run(folder.path(), &["fmt", "--check"]).status.code(), Some(1));
+        assert_eq!(
+            common::run(folder.path(), &["fmt", "--check"])
+                .status
+                .code(),
+            Some(1)
+        );
         assert_eq!(compile(), expected, "mangled, round {round}");
         assert!(common::run(folder.path(), &["fmt"]).status.success());
-        assert_eq!(common::run(folder.path(), &["fmt", "--check"]).status.code(), Some(0));
+        assert_eq!(
+            common::run(folder.path(), &["fmt", "--check"])
+                .status
+                .code(),
+            Some(0)
+        );
         assert_eq!(compile(), expected, "formatted, round {round}");
     }
 }
 
 #[test]
 fn damage_stays() {
-    let specs: Vec<_> = specs().into_iter().filter(|(_, text)| text.len() < 20_000).collect();
-    let seeds =
-        vec![0x2545_F491_4F6C_DD1D, 0x6A09_E667_F3BC_C909, 0xBB67_AE85_84CA_A73B, 0x3C6E_F372_FE94_F82B];
+    let specs: Vec<_> = specs()
+        .into_iter()
+        .filter(|(_, text)| text.len() < 20_000)
+        .collect();
+    let seeds = vec![
+        0x2545_F491_4F6C_DD1D,
+        0x6A09_E667_F3BC_C909,
+        0xBB67_AE85_84CA_A73B,
+        0x3C6E_F372_FE94_F82B,
+    ];
     common::in_parallel(seeds, |seed| {
         let mut random = Random(seed);
         for round in 0..1000 {
@@ -198,31 +276,70 @@ fn a_range_is_what_the_whole_gives() {
 fn nesting_is_bounded() {
     for open in ["[", "(", "{ a = ", "if ", "not ", "f("] {
         for depth in [100, 200, 50_000] {
-            check(open, &format!("layer a {{\n x   = {}\n}}\n", open.repeat(depth)));
+            check(
+                open,
+                &format!("layer a {{\n x   = {}\n}}\n", open.repeat(depth)),
+            );
         }
     }
     let (open, close) = ("[".repeat(120), "]".repeat(120));
-    check("lists", &format!("layer a {{\n x   = {open}{}{close}\n}}\n", "1, ".repeat(100)));
-    check("broken lists", &format!("layer a {{\n x   = {}1{close}\n}}\n", "[\n1,".repeat(120)));
-    check("hugged calls", &format!("layer a {{\n x   = {}1{}\n}}\n", "f([\n".repeat(60), "])".repeat(60)));
-    check("blocks", &format!("layer a {{ {} x = 1 {}\n}}\n", "when a {".repeat(300), "}".repeat(300)));
+    check(
+        "lists",
+        &format!(
+            "layer a {{\n x   = {open}{}{close}\n}}\n",
+            "1, ".repeat(100)
+        ),
+    );
+    check(
+        "broken lists",
+        &format!("layer a {{\n x   = {}1{close}\n}}\n", "[\n1,".repeat(120)),
+    );
+    check(
+        "hugged calls",
+        &format!(
+            "layer a {{\n x   = {}1{}\n}}\n",
+            "f([\n".repeat(60),
+            "])".repeat(60)
+        ),
+    );
+    check(
+        "blocks",
+        &format!(
+            "layer a {{ {} x = 1 {}\n}}\n",
+            "when a {".repeat(300),
+            "}".repeat(300)
+        ),
+    );
 }
 
 #[test]
 fn standard_input_and_output() {
     let run = |args: &[&str]| {
         let mut command = common::imgspec(common::root());
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // Where the arguments are wrong, nobody reads.
         let _ = child.stdin.take().unwrap().write_all(b"layer   a{x=1}");
         let output = child.wait_with_output().unwrap();
-        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+        (
+            String::from_utf8(output.stdout).unwrap(),
+            output.status.code(),
+        )
     };
-    assert_eq!(run(&["fmt", "-"]), ("layer a { x = 1 }\n".to_owned(), Some(0)));
+    assert_eq!(
+        run(&["fmt", "-"]),
+        ("layer a { x = 1 }\n".to_owned(), Some(0))
+    );
     assert_eq!(run(&["fmt", "-", "--check"]), ("-\n".to_owned(), Some(1)));
     let (diff, code) = run(&["fmt", "-", "--diff"]);
-    assert!(diff.contains("-layer   a{x=1}") && diff.contains("+layer a { x = 1 }"), "{diff}");
+    assert!(
+        diff.contains("-layer   a{x=1}") && diff.contains("+layer a { x = 1 }"),
+        "{diff}"
+    );
     assert_eq!(code, Some(1));
     assert_eq!(run(&["fmt", "-", "examples"]).1, Some(2));
 }
@@ -232,12 +349,22 @@ fn standard_input_and_output() {
 fn a_link_stays_a_link_and_a_mode_a_mode() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let folder = tempfile::tempdir().unwrap();
-    let (real, link) = (folder.path().join("real.imgspec"), folder.path().join("link.imgspec"));
+    let (real, link) = (
+        folder.path().join("real.imgspec"),
+        folder.path().join("link.imgspec"),
+    );
     std::fs::write(&real, "layer   a { }\n").unwrap();
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).unwrap();
     symlink("real.imgspec", &link).unwrap();
-    assert!(common::run(folder.path(), &["fmt", "link.imgspec"]).status.success());
+    assert!(
+        common::run(folder.path(), &["fmt", "link.imgspec"])
+            .status
+            .success()
+    );
     assert!(link.is_symlink());
     assert_eq!(std::fs::read_to_string(&real).unwrap(), "layer a { }\n");
-    assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }

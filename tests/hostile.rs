@@ -12,8 +12,13 @@ use std::time::{Duration, Instant};
 fn run(folder: &Path, args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let out = tempfile::tempfile().unwrap();
     let mut command = common::imgspec(folder);
-    command.args(args).envs(environment.iter().copied()).stdin(Stdio::null());
-    command.stdout(out.try_clone().unwrap()).stderr(out.try_clone().unwrap());
+    command
+        .args(args)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null());
+    command
+        .stdout(out.try_clone().unwrap())
+        .stderr(out.try_clone().unwrap());
     let mut child = command.spawn().unwrap();
     let start = Instant::now();
     let status = loop {
@@ -87,7 +92,13 @@ struct Way {
 }
 
 const fn way(file: &'static str, spec: &'static str, args: &'static [&'static str]) -> Way {
-    Way { file, spec, args, var_files: "", fine: &[] }
+    Way {
+        file,
+        spec,
+        args,
+        var_files: "",
+        fine: &[],
+    }
 }
 
 const IMAGE: &str = "image a extends qemu-ubuntu-2004 { }\n";
@@ -96,28 +107,60 @@ const CHECK: &[&str] = &["check", "--format", "short"];
 const WAYS: &[Way] = &[
     way("imgspec.toml", IMAGE, CHECK),
     way("imgspec.toml", IMAGE, &["compile", "--format", "json"]),
-    way("x.imgspec", "include \"x.imgspec\"\n", &["check", "a.imgspec"]),
+    way(
+        "x.imgspec",
+        "include \"x.imgspec\"\n",
+        &["check", "a.imgspec"],
+    ),
     way("x.json", "include \"x.json\" as x\n", CHECK),
-    way("x", "image a extends qemu-ubuntu-2004 { ansible { x = file(\"x\") } }\n", CHECK),
+    way(
+        "x",
+        "image a extends qemu-ubuntu-2004 { ansible { x = file(\"x\") } }\n",
+        CHECK,
+    ),
     // Ansible reads a file elsewhere itself.
     Way {
         fine: &[Thing::LinkOutside],
-        ..way("x", "image a extends qemu-ubuntu-2004 { ansible_user_vars = \"@x\" }\n", CHECK)
+        ..way(
+            "x",
+            "image a extends qemu-ubuntu-2004 { ansible_user_vars = \"@x\" }\n",
+            CHECK,
+        )
     },
     way("x.json", "provider p { template = \"x.json\" }\n", CHECK),
     Way {
         fine: &[Thing::LinkOutside, Thing::Large, Thing::NotText],
-        ..way("x.list", "image a extends qemu-ubuntu-2004 { extra_repos = [\"x.list\"] }\n", CHECK)
+        ..way(
+            "x.list",
+            "image a extends qemu-ubuntu-2004 { extra_repos = [\"x.list\"] }\n",
+            CHECK,
+        )
     },
     // A folder of that name may hold specs.
-    Way { fine: &[Thing::Folder], ..way("x.imgspec", IMAGE, CHECK) },
-    Way { fine: &[Thing::Folder], ..way("x.imgspec", IMAGE, &["fmt", "--diff"]) },
+    Way {
+        fine: &[Thing::Folder],
+        ..way("x.imgspec", IMAGE, CHECK)
+    },
+    Way {
+        fine: &[Thing::Folder],
+        ..way("x.imgspec", IMAGE, &["fmt", "--diff"])
+    },
     way("x.imgspec", IMAGE, &["check", "x.imgspec"]),
     way("x.imgspec", IMAGE, &["fmt", "x.imgspec"]),
     way("x.imgspec", IMAGE, &["list", "x.imgspec"]),
-    Way { fine: &[Thing::LinkOutside], ..way("x.json", IMAGE, &["check", "x.json"]) },
-    Way { fine: &[Thing::LinkOutside], ..way("x.json", IMAGE, &["import", "x.json"]) },
-    Way { fine: &[Thing::LinkOutside], var_files: "x.json", ..way("x.json", IMAGE, CHECK) },
+    Way {
+        fine: &[Thing::LinkOutside],
+        ..way("x.json", IMAGE, &["check", "x.json"])
+    },
+    Way {
+        fine: &[Thing::LinkOutside],
+        ..way("x.json", IMAGE, &["import", "x.json"])
+    },
+    Way {
+        fine: &[Thing::LinkOutside],
+        var_files: "x.json",
+        ..way("x.json", IMAGE, CHECK)
+    },
 ];
 
 /// It is said at once to be what it is, and never that nothing is there.
@@ -139,10 +182,18 @@ fn what_is_no_file_of_the_project_is_not_read() {
             if way.fine.contains(&thing) {
                 continue;
             }
-            let what = format!("{thing:?} as {}: {:?}, exit code {code:?}\n{printed}", way.file, way.args);
+            let what = format!(
+                "{thing:?} as {}: {:?}, exit code {code:?}\n{printed}",
+                way.file, way.args
+            );
             assert!(matches!(code, Some(1 | 2)), "{what}");
             assert!(!printed.contains(OUTSIDE), "{what}");
-            assert!(!["is not there", "No such file"].iter().any(|said| printed.contains(said)), "{what}");
+            assert!(
+                !["is not there", "No such file"]
+                    .iter()
+                    .any(|said| printed.contains(said)),
+                "{what}"
+            );
             let said = [
                 "cannot-read",
                 "outside-root",
@@ -172,15 +223,27 @@ fn a_library_outside_the_project_is_not_read() {
     fs::write(folder.join("a.imgspec"), IMAGE).unwrap();
     symlink(&library, folder.join("link")).unwrap();
     for named in ["/", "../library", "link", "..", "~"] {
-        fs::write(folder.join("imgspec.toml"), format!("library = \"{named}\"\n")).unwrap();
-        for command in [&["check"][..], &["list", "--targets"], &["show", "a.imgspec"]] {
+        fs::write(
+            folder.join("imgspec.toml"),
+            format!("library = \"{named}\"\n"),
+        )
+        .unwrap();
+        for command in [
+            &["check"][..],
+            &["list", "--targets"],
+            &["show", "a.imgspec"],
+        ] {
             let (code, printed) = run(&folder, command, &[]);
             assert_eq!(code, Some(2), "{named}: {printed}");
             assert!(!printed.contains("from-outside"), "{named}: {printed}");
         }
     }
     fs::write(folder.join("imgspec.toml"), "library = \"../library\"\n").unwrap();
-    let (_, printed) = run(&folder, &["list", "--targets", "--include-root", "../library"], &[]);
+    let (_, printed) = run(
+        &folder,
+        &["list", "--targets", "--include-root", "../library"],
+        &[],
+    );
     assert!(!printed.contains("outside the project"), "{printed}");
 }
 
@@ -199,9 +262,22 @@ fn fmt_writes_whole_files_of_the_project() {
     let (code, printed) = run(folder, &["fmt"], &[]);
     assert_eq!(code, Some(0), "{printed}");
     assert_eq!(fs::read_to_string(folder.join("a.imgspec")).unwrap(), IMAGE);
-    assert_eq!(fs::metadata(folder.join("a.imgspec")).unwrap().permissions().mode() & 0o777, 0o640);
-    assert!(folder.join("b.imgspec").is_symlink(), "a link inside the project stays one");
-    assert_eq!(fs::read_to_string(folder.join("real/b.txt")).unwrap(), IMAGE);
+    assert_eq!(
+        fs::metadata(folder.join("a.imgspec"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o640
+    );
+    assert!(
+        folder.join("b.imgspec").is_symlink(),
+        "a link inside the project stays one"
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("real/b.txt")).unwrap(),
+        IMAGE
+    );
     // One that cannot be read, and none is written.
     fs::write(folder.join("a.imgspec"), loose).unwrap();
     symlink("/dev/zero", folder.join("z.imgspec")).unwrap();
@@ -282,7 +358,10 @@ image good extends qemu-ubuntu-2004, given {
     ),
     ("w.json", "{ \"memory\": HERE }"),
     ("t.json", "{ \"builders\": [], \"HERE\": 1 }"),
-    ("imgspec.toml", "allow = [\"rule HERE\", \"no-efect\"]\ndeny = [\"unknown-variable\"]\n\"HERE\" = 1\n"),
+    (
+        "imgspec.toml",
+        "allow = [\"rule HERE\", \"no-efect\"]\ndeny = [\"unknown-variable\"]\n\"HERE\" = 1\n",
+    ),
 ];
 
 const COMMANDS: &[&[&str]] = &[
@@ -292,7 +371,14 @@ const COMMANDS: &[&[&str]] = &[
     &["check", "--format", "json"],
     &["check", "w.json"],
     &["check", "v.json", "--format", "json"],
-    &["check", "good.imgspec", "--set", "memory=SET", "--set", "SET"],
+    &[
+        "check",
+        "good.imgspec",
+        "--set",
+        "memory=SET",
+        "--set",
+        "SET",
+    ],
     &["show", "good"],
     &["show", "good", "mine"],
     &["show", "good", "plain"],
@@ -338,12 +424,21 @@ fn nothing_that_a_terminal_obeys_is_printed() {
                     continue;
                 }
                 fs::write(folder.join("imgspec.toml"), config.replace("HERE", hostile)).unwrap();
-                let args: Vec<String> = command.iter().map(|word| word.replace("SET", hostile)).collect();
+                let args: Vec<String> = command
+                    .iter()
+                    .map(|word| word.replace("SET", hostile))
+                    .collect();
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let (code, printed) = run(&folder, &args, &[("PACKER_VAR_FILES", "")]);
                 assert!(matches!(code, Some(0..=2)), "{args:?}: {code:?}\n{printed}");
-                assert_eq!(unseen(&printed), None, "{args:?} with {hostile:?}:\n{printed}");
-                let forged = printed.lines().find(|line| line.starts_with("a.imgspec:1:1: error: forged"));
+                assert_eq!(
+                    unseen(&printed),
+                    None,
+                    "{args:?} with {hostile:?}:\n{printed}"
+                );
+                let forged = printed
+                    .lines()
+                    .find(|line| line.starts_with("a.imgspec:1:1: error: forged"));
                 assert_eq!(forged, None, "{args:?}");
             }
         }
@@ -358,15 +453,24 @@ fn colours_are_the_only_escapes() {
     use imgspec::source::Memory;
     for hostile in UNSEEN {
         let folder = Path::new("/project");
-        let disk = PROJECT.iter().map(|(name, text)| (folder.join(name), text.replace("HERE", hostile)));
-        let request = Request { specs: vec![folder.join("a.imgspec")], ..Request::default() };
+        let disk = PROJECT
+            .iter()
+            .map(|(name, text)| (folder.join(name), text.replace("HERE", hostile)));
+        let request = Request {
+            specs: vec![folder.join("a.imgspec")],
+            ..Request::default()
+        };
         let program = load(&Memory(disk.collect()), &request);
         assert!(program.diagnostics.len() > 10);
         let plain = render_rich(&program.diagnostics, &program.sources, 100, false);
         let coloured = render_rich(&program.diagnostics, &program.sources, 100, true);
         let mut rest = String::new();
         for (at, part) in coloured.split("\u{1b}[").enumerate() {
-            let end = if at == 0 { 0 } else { part.find('m').unwrap() + 1 };
+            let end = if at == 0 {
+                0
+            } else {
+                part.find('m').unwrap() + 1
+            };
             rest.push_str(&part[end..]);
         }
         assert_eq!(unseen(&rest), None, "{rest}");
@@ -384,15 +488,35 @@ fn places_are_right_behind_what_is_written_out() {
         );
         fs::write(place.path().join("a.imgspec"), &text).unwrap();
         let line = text.lines().nth(1).unwrap_or_default();
-        let column = text[text.find("    ").unwrap()..].split("no_such").next().unwrap().chars().count() + 1;
+        let column = text[text.find("    ").unwrap()..]
+            .split("no_such")
+            .next()
+            .unwrap()
+            .chars()
+            .count()
+            + 1;
         assert!(!line.is_empty());
         for format in ["rich", "plain", "short"] {
-            let (_, printed) = run(place.path(), &["check", "a.imgspec", "--format", format], &[]);
-            assert!(printed.contains(&format!("a.imgspec:2:{column}")), "{hostile:?}, {format}:\n{printed}");
+            let (_, printed) = run(
+                place.path(),
+                &["check", "a.imgspec", "--format", format],
+                &[],
+            );
+            assert!(
+                printed.contains(&format!("a.imgspec:2:{column}")),
+                "{hostile:?}, {format}:\n{printed}"
+            );
         }
-        let (_, printed) = run(place.path(), &["check", "a.imgspec", "--format", "plain"], &[]);
+        let (_, printed) = run(
+            place.path(),
+            &["check", "a.imgspec", "--format", "plain"],
+            &[],
+        );
         let lines: Vec<&str> = printed.lines().collect();
-        let at = lines.iter().position(|line| line.contains("variable `no_such`")).unwrap();
+        let at = lines
+            .iter()
+            .position(|line| line.contains("variable `no_such`"))
+            .unwrap();
         let (excerpt, mark) = (lines[at + 3], lines[at + 4]);
         let column = |line: &str, word: &str| line.find(word).map(|at| line[..at].chars().count());
         assert_eq!(column(excerpt, "no_such"), column(mark, "^"), "{printed}");
@@ -404,7 +528,9 @@ fn places_are_right_behind_what_is_written_out() {
 fn names_that_are_no_text_are_shown() {
     use std::os::unix::ffi::OsStrExt;
     let place = tempfile::tempdir().unwrap();
-    let folder = place.path().join(std::ffi::OsStr::from_bytes(b"folder\xff"));
+    let folder = place
+        .path()
+        .join(std::ffi::OsStr::from_bytes(b"folder\xff"));
     fs::create_dir(&folder).unwrap();
     fs::write(
         folder.join(std::ffi::OsStr::from_bytes(b"a\xff.imgspec")),
@@ -413,9 +539,16 @@ fn names_that_are_no_text_are_shown() {
     .unwrap();
     for command in COMMANDS {
         let (code, printed) = run(&folder, command, &[]);
-        assert!(matches!(code, Some(0..=2)), "{command:?}: {code:?}\n{printed}");
+        assert!(
+            matches!(code, Some(0..=2)),
+            "{command:?}: {code:?}\n{printed}"
+        );
     }
-    let (code, printed) = run(&folder, &["check", "--format", "json", "--set", "nothing=1"], &[]);
+    let (code, printed) = run(
+        &folder,
+        &["check", "--format", "json", "--set", "nothing=1"],
+        &[],
+    );
     assert_eq!(code, Some(1), "{printed}");
 }
 
@@ -586,9 +719,15 @@ const SETS: &[&str] = &[
 fn expect_silence(folder: &Path, commands: &[&[&str]], what: &str) {
     for command in commands {
         let (code, printed) = run(folder, command, &[]);
-        assert!(matches!(code, Some(0..=2)), "{what}\n{command:?}: {code:?}\n{printed}");
+        assert!(
+            matches!(code, Some(0..=2)),
+            "{what}\n{command:?}: {code:?}\n{printed}"
+        );
         let leaks = printed.contains("SECRET") || printed.contains("Zq7x");
-        assert!(!leaks, "{command:?} prints the secret of\n{what}\n\n{printed}");
+        assert!(
+            !leaks,
+            "{command:?} prints the secret of\n{what}\n\n{printed}"
+        );
     }
 }
 
@@ -607,16 +746,30 @@ fn damaged_lines_keep_their_secrets() {
     let specs = BODIES.iter().map(|body| spec(DECLARATIONS[0], body));
     let specs = specs.chain(DECLARATIONS.iter().map(|more| {
         let is_own = more.starts_with("variable own");
-        spec(more, if is_own { "own = \"SECRET\" junk" } else { "ssh_password = \"SECRET\" junk" })
+        spec(
+            more,
+            if is_own {
+                "own = \"SECRET\" junk"
+            } else {
+                "ssh_password = \"SECRET\" junk"
+            },
+        )
     }));
-    let mut leaks: Vec<String> = specs.filter_map(|text| leak_of_library(&text, &[])).collect();
+    let mut leaks: Vec<String> = specs
+        .filter_map(|text| leak_of_library(&text, &[]))
+        .collect();
     for text in JSONS {
         let text = text.replace("SECRET", SECRET);
         let spec = "include \"v.json\" as v\nimage a extends qemu-ubuntu-2004, v { no_such = 1 }\n";
         leaks.extend(leak_of_library(spec, &[("v.json", &text)]));
         leaks.extend(leak_of_library("", &[("w.json", &text)]));
     }
-    assert!(leaks.is_empty(), "{} leaks\n{}", leaks.len(), leaks.join("\n"));
+    assert!(
+        leaks.is_empty(),
+        "{} leaks\n{}",
+        leaks.len(),
+        leaks.join("\n")
+    );
     // The program itself: a part of them, and what the library alone does not do.
     for (at, body) in BODIES.iter().enumerate().filter(|(at, _)| at % 12 == 0) {
         let text = spec(DECLARATIONS[at % DECLARATIONS.len()], body);
@@ -636,7 +789,11 @@ fn damaged_lines_keep_their_secrets() {
     for set in SETS {
         let set = set.replace("SECRET", SECRET);
         for format in ["rich", "short"] {
-            expect_silence(folder, &[&["check", "--format", format, "--set", &set]], &set);
+            expect_silence(
+                folder,
+                &[&["check", "--format", format, "--set", &set]],
+                &set,
+            );
         }
     }
     for text in JSONS.iter().step_by(4) {
@@ -657,15 +814,33 @@ fn leak_of_library(text: &str, others: &[(&str, &str)]) -> Option<String> {
     use imgspec::project::{Request, load};
     use imgspec::source::Memory;
     let folder = Path::new("/project");
-    let mut files: std::collections::BTreeMap<_, _> =
-        others.iter().map(|(name, text)| (folder.join(name), (*text).to_owned())).collect();
+    let mut files: std::collections::BTreeMap<_, _> = others
+        .iter()
+        .map(|(name, text)| (folder.join(name), (*text).to_owned()))
+        .collect();
     files.insert(folder.join("a.imgspec"), text.to_owned());
-    let var_files = files.keys().filter(|path| path.ends_with("w.json")).cloned().collect();
-    let request = Request { specs: vec![folder.join("a.imgspec")], var_files, ..Request::default() };
+    let var_files = files
+        .keys()
+        .filter(|path| path.ends_with("w.json"))
+        .cloned()
+        .collect();
+    let request = Request {
+        specs: vec![folder.join("a.imgspec")],
+        var_files,
+        ..Request::default()
+    };
     let disk = Memory(files);
     let program = load(&disk, &request);
-    let images: Vec<_> = program.specs.iter().flatten().flat_map(|file| program.images_of(*file)).collect();
-    let output = Output { dir: "/out".into(), portable: false };
+    let images: Vec<_> = program
+        .specs
+        .iter()
+        .flatten()
+        .flat_map(|file| program.images_of(*file))
+        .collect();
+    let output = Output {
+        dir: "/out".into(),
+        portable: false,
+    };
     let found = emit_all(&disk, &program, &images, None, &output).1;
     let found = merge(program.diagnostics.iter().cloned().chain(found).collect());
     let sources = &program.sources;
@@ -676,8 +851,12 @@ fn leak_of_library(text: &str, others: &[(&str, &str)]) -> Option<String> {
         render_json(&found, sources),
         format!("{found:?}"),
     ];
-    let leak = rendered.into_iter().find(|text| text.contains("SECRET") || text.contains("Zq7x"))?;
-    Some(format!("the secret of\n{text}\n{others:?}\nis printed:\n{leak}"))
+    let leak = rendered
+        .into_iter()
+        .find(|text| text.contains("SECRET") || text.contains("Zq7x"))?;
+    Some(format!(
+        "the secret of\n{text}\n{others:?}\nis printed:\n{leak}"
+    ))
 }
 
 /// What is right, or has to do with no secret, is still shown.
@@ -686,11 +865,20 @@ fn only_secrets_are_hidden() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     for (body, shown) in [
-        ("ssh_password = env(\"FROM_HERE\"), junk junk", "env(\"FROM_HERE\")"),
+        (
+            "ssh_password = env(\"FROM_HERE\"), junk junk",
+            "env(\"FROM_HERE\")",
+        ),
         ("motd = \"in-sight\" junk", "in-sight"),
         ("ssh_username = \"in-sight\" junk", "in-sight"),
-        ("ansible { x = ssh_password }, extra_debs = [\"in-sight\" 1]", "in-sight"),
-        ("# the password stands in the vault\n    junk in-sight", "in-sight"),
+        (
+            "ansible { x = ssh_password }, extra_debs = [\"in-sight\" 1]",
+            "in-sight",
+        ),
+        (
+            "# the password stands in the vault\n    junk in-sight",
+            "in-sight",
+        ),
     ] {
         fs::write(folder.join("a.imgspec"), spec("", body)).unwrap();
         let (_, printed) = run(folder, &["check", "--format", "rich"], &[]);

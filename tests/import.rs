@@ -16,20 +16,35 @@ image original { target { provider = none } }
 #[test]
 fn imported_files_have_the_values_of_the_originals() {
     let root = common::root();
-    let mut groups = vec![(root.join("config"), common::files(&root.join("config"), "json"))];
-    for folder in [root.join("tests/import")].into_iter().chain(common::releases()) {
+    let mut groups = vec![(
+        root.join("config"),
+        common::files(&root.join("config"), "json"),
+    )];
+    for folder in [root.join("tests/import")]
+        .into_iter()
+        .chain(common::releases())
+    {
         let folder = folder.canonicalize().unwrap();
         let mut files = Vec::new();
         collect(&folder, &mut files);
         files.retain(|file| is_known(&folder, file));
         let least = if common::is_own(&folder) { 4 } else { 40 };
-        assert!(files.len() >= least, "{}: only {} var files", folder.display(), files.len());
+        assert!(
+            files.len() >= least,
+            "{}: only {} var files",
+            folder.display(),
+            files.len()
+        );
         groups.push((folder, files));
     }
     for (folder, files) in groups {
         let outcomes = common::in_parallel(files, |path| vec![compare(&path)]);
         let problems: Vec<&String> = outcomes.iter().flat_map(|(_, problems)| problems).collect();
-        assert!(problems.is_empty(), "{} differ:\n{problems:#?}", problems.len());
+        assert!(
+            problems.is_empty(),
+            "{} differ:\n{problems:#?}",
+            problems.len()
+        );
         common::say_compared(&folder, outcomes.iter().map(|(compared, _)| compared).sum());
     }
 }
@@ -41,17 +56,32 @@ fn compare(path: &Path) -> (usize, Vec<String>) {
     // A template's variables come in too; as a layer only those with a default.
     let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let is_template = json["variables"].is_object();
-    let entries = if is_template { &json["variables"] } else { &json };
+    let entries = if is_template {
+        &json["variables"]
+    } else {
+        &json
+    };
     let mut entries = entries.as_object().unwrap().clone();
     entries.retain(|_, value| !is_template || !value.is_null());
     let file = folder.path().join("vars.json");
     std::fs::write(&file, serde_json::to_string_pretty(&entries).unwrap()).unwrap();
-    let imported = common::run(folder.path(), &["import", path.to_str().unwrap(), "--out", "layer.imgspec"]);
-    assert!(imported.status.success(), "{}: {imported:?}", path.display());
+    let imported = common::run(
+        folder.path(),
+        &["import", path.to_str().unwrap(), "--out", "layer.imgspec"],
+    );
+    assert!(
+        imported.status.success(),
+        "{}: {imported:?}",
+        path.display()
+    );
     let text = std::fs::read_to_string(folder.path().join("layer.imgspec")).unwrap();
-    let layer = text.lines().find_map(|l| l.strip_prefix("layer ")?.split(' ').next()).unwrap();
-    let spec =
-        format!("include \"layer.imgspec\"\n{PLAIN}\nimage imported extends original, {layer} {{ }}\n");
+    let layer = text
+        .lines()
+        .find_map(|l| l.strip_prefix("layer ")?.split(' ').next())
+        .unwrap();
+    let spec = format!(
+        "include \"layer.imgspec\"\n{PLAIN}\nimage imported extends original, {layer} {{ }}\n"
+    );
     std::fs::write(folder.path().join("spec.imgspec"), spec).unwrap();
     let theirs = show(folder.path(), "original", Some(&file));
     let ours = show(folder.path(), "imported", None);
@@ -66,7 +96,11 @@ fn compare(path: &Path) -> (usize, Vec<String>) {
             let is_pair = |word: &&str| word.find('=').is_some_and(|at| at > 0);
             let kept: Vec<&str> = raw.split(' ').filter(is_pair).collect();
             if ours["value"] != kept.join(" ") {
-                problems.push(format!("{}: {name}: {} for {raw}", path.display(), ours["value"]));
+                problems.push(format!(
+                    "{}: {name}: {} for {raw}",
+                    path.display(),
+                    ours["value"]
+                ));
             }
             continue;
         }
@@ -102,11 +136,20 @@ fn drops(imported: &std::process::Output, name: &str) -> bool {
 }
 
 fn is_same_string(ours: Option<&str>, raw: &str) -> bool {
-    let bare = raw.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(raw);
+    let bare = raw
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'))
+        .unwrap_or(raw);
     let is_args = ours.is_some_and(|o| o.starts_with('@'));
     is_args
         || ours.is_some_and(|o| {
-            o == raw || o == bare || o == bare.split(", ").map(str::trim).collect::<Vec<_>>().join(",")
+            o == raw
+                || o == bare
+                || o == bare
+                    .split(", ")
+                    .map(str::trim)
+                    .collect::<Vec<_>>()
+                    .join(",")
         })
 }
 
@@ -122,7 +165,9 @@ fn show(folder: &Path, image: &str, var_file: Option<&Path>) -> Value {
 
 /// Whether a file is of a provider that the library has. Of the others it does not know the types.
 fn is_known(release: &Path, file: &Path) -> bool {
-    let Ok(inside) = file.strip_prefix(release.join("packer")) else { return true };
+    let Ok(inside) = file.strip_prefix(release.join("packer")) else {
+        return true;
+    };
     let provider = inside.iter().next().unwrap();
     provider == "config" || common::root().join("config").join(provider).is_dir()
 }
@@ -143,6 +188,12 @@ fn collect(folder: &Path, out: &mut Vec<PathBuf>) {
 /// A var file has texts only, or nulls; a template has such variables.
 fn is_of_variables(path: &Path) -> bool {
     let json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let variables = if json["variables"].is_object() { &json["variables"] } else { &json };
-    variables.as_object().is_some_and(|object| object.values().all(|v| v.is_string() || v.is_null()))
+    let variables = if json["variables"].is_object() {
+        &json["variables"]
+    } else {
+        &json
+    };
+    variables
+        .as_object()
+        .is_some_and(|object| object.values().all(|v| v.is_string() || v.is_null()))
 }

@@ -26,8 +26,15 @@ validate) ;;
 esac
 "#;
 
-const PROGRAMS: [&str; 7] =
-    ["PACKER", "ANSIBLE_PLAYBOOK", "MMDEBSTRAP", "SYSTEMD_NSPAWN", "MKE2FS", "SFDISK", "QEMU_IMG"];
+const PROGRAMS: [&str; 7] = [
+    "PACKER",
+    "ANSIBLE_PLAYBOOK",
+    "MMDEBSTRAP",
+    "SYSTEMD_NSPAWN",
+    "MKE2FS",
+    "SFDISK",
+    "QEMU_IMG",
+];
 
 struct Site {
     folder: TempDir,
@@ -35,7 +42,9 @@ struct Site {
 
 impl Site {
     fn new(spec: &str) -> Site {
-        let site = Site { folder: tempfile::tempdir().unwrap() };
+        let site = Site {
+            folder: tempfile::tempdir().unwrap(),
+        };
         fs::create_dir(site.path("tmp")).unwrap();
         site.program("program", PROGRAM);
         site.write("project/imgspec.toml", "");
@@ -61,7 +70,9 @@ impl Site {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = common::imgspec(&self.path("project"));
         command.args(args).stdin(Stdio::null());
-        command.env("IMGSPEC_CACHE", self.path("cache")).env("TMPDIR", self.path("tmp"));
+        command
+            .env("IMGSPEC_CACHE", self.path("cache"))
+            .env("TMPDIR", self.path("tmp"));
         command.env("FAKE_LOG", self.path("log"));
         for name in PROGRAMS {
             command.env(format!("{name}_BIN"), self.path("program"));
@@ -77,7 +88,11 @@ impl Site {
     fn start(&self) -> Child {
         self.write("log.wait", "");
         let mut command = self.command(&["build", "node", "--force"]);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         wait_until("the build's key", || self.keys().len() == 1);
         wait_until("the build's log", || self.path("log").is_file());
         child
@@ -90,7 +105,10 @@ impl Site {
     /// The keys in the folder for temporary files.
     fn keys(&self) -> Vec<PathBuf> {
         let folders = common::entries(&self.path("tmp")).into_iter();
-        folders.map(|folder| folder.join("ansible-key")).filter(|key| key.is_file()).collect()
+        folders
+            .map(|folder| folder.join("ansible-key"))
+            .filter(|key| key.is_file())
+            .collect()
     }
 
     /// Processes of a build below this site.
@@ -98,16 +116,24 @@ impl Site {
         let log = format!("FAKE_LOG={}", self.path("log").display());
         let of_build = |process: &Path| {
             let environment = fs::read(process.join("environ")).unwrap_or_default();
-            environment.split(|b| *b == 0).any(|entry| entry == log.as_bytes())
+            environment
+                .split(|b| *b == 0)
+                .any(|entry| entry == log.as_bytes())
         };
-        fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|process| of_build(&process.path()))
+        fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(Result::ok)
+            .any(|process| of_build(&process.path()))
     }
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let since = Instant::now();
     while !is_so() {
-        assert!(since.elapsed() < Duration::from_secs(60), "{what} does not come");
+        assert!(
+            since.elapsed() < Duration::from_secs(60),
+            "{what} does not come"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -125,7 +151,11 @@ fn a_change_of_what_a_role_is_made_of_is_built() {
     let site = with_role();
     let build = |wanted: &str| {
         let output = site.run(&["build", "node"]);
-        assert!(output.status.success() && said(&output).contains(wanted), "{wanted}: {}", said(&output));
+        assert!(
+            output.status.success() && said(&output).contains(wanted),
+            "{wanted}: {}",
+            said(&output)
+        );
     };
     build("node: built in");
     build("node: up to date");
@@ -141,7 +171,11 @@ fn a_change_of_what_a_role_is_made_of_is_built() {
     }
     // What a link in a role leads to.
     site.write("elsewhere", "one");
-    std::os::unix::fs::symlink(site.path("elsewhere"), site.path("project/roles/audit/files/link")).unwrap();
+    std::os::unix::fs::symlink(
+        site.path("elsewhere"),
+        site.path("project/roles/audit/files/link"),
+    )
+    .unwrap();
     build("node: built in");
     site.write("elsewhere", "another");
     build("node: built in");
@@ -170,7 +204,13 @@ fn a_change_of_what_a_role_is_made_of_is_built() {
 fn clean_leaves_what_others_have_written() {
     let site = with_role();
     assert!(site.run(&["build", "node"]).status.success());
-    assert_eq!(fs::read_to_string(site.path("project/build/.gitignore")).unwrap().lines().last(), Some("*"));
+    assert_eq!(
+        fs::read_to_string(site.path("project/build/.gitignore"))
+            .unwrap()
+            .lines()
+            .last(),
+        Some("*")
+    );
     site.write("project/build/node/notes.txt", "mine");
     site.write("project/build/node/output/debian-12/mine.qcow2", "mine");
     site.write("project/build/other/manifest.json", "{}");
@@ -178,27 +218,46 @@ fn clean_leaves_what_others_have_written() {
 
     // A build carries over what is not its own.
     assert!(site.run(&["build", "node", "--force"]).status.success());
-    assert!(site.path("project/build/node/output/debian-12/mine.qcow2").is_file());
+    assert!(
+        site.path("project/build/node/output/debian-12/mine.qcow2")
+            .is_file()
+    );
 
     let output = site.run(&["clean"]);
     assert!(output.status.success(), "{}", said(&output));
-    for kept in ["build/node/notes.txt", "build/node/output/debian-12/mine.qcow2"] {
+    for kept in [
+        "build/node/notes.txt",
+        "build/node/output/debian-12/mine.qcow2",
+    ] {
         assert!(
             said(&output).contains(&format!("kept {kept}: imgspec did not write it")),
             "{}",
             said(&output)
         );
-        assert_eq!(fs::read_to_string(site.path("project").join(kept)).unwrap(), "mine");
+        assert_eq!(
+            fs::read_to_string(site.path("project").join(kept)).unwrap(),
+            "mine"
+        );
     }
     assert_eq!(common::entries(&site.path("project/build/node")).len(), 2);
-    assert_eq!(common::entries(&site.path("project/build/node/output/debian-12")).len(), 1);
-    assert_eq!(common::entries(&site.path("project/build/other")).len(), 2, "it is not ours");
+    assert_eq!(
+        common::entries(&site.path("project/build/node/output/debian-12")).len(),
+        1
+    );
+    assert_eq!(
+        common::entries(&site.path("project/build/other")).len(),
+        2,
+        "it is not ours"
+    );
 
     fs::remove_dir_all(site.path("project/build/node")).unwrap();
     fs::remove_dir_all(site.path("project/build/other")).unwrap();
     assert!(site.run(&["build", "node"]).status.success());
     assert!(site.run(&["clean", "node"]).status.success());
-    assert!(!site.path("project/build").exists(), "nothing of ours is left");
+    assert!(
+        !site.path("project/build").exists(),
+        "nothing of ours is left"
+    );
 }
 
 #[test]
@@ -209,17 +268,27 @@ fn a_running_build_is_left_alone() {
         (&["clean"][..], "a build runs in build/node"),
         (&["clean", "--cache"], "a build uses"),
         (&["build", "node"], "another build of this image is running"),
-        (&["compile", "node", "--set", "extra_debs=jq"], "is being built"),
+        (
+            &["compile", "node", "--set", "extra_debs=jq"],
+            "is being built",
+        ),
     ] {
         let output = site.run(args);
         assert!(!output.status.success(), "{args:?}: {}", said(&output));
-        assert!(said(&output).contains(wanted), "{args:?}: {}", said(&output));
+        assert!(
+            said(&output).contains(wanted),
+            "{args:?}: {}",
+            said(&output)
+        );
     }
     assert_eq!(site.keys().len(), 1);
     site.go_on();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    assert!(site.path("project/build/node/output/debian-12/debian-12.qcow2").is_file());
+    assert!(
+        site.path("project/build/node/output/debian-12/debian-12.qcow2")
+            .is_file()
+    );
     assert!(site.keys().is_empty());
     assert!(site.run(&["clean"]).status.success());
     assert!(site.run(&["clean", "--cache"]).status.success());
@@ -232,7 +301,11 @@ fn a_cache_that_somebody_else_has_made_stays() {
     site.write("cache/rootfs/mine", "mine");
     assert!(site.run(&["build", "node"]).status.success());
     let output = site.run(&["clean", "--cache"]);
-    assert!(said(&output).contains("cache/rootfs: imgspec did not write it"), "{}", said(&output));
+    assert!(
+        said(&output).contains("cache/rootfs: imgspec did not write it"),
+        "{}",
+        said(&output)
+    );
     assert!(site.path("cache/rootfs/mine").is_file() && !site.path("cache/assets").exists());
 }
 
@@ -242,8 +315,14 @@ fn no_key_outlives_its_build() {
     // Interrupted.
     let child = site.start();
     let folder = site.keys()[0].parent().unwrap().to_owned();
-    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(
+        fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
     assert!(!folder.exists() && !site.has_processes());
 
@@ -256,7 +335,10 @@ fn no_key_outlives_its_build() {
         // What others keep there under such a name is not ours.
         site.write("tmp/imgspec-mine/notes", "mine");
         site.write("tmp/imgspec-file", "mine");
-        let other = tempfile::Builder::new().prefix("imgspec-").tempdir_in(site.path("tmp")).unwrap();
+        let other = tempfile::Builder::new()
+            .prefix("imgspec-")
+            .tempdir_in(site.path("tmp"))
+            .unwrap();
         if next[0] == "build" {
             site.go_on();
         }
@@ -265,7 +347,10 @@ fn no_key_outlives_its_build() {
         assert!(site.keys().is_empty(), "{next:?}");
         assert!(!site.has_processes(), "{next:?}");
         assert!(!site.path("project/build/node/work").exists(), "{next:?}");
-        assert!(site.path("tmp/imgspec-mine/notes").is_file() && site.path("tmp/imgspec-file").is_file());
+        assert!(
+            site.path("tmp/imgspec-mine/notes").is_file()
+                && site.path("tmp/imgspec-file").is_file()
+        );
         assert!(other.path().is_dir());
     }
 }
@@ -276,10 +361,25 @@ fn only_output_folders_that_are_new_are_kept_out_of_git() {
     let has_ignore = |out: &str| site.path("project").join(out).join(".gitignore").is_file();
     fs::create_dir(site.path("project/there")).unwrap();
     for out in ["there", "new"] {
-        assert!(site.run(&["compile", "node", "--out", out]).status.success());
+        assert!(
+            site.run(&["compile", "node", "--out", out])
+                .status
+                .success()
+        );
     }
-    assert!(site.run(&["compile", "node", "--out", "portable", "--portable"]).status.success());
-    assert_eq!([has_ignore("there"), has_ignore("new"), has_ignore("portable")], [false, true, false]);
+    assert!(
+        site.run(&["compile", "node", "--out", "portable", "--portable"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        [
+            has_ignore("there"),
+            has_ignore("new"),
+            has_ignore("portable")
+        ],
+        [false, true, false]
+    );
 }
 
 /// A stand-in for apt-get, which writes down what it is asked for.
@@ -306,19 +406,38 @@ fn programs_are_installed_in_the_open() {
         for name in PROGRAMS {
             command.env_remove(format!("{name}_BIN"));
         }
-        command.env("PATH", format!("{}:/bin", site.path("bin").display())).env("FAKE_CONFLICT", conflict);
+        command
+            .env("PATH", format!("{}:/bin", site.path("bin").display()))
+            .env("FAKE_CONFLICT", conflict);
         // Nothing of this machine's is found but the shell.
-        command.env("PACKER_BIN", site.path("program")).env("ANSIBLE_PLAYBOOK_BIN", site.path("program"));
+        command
+            .env("PACKER_BIN", site.path("program"))
+            .env("ANSIBLE_PLAYBOOK_BIN", site.path("program"));
         command.env("MMDEBSTRAP_BIN", site.path("nothing"));
         let output = command.output().unwrap();
-        (said(&output), fs::read_to_string(site.path("log")).unwrap_or_default())
+        (
+            said(&output),
+            fs::read_to_string(site.path("log")).unwrap_or_default(),
+        )
     };
     let (said, log) = install("");
-    assert!(said.contains("imgspec installs:") && said.contains("mmdebstrap"), "{said}");
-    assert!(said.contains("which installs mmdebstrap libsomething"), "{said}");
+    assert!(
+        said.contains("imgspec installs:") && said.contains("mmdebstrap"),
+        "{said}"
+    );
+    assert!(
+        said.contains("which installs mmdebstrap libsomething"),
+        "{said}"
+    );
     assert!(said.contains("Unpacking"), "progress is shown: {said}");
-    let installs: Vec<&str> = log.lines().filter(|line| line.contains("install")).collect();
-    assert!(!installs.is_empty() && installs.iter().all(|line| line.contains("--no-remove")), "{log}");
+    let installs: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("install"))
+        .collect();
+    assert!(
+        !installs.is_empty() && installs.iter().all(|line| line.contains("--no-remove")),
+        "{log}"
+    );
     let (said, _) = install("1");
     assert!(said.contains("imgspec removes none"), "{said}");
 }
@@ -328,11 +447,24 @@ fn validating_with_a_checkout_installs_nothing() {
     let site = Site::new("image a extends qemu-debian-12 { }\n");
     let checkout = site.path("checkout");
     let source = common::root().join("tests/cases/roles-of-checkout/checkout");
-    assert!(Command::new("cp").arg("-r").args([&source, &checkout]).status().unwrap().success());
+    assert!(
+        Command::new("cp")
+            .arg("-r")
+            .args([&source, &checkout])
+            .status()
+            .unwrap()
+            .success()
+    );
     let makefile = fs::read_to_string(checkout.join("Makefile")).unwrap();
     let makefile = makefile
-        .replace("\thack/ensure-ansible.sh\n\thack/ensure-packer.sh\n", "\ttouch installed\n")
-        .replace("\tpacker validate packer/qemu/packer.json\n", "\t+echo \"$$TMPDIR\" >>validated\n");
+        .replace(
+            "\thack/ensure-ansible.sh\n\thack/ensure-packer.sh\n",
+            "\ttouch installed\n",
+        )
+        .replace(
+            "\tpacker validate packer/qemu/packer.json\n",
+            "\t+echo \"$$TMPDIR\" >>validated\n",
+        );
     assert!(makefile.contains("touch installed") && makefile.contains("validated"));
     fs::write(checkout.join("Makefile"), makefile).unwrap();
     let validate = |more: &[&str]| {
@@ -341,14 +473,27 @@ fn validating_with_a_checkout_installs_nothing() {
         said(&output)
     };
     let told = validate(&[]);
-    assert!(told.contains("nothing is installed") && told.contains("make deps-qemu"), "{told}");
+    assert!(
+        told.contains("nothing is installed") && told.contains("make deps-qemu"),
+        "{told}"
+    );
     assert!(checkout.join("validated").is_file() && !checkout.join("installed").exists());
     let private = fs::read_to_string(checkout.join("validated")).unwrap();
-    assert_eq!(private.lines().count(), 1, "looking at the Makefile has run a recipe");
-    assert!(private.starts_with(site.path("tmp").to_str().unwrap()), "{private}");
+    assert_eq!(
+        private.lines().count(),
+        1,
+        "looking at the Makefile has run a recipe"
+    );
+    assert!(
+        private.starts_with(site.path("tmp").to_str().unwrap()),
+        "{private}"
+    );
     assert!(!Path::new(private.trim()).exists(), "it goes with the run");
 
     let told = validate(&["--install"]);
-    assert!(told.contains("deps-qemu first, which may install programs"), "{told}");
+    assert!(
+        told.contains("deps-qemu first, which may install programs"),
+        "{told}"
+    );
     assert!(checkout.join("installed").is_file());
 }

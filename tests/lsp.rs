@@ -29,13 +29,20 @@ fn requests_are_answered_as_they_should() {
         }
         std::fs::write(folder.join("imgspec.toml"), "").unwrap();
         let found = run_case(&case, &folder);
-        let found =
-            serde_json::to_string_pretty(&found).unwrap().replace(folder.to_str().unwrap(), "CASE") + "\n";
+        let found = serde_json::to_string_pretty(&found)
+            .unwrap()
+            .replace(folder.to_str().unwrap(), "CASE")
+            + "\n";
         let expected = case.join("expected.json");
         if bless {
             std::fs::write(&expected, found).unwrap();
         } else {
-            assert_eq!(found, std::fs::read_to_string(&expected).unwrap_or_default(), "{}", case.display());
+            assert_eq!(
+                found,
+                std::fs::read_to_string(&expected).unwrap_or_default(),
+                "{}",
+                case.display()
+            );
         }
     }
 }
@@ -51,16 +58,20 @@ fn run_case(case: &Path, folder: &Path) -> Value {
         let mut reply = match what {
             "open" => desk.open(which),
             "change" => {
-                let start = desk.open[&desk.name].0.find(which).unwrap_or_else(|| panic!("no {which:?}"));
+                let start = desk.open[&desk.name]
+                    .0
+                    .find(which)
+                    .unwrap_or_else(|| panic!("no {which:?}"));
                 desk.edit(start..start + which.len(), step[2].as_str().unwrap());
                 desk.found()
             }
             "wait" => {
                 let uri = desk.uri(which);
-                desk.client.wait_until(&uri, &|found| match step[2].as_str() {
-                    Some(text) => found["diagnostics"].to_string().contains(text),
-                    None => found["diagnostics"] == json!([]),
-                })
+                desk.client
+                    .wait_until(&uri, &|found| match step[2].as_str() {
+                        Some(text) => found["diagnostics"].to_string().contains(text),
+                        None => found["diagnostics"] == json!([]),
+                    })
             }
             "write" => {
                 let path = folder.join(which);
@@ -75,7 +86,10 @@ fn run_case(case: &Path, folder: &Path) -> Value {
                 }
                 desk.client.published.clear();
                 let changes = json!([{ "uri": desk.uri(which), "type": kind }]);
-                desk.client.tell("workspace/didChangeWatchedFiles", json!({ "changes": changes }));
+                desk.client.tell(
+                    "workspace/didChangeWatchedFiles",
+                    json!({ "changes": changes }),
+                );
                 Value::Null
             }
             method => {
@@ -143,7 +157,10 @@ const OTHERS: [&str; 15] = [
 /// findings, a completion and a hover at the cursor come, and something else; at the end what `imgspec check` says.
 #[test]
 fn typing_an_example_ends_in_what_check_says() {
-    for (seed, example) in common::files(&common::root().join("examples"), "imgspec").iter().enumerate() {
+    for (seed, example) in common::files(&common::root().join("examples"), "imgspec")
+        .iter()
+        .enumerate()
+    {
         let copy = tempfile::tempdir().unwrap();
         let folder = copy.path().canonicalize().unwrap();
         for entry in common::entries(&common::root().join("examples")) {
@@ -158,7 +175,11 @@ fn typing_an_example_ends_in_what_check_says() {
         let mut desk = Desk::new(client, &folder);
         desk.open(&name);
         let mut dice = Dice(0x9e37_79b9 + seed as u64);
-        let letters: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        let letters: Vec<usize> = text
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([text.len()])
+            .collect();
         let (mut typed, mut strokes) = (0, 0);
         while typed + 1 < letters.len() {
             let mut stroke = |desk: &mut Desk<'_>, range: Range<usize>, new: &str| {
@@ -166,9 +187,11 @@ fn typing_an_example_ends_in_what_check_says() {
                 desk.edit(range, new);
                 desk.found();
                 strokes += 1;
-                for method in
-                    ["textDocument/completion", "textDocument/hover", OTHERS[strokes % OTHERS.len()]]
-                {
+                for method in [
+                    "textDocument/completion",
+                    "textDocument/hover",
+                    OTHERS[strokes % OTHERS.len()],
+                ] {
                     let more = json!({
                         "newName": "other", "query": "a",
                         "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1, "isRetrigger": false },
@@ -176,7 +199,10 @@ fn typing_an_example_ends_in_what_check_says() {
                     let reply = desk.ask(method, cursor, &more);
                     // Refusing in words is an answer.
                     let code = reply.get("code").and_then(Value::as_i64);
-                    assert!(code.is_none_or(|code| code == -32803), "{name}: {method} at {cursor}: {reply}");
+                    assert!(
+                        code.is_none_or(|code| code == -32803),
+                        "{name}: {method} at {cursor}: {reply}"
+                    );
                 }
             };
             let here = letters[typed];
@@ -188,7 +214,10 @@ fn typing_an_example_ends_in_what_check_says() {
                 }
                 1 => {
                     // A piece of the text, somewhere in what is typed already, and gone again.
-                    let (from, at) = (dice.below(letters.len() - 1), letters[dice.below(typed + 1)]);
+                    let (from, at) = (
+                        dice.below(letters.len() - 1),
+                        letters[dice.below(typed + 1)],
+                    );
                     let to = (from + 1 + dice.below(40)).min(letters.len() - 1);
                     let piece = &text[letters[from]..letters[to]];
                     stroke(&mut desk, at..at, piece);
@@ -207,8 +236,14 @@ fn typing_an_example_ends_in_what_check_says() {
         }
         assert_eq!(desk.open[&name].0, text, "the test types what it should");
         let codes = |diagnostics: &Value, is_wanted: &dyn Fn(&Value) -> bool| {
-            let wanted = diagnostics.as_array().unwrap().iter().filter(|d| is_wanted(d));
-            let mut codes: Vec<String> = wanted.map(|d| d["code"].as_str().unwrap().to_owned()).collect();
+            let wanted = diagnostics
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|d| is_wanted(d));
+            let mut codes: Vec<String> = wanted
+                .map(|d| d["code"].as_str().unwrap().to_owned())
+                .collect();
             codes.sort();
             codes
         };
@@ -216,7 +251,9 @@ fn typing_an_example_ends_in_what_check_says() {
         std::fs::write(folder.join(&name), &text).unwrap();
         let check = common::run_json(&folder, &["check", &name, "--format", "json"]);
         let path = folder.join(&name);
-        let expected = codes(&check["diagnostics"], &|d| d["file"] == path.to_str().unwrap());
+        let expected = codes(&check["diagnostics"], &|d| {
+            d["file"] == path.to_str().unwrap()
+        });
         assert_eq!(said, expected, "{name}");
         assert_eq!(desk.client.end(), Some(0));
     }
@@ -228,7 +265,10 @@ fn the_life_cycle_is_the_protocols() {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::start(folder.path());
     assert_eq!(client.ask("no/such", json!({}))["code"], -32601);
-    assert_eq!(client.ask("textDocument/hover", json!({ "wrong": true }))["code"], -32602);
+    assert_eq!(
+        client.ask("textDocument/hover", json!({ "wrong": true }))["code"],
+        -32602
+    );
     client.tell("$/cancelRequest", json!({ "id": 99 }));
     client.tell("textDocument/didChange", json!({ "wrong": true }));
     client.send("{ this is no JSON");
@@ -242,7 +282,11 @@ fn the_life_cycle_is_the_protocols() {
 
     let mut client = Client::start(folder.path());
     client.tell("exit", Value::Null);
-    assert_eq!(client.server.wait().unwrap().code(), Some(1), "nobody had asked for the end");
+    assert_eq!(
+        client.server.wait().unwrap().code(),
+        Some(1),
+        "nobody had asked for the end"
+    );
 }
 
 /// A request that is taken back while it waits is answered so, and the others are answered in order.
@@ -255,25 +299,45 @@ fn waiting_requests_can_be_cancelled() {
         format!("Content-Length: {}\r\n\r\n{message}", message.len())
     };
     // Something to work on while the rest comes in.
-    let long: String = (0..2000).map(|i| format!("layer l{i} {{ extra_rpms = [\"p{i}\"] }}\n")).collect();
+    let long: String = (0..2000)
+        .map(|i| format!("layer l{i} {{ extra_rpms = [\"p{i}\"] }}\n"))
+        .collect();
     let uri = format!("file://{}/long.imgspec", folder.path().display());
     let document = json!({ "uri": uri, "languageId": "imgspec", "version": 1, "text": long });
     let open = frame(
         json!({ "jsonrpc": "2.0", "method": "textDocument/didOpen", "params": { "textDocument": document } }),
     );
     let ask = |id: u64| {
-        frame(json!({ "jsonrpc": "2.0", "id": id, "method": "workspace/symbol", "params": { "query": "" } }))
+        frame(
+            json!({ "jsonrpc": "2.0", "id": id, "method": "workspace/symbol", "params": { "query": "" } }),
+        )
     };
-    let cancel = frame(json!({ "jsonrpc": "2.0", "method": "$/cancelRequest", "params": { "id": 1002 } }));
-    let all: String = [open].into_iter().chain((1000..1003).map(ask)).chain([cancel]).collect();
+    let cancel =
+        frame(json!({ "jsonrpc": "2.0", "method": "$/cancelRequest", "params": { "id": 1002 } }));
+    let all: String = [open]
+        .into_iter()
+        .chain((1000..1003).map(ask))
+        .chain([cancel])
+        .collect();
     client.input.write_all(all.as_bytes()).unwrap();
     client.input.flush().unwrap();
-    let replies: Vec<Value> =
-        std::iter::repeat_with(|| client.receive()).filter(|m| m.get("id").is_some()).take(3).collect();
-    let cancelled: Vec<&Value> = replies.iter().filter(|r| r["error"]["code"] == -32800).collect();
-    assert_eq!(cancelled.iter().map(|r| &r["id"]).collect::<Vec<_>>(), [1002]);
-    let others: Vec<u64> =
-        replies.iter().filter(|r| r.get("result").is_some()).map(|r| r["id"].as_u64().unwrap()).collect();
+    let replies: Vec<Value> = std::iter::repeat_with(|| client.receive())
+        .filter(|m| m.get("id").is_some())
+        .take(3)
+        .collect();
+    let cancelled: Vec<&Value> = replies
+        .iter()
+        .filter(|r| r["error"]["code"] == -32800)
+        .collect();
+    assert_eq!(
+        cancelled.iter().map(|r| &r["id"]).collect::<Vec<_>>(),
+        [1002]
+    );
+    let others: Vec<u64> = replies
+        .iter()
+        .filter(|r| r.get("result").is_some())
+        .map(|r| r["id"].as_u64().unwrap())
+        .collect();
     assert_eq!(others, (1000..1002).collect::<Vec<_>>());
     assert_eq!(client.end(), Some(0));
 }

@@ -23,7 +23,9 @@ use std::path::{Path, PathBuf};
 const RUNS: u64 = 90;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
+    std::env::var(name)
+        .ok()
+        .map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
 }
 
 fn runs() -> std::ops::Range<u64> {
@@ -41,19 +43,32 @@ struct Material {
 impl Material {
     fn read() -> Material {
         let mut all: Vec<String> = specs().into_iter().map(|(_, text)| text).collect();
-        all.extend(specs_below(&common::root().join("tests")).into_iter().map(|(_, text)| text));
+        all.extend(
+            specs_below(&common::root().join("tests"))
+                .into_iter()
+                .map(|(_, text)| text),
+        );
         let mut pieces = Vec::new();
         for text in &all {
             let tree = parse(FileId(0), text).tree;
-            let nodes =
-                (1..tree.len()).map(|at| tree.node(at)).filter(|n| (2..300).contains(&(n.end - n.start)));
-            pieces.extend(nodes.map(|n| (n.kind, text[n.start as usize..n.end as usize].to_owned())));
+            let nodes = (1..tree.len())
+                .map(|at| tree.node(at))
+                .filter(|n| (2..300).contains(&(n.end - n.start)));
+            pieces
+                .extend(nodes.map(|n| (n.kind, text[n.start as usize..n.end as usize].to_owned())));
         }
         pieces.sort();
         pieces.dedup();
-        let texts = all.into_iter().filter(|text| (20..4_000).contains(&text.len())).collect();
+        let texts = all
+            .into_iter()
+            .filter(|text| (20..4_000).contains(&text.len()))
+            .collect();
         let json = json_below(&common::root().join("tests/cases"));
-        Material { texts, json, pieces }
+        Material {
+            texts,
+            json,
+            pieces,
+        }
     }
 
     /// A spec of the repository after some mutations.
@@ -73,8 +88,12 @@ impl Material {
         match random.below(9) {
             // In the place of a node stands another of its kind, or any.
             0 | 1 => {
-                let of_kind: Vec<&String> =
-                    self.pieces.iter().filter(|(kind, _)| *kind == node.kind).map(|(_, text)| text).collect();
+                let of_kind: Vec<&String> = self
+                    .pieces
+                    .iter()
+                    .filter(|(kind, _)| *kind == node.kind)
+                    .map(|(_, text)| text)
+                    .collect();
                 if !of_kind.is_empty() {
                     text.replace_range(range, of_kind[random.below(of_kind.len())]);
                 }
@@ -84,7 +103,10 @@ impl Material {
             4 => text.replace_range(range, ""),
             5 => {
                 let copy = text[range.clone()].to_owned();
-                text.insert_str(range.end, &format!("{}{copy}", random.of(&["\n", " ", "", ", "])));
+                text.insert_str(
+                    range.end,
+                    &format!("{}{copy}", random.of(&["\n", " ", "", ", "])),
+                );
             }
             6 => {
                 let (open, close) = WRAPS[random.below(WRAPS.len())];
@@ -130,7 +152,11 @@ fn json_below(folder: &Path) -> Vec<String> {
         if path.is_dir() {
             out.extend(json_below(&path));
         } else if path.extension().is_some_and(|e| e == "json") {
-            out.extend(std::fs::read_to_string(&path).ok().filter(|text| text.len() < 4_000));
+            out.extend(
+                std::fs::read_to_string(&path)
+                    .ok()
+                    .filter(|text| text.len() < 4_000),
+            );
         }
     }
     out
@@ -139,7 +165,11 @@ fn json_below(folder: &Path) -> Vec<String> {
 /// A project in memory: a spec, what it includes, a JSON layer, a var file, an `imgspec.toml`.
 fn project(material: &Material, random: &mut Random) -> Vec<(&'static str, String)> {
     let main = material.spec(random);
-    let include = ["", "include \"b.imgspec\"\n", "include \"b.imgspec\"\ninclude \"v.json\" as given\n"];
+    let include = [
+        "",
+        "include \"b.imgspec\"\n",
+        "include \"b.imgspec\"\ninclude \"v.json\" as given\n",
+    ];
     // One text as two layers.
     let again = ["", "include \"v.json\" as given-again\n"];
     let mut config = "allow = [\"no-effect\"]\ndeny = [\"deprecated-name\"]\n".to_owned();
@@ -148,7 +178,10 @@ fn project(material: &Material, random: &mut Random) -> Vec<(&'static str, Strin
     }
     vec![
         ("a.imgspec", format!("{}{main}", random.of(&include))),
-        ("b.imgspec", format!("{}{}", random.of(&again), material.spec(random))),
+        (
+            "b.imgspec",
+            format!("{}{}", random.of(&again), material.spec(random)),
+        ),
         ("v.json", material.json(random)),
         ("w.json", material.json(random)),
         ("imgspec.toml", config),
@@ -158,20 +191,45 @@ fn project(material: &Material, random: &mut Random) -> Vec<(&'static str, Strin
 /// All that the commands compute, without their arguments and their printing.
 fn use_all(files: &[(&'static str, String)], random: &mut Random) {
     let folder = Path::new("/project");
-    let disk = Memory(files.iter().map(|(name, text)| (folder.join(name), text.clone())).collect());
-    let mut request = Request { specs: vec![folder.join("a.imgspec")], ..Request::default() };
+    let disk = Memory(
+        files
+            .iter()
+            .map(|(name, text)| (folder.join(name), text.clone()))
+            .collect(),
+    );
+    let mut request = Request {
+        specs: vec![folder.join("a.imgspec")],
+        ..Request::default()
+    };
     if random.below(2) == 0 {
         request.specs.push(folder.join("b.imgspec"));
     }
     if random.below(3) == 0 {
         request.var_files.push(folder.join("w.json"));
-        request
-            .set
-            .push(random.of(&["memory=1", "extra_rpms=a b", "x", "=", "os_family=", "memory={{"]).to_owned());
+        request.set.push(
+            random
+                .of(&[
+                    "memory=1",
+                    "extra_rpms=a b",
+                    "x",
+                    "=",
+                    "os_family=",
+                    "memory={{",
+                ])
+                .to_owned(),
+        );
     }
     let program = load(&disk, &request);
-    let output = Output { dir: PathBuf::from("/out"), portable: random.below(2) == 0 };
-    let images: Vec<_> = program.specs.iter().flatten().flat_map(|file| program.images_of(*file)).collect();
+    let output = Output {
+        dir: PathBuf::from("/out"),
+        portable: random.below(2) == 0,
+    };
+    let images: Vec<_> = program
+        .specs
+        .iter()
+        .flatten()
+        .flat_map(|file| program.images_of(*file))
+        .collect();
     let images = &images[..images.len().min(6)];
     let other = random.below(program.providers.len()) as u32;
     let provider = (random.below(5) == 0).then_some(ProviderId(other));
@@ -180,9 +238,16 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
         assert_eq!(image.files().len(), 3);
     }
     let found = program.diagnostics.iter().cloned().chain(found).collect();
-    render(&program, &program.configs.apply(&program.sources, diagnostic::merge(found)));
+    render(
+        &program,
+        &program
+            .configs
+            .apply(&program.sources, diagnostic::merge(found)),
+    );
     for id in images.iter().take(2) {
-        let Ok(mut image) = evaluate(&program, *id, provider) else { continue };
+        let Ok(mut image) = evaluate(&program, *id, provider) else {
+            continue;
+        };
         drop(emit(&mut image, &output));
         for id in image.ids().to_vec() {
             let settings = image.all_settings(id);
@@ -191,7 +256,12 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
                 drop(image.setting_value(active.setting).as_ref().map(show_value));
                 image.is_redundant(active.setting);
             }
-            drop((image.default_value(id), image.parts(id), image.winner(id), image.applies(id)));
+            drop((
+                image.default_value(id),
+                image.parts(id),
+                image.winner(id),
+                image.applies(id),
+            ));
         }
     }
     for (_, text) in files.iter().filter(|(name, _)| name.ends_with(".imgspec")) {
@@ -212,7 +282,10 @@ fn render(program: &Program, found: &[Diagnostic]) {
 }
 
 fn show(files: &[(&'static str, String)]) -> String {
-    files.iter().map(|(name, text)| format!("==== {name}\n{text}\n")).collect()
+    files
+        .iter()
+        .map(|(name, text)| format!("==== {name}\n{text}\n"))
+        .collect()
 }
 
 #[test]
@@ -229,7 +302,10 @@ fn the_compiler_survives_mutations() {
                 eprintln!("run {run}:\n{}", show(&files));
             }
         }
-        assert!(broken.is_empty(), "runs {broken:?}; IMGSPEC_MUTATION=RUN IMGSPEC_MUTATIONS=1 repeats one");
+        assert!(
+            broken.is_empty(),
+            "runs {broken:?}; IMGSPEC_MUTATION=RUN IMGSPEC_MUTATIONS=1 repeats one"
+        );
     });
     thread.unwrap().join().unwrap();
 }
@@ -304,8 +380,13 @@ fn the_language_server_survives_mutations() {
     let mut client = Client::start(&root);
     let uri = |name: &str| format!("file://{}", root.join(name).display());
     for name in ["a.imgspec", "b.imgspec", "v.json"] {
-        let language = if name.ends_with("json") { "json" } else { "imgspec" };
-        let document = json!({ "uri": uri(name), "languageId": language, "version": 1, "text": "" });
+        let language = if name.ends_with("json") {
+            "json"
+        } else {
+            "imgspec"
+        };
+        let document =
+            json!({ "uri": uri(name), "languageId": language, "version": 1, "text": "" });
         client.tell("textDocument/didOpen", json!({ "textDocument": document }));
     }
     for (version, run) in runs().step_by(5).enumerate() {

@@ -26,15 +26,23 @@ fn pages_are_right_about_wrong_and_right() {
         for files in projects("wrong") {
             let found = check(&files);
             if !codes(&found).contains(&code.as_str()) {
-                problems
-                    .push(format!("{code}: what is wrong does not give it: {files:?}: {}", shown(&found)));
+                problems.push(format!(
+                    "{code}: what is wrong does not give it: {files:?}: {}",
+                    shown(&found)
+                ));
             }
         }
-        assert!(!projects("right").is_empty(), "{code} shows nothing that is right");
+        assert!(
+            !projects("right").is_empty(),
+            "{code} shows nothing that is right"
+        );
         for files in projects("right") {
             let found = check(&files);
             if !found.is_empty() {
-                problems.push(format!("{code}: what is right is not: {files:?}: {}", shown(&found)));
+                problems.push(format!(
+                    "{code}: what is right is not: {files:?}: {}",
+                    shown(&found)
+                ));
             }
         }
     }
@@ -59,8 +67,16 @@ fn the_language_is_as_described() {
 fn the_readme_shows_a_sound_spec() {
     let text = std::fs::read_to_string(common::root().join("README.md")).unwrap();
     let blocks = blocks(&text);
-    let spec = &blocks.iter().find(|b| b.text.contains("image ")).unwrap().text;
-    let files = [("spec.imgspec", spec.as_str()), ("corp.imgspec", "layer corp { }"), ("mirror.repo", "[m]")];
+    let spec = &blocks
+        .iter()
+        .find(|b| b.text.contains("image "))
+        .unwrap()
+        .text;
+    let files = [
+        ("spec.imgspec", spec.as_str()),
+        ("corp.imgspec", "layer corp { }"),
+        ("mirror.repo", "[m]"),
+    ];
     let found = check(&files.into());
     assert!(found.is_empty(), "{}", shown(&found));
 }
@@ -80,24 +96,35 @@ fn json_has_the_documented_forms() {
         common::run_json(folder.path(), args)
     };
     let found = [
-        run("extra_rpm", &["check", "--format", "json", "photon.imgspec"]),
+        run(
+            "extra_rpm",
+            &["check", "--format", "json", "photon.imgspec"],
+        ),
         run("extra_rpms", &["compile", "--stdout", "photon.imgspec"]),
-        run("extra_rpms", &["show", "--json", "photon.imgspec", "extra_rpms"]),
+        run(
+            "extra_rpms",
+            &["show", "--json", "photon.imgspec", "extra_rpms"],
+        ),
     ];
     assert_eq!(blocks.len(), found.len());
     for (block, found) in blocks.iter().zip(found) {
-        let documented = block.text.replace("/home/me/images/photon.imgspec", path.to_str().unwrap());
+        let documented = block
+            .text
+            .replace("/home/me/images/photon.imgspec", path.to_str().unwrap());
         let documented: Value = serde_json::from_str(&documented).unwrap();
-        assert!(holds(&found, &documented), "documented:\n{documented:#}\nfound:\n{found:#}");
+        assert!(
+            holds(&found, &documented),
+            "documented:\n{documented:#}\nfound:\n{found:#}"
+        );
     }
 }
 
 /// Whether a value has everything that another has.
 fn holds(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => {
-            part.iter().all(|(key, value)| whole.get(key).is_some_and(|w| holds(w, value)))
-        }
+        (Value::Object(whole), Value::Object(part)) => part
+            .iter()
+            .all(|(key, value)| whole.get(key).is_some_and(|w| holds(w, value))),
         (Value::Array(whole), Value::Array(part)) => {
             whole.len() == part.len() && whole.iter().zip(part).all(|(w, p)| holds(w, p))
         }
@@ -109,7 +136,10 @@ fn holds(whole: &Value, part: &Value) -> bool {
 fn check(files: &BTreeMap<&str, &str>) -> Vec<Value> {
     let outer = tempfile::tempdir().unwrap();
     let project = outer.path().join("project");
-    let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+    let files = files
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+        .collect();
     common::pages::write(&project, &files);
     let found = common::run_json(&project, &["check", ".", "--format", "json"]);
     found["diagnostics"].as_array().unwrap().clone()
@@ -118,7 +148,12 @@ fn check(files: &BTreeMap<&str, &str>) -> Vec<Value> {
 fn shown(found: &[Value]) -> String {
     found
         .iter()
-        .map(|d| format!("\n    {}:{}: {}: {}", d["file"], d["line"], d["code"], d["message"]))
+        .map(|d| {
+            format!(
+                "\n    {}:{}: {}: {}",
+                d["file"], d["line"], d["code"], d["message"]
+            )
+        })
         .collect()
 }
 

@@ -37,36 +37,58 @@ fn a_machine_is_installed_built_and_boots_again() {
         common::skip("it takes minutes; `tests/run qemu` runs it");
         return;
     }
-    let Some(place) = Place::new("qemu", &PROGRAMS) else { return };
+    let Some(place) = Place::new("qemu", &PROGRAMS) else {
+        return;
+    };
     let root = common::root();
 
     let start = Instant::now();
     let script = root.join("tests/build/qemu/iso.sh");
-    let medium = run(Command::new("bash").arg(script).arg(Place::cache()).env("PATH", &place.path));
+    let medium = run(Command::new("bash")
+        .arg(script)
+        .arg(Place::cache())
+        .env("PATH", &place.path));
     let medium = String::from_utf8(medium.stdout).unwrap();
     let medium = std::path::Path::new(medium.trim());
     println!("the medium was there after {} s", start.elapsed().as_secs());
 
     // The machine sees this one's loopback device as 10.0.2.2.
-    let mirror = place.mirror(medium, &["containerd", "jq", "qemu-guest-agent"], "10.0.2.2");
+    let mirror = place.mirror(
+        medium,
+        &["containerd", "jq", "qemu-guest-agent"],
+        "10.0.2.2",
+    );
     fs::write(mirror.folder().join("hello"), "#!/bin/sh\necho hello\n").unwrap();
-    fs::write(mirror.folder().join("goss"), "#!/bin/sh\necho \"goss is asked: $*\"\n").unwrap();
+    fs::write(
+        mirror.folder().join("goss"),
+        "#!/bin/sh\necho \"goss is asked: $*\"\n",
+    )
+    .unwrap();
     place.copy_specs(&mirror);
     place.replace("qemu/vm.imgspec", "MEDIUM", medium.to_str().unwrap());
     let checksum = fs::read_to_string(medium.join("sha256")).unwrap();
     place.replace("qemu/vm.imgspec", "CHECKSUM", checksum.trim());
     place.replace("qemu/vm.imgspec", "HOST:PORT", mirror.address());
     let key = place.path("key");
-    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key));
     fs::create_dir(place.path("qemu/roles/login/files")).unwrap();
-    fs::copy(place.path("key.pub"), place.path("qemu/roles/login/files/key.pub")).unwrap();
+    fs::copy(
+        place.path("key.pub"),
+        place.path("qemu/roles/login/files/key.pub"),
+    )
+    .unwrap();
 
     let start = Instant::now();
     let (output, log) = build(&place);
     assert!(output.status.success(), "{}\n{log}", said(&output));
     println!("built in {} s", start.elapsed().as_secs());
     place.assert_nothing_left("vm");
-    assert!(log.contains("goss is asked: --gossfile goss/goss.yaml"), "{log}");
+    assert!(
+        log.contains("goss is asked: --gossfile goss/goss.yaml"),
+        "{log}"
+    );
     let packages = mirror.log();
     assert!(
         packages.contains("containerd_") && packages.contains("jq_"),
@@ -76,13 +98,23 @@ fn a_machine_is_installed_built_and_boots_again() {
     let artifacts = common::entries(&place.path("build/vm/output"));
     let record: Value =
         serde_json::from_slice(&fs::read(place.path("build/vm/build.json")).unwrap()).unwrap();
-    let disk = place.path("build/vm").join(record["artifacts"][0]["path"].as_str().unwrap());
-    assert_eq!(record["artifacts"][0]["size"], fs::metadata(&disk).unwrap().len(), "{artifacts:?}");
+    let disk = place
+        .path("build/vm")
+        .join(record["artifacts"][0]["path"].as_str().unwrap());
+    assert_eq!(
+        record["artifacts"][0]["size"],
+        fs::metadata(&disk).unwrap().len(),
+        "{artifacts:?}"
+    );
 
     let start = Instant::now();
     let machine = Machine::boot(&place, &disk);
     println!("booted in {} s", start.elapsed().as_secs());
-    let said_to = |command: &str| machine.ssh(command).unwrap_or_else(|e| panic!("{command}: {e}"));
+    let said_to = |command: &str| {
+        machine
+            .ssh(command)
+            .unwrap_or_else(|e| panic!("{command}: {e}"))
+    };
 
     assert_eq!(
         said_to("cat /var/lib/hooks"),
@@ -97,16 +129,29 @@ fn a_machine_is_installed_built_and_boots_again() {
     }
     assert_eq!(said_to("systemctl is-active containerd"), "active\n");
     let config = said_to("containerd config dump");
-    for setting in ["address = \"127.0.0.1:0\"", "level = \"warn\"", "/etc/containerd/conf.d/50-hook.toml"] {
-        assert!(config.contains(setting), "containerd has not {setting}:\n{config}");
+    for setting in [
+        "address = \"127.0.0.1:0\"",
+        "level = \"warn\"",
+        "/etc/containerd/conf.d/50-hook.toml",
+    ] {
+        assert!(
+            config.contains(setting),
+            "containerd has not {setting}:\n{config}"
+        );
     }
     assert_eq!(said_to("hello"), "hello\n");
-    assert_eq!(said_to("grep -rl proxy.invalid /etc 2>/dev/null || true"), "");
+    assert_eq!(
+        said_to("grep -rl proxy.invalid /etc 2>/dev/null || true"),
+        ""
+    );
     assert_eq!(
         said_to("ls /etc/apt/sources.list /etc/apt/sources.list.d"),
         "/etc/apt/sources.list\n\n/etc/apt/sources.list.d:\n"
     );
-    assert_eq!(said_to("getent passwd builder; ls -d /home/builder 2>/dev/null || true"), "");
+    assert_eq!(
+        said_to("getent passwd builder; ls -d /home/builder 2>/dev/null || true"),
+        ""
+    );
 
     // Who it was during the build, and who it is now: not the same.
     let was = said_to("cat /var/lib/built-as");
@@ -124,7 +169,11 @@ fn build(place: &Place) -> (std::process::Output, String) {
     let read_log = || fs::read_to_string(place.path("build/vm/packer.log")).unwrap_or_default();
     for is_last in [false, true] {
         let mut command = place.command("qemu/vm.imgspec", &["--include-root", "."]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let start = Instant::now();
         let mut is_stopped = false;
         while child.try_wait().unwrap().is_none() {
@@ -139,7 +188,10 @@ fn build(place: &Place) -> (std::process::Output, String) {
         if is_last || output.status.success() || log.contains("Connected to SSH") {
             return (output, log);
         }
-        println!("the machine did not answer within {} s", start.elapsed().as_secs());
+        println!(
+            "the machine did not answer within {} s",
+            start.elapsed().as_secs()
+        );
     }
     unreachable!()
 }
@@ -179,8 +231,16 @@ impl<'p> Machine<'p> {
                 "-device",
                 "scsi-hd,drive=disk",
             ])
-            .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22")])
-            .args(["-device", "virtio-net-pci,netdev=net", "-serial", &format!("file:{}", console.display())])
+            .args([
+                "-netdev",
+                &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22"),
+            ])
+            .args([
+                "-device",
+                "virtio-net-pci,netdev=net",
+                "-serial",
+                &format!("file:{}", console.display()),
+            ])
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -202,7 +262,15 @@ impl<'p> Machine<'p> {
     /// What a command prints in it.
     fn ssh(&self, command: &str) -> Result<String, String> {
         let output = Command::new("ssh")
-            .args(["-q", "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"])
+            .args([
+                "-q",
+                "-F",
+                "none",
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "ConnectTimeout=20",
+            ])
             .args([
                 "-o",
                 "StrictHostKeyChecking=no",

@@ -44,12 +44,16 @@ fn cases_arrive() {
 /// variable of the playbook alone, and one that Packer gets as well.
 #[test]
 fn hostile_texts_arrive() {
-    let (mut variables, mut settings, mut extra_vars) = (String::new(), String::new(), String::new());
+    let (mut variables, mut settings, mut extra_vars) =
+        (String::new(), String::new(), String::new());
     let (mut list, mut map, mut keys) = (String::new(), String::new(), String::new());
     let (mut ansible, mut packer) = (Map::new(), Map::new());
     for (i, text) in hostile_texts().into_iter().enumerate() {
-        let (name, literal, value) =
-            (format!("{i:03}_{}", text.slug()), text.literal(), Value::from(&*text.value));
+        let (name, literal, value) = (
+            format!("{i:03}_{}", text.slug()),
+            text.literal(),
+            Value::from(&*text.value),
+        );
         extra_vars += &format!("        h{name} = {literal}\n");
         list += &format!("            {literal},\n");
         map += &format!("            k{name} = {literal},\n");
@@ -76,14 +80,21 @@ fn hostile_texts_arrive() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("hostile.imgspec"), spec).unwrap();
     let stated = json!({ "images": { "hostile": { "ansible": ansible, "packer": packer } } });
-    fs::write(folder.path().join("hostile.expected.json"), stated.to_string()).unwrap();
+    fs::write(
+        folder.path().join("hostile.expected.json"),
+        stated.to_string(),
+    )
+    .unwrap();
     specs_arrive(folder.path());
 }
 
 /// Packer renders the value of a variable again and again: no escape brings a literal `{{` through it.
 #[test]
 fn braces_that_packer_cannot_carry_are_refused() {
-    for text in hostile_texts().iter().filter(|t| t.has_packer_braces() && !t.packer_template) {
+    for text in hostile_texts()
+        .iter()
+        .filter(|t| t.has_packer_braces() && !t.packer_template)
+    {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("braces.imgspec");
         let out = folder.path().join("out");
@@ -100,19 +111,32 @@ fn braces_that_packer_cannot_carry_are_refused() {
             .arg(&out)
             .output()
             .unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let printed =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{}: {printed}", text.name);
-        assert!(printed.contains("\"literal-braces\""), "{}: {printed}", text.name);
-        assert!(!out.join("braces").exists(), "{}: written in spite of the error", text.name);
+        assert!(
+            printed.contains("\"literal-braces\""),
+            "{}: {printed}",
+            text.name
+        );
+        assert!(
+            !out.join("braces").exists(),
+            "{}: written in spite of the error",
+            text.name
+        );
     }
 }
 
 /// Compiles every spec of a folder, runs its images, and compares what arrived with what `show` says and with what
 /// `NAME.expected.json` states: `{"env": {…}, "overridden": [NAME], "images": {NAME: {"ansible": {…}, "packer": {…}}}}`.
 fn specs_arrive(folder: &Path) {
-    let what = folder.strip_prefix(common::root()).unwrap_or(Path::new("hostile texts"));
+    let what = folder
+        .strip_prefix(common::root())
+        .unwrap_or(Path::new("hostile texts"));
     let what = format!("{} with the real tools", what.display());
-    let Some(path) = common::packer_and_ansible(&what) else { return };
+    let Some(path) = common::packer_and_ansible(&what) else {
+        return;
+    };
     let out = tempfile::tempdir().unwrap();
     let (mut wrong, mut jobs) = (Vec::new(), Vec::new());
     for spec in specs(folder) {
@@ -123,11 +147,16 @@ fn specs_arrive(folder: &Path) {
                 let lost = members(&stated["images"]).filter(|(name, _)| !has(name));
                 wrong.extend(lost.map(|(name, _)| format!("{}: no image {name}", spec.display())));
                 // What an argument for Ansible overrides is not what `show` says of the variable.
-                let overridden =
-                    stated["overridden"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let overridden = stated["overridden"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str);
                 let overridden: Vec<&str> = overridden.collect();
                 jobs.extend(images.into_iter().map(|mut image| {
-                    image.shown.retain(|name, _| !overridden.contains(&name.as_str()));
+                    image
+                        .shown
+                        .retain(|name, _| !overridden.contains(&name.as_str()));
                     (image, stated.clone())
                 }));
             }
@@ -136,11 +165,20 @@ fn specs_arrive(folder: &Path) {
     }
     wrong.extend(common::in_parallel(jobs, |(image, stated)| {
         let found = differences(&path, &image, &stated).unwrap_or_else(|error| vec![error]);
-        found.into_iter().map(|text| format!("{}: {text}", image.name)).collect()
+        found
+            .into_iter()
+            .map(|text| format!("{}: {text}", image.name))
+            .collect()
     }));
     wrong.sort();
     wrong.dedup();
-    assert!(wrong.is_empty(), "{} differences in {}:\n{}", wrong.len(), folder.display(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differences in {}:\n{}",
+        wrong.len(),
+        folder.display(),
+        wrong.join("\n")
+    );
 }
 
 fn differences(path: &OsStr, image: &Image, stated: &Value) -> Result<Vec<String>, String> {
@@ -161,8 +199,11 @@ fn differences(path: &OsStr, image: &Image, stated: &Value) -> Result<Vec<String
 }
 
 fn specs(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> =
-        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "imgspec"));
     files.sort();
     files

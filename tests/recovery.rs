@@ -23,7 +23,9 @@ fn check(text: &str) -> usize {
     for diagnostic in &parse.diagnostics {
         let span = diagnostic.primary.span;
         assert!(span.start <= span.end && span.end as usize <= text.len());
-        assert!(text.is_char_boundary(span.start as usize) && text.is_char_boundary(span.end as usize));
+        assert!(
+            text.is_char_boundary(span.start as usize) && text.is_char_boundary(span.end as usize)
+        );
     }
     parse.diagnostics.len()
 }
@@ -31,29 +33,51 @@ fn check(text: &str) -> usize {
 /// Between leaves lie only blanks, punctuation and the words of the grammar.
 fn is_punctuation(gap: &str) -> bool {
     const WORDS: [&str; 14] = [
-        "include", "as", "type", "matching", "variable", "extends", "final", "unset", "when", "axis", "in",
-        "assert", "if", "test",
+        "include", "as", "type", "matching", "variable", "extends", "final", "unset", "when",
+        "axis", "in", "assert", "if", "test",
     ];
-    gap.split(|c: char| !c.is_ascii_alphabetic()).all(|w| w.is_empty() || WORDS.contains(&w))
-        && gap.chars().all(|c| c.is_ascii_alphabetic() || " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c))
+    gap.split(|c: char| !c.is_ascii_alphabetic())
+        .all(|w| w.is_empty() || WORDS.contains(&w))
+        && gap
+            .chars()
+            .all(|c| c.is_ascii_alphabetic() || " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c))
 }
 
 #[test]
 fn sound_files_have_no_diagnostics() {
     for (name, text) in specs() {
         assert_eq!(check(&text), 0, "{name}");
-        assert_eq!(check(text.trim_end()), 0, "{name} without a newline at its end");
-        assert_eq!(check(&text.replace('\n', "\r\n")), 0, "{name} with Windows line ends");
-        assert_eq!(check(&format!("\u{feff}{text}")), 0, "{name} with a byte order mark");
+        assert_eq!(
+            check(text.trim_end()),
+            0,
+            "{name} without a newline at its end"
+        );
+        assert_eq!(
+            check(&text.replace('\n', "\r\n")),
+            0,
+            "{name} with Windows line ends"
+        );
+        assert_eq!(
+            check(&format!("\u{feff}{text}")),
+            0,
+            "{name} with a byte order mark"
+        );
     }
 }
 
 #[test]
 fn a_file_cut_short_costs_few_diagnostics() {
-    for (name, text) in specs().into_iter().filter(|(name, _)| name.contains("examples")) {
+    for (name, text) in specs()
+        .into_iter()
+        .filter(|(name, _)| name.contains("examples"))
+    {
         for (end, _) in text.char_indices() {
             let found = check(&text[..end]);
-            assert!(found <= 4, "{name} up to byte {end}: {found} diagnostics\n{}", &text[..end]);
+            assert!(
+                found <= 4,
+                "{name} up to byte {end}: {found} diagnostics\n{}",
+                &text[..end]
+            );
         }
     }
 }
@@ -63,17 +87,28 @@ fn a_deleted_line_costs_few_diagnostics() {
     for (name, text) in specs() {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         for skip in 0..lines.len() {
-            let damaged: String =
-                lines.iter().enumerate().filter(|(i, _)| *i != skip).map(|(_, l)| *l).collect();
+            let damaged: String = lines
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != skip)
+                .map(|(_, l)| *l)
+                .collect();
             let found = check(&damaged);
-            assert!(found <= 3, "{name}: without line {} there are {found} diagnostics", skip + 1);
+            assert!(
+                found <= 3,
+                "{name}: without line {} there are {found} diagnostics",
+                skip + 1
+            );
         }
     }
 }
 
 #[test]
 fn a_deleted_character_costs_few_diagnostics() {
-    for (name, text) in specs().into_iter().filter(|(name, _)| name.contains("examples")) {
+    for (name, text) in specs()
+        .into_iter()
+        .filter(|(name, _)| name.contains("examples"))
+    {
         let tree = parse(FileId(0), &text).tree;
         for (_, start, end) in tree.leaves(text.len() as u32) {
             for at in [start as usize, (end - 1) as usize] {
@@ -81,7 +116,10 @@ fn a_deleted_character_costs_few_diagnostics() {
                 let width = text[at..].chars().next().map_or(1, char::len_utf8);
                 let damaged = format!("{}{}", &text[..at], &text[at + width..]);
                 let found = check(&damaged);
-                assert!(found <= 4, "{name}: without byte {at} there are {found} diagnostics\n{damaged}");
+                assert!(
+                    found <= 4,
+                    "{name}: without byte {at} there are {found} diagnostics\n{damaged}"
+                );
             }
         }
     }
@@ -89,7 +127,10 @@ fn a_deleted_character_costs_few_diagnostics() {
 
 #[test]
 fn random_edits_never_panic() {
-    let specs: Vec<_> = specs().into_iter().filter(|(_, text)| text.len() < 20_000).collect();
+    let specs: Vec<_> = specs()
+        .into_iter()
+        .filter(|(_, text)| text.len() < 20_000)
+        .collect();
     let mut random = Random(0x2545_F491_4F6C_DD1D);
     for round in 0..6000 {
         let (name, text) = &specs[random.below(specs.len())];
@@ -117,12 +158,23 @@ fn deep_nesting_is_refused_not_fatal() {
     }
     for operator in ["+ [1] ", "or x ", "and x "] {
         let text = format!("layer a {{\n x = x {}\n}}\n", operator.repeat(20_000));
-        assert!(!parse(FileId(0), &text).diagnostics.is_empty(), "{operator}");
+        assert!(
+            !parse(FileId(0), &text).diagnostics.is_empty(),
+            "{operator}"
+        );
     }
-    let holes = format!("layer a {{\n x = {}y{}\n}}\n", "\"${".repeat(5_000), "}\"".repeat(5_000));
+    let holes = format!(
+        "layer a {{\n x = {}y{}\n}}\n",
+        "\"${".repeat(5_000),
+        "}\"".repeat(5_000)
+    );
     assert!(!parse(FileId(0), &holes).diagnostics.is_empty());
     let blocks = "when a {".repeat(50_000);
-    assert!(!parse(FileId(0), &format!("layer a {{\n{blocks}")).diagnostics.is_empty());
+    assert!(
+        !parse(FileId(0), &format!("layer a {{\n{blocks}"))
+            .diagnostics
+            .is_empty()
+    );
 }
 
 #[test]
@@ -134,6 +186,11 @@ fn ten_mistakes_are_ten_reports() {
         .iter()
         .map(|d| text[..d.primary.span.start as usize].matches('\n').count())
         .collect();
-    assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "{:#?}", parse.diagnostics);
+    assert_eq!(
+        lines,
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+        "{:#?}",
+        parse.diagnostics
+    );
     assert!(parse.tree.len() > 20 && parse.tree.node(0).kind == Kind::file);
 }

@@ -26,9 +26,13 @@ fn argument_specs_agree_with_the_schema() {
     for role in common::entries(&common::root().join("ansible/roles")) {
         let name = role.file_name().unwrap().to_string_lossy().into_owned();
         let path = role.join("meta/argument_specs.yml");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let yaml = YamlLoader::load_from_str(&text).unwrap().remove(0);
-        let options = yaml["argument_specs"]["main"]["options"].as_hash().cloned().unwrap_or_default();
+        let options = yaml["argument_specs"]["main"]["options"]
+            .as_hash()
+            .cloned()
+            .unwrap_or_default();
         // Each playbook's roles are its own, but for the one that both have.
         let receivers: &[&str] = match name.as_str() {
             "load_additional_components" => &["linux", "windows"],
@@ -44,9 +48,14 @@ fn argument_specs_agree_with_the_schema() {
             };
             let (found, wanted) = (shape(&spec), shape_of(variable["type"].as_str().unwrap()));
             if found != wanted {
-                problems.push(format!("{name}: {option} is {wanted:?} in the schema, {found:?} in the role"));
+                problems.push(format!(
+                    "{name}: {option} is {wanted:?} in the schema, {found:?} in the role"
+                ));
             }
-            if spec["description"].as_str().is_none_or(|d| d.trim().is_empty()) {
+            if spec["description"]
+                .as_str()
+                .is_none_or(|d| d.trim().is_empty())
+            {
                 problems.push(format!("{name}: {option} is not described"));
             }
             for receiver in receivers {
@@ -55,16 +64,28 @@ fn argument_specs_agree_with_the_schema() {
         }
     }
     for (variable, shown) in variables {
-        for receiver in shown["to"].as_array().unwrap().iter().filter_map(Value::as_str) {
+        for receiver in shown["to"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+        {
             let is_read = PLAYBOOKS.contains(&variable.as_str())
                 || receiver == "packer"
-                || read.get(receiver).is_some_and(|names| names.contains(variable));
+                || read
+                    .get(receiver)
+                    .is_some_and(|names| names.contains(variable));
             if !is_read {
-                problems.push(format!("{variable} goes to {receiver}, and no role there reads it"));
+                problems.push(format!(
+                    "{variable} goes to {receiver}, and no role there reads it"
+                ));
             }
         }
     }
-    assert!(read["linux"].len() > 50 && read["windows"].len() > 30, "{read:?}");
+    assert!(
+        read["linux"].len() > 50 && read["windows"].len() > 30,
+        "{read:?}"
+    );
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
@@ -74,8 +95,14 @@ type Shape = (String, Option<String>, Vec<String>);
 fn shape(spec: &Yaml) -> Shape {
     let text = |yaml: &Yaml| yaml.as_str().map(str::to_owned);
     let choices = spec["choices"].as_vec().into_iter().flatten();
-    let choices = choices.map(|c| text(c).unwrap_or_else(|| format!("{c:?}"))).collect();
-    (text(&spec["type"]).unwrap_or_default(), text(&spec["elements"]), choices)
+    let choices = choices
+        .map(|c| text(c).unwrap_or_else(|| format!("{c:?}")))
+        .collect();
+    (
+        text(&spec["type"]).unwrap_or_default(),
+        text(&spec["elements"]),
+        choices,
+    )
 }
 
 /// What Ansible calls a type of the language.
@@ -91,7 +118,10 @@ fn shape_of(ty: &str) -> Shape {
         }
         _ if ty.starts_with('{') => plain("dict"),
         _ if ty.starts_with('"') => {
-            let choices = ty.split(" | ").map(|c| c.trim_matches('"').to_owned()).collect();
+            let choices = ty
+                .split(" | ")
+                .map(|c| c.trim_matches('"').to_owned())
+                .collect();
             ("str".to_owned(), None, choices)
         }
         _ => plain("str"),

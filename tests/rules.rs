@@ -17,7 +17,10 @@ fn each_rule_is_broken_and_kept() {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.lines().next().and_then(|l| l.strip_prefix("# code: "));
-        let found = common::run_json(&folder, &["check", &path.to_string_lossy(), "--format", "json"]);
+        let found = common::run_json(
+            &folder,
+            &["check", &path.to_string_lossy(), "--format", "json"],
+        );
         let wanted = |d: &Value| match code {
             Some(code) => d["code"] == code,
             None => d["rule"] == stem.as_str(),
@@ -35,16 +38,28 @@ fn each_rule_is_broken_and_kept() {
             breaks += u32::from(name.starts_with("break"));
             keeps += u32::from(name.starts_with("keep"));
             if is_found != name.starts_with("break") {
-                problems.push(format!("{stem}: image {name}: found = {is_found}, all: {found:#}"));
+                problems.push(format!(
+                    "{stem}: image {name}: found = {is_found}, all: {found:#}"
+                ));
             }
         }
-        assert!(breaks > 0 && keeps > 0, "{stem} needs an image that breaks the rule and one that keeps it");
+        assert!(
+            breaks > 0 && keeps > 0,
+            "{stem} needs an image that breaks the rule and one that keeps it"
+        );
         covered.insert(stem);
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let rules = std::fs::read_to_string(common::root().join("stdlib/schema/rules.imgspec")).unwrap();
-    for rule in rules.lines().filter_map(|l| l.strip_prefix("rule ")?.split(' ').next()) {
-        assert!(covered.contains(rule), "the rule {rule} has no file in tests/rules");
+    let rules =
+        std::fs::read_to_string(common::root().join("stdlib/schema/rules.imgspec")).unwrap();
+    for rule in rules
+        .lines()
+        .filter_map(|l| l.strip_prefix("rule ")?.split(' ').next())
+    {
+        assert!(
+            covered.contains(rule),
+            "the rule {rule} has no file in tests/rules"
+        );
     }
 }
 

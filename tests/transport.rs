@@ -59,34 +59,51 @@ struct Text {
 
 #[test]
 fn what_is_not_refused_arrives() {
-    let Some(path) = common::packer_and_ansible("values through other templates") else { return };
+    let Some(path) = common::packer_and_ansible("values through other templates") else {
+        return;
+    };
     let routes: Vec<Route> =
-        serde_json::from_value(read_json(&root().join("tests/transport/routes.json")).unwrap()).unwrap();
+        serde_json::from_value(read_json(&root().join("tests/transport/routes.json")).unwrap())
+            .unwrap();
     let texts = texts();
     let mut problems = common::in_parallel(routes, |route| route.try_all(&path, &texts));
     problems.sort();
-    assert!(problems.is_empty(), "{} texts did not arrive:\n{}", problems.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} texts did not arrive:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
 }
 
 /// The hostile texts and random ones. What Packer takes for a template is no text.
 fn texts() -> Vec<Text> {
-    let known = hostile_texts().into_iter().filter(|text| !text.packer_template);
-    let random = random_values(160).into_iter().map(|value| hostile::Hostile {
-        name: String::new(),
-        value,
-        packer_template: false,
-    });
+    let known = hostile_texts()
+        .into_iter()
+        .filter(|text| !text.packer_template);
+    let random = random_values(160)
+        .into_iter()
+        .map(|value| hostile::Hostile {
+            name: String::new(),
+            value,
+            packer_template: false,
+        });
     known
         .chain(random)
         .enumerate()
-        .map(|(i, text)| Text { name: format!("v{i:03}"), literal: text.literal(), value: text.value })
+        .map(|(i, text)| Text {
+            name: format!("v{i:03}"),
+            literal: text.literal(),
+            value: text.value,
+        })
         .collect()
 }
 
 /// Short texts of what quoting trips over; the same ones on every run.
 fn random_values(count: usize) -> Vec<String> {
-    const ALPHABET: [char; 17] =
-        [' ', '"', '\'', '\\', '=', ',', '#', '{', '}', '%', '$', '\n', 'a', 'n', 'x', '4', 'ü'];
+    const ALPHABET: [char; 17] = [
+        ' ', '"', '\'', '\\', '=', ',', '#', '{', '}', '%', '$', '\n', 'a', 'n', 'x', '4', 'ü',
+    ];
     let mut state: u64 = 0x2545_f491_4f6c_dd1d;
     let mut next = |below: usize| {
         state ^= state << 13;
@@ -94,7 +111,13 @@ fn random_values(count: usize) -> Vec<String> {
         state ^= state << 17;
         usize::try_from(state % below as u64).unwrap()
     };
-    (0..count).map(|_| (0..=next(8)).map(|_| ALPHABET[next(ALPHABET.len())]).collect()).collect()
+    (0..count)
+        .map(|_| {
+            (0..=next(8))
+                .map(|_| ALPHABET[next(ALPHABET.len())])
+                .collect()
+        })
+        .collect()
 }
 
 impl Route {
@@ -102,13 +125,25 @@ impl Route {
     fn try_all(&self, path: &OsStr, texts: &[Text]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let refused = self.compile(folder.path(), texts).err().unwrap_or_default();
-        let passed =
-            (1..).zip(texts).filter(|(line, _)| !refused.contains(line)).map(|(_, text)| text.clone());
-        let (long, kept): (Vec<Text>, Vec<Text>) = passed.partition(|text| text.value.len() > 10_000);
-        println!("{}: {} of {} texts arrive", self.name, kept.len() + long.len(), texts.len());
+        let passed = (1..)
+            .zip(texts)
+            .filter(|(line, _)| !refused.contains(line))
+            .map(|(_, text)| text.clone());
+        let (long, kept): (Vec<Text>, Vec<Text>) =
+            passed.partition(|text| text.value.len() > 10_000);
+        println!(
+            "{}: {} of {} texts arrive",
+            self.name,
+            kept.len() + long.len(),
+            texts.len()
+        );
         let mut problems = Vec::new();
         if kept.len() + long.len() < self.arrive {
-            problems.push(format!("{}: only {} texts are let pass", self.name, kept.len() + long.len()));
+            problems.push(format!(
+                "{}: only {} texts are let pass",
+                self.name,
+                kept.len() + long.len()
+            ));
         }
         problems.extend(self.deliver(path, &kept));
         // An argument of a program has room for one of them at a time; the others are like it.
@@ -123,7 +158,10 @@ impl Route {
         }
         let folder = tempfile::tempdir().unwrap();
         if let Err(lines) = self.compile(folder.path(), texts) {
-            return vec![format!("{}: refused only among fewer: {lines:?}", self.name)];
+            return vec![format!(
+                "{}: refused only among fewer: {lines:?}",
+                self.name
+            )];
         }
         let var_file = folder.path().join("out/sent/packer.vars.json");
         let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
@@ -138,7 +176,12 @@ impl Route {
                 let (left, right) = texts.split_at(texts.len() / 2);
                 [self.deliver(path, left), self.deliver(path, right)].concat()
             }
-            Err(said) => vec![format!("{}: {}: {}", self.name, texts[0].shown(), check::cut(&said, 600))],
+            Err(said) => vec![format!(
+                "{}: {}: {}",
+                self.name,
+                texts[0].shown(),
+                check::cut(&said, 600)
+            )],
         }
     }
 
@@ -150,7 +193,11 @@ impl Route {
             let got = arrived.ansible.get(&name);
             if got != Some(&json!(text.value)) {
                 let got = got.map_or("nothing".to_owned(), |got| check::cut(&got.to_string(), 80));
-                problems.push(format!("{}: {}: Ansible got {got}", self.name, text.shown()));
+                problems.push(format!(
+                    "{}: {}: Ansible got {got}",
+                    self.name,
+                    text.shown()
+                ));
             }
             let got = &arrived.packer[&text.name];
             if self.is_read && *got != json!(text.value) {
@@ -189,7 +236,11 @@ impl Route {
         let library = folder.join("library");
         fs::create_dir_all(&library).unwrap();
         fs::write(folder.join("imgspec.toml"), "library = \"library\"\n").unwrap();
-        fs::write(library.join("template.json"), self.template(texts).to_string()).unwrap();
+        fs::write(
+            library.join("template.json"),
+            self.template(texts).to_string(),
+        )
+        .unwrap();
         let mut items = format!(
             "provider other {{ template = \"template.json\", roles = upstream, playbook = linux }}\n\
              image other {{ target {{ provider = other, vars = {{ {} }} }} }}\n",
@@ -200,7 +251,11 @@ impl Route {
         }
         let mut spec = String::from("image sent extends other {\n");
         for text in texts {
-            let _ = writeln!(items, "variable {} : string? {{ to = [packer, linux] }}", text.name);
+            let _ = writeln!(
+                items,
+                "variable {} : string? {{ to = [packer, linux] }}",
+                text.name
+            );
             let _ = writeln!(spec, "{} = {}", text.name, text.literal);
         }
         spec.push_str("}\n");
@@ -238,12 +293,21 @@ impl Route {
 
     /// A template of the form of `tests/real/packer.json`.
     fn template(&self, texts: &[Text]) -> Value {
-        let slots: Vec<String> = texts.iter().map(|text| self.slot.replace("NAME", &text.name)).collect();
-        let whole = self.arguments.iter().map(|name| format!("{{{{user `{name}`}}}}"));
-        let texts_and_whole =
-            [slots.join(" ")].into_iter().filter(|slots| !slots.trim().is_empty()).chain(whole);
-        let arguments: Vec<String> =
-            texts_and_whole.flat_map(|text| ["--extra-vars".to_owned(), text]).collect();
+        let slots: Vec<String> = texts
+            .iter()
+            .map(|text| self.slot.replace("NAME", &text.name))
+            .collect();
+        let whole = self
+            .arguments
+            .iter()
+            .map(|name| format!("{{{{user `{name}`}}}}"));
+        let texts_and_whole = [slots.join(" ")]
+            .into_iter()
+            .filter(|slots| !slots.trim().is_empty())
+            .chain(whole);
+        let arguments: Vec<String> = texts_and_whole
+            .flat_map(|text| ["--extra-vars".to_owned(), text])
+            .collect();
         let reads: String = texts
             .iter()
             .filter(|_| self.is_read)

@@ -23,7 +23,9 @@ fn is_other_form(name: &str, ours: Option<&str>, theirs: &str) -> bool {
         // Slots for Image Builder's roles; the library's roles take their values from the file.
         "ansible_common_vars" => ours == Some(""),
         // Carries that file.
-        "ansible_user_vars" => ours.is_some_and(|v| v.starts_with('@') && v.ends_with("/ansible.vars.json")),
+        "ansible_user_vars" => {
+            ours.is_some_and(|v| v.starts_with('@') && v.ends_with("/ansible.vars.json"))
+        }
         // Quotes for an unquoted slot, which the library has no need of.
         "kubernetes_deb_repo" | "kubernetes_rpm_gpg_key" => {
             ours.is_some_and(|v| theirs == format!("\"{v}\""))
@@ -48,7 +50,10 @@ type Layers = BTreeMap<String, Vec<Strings>>;
 
 /// The library is that of one release, of which there may be data in several places.
 fn releases() -> Vec<PathBuf> {
-    common::releases().into_iter().filter(|release| release.ends_with("v0.1.13")).collect()
+    common::releases()
+        .into_iter()
+        .filter(|release| release.ends_with("v0.1.13"))
+        .collect()
 }
 
 fn read_layers(release: &Path) -> Layers {
@@ -69,7 +74,14 @@ fn show(layers: &Layers) -> BTreeMap<String, Value> {
     args.extend(layers.keys().map(String::as_str));
     let shown = common::run_json(Path::new(env!("CARGO_TARGET_TMPDIR")), &args);
     let images = shown.as_array().unwrap().iter();
-    images.map(|image| (image["image"].as_str().unwrap().to_owned(), image["variables"].clone())).collect()
+    images
+        .map(|image| {
+            (
+                image["image"].as_str().unwrap().to_owned(),
+                image["variables"].clone(),
+            )
+        })
+        .collect()
 }
 
 fn differences(layers: &Layers, shown: &BTreeMap<String, Value>) -> Vec<Difference> {
@@ -106,9 +118,19 @@ fn every_target_has_upstreams_values() {
     for release in releases {
         let layers = read_layers(&release);
         let least = if common::is_own(&release) { 6 } else { 69 };
-        assert!(layers.len() >= least, "{}: only {} targets", release.display(), layers.len());
+        assert!(
+            layers.len() >= least,
+            "{}: only {} targets",
+            release.display(),
+            layers.len()
+        );
         let found = differences(&layers, &show(&layers));
-        assert!(found.is_empty(), "{}: {} differ:\n{found:#?}", release.display(), found.len());
+        assert!(
+            found.is_empty(),
+            "{}: {} differ:\n{found:#?}",
+            release.display(),
+            found.len()
+        );
         common::say_compared(&release, layers.values().flatten().map(BTreeMap::len).sum());
     }
 }
@@ -119,16 +141,24 @@ fn another_value_is_found() {
     let release = common::root().join("tests/releases/v0.1.13");
     let mut layers = read_layers(&release);
     let shown = show(&layers);
-    let places: Vec<(String, String)> =
-        layers.iter().flat_map(|(t, runs)| runs[0].keys().map(|v| (t.clone(), v.clone()))).collect();
+    let places: Vec<(String, String)> = layers
+        .iter()
+        .flat_map(|(t, runs)| runs[0].keys().map(|v| (t.clone(), v.clone())))
+        .collect();
     assert!(places.len() > 100);
     for (target, variable) in places {
         let value = &mut layers.get_mut(&target).unwrap()[0];
-        let before = value.insert(variable.clone(), "another".to_owned()).unwrap();
+        let before = value
+            .insert(variable.clone(), "another".to_owned())
+            .unwrap();
         let found = differences(&layers, &shown);
         let places: Vec<(&str, &str)> = found.iter().map(|d| (&*d.target, &*d.variable)).collect();
         let is_carrier = ["ansible_common_vars", "ansible_user_vars"].contains(&variable.as_str());
-        let expected = if is_carrier { Vec::new() } else { vec![(&*target, &*variable)] };
+        let expected = if is_carrier {
+            Vec::new()
+        } else {
+            vec![(&*target, &*variable)]
+        };
         assert_eq!(places, expected);
         layers.get_mut(&target).unwrap()[0].insert(variable, before);
     }
@@ -140,7 +170,11 @@ fn spell(value: &Value, theirs: &str) -> Option<String> {
         Value::String(text) => text.clone(),
         Value::Bool(true) if theirs == "True" => "True".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Array(words) => words.iter().map(|w| w.as_str().unwrap()).collect::<Vec<_>>().join(" "),
+        Value::Array(words) => words
+            .iter()
+            .map(|w| w.as_str().unwrap())
+            .collect::<Vec<_>>()
+            .join(" "),
         _ => return None,
     })
 }

@@ -31,19 +31,36 @@ const FLATCAR: [&str; 2] = [
 
 #[test]
 fn packer_takes_every_run_of_every_target() {
-    let Some(path) = common::packer_and_ansible("templates with the real Packer") else { return };
+    let Some(path) = common::packer_and_ansible("templates with the real Packer") else {
+        return;
+    };
     let listed = common::run_json(common::root(), &["list", "--targets", "--json"]);
-    let targets: Vec<&str> =
-        listed.as_array().unwrap().iter().map(|t| t["image"].as_str().unwrap()).collect();
+    let targets: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["image"].as_str().unwrap())
+        .collect();
     let is_flatcar = |name: &&str| name.contains("flatcar") && !name.starts_with("ami-");
-    let (flatcar, others): (Vec<&str>, Vec<&str>) = targets.iter().partition(|name| is_flatcar(name));
+    let (flatcar, others): (Vec<&str>, Vec<&str>) =
+        targets.iter().partition(|name| is_flatcar(name));
     let folder = tempfile::tempdir().unwrap();
     let mut printed = String::new();
-    for (names, made_up) in [(&others, &MADE_UP[..]), (&flatcar, &[&MADE_UP[..], &FLATCAR[..]].concat())] {
+    for (names, made_up) in [
+        (&others, &MADE_UP[..]),
+        (&flatcar, &[&MADE_UP[..], &FLATCAR[..]].concat()),
+    ] {
         let mut command = common::imgspec(folder.path());
-        command.arg("validate").args(names).args(["--jobs", "2", "--format", "short"]);
+        command
+            .arg("validate")
+            .args(names)
+            .args(["--jobs", "2", "--format", "short"]);
         command.args(made_up.iter().flat_map(|setting| ["--set", setting]));
-        let output = command.env("PATH", &path).envs(environment()).output().unwrap();
+        let output = command
+            .env("PATH", &path)
+            .envs(environment())
+            .output()
+            .unwrap();
         printed += &String::from_utf8_lossy(&output.stderr);
     }
     let mut runs: BTreeMap<String, usize> = BTreeMap::new();
@@ -51,14 +68,22 @@ fn packer_takes_every_run_of_every_target() {
         assert!(
             printed.contains(&format!("{name}: valid\n")),
             "{name} is not valid:\n{}",
-            printed.lines().filter(|l| !l.contains("no-effect")).collect::<Vec<_>>().join("\n")
+            printed
+                .lines()
+                .filter(|l| !l.contains("no-effect"))
+                .collect::<Vec<_>>()
+                .join("\n")
         );
-        let manifest = std::fs::read(folder.path().join("build").join(name).join("manifest.json")).unwrap();
+        let manifest =
+            std::fs::read(folder.path().join("build").join(name).join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_slice(&manifest).unwrap();
         let provider = manifest["target"]["provider"].as_str().unwrap().to_owned();
         *runs.entry(provider).or_default() += manifest["target"]["runs"].as_array().unwrap().len();
     }
-    println!("validated {} targets, runs by provider: {runs:?}", targets.len());
+    println!(
+        "validated {} targets, runs by provider: {runs:?}",
+        targets.len()
+    );
     assert_eq!(targets.len(), 70);
     assert_eq!(runs.values().sum::<usize>(), 76);
 }
@@ -66,20 +91,37 @@ fn packer_takes_every_run_of_every_target() {
 /// Every template, for every release of Packer that knows its builders.
 #[test]
 fn packer_reads_every_template() {
-    let Some(path) = common::packer_and_ansible("templates with the real Packer") else { return };
+    let Some(path) = common::packer_and_ansible("templates with the real Packer") else {
+        return;
+    };
     let config = common::root().join("config");
     let mut count = 0;
     for folder in common::entries(&config).into_iter().filter(|p| p.is_dir()) {
-        for template in common::files(&folder, "json").into_iter().filter(|t| is_template(t)) {
+        for template in common::files(&folder, "json")
+            .into_iter()
+            .filter(|t| is_template(t))
+        {
             for action in [&["inspect"][..], &["validate", "-syntax-only"][..]] {
                 let mut command = Command::new("packer");
                 command.args(action).arg(&template).current_dir(&config);
-                let output = command.env("PATH", &path).env("CHECKPOINT_DISABLE", "1").output().unwrap();
+                let output = command
+                    .env("PATH", &path)
+                    .env("CHECKPOINT_DISABLE", "1")
+                    .output()
+                    .unwrap();
                 let said = String::from_utf8_lossy(&output.stdout);
-                assert!(output.status.success(), "packer {action:?} {}: {said}", template.display());
+                assert!(
+                    output.status.success(),
+                    "packer {action:?} {}: {said}",
+                    template.display()
+                );
             }
             // What newer releases of Packer have to install.
-            assert!(template.with_extension("plugins.pkr.hcl").is_file(), "{}", template.display());
+            assert!(
+                template.with_extension("plugins.pkr.hcl").is_file(),
+                "{}",
+                template.display()
+            );
             count += 1;
         }
     }
@@ -89,19 +131,29 @@ fn packer_reads_every_template() {
 /// The library's providers repeat their templates' own defaults, so that a spec sees them.
 #[test]
 fn providers_say_what_their_templates_say() {
-    let listed =
-        common::run_json(common::root(), &["show", "--json", "rootfs-debian-12", "qemu-ubuntu-2004"]);
+    let listed = common::run_json(
+        common::root(),
+        &["show", "--json", "rootfs-debian-12", "qemu-ubuntu-2004"],
+    );
     for image in listed.as_array().unwrap() {
         let name = image["image"].as_str().unwrap();
-        let folder = if name.starts_with("rootfs") { "rootfs" } else { "qemu" };
-        let text = std::fs::read(common::root().join(format!("config/{folder}/packer.json"))).unwrap();
+        let folder = if name.starts_with("rootfs") {
+            "rootfs"
+        } else {
+            "qemu"
+        };
+        let text =
+            std::fs::read(common::root().join(format!("config/{folder}/packer.json"))).unwrap();
         let template: Value = serde_json::from_slice(&text).unwrap();
         for (variable, default) in template["variables"].as_object().unwrap() {
             let Some(shown) = image["variables"].get(variable) else {
                 assert!(!default.is_null(), "{name}: nothing gives {variable}");
                 continue;
             };
-            assert!(!shown["packer"].is_null() || !default.is_null(), "{name}: nothing gives {variable}");
+            assert!(
+                !shown["packer"].is_null() || !default.is_null(),
+                "{name}: nothing gives {variable}"
+            );
         }
     }
 }
@@ -111,7 +163,8 @@ fn providers_say_what_their_templates_say() {
 fn config_has_the_librarys_defaults() {
     let config = common::root().join("config");
     let generated = common::run_json(common::root(), &["defaults"]);
-    let read = |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let read =
+        |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
     let mut found = serde_json::Map::new();
     for folder in ["", "windows/"] {
         for path in common::files(&config.join(folder), "json") {
@@ -119,7 +172,11 @@ fn config_has_the_librarys_defaults() {
             found.insert(format!("{folder}{name}"), read(&path));
         }
     }
-    assert_eq!(generated, Value::Object(found), "run `imgspec defaults --out config`");
+    assert_eq!(
+        generated,
+        Value::Object(found),
+        "run `imgspec defaults --out config`"
+    );
 }
 
 fn is_template(path: &Path) -> bool {

@@ -27,9 +27,11 @@ pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
     }
     super::make_cache(cache)?;
     let new = tempfile::tempdir_in(cache.join(ASSETS))?;
-    for (name, dir) in
-        [("config", &library::CONFIG), ("ansible", &library::ANSIBLE), ("stdlib", &library::STDLIB)]
-    {
+    for (name, dir) in [
+        ("config", &library::CONFIG),
+        ("ansible", &library::ANSIBLE),
+        ("stdlib", &library::STDLIB),
+    ] {
         let root = new.path().join(name);
         fs::create_dir(&root)?;
         dir.extract(&root)?;
@@ -47,7 +49,11 @@ pub(super) fn digest() -> String {
     for dir in [&library::CONFIG, &library::ANSIBLE, &library::STDLIB] {
         add(dir, &mut hash);
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn add(dir: &Dir<'_>, hash: &mut Sha256) {

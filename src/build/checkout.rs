@@ -36,7 +36,10 @@ fn read_with_makefiles(
     let checkout = Checkout::read(&Disk, root, &recipes, USER_FILE, &json_files(root));
     if checkout.targets.is_empty() {
         let lines = refusals(&checkout).join("\n  ");
-        return Err(format!("no target of {} can be read:\n  {lines}", root.display()));
+        return Err(format!(
+            "no target of {} can be read:\n  {lines}",
+            root.display()
+        ));
     }
     Ok((checkout, makefiles))
 }
@@ -44,7 +47,8 @@ fn read_with_makefiles(
 /// The targets of a checkout that cannot be read, a line for each reason.
 pub fn refusals(checkout: &Checkout) -> Vec<String> {
     let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
-    for Refused { make, reason, .. } in checkout.refused.iter().filter(|refused| refused.is_unread) {
+    for Refused { make, reason, .. } in checkout.refused.iter().filter(|refused| refused.is_unread)
+    {
         match by_reason.iter_mut().find(|(known, _)| known == reason) {
             Some((_, names)) => names.push(make),
             None => by_reason.push((reason, vec![make])),
@@ -74,12 +78,24 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
         return Ok(entry.library(&root, &inputs));
     }
     let (checkout, makefiles) = read_with_makefiles(&root, &inputs.environment)?;
-    let is_seen = |path: &PathBuf| inputs.files.contains_key(path.strip_prefix(&root).unwrap_or(path));
-    let others = makefiles.into_iter().map(|path| root.join(path)).filter(|path| !is_seen(path));
+    let is_seen = |path: &PathBuf| {
+        inputs
+            .files
+            .contains_key(path.strip_prefix(&root).unwrap_or(path))
+    };
+    let others = makefiles
+        .into_iter()
+        .map(|path| root.join(path))
+        .filter(|path| !is_seen(path));
     let entry = Entry {
         digest: inputs.digest.clone(),
         others: others.map(|path| (digest_of(&path), path)).collect(),
-        origins: checkout.texts.keys().map(PathBuf::from).chain([PathBuf::from("Makefile")]).collect(),
+        origins: checkout
+            .texts
+            .keys()
+            .map(PathBuf::from)
+            .chain([PathBuf::from("Makefile")])
+            .collect(),
         files: adopt(&checkout),
     };
     // A cache that cannot be written costs time and nothing else.
@@ -94,9 +110,16 @@ const MOST: usize = 16;
 
 /// Removes the entries beside a new one that have not been written for the longest time.
 fn remove_old(new: &Path) {
-    let entries = new.parent().map(fs::read_dir).into_iter().flatten().flatten().flatten();
-    let mut dated: Vec<_> =
-        entries.filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path()))).collect();
+    let entries = new
+        .parent()
+        .map(fs::read_dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .flatten();
+    let mut dated: Vec<_> = entries
+        .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path())))
+        .collect();
     dated.sort();
     for (_, path) in dated.iter().rev().skip(MOST) {
         let _ = fs::remove_file(path);
@@ -105,7 +128,9 @@ fn remove_old(new: &Path) {
 
 /// True where a checkout has been read on this machine before.
 pub fn is_known(folder: &Path) -> bool {
-    let root = find_checkout(folder).ok().and_then(|root| root.canonicalize().ok());
+    let root = find_checkout(folder)
+        .ok()
+        .and_then(|root| root.canonicalize().ok());
     root.is_some_and(|root| place_of(&root).is_file())
 }
 
@@ -132,7 +157,11 @@ impl Entry {
     }
 
     fn is_of(&self, inputs: &Inputs) -> bool {
-        self.digest == inputs.digest && self.others.iter().all(|(digest, path)| *digest == digest_of(path))
+        self.digest == inputs.digest
+            && self
+                .others
+                .iter()
+                .all(|(digest, path)| *digest == digest_of(path))
     }
 
     fn library(self, root: &Path, inputs: &Inputs) -> Adopted {
@@ -169,9 +198,16 @@ const ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
 impl Inputs {
     fn read(root: &Path) -> Inputs {
         let mut files = BTreeMap::new();
-        let walk = WalkDir::new(root).into_iter().filter_entry(may_be_read).filter_map(Result::ok);
+        let walk = WalkDir::new(root)
+            .into_iter()
+            .filter_entry(may_be_read)
+            .filter_map(Result::ok);
         for entry in walk.filter(|entry| !entry.file_type().is_dir()) {
-            let path = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_owned();
+            let path = entry
+                .path()
+                .strip_prefix(root)
+                .unwrap_or(entry.path())
+                .to_owned();
             files.insert(path, read_input(&entry));
         }
         let mut digest = Sha256::new();
@@ -181,7 +217,9 @@ impl Inputs {
         };
         add(&program());
         for name in ENVIRONMENT {
-            add(std::env::var_os(name).unwrap_or_default().as_encoded_bytes());
+            add(std::env::var_os(name)
+                .unwrap_or_default()
+                .as_encoded_bytes());
         }
         add(&revision(root));
         let environment = asked_for(&files);
@@ -193,14 +231,26 @@ impl Inputs {
             add(path.as_os_str().as_encoded_bytes());
             add(bytes);
         }
-        Inputs { files, environment, digest: hex(digest.finalize().as_slice()) }
+        Inputs {
+            files,
+            environment,
+            digest: hex(digest.finalize().as_slice()),
+        }
     }
 }
 
 /// What the environment holds under the names that makefiles ask for, `$(NAME)`. What is read by itself, and what make
 /// sets, is not among them.
 fn asked_for(files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<(String, OsString)> {
-    const OTHERS: [&str; 7] = ["PACKER_VAR_FILES", "PACKER_FLAGS", "PATH", "HOME", "SHELL", "PWD", "CURDIR"];
+    const OTHERS: [&str; 7] = [
+        "PACKER_VAR_FILES",
+        "PACKER_FLAGS",
+        "PATH",
+        "HOME",
+        "SHELL",
+        "PWD",
+        "CURDIR",
+    ];
     let is_makefile = |path: &&PathBuf| {
         let is_at_root = path.components().count() == 1;
         is_at_root || path.extension().is_some_and(|e| e == "mk") || path.ends_with("Makefile")
@@ -209,14 +259,21 @@ fn asked_for(files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<(String, OsString)> {
     for (_, bytes) in files.iter().filter(|(path, _)| is_makefile(path)) {
         let text = String::from_utf8_lossy(bytes);
         for rest in text.split(['(', '{']) {
-            let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
-            let name = end.and_then(|end| rest.split_at_checked(end)).map_or(rest, |(name, _)| name);
+            let end =
+                rest.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+            let name = end
+                .and_then(|end| rest.split_at_checked(end))
+                .map_or(rest, |(name, _)| name);
             if name.len() > 1 && !name.starts_with("MAKE") && !OTHERS.contains(&name) {
                 names.insert(name.to_owned());
             }
         }
     }
-    names.into_iter().filter_map(|name| Some((std::env::var_os(&name)?, name))).map(|(v, n)| (n, v)).collect()
+    names
+        .into_iter()
+        .filter_map(|name| Some((std::env::var_os(&name)?, name)))
+        .map(|(v, n)| (n, v))
+        .collect()
 }
 
 /// Not what builds leave, nor the roles, of which nothing is read here.
@@ -233,7 +290,9 @@ fn read_input(entry: &DirEntry) -> Vec<u8> {
         bytes.extend(digest_of(entry.path()).into_bytes());
         return bytes;
     }
-    let Ok(metadata) = entry.metadata() else { return Vec::new() };
+    let Ok(metadata) = entry.metadata() else {
+        return Vec::new();
+    };
     if metadata.is_file() && metadata.len() <= LARGEST {
         return fs::read(entry.path()).unwrap_or_default();
     }
@@ -245,23 +304,35 @@ fn digest_of(path: &Path) -> String {
     let is_small = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST);
     let mut bytes = Vec::new();
     let read = fs::File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
-    if is_small && matches!(read, Ok(Ok(_))) { hex(Sha256::digest(&bytes).as_slice()) } else { String::new() }
+    if is_small && matches!(read, Ok(Ok(_))) {
+        hex(Sha256::digest(&bytes).as_slice())
+    } else {
+        String::new()
+    }
 }
 
 /// The program that reads: another one may read otherwise.
 fn program() -> Vec<u8> {
     let metadata = std::env::current_exe().and_then(fs::metadata);
-    let known = metadata.map(|m| format!("{} {:?}", m.len(), m.modified().ok())).unwrap_or_default();
+    let known = metadata
+        .map(|m| format!("{} {:?}", m.len(), m.modified().ok()))
+        .unwrap_or_default();
     format!("{} {known}", env!("CARGO_PKG_VERSION")).into_bytes()
 }
 
 /// The commit that the checkout stands at: Makefiles ask git for it.
 fn revision(root: &Path) -> Vec<u8> {
-    let Some(git) = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.is_dir()) else {
+    let Some(git) = root
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|git| git.is_dir())
+    else {
         return Vec::new();
     };
     let mut head = fs::read(git.join("HEAD")).unwrap_or_default();
-    let branch = std::str::from_utf8(&head).ok().and_then(|text| text.strip_prefix("ref: "));
+    let branch = std::str::from_utf8(&head)
+        .ok()
+        .and_then(|text| text.strip_prefix("ref: "));
     let commit = branch.and_then(|branch| fs::read(git.join(branch.trim())).ok());
     head.extend(commit.unwrap_or_default());
     head
@@ -277,11 +348,19 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The JSON files below `packer`, which may be var files; a script's source `FILE.json.tmpl` counts as FILE.json.
 fn json_files(root: &Path) -> Vec<String> {
-    let files = WalkDir::new(root.join("packer")).sort_by_file_name().into_iter().filter_map(Result::ok);
+    let files = WalkDir::new(root.join("packer"))
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(Result::ok);
     let mut out: Vec<String> = files
         .filter(|entry| entry.file_type().is_file())
         .filter_map(|entry| {
-            let path = entry.path().strip_prefix(root).ok()?.to_string_lossy().into_owned();
+            let path = entry
+                .path()
+                .strip_prefix(root)
+                .ok()?
+                .to_string_lossy()
+                .into_owned();
             let path = path.strip_suffix(".tmpl").unwrap_or(&path);
             path.ends_with(".json").then(|| path.to_owned())
         })

@@ -21,14 +21,24 @@ const TAG_TEXT: &str =
 const CACHES: [&str; 3] = ["assets", "packer", "rootfs"];
 
 /// What compiles and builds write into an image's folder, beside `output` and `work`.
-const FILES: [&str; 6] =
-    ["packer.vars.json", "ansible.vars.json", "manifest.json", "packer.log", "build.json", LOCK];
+const FILES: [&str; 6] = [
+    "packer.vars.json",
+    "ansible.vars.json",
+    "manifest.json",
+    "packer.log",
+    "build.json",
+    LOCK,
+];
 
 /// The folder for what builds share: `IMGSPEC_CACHE`, or `imgspec` in the user's cache.
 pub fn cache() -> PathBuf {
     match std::env::var_os("IMGSPEC_CACHE") {
-        Some(folder) if !folder.is_empty() => std::path::absolute(&folder).unwrap_or_else(|_| folder.into()),
-        _ => dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("imgspec"),
+        Some(folder) if !folder.is_empty() => {
+            std::path::absolute(&folder).unwrap_or_else(|_| folder.into())
+        }
+        _ => dirs::cache_dir()
+            .unwrap_or_else(std::env::temp_dir)
+            .join("imgspec"),
     }
 }
 
@@ -97,7 +107,9 @@ pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
     if !is_image_folder(folder) {
         return Err(io::Error::other("no compile has written this folder"));
     }
-    let Some(_lock) = Lock::of_image(folder)? else { return Ok(Cleaned::Running) };
+    let Some(_lock) = Lock::of_image(folder)? else {
+        return Ok(Cleaned::Running);
+    };
     let mut kept = clean_output(folder)?;
     remove_folder(&folder.join("work"))?;
     for entry in fs::read_dir(folder)? {
@@ -139,9 +151,15 @@ pub fn clean_cache(cache: &Path) -> io::Result<(Vec<PathBuf>, Cleaned)> {
     if !cache.is_dir() {
         return Ok((Vec::new(), Cleaned::Removed));
     }
-    let Some(_lock) = Lock::to_clean(cache)? else { return Ok((Vec::new(), Cleaned::Running)) };
+    let Some(_lock) = Lock::to_clean(cache)? else {
+        return Ok((Vec::new(), Cleaned::Running));
+    };
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
-    for folder in CACHES.map(|name| cache.join(name)).into_iter().filter(|folder| folder.exists()) {
+    for folder in CACHES
+        .map(|name| cache.join(name))
+        .into_iter()
+        .filter(|folder| folder.exists())
+    {
         match folder.join(TAG).is_file() {
             true => {
                 fs::remove_dir_all(&folder)?;
@@ -150,19 +168,35 @@ pub fn clean_cache(cache: &Path) -> io::Result<(Vec<PathBuf>, Cleaned)> {
             false => kept.push(folder),
         }
     }
-    Ok((removed, if kept.is_empty() { Cleaned::Removed } else { Cleaned::Kept(kept) }))
+    Ok((
+        removed,
+        if kept.is_empty() {
+            Cleaned::Removed
+        } else {
+            Cleaned::Kept(kept)
+        },
+    ))
 }
 
 /// Removes from `output` what the last build has put there; gives what else is in it.
 fn clean_output(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let output = folder.join("output");
     let record = Record::read(folder);
-    let ours: BTreeSet<PathBuf> =
-        record.iter().flat_map(Record::paths).map(|path| folder.join(path)).collect();
+    let ours: BTreeSet<PathBuf> = record
+        .iter()
+        .flat_map(Record::paths)
+        .map(|path| folder.join(path))
+        .collect();
     let mut kept = Vec::new();
     for entry in WalkDir::new(&output).contents_first(true) {
         let entry = match entry {
-            Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
+            Err(error)
+                if error
+                    .io_error()
+                    .is_some_and(|e| e.kind() == io::ErrorKind::NotFound) =>
+            {
+                continue;
+            }
             entry => entry?,
         };
         if entry.file_type().is_dir() {

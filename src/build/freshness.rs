@@ -37,7 +37,11 @@ pub(super) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> i
             add(&file.display().to_string(), &sha256_file(&file)?);
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// The files and folders of this machine that an image is made of. A role may use the roles beside it, by `dependencies`
@@ -45,12 +49,25 @@ pub(super) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> i
 /// of the project count.
 fn paths(recipe: &Recipe) -> BTreeSet<PathBuf> {
     let mut paths = recipe.paths.clone();
-    let named = recipe.roles.iter().filter(|role| Path::new(&role.name).is_absolute());
+    let named = recipe
+        .roles
+        .iter()
+        .filter(|role| Path::new(&role.name).is_absolute());
     paths.extend(named.map(|role| PathBuf::from(&role.name)));
-    let is_own =
-        |folder: &PathBuf| recipe.roles.iter().any(|role| role.is_path() || folder.join(&role.name).is_dir());
+    let is_own = |folder: &PathBuf| {
+        recipe
+            .roles
+            .iter()
+            .any(|role| role.is_path() || folder.join(&role.name).is_dir())
+    };
     if recipe.role_folders.iter().any(is_own) {
-        paths.extend(recipe.role_folders.iter().filter(|folder| folder.is_dir()).cloned());
+        paths.extend(
+            recipe
+                .role_folders
+                .iter()
+                .filter(|folder| folder.is_dir())
+                .cloned(),
+        );
     }
     paths
 }
@@ -58,7 +75,10 @@ fn paths(recipe: &Recipe) -> BTreeSet<PathBuf> {
 /// A file itself, or all files of a folder, in order, links followed. What git keeps for itself does not count.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
-    let entries = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
+    let entries = WalkDir::new(path)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter();
     for entry in entries.filter_entry(|entry| entry.file_name() != ".git") {
         match entry {
             Ok(entry) if entry.file_type().is_file() => out.push(entry.into_path()),
@@ -72,5 +92,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn is_gone(error: &walkdir::Error) -> bool {
-    error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+    error
+        .io_error()
+        .is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -31,15 +31,25 @@ pub struct Plan<'t> {
 impl<'t> Plan<'t> {
     /// Sorts tools by how they are installed.
     pub fn new(tools: &[&'static Tool], toolbox: &'t Toolbox) -> Plan<'t> {
-        let (own, rest): (Vec<_>, Vec<_>) =
-            tools.iter().copied().partition(|tool| ["packer", "ansible"].contains(&tool.name));
-        let mut plan = Plan { bin: &toolbox.bin, own, packages: Vec::new(), refused: Vec::new() };
+        let (own, rest): (Vec<_>, Vec<_>) = tools
+            .iter()
+            .copied()
+            .partition(|tool| ["packer", "ansible"].contains(&tool.name));
+        let mut plan = Plan {
+            bin: &toolbox.bin,
+            own,
+            packages: Vec::new(),
+            refused: Vec::new(),
+        };
         let is_root = rustix::process::geteuid().is_root();
         for tool in rest {
             match tool.package {
-                "" => plan.refused.push((tool, format!("get it from {}", tool.hint))),
+                "" => plan
+                    .refused
+                    .push((tool, format!("get it from {}", tool.hint))),
                 package if !is_root => {
-                    plan.refused.push((tool, format!("needs root: sudo apt-get install {package}")));
+                    plan.refused
+                        .push((tool, format!("needs root: sudo apt-get install {package}")));
                 }
                 _ => plan.packages.push(tool),
             }
@@ -67,7 +77,10 @@ impl<'t> Plan<'t> {
             })
             .collect();
         if !self.packages.is_empty() {
-            out.push(format!("packages: `apt-get {}`", self.apt_arguments().join(" ")));
+            out.push(format!(
+                "packages: `apt-get {}`",
+                self.apt_arguments().join(" ")
+            ));
             if let Ok(more) = simulate(&self.apt_arguments())
                 && !more.is_empty()
             {
@@ -78,15 +91,17 @@ impl<'t> Plan<'t> {
     }
 
     fn apt_arguments(&self) -> Vec<&'static str> {
-        APT.into_iter().chain(self.packages.iter().map(|tool| tool.package)).collect()
+        APT.into_iter()
+            .chain(self.packages.iter().map(|tool| tool.package))
+            .collect()
     }
 
     /// Installs. What the programs print goes to standard error. Gives for each tool what was done, or what could not be
     /// done and what a person can do instead.
     pub fn run(self) -> Vec<(&'static str, Result<String, String>)> {
         let mut out = Vec::new();
-        let made =
-            super::make_ignored(self.bin).map_err(|e| format!("cannot make {}: {e}", self.bin.display()));
+        let made = super::make_ignored(self.bin)
+            .map_err(|e| format!("cannot make {}: {e}", self.bin.display()));
         for tool in &self.own {
             let done = made.clone().and_then(|()| match tool.name {
                 "packer" => unpack_package(tool, self.bin).or_else(|first| {
@@ -99,11 +114,17 @@ impl<'t> Plan<'t> {
         if !self.packages.is_empty() {
             let done = install_packages(&self.apt_arguments());
             for tool in &self.packages {
-                let done = done.clone().map(|()| format!("installed the package {}", tool.package));
+                let done = done
+                    .clone()
+                    .map(|()| format!("installed the package {}", tool.package));
                 out.push((tool.name, done));
             }
         }
-        out.extend(self.refused.into_iter().map(|(tool, why)| (tool.name, Err(why))));
+        out.extend(
+            self.refused
+                .into_iter()
+                .map(|(tool, why)| (tool.name, Err(why))),
+        );
         out
     }
 }
@@ -134,18 +155,25 @@ fn install_packages(arguments: &[&str]) -> Result<(), String> {
 /// What apt says where it would not.
 fn simulate(arguments: &[&str]) -> Result<Vec<String>, String> {
     let mut command = Command::new("apt-get");
-    let output =
-        command.arg("--simulate").args(arguments).env("LC_ALL", "C").output().map_err(|e| e.to_string())?;
+    let output = command
+        .arg("--simulate")
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .output()
+        .map_err(|e| e.to_string())?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let names = text.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next());
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next());
     Ok(names.map(str::to_owned).collect())
 }
 
 fn mirror() -> String {
-    let mirror = std::env::var("IMGSPEC_PACKER_MIRROR").unwrap_or_else(|_| PACKER_MIRROR.to_owned());
+    let mirror =
+        std::env::var("IMGSPEC_PACKER_MIRROR").unwrap_or_else(|_| PACKER_MIRROR.to_owned());
     mirror.trim_end_matches('/').to_owned()
 }
 
@@ -159,7 +187,12 @@ fn unpack_package(tool: &Tool, bin: &Path) -> Result<String, String> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|e| e == "deb"))
         .ok_or_else(|| format!("no package {}", tool.package))?;
-    run("dpkg-deb", &["-x", &package.to_string_lossy(), "root"], folder.path()).map_err(fail)?;
+    run(
+        "dpkg-deb",
+        &["-x", &package.to_string_lossy(), "root"],
+        folder.path(),
+    )
+    .map_err(fail)?;
     let program = folder.path().join("root/usr/bin").join(tool.program);
     fs::rename(program, bin.join(tool.program)).map_err(fail)?;
     Ok(format!("took {} out of Debian's package", tool.program))
@@ -171,24 +204,49 @@ fn download_packer(bin: &Path) -> Result<String, String> {
         "aarch64" => "arm64",
         other => other,
     };
-    let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    let system = if cfg!(target_os = "macos") {
+        "darwin"
+    } else {
+        "linux"
+    };
     let name = format!("packer_{PACKER}_{system}_{arch}.zip");
     let base = format!("{}/{PACKER}", mirror());
     let fail = |e: io::Error| format!("no download from {base}: {e}");
     let folder = tempfile::tempdir_in(bin).map_err(fail)?;
     let get = |file: &str| {
         let url = format!("{base}/{file}");
-        run("curl", &["-fsSL", "--retry", "2", "--connect-timeout", "20", "-O", &url], folder.path())
+        run(
+            "curl",
+            &[
+                "-fsSL",
+                "--retry",
+                "2",
+                "--connect-timeout",
+                "20",
+                "-O",
+                &url,
+            ],
+            folder.path(),
+        )
     };
     let sums = format!("packer_{PACKER}_SHA256SUMS");
     get(&name).and_then(|()| get(&sums)).map_err(fail)?;
     let wanted = fs::read_to_string(folder.path().join(&sums)).map_err(fail)?;
-    let wanted = wanted.lines().find_map(|line| line.strip_suffix(&name).map(|sum| sum.trim().to_owned()));
+    let wanted = wanted
+        .lines()
+        .find_map(|line| line.strip_suffix(&name).map(|sum| sum.trim().to_owned()));
     let found = super::output::sha256_file(&folder.path().join(&name)).map_err(fail)?;
     if wanted.as_deref() != Some(&found) {
-        return Err(format!("the sha256 of {base}/{name} is {found}, not what {sums} says"));
+        return Err(format!(
+            "the sha256 of {base}/{name} is {found}, not what {sums} says"
+        ));
     }
-    run("python3", &["-m", "zipfile", "-e", &name, "."], folder.path()).map_err(fail)?;
+    run(
+        "python3",
+        &["-m", "zipfile", "-e", &name, "."],
+        folder.path(),
+    )
+    .map_err(fail)?;
     let program = folder.path().join("packer");
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).map_err(fail)?;
@@ -200,16 +258,29 @@ fn install_ansible(bin: &Path) -> Result<String, String> {
     let fail = |e: io::Error| format!("no {ANSIBLE}: {e}");
     let folder = bin.join("ansible");
     let link = bin.join("ansible-playbook");
-    for (path, is_ours) in [(&folder, folder.join("pyvenv.cfg").is_file()), (&link, link.is_symlink())] {
+    for (path, is_ours) in [
+        (&folder, folder.join("pyvenv.cfg").is_file()),
+        (&link, link.is_symlink()),
+    ] {
         if path.symlink_metadata().is_ok() && !is_ours {
-            return Err(format!("{} is there, and imgspec did not make it", path.display()));
+            return Err(format!(
+                "{} is there, and imgspec did not make it",
+                path.display()
+            ));
         }
     }
     let home = folder.to_string_lossy().into_owned();
-    run("python3", &["-m", "venv", &home], bin)
-        .map_err(|e| format!("no Python environment ({e}); on Debian, apt-get install python3-venv"))?;
+    run("python3", &["-m", "venv", &home], bin).map_err(|e| {
+        format!("no Python environment ({e}); on Debian, apt-get install python3-venv")
+    })?;
     let python = folder.join("bin/python").to_string_lossy().into_owned();
-    let arguments = ["-m", "pip", "install", "--disable-pip-version-check", ANSIBLE];
+    let arguments = [
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        ANSIBLE,
+    ];
     run(&python, &arguments, bin).map_err(fail)?;
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(folder.join("bin/ansible-playbook"), link).map_err(fail)?;
@@ -228,6 +299,9 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> io::Result<()> {
         .map_err(|e| io::Error::other(format!("{program}: {e}")))?;
     match status.success() {
         true => Ok(()),
-        false => Err(io::Error::other(format!("{program} {} failed ({status})", arguments.join(" ")))),
+        false => Err(io::Error::other(format!(
+            "{program} {} failed ({status})",
+            arguments.join(" ")
+        ))),
     }
 }

@@ -56,7 +56,12 @@ pub struct Failure {
 
 impl Failure {
     fn new(message: impl Into<String>) -> Failure {
-        Failure { message: message.into(), lines: Vec::new(), code: 2, log: None }
+        Failure {
+            message: message.into(),
+            lines: Vec::new(),
+            code: 2,
+            log: None,
+        }
     }
 }
 
@@ -109,19 +114,38 @@ impl<'a> Job<'a> {
     ) -> io::Result<Job<'a>> {
         let folder = output.dir.join(&artifacts.image);
         let work = folder.join("work");
-        let names = artifacts.recipe.tools.iter().map(String::as_str).chain(ESSENTIAL);
+        let names = artifacts
+            .recipe
+            .tools
+            .iter()
+            .map(String::as_str)
+            .chain(ESSENTIAL);
         let tools = toolbox.find_all(names);
         let mark = token()?;
         // Free now, and still so a moment later unless somebody takes it on purpose.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let path =
-            std::env::join_paths(std::iter::once(work.join("bin")).chain(std::env::split_paths(&path)));
-        let path = path.map_err(io::Error::other)?.to_string_lossy().into_owned();
+        let path = std::env::join_paths(
+            std::iter::once(work.join("bin")).chain(std::env::split_paths(&path)),
+        );
+        let path = path
+            .map_err(io::Error::other)?
+            .to_string_lossy()
+            .into_owned();
         let cache = folders::cache();
-        let role_folders = artifacts.recipe.role_folders.iter().filter(|f| f.is_dir()).cloned();
+        let role_folders = artifacts
+            .recipe
+            .role_folders
+            .iter()
+            .filter(|f| f.is_dir())
+            .cloned();
         let role_folders = std::env::join_paths(role_folders.chain([work.join("ansible/roles")]));
-        let role_folders = role_folders.map_err(io::Error::other)?.to_string_lossy().into_owned();
+        let role_folders = role_folders
+            .map_err(io::Error::other)?
+            .to_string_lossy()
+            .into_owned();
         let environment = [
             ("ANSIBLE_ROLES_PATH", role_folders),
             ("CHECKPOINT_DISABLE", "1".to_owned()),
@@ -130,11 +154,26 @@ impl<'a> Job<'a> {
             (OUT_ENV, output.dir.display().to_string()),
             ("IMGSPEC_PORT", port.to_string()),
             ("IMGSPEC_TOKEN", token()?),
-            ("PACKER_CACHE_DIR", cache.join("packer").display().to_string()),
+            (
+                "PACKER_CACHE_DIR",
+                cache.join("packer").display().to_string(),
+            ),
             ("PATH", path),
         ];
-        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Ok(Job { artifacts, flags, folder, work, tools, interrupt, environment, mark })
+        let environment = environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Ok(Job {
+            artifacts,
+            flags,
+            folder,
+            work,
+            tools,
+            interrupt,
+            environment,
+            mark,
+        })
     }
 
     /// Asks Packer whether it would take all this.
@@ -143,7 +182,8 @@ impl<'a> Job<'a> {
     /// See [`Failure`].
     pub fn validate(&self, progress: &Progress) -> Result<Outcome, Failure> {
         let display = progress.start(&self.artifacts.image);
-        self.guarded(&ESSENTIAL, |running| self.validate_runs(&display, running)).map(|()| Outcome::Valid)
+        self.guarded(&ESSENTIAL, |running| self.validate_runs(&display, running))
+            .map(|()| Outcome::Valid)
     }
 
     /// Builds the image, unless the last build had the same inputs.
@@ -176,7 +216,10 @@ impl<'a> Job<'a> {
     pub fn commands(&self) -> Vec<String> {
         let mut out = vec![format!("cd {}", quote(&self.work.display().to_string()))];
         let secret = ["IMGSPEC_TOKEN", MARK, "PATH"];
-        let names = self.environment.iter().filter(|(name, _)| !secret.contains(&name.as_str()));
+        let names = self
+            .environment
+            .iter()
+            .filter(|(name, _)| !secret.contains(&name.as_str()));
         out.extend(names.map(|(name, value)| format!("export {name}={}", quote(value))));
         let runs = &self.artifacts.recipe.runs;
         let validate = runs.iter().map(|run| self.validate_arguments(run));
@@ -191,7 +234,12 @@ impl<'a> Job<'a> {
         let runs = &self.artifacts.recipe.runs;
         match runs.get(at).map_or(&[][..], |run| &run.only) {
             [] => "packer build".to_owned(),
-            only => format!("packer build, {} ({} of {})", only.join(", "), at + 1, runs.len()),
+            only => format!(
+                "packer build, {} ({} of {})",
+                only.join(", "),
+                at + 1,
+                runs.len()
+            ),
         }
     }
 
@@ -227,7 +275,10 @@ impl<'a> Job<'a> {
         drop(running);
         let is_kept = result.is_err() && self.flags.on_error.as_deref() == Some("abort");
         if !is_kept && let Err(error) = fs::remove_dir_all(&self.work) {
-            return result.and(Err(Failure::new(format!("cannot remove {}: {error}", self.work.display()))));
+            return result.and(Err(Failure::new(format!(
+                "cannot remove {}: {error}",
+                self.work.display()
+            ))));
         }
         result
     }
@@ -241,7 +292,10 @@ impl<'a> Job<'a> {
                 None => Some(format!("{name} is missing")),
                 Some(found) if found.is_too_old => {
                     let oldest = Tool::named(name).and_then(|t| t.oldest).unwrap_or_default();
-                    Some(format!("{name} {} is too old, {oldest} is needed", found.version))
+                    Some(format!(
+                        "{name} {} is too old, {oldest} is needed",
+                        found.version
+                    ))
                 }
                 Some(_) => None,
             })
@@ -302,7 +356,12 @@ impl<'a> Job<'a> {
             out.push("-color=false".to_owned());
         }
         out.extend(self.flags.debug.then(|| "-debug".to_owned()));
-        out.extend(self.flags.on_error.as_ref().map(|what| format!("-on-error={what}")));
+        out.extend(
+            self.flags
+                .on_error
+                .as_ref()
+                .map(|what| format!("-on-error={what}")),
+        );
         self.arguments(out, packer_run)
     }
 
@@ -325,11 +384,19 @@ impl<'a> Job<'a> {
     }
 
     /// Runs Packer; where it fails, finds out what to say.
-    fn packer(&self, arguments: &[String], display: &Display, running: &mut Running) -> Result<(), Failure> {
+    fn packer(
+        &self,
+        arguments: &[String],
+        display: &Display,
+        running: &mut Running,
+    ) -> Result<(), Failure> {
         let failed = |e: io::Error| Failure::new(format!("cannot run packer: {e}"));
         let verb = arguments.first().map_or("", String::as_str);
         let mut command = Command::new(self.work.join("bin/packer"));
-        command.args(arguments).current_dir(&self.work).envs(self.environment.iter().cloned());
+        command
+            .args(arguments)
+            .current_dir(&self.work)
+            .envs(self.environment.iter().cloned());
         command.envs(running.private.environment());
         let log = &mut running.log;
         let _ = writeln!(log, "$ packer {}", arguments.join(" "));
@@ -348,14 +415,26 @@ impl<'a> Job<'a> {
             .map_err(failed)?
         };
         if self.interrupt.is_set() {
-            return Err(Failure { code: 130, ..Failure::new("stopped") });
+            return Err(Failure {
+                code: 130,
+                ..Failure::new("stopped")
+            });
         }
         if code == 0 {
             return Ok(());
         }
-        let place = if tail.stage.is_empty() { String::new() } else { format!(" at `{}`", tail.stage) };
+        let place = if tail.stage.is_empty() {
+            String::new()
+        } else {
+            format!(" at `{}`", tail.stage)
+        };
         let message = format!("packer {verb} failed{place} (exit code {code})");
-        Err(Failure { code, lines: tail.lines(), log: Some(self.log_path()), ..Failure::new(message) })
+        Err(Failure {
+            code,
+            lines: tail.lines(),
+            log: Some(self.log_path()),
+            ..Failure::new(message)
+        })
     }
 
     /// Moves what came out to its place, and records it.
@@ -403,8 +482,15 @@ impl Tail {
 
     /// The complaints, or else the last lines.
     fn lines(&self) -> Vec<String> {
-        let lines = if self.complaints.is_empty() { &self.last } else { &self.complaints };
-        lines.iter().flat_map(|line| progress::readable(line)).collect()
+        let lines = if self.complaints.is_empty() {
+            &self.last
+        } else {
+            &self.complaints
+        };
+        lines
+            .iter()
+            .flat_map(|line| progress::readable(line))
+            .collect()
     }
 }
 

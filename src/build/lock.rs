@@ -64,7 +64,12 @@ impl Lock {
 }
 
 fn open(folder: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(folder.join(LOCK))
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(folder.join(LOCK))
 }
 
 fn hold(file: File, taken: Result<(), TryLockError>) -> io::Result<Option<Lock>> {

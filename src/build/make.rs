@@ -20,7 +20,8 @@ pub const USER_FILE: &str = "imgspec-user-vars.json";
 /// # Errors
 /// In words, where neither has one.
 pub fn find_checkout(folder: &Path) -> Result<PathBuf, String> {
-    let has_makefile = |folder: &PathBuf| folder.join("Makefile").is_file() && folder.join("packer").is_dir();
+    let has_makefile =
+        |folder: &PathBuf| folder.join("Makefile").is_file() && folder.join("packer").is_dir();
     [folder.to_owned(), folder.join("images/capi")]
         .into_iter()
         .find(has_makefile)
@@ -45,18 +46,40 @@ pub fn read_targets(root: &Path, environment: &[(String, OsString)]) -> Result<M
     let help = make(root, &["help"], environment)?;
     let listed = list_help(&String::from_utf8_lossy(&help.stdout));
     // The data base of make: every target with its recipe, not expanded. `help` itself needs no network.
-    let database = make(root, &["--dry-run", "--print-data-base", "help"], environment)?;
+    let database = make(
+        root,
+        &["--dry-run", "--print-data-base", "help"],
+        environment,
+    )?;
     let facts = String::from_utf8_lossy(&database.stdout);
-    let makefiles = facts.lines().rev().find_map(|line| line.strip_prefix("MAKEFILE_LIST := "));
-    let makefiles = makefiles.into_iter().flat_map(str::split_whitespace).map(PathBuf::from).collect();
+    let makefiles = facts
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("MAKEFILE_LIST := "));
+    let makefiles = makefiles
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .map(PathBuf::from)
+        .collect();
     let mut recipes = read_rules(&facts);
     recipes.retain(is_build);
     if recipes.is_empty() {
         let text = String::from_utf8_lossy(&database.stderr);
-        let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it names no target");
-        return Err(format!("make finds nothing to build in {}: {last}", root.display()));
+        let last = text
+            .lines()
+            .rfind(|line| !line.trim().is_empty())
+            .unwrap_or("it names no target");
+        return Err(format!(
+            "make finds nothing to build in {}: {last}",
+            root.display()
+        ));
     }
-    let place = |name: &str| listed.iter().position(|(n, _)| n == name).unwrap_or(usize::MAX);
+    let place = |name: &str| {
+        listed
+            .iter()
+            .position(|(n, _)| n == name)
+            .unwrap_or(usize::MAX)
+    };
     recipes.sort_by_key(|recipe| (place(&recipe.name), recipe.name.clone()));
     recipes.dedup_by(|a, b| a.name == b.name);
     let names: Vec<String> = recipes
@@ -68,7 +91,10 @@ pub fn read_targets(root: &Path, environment: &[(String, OsString)]) -> Result<M
     for recipe in &mut recipes {
         let lines = printed.iter().filter(|(name, _)| *name == recipe.name);
         recipe.text = lines.map(|(_, text)| text.as_str()).collect();
-        let doc = listed.iter().find(|(name, _)| *name == recipe.name).map(|(_, doc)| doc.clone());
+        let doc = listed
+            .iter()
+            .find(|(name, _)| *name == recipe.name)
+            .map(|(_, doc)| doc.clone());
         recipe.doc = doc.filter(|doc| !doc.is_empty());
     }
     Ok(MakeFacts { recipes, makefiles })
@@ -88,7 +114,9 @@ fn dry_run(
 ) -> Result<Vec<(String, String)>, String> {
     let mut arguments = vec!["--dry-run", "--keep-going", "--trace"];
     arguments.extend(names.iter().map(String::as_str));
-    let traced = split_trace(&String::from_utf8_lossy(&make(root, &arguments, environment)?.stdout));
+    let traced = split_trace(&String::from_utf8_lossy(
+        &make(root, &arguments, environment)?.stdout,
+    ));
     if !traced.is_empty() {
         return Ok(traced);
     }
@@ -96,7 +124,10 @@ fn dry_run(
         .iter()
         .map(|name| {
             let output = make(root, &["--dry-run", name], environment)?;
-            Ok((name.clone(), String::from_utf8_lossy(&output.stdout).into_owned()))
+            Ok((
+                name.clone(),
+                String::from_utf8_lossy(&output.stdout).into_owned(),
+            ))
         })
         .collect()
 }
@@ -113,7 +144,10 @@ pub fn find_installers(root: &Path, target: &str) -> Result<Vec<String>, String>
     let mut found = BTreeSet::new();
     let mut open = vec![target.to_owned()];
     while let Some(name) = open.pop() {
-        let needed = rules.iter().filter(|rule| rule.name == name).flat_map(|rule| &rule.prerequisites);
+        let needed = rules
+            .iter()
+            .filter(|rule| rule.name == name)
+            .flat_map(|rule| &rule.prerequisites);
         let new = needed.filter(|name| is_installer(name));
         open.extend(new.filter(|name| found.insert((*name).clone())).cloned());
     }
@@ -169,34 +203,56 @@ impl MakeRun<'_> {
         let mark = token()?;
         let private = Private::new(&mark, Path::new(""))?;
         let mut command = Command::new("make");
-        command.args(self.arguments()).current_dir(self.root).envs(self.environment()).env(MARK, &mark);
+        command
+            .args(self.arguments())
+            .current_dir(self.root)
+            .envs(self.environment())
+            .env(MARK, &mark);
         command.envs(private.environment());
-        let mut child = command.spawn().map_err(|e| io::Error::other(format!("cannot run make: {e}")))?;
+        let mut child = command
+            .spawn()
+            .map_err(|e| io::Error::other(format!("cannot run make: {e}")))?;
         let status = wait(&mut child, interrupt, &mark)?;
         if interrupt.is_set() {
             stop_marked(&mark);
         }
-        Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+        Ok(status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
     }
 
     fn arguments(&self) -> Vec<String> {
-        let done = self.done.iter().flat_map(|name| ["-o".to_owned(), name.clone()]);
+        let done = self
+            .done
+            .iter()
+            .flat_map(|name| ["-o".to_owned(), name.clone()]);
         done.chain([self.target.to_owned()]).collect()
     }
 
     /// The command as one would type it.
     pub fn command(&self) -> String {
-        let words = self.environment().into_iter().map(|(name, value)| format!("{name}={}", quote(&value)));
+        let words = self
+            .environment()
+            .into_iter()
+            .map(|(name, value)| format!("{name}={}", quote(&value)));
         let arguments = self.arguments().into_iter().map(|word| quote(&word));
         let words: Vec<String> = words.chain(["make".to_owned()]).chain(arguments).collect();
-        format!("cd {} && {}", quote(&self.root.display().to_string()), words.join(" "))
+        format!(
+            "cd {} && {}",
+            quote(&self.root.display().to_string()),
+            words.join(" ")
+        )
     }
 
     /// What make finds in its environment beyond what is there; the names are those of Image Builder's Makefile.
     fn environment(&self) -> Vec<(&'static str, String)> {
         let mut out = vec![("PACKER_VAR_FILES", self.var_file.display().to_string())];
-        let roles: Vec<String> =
-            self.role_folders.iter().filter(|f| f.is_dir()).map(|f| f.display().to_string()).collect();
+        let roles: Vec<String> = self
+            .role_folders
+            .iter()
+            .filter(|f| f.is_dir())
+            .map(|f| f.display().to_string())
+            .collect();
         if !roles.is_empty() {
             let own = self.root.join("ansible/roles").display().to_string();
             out.push(("ANSIBLE_ROLES_PATH", format!("{}:{own}", roles.join(":"))));
@@ -209,7 +265,10 @@ impl MakeRun<'_> {
             Some(other) => {
                 // Those that are there already stay.
                 let flags = std::env::var("PACKER_FLAGS").unwrap_or_default();
-                out.push(("PACKER_FLAGS", format!("{flags} -on-error={other}").trim_start().to_owned()));
+                out.push((
+                    "PACKER_FLAGS",
+                    format!("{flags} -on-error={other}").trim_start().to_owned(),
+                ));
             }
             None => {}
         }
@@ -217,7 +276,11 @@ impl MakeRun<'_> {
     }
 }
 
-fn make(root: &Path, arguments: &[&str], environment: &[(String, OsString)]) -> Result<Output, String> {
+fn make(
+    root: &Path,
+    arguments: &[&str],
+    environment: &[(String, OsString)],
+) -> Result<Output, String> {
     let mut command = Command::new("make");
     // Neither the user's other settings nor a make around this one may show in what is read.
     command.env_clear();
@@ -225,9 +288,17 @@ fn make(root: &Path, arguments: &[&str], environment: &[(String, OsString)]) -> 
     for name in ["PATH", "HOME", "TMPDIR"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
-    command.env("LC_ALL", "C").env("PACKER_VAR_FILES", root.join(USER_FILE));
-    command.arg("--no-print-directory").args(arguments).current_dir(root).stdin(Stdio::null());
-    command.output().map_err(|e| format!("cannot run make: {e}"))
+    command
+        .env("LC_ALL", "C")
+        .env("PACKER_VAR_FILES", root.join(USER_FILE));
+    command
+        .arg("--no-print-directory")
+        .args(arguments)
+        .current_dir(root)
+        .stdin(Stdio::null());
+    command
+        .output()
+        .map_err(|e| format!("cannot run make: {e}"))
 }
 
 /// The targets that `make help` lists, with what it says of them.
@@ -235,7 +306,12 @@ fn list_help(text: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for line in text.lines() {
         let line = strip_colors(line);
-        let Some(rest) = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')) else { continue };
+        let Some(rest) = line
+            .strip_prefix("  ")
+            .filter(|rest| !rest.starts_with(' '))
+        else {
+            continue;
+        };
         let (name, doc) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         out.push((name.to_owned(), doc.trim().to_owned()));
     }
@@ -280,10 +356,15 @@ fn read_rules(database: &str) -> Vec<Recipe> {
 
 /// `NAME: PREREQUISITES | PREREQUISITES`
 fn read_rule(name: &str, rest: &str) -> Option<Recipe> {
-    let is_name =
-        !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let is_name = !name.starts_with('.')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     let is_assignment = rest.starts_with('=') || rest.starts_with(":=");
-    let words = rest.trim_start_matches(':').split_whitespace().filter(|word| *word != "|");
+    let words = rest
+        .trim_start_matches(':')
+        .split_whitespace()
+        .filter(|word| *word != "|");
     (is_name && !is_assignment).then(|| Recipe {
         name: name.to_owned(),
         prerequisites: words.map(str::to_owned).collect(),
@@ -296,10 +377,16 @@ fn read_rule(name: &str, rest: &str) -> Option<Recipe> {
 fn settle_rule(rule: &mut Recipe) {
     let joined = rule.text.replace("\\\n", " ");
     let calls_make = |line: &&str| line.contains("$(MAKE)") || line.contains("${MAKE}");
-    let lines = joined.lines().map(|line| line.trim_start_matches(['@', '-', '+', ' ']));
+    let lines = joined
+        .lines()
+        .map(|line| line.trim_start_matches(['@', '-', '+', ' ']));
     let (calls, others): (Vec<&str>, Vec<&str>) = lines.partition(calls_make);
-    let is_packer = others.iter().any(|line| line.to_lowercase().contains("packer"));
-    let is_marked = joined.lines().any(|line| line.trim_start_matches(['@', '-', ' ']).starts_with('+'));
+    let is_packer = others
+        .iter()
+        .any(|line| line.to_lowercase().contains("packer"));
+    let is_marked = joined
+        .lines()
+        .any(|line| line.trim_start_matches(['@', '-', ' ']).starts_with('+'));
     let called: Option<Vec<Vec<String>>> = calls.iter().map(|line| called_targets(line)).collect();
     match called {
         Some(called) if !calls.is_empty() && !is_packer => {
@@ -307,7 +394,8 @@ fn settle_rule(rule: &mut Recipe) {
             rule.text.clear();
         }
         _ if !calls.is_empty() => {
-            rule.refusal = Some("its recipe runs make itself, so that a dry run is not safe".to_owned())
+            rule.refusal =
+                Some("its recipe runs make itself, so that a dry run is not safe".to_owned())
         }
         _ if is_marked => {
             rule.refusal =
@@ -319,10 +407,19 @@ fn settle_rule(rule: &mut Recipe) {
 
 /// The targets of a line that is a call of make and nothing else.
 fn called_targets(line: &str) -> Option<Vec<String>> {
-    let rest = line.strip_prefix("$(MAKE)").or_else(|| line.strip_prefix("${MAKE}"))?;
-    let is_target = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let words = rest.split_whitespace().filter(|word| !word.starts_with('-'));
-    words.map(|word| is_target(word).then(|| word.to_owned())).collect()
+    let rest = line
+        .strip_prefix("$(MAKE)")
+        .or_else(|| line.strip_prefix("${MAKE}"))?;
+    let is_target = |word: &str| {
+        word.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    let words = rest
+        .split_whitespace()
+        .filter(|word| !word.starts_with('-'));
+    words
+        .map(|word| is_target(word).then(|| word.to_owned()))
+        .collect()
 }
 
 /// Cuts the output of `--trace` at its lines: `Makefile:12: update target 'x' due to: y`, or, in older releases
@@ -344,8 +441,13 @@ fn traced_target(line: &str) -> Option<&str> {
     let (place, rest) = line.split_once(": ")?;
     let (_, number) = place.rsplit_once(':')?;
     let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    let rest = rest.strip_prefix("update ").unwrap_or(rest).strip_prefix("target '")?;
-    rest.split_once('\'').map(|(name, _)| name).filter(|_| is_number)
+    let rest = rest
+        .strip_prefix("update ")
+        .unwrap_or(rest)
+        .strip_prefix("target '")?;
+    rest.split_once('\'')
+        .map(|(name, _)| name)
+        .filter(|_| is_number)
 }
 
 #[cfg(test)]
@@ -356,7 +458,10 @@ mod tests {
     fn reads_help_as_make_prints_it() {
         let text = "NOTE\n  one\n\nUsage:\n  make \u{1b}[36m<target>\u{1b}[0m\n\n\u{1b}[1mBuilds\u{1b}[0m\n  \u{1b}[36mbuild-a-1   \u{1b}[0m Builds a\n";
         let listed = list_help(text);
-        assert_eq!(listed.last(), Some(&("build-a-1".to_owned(), "Builds a".to_owned())));
+        assert_eq!(
+            listed.last(),
+            Some(&("build-a-1".to_owned(), "Builds a".to_owned()))
+        );
     }
 
     #[test]
@@ -365,7 +470,14 @@ mod tests {
         let rules = read_rules(text);
         let shown: Vec<_> = rules
             .iter()
-            .map(|r| (r.name.as_str(), r.prerequisites.join(" "), r.text.is_empty(), r.refusal.is_some()))
+            .map(|r| {
+                (
+                    r.name.as_str(),
+                    r.prerequisites.join(" "),
+                    r.text.is_empty(),
+                    r.refusal.is_some(),
+                )
+            })
             .collect();
         assert_eq!(
             shown,
@@ -381,9 +493,10 @@ mod tests {
 
     #[test]
     fn tells_recipes_apart() {
-        for line in
-            ["Makefile:3: target 'a-1' does not exist", "sub/M.mk:3: update target 'a-1' due to: deps"]
-        {
+        for line in [
+            "Makefile:3: target 'a-1' does not exist",
+            "sub/M.mk:3: update target 'a-1' due to: deps",
+        ] {
             assert_eq!(traced_target(line), Some("a-1"));
         }
         assert_eq!(traced_target("echo target 'x': y"), None);

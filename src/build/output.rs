@@ -38,17 +38,24 @@ impl Record {
     /// The record of the last build that ended well.
     pub fn read(folder: &Path) -> Option<Record> {
         let text = read_text(&folder.join("build.json")).ok()?;
-        serde_json::from_str(&text).ok().filter(|record: &Record| record.build == 1)
+        serde_json::from_str(&text)
+            .ok()
+            .filter(|record: &Record| record.build == 1)
     }
 
     /// Everything that the build has left in `output`.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().chain(self.artifacts.iter().map(|artifact| &artifact.path)).map(PathBuf::as_path)
+        self.files
+            .iter()
+            .chain(self.artifacts.iter().map(|artifact| &artifact.path))
+            .map(PathBuf::as_path)
     }
 
     /// True where all artifacts are there as they were.
     pub fn is_whole(&self, folder: &Path) -> bool {
-        self.artifacts.iter().all(|a| fs::metadata(folder.join(&a.path)).is_ok_and(|m| m.len() == a.size))
+        self.artifacts
+            .iter()
+            .all(|a| fs::metadata(folder.join(&a.path)).is_ok_and(|m| m.len() == a.size))
     }
 }
 
@@ -64,17 +71,27 @@ pub(super) fn keep(
 ) -> io::Result<(Vec<Artifact>, Vec<PathBuf>)> {
     let mut artifacts = pattern.map_or(Ok(Vec::new()), |pattern| collect(work, pattern))?;
     if let (Some(pattern), true) = (pattern, artifacts.is_empty()) {
-        let message = format!("Packer ended well, but there is no file {pattern} in {}", work.display());
+        let message = format!(
+            "Packer ended well, but there is no file {pattern} in {}",
+            work.display()
+        );
         return Err(io::Error::other(message));
     }
-    for artifact in artifacts.iter_mut().filter(|a| !a.path.starts_with("output")) {
+    for artifact in artifacts
+        .iter_mut()
+        .filter(|a| !a.path.starts_with("output"))
+    {
         // What a template puts elsewhere is kept with the rest.
         let path = Path::new("output").join(&artifact.path);
         fs::create_dir_all(work.join(&path).parent().unwrap_or(work))?;
         fs::rename(work.join(&artifact.path), work.join(&path))?;
         artifact.path = path;
     }
-    let (new, place, old) = (work.join("output"), folder.join("output"), work.join("output.old"));
+    let (new, place, old) = (
+        work.join("output"),
+        folder.join("output"),
+        work.join("output.old"),
+    );
     if !new.exists() {
         return Ok((artifacts, Vec::new()));
     }
@@ -89,7 +106,13 @@ pub(super) fn keep(
         let _ = fs::rename(&old, &place);
         return Err(error);
     }
-    Ok((artifacts, files.iter().map(|file| Path::new("output").join(file)).collect()))
+    Ok((
+        artifacts,
+        files
+            .iter()
+            .map(|file| Path::new("output").join(file))
+            .collect(),
+    ))
 }
 
 /// The files below a folder, relative to it, in order.
@@ -98,7 +121,13 @@ fn list_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in WalkDir::new(folder).sort_by_file_name() {
         let entry = entry.map_err(io::Error::other)?;
         if !entry.file_type().is_dir() {
-            out.push(entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_owned());
+            out.push(
+                entry
+                    .path()
+                    .strip_prefix(folder)
+                    .unwrap_or(entry.path())
+                    .to_owned(),
+            );
         }
     }
     Ok(out)
@@ -110,7 +139,11 @@ fn carry_over(old: &Path, new: &Path, record: &Record) -> io::Result<()> {
     if !old.is_dir() {
         return Ok(());
     }
-    let is_ours = |file: &PathBuf| record.paths().any(|path| path == Path::new("output").join(file));
+    let is_ours = |file: &PathBuf| {
+        record
+            .paths()
+            .any(|path| path == Path::new("output").join(file))
+    };
     for file in list_files(old)?.into_iter().filter(|file| !is_ours(file)) {
         let mut target = new.join(&file);
         while target.symlink_metadata().is_ok() {
@@ -128,7 +161,10 @@ fn carry_over(old: &Path, new: &Path, record: &Record) -> io::Result<()> {
 /// What the system says; a pattern that is none.
 fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
     let glob = Glob::new(pattern).map_err(io::Error::other)?;
-    let set = GlobSetBuilder::new().add(glob).build().map_err(io::Error::other)?;
+    let set = GlobSetBuilder::new()
+        .add(glob)
+        .build()
+        .map_err(io::Error::other)?;
     let mut out = Vec::new();
     for entry in WalkDir::new(folder).sort_by_file_name() {
         let entry = entry.map_err(io::Error::other)?;
@@ -155,5 +191,9 @@ pub(super) fn sha256_file(path: &Path) -> io::Result<String> {
             count => hash.update(buffer.get(..count).unwrap_or_default()),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }

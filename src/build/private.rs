@@ -29,18 +29,29 @@ impl Private {
     /// # Errors
     /// What the system says.
     pub fn new(mark: &str, work: &Path) -> io::Result<Private> {
-        let new =
-            tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o700)).tempdir()?;
+        let new = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()?;
         let lock = File::open(new.path())?;
         lock.try_lock()?;
         // Only from here on another run takes it for a build's folder.
-        fs::write(new.path().join(OWNER), format!("{mark}\n{}", work.display()))?;
-        Ok(Private { folder: new.keep(), _lock: lock })
+        fs::write(
+            new.path().join(OWNER),
+            format!("{mark}\n{}", work.display()),
+        )?;
+        Ok(Private {
+            folder: new.keep(),
+            _lock: lock,
+        })
     }
 
     /// What tells programs to keep there keys, and what Ansible sends to the machine, secrets in it.
     pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
-        [("TMPDIR", self.folder.clone()), ("ANSIBLE_LOCAL_TEMP", self.folder.join("ansible"))]
+        [
+            ("TMPDIR", self.folder.clone()),
+            ("ANSIBLE_LOCAL_TEMP", self.folder.join("ansible")),
+        ]
     }
 }
 
@@ -52,7 +63,10 @@ impl Drop for Private {
 
 /// Removes what builds that were killed have left. What cannot be removed stays for the next run.
 pub fn remove_leftovers() {
-    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    let entries = fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
         let _ = remove_leftover(&entry.path());
     }

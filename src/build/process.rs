@@ -49,20 +49,35 @@ pub(super) fn run(
     interrupt: &Interrupt,
     mut line: impl FnMut(&str),
 ) -> std::io::Result<i32> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
     let mut child = command.spawn()?;
     let (sender, receiver) = channel::<String>();
     let readers: [Option<Box<dyn Read + Send>>; 2] = [
-        child.stdout.take().map(|o| Box::new(o) as Box<dyn Read + Send>),
-        child.stderr.take().map(|e| Box::new(e) as Box<dyn Read + Send>),
+        child
+            .stdout
+            .take()
+            .map(|o| Box::new(o) as Box<dyn Read + Send>),
+        child
+            .stderr
+            .take()
+            .map(|e| Box::new(e) as Box<dyn Read + Send>),
     ];
     for reader in readers.into_iter().flatten() {
         let sender = sender.clone();
         std::thread::spawn(move || {
             let mut reader = BufReader::new(reader);
             let mut bytes = Vec::new();
-            while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
-                let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
+            while reader
+                .read_until(b'\n', &mut bytes)
+                .is_ok_and(|count| count > 0)
+            {
+                let text = String::from_utf8_lossy(&bytes)
+                    .trim_end_matches(['\n', '\r'])
+                    .to_owned();
                 bytes.clear();
                 if sender.send(text).is_err() {
                     break;
@@ -94,7 +109,9 @@ pub(super) fn run(
         }
     }
     let status = child.wait()?;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    Ok(status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
 /// The environment name that marks everything that a build starts.
@@ -109,9 +126,10 @@ pub(super) fn interrupt_marked(mark: &str) {
 
 /// Stops every process that carries a build's mark. Where there is no `/proc`, it finds none.
 pub(super) fn stop_marked(mark: &str) {
-    for (signal, patience) in
-        [(Signal::TERM, Duration::from_secs(10)), (Signal::KILL, Duration::from_secs(5))]
-    {
+    for (signal, patience) in [
+        (Signal::TERM, Duration::from_secs(10)),
+        (Signal::KILL, Duration::from_secs(5)),
+    ] {
         let mut left = find_marked(mark);
         for pid in &left {
             let _ = kill_process(*pid, signal);
@@ -130,13 +148,18 @@ pub(super) fn stop_marked(mark: &str) {
 fn find_marked(mark: &str) -> Vec<Pid> {
     let wanted = format!("{MARK}={mark}");
     let own = std::process::id();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let entries = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok);
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| *pid != own as i32)
         .filter(|pid| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
+            environment
+                .split(|byte| *byte == 0)
+                .any(|entry| entry == wanted.as_bytes())
         })
         .filter_map(Pid::from_raw)
         .collect()

@@ -22,7 +22,9 @@ pub(super) struct Display {
 impl Progress {
     /// For standard error.
     pub fn new() -> Progress {
-        Progress { bars: std::io::stderr().is_terminal().then(MultiProgress::new) }
+        Progress {
+            bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+        }
     }
 
     pub(super) fn start(&self, image: &str) -> Display {
@@ -34,7 +36,11 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Display { image: image.to_owned(), bar, since: Instant::now() }
+        Display {
+            image: image.to_owned(),
+            bar,
+            since: Instant::now(),
+        }
     }
 
     /// Prints a text on standard error, above the lines that change.
@@ -62,7 +68,11 @@ impl Display {
     pub fn show(&self, stage: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(visible_line(stage).into_owned()),
-            None => print_line(&format!("{:>4}s  {}: {stage}", self.since.elapsed().as_secs(), self.image)),
+            None => print_line(&format!(
+                "{:>4}s  {}: {stage}",
+                self.since.elapsed().as_secs(),
+                self.image
+            )),
         }
     }
 
@@ -93,8 +103,11 @@ pub(super) fn stage(line: &str) -> Option<String> {
         return Some(handler.to_owned());
     }
     // Ansible's command line is long, and in the log; what comes after a mistake hides where it was made.
-    const SILENT: [&str; 3] =
-        ["Executing Ansible", "Provisioning step had errors", "Running local shell script"];
+    const SILENT: [&str; 3] = [
+        "Executing Ansible",
+        "Provisioning step had errors",
+        "Running local shell script",
+    ];
     let is_told = is_packer && !SILENT.iter().any(|s| text.starts_with(s));
     is_told.then(|| text.trim_end_matches(['.', '…']).to_owned())
 }
@@ -102,7 +115,9 @@ pub(super) fn stage(line: &str) -> Option<String> {
 /// True for lines that say what went wrong.
 pub(super) fn is_complaint(line: &str) -> bool {
     let text = split(line).map_or(line, |(_, text)| text).trim_start();
-    const BEGINNINGS: [&str; 8] = ["fatal:", "failed:", "ERROR!", "Error", "E: ", "error", "* ", "rootfs: "];
+    const BEGINNINGS: [&str; 8] = [
+        "fatal:", "failed:", "ERROR!", "Error", "E: ", "error", "* ", "rootfs: ",
+    ];
     BEGINNINGS.iter().any(|b| text.starts_with(b)) || text.contains("No space left on device")
 }
 
@@ -117,8 +132,16 @@ pub(super) fn readable(line: &str) -> Vec<String> {
     };
     let mut out = vec![head.to_owned()];
     for key in ["msg", "stderr", "reason"] {
-        let value = result.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-        out.extend(value.lines().filter(|l| !l.trim().is_empty()).map(|l| format!("  {l}")));
+        let value = result
+            .get(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        out.extend(
+            value
+                .lines()
+                .filter(|l| !l.trim().is_empty())
+                .map(|l| format!("  {l}")),
+        );
     }
     out
 }
@@ -134,7 +157,10 @@ fn split(line: &str) -> Option<(bool, &str)> {
 }
 
 fn heading<'t>(text: &'t str, word: &str) -> Option<&'t str> {
-    text.strip_prefix(word)?.trim_end_matches('*').trim_end().strip_suffix(']')
+    text.strip_prefix(word)?
+        .trim_end_matches('*')
+        .trim_end()
+        .strip_suffix(']')
 }
 
 #[cfg(test)]
@@ -144,19 +170,28 @@ mod tests {
     #[test]
     fn stages_are_tasks_and_packers_steps() {
         let said = |line: &str| stage(line).unwrap_or_default();
-        assert_eq!(said("    node: TASK [setup : Install packages] ********"), "setup : Install packages");
+        assert_eq!(
+            said("    node: TASK [setup : Install packages] ********"),
+            "setup : Install packages"
+        );
         assert_eq!(
             said("==> node: Waiting for SSH to become available..."),
             "Waiting for SSH to become available"
         );
         assert_eq!(said("    node: ok: [default]"), "");
-        assert_eq!(said("==> node: Executing Ansible: ansible-playbook -e x"), "");
+        assert_eq!(
+            said("==> node: Executing Ansible: ansible-playbook -e x"),
+            ""
+        );
     }
 
     #[test]
     fn a_complaint_is_its_message() {
         let line = r#"    node: fatal: [default]: FAILED! => {"changed": false, "msg": "No package matching 'x'", "rc": 1}"#;
         assert!(is_complaint(line));
-        assert_eq!(readable(line), ["fatal: [default]: FAILED!", "  No package matching 'x'"]);
+        assert_eq!(
+            readable(line),
+            ["fatal: [default]: FAILED!", "  No package matching 'x'"]
+        );
     }
 }

@@ -13,7 +13,9 @@ use walkdir::WalkDir;
 /// said when the project is loaded.
 pub fn read_config(folder: &Path) -> (PathBuf, Config) {
     let root = find_root(&folder.join("spec"), |p| Disk.exists(p));
-    let text = read_config_text(&Disk, std::slice::from_ref(&root)).and_then(Result::ok).unwrap_or_default();
+    let text = read_config_text(&Disk, std::slice::from_ref(&root))
+        .and_then(Result::ok)
+        .unwrap_or_default();
     let config = Config::parse(FileId(0), &text, &mut Vec::new());
     (root, config)
 }
@@ -25,7 +27,11 @@ pub fn read_config(folder: &Path) -> (PathBuf, Config) {
 /// What the system says.
 pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let (root, config) = read_config(folder);
-    let excluded: Vec<PathBuf> = config.exclude.iter().map(|e| normalize(&root.join(e))).collect();
+    let excluded: Vec<PathBuf> = config
+        .exclude
+        .iter()
+        .map(|e| normalize(&root.join(e)))
+        .collect();
     let mut out = Vec::new();
     collect_specs(folder, &excluded, &mut out)?;
     Ok(out)
@@ -60,10 +66,11 @@ fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) ->
 /// cannot be read.
 pub fn list_includable(folder: &Path) -> Vec<(String, bool)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let named =
-        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path().is_dir())));
+    let named = entries
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path().is_dir())));
     let is_wanted = |(name, is_folder): &(String, bool)| {
-        !name.starts_with('.') && (*is_folder || name.ends_with(".imgspec") || name.ends_with(".json"))
+        !name.starts_with('.')
+            && (*is_folder || name.ends_with(".imgspec") || name.ends_with(".json"))
     };
     named.filter(is_wanted).collect()
 }
@@ -84,16 +91,25 @@ pub fn project_library(
     if let Some(library) = config.library {
         let folder = normalize(&root.join(library));
         let mut roots = vec![root.clone()];
-        roots.extend(config.include_roots.iter().map(|folder| normalize(&root.join(folder))));
+        roots.extend(
+            config
+                .include_roots
+                .iter()
+                .map(|folder| normalize(&root.join(folder))),
+        );
         roots.extend(allowed.iter().cloned());
         let library = read_library(&folder, &roots);
-        let library = library.map_err(|e| format!("cannot read the library {}: {e}", folder.display()))?;
+        let library =
+            library.map_err(|e| format!("cannot read the library {}: {e}", folder.display()))?;
         return Ok(Some((Some(folder), library)));
     }
-    let Some(checkout) = config.checkout else { return Ok(None) };
+    let Some(checkout) = config.checkout else {
+        return Ok(None);
+    };
     if checkout.as_os_str().is_empty() {
         return Err(
-            "`checkout` in imgspec.toml is empty: name the folder of the checkout, or remove it".to_owned()
+            "`checkout` in imgspec.toml is empty: name the folder of the checkout, or remove it"
+                .to_owned(),
         );
     }
     let folder = normalize(&root.join(&checkout));
@@ -115,13 +131,21 @@ fn read_library(root: &Path, roots: &[PathBuf]) -> io::Result<Adopted> {
         let why = "it is outside the project; `--include-root FOLDER` allows a folder";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
-    let mut library = Adopted { root: root.to_owned(), ..Adopted::default() };
+    let mut library = Adopted {
+        root: root.to_owned(),
+        ..Adopted::default()
+    };
     for entry in WalkDir::new(root).sort_by_file_name() {
         let entry = entry?;
-        let is_of_it = entry.path().extension().is_some_and(|e| e == "imgspec" || e == "json");
+        let is_of_it = entry
+            .path()
+            .extension()
+            .is_some_and(|e| e == "imgspec" || e == "json");
         if entry.file_type().is_file() && is_of_it {
             let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            library.files.insert(path.to_owned(), read_text(entry.path())?);
+            library
+                .files
+                .insert(path.to_owned(), read_text(entry.path())?);
         }
     }
     Ok(library)

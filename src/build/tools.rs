@@ -41,12 +41,40 @@ pub const TOOLS: [Tool; 11] = [
         "ansible-core",
         "pip install ansible-core",
     ),
-    tool("mmdebstrap", "mmdebstrap", &["--version"], None, "mmdebstrap", ""),
-    tool("systemd-nspawn", "systemd-nspawn", &["--version"], None, "systemd-container", ""),
+    tool(
+        "mmdebstrap",
+        "mmdebstrap",
+        &["--version"],
+        None,
+        "mmdebstrap",
+        "",
+    ),
+    tool(
+        "systemd-nspawn",
+        "systemd-nspawn",
+        &["--version"],
+        None,
+        "systemd-container",
+        "",
+    ),
     tool("mke2fs", "mke2fs", &["-V"], None, "e2fsprogs", ""),
     tool("sfdisk", "sfdisk", &["--version"], None, "fdisk", ""),
-    tool("qemu-img", "qemu-img", &["--version"], None, "qemu-utils", ""),
-    tool("qemu-system-x86_64", "qemu-system-x86_64", &["--version"], None, "qemu-system-x86", ""),
+    tool(
+        "qemu-img",
+        "qemu-img",
+        &["--version"],
+        None,
+        "qemu-utils",
+        "",
+    ),
+    tool(
+        "qemu-system-x86_64",
+        "qemu-system-x86_64",
+        &["--version"],
+        None,
+        "qemu-system-x86",
+        "",
+    ),
     tool(
         "ovftool",
         "ovftool",
@@ -55,7 +83,14 @@ pub const TOOLS: [Tool; 11] = [
         "",
         "https://developer.broadcom.com/tools/open-virtualization-format-ovf-tool/latest",
     ),
-    tool("vmware", "vmware", &["-v"], None, "", "VMware Workstation or Fusion"),
+    tool(
+        "vmware",
+        "vmware",
+        &["-v"],
+        None,
+        "",
+        "VMware Workstation or Fusion",
+    ),
     tool("aws", "aws", &["--version"], None, "awscli", ""),
 ];
 
@@ -67,7 +102,14 @@ const fn tool(
     package: &'static str,
     hint: &'static str,
 ) -> Tool {
-    Tool { name, program, version, oldest, package, hint }
+    Tool {
+        name,
+        program,
+        version,
+        oldest,
+        package,
+        hint,
+    }
 }
 
 impl Tool {
@@ -103,19 +145,31 @@ pub struct Toolbox {
 
 impl Toolbox {
     pub fn new(folder: &Path) -> Toolbox {
-        Toolbox { bin: folder.join(".bin"), known: Mutex::default() }
+        Toolbox {
+            bin: folder.join(".bin"),
+            known: Mutex::default(),
+        }
     }
 
     /// Looks for a tool.
     pub fn find(&self, tool: &Tool) -> Option<Found> {
         let path = self.locate(tool)?;
-        let output = Command::new(&path).args(tool.version).env("CHECKPOINT_DISABLE", "1").output();
-        let text = output.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_default();
+        let output = Command::new(&path)
+            .args(tool.version)
+            .env("CHECKPOINT_DISABLE", "1")
+            .output();
+        let text = output
+            .map(|o| [o.stdout, o.stderr].concat())
+            .unwrap_or_default();
         let version = find_version(&String::from_utf8_lossy(&text));
         let is_too_old = tool.oldest.is_some_and(|oldest| {
             !version.is_empty() && crate::schema::compare_versions(&version, oldest).is_lt()
         });
-        Some(Found { path, version, is_too_old })
+        Some(Found {
+            path,
+            version,
+            is_too_old,
+        })
     }
 
     fn locate(&self, tool: &Tool) -> Option<PathBuf> {
@@ -126,18 +180,26 @@ impl Toolbox {
         let path = std::env::var_os("PATH").unwrap_or_default();
         // Where distributions keep programs for administrators, which not everybody has in PATH.
         let admin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-        let folders = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path)).chain(admin);
+        let folders = std::iter::once(self.bin.clone())
+            .chain(std::env::split_paths(&path))
+            .chain(admin);
         let folders = std::env::join_paths(folders).ok()?;
         which::which_in(tool.program, Some(folders), "/").ok()
     }
 
     /// The tools of these names, each with what was found when it was first asked for.
-    pub fn find_all<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeMap<String, Option<Found>> {
+    pub fn find_all<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str>,
+    ) -> BTreeMap<String, Option<Found>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         names
             .map(|name| {
                 let look = || Tool::named(name).and_then(|tool| self.find(tool));
-                (name.to_owned(), known.entry(name.to_owned()).or_insert_with(look).clone())
+                (
+                    name.to_owned(),
+                    known.entry(name.to_owned()).or_insert_with(look).clone(),
+                )
             })
             .collect()
     }
@@ -159,7 +221,10 @@ mod tests {
     #[test]
     fn versions_are_found_where_programs_say_them() {
         assert_eq!(find_version("Packer v1.6.6\n\nYour version"), "1.6.6");
-        assert_eq!(find_version("ansible-playbook [core 2.18.18]\n  config file = None"), "2.18.18");
+        assert_eq!(
+            find_version("ansible-playbook [core 2.18.18]\n  config file = None"),
+            "2.18.18"
+        );
         assert_eq!(find_version("mke2fs 1.47.0 (5-Feb-2023)"), "1.47.0");
         assert_eq!(find_version("no version"), "");
     }

@@ -69,7 +69,9 @@ pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
     artifacts
         .files()
         .into_iter()
-        .filter(|(name, content)| read_bytes(&dir.join(name)).ok().as_deref() != Some(content.as_bytes()))
+        .filter(|(name, content)| {
+            read_bytes(&dir.join(name)).ok().as_deref() != Some(content.as_bytes())
+        })
         .map(|(name, _)| dir.join(name))
         .collect()
 }
@@ -77,7 +79,9 @@ pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
 /// Writes beside the file, so that readers see the old content or the new, never a part. None where
 /// the file is right already.
 fn stage(path: &Path, content: &[u8], mode: u32) -> io::Result<Option<tempfile::TempPath>> {
-    if read_bytes(path).is_ok_and(|old| old == content) && mode_of(path).is_ok_and(|old| old == mode) {
+    if read_bytes(path).is_ok_and(|old| old == content)
+        && mode_of(path).is_ok_and(|old| old == mode)
+    {
         return Ok(None);
     }
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;

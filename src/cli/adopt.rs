@@ -28,11 +28,25 @@ pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
     let files = adopt(&checkout);
     let out = normalize(&here.join(&args.out));
     let old = old_files(&out)?;
-    let gone: Vec<&PathBuf> = old.keys().filter(|path| !files.contains_key(*path)).collect();
+    let gone: Vec<&PathBuf> = old
+        .keys()
+        .filter(|path| !files.contains_key(*path))
+        .collect();
     if args.check {
-        let changed = files.iter().filter(|(path, text)| old.get(*path) != Some(text));
+        let changed = files
+            .iter()
+            .filter(|(path, text)| old.get(*path) != Some(text));
         let mut lines: Vec<String> = changed
-            .map(|(path, _)| (path, if old.contains_key(path) { "differs" } else { "missing" }))
+            .map(|(path, _)| {
+                (
+                    path,
+                    if old.contains_key(path) {
+                        "differs"
+                    } else {
+                        "missing"
+                    },
+                )
+            })
             .chain(gone.iter().map(|path| (*path, "not in the checkout")))
             .map(|(path, what)| format!("{}: {what}\n", args.out.join(path).display()))
             .collect();
@@ -40,7 +54,8 @@ pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
         lines.iter().for_each(|line| print_aside(line));
         return Ok(lines.is_empty());
     }
-    let failed = |path: &Path, e: std::io::Error| Failure(format!("cannot write {}: {e}", path.display()));
+    let failed =
+        |path: &Path, e: std::io::Error| Failure(format!("cannot write {}: {e}", path.display()));
     for (path, text) in &files {
         let path = out.join(path);
         build::replace(&path, text.as_bytes()).map_err(|e| failed(&path, e))?;
@@ -55,11 +70,17 @@ pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
 
 /// Says which targets could not be read; true if there are none.
 fn report_unread(checkout: &Checkout) -> bool {
-    let unread = checkout.refused.iter().filter(|refused| refused.is_unread).count();
+    let unread = checkout
+        .refused
+        .iter()
+        .filter(|refused| refused.is_unread)
+        .count();
     if unread == 0 {
         return true;
     }
-    build::refusals(checkout).iter().for_each(|line| print_aside(&format!("warning: {line}\n")));
+    build::refusals(checkout)
+        .iter()
+        .for_each(|line| print_aside(&format!("warning: {line}\n")));
     let all = checkout.targets.len() + unread;
     print_aside(&format!(
         "{unread} of {all} targets could not be read, and no spec can be built with them\n"
@@ -89,7 +110,8 @@ fn old_files(out: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
         let text = read_text(entry.path()).map_err(|e| failed(&e))?;
         // Somebody else's file stays.
         let path = entry.path().strip_prefix(out).unwrap_or(entry.path());
-        let is_template = path.starts_with("packer") && path.extension().is_some_and(|e| e == "json");
+        let is_template =
+            path.starts_with("packer") && path.extension().is_some_and(|e| e == "json");
         if !is_template && !text.starts_with(ADOPTED) {
             continue;
         }

@@ -80,15 +80,27 @@ enum OnError {
 }
 
 pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
-    let on_error = args.on_error.and_then(|what| what.to_possible_value()).map(|v| v.get_name().to_owned());
-    let flags = Flags { debug: args.debug, on_error, foreground: args.foreground, force: args.force };
+    let on_error = args
+        .on_error
+        .and_then(|what| what.to_possible_value())
+        .map(|v| v.get_name().to_owned());
+    let flags = Flags {
+        debug: args.debug,
+        on_error,
+        foreground: args.foreground,
+        force: args.force,
+    };
     let is_attended = args.debug || args.on_error == Some(OnError::Ask);
     if is_attended && args.place.jobs > 1 {
         return Err(Failure(
             "questions can be answered for one image at a time: leave out --jobs".to_owned(),
         ));
     }
-    let action = if args.dry_run { Action::DryRun } else { Action::Build };
+    let action = if args.dry_run {
+        Action::DryRun
+    } else {
+        Action::Build
+    };
     install(cli, &args.place, args.install && !args.dry_run, args.yes)?;
     work(cli, &args.place, &flags, action)
 }
@@ -103,7 +115,14 @@ fn install(cli: &Cli, place: &Place, is_wanted: bool, is_sure: bool) -> Result<(
 
 pub(super) fn validate(cli: &Cli, args: &Validate) -> Result<ExitCode, Failure> {
     install(cli, &args.place, args.install, args.yes)?;
-    work(cli, &args.place, &Flags::default(), Action::Validate { install: args.install })
+    work(
+        cli,
+        &args.place,
+        &Flags::default(),
+        Action::Validate {
+            install: args.install,
+        },
+    )
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,12 +140,14 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     let selected = select(cli, &place.selection)?;
     selected.expect_known()?;
     let here = here()?;
-    let output = Output { dir: out(&here, place.out.as_deref()), portable: false };
+    let output = Output {
+        dir: out(&here, place.out.as_deref()),
+        portable: false,
+    };
     let checkout = match &cli.checkout {
         Some(folder) => Some(build::find_checkout(&here.join(folder)).map_err(Failure)?),
         None if selected.program.is_adopted => {
-            let message =
-                "the library is of an Image Builder checkout, which builds its images: name it with --in";
+            let message = "the library is of an Image Builder checkout, which builds its images: name it with --in";
             return Err(Failure(message.to_owned()));
         }
         None => None,
@@ -134,15 +155,21 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     let (mut artifacts, mut diagnostics) = compile_all(&selected, &output);
     // Another machine may have it, but this one is to build.
     let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
-    diagnostics.iter_mut().filter(is_missing).for_each(|found| found.severity = Severity::Error);
+    diagnostics
+        .iter_mut()
+        .filter(is_missing)
+        .for_each(|found| found.severity = Severity::Error);
     report(cli, &selected.program, &diagnostics);
     if !is_fine(&diagnostics) {
         return Ok(ExitCode::from(1));
     }
     if artifacts.is_empty() {
         return Err(Failure(match selected.is_json_alone {
-            true => "name the image that the var files are for: `imgspec build IMAGE FILE.json`".to_owned(),
-            false => "there is no image to build: name one (`imgspec targets`), or write one".to_owned(),
+            true => "name the image that the var files are for: `imgspec build IMAGE FILE.json`"
+                .to_owned(),
+            false => {
+                "there is no image to build: name one (`imgspec targets`), or write one".to_owned()
+            }
         }));
     }
     let mut hold = None;
@@ -192,7 +219,10 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
                         Ok(outcome) => tell(&progress, image, &output.dir, &here, &outcome),
                         Err(failure) => {
                             progress.print(&failure_in_words(image, &failure, &here));
-                            let code = u8::try_from(failure.code).ok().filter(|c| *c > 0).unwrap_or(1);
+                            let code = u8::try_from(failure.code)
+                                .ok()
+                                .filter(|c| *c > 0)
+                                .unwrap_or(1);
                             if let Ok(mut first) = first_failure.lock() {
                                 first.get_or_insert(code);
                             }
@@ -203,7 +233,9 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         }
     });
     let code = first_failure.into_inner().ok().flatten();
-    Ok(code.or(interrupt.is_set().then_some(130)).map_or(ExitCode::SUCCESS, ExitCode::from))
+    Ok(code
+        .or(interrupt.is_set().then_some(130))
+        .map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 /// What keeps other runs of the program out of what this one works on.
@@ -220,7 +252,9 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result
     let cache = build::cache();
     build::make_cache(&cache)?;
     let Some(cache) = Lock::to_use(&cache)? else {
-        return Err(std::io::Error::other("another imgspec is removing the cache"));
+        return Err(std::io::Error::other(
+            "another imgspec is removing the cache",
+        ));
     };
     let (mut images, mut free) = (Vec::new(), Vec::new());
     let count = artifacts.len();
@@ -230,13 +264,18 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result
                 images.push(lock);
                 free.push(image);
             }
-            None => {
-                print_aside(&format!("imgspec: {}: another build of this image is running\n", image.image))
-            }
+            None => print_aside(&format!(
+                "imgspec: {}: another build of this image is running\n",
+                image.image
+            )),
         }
     }
     *artifacts = free;
-    Ok(Hold { _cache: cache, is_busy: images.len() < count, _images: images })
+    Ok(Hold {
+        _cache: cache,
+        is_busy: images.len() < count,
+        _images: images,
+    })
 }
 
 /// Lets a checkout's own Makefile build or validate the images, one after the other; the first failure ends it.
@@ -259,7 +298,11 @@ fn make(
         let installers = build::find_installers(root, &target).map_err(Failure)?;
         let is_silent = matches!(action, Action::Validate { install: false });
         if !installers.is_empty() && action != Action::DryRun {
-            print_aside(&format!("imgspec: {}: {}\n", image.image, told(&installers, is_silent, root)));
+            print_aside(&format!(
+                "imgspec: {}: {}\n",
+                image.image,
+                told(&installers, is_silent, root)
+            ));
         }
         let run = MakeRun {
             root,
@@ -275,11 +318,20 @@ fn make(
         }
         let code = run.run(&interrupt).map_err(|e| Failure(e.to_string()))?;
         if code != 0 || interrupt.is_set() {
-            print_aside(&format!("imgspec: {}: make {target} failed (exit code {code})\n", image.image));
-            return Ok(ExitCode::from(u8::try_from(code).ok().filter(|c| *c > 0).unwrap_or(130)));
+            print_aside(&format!(
+                "imgspec: {}: make {target} failed (exit code {code})\n",
+                image.image
+            ));
+            return Ok(ExitCode::from(
+                u8::try_from(code).ok().filter(|c| *c > 0).unwrap_or(130),
+            ));
         }
     }
-    Ok(if is_busy { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    Ok(if is_busy {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// What is said of the checkout's targets that install programs, before make runs.
@@ -316,7 +368,10 @@ fn tell(progress: &Progress, image: &Artifacts, out: &Path, here: &Path, outcome
     for artifact in artifacts {
         let path = out.join(name).join(&artifact.path);
         let path = shown(&path, here);
-        let line = format!("{path}  {} bytes  sha256:{}\n", artifact.size, artifact.sha256);
+        let line = format!(
+            "{path}  {} bytes  sha256:{}\n",
+            artifact.size, artifact.sha256
+        );
         if let Err(Failure(message)) = progress.suspend(|| print(&line)) {
             print_aside(&format!("imgspec: {message}\n"));
         }

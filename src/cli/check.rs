@@ -19,13 +19,21 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     {
         return Err(no_specs(&here));
     }
-    let output = Output { dir: out(&here, None), portable: false };
+    let output = Output {
+        dir: out(&here, None),
+        portable: false,
+    };
     if selected.is_json_alone {
         selected.images = selected.program.library_images();
     }
     let (_, mut diagnostics) = compile_all(&selected, &output);
     if selected.is_json_alone {
-        diagnostics = of_var_files(&selected.program, &selected.json, selected.images.len(), diagnostics);
+        diagnostics = of_var_files(
+            &selected.program,
+            &selected.json,
+            selected.images.len(),
+            diagnostics,
+        );
         selected.images.clear();
     }
     if format(cli) == Format::Json {
@@ -34,7 +42,10 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     }
     report(cli, &selected.program, &diagnostics);
     if diagnostics.is_empty() {
-        let (files, images) = (selected.program.specs.len() + selected.json.len(), selected.images.len());
+        let (files, images) = (
+            selected.program.specs.len() + selected.json.len(),
+            selected.images.len(),
+        );
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         let (images_s, files_s) = (plural(images), plural(files));
         print_aside(&format!(

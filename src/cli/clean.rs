@@ -33,7 +33,10 @@ pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
         match build::clean_image(&folder).map_err(|e| failed(&folder, e))? {
             Cleaned::Removed => print(&format!("removed {}\n", shown(&folder, &here)))?,
             Cleaned::Kept(kept) => {
-                print(&format!("removed what imgspec has written in {}\n", shown(&folder, &here)))?;
+                print(&format!(
+                    "removed what imgspec has written in {}\n",
+                    shown(&folder, &here)
+                ))?;
                 tell_kept(&kept, &here);
             }
             Cleaned::Running => {
@@ -53,22 +56,26 @@ pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
 
 /// The folders of the named images, or of all.
 fn choose(out: &Path, names: &[String]) -> Result<Vec<PathBuf>, Failure> {
-    let all =
-        build::image_folders(out).map_err(|e| Failure(format!("cannot read {}: {e}", out.display())))?;
+    let all = build::image_folders(out)
+        .map_err(|e| Failure(format!("cannot read {}: {e}", out.display())))?;
     if names.is_empty() {
         return Ok(all);
     }
     let find = |name: &String| {
-        let found = all.iter().find(|folder| folder.file_name().is_some_and(|f| f == name.as_str()));
-        found.cloned().ok_or_else(|| Failure(format!("there is no image {name} in {}", out.display())))
+        let found = all
+            .iter()
+            .find(|folder| folder.file_name().is_some_and(|f| f == name.as_str()));
+        found
+            .cloned()
+            .ok_or_else(|| Failure(format!("there is no image {name} in {}", out.display())))
     };
     names.iter().map(find).collect()
 }
 
 fn clean_cache(here: &Path) -> Result<bool, Failure> {
     let cache = build::cache();
-    let (removed, rest) =
-        build::clean_cache(&cache).map_err(|e| Failure(format!("cannot remove {}: {e}", cache.display())))?;
+    let (removed, rest) = build::clean_cache(&cache)
+        .map_err(|e| Failure(format!("cannot remove {}: {e}", cache.display())))?;
     for folder in removed {
         print(&format!("removed {}\n", shown(&folder, here)))?;
     }
@@ -79,7 +86,10 @@ fn clean_cache(here: &Path) -> Result<bool, Failure> {
             Ok(true)
         }
         Cleaned::Running => {
-            print_aside(&format!("imgspec: a build uses {}; nothing is removed\n", cache.display()));
+            print_aside(&format!(
+                "imgspec: a build uses {}; nothing is removed\n",
+                cache.display()
+            ));
             Ok(false)
         }
     }
@@ -87,6 +97,9 @@ fn clean_cache(here: &Path) -> Result<bool, Failure> {
 
 fn tell_kept(kept: &[PathBuf], here: &Path) {
     for path in kept {
-        print_aside(&format!("kept {}: imgspec did not write it\n", shown(path, here)));
+        print_aside(&format!(
+            "kept {}: imgspec did not write it\n",
+            shown(path, here)
+        ));
     }
 }

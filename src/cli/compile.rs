@@ -34,10 +34,18 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     let selected = select(cli, &args.selection)?;
     selected.expect_known()?;
     let here = here()?;
-    let output = Output { dir: out(&here, args.out.as_deref()), portable: args.portable };
+    let output = Output {
+        dir: out(&here, args.out.as_deref()),
+        portable: args.portable,
+    };
     let (artifacts, mut diagnostics) = compile_all(&selected, &output);
     if let Some(found) = native_output(&selected, &output.dir) {
-        diagnostics.extend(selected.program.configs.apply(&selected.program.sources, vec![found]));
+        diagnostics.extend(
+            selected
+                .program
+                .configs
+                .apply(&selected.program.sources, vec![found]),
+        );
     }
     let fine = is_fine(&diagnostics);
     let is_json = format(cli) == Format::Json;
@@ -46,9 +54,11 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     }
     if selected.images.is_empty() && fine {
         return Err(Failure(match selected.is_json_alone {
-            true => "name the image that the var files are for: `imgspec compile IMAGE FILE.json`".to_owned(),
+            true => "name the image that the var files are for: `imgspec compile IMAGE FILE.json`"
+                .to_owned(),
             false => {
-                "there is no image to compile; name one (`imgspec list --targets`), or write one".to_owned()
+                "there is no image to compile; name one (`imgspec list --targets`), or write one"
+                    .to_owned()
             }
         }));
     }
@@ -61,16 +71,21 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     if args.stdout {
         let mut out = serde_json::Map::new();
         for image in &artifacts {
-            let parse =
-                |(name, text): (&str, String)| Some((name.to_owned(), serde_json::from_str(&text).ok()?));
-            let files: serde_json::Map<String, Value> = image.files().into_iter().filter_map(parse).collect();
+            let parse = |(name, text): (&str, String)| {
+                Some((name.to_owned(), serde_json::from_str(&text).ok()?))
+            };
+            let files: serde_json::Map<String, Value> =
+                image.files().into_iter().filter_map(parse).collect();
             out.insert(image.image.clone(), files.into());
         }
         print(&json_text(&out))?;
         return Ok(true);
     }
     if args.check {
-        let stale: Vec<PathBuf> = artifacts.iter().flat_map(|a| build::stale(a, &output)).collect();
+        let stale: Vec<PathBuf> = artifacts
+            .iter()
+            .flat_map(|a| build::stale(a, &output))
+            .collect();
         if is_json {
             print_json(&selected, &diagnostics, &stale)?;
         } else {
@@ -92,7 +107,10 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
     } else {
-        let lines: String = written.iter().map(|dir| format!("{}\n", shown(dir, &here))).collect();
+        let lines: String = written
+            .iter()
+            .map(|dir| format!("{}\n", shown(dir, &here)))
+            .collect();
         print(&lines)?;
     }
     Ok(true)

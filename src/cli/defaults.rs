@@ -28,11 +28,20 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
     let path = PathBuf::from("/defaults.imgspec");
     let program = load(
         &Memory([(path.clone(), SPEC.to_owned())].into()),
-        &Request { specs: vec![path], ..Request::default() },
+        &Request {
+            specs: vec![path],
+            ..Request::default()
+        },
     );
-    let mut images = program.specs.iter().flatten().flat_map(|file| program.images_of(*file));
+    let mut images = program
+        .specs
+        .iter()
+        .flatten()
+        .flat_map(|file| program.images_of(*file));
     let mut image = || {
-        let id = images.next().ok_or_else(|| Failure("the library has no defaults".to_owned()))?;
+        let id = images
+            .next()
+            .ok_or_else(|| Failure("the library has no defaults".to_owned()))?;
         evaluate(&program, id, None).map_err(|found| Failure(found.message))
     };
     let (mut plain, mut windows) = (image()?, image()?);
@@ -48,7 +57,10 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
         let text = serde_json::to_string_pretty(&variables).unwrap_or_default() + "\n";
         crate::build::replace(&path, text.as_bytes())
             .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
-        print(&format!("{}\n", path.strip_prefix(&here).unwrap_or(&path).display()))?;
+        print(&format!(
+            "{}\n",
+            path.strip_prefix(&here).unwrap_or(&path).display()
+        ))?;
     }
     Ok(true)
 }

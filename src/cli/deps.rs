@@ -29,7 +29,11 @@ pub(super) struct Deps {
 }
 
 pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
-    let selection = Selection { inputs: Vec::new(), set: Vec::new(), provider: None };
+    let selection = Selection {
+        inputs: Vec::new(),
+        set: Vec::new(),
+        provider: None,
+    };
     let selected = select(cli, &selection)?;
     let program = &selected.program;
     for name in &args.providers {
@@ -98,9 +102,16 @@ pub(super) fn install_for(cli: &Cli, selection: &Selection, is_sure: bool) -> Re
     let here = here()?;
     let toolbox = toolbox(&here);
     let program = &selected.program;
-    let targets = selected.images.iter().filter_map(|id| evaluate(program, *id, selected.provider).ok());
+    let targets = selected
+        .images
+        .iter()
+        .filter_map(|id| evaluate(program, *id, selected.provider).ok());
     let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);
-    names.extend(targets.flat_map(|image| &program.provider(image.provider).tools).map(|t| t.as_str()));
+    names.extend(
+        targets
+            .flat_map(|image| &program.provider(image.provider).tools)
+            .map(|t| t.as_str()),
+    );
     for (name, note) in install(names.into_iter(), &toolbox, is_sure)? {
         print_aside(&format!("{name}: {note}\n"));
     }
@@ -119,12 +130,18 @@ fn install<'n>(
     let plan = Plan::new(&missing, toolbox);
     if !plan.is_empty() {
         print_aside("imgspec installs:\n");
-        plan.lines().iter().for_each(|line| print_aside(&format!("  {line}\n")));
+        plan.lines()
+            .iter()
+            .for_each(|line| print_aside(&format!("  {line}\n")));
         if !is_sure && !agrees() {
             return Err(Failure("nothing was installed".to_owned()));
         }
     }
-    Ok(plan.run().into_iter().map(|(name, done)| (name, done.unwrap_or_else(|why| why))).collect())
+    Ok(plan
+        .run()
+        .into_iter()
+        .map(|(name, done)| (name, done.unwrap_or_else(|why| why)))
+        .collect())
 }
 
 /// Asks whether to go on. Where nobody can answer, the flag has said so.
@@ -134,7 +151,9 @@ fn agrees() -> bool {
     }
     print_aside("Go on? [Y/n] ");
     let mut answer = String::new();
-    let is_read = std::io::stdin().read_line(&mut answer).is_ok_and(|count| count > 0);
+    let is_read = std::io::stdin()
+        .read_line(&mut answer)
+        .is_ok_and(|count| count > 0);
     is_read && ["", "y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
@@ -160,8 +179,10 @@ fn in_words(tool: Option<&Tool>, found: Option<&Found>) -> String {
             } else {
                 format!("apt-get install {}", tool.package)
             };
-            let ways: Vec<&str> =
-                [package.as_str(), tool.hint].into_iter().filter(|w| !w.is_empty()).collect();
+            let ways: Vec<&str> = [package.as_str(), tool.hint]
+                .into_iter()
+                .filter(|w| !w.is_empty())
+                .collect();
             format!("missing: {}; or {}", ways.join(", "), tool.variable())
         }
     }

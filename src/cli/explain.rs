@@ -20,12 +20,19 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         print(page(code))?;
         return Ok(true);
     }
-    let selection = Selection { inputs: Vec::new(), set: Vec::new(), provider: None };
+    let selection = Selection {
+        inputs: Vec::new(),
+        set: Vec::new(),
+        provider: None,
+    };
     let selected = select(cli, &selection)?;
     let program = &selected.program;
     let slice = |expr: &Expr| program.sources.shown_slice(expr.span).to_owned();
     let mut out = String::new();
-    let declared = program.variables.iter().find(|v| v.name == args.name && v.owner == Owner::Declared);
+    let declared = program
+        .variables
+        .iter()
+        .find(|v| v.name == args.name && v.owner == Owner::Declared);
     if let Some(variable) = declared {
         let _ = writeln!(out, "{} : {}", variable.name, variable.ty);
         if let Some(doc) = &variable.doc {
@@ -37,7 +44,11 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
             if let ExprKind::Const(value) = &default.kind
                 && !program.sources.is_hidden(default.span)
             {
-                let _ = writeln!(out, "in Packer  {:?}", super::show::encoded(value, variable));
+                let _ = writeln!(
+                    out,
+                    "in Packer  {:?}",
+                    super::show::encoded(value, variable)
+                );
             }
         }
         if let Some(real) = variable.alias_of {
@@ -48,14 +59,22 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         if let Some(applies) = &variable.applies {
             let _ = writeln!(out, "applies    where {}", slice(applies));
         }
-        for (word, is) in [("a fact", variable.is_fact), ("a secret", variable.is_secret)] {
+        for (word, is) in [
+            ("a fact", variable.is_fact),
+            ("a secret", variable.is_secret),
+        ] {
             if is {
                 let _ = writeln!(out, "it is      {word}");
             }
         }
         let place = place_in_checkout(program, variable.span);
         let at = program.sources.position(place.file, place.start);
-        let _ = writeln!(out, "declared   {}:{}", program.sources.name(place.file), at.line);
+        let _ = writeln!(
+            out,
+            "declared   {}:{}",
+            program.sources.name(place.file),
+            at.line
+        );
         print(&out)?;
         return Ok(true);
     }
@@ -75,6 +94,10 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         .map(|c| c.as_str())
         .chain(program.variables.iter().map(|v| v.name.as_str()))
         .chain(program.rules.iter().map(|r| r.name.as_str()));
-    let hint = nearest(&args.name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
-    Err(Failure(format!("there is no code, variable or rule {}{hint}", args.name)))
+    let hint =
+        nearest(&args.name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    Err(Failure(format!(
+        "there is no code, variable or rule {}{hint}",
+        args.name
+    )))
 }

@@ -38,9 +38,13 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
         roots.extend(include_roots(cli, &here));
         if !is_inside(&Disk, &path, &roots) {
             let target = Disk.canonical(&path).display().to_string();
-            return Err(Failure(format!("{name} is a link to {target}, which is outside the project")));
+            return Err(Failure(format!(
+                "{name} is a link to {target}, which is outside the project"
+            )));
         }
-        let text = Disk.read(&path).map_err(|e| Failure(format!("cannot read {name}: {e}")))?;
+        let text = Disk
+            .read(&path)
+            .map_err(|e| Failure(format!("cannot read {name}: {e}")))?;
         texts.push((path, name, text));
     }
     if texts.is_empty() {
@@ -70,7 +74,8 @@ fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, F
         print_change(fmt, name, text, &formatted)?;
         return Ok(false);
     }
-    rewrite(path, formatted.as_bytes()).map_err(|e| Failure(format!("cannot write {name}: {e}")))?;
+    rewrite(path, formatted.as_bytes())
+        .map_err(|e| Failure(format!("cannot write {name}: {e}")))?;
     print(&format!("{name}\n"))?;
     Ok(true)
 }
@@ -83,10 +88,19 @@ fn format_input(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     let failed = |e: std::io::Error| Failure(format!("cannot read standard input: {e}"));
     let text = read_input(std::io::stdin()).map_err(failed)?;
     let is_damaged = has_errors(&text);
-    let formatted = if is_damaged { text.clone() } else { format(&text) };
+    let formatted = if is_damaged {
+        text.clone()
+    } else {
+        format(&text)
+    };
     if is_damaged {
         let path = PathBuf::from("/-");
-        report_errors(cli, &Memory([(path.clone(), text.clone())].into()), &path, Path::new("/"));
+        report_errors(
+            cli,
+            &Memory([(path.clone(), text.clone())].into()),
+            &path,
+            Path::new("/"),
+        );
         print_aside("standard input does not parse, and stays as it is\n");
     }
     if !fmt.check && !fmt.diff {
@@ -99,22 +113,38 @@ fn format_input(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
 }
 
 fn has_errors(text: &str) -> bool {
-    parse(FileId(0), text).diagnostics.iter().any(Diagnostic::is_error)
+    parse(FileId(0), text)
+        .diagnostics
+        .iter()
+        .any(Diagnostic::is_error)
 }
 
 /// Says where a file does not parse. The program is loaded for that, since only it knows which texts are secrets and
 /// must not be shown.
 fn report_errors(cli: &Cli, loader: &dyn Loader, path: &Path, here: &Path) {
-    let mut program = load(loader, &Request { specs: vec![path.to_owned()], ..Request::default() });
+    let mut program = load(
+        loader,
+        &Request {
+            specs: vec![path.to_owned()],
+            ..Request::default()
+        },
+    );
     program.sources.set_base(here.to_owned());
-    let Some(file) = program.specs.first().copied().flatten() else { return };
+    let Some(file) = program.specs.first().copied().flatten() else {
+        return;
+    };
     let spans: Vec<_> = parse(file, &program.sources.get(file).text)
         .diagnostics
         .iter()
         .map(|d| (d.code, d.primary.span))
         .collect();
     let is_syntax = |d: &&Diagnostic| spans.contains(&(d.code, d.primary.span));
-    let found: Vec<Diagnostic> = program.diagnostics.iter().filter(is_syntax).cloned().collect();
+    let found: Vec<Diagnostic> = program
+        .diagnostics
+        .iter()
+        .filter(is_syntax)
+        .cloned()
+        .collect();
     report(cli, &program, &found);
 }
 
@@ -122,5 +152,10 @@ fn print_change(fmt: &Fmt, name: &str, old: &str, new: &str) -> Result<(), Failu
     if !fmt.diff {
         return print(&format!("{name}\n"));
     }
-    print_file(&TextDiff::from_lines(old, new).unified_diff().header(name, name).to_string())
+    print_file(
+        &TextDiff::from_lines(old, new)
+            .unified_diff()
+            .header(name, name)
+            .to_string(),
+    )
 }

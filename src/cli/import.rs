@@ -28,7 +28,9 @@ pub(super) struct Import {
 pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     let here = here()?;
     let library = library(cli, &here, None)?;
-    let packer = library.as_ref().and_then(|library| library.checkout.clone());
+    let packer = library
+        .as_ref()
+        .and_then(|library| library.checkout.clone());
     let files = args
         .files
         .iter()
@@ -40,11 +42,21 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
             let path = here.join(file);
             let text = read_text(&path).map_err(failed)?;
             // With a checkout, Packer runs there, and reads the paths of var files from there.
-            let folder = packer.clone().or_else(|| path.parent().map(Path::to_owned)).unwrap_or_default();
-            Ok(VarFile { name: file.display().to_string(), text, folder })
+            let folder = packer
+                .clone()
+                .or_else(|| path.parent().map(Path::to_owned))
+                .unwrap_or_default();
+            Ok(VarFile {
+                name: file.display().to_string(),
+                text,
+                folder,
+            })
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let request = Request { library: library.map(Library::adopted), ..Request::default() };
+    let request = Request {
+        library: library.map(Library::adopted),
+        ..Request::default()
+    };
     let program = load(&Disk, &request);
     let imported = match import(&program, &files) {
         Ok(imported) => imported,
@@ -57,11 +69,16 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     if let Some(target) = &args.target {
         let is_image = |id| program.section(id).kind == SectionKind::Image;
         if !program.find_library_section(target).is_some_and(is_image) {
-            return Err(Failure(format!("there is no target {target}; `imgspec list --targets` shows them")));
+            return Err(Failure(format!(
+                "there is no target {target}; `imgspec list --targets` shows them"
+            )));
         }
         let name = imported.layers.last().map_or("", String::as_str);
-        let _ =
-            writeln!(text, "\nimage {name}-{target} extends {target}, {} {{ }}", imported.layers.join(", "));
+        let _ = writeln!(
+            text,
+            "\nimage {name}-{target} extends {target}, {} {{ }}",
+            imported.layers.join(", ")
+        );
     }
     for note in &imported.notes {
         print_aside(&format!("warning: {note}\n"));

@@ -23,7 +23,11 @@ pub(super) struct List {
 }
 
 pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
-    let selection = Selection { inputs: args.inputs.clone(), set: Vec::new(), provider: None };
+    let selection = Selection {
+        inputs: args.inputs.clone(),
+        set: Vec::new(),
+        provider: None,
+    };
     let mut selected = select(cli, &selection)?;
     selected.expect_known()?;
     let program = &selected.program;
@@ -43,7 +47,12 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             .collect();
         out = json_text(&images);
     } else {
-        let width = selected.images.iter().map(|id| program.section(*id).name.len()).max().unwrap_or(0);
+        let width = selected
+            .images
+            .iter()
+            .map(|id| program.section(*id).name.len())
+            .max()
+            .unwrap_or(0);
         let mut file = None;
         for id in &selected.images {
             let section = program.section(*id);
@@ -52,13 +61,24 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
                 let gap = if out.is_empty() { "" } else { "\n" };
                 let _ = writeln!(out, "{gap}{}", program.sources.name(from));
             }
-            let doc = section.doc.as_deref().and_then(|d| d.lines().next()).unwrap_or("");
-            let _ = writeln!(out, "{}", format!("  {:width$}  {doc}", section.name).trim_end());
+            let doc = section
+                .doc
+                .as_deref()
+                .and_then(|d| d.lines().next())
+                .unwrap_or("");
+            let _ = writeln!(
+                out,
+                "{}",
+                format!("  {:width$}  {doc}", section.name).trim_end()
+            );
         }
         if !args.targets {
             let count = program.library_images().len();
             let gap = if out.is_empty() { "" } else { "\n" };
-            let _ = writeln!(out, "{gap}The library has {count} targets: imgspec list --targets");
+            let _ = writeln!(
+                out,
+                "{gap}The library has {count} targets: imgspec list --targets"
+            );
         }
     }
     let diagnostics = finish(program, Vec::new());

@@ -45,7 +45,12 @@ enum Format {
 /// A typed language for Kubernetes Image Builder: compiles .imgspec files to Packer var files and
 /// Ansible extra vars.
 #[derive(Debug, Parser)]
-#[command(name = "imgspec", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "imgspec",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -139,7 +144,11 @@ pub fn run() -> ExitCode {
 }
 
 fn fine(is_fine: bool) -> ExitCode {
-    if is_fine { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    if is_fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
 }
 
 /// Prints to standard error, as far as somebody reads it.
@@ -161,7 +170,11 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Prints a file's text: as it is for another program, as a terminal may have it for a terminal.
 fn print_file(text: &str) -> Result<(), Failure> {
     use std::io::IsTerminal;
-    if std::io::stdout().is_terminal() { print(text) } else { print_bytes(text) }
+    if std::io::stdout().is_terminal() {
+        print(text)
+    } else {
+        print_bytes(text)
+    }
 }
 
 /// A reader that has gone away is no failure.

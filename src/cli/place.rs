@@ -29,5 +29,8 @@ pub(super) fn toolbox(here: &Path) -> Toolbox {
 
 /// A path for people: relative to the current folder where it lies below it.
 pub(super) fn shown(path: &Path, here: &Path) -> String {
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
+    path.strip_prefix(here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

@@ -12,7 +12,10 @@ use std::io::IsTerminal;
 use super::select::Selected;
 
 /// Evaluates and emits the selected images; returns their output and everything that was found.
-pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifacts>, Vec<Diagnostic>) {
+pub(super) fn compile_all(
+    selected: &Selected,
+    output: &Output,
+) -> (Vec<Artifacts>, Vec<Diagnostic>) {
     let program = &selected.program;
     let (all, found) = emit_all(&Disk, program, &selected.images, selected.provider, output);
     let found = selected.diagnostics.iter().cloned().chain(found).collect();
@@ -23,7 +26,9 @@ pub(super) fn compile_all(selected: &Selected, output: &Output) -> (Vec<Artifact
 pub(super) fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let all = program.diagnostics.iter().cloned().chain(found);
     let all = all.map(|d| in_checkout(program, without_edits_of_arguments(program, d)));
-    program.configs.apply(&program.sources, merge(all.collect()))
+    program
+        .configs
+        .apply(&program.sources, merge(all.collect()))
 }
 
 /// An argument of the command line is no file that an editor could edit: its repair is said in words.
@@ -33,7 +38,9 @@ fn without_edits_of_arguments(program: &Program, mut diagnostic: Diagnostic) -> 
         .into_iter()
         .partition(|fix| fix.edits.iter().any(|(span, _)| is_argument(span)));
     diagnostic.fixes = fixes;
-    diagnostic.help = diagnostic.help.or(said.into_iter().next().map(|fix| fix.title));
+    diagnostic.help = diagnostic
+        .help
+        .or(said.into_iter().next().map(|fix| fix.title));
     diagnostic
 }
 
@@ -71,22 +78,37 @@ pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
 }
 
 fn count(diagnostics: &[Diagnostic]) -> Option<String> {
-    let words: Vec<String> =
-        [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
-            .into_iter()
-            .filter_map(|(severity, word)| {
-                let count = diagnostics.iter().filter(|d| d.severity == severity).count();
-                let plural = if count == 1 { "" } else { "s" };
-                (count > 0).then(|| format!("{count} {word}{plural}"))
-            })
-            .collect();
+    let words: Vec<String> = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Note, "note"),
+    ]
+    .into_iter()
+    .filter_map(|(severity, word)| {
+        let count = diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count();
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {word}{plural}"))
+    })
+    .collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// What `COLUMNS` says, else the width of the terminal on standard error, else 100. Shells keep `COLUMNS` to
 /// themselves unless somebody exports it. Below 40 columns excerpts cannot be read, so no less is used.
 fn terminal_width() -> usize {
-    let stated = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|c| *c > 0);
-    let found = || terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0));
-    stated.or_else(found).filter(|width| *width > 0).unwrap_or(100).max(40)
+    let stated = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .filter(|c| *c > 0);
+    let found = || {
+        terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
+    };
+    stated
+        .or_else(found)
+        .filter(|width| *width > 0)
+        .unwrap_or(100)
+        .max(40)
 }

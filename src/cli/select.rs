@@ -38,7 +38,9 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     let mut has_paths = false;
     for input in &selection.inputs {
         let path = normalize(&here.join(input));
-        if path.is_dir() && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path)) {
+        if path.is_dir()
+            && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path))
+        {
             has_paths = true;
             collect_folder(&path, input, &mut specs)?;
             paths.push(path);
@@ -63,14 +65,27 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     specs.sort();
     specs.dedup();
     let is_json_alone = !has_paths && names.is_empty() && !json.is_empty();
-    let places: Vec<&PathBuf> = if is_json_alone { json.iter().collect() } else { paths.iter().collect() };
+    let places: Vec<&PathBuf> = if is_json_alone {
+        json.iter().collect()
+    } else {
+        paths.iter().collect()
+    };
     let library = library(cli, &here, places.first().map(|path| path.as_path()))?;
     // Its own files are not the project's.
     specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
-    let packer_folder = library.as_ref().and_then(|library| library.checkout.clone());
+    let packer_folder = library
+        .as_ref()
+        .and_then(|library| library.checkout.clone());
     let library = library.map(Library::adopted);
-    if let Some(root) = cli.include_roots.iter().find(|root| !here.join(root).is_dir()) {
-        return Err(Failure(format!("--include-root names {}, which is no folder", root.display())));
+    if let Some(root) = cli
+        .include_roots
+        .iter()
+        .find(|root| !here.join(root).is_dir())
+    {
+        return Err(Failure(format!(
+            "--include-root names {}, which is no folder",
+            root.display()
+        )));
     }
     let var_files = var_files(&here)?.into_iter().chain(json);
     let (flags, flag_files) = match &packer_folder {
@@ -120,7 +135,9 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     }
     let find = |name: &str| {
         by_name.get(name).copied().or_else(|| {
-            program.find_library_section(name).filter(|id| program.section(*id).kind == SectionKind::Image)
+            program
+                .find_library_section(name)
+                .filter(|id| program.section(*id).kind == SectionKind::Image)
         })
     };
     for name in names {
@@ -149,7 +166,15 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     };
     let diagnostics = duplicate_images(&program, &images);
     let json = request.var_files;
-    Ok(Selected { program, images, provider, others, json, is_json_alone, diagnostics })
+    Ok(Selected {
+        program,
+        images,
+        provider,
+        others,
+        json,
+        is_json_alone,
+        diagnostics,
+    })
 }
 
 /// The specs that paths name, or those of the project around a folder.
@@ -183,15 +208,25 @@ impl Selected {
             )));
         }
         let program = &self.program;
-        let known = program.sections.iter().filter(|s| s.kind == SectionKind::Image).map(|s| s.name.as_str());
+        let known = program
+            .sections
+            .iter()
+            .filter(|s| s.kind == SectionKind::Image)
+            .map(|s| s.name.as_str());
         let other = match program.is_adopted {
             true => None,
             false => other_release(
                 name,
-                program.library_images().iter().map(|id| program.section(*id).name.as_str()),
+                program
+                    .library_images()
+                    .iter()
+                    .map(|id| program.section(*id).name.as_str()),
             ),
         };
-        let hint = match suggest_image(name, known).filter(|near| near.is_sure).map(|near| near.name) {
+        let hint = match suggest_image(name, known)
+            .filter(|near| near.is_sure)
+            .map(|near| near.name)
+        {
             Some(near) => format!("; did you mean {near}?"),
             None if other.is_some() => format!("; {}", other.unwrap_or_default()),
             None if program.sections.iter().any(|s| s.name == *name) => {
@@ -199,7 +234,9 @@ impl Selected {
             }
             None => "; `imgspec list` shows what there is".to_owned(),
         };
-        Err(Failure(format!("there is no image, file or folder {name}{hint}")))
+        Err(Failure(format!(
+            "there is no image, file or folder {name}{hint}"
+        )))
     }
 }
 
@@ -210,16 +247,28 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
         let view = program.views.get(&program.section(*id).span.file);
         files.extend(view.into_iter().flat_map(|v| v.files.iter().copied()));
     }
-    let unused: Vec<FileId> =
-        program.views.values().flat_map(|v| v.files.iter().copied()).filter(|f| !files.contains(f)).collect();
-    program.diagnostics.retain(|d| !unused.contains(&d.primary.span.file));
+    let unused: Vec<FileId> = program
+        .views
+        .values()
+        .flat_map(|v| v.files.iter().copied())
+        .filter(|f| !files.contains(f))
+        .collect();
+    program
+        .diagnostics
+        .retain(|d| !unused.contains(&d.primary.span.file));
 }
 
 /// The library that a command uses in the place of the built-in one: of a checkout (`--in`), or the one that the
 /// project's `imgspec.toml` names: the project around the first path that the command names, or around this folder.
-pub(super) fn library(cli: &Cli, here: &Path, first: Option<&Path>) -> Result<Option<Adopted>, Failure> {
+pub(super) fn library(
+    cli: &Cli,
+    here: &Path,
+    first: Option<&Path>,
+) -> Result<Option<Adopted>, Failure> {
     if let Some(checkout) = &cli.checkout {
-        return build::adopt_checkout(&here.join(checkout)).map(Some).map_err(Failure);
+        return build::adopt_checkout(&here.join(checkout))
+            .map(Some)
+            .map_err(Failure);
     }
     let place = match first {
         Some(path) if path.is_dir() => path.to_owned(),
@@ -232,24 +281,35 @@ pub(super) fn library(cli: &Cli, here: &Path, first: Option<&Path>) -> Result<Op
 
 /// The folders outside the project that may be read.
 pub(super) fn include_roots(cli: &Cli, here: &Path) -> Vec<PathBuf> {
-    cli.include_roots.iter().map(|path| normalize(&here.join(path))).collect()
+    cli.include_roots
+        .iter()
+        .map(|path| normalize(&here.join(path)))
+        .collect()
 }
 
 fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
-    let found = program.providers.pairs().find(|(_, provider)| provider.name == name);
+    let found = program
+        .providers
+        .pairs()
+        .find(|(_, provider)| provider.name == name);
     found.map(|(id, _)| id).ok_or_else(|| {
         let names: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
-        Failure(format!("there is no provider {name}; the providers are {}", names.join(", ")))
+        Failure(format!(
+            "there is no provider {name}; the providers are {}",
+            names.join(", ")
+        ))
     })
 }
 
 fn is_item_name(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 /// True for what an argument means as a file: one that is there, or whatever else stands under a file's name.
 fn is_named_file(path: &Path, input: &str) -> bool {
-    let has_name = [".imgspec", ".json"].iter().any(|end| input.ends_with(end)) || input.contains('/');
+    let has_name =
+        [".imgspec", ".json"].iter().any(|end| input.ends_with(end)) || input.contains('/');
     Disk.is_file(path) || (has_name && Disk.exists(path))
 }
 
@@ -278,7 +338,9 @@ pub(super) fn not_a_var_file(input: &str, format: &str) -> Failure {
         "YAML" => format!("convert it: `yq -o json {input} > vars.json`"),
         _ => "write `{ \"name\": \"value\" }` into a .json file".to_owned(),
     };
-    Failure(format!("{input} is {format}; var files are JSON, as Packer's JSON templates want them: {how}"))
+    Failure(format!(
+        "{input} is {format}; var files are JSON, as Packer's JSON templates want them: {how}"
+    ))
 }
 
 fn nothing_named(input: &str) -> Failure {
@@ -301,8 +363,8 @@ fn collect_folder(folder: &Path, input: &str, out: &mut Vec<PathBuf>) -> Result<
 }
 
 fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let specs =
-        build::spec_files(folder).map_err(|e| Failure(format!("cannot read {}: {e}", folder.display())))?;
+    let specs = build::spec_files(folder)
+        .map_err(|e| Failure(format!("cannot read {}: {e}", folder.display())))?;
     out.extend(specs);
     Ok(())
 }
@@ -320,12 +382,12 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
             }
             match Disk.look(&path) {
                 Ok(()) => Ok(path),
-                Err(_) if path.is_dir() => {
-                    Err(Failure(format!("PACKER_VAR_FILES names {name}, which is a folder")))
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Err(Failure(format!("PACKER_VAR_FILES names {name}, which is not there")))
-                }
+                Err(_) if path.is_dir() => Err(Failure(format!(
+                    "PACKER_VAR_FILES names {name}, which is a folder"
+                ))),
+                Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure(format!(
+                    "PACKER_VAR_FILES names {name}, which is not there"
+                ))),
                 Err(error) => Err(Failure(format!("PACKER_VAR_FILES names {name}: {error}"))),
             }
         })
@@ -340,7 +402,9 @@ fn packer_flags(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>), Failure> {
         .ok_or_else(|| Failure("PACKER_FLAGS has a quote that is not closed".to_owned()))?;
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let Some(flag) = word.strip_prefix("--").or(word.strip_prefix('-')) else { continue };
+        let Some(flag) = word.strip_prefix("--").or(word.strip_prefix('-')) else {
+            continue;
+        };
         let (name, value) = match flag.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (flag, None),
@@ -351,7 +415,9 @@ fn packer_flags(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>), Failure> {
         let value = value.or_else(|| words.next()).unwrap_or_default();
         if name == "var" {
             if !value.contains('=') {
-                return Err(Failure(format!("PACKER_FLAGS has `-var {value}`, which is no NAME=VALUE")));
+                return Err(Failure(format!(
+                    "PACKER_FLAGS has `-var {value}`, which is no NAME=VALUE"
+                )));
             }
             vars.push(value);
             continue;

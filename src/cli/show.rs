@@ -39,10 +39,15 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     let variables = take_variables(&mut selected)?;
     selected.expect_known()?;
     if selected.images.is_empty() && is_fine(&selected.program.diagnostics) {
-        return Err(Failure("name an image: `imgspec show node-ova-local-photon-3`".to_owned()));
+        return Err(Failure(
+            "name an image: `imgspec show node-ova-local-photon-3`".to_owned(),
+        ));
     }
     let here = here()?;
-    let output = Output { dir: out(&here, None), portable: false };
+    let output = Output {
+        dir: out(&here, None),
+        portable: false,
+    };
     let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
     let (mut text, mut array) = (String::new(), Vec::new());
     let as_json = args.json || format(cli) == Format::Json;
@@ -57,7 +62,9 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
             }
         };
         let mut artifacts = emit(&mut image, &output);
-        selected.program.drop_consequences(*id, &mut artifacts.diagnostics);
+        selected
+            .program
+            .drop_consequences(*id, &mut artifacts.diagnostics);
         found.extend(artifacts.diagnostics.iter().cloned());
         if as_json {
             array.push(show_json(&mut image, &artifacts, &variables));
@@ -84,16 +91,24 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
 fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
     let program = &selected.program;
     let is_variable = |name: &String| program.variables.iter().any(|v| v.name == *name);
-    let (variables, others): (Vec<String>, Vec<String>) =
-        std::mem::take(&mut selected.others).into_iter().partition(is_variable);
+    let (variables, others): (Vec<String>, Vec<String>) = std::mem::take(&mut selected.others)
+        .into_iter()
+        .partition(is_variable);
     if let (Some(name), false) = (others.first(), selected.images.is_empty()) {
         let names = program.variables.iter().map(|v| v.name.as_str());
-        let images =
-            program.sections.iter().filter(|s| s.kind == SectionKind::Image).map(|s| s.name.as_str());
-        let image = suggest_image(name, images).filter(|near| near.is_sure).map(|near| near.name);
+        let images = program
+            .sections
+            .iter()
+            .filter(|s| s.kind == SectionKind::Image)
+            .map(|s| s.name.as_str());
+        let image = suggest_image(name, images)
+            .filter(|near| near.is_sure)
+            .map(|near| near.name);
         let near = nearest(name, names).or(image);
         let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
-        return Err(Failure(format!("there is no variable and no image {name}{hint}")));
+        return Err(Failure(format!(
+            "there is no variable and no image {name}{hint}"
+        )));
     }
     selected.others = others;
     Ok(variables)
@@ -119,10 +134,14 @@ impl Shown {
     /// The value of a setting, or of a default, that stands at this place.
     fn at(program: &Program, id: VarId, value: Option<Value>, span: Span) -> Shown {
         match value {
-            Some(value) if shows_secret(program, id, &value, span) || program.sources.has_hidden(span) => {
+            Some(value)
+                if shows_secret(program, id, &value, span) || program.sources.has_hidden(span) =>
+            {
                 Shown::Secret
             }
-            value => value.map_or(Shown::Unset, |value| Shown::Value(without_secrets(program, &value))),
+            value => value.map_or(Shown::Unset, |value| {
+                Shown::Value(without_secrets(program, &value))
+            }),
         }
     }
 
@@ -130,7 +149,9 @@ impl Shown {
     fn of(image: &Image<'_>, id: VarId) -> Shown {
         match image.value(id) {
             Some(_) if hides(image, id) => Shown::Secret,
-            value => value.map_or(Shown::Unset, |value| Shown::Value(without_secrets(image.program, value))),
+            value => value.map_or(Shown::Unset, |value| {
+                Shown::Value(without_secrets(image.program, value))
+            }),
         }
     }
 
@@ -154,13 +175,27 @@ impl Shown {
 
 /// What a map holds under a secret's name is one, wherever the map goes.
 fn without_secrets(program: &Program, value: &Value) -> Value {
-    let is_secret = |name: &str| program.variables.iter().any(|v| v.is_secret && v.name == name);
+    let is_secret = |name: &str| {
+        program
+            .variables
+            .iter()
+            .any(|v| v.is_secret && v.name == name)
+    };
     match value {
-        Value::List(elements) => Value::list(elements.iter().map(|e| without_secrets(program, e)).collect()),
+        Value::List(elements) => Value::list(
+            elements
+                .iter()
+                .map(|e| without_secrets(program, e))
+                .collect(),
+        ),
         Value::Map(map) => {
             let shown = |(key, value): (&SmolStr, &Value)| {
                 let is_shown = !is_secret(key) || value.is_empty() || value.has_holes();
-                let value = if is_shown { without_secrets(program, value) } else { Value::text(MASK) };
+                let value = if is_shown {
+                    without_secrets(program, value)
+                } else {
+                    Value::text(MASK)
+                };
                 (key.clone(), value)
             };
             Value::Map(Arc::new(map.iter().map(shown).collect()))
@@ -171,16 +206,32 @@ fn without_secrets(program: &Program, value: &Value) -> Value {
 
 /// What the extra-vars file has for a variable, without what is secret in it.
 fn shown_to_ansible(image: &Image<'_>, artifacts: &Artifacts, id: VarId) -> Option<Json> {
-    let json = artifacts.ansible.get(image.program.variable(id).name.as_str())?;
-    let shown = image.value(id).map(|value| (value, without_secrets(image.program, value)));
-    let masked = shown.filter(|(value, shown)| *value != shown).map(|(_, shown)| show_value(&shown));
+    let json = artifacts
+        .ansible
+        .get(image.program.variable(id).name.as_str())?;
+    let shown = image
+        .value(id)
+        .map(|value| (value, without_secrets(image.program, value)));
+    let masked = shown
+        .filter(|(value, shown)| *value != shown)
+        .map(|(_, shown)| show_value(&shown));
     Some(masked.unwrap_or_else(|| json.clone()))
 }
 
 /// True where a value is a secret, or stands where one may be on a damaged line.
 fn hides(image: &Image<'_>, id: VarId) -> bool {
-    let default = || image.program.variable(id).default.as_ref().map(|default| default.span);
-    let place = image.winner(id).map(|active| active.setting.span).or_else(default);
+    let default = || {
+        image
+            .program
+            .variable(id)
+            .default
+            .as_ref()
+            .map(|default| default.span)
+    };
+    let place = image
+        .winner(id)
+        .map(|active| active.setting.span)
+        .or_else(default);
     is_literal_secret(image, id) || place.is_some_and(|span| image.program.sources.has_hidden(span))
 }
 
@@ -189,7 +240,12 @@ fn hides(image: &Image<'_>, id: VarId) -> bool {
 fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> Json {
     let program = image.program;
     let mut variables = serde_json::Map::new();
-    let mut all: Vec<VarId> = image.ids().iter().copied().filter(|id| belongs(image, *id)).collect();
+    let mut all: Vec<VarId> = image
+        .ids()
+        .iter()
+        .copied()
+        .filter(|id| belongs(image, *id))
+        .collect();
     all.sort_by_key(|id| &program.variable(*id).name);
     for id in all {
         let variable = program.variable(id);
@@ -199,8 +255,10 @@ fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> J
         let secret = hides(image, id);
         let value = Shown::of(image, id).json();
         let ansible = shown_to_ansible(image, artifacts, id);
-        let packer =
-            artifacts.packer.get(variable.name.as_str()).map(|p| if secret { MASK } else { p.as_str() });
+        let packer = artifacts
+            .packer
+            .get(variable.name.as_str())
+            .map(|p| if secret { MASK } else { p.as_str() });
         let set_by: Vec<Json> = history(image, id)
             .into_iter()
             .filter(|entry| entry.takes_part)
@@ -298,7 +356,12 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
             Some(active) => {
                 let span = place_in_checkout(program, active.setting.name_span);
                 let at = program.sources.position(span.file, span.start);
-                let path = program.sources.get(span.file).path.file_name().unwrap_or_default();
+                let path = program
+                    .sources
+                    .get(span.file)
+                    .path
+                    .file_name()
+                    .unwrap_or_default();
                 let path = visible_line(&path.to_string_lossy()).into_owned();
                 format!("{} ({path}:{})", image.layer_name(active.layer), at.line)
             }
@@ -321,10 +384,16 @@ fn show_variable(
     out: &mut String,
 ) -> Result<(), Failure> {
     let program = image.program;
-    let Some(id) =
-        image.ids().iter().copied().find(|id| program.variable(*id).name == name && belongs(image, *id))
+    let Some(id) = image
+        .ids()
+        .iter()
+        .copied()
+        .find(|id| program.variable(*id).name == name && belongs(image, *id))
     else {
-        return Err(Failure(format!("the image {} has no variable {name}", image.name())));
+        return Err(Failure(format!(
+            "the image {} has no variable {name}",
+            image.name()
+        )));
     };
     let variable = program.variable(id);
     let value = Shown::of(image, id).written();
@@ -337,7 +406,10 @@ fn show_variable(
     let _ = writeln!(out, "\nvalue in {}: {value}\n", image.name());
     show_history(program, &history(image, id), out);
     let secret = hides(image, id);
-    let packer = artifacts.packer.get(name).map(|p| if secret { MASK } else { p.as_str() });
+    let packer = artifacts
+        .packer
+        .get(name)
+        .map(|p| if secret { MASK } else { p.as_str() });
     let _ = writeln!(
         out,
         "\nPacker gets   {}",
@@ -356,8 +428,10 @@ fn show_variable(
             "{a} (in the extra-vars file, through {file})"
         ))
     );
-    let routes =
-        artifacts.routes.get(name).map_or("nobody on this target".to_owned(), |words| words.join("; "));
+    let routes = artifacts
+        .routes
+        .get(name)
+        .map_or("nobody on this target".to_owned(), |words| words.join("; "));
     let _ = writeln!(out, "read by       {routes}");
     let _ = writeln!(out, "receivers     {}", variable.to.names().join(", "));
     Ok(())
@@ -374,18 +448,34 @@ fn show_history(program: &Program, history: &[Entry], out: &mut String) {
         Change::Replace if Some(i) == first => "sets",
         Change::Replace => "over",
     };
-    let words: Vec<&str> = history.iter().enumerate().map(|(i, entry)| word(i, entry)).collect();
-    let width = words.iter().map(|word| word.len()).max().unwrap_or_default().max(5);
+    let words: Vec<&str> = history
+        .iter()
+        .enumerate()
+        .map(|(i, entry)| word(i, entry))
+        .collect();
+    let width = words
+        .iter()
+        .map(|word| word.len())
+        .max()
+        .unwrap_or_default()
+        .max(5);
     for (word, entry) in words.iter().zip(history) {
         let at = program.sources.position(entry.span.file, entry.span.start);
         let path = program.sources.name(entry.span.file);
-        let value =
-            if entry.change == Change::Unset { String::new() } else { entry.value.written() + "    " };
+        let value = if entry.change == Change::Unset {
+            String::new()
+        } else {
+            entry.value.written() + "    "
+        };
         let condition = entry.condition.filter(|_| !entry.takes_part);
-        let when =
-            condition.map_or(String::new(), |span| format!(", when {}", program.sources.slice(span).trim()));
-        let _ =
-            writeln!(out, "  {word:width$} {value}{}{when}  ({path}:{}:{})", entry.layer, at.line, at.column);
+        let when = condition.map_or(String::new(), |span| {
+            format!(", when {}", program.sources.slice(span).trim())
+        });
+        let _ = writeln!(
+            out,
+            "  {word:width$} {value}{}{when}  ({path}:{}:{})",
+            entry.layer, at.line, at.column
+        );
     }
 }
 

@@ -14,32 +14,62 @@ pub(super) struct Targets {
 }
 
 pub(super) fn run(cli: &Cli, args: &Targets) -> Result<bool, Failure> {
-    let selection = Selection { inputs: Vec::new(), set: Vec::new(), provider: None };
+    let selection = Selection {
+        inputs: Vec::new(),
+        set: Vec::new(),
+        provider: None,
+    };
     let selected = select(cli, &selection)?;
     let program = &selected.program;
     let is_wanted = |p: &&Provider| args.provider.as_deref().is_none_or(|name| p.name == name);
-    let providers: Vec<&Provider> = program.providers.iter().map(AsRef::as_ref).filter(is_wanted).collect();
+    let providers: Vec<&Provider> = program
+        .providers
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(is_wanted)
+        .collect();
     if providers.is_empty() {
         let known: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
         return Err(Failure(format!("the providers are {}", known.join(", "))));
     }
     let mut out = String::from("Dependencies\n");
     for provider in &providers {
-        let _ = writeln!(out, "  imgspec deps {:13} {}", provider.name, provider.tools.join(", "));
+        let _ = writeln!(
+            out,
+            "  imgspec deps {:13} {}",
+            provider.name,
+            provider.tools.join(", ")
+        );
     }
-    let width =
-        program.sections.iter().filter(|s| s.target.is_some()).map(|s| s.name.len()).max().unwrap_or(0);
+    let width = program
+        .sections
+        .iter()
+        .filter(|s| s.target.is_some())
+        .map(|s| s.name.len())
+        .max()
+        .unwrap_or(0);
     for provider in &providers {
         let is_built_so = |s: &&Section| {
-            s.target.as_ref().is_some_and(|t| std::ptr::eq(program.provider(t.provider), *provider))
+            s.target
+                .as_ref()
+                .is_some_and(|t| std::ptr::eq(program.provider(t.provider), *provider))
         };
-        let images: Vec<&Section> = program.sections.iter().map(AsRef::as_ref).filter(is_built_so).collect();
+        let images: Vec<&Section> = program
+            .sections
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(is_built_so)
+            .collect();
         if images.is_empty() {
             continue;
         }
         let _ = writeln!(out, "\n{}: {}", provider.name, first_line(&provider.doc));
         for image in images {
-            let line = format!("  imgspec build {:width$}  {}", image.name, first_line(&image.doc));
+            let line = format!(
+                "  imgspec build {:width$}  {}",
+                image.name,
+                first_line(&image.doc)
+            );
             let _ = writeln!(out, "{}", line.trim_end());
         }
     }

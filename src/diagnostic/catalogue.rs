@@ -160,7 +160,10 @@ impl fmt::Display for Code {
 
 /// The page of a code, in Markdown.
 pub fn page(code: Code) -> &'static str {
-    PAGES.get_file(format!("{code}.md")).and_then(|file| file.contents_utf8()).unwrap_or("")
+    PAGES
+        .get_file(format!("{code}.md"))
+        .and_then(|file| file.contents_utf8())
+        .unwrap_or("")
 }
 
 #[cfg(test)]
@@ -177,7 +180,11 @@ mod tests {
         }
         for file in PAGES.files() {
             let stem = file.path().file_stem().and_then(|s| s.to_str());
-            assert!(stem.and_then(Code::parse).is_some(), "{} explains no code", file.path().display());
+            assert!(
+                stem.and_then(Code::parse).is_some(),
+                "{} explains no code",
+                file.path().display()
+            );
         }
     }
 }

@@ -10,7 +10,8 @@ const VERSION: u32 = 1;
 
 /// `{"version": 1, "diagnostics": [ … ]}`
 pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let value = json!({ "version": VERSION, "diagnostics": json_diagnostics(diagnostics, sources) });
+    let value =
+        json!({ "version": VERSION, "diagnostics": json_diagnostics(diagnostics, sources) });
     json_text(&value)
 }
 
@@ -27,7 +28,10 @@ pub fn json_diagnostics(diagnostics: &[Diagnostic], sources: &SourceMap) -> Valu
 
 fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
     let fix = |fix: &Fix| {
-        let edits = fix.edits.iter().map(|(span, text)| with(place(*span, sources), [("text", json!(text))]));
+        let edits = fix
+            .edits
+            .iter()
+            .map(|(span, text)| with(place(*span, sources), [("text", json!(text))]));
         json!({ "title": fix.title, "edits": edits.collect::<Vec<_>>() })
     };
     let fields = [
@@ -38,7 +42,14 @@ fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
         ("help", json!(diagnostic.help)),
         ("rule", json!(diagnostic.rule)),
         ("images", json!(diagnostic.images)),
-        ("related", diagnostic.related.iter().map(|l| related(l, sources)).collect()),
+        (
+            "related",
+            diagnostic
+                .related
+                .iter()
+                .map(|l| related(l, sources))
+                .collect(),
+        ),
         ("fixes", diagnostic.fixes.iter().map(fix).collect()),
     ];
     with(place(diagnostic.primary.span, sources), fields)

@@ -83,7 +83,10 @@ impl Diagnostic {
             code,
             severity: code.severity(),
             message: message.into(),
-            primary: Label { span, text: String::new() },
+            primary: Label {
+                span,
+                text: String::new(),
+            },
             related: Vec::new(),
             help: None,
             fixes: Vec::new(),
@@ -99,7 +102,10 @@ impl Diagnostic {
     }
 
     pub fn related(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.related.push(Label { span, text: text.into() });
+        self.related.push(Label {
+            span,
+            text: text.into(),
+        });
         self
     }
 
@@ -109,15 +115,26 @@ impl Diagnostic {
     }
 
     /// A repair of one edit.
-    pub fn fix(mut self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.fixes.push(Fix { title: title.into(), edits: vec![(span, text.into())] });
+    pub fn fix(
+        mut self,
+        title: impl Into<String>,
+        span: Span,
+        text: impl Into<String>,
+    ) -> Diagnostic {
+        self.fixes.push(Fix {
+            title: title.into(),
+            edits: vec![(span, text.into())],
+        });
         self
     }
 
     /// The same with all words as a terminal may have them. The edits of fixes stay: they are no words.
     pub fn visible(&self) -> Diagnostic {
         let line = |text: &String| visible_line(text).into_owned();
-        let label = |label: &Label| Label { span: label.span, text: line(&label.text) };
+        let label = |label: &Label| Label {
+            span: label.span,
+            text: line(&label.text),
+        };
         Diagnostic {
             code: self.code,
             severity: self.severity,
@@ -128,7 +145,10 @@ impl Diagnostic {
             fixes: self
                 .fixes
                 .iter()
-                .map(|fix| Fix { title: line(&fix.title), edits: fix.edits.clone() })
+                .map(|fix| Fix {
+                    title: line(&fix.title),
+                    edits: fix.edits.clone(),
+                })
                 .collect(),
             images: self.images.iter().map(line).collect(),
             rule: self.rule.as_ref().map(line),
@@ -138,10 +158,18 @@ impl Diagnostic {
     /// Names what was probably meant, and repairs it where that is sure. Nothing where nothing is near.
     pub fn did_you_mean(self, near: Option<Suggestion<'_>>, span: Span) -> Diagnostic {
         match near {
-            Some(Suggestion { name, is_sure: true }) => {
-                self.label(format!("did you mean `{name}`?")).fix(format!("write `{name}`"), span, name)
-            }
-            Some(Suggestion { name, is_sure: false }) => self.help(format!("did you mean `{name}`?")),
+            Some(Suggestion {
+                name,
+                is_sure: true,
+            }) => self.label(format!("did you mean `{name}`?")).fix(
+                format!("write `{name}`"),
+                span,
+                name,
+            ),
+            Some(Suggestion {
+                name,
+                is_sure: false,
+            }) => self.help(format!("did you mean `{name}`?")),
             None => self,
         }
     }
@@ -163,7 +191,9 @@ impl Diagnostic {
             [first @ .., last] if first.len() < 3 => {
                 Some(format!("in images {} and {last}", first.join(", ")))
             }
-            [a, b, c, rest @ ..] => Some(format!("in images {a}, {b}, {c} and {} more", rest.len())),
+            [a, b, c, rest @ ..] => {
+                Some(format!("in images {a}, {b}, {c} and {} more", rest.len()))
+            }
             _ => None,
         }
     }
@@ -174,7 +204,11 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen: rustc_hash::FxHashMap<(Code, Span, String), usize> = Default::default();
     let mut out: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
-        let key = (diagnostic.code, diagnostic.primary.span, diagnostic.message.clone());
+        let key = (
+            diagnostic.code,
+            diagnostic.primary.span,
+            diagnostic.message.clone(),
+        );
         match seen.get(&key).and_then(|at| out.get_mut(*at)) {
             Some(first) => {
                 for image in diagnostic.images {

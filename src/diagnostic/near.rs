@@ -23,7 +23,9 @@ pub enum Fit {
 
 /// The name nearest to `wanted`, if it is near enough to be written in its place.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    suggest(wanted, names, |_| Fit::Maybe).filter(|found| found.is_sure).map(|found| found.name)
+    suggest(wanted, names, |_| Fit::Maybe)
+        .filter(|found| found.is_sure)
+        .map(|found| found.name)
 }
 
 /// The name that was probably meant, by its letters, its words, and how what it is given suits it.
@@ -36,8 +38,13 @@ pub fn suggest<'a>(
     let mut best: Option<(Rank, &'a str)> = None;
     let mut has_double = false;
     for name in names.into_iter().filter(|name| *name != wanted) {
-        let Some(rank) = rank(&folded, &fold(name), || fit(name)) else { continue };
-        match best.as_ref().map(|(found, other)| (rank.cmp(found), name.cmp(other))) {
+        let Some(rank) = rank(&folded, &fold(name), || fit(name)) else {
+            continue;
+        };
+        match best
+            .as_ref()
+            .map(|(found, other)| (rank.cmp(found), name.cmp(other)))
+        {
             Some((std::cmp::Ordering::Greater, _)) => continue,
             Some((std::cmp::Ordering::Equal, std::cmp::Ordering::Equal)) => continue,
             Some((std::cmp::Ordering::Equal, order)) => {
@@ -65,12 +72,20 @@ pub fn suggest_image<'a>(
 ) -> Option<Suggestion<'a>> {
     let plain = fold(wanted.strip_prefix("build-").unwrap_or(wanted));
     let asked = words(&plain);
-    let in_common = |name: &str| words(&fold(name)).iter().zip(&asked).take_while(|(a, b)| a == b).count();
+    let in_common = |name: &str| {
+        words(&fold(name))
+            .iter()
+            .zip(&asked)
+            .take_while(|(a, b)| a == b)
+            .count()
+    };
     let common = names.clone().map(in_common).max().unwrap_or(0);
     let is_near = |name: &&str| {
         let folded = fold(name);
         let own = words(&folded);
-        let (Some(head), Some(first)) = (own.first(), asked.first()) else { return false };
+        let (Some(head), Some(first)) = (own.first(), asked.first()) else {
+            return false;
+        };
         let is_head = asked.len() < 2
             || own.len() < 2
             || asked.contains(head)
@@ -101,7 +116,15 @@ impl Rank {
 
 /// Case and the sign between words make no difference.
 fn fold(name: &str) -> String {
-    name.chars().map(|c| if matches!(c, '-' | '.' | ' ') { '_' } else { c.to_ascii_lowercase() }).collect()
+    name.chars()
+        .map(|c| {
+            if matches!(c, '-' | '.' | ' ') {
+                '_'
+            } else {
+                c.to_ascii_lowercase()
+            }
+        })
+        .collect()
 }
 
 fn rank(wanted: &str, name: &str, fit: impl Fn() -> Fit) -> Option<Rank> {
@@ -149,12 +172,17 @@ fn differ_in_numbers(a: &str, b: &str) -> bool {
     let is_digit = |c: &char| c.is_ascii_digit();
     a.chars().count() == b.chars().count()
         && a != b
-        && a.chars().zip(b.chars()).all(|(a, b)| a == b || (is_digit(&a) && is_digit(&b)))
+        && a.chars()
+            .zip(b.chars())
+            .all(|(a, b)| a == b || (is_digit(&a) && is_digit(&b)))
 }
 
 /// The groups of digits of a name, in no order.
 fn numbers(name: &str) -> Vec<&str> {
-    let mut out: Vec<&str> = name.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty()).collect();
+    let mut out: Vec<&str> = name
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|n| !n.is_empty())
+        .collect();
     out.sort_unstable();
     out
 }
@@ -183,7 +211,11 @@ impl Words {
                 common += 1;
             }
         }
-        Words { common, smaller, larger }
+        Words {
+            common,
+            smaller,
+            larger,
+        }
     }
 
     fn is_same(&self) -> bool {
@@ -211,7 +243,10 @@ fn is_same_word(a: &str, b: &str) -> bool {
 }
 
 fn is_short_for(short: &str, long: &str) -> bool {
-    let count = |text: &str| text.parse().is_ok_and(|left_out: usize| left_out + 2 == long.len());
+    let count = |text: &str| {
+        text.parse()
+            .is_ok_and(|left_out: usize| left_out + 2 == long.len())
+    };
     short.len() > 2
         && short.is_ascii()
         && short.as_bytes().first() == long.as_bytes().first()
@@ -255,7 +290,15 @@ mod tests {
 
     #[test]
     fn short_names_and_other_versions_are_near_nothing() {
-        for wanted in ["b", "ab", "x", "qemu-ubuntu-2404", "qemu-ubuntu-2204", "engine", "version"] {
+        for wanted in [
+            "b",
+            "ab",
+            "x",
+            "qemu-ubuntu-2404",
+            "qemu-ubuntu-2204",
+            "engine",
+            "version",
+        ] {
             assert_eq!(nearest(wanted, NAMES), None, "{wanted}");
         }
     }
@@ -268,9 +311,21 @@ mod tests {
             _ => Fit::Maybe,
         };
         let found = suggest("engine_version", NAMES, fit);
-        assert_eq!(found, Some(Suggestion { name: "engine_semver", is_sure: false }));
+        assert_eq!(
+            found,
+            Some(Suggestion {
+                name: "engine_semver",
+                is_sure: false
+            })
+        );
         let far = suggest("engine_version", NAMES, |_| Fit::Maybe);
-        assert_eq!(far, Some(Suggestion { name: "engine_deb_version", is_sure: false }));
+        assert_eq!(
+            far,
+            Some(Suggestion {
+                name: "engine_deb_version",
+                is_sure: false
+            })
+        );
     }
 
     #[test]
@@ -284,8 +339,15 @@ mod tests {
             "azure-vhd-ubuntu-2004",
             "base",
         ];
-        let near = |wanted| suggest_image(wanted, names.into_iter()).map(|found| (found.name, found.is_sure));
-        for wanted in ["ami-windows-2022", "azure-vhd-flatcar", "qemu-ubuntu-2404", "aws-ubuntu-2004"] {
+        let near = |wanted| {
+            suggest_image(wanted, names.into_iter()).map(|found| (found.name, found.is_sure))
+        };
+        for wanted in [
+            "ami-windows-2022",
+            "azure-vhd-flatcar",
+            "qemu-ubuntu-2404",
+            "aws-ubuntu-2004",
+        ] {
             assert_eq!(near(wanted), None, "{wanted}");
         }
         for wanted in [
@@ -303,7 +365,12 @@ mod tests {
 
     #[test]
     fn a_short_name_with_another_letter_is_a_hint_at_most() {
-        for (wanted, sure) in [("nope", false), ("noed", true), ("nodes", true), ("nod", true)] {
+        for (wanted, sure) in [
+            ("nope", false),
+            ("noed", true),
+            ("nodes", true),
+            ("nod", true),
+        ] {
             let found = suggest(wanted, ["node"], |_| Fit::Maybe);
             assert!(found.is_none_or(|found| found.is_sure == sure), "{wanted}");
         }

@@ -9,14 +9,20 @@ use std::ops::Range;
 
 /// Excerpts with labels, in ASCII, without colour.
 pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let config = term::Config { chars: term::Chars::ascii(), ..term::Config::default() };
+    let config = term::Config {
+        chars: term::Chars::ascii(),
+        ..term::Config::default()
+    };
     let mut out = String::new();
     for diagnostic in diagnostics {
         let shown = convert(&diagnostic.visible(), sources);
         match term::emit_into_string(&config, &Shown(sources), &shown) {
             Ok(text) => out.push_str(&text),
             // A place that the excerpt cannot show still has its message.
-            Err(_) => out.push_str(&super::render_short(std::slice::from_ref(diagnostic), sources)),
+            Err(_) => out.push_str(&super::render_short(
+                std::slice::from_ref(diagnostic),
+                sources,
+            )),
         }
         out.push('\n');
     }
@@ -50,7 +56,10 @@ impl<'s> Files<'s> for Shown<'s> {
 
     fn line_range(&'s self, id: FileId, line: usize) -> Result<Range<usize>, Error> {
         let shown = self.0.get(id).shown();
-        let missing = Error::LineTooLarge { given: line, max: shown.lines().line_at(u32::MAX) };
+        let missing = Error::LineTooLarge {
+            given: line,
+            max: shown.lines().line_at(u32::MAX),
+        };
         shown.lines().range(line, shown.text.len()).ok_or(missing)
     }
 }
@@ -63,7 +72,8 @@ fn convert(diagnostic: &Diagnostic, sources: &SourceMap) -> codespan::Diagnostic
     };
     let range = |span: Span| sources.get(span.file).shown_range(span);
     let span = diagnostic.primary.span;
-    let primary = codespan::Label::primary(span.file, range(span)).with_message(&diagnostic.primary.text);
+    let primary =
+        codespan::Label::primary(span.file, range(span)).with_message(&diagnostic.primary.text);
     let related = diagnostic.related.iter().map(|label| {
         codespan::Label::secondary(label.span.file, range(label.span)).with_message(&label.text)
     });
@@ -71,7 +81,12 @@ fn convert(diagnostic: &Diagnostic, sources: &SourceMap) -> codespan::Diagnostic
         .help
         .iter()
         .map(|help| format!("help: {help}"))
-        .chain(diagnostic.fixes.iter().map(|fix| format!("fix: {}", fix.title)))
+        .chain(
+            diagnostic
+                .fixes
+                .iter()
+                .map(|fix| format!("fix: {}", fix.title)),
+        )
         .chain(diagnostic.rule.iter().map(|rule| format!("rule: {rule}")))
         .chain(diagnostic.images_in_words());
     codespan::Diagnostic::new(severity)

@@ -3,19 +3,34 @@
 use super::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceMap};
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode,
-    SourceSpan, SpanContents,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+    SourceCode, SourceSpan, SpanContents,
 };
 use std::fmt;
 
 /// Excerpts with labels, drawn with lines and, if wanted, colours; `width` in columns.
-pub fn render_rich(diagnostics: &[Diagnostic], sources: &SourceMap, width: usize, color: bool) -> String {
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+pub fn render_rich(
+    diagnostics: &[Diagnostic],
+    sources: &SourceMap,
+    width: usize,
+    color: bool,
+) -> String {
+    let theme = if color {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(width);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        if handler.render_report(&mut out, &report(&diagnostic.visible(), sources)).is_err() {
-            out.push_str(&super::render_short(std::slice::from_ref(diagnostic), sources));
+        if handler
+            .render_report(&mut out, &report(&diagnostic.visible(), sources))
+            .is_err()
+        {
+            out.push_str(&super::render_short(
+                std::slice::from_ref(diagnostic),
+                sources,
+            ));
         }
         out.push('\n');
     }
@@ -44,11 +59,17 @@ fn report<'s>(diagnostic: &Diagnostic, sources: &'s SourceMap) -> Report<'s> {
     let mut related: Vec<Report<'s>> = Vec::new();
     for label in &diagnostic.related {
         match label.span.file == file {
-            true => labels.push(LabeledSpan::new_with_span(Some(label.text.clone()), range(label, sources))),
+            true => labels.push(LabeledSpan::new_with_span(
+                Some(label.text.clone()),
+                range(label, sources),
+            )),
             false => related.push(other_file(label, sources)),
         }
     }
-    let fixes = diagnostic.fixes.iter().map(|fix| format!("fix: {}", fix.title));
+    let fixes = diagnostic
+        .fixes
+        .iter()
+        .map(|fix| format!("fix: {}", fix.title));
     let help: Vec<String> = diagnostic
         .help
         .iter()
@@ -74,8 +95,14 @@ fn other_file<'s>(label: &Label, sources: &'s SourceMap) -> Report<'s> {
         severity: miette::Severity::Advice,
         message: label.text.clone(),
         help: None,
-        source: Excerpts { sources, file: label.span.file },
-        labels: vec![LabeledSpan::new_primary_with_span(None, range(label, sources))],
+        source: Excerpts {
+            sources,
+            file: label.span.file,
+        },
+        labels: vec![LabeledSpan::new_primary_with_span(
+            None,
+            range(label, sources),
+        )],
         related: Vec::new(),
     }
 }
@@ -154,7 +181,9 @@ impl miette::Diagnostic for Report<'_> {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
         match self.related.is_empty() {
             true => None,
-            false => Some(Box::new(self.related.iter().map(|r| r as &dyn miette::Diagnostic))),
+            false => Some(Box::new(
+                self.related.iter().map(|r| r as &dyn miette::Diagnostic),
+            )),
         }
     }
 }

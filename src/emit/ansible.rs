@@ -9,8 +9,8 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::project::hir::*;
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
-    Argument, Base, Encoding, Mismatch, Pair, Piece, Receivers, Text, TextBuilder, Type, Value, ansible_bool,
-    check_value, decode, encode, from_json, parse_pairs, parse_vars, read_escapes,
+    Argument, Base, Encoding, Mismatch, Pair, Piece, Receivers, Text, TextBuilder, Type, Value,
+    ansible_bool, check_value, decode, encode, from_json, parse_pairs, parse_vars, read_escapes,
 };
 use crate::source::part;
 use serde_json::{Value as Json, json};
@@ -55,12 +55,19 @@ impl<'p> Emission<'_, 'p> {
                 continue;
             }
             let shaped = self.shape(id, value);
-            match self.json(&shaped, self.keeps_type(id).then_some((&variable.ty, variable.encoding))) {
+            match self.json(
+                &shaped,
+                self.keeps_type(id)
+                    .then_some((&variable.ty, variable.encoding)),
+            ) {
                 Ok(json) => {
                     without_way.push(id);
                     // Upstream's roles know it by the names that the template gives it.
-                    let renamed: Vec<String> =
-                        self.slots_of(id).iter().map(|slot| slot.name.to_string()).collect();
+                    let renamed: Vec<String> = self
+                        .slots_of(id)
+                        .iter()
+                        .map(|slot| slot.name.to_string())
+                        .collect();
                     if !self.is_native() {
                         out.extend(renamed.into_iter().map(|name| (name, json.clone())));
                     }
@@ -88,11 +95,16 @@ impl<'p> Emission<'_, 'p> {
         if self.route.file.is_none() && !out.is_empty() {
             match program.is_adopted && self.route.obstacle.is_none() {
                 false => self.report_no_route(&out),
-                true => without_way.into_iter().for_each(|id| self.report_no_way(id)),
+                true => without_way
+                    .into_iter()
+                    .for_each(|id| self.report_no_way(id)),
             }
         }
-        let is_moved_by_users =
-            self.route.moved.iter().any(|moved| self.image.is_set_by_users(moved.variable));
+        let is_moved_by_users = self
+            .route
+            .moved
+            .iter()
+            .any(|moved| self.image.is_set_by_users(moved.variable));
         if self.image.program.is_adopted && own == 0 && !is_moved_by_users {
             // A checkout needs no file where all goes its own way.
             self.route.file = None;
@@ -115,7 +127,10 @@ impl<'p> Emission<'_, 'p> {
         if slots.is_empty() {
             return true;
         }
-        let Some(text) = encode(value, variable.encoding).known().map(|t| t.into_owned()) else {
+        let Some(text) = encode(value, variable.encoding)
+            .known()
+            .map(|t| t.into_owned())
+        else {
             return false;
         };
         carry_all(&text, &slots, !self.reach.reads_beyond_slots(id)).is_err()
@@ -123,7 +138,11 @@ impl<'p> Emission<'_, 'p> {
 
     /// The slots that carry a variable to Ansible.
     pub(super) fn slots_of(&self, id: VarId) -> Vec<&Slot> {
-        self.route.slots.iter().filter(|s| s.variable == id).collect()
+        self.route
+            .slots
+            .iter()
+            .filter(|s| s.variable == id)
+            .collect()
     }
 
     /// Whether a variable's roles want the value itself: ours do, upstream's the encoded string.
@@ -155,9 +174,12 @@ impl<'p> Emission<'_, 'p> {
                 }
                 _ => self.json_text(text)?,
             },
-            Value::List(elements) => {
-                Json::Array(elements.iter().map(|e| self.json(e, element)).collect::<Result<_, _>>()?)
-            }
+            Value::List(elements) => Json::Array(
+                elements
+                    .iter()
+                    .map(|e| self.json(e, element))
+                    .collect::<Result<_, _>>()?,
+            ),
             Value::Map(map) => {
                 let mut out = serde_json::Map::new();
                 for (key, value) in map.iter() {
@@ -179,11 +201,17 @@ impl<'p> Emission<'_, 'p> {
                     format!("{} ~ {rest}", env_lookup(OUT_ENV))
                 }
                 Piece::Plain(text) | Piece::Path(text) | Piece::Jinja(text) => jinja_string(text),
-                Piece::Env(name) | Piece::Secret { env: Some(name), .. } => {
+                Piece::Env(name)
+                | Piece::Secret {
+                    env: Some(name), ..
+                } => {
                     self.environment.insert(name.clone());
                     env_lookup(name)
                 }
-                Piece::Secret { variable, env: None } => return Err(Obstacle::Secret(variable.clone())),
+                Piece::Secret {
+                    variable,
+                    env: None,
+                } => return Err(Obstacle::Secret(variable.clone())),
                 Piece::Packer(template) => return Err(Obstacle::Packer(template.clone())),
             });
         }
@@ -194,7 +222,8 @@ impl<'p> Emission<'_, 'p> {
     }
 
     fn json_text(&mut self, text: &Text) -> Result<Json, Obstacle> {
-        let has_path = matches!(text, Text::Pieces(p) if p.iter().any(|p| matches!(p, Piece::Path(_))));
+        let has_path =
+            matches!(text, Text::Pieces(p) if p.iter().any(|p| matches!(p, Piece::Path(_))));
         if let Some(known) = text.known().filter(|_| !(has_path && self.output.portable)) {
             return Ok(match is_jinja(&known) {
                 true => json!({ "__ansible_unsafe": known }),
@@ -217,12 +246,18 @@ impl<'p> Emission<'_, 'p> {
                     out.push_str(&quote_jinja(&self.relative(path)));
                 }
                 Piece::Path(path) => out.push_str(&quote_jinja(path)),
-                Piece::Env(name) | Piece::Secret { env: Some(name), .. } => {
+                Piece::Env(name)
+                | Piece::Secret {
+                    env: Some(name), ..
+                } => {
                     let lookup = self.lookup(name);
                     out.push_str(&lookup);
                 }
                 Piece::Jinja(template) => out.push_str(template),
-                Piece::Secret { variable, env: None } => return Err(Obstacle::Secret(variable.clone())),
+                Piece::Secret {
+                    variable,
+                    env: None,
+                } => return Err(Obstacle::Secret(variable.clone())),
                 Piece::Packer(template) => return Err(Obstacle::Packer(template.clone())),
             }
         }
@@ -241,7 +276,10 @@ impl<'p> Emission<'_, 'p> {
             self.place(id),
             format!("`{name}` would show the secret `{secret}` in the extra-vars file"),
         )
-        .help(format!("give the secret in the environment: `{secret} = env(\"{}\")`", secret.to_uppercase()));
+        .help(format!(
+            "give the secret in the environment: `{secret} = env(\"{}\")`",
+            secret.to_uppercase()
+        ));
         self.report(found);
     }
 
@@ -253,9 +291,13 @@ impl<'p> Emission<'_, 'p> {
         let found = Diagnostic::new(
             Code::NoFileRoute,
             self.place(id),
-            format!("`{name}` must reach Ansible in the extra-vars file, and there is no way for it"),
+            format!(
+                "`{name}` must reach Ansible in the extra-vars file, and there is no way for it"
+            ),
         )
-        .label(format!("no `--extra-vars` argument of the provider `{provider}` can name the file"))
+        .label(format!(
+            "no `--extra-vars` argument of the provider `{provider}` can name the file"
+        ))
         .help("leave it out, or build with a provider whose template passes `ansible_user_vars`");
         self.report(found);
     }
@@ -306,7 +348,10 @@ impl<'p> Emission<'_, 'p> {
         let map = match Argument::of(&moved.text) {
             Argument::Pairs(text) => {
                 let pairs = parse_pairs(text);
-                return pairs.iter().filter_map(|pair| self.read_pair(moved, pair)).collect();
+                return pairs
+                    .iter()
+                    .filter_map(|pair| self.read_pair(moved, pair))
+                    .collect();
             }
             Argument::Data(text) => parse_vars(text),
             Argument::File(_) => match program.data.iter().find(|data| data.at == moved.place) {
@@ -316,7 +361,9 @@ impl<'p> Emission<'_, 'p> {
         };
         // What is no map has been reported where it stands.
         let map = map.unwrap_or_default();
-        map.into_iter().filter_map(|(name, json)| self.read_entry(moved, name, json)).collect()
+        map.into_iter()
+            .filter_map(|(name, json)| self.read_entry(moved, name, json))
+            .collect()
     }
 
     fn read_pair(&mut self, moved: &Moved, pair: &Pair) -> Option<(String, Json)> {
@@ -328,7 +375,8 @@ impl<'p> Emission<'_, 'p> {
                     (Base::Bool, Some(flag)) => Ok(Value::Bool(flag)),
                     _ => decode(ty, declared.encoding, &text).map(|decoded| decoded.value),
                 };
-                let value = match decoded.and_then(|value| check_value(ty, &value).map(|()| value)) {
+                let value = match decoded.and_then(|value| check_value(ty, &value).map(|()| value))
+                {
                     Ok(value) => value,
                     Err(mismatch) => return self.report_moved(moved, &pair.name, &mismatch),
                 };
@@ -385,8 +433,12 @@ impl<'p> Emission<'_, 'p> {
     /// The name that our roles know a variable by.
     fn real_name(&self, name: &str) -> String {
         let program = self.image.program;
-        let real = self.find_declared(name).and_then(|id| program.variable(id).alias_of);
-        real.filter(|_| self.is_native()).map_or(name, |id| &program.variable(id).name).to_owned()
+        let real = self
+            .find_declared(name)
+            .and_then(|id| program.variable(id).alias_of);
+        real.filter(|_| self.is_native())
+            .map_or(name, |id| &program.variable(id).name)
+            .to_owned()
     }
 
     /// True where an `ansible { }` entry of this name stands in a layer that is no weaker than an argument's.
@@ -394,21 +446,29 @@ impl<'p> Emission<'_, 'p> {
         let program = self.image.program;
         let layer = |id: VarId| self.image.winner(id).map(|active| active.layer);
         let mut ids = self.image.ids().iter().copied();
-        let entry = ids
-            .find(|id| program.variable(*id).owner == Owner::Ansible && program.variable(*id).name == name);
-        entry.and_then(layer).is_some_and(|entry| Some(entry) >= layer(argument))
+        let entry = ids.find(|id| {
+            program.variable(*id).owner == Owner::Ansible && program.variable(*id).name == name
+        });
+        entry
+            .and_then(layer)
+            .is_some_and(|entry| Some(entry) >= layer(argument))
     }
 
     /// What an argument says reaches Ansible alone. Where Packer reads the same variable, the two differ.
     fn check_passed_beside(&mut self, moved: &Moved, name: &str, json: &Json) {
         let program = self.image.program;
-        let Some(id) = self.find_declared(name).filter(|id| self.reach.reads_beyond_slots(*id)) else {
+        let Some(id) = self
+            .find_declared(name)
+            .filter(|id| self.reach.reads_beyond_slots(*id))
+        else {
             return;
         };
         let variable = program.variable(id);
         // A name that only Packer receives is free for Ansible.
         let is_theirs = variable.to.has(self.receiver()) && !variable.is_secret;
-        let Some(value) = self.image.value(id).filter(|_| is_theirs) else { return };
+        let Some(value) = self.image.value(id).filter(|_| is_theirs) else {
+            return;
+        };
         let packer = super::packer_text(&encode(value, variable.encoding));
         if *json == show_value(value) || json.as_str() == Some(&packer) {
             return;
@@ -433,24 +493,33 @@ impl<'p> Emission<'_, 'p> {
             let is_theirs = variable.to.has(self.receiver()) && !self.reach.reads_beyond_slots(*id);
             is_theirs && self.image.is_set_by_users(*id) && !variable.is_secret
         };
-        let Some(id) = self.find_declared(name).filter(is_lost) else { return };
+        let Some(id) = self.find_declared(name).filter(is_lost) else {
+            return;
+        };
         let variable = program.variable(id);
-        let Some(value) = self.image.value(id) else { return };
+        let Some(value) = self.image.value(id) else {
+            return;
+        };
         let text = super::packer_text(&encode(value, variable.encoding));
         if *json == show_value(value) || json.as_str() == Some(&text) {
             return;
         }
         let argument = &program.variable(moved.variable).name;
-        let message = format!("Ansible never gets `{text}` for `{name}`: `{argument}` sets it too, and wins");
+        let message =
+            format!("Ansible never gets `{text}` for `{name}`: `{argument}` sets it too, and wins");
         let mut found = Diagnostic::new(Code::DeclaredVariable, self.place(id), message)
             .related(moved.place, format!("`{name}` is set here too"))
-            .help(format!("keep one of the two; `{name}` itself is the better place"));
+            .help(format!(
+                "keep one of the two; `{name}` itself is the better place"
+            ));
         found.severity = Severity::Warning;
         self.report(found);
     }
 
     fn report_moved<T>(&mut self, moved: &Moved, name: &str, mismatch: &Mismatch) -> Option<T> {
-        let is_secret = self.find_declared(name).is_some_and(|id| self.image.program.variable(id).is_secret);
+        let is_secret = self
+            .find_declared(name)
+            .is_some_and(|id| self.image.program.variable(id).is_secret);
         let message = format!("`{name}`: {}", mismatch.message(is_secret));
         self.report(Diagnostic::new(Code::TypeMismatch, moved.place, message));
         None
@@ -469,7 +538,11 @@ impl<'p> Emission<'_, 'p> {
                 Braced::User(name) => {
                     let named = program.find_variable(file, name).or_else(|| {
                         let is_entry = |v: &Variable| v.owner == Owner::Packer && v.name == name;
-                        program.variables.pairs().find(|(_, v)| is_entry(v)).map(|(id, _)| id)
+                        program
+                            .variables
+                            .pairs()
+                            .find(|(_, v)| is_entry(v))
+                            .map(|(id, _)| id)
                     });
                     let Some(named) = named else { continue };
                     let named = program.variable(named).alias_of.unwrap_or(named);
@@ -482,7 +555,10 @@ impl<'p> Emission<'_, 'p> {
                                     Piece::Env(name) => Some(name.clone()),
                                     _ => None,
                                 });
-                                out.push_piece(Piece::Secret { variable: variable.name.clone(), env });
+                                out.push_piece(Piece::Secret {
+                                    variable: variable.name.clone(),
+                                    env,
+                                });
                             }
                             false => out.push(&encode(value, variable.encoding)),
                         }
@@ -496,7 +572,9 @@ impl<'p> Emission<'_, 'p> {
 
 /// True where a text holds a Jinja template of the spec's own, which says itself what it gives.
 fn is_template(text: &Text) -> bool {
-    text.pieces().iter().any(|piece| matches!(piece, Piece::Jinja(_)))
+    text.pieces()
+        .iter()
+        .any(|piece| matches!(piece, Piece::Jinja(_)))
 }
 
 /// Ansible's expression for what an environment variable holds.
@@ -506,9 +584,15 @@ fn env_lookup(name: &str) -> String {
 
 /// A text as a string of Jinja's.
 fn jinja_string(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('\'', "\\'")
+        .replace('\n', "\\n");
     // Braces inside a string do not end the expression, but Ansible looks for them.
-    format!("'{}'", escaped.replace("{{", "{' ~ '{").replace("}}", "}' ~ '}"))
+    format!(
+        "'{}'",
+        escaped.replace("{{", "{' ~ '{").replace("}}", "}' ~ '}")
+    )
 }
 
 /// The filter that makes a value of a type from the string that Packer would get; none where that is the string.
@@ -517,7 +601,9 @@ fn conversion(ty: &Type, encoding: Encoding) -> Option<&'static str> {
         (Base::Bool, _) => Some(" | bool"),
         (Base::Int, _) => Some(" | int"),
         (Base::List(_), Encoding::Words) => Some(".split()"),
-        (Base::List(_), Encoding::Commas) => Some(".split(',') | map('trim') | reject('equalto', '') | list"),
+        (Base::List(_), Encoding::Commas) => {
+            Some(".split(',') | map('trim') | reject('equalto', '') | list")
+        }
         (Base::List(_) | Base::Map(_), _) => Some(" | from_json"),
         _ => None,
     }
@@ -531,7 +617,11 @@ fn is_jinja(text: &str) -> bool {
 fn quote_jinja(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|open| rest.find(open)).min() {
+    while let Some(at) = ["{{", "{%", "{#"]
+        .iter()
+        .filter_map(|open| rest.find(open))
+        .min()
+    {
         out.push_str(part(rest, ..at));
         out.push_str(&format!("{{{{ '{}' }}}}", part(rest, at..at + 2)));
         rest = part(rest, at + 2..);
@@ -547,6 +637,10 @@ pub fn show_value(value: &Value) -> Json {
         Value::Int(number) => json!(number),
         Value::Text(text) => json!(super::packer_text(text)),
         Value::List(elements) => Json::Array(elements.iter().map(show_value).collect()),
-        Value::Map(map) => Json::Object(map.iter().map(|(k, v)| (k.to_string(), show_value(v))).collect()),
+        Value::Map(map) => Json::Object(
+            map.iter()
+                .map(|(k, v)| (k.to_string(), show_value(v)))
+                .collect(),
+        ),
     }
 }

@@ -17,7 +17,11 @@ pub fn default_files(
     let mut out: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for id in plain.ids().to_vec() {
         let variable = plain.program.variable(id);
-        let Some(default) = variable.default.as_ref().filter(|_| is_listed(plain, variable)) else {
+        let Some(default) = variable
+            .default
+            .as_ref()
+            .filter(|_| is_listed(plain, variable))
+        else {
             continue;
         };
         let text = match written(plain, default, variable) {
@@ -28,17 +32,25 @@ pub fn default_files(
                 None => continue,
             },
         };
-        out.entry(file(plain, variable)).or_default().insert(variable.name.to_string(), text);
+        out.entry(file(plain, variable))
+            .or_default()
+            .insert(variable.name.to_string(), text);
     }
     for id in windows.ids().to_vec() {
         let variable = windows.program.variable(id);
         let Some(active) = windows.winner(id).filter(|_| is_listed(windows, variable)) else {
             continue;
         };
-        let is_library = windows.program.sources.get(active.setting.span.file).origin == Origin::Library;
-        if let (true, Some(text)) = (is_library, written(windows, &active.setting.value, variable)) {
+        let is_library =
+            windows.program.sources.get(active.setting.span.file).origin == Origin::Library;
+        if let (true, Some(text)) = (
+            is_library,
+            written(windows, &active.setting.value, variable),
+        ) {
             let file = format!("windows/{}", file(windows, variable));
-            out.entry(file).or_default().insert(variable.name.to_string(), text);
+            out.entry(file)
+                .or_default()
+                .insert(variable.name.to_string(), text);
         }
     }
     out
@@ -63,8 +75,14 @@ fn file(image: &Image<'_>, variable: &Variable) -> String {
         return "ansible-args.json".to_owned();
     }
     let path: &Path = &image.program.sources.get(variable.span.file).path;
-    let room = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let name = ROOMS.iter().find(|(own, _)| *own == room).map_or("common", |(_, theirs)| theirs);
+    let room = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
+    let name = ROOMS
+        .iter()
+        .find(|(own, _)| *own == room)
+        .map_or("common", |(_, theirs)| theirs);
     format!("{name}.json")
 }
 
@@ -72,11 +90,15 @@ fn file(image: &Image<'_>, variable: &Variable) -> String {
 fn written(image: &Image<'_>, expr: &Expr, variable: &Variable) -> Option<String> {
     match &expr.kind {
         ExprKind::Const(value) => Some(packer_text(&encode(value, variable.encoding))),
-        ExprKind::Variable(id) | ExprKind::Encoded(id) => {
-            Some(format!("{{{{user `{}`}}}}", image.program.variable(*id).name))
-        }
+        ExprKind::Variable(id) | ExprKind::Encoded(id) => Some(format!(
+            "{{{{user `{}`}}}}",
+            image.program.variable(*id).name
+        )),
         ExprKind::Packer(template, _) => Some(template.to_string()),
-        ExprKind::Concat(parts) => parts.iter().map(|part| written(image, part, variable)).collect(),
+        ExprKind::Concat(parts) => parts
+            .iter()
+            .map(|part| written(image, part, variable))
+            .collect(),
         _ => None,
     }
 }

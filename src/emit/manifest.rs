@@ -14,7 +14,10 @@ impl Emission<'_, '_> {
         let target = program.section(self.image.stack.target);
         let provider = self.provider();
         // Another provider than the target's own has no use for its builders.
-        let own = target.target.as_ref().filter(|t| t.provider == self.image.provider);
+        let own = target
+            .target
+            .as_ref()
+            .filter(|t| t.provider == self.image.provider);
         let runs: Vec<Json> = self
             .image
             .runs()
@@ -22,8 +25,9 @@ impl Emission<'_, '_> {
             .map(|run| json!({ "only": run.only, "except": run.except, "vars": self.vars(&run.vars) }))
             .collect();
         let vars = own.map(|t| self.vars(&t.vars)).unwrap_or_default();
-        let layers: Vec<String> =
-            (0..self.image.stack.layers.len() as u32).map(|l| self.image.layer_name(l)).collect();
+        let layers: Vec<String> = (0..self.image.stack.layers.len() as u32)
+            .map(|l| self.image.layer_name(l))
+            .collect();
         json!({
             "manifest": 1,
             "imgspec": env!("CARGO_PKG_VERSION"),
@@ -45,7 +49,9 @@ impl Emission<'_, '_> {
             .map(|s| {
                 let name = program.variable(s.variable).name.to_string();
                 let value = match &s.value.kind {
-                    ExprKind::Const(value) if super::shows_secret(program, s.variable, value, s.span) => {
+                    ExprKind::Const(value)
+                        if super::shows_secret(program, s.variable, value, s.span) =>
+                    {
                         Json::from(super::MASK)
                     }
                     ExprKind::Const(value) => super::ansible::show_value(value),
@@ -82,7 +88,11 @@ impl Emission<'_, '_> {
                 }
             }
         }
-        for data in program.data.iter().filter(|d| view.files.contains(&d.reader)) {
+        for data in program
+            .data
+            .iter()
+            .filter(|d| view.files.contains(&d.reader))
+        {
             add(&data.path, &sha256(&data.text));
         }
         out

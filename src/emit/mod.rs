@@ -123,7 +123,12 @@ pub fn emit_all(
                 let mut artifacts = emit(&mut image, output);
                 program.drop_consequences(*id, &mut artifacts.diagnostics);
                 found.append(&mut artifacts.diagnostics);
-                found.extend(roles::check_roles(loader, program, &artifacts.recipe, &artifacts.image));
+                found.extend(roles::check_roles(
+                    loader,
+                    program,
+                    &artifacts.recipe,
+                    &artifacts.image,
+                ));
                 all.push(artifacts);
             }
             Err(diagnostic) => {
@@ -133,10 +138,16 @@ pub fn emit_all(
             }
         }
     }
-    let idle = removals.into_iter().filter(|(span, removed)| !removed && program.sources.is_users(span.file));
+    let idle = removals
+        .into_iter()
+        .filter(|(span, removed)| !removed && program.sources.is_users(span.file));
     found.extend(idle.map(|(span, _)| {
-        Diagnostic::new(Code::NothingRemoved, span, "this removes nothing from any image")
-            .help("no weaker layer has such an element; look for a spelling mistake")
+        Diagnostic::new(
+            Code::NothingRemoved,
+            span,
+            "this removes nothing from any image",
+        )
+        .help("no weaker layer has such an element; look for a spelling mistake")
     }));
     (all, found)
 }
@@ -155,9 +166,13 @@ pub fn of_var_files(
         source.origin == Origin::Argument || files.contains(&source.path)
     };
     // Quotes that one template has already are wrong wherever that template is used.
-    let holds =
-        |d: &Diagnostic| d.images.is_empty() || d.images.len() == images || d.code == Code::LegacyQuotes;
-    let mut found: Vec<Diagnostic> = found.into_iter().filter(|d| is_in_one(d) && holds(d)).collect();
+    let holds = |d: &Diagnostic| {
+        d.images.is_empty() || d.images.len() == images || d.code == Code::LegacyQuotes
+    };
+    let mut found: Vec<Diagnostic> = found
+        .into_iter()
+        .filter(|d| is_in_one(d) && holds(d))
+        .collect();
     found.iter_mut().for_each(|d| d.images.clear());
     found
 }
@@ -185,10 +200,17 @@ pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
     let withheld = emission.withheld();
     let is_secret = emission.holds_secret();
     let routes = emission.routes(&ansible);
-    let file_route = emission.route.file.map(|id| emission.image.program.variable(id).name.to_string());
+    let file_route = emission
+        .route
+        .file
+        .map(|id| emission.image.program.variable(id).name.to_string());
     let manifest = emission.manifest();
     let recipe = emission.recipe();
-    let Emission { mut diagnostics, image, .. } = emission;
+    let Emission {
+        mut diagnostics,
+        image,
+        ..
+    } = emission;
     for diagnostic in &mut diagnostics {
         diagnostic.images.push(image.name().to_owned());
     }
@@ -237,7 +259,11 @@ impl<'p> Emission<'_, 'p> {
     /// A checkout's own secrets, which its files hold, or a script puts there before each build
     /// (`hack/set-ssh-password.sh`).
     fn withheld(&self) -> BTreeSet<String> {
-        let variables = self.image.ids().iter().map(|id| (*id, self.image.program.variable(*id)));
+        let variables = self
+            .image
+            .ids()
+            .iter()
+            .map(|id| (*id, self.image.program.variable(*id)));
         let own = variables.filter(|(id, variable)| variable.is_secret && self.is_of_checkout(*id));
         own.map(|(_, variable)| variable.name.to_string()).collect()
     }
@@ -245,7 +271,11 @@ impl<'p> Emission<'_, 'p> {
     /// Warns of secrets that come from what the project writes out elsewhere.
     fn check_secrets(&mut self) {
         for id in self.ids() {
-            let Some(active) = self.image.winner(id).filter(|_| is_literal_secret(self.image, id)) else {
+            let Some(active) = self
+                .image
+                .winner(id)
+                .filter(|_| is_literal_secret(self.image, id))
+            else {
                 continue;
             };
             let value = &active.setting.value;
@@ -254,7 +284,10 @@ impl<'p> Emission<'_, 'p> {
                 let name = &self.image.program.variable(id).name;
                 let found = secret_literal(name, value.span)
                     .label("what this comes to is known to everyone who reads the project")
-                    .help(format!("read it from the environment: env(\"{}\")", name.to_uppercase()));
+                    .help(format!(
+                        "read it from the environment: env(\"{}\")",
+                        name.to_uppercase()
+                    ));
                 self.report(found);
             }
         }
@@ -262,7 +295,11 @@ impl<'p> Emission<'_, 'p> {
 
     /// True where a secret stands in the project's text, and so in the output.
     fn holds_secret(&self) -> bool {
-        self.image.ids().iter().copied().any(|id| is_literal_secret(self.image, id))
+        self.image
+            .ids()
+            .iter()
+            .copied()
+            .any(|id| is_literal_secret(self.image, id))
     }
 
     /// The path of the extra-vars file, as Packer reads it.
@@ -273,7 +310,14 @@ impl<'p> Emission<'_, 'p> {
                 self.environment.insert(SmolStr::new_static(OUT_ENV));
                 format!("@{{{{env `{OUT_ENV}`}}}}/{name}/ansible.vars.json")
             }
-            false => format!("@{}", self.output.dir.join(name).join("ansible.vars.json").display()),
+            false => format!(
+                "@{}",
+                self.output
+                    .dir
+                    .join(name)
+                    .join("ansible.vars.json")
+                    .display()
+            ),
         }
     }
 
@@ -316,8 +360,12 @@ impl<'p> Emission<'_, 'p> {
 
 /// True for a secret whose value the project wrote out. The library's own (`builder`) are public.
 pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
-    let span = image.winner(id).map_or(image.program.variable(id).span, |a| a.setting.span);
-    image.value(id).is_some_and(|value| shows_secret(image.program, id, value, span))
+    let span = image
+        .winner(id)
+        .map_or(image.program.variable(id).span, |a| a.setting.span);
+    image
+        .value(id)
+        .is_some_and(|value| shows_secret(image.program, id, value, span))
 }
 
 /// True where a value that is written at this place would show a secret of the project.

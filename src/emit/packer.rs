@@ -20,7 +20,10 @@ pub(super) fn render_text(
     };
     let mut out = String::new();
     for piece in pieces.iter() {
-        let is_template = matches!(piece, Piece::Packer(_) | Piece::Env(_) | Piece::Secret { .. });
+        let is_template = matches!(
+            piece,
+            Piece::Packer(_) | Piece::Env(_) | Piece::Secret { .. }
+        );
         if is_template && out.ends_with('{') {
             // `{{{` would not parse: the brace becomes a template of its own.
             out.pop();
@@ -78,7 +81,8 @@ impl Emission<'_, '_> {
     /// Whose value a name carries: a deprecated one that alone has a slot on this target carries the real one's.
     fn carried_by(&self, id: VarId) -> VarId {
         let real = self.image.program.variable(id).alias_of;
-        real.filter(|real| !self.slots_of(id).is_empty() && self.slots_of(*real).is_empty()).unwrap_or(id)
+        real.filter(|real| !self.slots_of(id).is_empty() && self.slots_of(*real).is_empty())
+            .unwrap_or(id)
     }
 
     /// The string that Packer gets for a value; what cannot reach it is reported.
@@ -86,8 +90,7 @@ impl Emission<'_, '_> {
         let variable = self.image.program.variable(id);
         let encoded = encode(value, variable.encoding);
         let is_args = matches!(variable.ty.base, Base::Args);
-        let has_braces =
-            |piece: &Piece| matches!(piece, Piece::Plain(text) | Piece::Path(text) if text.contains("{{"));
+        let has_braces = |piece: &Piece| matches!(piece, Piece::Plain(text) | Piece::Path(text) if text.contains("{{"));
         let is_literal = match &encoded {
             Text::Plain(text) => text.contains("{{"),
             Text::Pieces(pieces) => pieces.iter().any(has_braces),
@@ -95,7 +98,10 @@ impl Emission<'_, '_> {
         if is_literal && !is_args {
             self.report_braces(id);
         }
-        let has_nul = encoded.pieces().iter().any(|p| matches!(p, Piece::Plain(text) if text.contains('\0')));
+        let has_nul = encoded
+            .pieces()
+            .iter()
+            .any(|p| matches!(p, Piece::Plain(text) if text.contains('\0')));
         if has_nul {
             let found = Diagnostic::new(
                 Code::NotEncodable,
@@ -134,13 +140,17 @@ impl Emission<'_, '_> {
         let mut names = Vec::new();
         let portable = self.output.portable;
         let used = std::cell::Cell::new(false);
-        let out = render_text(text, &mut |name| names.push(name.clone()), &|path| match portable {
-            true => {
-                used.set(true);
-                format!("{{{{env `{OUT_ENV}`}}}}/{}", self.relative(path))
-            }
-            false => path.to_owned(),
-        });
+        let out = render_text(
+            text,
+            &mut |name| names.push(name.clone()),
+            &|path| match portable {
+                true => {
+                    used.set(true);
+                    format!("{{{{env `{OUT_ENV}`}}}}/{}", self.relative(path))
+                }
+                false => path.to_owned(),
+            },
+        );
         self.environment.extend(names);
         if used.get() {
             self.environment.insert(SmolStr::new_static(OUT_ENV));
@@ -158,7 +168,11 @@ impl Emission<'_, '_> {
         let variable = self.image.program.variable(id);
         let is_opaque = self.image.value(id).is_some_and(Value::has_holes);
         let slots = self.slots_of(id);
-        if slots.is_empty() || is_opaque || self.is_of_checkout(id) || self.is_made_for_slots(id, &text) {
+        if slots.is_empty()
+            || is_opaque
+            || self.is_of_checkout(id)
+            || self.is_made_for_slots(id, &text)
+        {
             return text;
         }
         let only_slots = !self.reach.reads_beyond_slots(id);
@@ -167,13 +181,20 @@ impl Emission<'_, '_> {
             Err(reason) => reason,
         };
         // The file brings the value; the slots must only do no harm.
-        if only_slots && slots.iter().all(|slot| ansible.contains_key(slot.name.as_str())) {
+        if only_slots
+            && slots
+                .iter()
+                .all(|slot| ansible.contains_key(slot.name.as_str()))
+        {
             return String::new();
         }
         let found = Diagnostic::new(
             Code::SlotCannotCarry,
             self.place(id),
-            format!("the template cannot carry this value of `{}` to Ansible: {reason}", variable.name),
+            format!(
+                "the template cannot carry this value of `{}` to Ansible: {reason}",
+                variable.name
+            ),
         )
         .help(match &self.route.obstacle {
             Some((other, template)) => format!(

@@ -40,8 +40,10 @@ impl Reach {
         image.spread(route.named.clone(), &mut beyond_slots);
         image.spread(route.slots.iter().map(|s| s.variable).collect(), &mut read);
         // Where only a deprecated name has a slot, that is the way of the real one.
-        let reals =
-            program.aliases.iter().filter(|(alias, _)| route.slots.iter().any(|s| s.variable == *alias));
+        let reals = program
+            .aliases
+            .iter()
+            .filter(|(alias, _)| route.slots.iter().any(|s| s.variable == *alias));
         image.spread(reals.map(|(_, real)| *real).collect(), &mut read);
         Reach { read, beyond_slots }
     }
@@ -90,7 +92,10 @@ impl Emission<'_, '_> {
         let mut named = match self.image.value(id) {
             Some(Value::Text(text)) if matches!(variable.ty.base, Base::Args) => {
                 let text = text.known().unwrap_or_default().into_owned();
-                template::named(&text).iter().filter_map(|name| program.find_variable(file, name)).collect()
+                template::named(&text)
+                    .iter()
+                    .filter_map(|name| program.find_variable(file, name))
+                    .collect()
             }
             Some(_) => return,
             None => self.image.parts(id),
@@ -98,13 +103,17 @@ impl Emission<'_, '_> {
         let readers = &self.provider().readers;
         named.retain(|id| {
             let is_known = self.image.value(*id).is_some() || self.image.is_broken(*id);
-            !is_known && self.image.settings(*id).is_empty() && !readers.demands(&program.variable(*id).name)
+            !is_known
+                && self.image.settings(*id).is_empty()
+                && !readers.demands(&program.variable(*id).name)
         });
         let place = self.place(id);
-        let is_default = self
-            .image
-            .winner(id)
-            .is_some_and(|a| matches!(self.image.stack.layer(a.layer), Some(StackLayer::Provider(_))));
+        let is_default = self.image.winner(id).is_some_and(|a| {
+            matches!(
+                self.image.stack.layer(a.layer),
+                Some(StackLayer::Provider(_))
+            )
+        });
         if is_default && !named.is_empty() && self.image.value(id).is_none() {
             // A template's default that cannot be interpolated is no value at all.
             self.undeclared.insert(variable.name.clone());
@@ -119,7 +128,9 @@ impl Emission<'_, '_> {
             let message = format!("nothing on the target `{target}` declares `{missing}`");
             let found = Diagnostic::new(Code::UnknownReference, place, message)
                 .label(format!("`{}` names it here", variable.name))
-                .help(format!("Packer would stop with \"Failed to interpolate\": set `{missing}`"));
+                .help(format!(
+                    "Packer would stop with \"Failed to interpolate\": set `{missing}`"
+                ));
             self.report(found);
         }
     }
@@ -148,7 +159,8 @@ impl Emission<'_, '_> {
                 open.extend(self.image.parts(part));
             }
             let is_open = |id: &&VarId| {
-                self.image.is_set_by_users(**id) && self.image.value(**id).is_some_and(Value::has_holes)
+                self.image.is_set_by_users(**id)
+                    && self.image.value(**id).is_some_and(Value::has_holes)
             };
             let cause = seen.iter().find(is_open).copied().unwrap_or(id);
             match by_cause.iter_mut().find(|(known, _)| *known == cause) {
@@ -157,9 +169,18 @@ impl Emission<'_, '_> {
             }
         }
         for (cause, derived) in by_cause {
-            let names: Vec<String> =
-                derived.iter().map(|id| format!("`{}`", program.variable(*id).name)).collect();
-            let (names, verb) = (names.join(" and "), if names.len() == 1 { "follows" } else { "follow" });
+            let names: Vec<String> = derived
+                .iter()
+                .map(|id| format!("`{}`", program.variable(*id).name))
+                .collect();
+            let (names, verb) = (
+                names.join(" and "),
+                if names.len() == 1 {
+                    "follows"
+                } else {
+                    "follow"
+                },
+            );
             let name = &program.variable(cause).name;
             self.report(
                 Diagnostic::new(
@@ -168,7 +189,9 @@ impl Emission<'_, '_> {
                     format!("`{name}` is known only during the build, and {names} {verb} from it"),
                 )
                 .label("nothing can be computed from this value")
-                .help(format!("set {names}, too, or write the value of `{name}` out")),
+                .help(format!(
+                    "set {names}, too, or write the value of `{name}` out"
+                )),
             );
         }
     }
@@ -192,7 +215,10 @@ impl Emission<'_, '_> {
         let mut found = Diagnostic::new(
             Code::Required,
             image.span,
-            format!("the target `{target}` needs `{}`, and nothing sets it", variable.name),
+            format!(
+                "the target `{target}` needs `{}`, and nothing sets it",
+                variable.name
+            ),
         )
         .label("for this image")
         .help(format!(
@@ -201,8 +227,10 @@ impl Emission<'_, '_> {
             variable.ty.in_words()
         ));
         if let Some(active) = self.image.winner(id) {
-            found = found
-                .related(active.setting.value.span, "this value is unset, because it is made of one that is");
+            found = found.related(
+                active.setting.value.span,
+                "this value is unset, because it is made of one that is",
+            );
         }
         self.report(found);
     }
@@ -213,14 +241,20 @@ impl Emission<'_, '_> {
         // Who reads what is not known where the template is not, or where no builder runs; that has been reported.
         let is_unknown = self.provider().readers.is_missing || self.route.idle.is_some();
         // A rehearsal with another provider: the setting is for the target's own.
-        let own = program.section(self.image.stack.target).target.as_ref().map(|target| target.provider);
+        let own = program
+            .section(self.image.stack.target)
+            .target
+            .as_ref()
+            .map(|target| target.provider);
         let is_rehearsal = own.is_some_and(|own| own != self.image.provider);
         if variable.is_fact || is_unknown || is_rehearsal || !self.image.is_set_by_users(id) {
             return;
         }
         let is_users = |a: &Active<'_>| {
-            matches!(self.image.stack.layer(a.layer), Some(StackLayer::Section(_)))
-                && program.sources.is_users(a.setting.span.file)
+            matches!(
+                self.image.stack.layer(a.layer),
+                Some(StackLayer::Section(_))
+            ) && program.sources.is_users(a.setting.span.file)
         };
         let Some(active) = self.image.winner(id).filter(is_users) else {
             return;
@@ -231,11 +265,15 @@ impl Emission<'_, '_> {
         }
         let target = &program.section(self.image.stack.target).name;
         let reason = if !self.image.applies(id) {
-            let condition = variable.applies.as_ref().map_or("", |a| program.sources.slice(a.span));
+            let condition = variable
+                .applies
+                .as_ref()
+                .map_or("", |a| program.sources.slice(a.span));
             format!("it applies only where {condition}")
         } else if !self.reach.reads(id) {
             let provider = self.provider();
-            let is_for_packer = variable.to.has(Receivers::PACKER) && variable.owner != Owner::Ansible;
+            let is_for_packer =
+                variable.to.has(Receivers::PACKER) && variable.owner != Owner::Ansible;
             match (is_for_packer, self.route.has_playbook) {
                 (true, true) => format!(
                     "neither the template {} nor the {} playbook reads it",
@@ -243,9 +281,15 @@ impl Emission<'_, '_> {
                     provider.playbook.as_str()
                 ),
                 (true, false) => {
-                    format!("the template {} does not read it, and no playbook runs", provider.template)
+                    format!(
+                        "the template {} does not read it, and no playbook runs",
+                        provider.template
+                    )
                 }
-                (false, true) => format!("the {} playbook does not read it", provider.playbook.as_str()),
+                (false, true) => format!(
+                    "the {} playbook does not read it",
+                    provider.playbook.as_str()
+                ),
                 (false, false) => "this target runs no playbook".to_owned(),
             }
         } else {
@@ -268,21 +312,39 @@ impl Emission<'_, '_> {
         let program = self.image.program;
         let variable = program.variable(id);
         let (setting, declaration) = (active.setting.span.file, variable.span.file);
-        let is_own =
-            variable.owner == Owner::Declared && program.sources.get(declaration).origin == Origin::Project;
+        let is_own = variable.owner == Owner::Declared
+            && program.sources.get(declaration).origin == Origin::Project;
         let playbook = self.provider().playbook.as_str();
-        let receiver = if playbook == "windows" { Receivers::WINDOWS } else { Receivers::LINUX };
-        if is_own && variable.applies.is_none() && self.route.has_playbook && !variable.to.has(receiver) {
-            return format!("if your roles read it, declare it with `to = [{playbook}]`; else remove it");
+        let receiver = if playbook == "windows" {
+            Receivers::WINDOWS
+        } else {
+            Receivers::LINUX
+        };
+        if is_own
+            && variable.applies.is_none()
+            && self.route.has_playbook
+            && !variable.to.has(receiver)
+        {
+            return format!(
+                "if your roles read it, declare it with `to = [{playbook}]`; else remove it"
+            );
         }
         match program.sources.get(setting).origin {
             Origin::Argument => "leave the argument out".to_owned(),
-            _ if program.sources.get(setting).path.extension().is_none_or(|e| e != "imgspec") => {
+            _ if program
+                .sources
+                .get(setting)
+                .path
+                .extension()
+                .is_none_or(|e| e != "imgspec") =>
+            {
                 "remove it from the file".to_owned()
             }
             _ => match near {
                 Some(near) => format!("did you mean `{near}`? It has an effect here"),
-                None => "remove it, or put it in a `when` that asks for where it applies".to_owned(),
+                None => {
+                    "remove it, or put it in a `when` that asks for where it applies".to_owned()
+                }
             },
         }
     }
@@ -303,32 +365,48 @@ impl Emission<'_, '_> {
     /// What a slot makes of a JSON value where make passes it as it is. What is compiled is quoted as the slot needs.
     fn check_carried(&mut self, id: VarId) {
         let program = self.image.program;
-        let Some(active) = self.image.winner(id).filter(|a| !a.setting.had_quotes) else { return };
+        let Some(active) = self.image.winner(id).filter(|a| !a.setting.had_quotes) else {
+            return;
+        };
         if !self.image.applies(id) {
             return;
         }
         let (span, variable) = (active.setting.value.span, program.variable(id));
-        let Some(raw) = self.raw_text(active).filter(|_| !variable.is_secret) else { return };
-        let Some(value) = self.image.value(id).filter(|value| !value.has_holes() && !raw.contains("{{"))
+        let Some(raw) = self.raw_text(active).filter(|_| !variable.is_secret) else {
+            return;
+        };
+        let Some(value) = self
+            .image
+            .value(id)
+            .filter(|value| !value.has_holes() && !raw.contains("{{"))
         else {
             return;
         };
         let meant = super::packer_text(&crate::schema::encode(value, variable.encoding));
         // Another separator than the list's has been reported.
-        if variable.encoding == crate::schema::Encoding::Commas && meant.contains(char::is_whitespace) {
+        if variable.encoding == crate::schema::Encoding::Commas
+            && meant.contains(char::is_whitespace)
+        {
             return;
         }
         let Some(slot) = self.raw_slots(id).into_iter().find(|slot| {
             let arrived = slot.deliver(&raw);
-            let is_whole = [raw.as_str(), meant.as_str()].map(Some).contains(&arrived.as_deref());
+            let is_whole = [raw.as_str(), meant.as_str()]
+                .map(Some)
+                .contains(&arrived.as_deref());
             !is_whole && !slot.is_made_for(&raw)
         }) else {
             return;
         };
         let message = match slot.deliver(&raw) {
             Some(arrived) => {
-                let spelled =
-                    |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+                let spelled = |c: char| {
+                    if c.is_control() {
+                        c.escape_default().to_string()
+                    } else {
+                        c.into()
+                    }
+                };
                 let shown: String = arrived.chars().map(spelled).collect();
                 format!("Ansible gets `{shown}` of `{}`", variable.name)
             }
@@ -340,10 +418,12 @@ impl Emission<'_, '_> {
         };
         let found = Diagnostic::new(Code::ValueLost, span, message).label(label);
         let written = carry_all(&meant, &[&slot], !self.reach.reads_beyond_slots(id));
-        self.report(match written.map(|text| serde_json::Value::from(text).to_string()) {
-            Ok(json) => found.fix(format!("write {json}"), span, json),
-            Err(_) => found.help("set it in a spec: it then goes through the extra-vars file"),
-        });
+        self.report(
+            match written.map(|text| serde_json::Value::from(text).to_string()) {
+                Ok(json) => found.fix(format!("write {json}"), span, json),
+                Err(_) => found.help("set it in a spec: it then goes through the extra-vars file"),
+            },
+        );
     }
 
     /// The string of a setting that Packer gets as it is: of a JSON var file, or of `PACKER_FLAGS`.
@@ -352,13 +432,17 @@ impl Emission<'_, '_> {
         let Some(StackLayer::Section(layer)) = self.image.stack.layer(active.layer) else {
             return None;
         };
-        let is_raw = program.section(layer).kind == SectionKind::Json || program.flags.contains(&layer);
+        let is_raw =
+            program.section(layer).kind == SectionKind::Json || program.flags.contains(&layer);
         raw_string(program.sources.slice(active.setting.value.span)).filter(|_| is_raw)
     }
 
     /// True where the string of a var file has the quotes and escapes that its slots need.
     pub(super) fn is_made_for_slots(&self, id: VarId, text: &str) -> bool {
-        let raw = self.image.winner(id).and_then(|active| self.raw_text(active));
+        let raw = self
+            .image
+            .winner(id)
+            .and_then(|active| self.raw_text(active));
         raw.as_deref() == Some(text) && self.slots_of(id).iter().all(|slot| slot.is_made_for(text))
     }
 
@@ -366,10 +450,15 @@ impl Emission<'_, '_> {
     /// stands for Image Builder's, whose slots for such lists have no quotes.
     fn raw_slots(&self, id: VarId) -> Vec<Slot> {
         let variable = self.image.program.variable(id);
-        let is_ours =
-            self.is_native() && variable.to.has(self.receiver()) && variable.to.has(Receivers::PACKER);
+        let is_ours = self.is_native()
+            && variable.to.has(self.receiver())
+            && variable.to.has(Receivers::PACKER);
         if is_ours && variable.encoding == crate::schema::Encoding::Commas {
-            return vec![Slot { name: variable.name.clone(), variable: id, quote: None }];
+            return vec![Slot {
+                name: variable.name.clone(),
+                variable: id,
+                quote: None,
+            }];
         }
         self.slots_of(id).into_iter().cloned().collect()
     }
@@ -386,7 +475,12 @@ impl Emission<'_, '_> {
         if of_real.is_some_and(|other| std::ptr::eq(other.setting, active.setting)) {
             return;
         }
-        let mut slots = self.route.slots.iter().filter(|s| [id, real].contains(&s.variable)).peekable();
+        let mut slots = self
+            .route
+            .slots
+            .iter()
+            .filter(|s| [id, real].contains(&s.variable))
+            .peekable();
         if slots.peek().is_some() && slots.all(|s| s.quote.is_none()) {
             return;
         }
@@ -397,7 +491,9 @@ impl Emission<'_, '_> {
         };
         // Its own string, not what other settings make of it; a template stays.
         let written = match (own, raw_string(self.image.program.sources.slice(span))) {
-            (Some(value), _) => super::packer_text(&crate::schema::encode(value, variable.encoding)),
+            (Some(value), _) => {
+                super::packer_text(&crate::schema::encode(value, variable.encoding))
+            }
             (None, Some(raw)) => raw.trim_matches('"').to_owned(),
             (None, None) => return,
         };
@@ -419,16 +515,19 @@ impl Emission<'_, '_> {
         let found = Diagnostic::new(
             Code::LegacyQuotes,
             span,
-            format!("`{}` has quotes of its own inside the string", variable.name),
+            format!(
+                "`{}` has quotes of its own inside the string",
+                variable.name
+            ),
         )
-        .label(format!("Image Builder's template quotes it already: {what}"));
+        .label(format!(
+            "Image Builder's template quotes it already: {what}"
+        ));
         let found = match variable.is_secret {
             true => found.help("write it without them; it is read here as if written so"),
-            false => found.help(format!("write {json}; it is read here as if written so")).fix(
-                format!("write {json}"),
-                span,
-                json,
-            ),
+            false => found
+                .help(format!("write {json}; it is read here as if written so"))
+                .fix(format!("write {json}"), span, json),
         };
         self.report(found);
     }

@@ -72,7 +72,9 @@ impl Emission<'_, '_> {
         let source = self.image.program.sources.get(provider.span.file);
         let template = match source.origin {
             Origin::Library => TemplatePath::BuiltIn(provider.template.to_string()),
-            _ => TemplatePath::Disk(crate::source::normalize(&source.folder().join(&provider.template))),
+            _ => TemplatePath::Disk(crate::source::normalize(
+                &source.folder().join(&provider.template),
+            )),
         };
         let mut recipe = Recipe {
             template,
@@ -89,7 +91,12 @@ impl Emission<'_, '_> {
             let is_users = self.image.is_set_by_users(id);
             if let Some(value) = self.image.value(id) {
                 recipe.roles.extend(self.roles(id, value));
-                recipe.paths.extend(is_users.then(|| self.absolute_paths(id, value)).into_iter().flatten());
+                recipe.paths.extend(
+                    is_users
+                        .then(|| self.absolute_paths(id, value))
+                        .into_iter()
+                        .flatten(),
+                );
                 for_each_piece(value, &mut |piece| match piece {
                     Piece::Path(path) => {
                         recipe.paths.insert(PathBuf::from(path.as_str()));
@@ -107,8 +114,14 @@ impl Emission<'_, '_> {
     /// What make calls the target.
     pub(super) fn make_target(&self) -> String {
         let section = self.image.program.section(self.image.stack.target);
-        let own = section.target.as_ref().and_then(|target| target.make.clone());
-        own.map_or_else(|| format!("build-{}", section.name), |name| name.to_string())
+        let own = section
+            .target
+            .as_ref()
+            .and_then(|target| target.make.clone());
+        own.map_or_else(
+            || format!("build-{}", section.name),
+            |name| name.to_string(),
+        )
     }
 
     /// The roles in a variable's value, if that is what it is for.
@@ -126,7 +139,11 @@ impl Emission<'_, '_> {
     /// paths already.
     fn absolute_paths(&self, id: VarId, value: &Value) -> Vec<PathBuf> {
         let texts = self.texts_of(id, value, |base| matches!(base, Base::Path | Base::File));
-        texts.into_iter().map(PathBuf::from).filter(|path| path.is_absolute()).collect()
+        texts
+            .into_iter()
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .collect()
     }
 
     /// The texts of a variable's value, where it is of such a type or a list of that.
@@ -140,7 +157,10 @@ impl Emission<'_, '_> {
             one => std::slice::from_ref(one),
         };
         let texts = elements.iter().filter_map(|element| match element {
-            Value::Text(text) => text.known().filter(|t| !t.is_empty()).map(|t| t.into_owned()),
+            Value::Text(text) => text
+                .known()
+                .filter(|t| !t.is_empty())
+                .map(|t| t.into_owned()),
             _ => None,
         });
         texts.collect()
@@ -156,10 +176,19 @@ impl Emission<'_, '_> {
             .filter(|a| a.setting.change != Change::Remove)
             .map(|a| a.setting.value.span);
         let found = spans.find_map(|span| {
-            let (from, to) = find_name(sources.slice(span), &name, sources.get(span.file).folder())?;
-            Some(Span::new(span.file, span.start + from as u32, span.start + to as u32))
+            let (from, to) =
+                find_name(sources.slice(span), &name, sources.get(span.file).folder())?;
+            Some(Span::new(
+                span.file,
+                span.start + from as u32,
+                span.start + to as u32,
+            ))
         });
-        Role { name, span: found.unwrap_or_else(|| self.place(id)), is_exact: found.is_some() }
+        Role {
+            name,
+            span: found.unwrap_or_else(|| self.place(id)),
+            is_exact: found.is_some(),
+        }
     }
 
     /// Beside the spec, and at the project's root; for a target of the library at the root of the project that the
@@ -172,7 +201,9 @@ impl Emission<'_, '_> {
             Origin::Library => program.root.iter().cloned().collect(),
             _ => {
                 let root = program.views.get(&file).map(|view| view.root.clone());
-                std::iter::once(source.folder().to_owned()).chain(root).collect()
+                std::iter::once(source.folder().to_owned())
+                    .chain(root)
+                    .collect()
             }
         };
         let mut folders: Vec<PathBuf> = Vec::new();
@@ -187,7 +218,12 @@ impl Emission<'_, '_> {
     }
 
     fn packer_runs(&self) -> Vec<PackerRun> {
-        let target = self.image.program.section(self.image.stack.target).target.as_ref();
+        let target = self
+            .image
+            .program
+            .section(self.image.stack.target)
+            .target
+            .as_ref();
         let runs = self.image.runs();
         let shared: Vec<String> = match (runs, target) {
             ([], _) | (_, None) => Vec::new(),
@@ -199,7 +235,11 @@ impl Emission<'_, '_> {
             .map(|run| PackerRun {
                 only: words(&run.only),
                 except: words(&run.except),
-                vars: shared.iter().cloned().chain(self.var_arguments(&run.vars)).collect(),
+                vars: shared
+                    .iter()
+                    .cloned()
+                    .chain(self.var_arguments(&run.vars))
+                    .collect(),
             })
             .collect();
         if out.is_empty() {
@@ -212,8 +252,12 @@ impl Emission<'_, '_> {
         vars.iter()
             .filter_map(|setting| {
                 let variable = self.image.program.variable(setting.variable);
-                let ExprKind::Const(value) = &setting.value.kind else { return None };
-                let text = render_text(&encode(value, variable.encoding), &mut |_| {}, &|p| p.to_owned());
+                let ExprKind::Const(value) = &setting.value.kind else {
+                    return None;
+                };
+                let text = render_text(&encode(value, variable.encoding), &mut |_| {}, &|p| {
+                    p.to_owned()
+                });
                 Some(format!("{}={text}", variable.name))
             })
             .collect()

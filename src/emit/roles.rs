@@ -14,9 +14,16 @@ pub(super) fn check_roles(
     recipe: &Recipe,
     image: &str,
 ) -> Vec<Diagnostic> {
-    let checker = Checker { loader, program, recipe };
+    let checker = Checker {
+        loader,
+        program,
+        recipe,
+    };
     // What the library itself names is not the project's to mend.
-    let roles = recipe.roles.iter().filter(|role| program.sources.is_users(role.span.file));
+    let roles = recipe
+        .roles
+        .iter()
+        .filter(|role| program.sources.is_users(role.span.file));
     let found = roles.filter_map(|role| checker.check(role));
     found
         .map(|mut found| {
@@ -36,16 +43,26 @@ impl Checker<'_> {
     fn check(&self, role: &Role) -> Option<Diagnostic> {
         // An element with a space in it has been refused already, and so have commas between elements where a list is
         // one string. What is in a home folder is the build's to find.
-        let is_spec =
-            self.program.sources.get(role.span.file).path.extension().is_some_and(|e| e == "imgspec");
-        let is_said = role.name.contains(char::is_whitespace) || !is_spec && role.name.contains(',');
+        let is_spec = self
+            .program
+            .sources
+            .get(role.span.file)
+            .path
+            .extension()
+            .is_some_and(|e| e == "imgspec");
+        let is_said =
+            role.name.contains(char::is_whitespace) || !is_spec && role.name.contains(',');
         if is_said || role.name.starts_with('~') || is_of_collection(&role.name) {
             return None;
         }
         if role.is_path() {
             return (!self.is_path_there(&role.name)).then(|| self.missing_path(role));
         }
-        let own = self.recipe.role_folders.iter().map(|folder| folder.join(&role.name));
+        let own = self
+            .recipe
+            .role_folders
+            .iter()
+            .map(|folder| folder.join(&role.name));
         let own = own.into_iter().find(|folder| self.loader.is_dir(folder));
         match (own, self.is_carried(&role.name)) {
             (Some(own), Some(true)) => Some(self.shadowed(role, &own)),
@@ -57,14 +74,20 @@ impl Checker<'_> {
     /// Whether the playbooks have a role of that name beside them; none where nobody can know.
     fn is_carried(&self, name: &str) -> Option<bool> {
         match self.carried_folder() {
-            Some(folder) => self.loader.is_dir(&folder).then(|| self.loader.is_dir(&folder.join(name))),
+            Some(folder) => self
+                .loader
+                .is_dir(&folder)
+                .then(|| self.loader.is_dir(&folder.join(name))),
             None if self.program.is_adopted => None,
             None => Some(ANSIBLE.get_dir(Path::new("roles").join(name)).is_some()),
         }
     }
 
     fn carried_folder(&self) -> Option<PathBuf> {
-        self.program.checkout.as_ref().map(|root| root.join("ansible/roles"))
+        self.program
+            .checkout
+            .as_ref()
+            .map(|root| root.join("ansible/roles"))
     }
 
     /// The names of the roles beside the playbooks.
@@ -72,8 +95,13 @@ impl Checker<'_> {
         match self.carried_folder() {
             Some(folder) => self.loader.entries(&folder),
             None => {
-                let roles = ANSIBLE.get_dir("roles").into_iter().flat_map(|roles| roles.dirs());
-                roles.filter_map(|role| Some(role.path().file_name()?.to_str()?.to_owned())).collect()
+                let roles = ANSIBLE
+                    .get_dir("roles")
+                    .into_iter()
+                    .flat_map(|roles| roles.dirs());
+                roles
+                    .filter_map(|role| Some(role.path().file_name()?.to_str()?.to_owned()))
+                    .collect()
             }
         }
     }
@@ -85,12 +113,14 @@ impl Checker<'_> {
         if path.is_absolute() {
             return self.loader.is_dir(path);
         }
-        let of_project = self.recipe.role_folders.iter().map(|folder| folder.join(path));
-        let of_checkout = self
-            .program
-            .checkout
+        let of_project = self
+            .recipe
+            .role_folders
             .iter()
-            .flat_map(|root| ["", "ansible", "ansible/roles"].map(|folder| root.join(folder).join(path)));
+            .map(|folder| folder.join(path));
+        let of_checkout = self.program.checkout.iter().flat_map(|root| {
+            ["", "ansible", "ansible/roles"].map(|folder| root.join(folder).join(path))
+        });
         let mut all = of_project.chain(of_checkout);
         all.any(|folder| self.loader.is_dir(&normalize(&folder))) || self.is_built_in(path)
     }
@@ -100,7 +130,9 @@ impl Checker<'_> {
         let path = normalize(path);
         let below = |folder: &str| ANSIBLE.get_dir(Path::new(folder).join(&path)).is_some();
         !self.program.is_adopted
-            && (path.strip_prefix("ansible").is_ok_and(|p| ANSIBLE.get_dir(p).is_some())
+            && (path
+                .strip_prefix("ansible")
+                .is_ok_and(|p| ANSIBLE.get_dir(p).is_some())
                 || below("roles")
                 || below(""))
     }
@@ -111,8 +143,10 @@ impl Checker<'_> {
             return self.missing_relative(role, path);
         }
         let found = self.missing(role).label("there is no such folder");
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
-        else {
+        let (Some(parent), Some(name)) = (
+            path.parent(),
+            path.file_name().and_then(|name| name.to_str()),
+        ) else {
             return found;
         };
         let beside = self.loader.entries(parent);
@@ -125,9 +159,9 @@ impl Checker<'_> {
                     &self.written(role, &near),
                 )
             }
-            None => {
-                found.help("a role is a folder; in a spec its path is relative to the file that it stands in")
-            }
+            None => found.help(
+                "a role is a folder; in a spec its path is relative to the file that it stands in",
+            ),
         }
     }
 
@@ -140,7 +174,11 @@ impl Checker<'_> {
         match self.loader.is_dir(&beside) {
             true => {
                 let written = beside.display().to_string();
-                self.offer(found.help("write the absolute path of the folder"), role, &written)
+                self.offer(
+                    found.help("write the absolute path of the folder"),
+                    role,
+                    &written,
+                )
             }
             false => found.help("write the absolute path of the role's folder"),
         }
@@ -148,7 +186,9 @@ impl Checker<'_> {
 
     fn missing_name(&self, role: &Role) -> Diagnostic {
         let folders = &self.recipe.role_folders;
-        let own = folders.iter().flat_map(|folder| self.loader.entries(folder));
+        let own = folders
+            .iter()
+            .flat_map(|folder| self.loader.entries(folder));
         let known: Vec<String> = own.chain(self.carried()).collect();
         let mut found = self.missing(role);
         if let Some(comma) = role.name.find(',') {
@@ -156,21 +196,33 @@ impl Checker<'_> {
                 let at = role.span.start + comma as u32;
                 found.primary.span = Span::new(role.span.file, at, at + 1);
             }
-            return found.label("a comma does not separate roles").help(match self.is_json(role) {
-                true => "write a space between two roles",
-                false => "write each role as an element of its own: [\"a\", \"b\"]",
-            });
+            return found
+                .label("a comma does not separate roles")
+                .help(match self.is_json(role) {
+                    true => "write a space between two roles",
+                    false => "write each role as an element of its own: [\"a\", \"b\"]",
+                });
         }
         match suggest(&role.name, known.iter().map(String::as_str), |_| Fit::Maybe) {
-            Some(Suggestion { name, is_sure: true }) => {
+            Some(Suggestion {
+                name,
+                is_sure: true,
+            }) => {
                 return self.offer(found.label(format!("did you mean `{name}`?")), role, name);
             }
-            Some(Suggestion { name, is_sure: false }) => {
+            Some(Suggestion {
+                name,
+                is_sure: false,
+            }) => {
                 return found.help(format!("did you mean `{name}`?"));
             }
             None => {}
         }
-        let whose = if self.program.is_adopted { "of the checkout" } else { "of imgspec" };
+        let whose = if self.program.is_adopted {
+            "of the checkout"
+        } else {
+            "of imgspec"
+        };
         let places = folders.iter().map(|folder| folder.display().to_string());
         let places: Vec<String> = places.collect();
         let found = found.label(match places.is_empty() {
@@ -179,21 +231,34 @@ impl Checker<'_> {
         });
         match places.is_empty() {
             true => found.help("write the path of the role's folder"),
-            false => found.help(format!("put the role into {}, or write its path", places.join(" or "))),
+            false => found.help(format!(
+                "put the role into {}, or write its path",
+                places.join(" or ")
+            )),
         }
     }
 
     /// A warning: another machine than this one may build what is compiled here. For a build it is an error.
     fn missing(&self, role: &Role) -> Diagnostic {
-        Diagnostic::new(Code::UnknownRole, role.span, format!("there is no role `{}`", role.name))
+        Diagnostic::new(
+            Code::UnknownRole,
+            role.span,
+            format!("there is no role `{}`", role.name),
+        )
     }
 
     /// Ansible looks for a role beside its playbook before it looks in `ANSIBLE_ROLES_PATH`.
     fn shadowed(&self, role: &Role, own: &Path) -> Diagnostic {
-        let whose = if self.program.is_adopted { "the checkout's own" } else { "imgspec's own" };
+        let whose = if self.program.is_adopted {
+            "the checkout's own"
+        } else {
+            "imgspec's own"
+        };
         let written = self.written(role, own);
-        let message =
-            format!("two roles are named `{}`, and the project's is not the one that runs", role.name);
+        let message = format!(
+            "two roles are named `{}`, and the project's is not the one that runs",
+            role.name
+        );
         let found = Diagnostic::new(Code::ShadowedRole, role.span, message)
             .label(format!("{whose} role runs here, not {}", own.display()))
             .help(format!("name the project's role by its path: `{written}`"));
@@ -210,7 +275,12 @@ impl Checker<'_> {
     }
 
     fn is_json(&self, role: &Role) -> bool {
-        self.program.sources.get(role.span.file).path.extension().is_some_and(|e| e == "json")
+        self.program
+            .sources
+            .get(role.span.file)
+            .path
+            .extension()
+            .is_some_and(|e| e == "json")
     }
 
     /// Adds the repair of the name, where its place is known.
@@ -226,14 +296,21 @@ impl Checker<'_> {
 fn is_of_collection(name: &str) -> bool {
     let parts: Vec<&str> = name.split('.').collect();
     let is_word = |part: &&str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
     parts.len() >= 3 && parts.iter().all(is_word)
 }
 
 /// A path from a folder, with `./` or `../` in front, as a role's path must have a slash.
 fn relative(base: &Path, path: &Path) -> String {
-    let common = base.components().zip(path.components()).take_while(|(a, b)| a == b).count();
+    let common = base
+        .components()
+        .zip(path.components())
+        .take_while(|(a, b)| a == b)
+        .count();
     let up = base.components().count() - common;
     let rest: PathBuf = path.components().skip(common).collect();
     let start: PathBuf = match up {
@@ -250,9 +327,13 @@ pub(super) fn find_name(text: &str, name: &str, folder: &Path) -> Option<(usize,
     let mut start = 0;
     for word in text.split(is_end) {
         let at = start;
-        start += word.len() + part(text, start + word.len()..).chars().next().map_or(0, char::len_utf8);
-        let is_it =
-            word == name || word.contains('/') && normalize(&folder.join(word)).to_str() == Some(name);
+        start += word.len()
+            + part(text, start + word.len()..)
+                .chars()
+                .next()
+                .map_or(0, char::len_utf8);
+        let is_it = word == name
+            || word.contains('/') && normalize(&folder.join(word)).to_str() == Some(name);
         if is_it && !word.is_empty() {
             return Some((at, at + word.len()));
         }
@@ -267,18 +348,31 @@ mod tests {
     #[test]
     fn names_are_found_as_they_are_written() {
         let place = |text: &str, name: &str| {
-            find_name(text, name, Path::new("/p/specs")).map(|(from, to)| part(text, from..to).to_owned())
+            find_name(text, name, Path::new("/p/specs"))
+                .map(|(from, to)| part(text, from..to).to_owned())
         };
-        assert_eq!(place("[\"audits\", \"audit\"]", "audit"), Some("audit".to_owned()));
-        assert_eq!(place("[\"../roles/audit\"]", "/p/roles/audit"), Some("../roles/audit".to_owned()));
+        assert_eq!(
+            place("[\"audits\", \"audit\"]", "audit"),
+            Some("audit".to_owned())
+        );
+        assert_eq!(
+            place("[\"../roles/audit\"]", "/p/roles/audit"),
+            Some("../roles/audit".to_owned())
+        );
         assert_eq!(place("\\\"a b\\\"", "b"), Some("b".to_owned()));
         assert_eq!(place("corp_roles", "audit"), None);
     }
 
     #[test]
     fn paths_are_relative_with_a_slash() {
-        assert_eq!(relative(Path::new("/p"), Path::new("/p/roles/a")), "./roles/a");
-        assert_eq!(relative(Path::new("/p/specs"), Path::new("/p/roles/a")), "../roles/a");
+        assert_eq!(
+            relative(Path::new("/p"), Path::new("/p/roles/a")),
+            "./roles/a"
+        );
+        assert_eq!(
+            relative(Path::new("/p/specs"), Path::new("/p/roles/a")),
+            "../roles/a"
+        );
     }
 
     #[test]

@@ -35,7 +35,10 @@ impl Slot {
             return None;
         }
         let pairs = parse_pairs(&argument);
-        pairs.first().filter(|pair| pair.name == self.name).map(|pair| read_escapes(&pair.value))
+        pairs
+            .first()
+            .filter(|pair| pair.name == self.name)
+            .map(|pair| read_escapes(&pair.value))
     }
 
     /// True for a string that is written for the slot already: its quotes and escapes bring another one whole.
@@ -76,9 +79,11 @@ fn fill(image: &Image<'_>, text: &str) -> Option<String> {
     braces::fill(text, &|name| {
         let id = program.find_variable(file, name);
         Some(match id.and_then(|id| Some((id, image.value(id)?))) {
-            Some((id, value)) => {
-                Filling::Known(encode(value, program.variable(id).encoding).known()?.into_owned())
-            }
+            Some((id, value)) => Filling::Known(
+                encode(value, program.variable(id).encoding)
+                    .known()?
+                    .into_owned(),
+            ),
             None if id.is_some_and(|id| image.is_broken(id)) => return None,
             // A variable that only the template has.
             None => {
@@ -102,7 +107,10 @@ pub struct Moved {
 
 /// True where a variable is a whole `--extra-vars` argument of the provider's template.
 pub fn is_extra_vars_argument(provider: &Provider, name: &str) -> bool {
-    provider.readers.extra_vars().any(|arg| whole_argument(arg) == Some(name))
+    provider
+        .readers
+        .extra_vars()
+        .any(|arg| whole_argument(arg) == Some(name))
 }
 
 /// The variable that a whole `--extra-vars` argument is.
@@ -120,44 +128,71 @@ impl Route {
         let file = Some(program.section(image.section).span.file);
         let lookup = |name: &str| program.find_variable(file, name);
         let mut route = Route::default();
-        let readers = provider.readers.readers(image.runs(), &|name| fill(image, name));
-        route.idle =
-            readers.idle.first().map(|at| (*at, readers.builders.iter().flatten().cloned().collect()));
+        let readers = provider
+            .readers
+            .readers(image.runs(), &|name| fill(image, name));
+        route.idle = readers
+            .idle
+            .first()
+            .map(|at| (*at, readers.builders.iter().flatten().cloned().collect()));
         route.has_playbook = !readers.extra_vars.is_empty();
         // A file that only one of the provisioners gets is no way for what all roles need.
         let in_all = |id: &VarId| {
-            readers
-                .extra_vars
-                .iter()
-                .all(|args| args.iter().any(|a| whole_argument(a).and_then(lookup) == Some(*id)))
+            readers.extra_vars.iter().all(|args| {
+                args.iter()
+                    .any(|a| whole_argument(a).and_then(lookup) == Some(*id))
+            })
         };
         let first = readers.extra_vars.first().copied().unwrap_or_default();
-        let whole: Vec<VarId> =
-            first.iter().filter_map(|arg| lookup(whole_argument(arg)?)).filter(in_all).collect();
-        let is_fixed =
-            |id: &VarId| image.settings(*id).last().is_some_and(|a| a.layer as usize >= image.stack.fixed_at);
+        let whole: Vec<VarId> = first
+            .iter()
+            .filter_map(|arg| lookup(whole_argument(arg)?))
+            .filter(in_all)
+            .collect();
+        let is_fixed = |id: &VarId| {
+            image
+                .settings(*id)
+                .last()
+                .is_some_and(|a| a.layer as usize >= image.stack.fixed_at)
+        };
         // What a checkout fills with slots of its own stays as it is.
         let has_slots = |id: &VarId| {
-            let text = args_text(image, *id).filter(|_| program.is_adopted && !image.is_set_by_users(*id));
+            let text =
+                args_text(image, *id).filter(|_| program.is_adopted && !image.is_set_by_users(*id));
             let is_slot = |value: &str| matches!(&parse_braces(value)[..], [(_, Braced::User(name))] if lookup(name).is_some());
             text.is_some_and(|text| parse_pairs(&text).iter().any(|pair| is_slot(&pair.value)))
         };
         // What only the build can read stays where it is, behind the file.
         let fixed_part = |id: &VarId| Some(unmovable(program, &argument(image, *id)?)?.to_owned());
         let is_own = |id: &VarId| !is_fixed(id) && image.is_set_by_users(*id);
-        let end = whole.iter().position(|id| is_own(id) && fixed_part(id).is_some()).unwrap_or(whole.len());
+        let end = whole
+            .iter()
+            .position(|id| is_own(id) && fixed_part(id).is_some())
+            .unwrap_or(whole.len());
         let is_free = |id: &VarId| !is_fixed(id) && !has_slots(id);
         let is_chosen = |id: &VarId| is_free(id) && fixed_part(id).is_none();
-        let chosen = whole.iter().take(end).rposition(is_chosen).and_then(|at| cut_at(&whole, at));
+        let chosen = whole
+            .iter()
+            .take(end)
+            .rposition(is_chosen)
+            .and_then(|at| cut_at(&whole, at));
         match chosen {
             Some((earlier, chosen, later)) => {
                 route.is_other = later.iter().any(is_fixed);
                 route.file = Some(chosen);
-                let earlier = earlier.iter().filter(|id| is_own(id)).filter_map(|id| argument(image, *id));
-                route.moved.extend(earlier.map(|moved| Moved { is_earlier: true, ..moved }));
+                let earlier = earlier
+                    .iter()
+                    .filter(|id| is_own(id))
+                    .filter_map(|id| argument(image, *id));
+                route.moved.extend(earlier.map(|moved| Moved {
+                    is_earlier: true,
+                    ..moved
+                }));
                 route.moved.extend(argument(image, chosen));
                 let later = later.iter().filter(|id| is_fixed(id));
-                route.moved.extend(later.filter_map(|id| own_argument(image, *id)));
+                route
+                    .moved
+                    .extend(later.filter_map(|id| own_argument(image, *id)));
             }
             None => {
                 let held = whole.iter().rfind(|id| is_free(id));
@@ -184,7 +219,13 @@ impl Route {
                 Some(id) => route.named.push(id),
                 // A variable of the template's own leads to what its default names.
                 None if own.insert(name.clone()) => {
-                    names.extend(provider.readers.default_of(&name).map(named).unwrap_or_default());
+                    names.extend(
+                        provider
+                            .readers
+                            .default_of(&name)
+                            .map(named)
+                            .unwrap_or_default(),
+                    );
                 }
                 None => {}
             }
@@ -201,7 +242,11 @@ impl Route {
             if let [(_, Braced::User(name))] = &parse_braces(&pair.value)[..]
                 && let Some(variable) = lookup(name)
             {
-                self.slots.push(Slot { name: SmolStr::new(&pair.name), variable, quote: pair.quote });
+                self.slots.push(Slot {
+                    name: SmolStr::new(&pair.name),
+                    variable,
+                    quote: pair.quote,
+                });
             } else {
                 for_each_user(&pair.value, |name| self.named.extend(lookup(name)));
             }
@@ -221,10 +266,12 @@ fn for_each_user(text: &str, mut visit: impl FnMut(&str)) {
 
 /// The first template in a text that only Packer can fill.
 fn packer_template(text: &str) -> Option<String> {
-    parse_braces(text).into_iter().find_map(|(_, piece)| match piece {
-        Braced::Other(text, _) | Braced::Bad(text, _) => Some(text.to_owned()),
-        _ => None,
-    })
+    parse_braces(text)
+        .into_iter()
+        .find_map(|(_, piece)| match piece {
+            Braced::Other(text, _) | Braced::Bad(text, _) => Some(text.to_owned()),
+            _ => None,
+        })
 }
 
 /// What keeps an argument from moving into the file: that only the build can read it.
@@ -249,19 +296,32 @@ fn args_text(image: &Image<'_>, id: VarId) -> Option<String> {
 
 /// What an `args` variable holds.
 fn argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
-    let place = image.winner(id).map_or(image.program.variable(id).span, |a| a.setting.value.span);
-    Some(Moved { variable: id, place, text: args_text(image, id)?, is_earlier: false })
+    let place = image
+        .winner(id)
+        .map_or(image.program.variable(id).span, |a| a.setting.value.span);
+    Some(Moved {
+        variable: id,
+        place,
+        text: args_text(image, id)?,
+        is_earlier: false,
+    })
 }
 
 /// What the project itself says for a variable that the target fixes.
 fn own_argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
-    let own =
-        image.settings(id).iter().rev().find(|a| image.program.sources.is_users(a.setting.span.file))?;
+    let own = image
+        .settings(id)
+        .iter()
+        .rev()
+        .find(|a| image.program.sources.is_users(a.setting.span.file))?;
     let value = &own.setting.value;
     match &value.kind {
-        ExprKind::Const(Value::Text(text)) => {
-            Some(Moved { variable: id, place: value.span, text: super::packer_text(text), is_earlier: false })
-        }
+        ExprKind::Const(Value::Text(text)) => Some(Moved {
+            variable: id,
+            place: value.span,
+            text: super::packer_text(text),
+            is_earlier: false,
+        }),
         _ => None,
     }
 }
@@ -293,10 +353,17 @@ fn carry(text: &str, quote: Option<char>) -> Carried {
         };
     let too_long = Carried::Not("it is longer than an argument can be");
     if fits {
-        return if text.len() > LONGEST { too_long } else { Carried::AsItIs };
+        return if text.len() > LONGEST {
+            too_long
+        } else {
+            Carried::AsItIs
+        };
     }
     let around = quote.unwrap_or('"');
-    let escaped = text.replace('\\', "\\\\").replace(around, &format!("\\{around}")).replace('\n', "\\n");
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace(around, &format!("\\{around}"))
+        .replace('\n', "\\n");
     // Escapes count, too.
     if escaped.len() > LONGEST {
         return too_long;
@@ -309,7 +376,11 @@ fn carry(text: &str, quote: Option<char>) -> Carried {
 
 /// The one form of a string in which all slots of a variable carry it. `may_wrap`: nothing but slots
 /// reads the variable, so that the string may get quotes and escapes for them.
-pub(super) fn carry_all(text: &str, slots: &[&Slot], may_wrap: bool) -> Result<String, &'static str> {
+pub(super) fn carry_all(
+    text: &str,
+    slots: &[&Slot],
+    may_wrap: bool,
+) -> Result<String, &'static str> {
     let mut forms = slots.iter().map(|slot| match carry(text, slot.quote) {
         Carried::AsItIs => Ok(text.to_owned()),
         Carried::Wrapped(wrapped) if may_wrap => Ok(wrapped),
@@ -345,8 +416,12 @@ impl Emission<'_, '_> {
 
     /// Says which run of Packer would build nothing: Packer itself ends with success then.
     pub(super) fn check_builders(&mut self) {
-        let Some((at, builders)) = self.route.idle.clone() else { return };
-        let Some(run) = self.image.runs().get(at) else { return };
+        let Some((at, builders)) = self.route.idle.clone() else {
+            return;
+        };
+        let Some(run) = self.image.runs().get(at) else {
+            return;
+        };
         let program = self.image.program;
         let file = Some(program.section(self.image.section).span.file);
         // What a setting of the project has renamed is said there.
@@ -354,8 +429,16 @@ impl Emission<'_, '_> {
         let renamed = names
             .filter_map(|name| program.find_variable(file, &name))
             .find(|id| self.image.is_set_by_users(*id));
-        let span = renamed.map_or(program.section(self.image.section).span, |id| self.place(id));
-        let quote = |names: &[SmolStr]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let span = renamed.map_or(program.section(self.image.section).span, |id| {
+            self.place(id)
+        });
+        let quote = |names: &[SmolStr]| {
+            names
+                .iter()
+                .map(|n| format!("`{n}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let selected = match run.only.is_empty() {
             true => format!("-except={}", quote(&run.except)),
             false => format!("-only={}", quote(&run.only)),
@@ -367,13 +450,19 @@ impl Emission<'_, '_> {
             span,
             format!("Packer would build nothing: the target `{target}` selects {selected}"),
         )
-        .label(format!("the template's builders are named {}", quote(&builders)));
+        .label(format!(
+            "the template's builders are named {}",
+            quote(&builders)
+        ));
         self.report(match renamed {
             Some(id) => {
                 let name = &program.variable(id).name;
-                found.help(format!("the names of the builders follow `{name}`: remove this setting"))
+                found.help(format!(
+                    "the names of the builders follow `{name}`: remove this setting"
+                ))
             }
-            None => found.help("correct `only` and `except` of the target, or the builders of the template"),
+            None => found
+                .help("correct `only` and `except` of the target, or the builders of the template"),
         });
     }
 
@@ -386,12 +475,26 @@ impl Emission<'_, '_> {
         for id in self.ids() {
             let name = &self.image.program.variable(id).name;
             let mut words = Vec::new();
-            words.extend(self.reach.reads_beyond_slots(id).then(|| "packer".to_owned()));
-            words.extend(self.route.slots.iter().filter(|slot| slot.variable == id).map(|slot| {
-                let quotes = if slot.quote.is_some() { ", quoted" } else { "" };
-                format!("slot {}{quotes}", slot.name)
-            }));
-            words.extend(ansible.contains_key(name.as_str()).then(|| "file".to_owned()));
+            words.extend(
+                self.reach
+                    .reads_beyond_slots(id)
+                    .then(|| "packer".to_owned()),
+            );
+            words.extend(
+                self.route
+                    .slots
+                    .iter()
+                    .filter(|slot| slot.variable == id)
+                    .map(|slot| {
+                        let quotes = if slot.quote.is_some() { ", quoted" } else { "" };
+                        format!("slot {}{quotes}", slot.name)
+                    }),
+            );
+            words.extend(
+                ansible
+                    .contains_key(name.as_str())
+                    .then(|| "file".to_owned()),
+            );
             // Several provisioners hand the same on.
             words.dedup();
             if !words.is_empty() {
@@ -423,7 +526,10 @@ mod tests {
         assert_eq!(carry("it's", Some('\'')), Carried::Wrapped("it\\'s".into()));
         assert!(matches!(carry("a\\", Some('"')), Carried::Not(_)));
         assert!(matches!(carry("{% x %}", Some('"')), Carried::Not(_)));
-        assert!(matches!(carry(&"\"".repeat(LONGEST), Some('"')), Carried::Not(_)));
+        assert!(matches!(
+            carry(&"\"".repeat(LONGEST), Some('"')),
+            Carried::Not(_)
+        ));
         assert_eq!(carry(&"x".repeat(LONGEST), None), Carried::AsItIs);
     }
 }

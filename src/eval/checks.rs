@@ -14,8 +14,12 @@ impl<'p> Image<'p> {
                 // Its value is the real variable's part; by itself it has none.
                 continue;
             }
-            let finals: Vec<Active<'p>> =
-                self.settings(id).iter().filter(|a| a.setting.is_final).copied().collect();
+            let finals: Vec<Active<'p>> = self
+                .settings(id)
+                .iter()
+                .filter(|a| a.setting.is_final)
+                .copied()
+                .collect();
             for made_final in finals {
                 if self.compute_upto(id, made_final).as_ref() != self.value(id) {
                     self.report_final(id, made_final);
@@ -27,9 +31,15 @@ impl<'p> Image<'p> {
 
     fn report_final(&mut self, id: VarId, made_final: Active<'p>) {
         let program = self.program;
-        let aliases = program.aliases.iter().filter(|(_, real)| *real == id).map(|(alias, _)| *alias);
+        let aliases = program
+            .aliases
+            .iter()
+            .filter(|(_, real)| *real == id)
+            .map(|(alias, _)| *alias);
         let names = aliases.chain([id]);
-        let strongest = names.filter_map(|name| self.settings(name).last()).max_by_key(|a| a.layer);
+        let strongest = names
+            .filter_map(|name| self.settings(name).last())
+            .max_by_key(|a| a.layer);
         let Some(changing) = strongest.copied() else {
             return;
         };
@@ -136,11 +146,16 @@ impl<'p> Image<'p> {
     /// What a `-var-file` of `PACKER_FLAGS` says, and a file of the target's provider or system says otherwise.
     pub(super) fn check_flag_files(&mut self) {
         let program = self.program;
-        let settings = program.flag_files.iter().flat_map(|id| &program.section(*id).settings);
+        let settings = program
+            .flag_files
+            .iter()
+            .flat_map(|id| &program.section(*id).settings);
         for setting in settings {
-            let Some(winner) = self.settings(setting.variable).last().copied() else { continue };
-            let is_own =
-                winner.layer as usize <= self.stack.target_at && !std::ptr::eq(winner.setting, setting);
+            let Some(winner) = self.settings(setting.variable).last().copied() else {
+                continue;
+            };
+            let is_own = winner.layer as usize <= self.stack.target_at
+                && !std::ptr::eq(winner.setting, setting);
             if !is_own || program.sources.is_users(winner.setting.span.file) {
                 continue;
             }
@@ -169,7 +184,10 @@ impl<'p> Image<'p> {
             return;
         };
         let runs = target.runs.iter().flat_map(|run| &run.vars);
-        let above = target.above.iter().flat_map(|(id, _)| &program.section(*id).settings);
+        let above = target
+            .above
+            .iter()
+            .flat_map(|(id, _)| &program.section(*id).settings);
         // Layers below the target are its own, and may say what one above them overrides.
         let vars = target.vars.iter().chain(runs).map(|fixed| (fixed, 0));
         for (fixed, from) in vars.chain(above.map(|fixed| (fixed, self.stack.target_at + 1))) {
@@ -185,7 +203,9 @@ impl<'p> Image<'p> {
                 .iter()
                 .filter(|a| !matches!(self.stack.layer(a.layer), Some(StackLayer::Provider(_))))
                 .filter(|a| (from..self.stack.fixed_at).contains(&(a.layer as usize)))
-                .find(|a| program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed))
+                .find(|a| {
+                    program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed)
+                })
             else {
                 continue;
             };
@@ -194,10 +214,16 @@ impl<'p> Image<'p> {
                 Diagnostic::new(
                     Code::FixedByTarget,
                     own.setting.span,
-                    format!("`{name}` is fixed by the target `{}`", program.section(holder).name),
+                    format!(
+                        "`{name}` is fixed by the target `{}`",
+                        program.section(holder).name
+                    ),
                 )
                 .label("this has no effect")
-                .related(fixed.span, "the target passes this to Packer behind or above every file of yours")
+                .related(
+                    fixed.span,
+                    "the target passes this to Packer behind or above every file of yours",
+                )
                 .help("remove the setting, or build another target"),
             );
         }

@@ -8,7 +8,8 @@ use super::Image;
 use crate::project::hir::*;
 use crate::project::locate_text;
 use crate::schema::{
-    Base, Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers, whole,
+    Base, Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers,
+    whole,
 };
 use crate::source::Span;
 use crate::syntax::ast::BinaryOp;
@@ -45,9 +46,9 @@ impl<'p> Image<'p> {
             ExprKind::Missing => return Err(Stop::Reported),
             ExprKind::Const(value) => Some(value.clone()),
             ExprKind::Variable(id) => return self.read(*id),
-            ExprKind::Encoded(id) => {
-                self.read(*id)?.map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding)))
-            }
+            ExprKind::Encoded(id) => self
+                .read(*id)?
+                .map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding))),
             ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
             ExprKind::Concat(parts) => return self.eval_concat(parts, expr.span),
             ExprKind::Located(location, path) => self.eval(path)?.map(|value| match value {
@@ -92,7 +93,11 @@ impl<'p> Image<'p> {
                 }
             }
             ExprKind::Not(inner) => self.eval_bool(inner)?.map(|b| Value::Bool(!b)),
-            ExprKind::Binary { op, versions, sides } => return self.eval_binary(*op, *versions, sides),
+            ExprKind::Binary {
+                op,
+                versions,
+                sides,
+            } => return self.eval_binary(*op, *versions, sides),
             ExprKind::Call(function, args) => {
                 let value = self.eval_call(*function, args, expr.span)?;
                 if let Some(value) = &value {
@@ -125,7 +130,10 @@ impl<'p> Image<'p> {
             },
             _ => None,
         };
-        Ok(Some(Value::piece(Piece::Secret { variable: variable.name.clone(), env })))
+        Ok(Some(Value::piece(Piece::Secret {
+            variable: variable.name.clone(),
+            env,
+        })))
     }
 
     fn locate(&self, text: &Text, location: Location, span: Span) -> Text {
@@ -150,7 +158,10 @@ impl<'p> Image<'p> {
                 Value::Bool(flag) => text.push_str(if flag { "true" } else { "false" }),
                 Value::Int(number) => text.push_str(&number.to_string()),
                 other => {
-                    return Err(Stop::Failed(part.span, format!("{} cannot stand in a text", other.kind())));
+                    return Err(Stop::Failed(
+                        part.span,
+                        format!("{} cannot stand in a text", other.kind()),
+                    ));
                 }
             }
         }
@@ -166,7 +177,10 @@ impl<'p> Image<'p> {
             Ok(decoded) => Ok(Some(decoded.value)),
             Err(mismatch) => {
                 let message = mismatch.message(variable.is_secret);
-                Err(Stop::Failed(text.span, format!("`{}`: {message}", variable.name)))
+                Err(Stop::Failed(
+                    text.span,
+                    format!("`{}`: {message}", variable.name),
+                ))
             }
         }
     }
@@ -176,7 +190,10 @@ impl<'p> Image<'p> {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(value) if value.is_opaque() => Err(Stop::Opaque(expr.span)),
-            Some(value) => Err(Stop::Failed(expr.span, format!("expected a bool, found {}", value.kind()))),
+            Some(value) => Err(Stop::Failed(
+                expr.span,
+                format!("expected a bool, found {}", value.kind()),
+            )),
         }
     }
 
@@ -204,8 +221,13 @@ impl<'p> Image<'p> {
                 let mut size = a.size(MAX_SIZE);
                 add_size(&mut size, &b, left.span.to(right.span))?;
                 match (Self::elements(&a), Self::elements(&b)) {
-                    (Some(a), Some(b)) => Ok(Some(Value::list(a.iter().chain(b.iter()).cloned().collect()))),
-                    _ => Err(Stop::Failed(left.span.to(right.span), "`+` joins two lists".to_owned())),
+                    (Some(a), Some(b)) => Ok(Some(Value::list(
+                        a.iter().chain(b.iter()).cloned().collect(),
+                    ))),
+                    _ => Err(Stop::Failed(
+                        left.span.to(right.span),
+                        "`+` joins two lists".to_owned(),
+                    )),
                 }
             }
             BinaryOp::In | BinaryOp::NotIn => {
@@ -214,7 +236,10 @@ impl<'p> Image<'p> {
                     return Ok(None);
                 };
                 let Some(elements) = Self::elements(&b) else {
-                    return Err(Stop::Failed(right.span, format!("`in` asks a list, found {}", b.kind())));
+                    return Err(Stop::Failed(
+                        right.span,
+                        format!("`in` asks a list, found {}", b.kind()),
+                    ));
                 };
                 let found = elements.iter().any(|e| is_equal(e, &a, versions));
                 if !found && b.has_holes() {
@@ -262,11 +287,29 @@ impl<'p> Image<'p> {
     }
 
     fn eval_call(&mut self, function: Function, args: &'p [Expr], span: Span) -> Computed {
-        if let (Function::IsSet, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
+        if let (
+            Function::IsSet,
+            [
+                Expr {
+                    kind: ExprKind::Variable(id),
+                    ..
+                },
+            ],
+        ) = (function, args)
+        {
             let is_set = self.read(*id)?.is_some();
             return Ok(Some(Value::Bool(is_set)));
         }
-        if let (Function::IsYours, [Expr { kind: ExprKind::Variable(id), .. }]) = (function, args) {
+        if let (
+            Function::IsYours,
+            [
+                Expr {
+                    kind: ExprKind::Variable(id),
+                    ..
+                },
+            ],
+        ) = (function, args)
+        {
             return Ok(Some(Value::Bool(self.is_set_by_users(*id))));
         }
         let mut values = Vec::with_capacity(args.len());
@@ -280,11 +323,15 @@ impl<'p> Image<'p> {
         let place = |i: usize| args.get(i).map_or(span, |arg| arg.span);
         let text = |i: usize| -> Result<String, Stop> {
             match values.get(i) {
-                Some(Value::Text(text)) => text.known().map(|t| t.into_owned()).ok_or(Stop::Opaque(place(i))),
+                Some(Value::Text(text)) => text
+                    .known()
+                    .map(|t| t.into_owned())
+                    .ok_or(Stop::Opaque(place(i))),
                 Some(Value::Int(number)) => Ok(number.to_string()),
-                Some(other) => {
-                    Err(Stop::Failed(place(i), format!("expected a string, found {}", other.kind())))
-                }
+                Some(other) => Err(Stop::Failed(
+                    place(i),
+                    format!("expected a string, found {}", other.kind()),
+                )),
                 None => Err(Stop::Reported),
             }
         };
@@ -300,7 +347,10 @@ impl<'p> Image<'p> {
             Function::Major | Function::Minor | Function::Patch => {
                 let version = text(0)?;
                 let Some([major, minor, patch]) = numbers(&version) else {
-                    return Err(Stop::Failed(place(0), format!("`{version}` is not a version")));
+                    return Err(Stop::Failed(
+                        place(0),
+                        format!("`{version}` is not a version"),
+                    ));
                 };
                 Value::Int(match function {
                     Function::Major => major,
@@ -319,7 +369,11 @@ impl<'p> Image<'p> {
             Function::Replace => {
                 let (whole, from) = (text(0)?, text(1)?);
                 let into = text(2)?;
-                let count = if from.is_empty() { 0 } else { whole.matches(&from).count() };
+                let count = if from.is_empty() {
+                    0
+                } else {
+                    whole.matches(&from).count()
+                };
                 if count * into.len() > MAX_SIZE {
                     return Err(Stop::TooLarge(span));
                 }
@@ -330,7 +384,9 @@ impl<'p> Image<'p> {
             }
             Function::Lower => Value::text(text(0)?.to_lowercase()),
             Function::Upper => Value::text(text(0)?.to_uppercase()),
-            Function::Base64 => Value::text(base64::engine::general_purpose::STANDARD.encode(text(0)?)),
+            Function::Base64 => {
+                Value::text(base64::engine::general_purpose::STANDARD.encode(text(0)?))
+            }
             Function::Join => {
                 let (elements, separator) = (list(0)?, text(1)?);
                 if elements.len() * separator.len() > MAX_SIZE {
@@ -348,7 +404,9 @@ impl<'p> Image<'p> {
                 if separator.is_empty() {
                     return Err(Stop::Failed(place(1), "the separator is empty".to_owned()));
                 }
-                let parts = whole.split(separator.as_str()).filter(|_| !whole.is_empty());
+                let parts = whole
+                    .split(separator.as_str())
+                    .filter(|_| !whole.is_empty());
                 Value::list(parts.map(Value::text).collect())
             }
             Function::Len => Value::Int(match values.first() {
@@ -357,10 +415,15 @@ impl<'p> Image<'p> {
                 _ => text(0)?.chars().count() as i64,
             }),
             Function::Keys => match values.first() {
-                Some(Value::Map(map)) => Value::list(map.keys().cloned().map(Value::text).collect()),
+                Some(Value::Map(map)) => {
+                    Value::list(map.keys().cloned().map(Value::text).collect())
+                }
                 None => return Err(Stop::Reported),
                 Some(other) => {
-                    return Err(Stop::Failed(place(0), format!("expected a map, found {}", other.kind())));
+                    return Err(Stop::Failed(
+                        place(0),
+                        format!("expected a map, found {}", other.kind()),
+                    ));
                 }
             },
             Function::Unique => {
@@ -406,7 +469,11 @@ impl<'p> Image<'p> {
 /// Counts a part of a value that is being put together.
 fn add_size(size: &mut usize, part: &Value, whole: Span) -> Result<(), Stop> {
     *size += part.size(MAX_SIZE);
-    if *size > MAX_SIZE { Err(Stop::TooLarge(whole)) } else { Ok(()) }
+    if *size > MAX_SIZE {
+        Err(Stop::TooLarge(whole))
+    } else {
+        Ok(())
+    }
 }
 
 fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
@@ -421,7 +488,11 @@ fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
         let regex = whole(pattern).map_err(|e| {
             // The lines before the last one draw the pattern.
             let error = e.to_string();
-            let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let why = error
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ");
             Stop::Failed(span, format!("this is no regular expression: {why}"))
         })?;
         let answer = regex.is_match(text);

@@ -11,7 +11,9 @@ impl<'p> Image<'p> {
     /// Settles facts, then asks the conditions, then sorts what holds by variable.
     pub(super) fn settle(&mut self) {
         let program = self.program;
-        self.gather(|_, setting| setting.condition.is_none() && program.variable(setting.variable).is_fact);
+        self.gather(|_, setting| {
+            setting.condition.is_none() && program.variable(setting.variable).is_fact
+        });
         for (id, variable) in program.variables.pairs() {
             if variable.is_fact {
                 self.compute(id);
@@ -38,8 +40,15 @@ impl<'p> Image<'p> {
     fn gather(&mut self, passes: impl Fn(usize, &Setting) -> bool) {
         let mut active: Vec<Active<'p>> = Vec::new();
         for layer in 0..self.stack.layers.len() {
-            let settings = self.layer_settings(layer).0.iter().filter(|setting| passes(layer, setting));
-            active.extend(settings.map(|setting| Active { layer: layer as u32, setting }));
+            let settings = self
+                .layer_settings(layer)
+                .0
+                .iter()
+                .filter(|setting| passes(layer, setting));
+            active.extend(settings.map(|setting| Active {
+                layer: layer as u32,
+                setting,
+            }));
         }
         active.sort_by_key(|active| active.setting.variable);
         let mut places = Table::filled(&self.program.variables, (0, 0));
@@ -129,7 +138,12 @@ impl<'p> Image<'p> {
                 (&section.settings, &section.conditions)
             }
             Some(StackLayer::TargetVars(id)) => {
-                let vars = self.program.section(*id).target.as_ref().map_or(&[][..], |t| t.vars.as_slice());
+                let vars = self
+                    .program
+                    .section(*id)
+                    .target
+                    .as_ref()
+                    .map_or(&[][..], |t| t.vars.as_slice());
                 (vars, &[])
             }
         }
@@ -140,8 +154,17 @@ impl<'p> Image<'p> {
         let program = self.program;
         let file = program.section(self.section).span.file;
         let own = program.views.get(&file).map(|v| &v.names.variables);
-        let mut ids: Vec<VarId> = program.library.variables.values().map(|(id, _)| *id).collect();
-        ids.extend(own.into_iter().flat_map(|names| names.values()).map(|(id, _)| *id));
+        let mut ids: Vec<VarId> = program
+            .library
+            .variables
+            .values()
+            .map(|(id, _)| *id)
+            .collect();
+        ids.extend(
+            own.into_iter()
+                .flat_map(|names| names.values())
+                .map(|(id, _)| *id),
+        );
         ids.extend(self.active.iter().map(|a| a.setting.variable));
         ids.sort_unstable();
         ids.dedup();

@@ -107,7 +107,10 @@ impl<'p> Image<'p> {
     pub(super) fn compute_upto(&mut self, id: VarId, last: Active<'p>) -> Option<Value> {
         let (said, removed) = (self.diagnostics.len(), self.removals.len());
         let settings = self.settings(id);
-        let end = settings.iter().position(|a| std::ptr::eq(a.setting, last.setting)).unwrap_or(0);
+        let end = settings
+            .iter()
+            .position(|a| std::ptr::eq(a.setting, last.setting))
+            .unwrap_or(0);
         let settings = settings.get(..=end).unwrap_or_default().to_vec();
         let mut value = self.compute_part(id, &settings);
         for (alias, real) in &self.program.aliases {
@@ -119,7 +122,9 @@ impl<'p> Image<'p> {
                 && let Some(Value::List(front)) = self.compute_part(*alias, &settings)
                 && let Some(Value::List(own)) = &value
             {
-                value = Some(Value::list(front.iter().chain(own.iter()).cloned().collect()));
+                value = Some(Value::list(
+                    front.iter().chain(own.iter()).cloned().collect(),
+                ));
             }
         }
         self.diagnostics.truncate(said);
@@ -133,12 +138,18 @@ impl<'p> Image<'p> {
         let id = setting.variable;
         let is_it = |active: &Active<'p>| std::ptr::eq(active.setting, setting);
         let settings = self.settings(id);
-        let is_renamed = self.names_of(id).any(|name| name != id && !self.settings(name).is_empty());
+        let is_renamed = self
+            .names_of(id)
+            .any(|name| name != id && !self.settings(name).is_empty());
         let is_other = setting.is_final || setting.change == Change::Unset || is_renamed;
         if is_other || self.is_broken(id) || !settings.iter().any(is_it) {
             return false;
         }
-        let rest: Vec<Active<'p>> = settings.iter().copied().filter(|active| !is_it(active)).collect();
+        let rest: Vec<Active<'p>> = settings
+            .iter()
+            .copied()
+            .filter(|active| !is_it(active))
+            .collect();
         let (said, removed) = (self.diagnostics.len(), self.removals.len());
         let value = self.compute_part(id, &rest);
         self.diagnostics.truncate(said);
@@ -153,16 +164,26 @@ impl<'p> Image<'p> {
     }
 
     fn fold(&self, id: VarId, settings: Vec<Active<'p>>, has_default: bool) -> Folded<'p> {
-        let at = settings.iter().rposition(|a| a.setting.change == Change::Replace);
+        let at = settings
+            .iter()
+            .rposition(|a| a.setting.change == Change::Replace);
         let base = at.and_then(|at| settings.get(at));
-        let default = self.program.variable(id).default.as_ref().filter(|_| has_default);
+        let default = self
+            .program
+            .variable(id)
+            .default
+            .as_ref()
+            .filter(|_| has_default);
         Folded {
             base: match (base, default) {
                 (Some(active), _) => FoldBase::Expr(&active.setting.value),
                 (None, Some(default)) => FoldBase::Expr(default),
                 (None, None) => FoldBase::Nothing,
             },
-            changes: settings.get(at.map_or(0, |at| at + 1)..).unwrap_or_default().to_vec(),
+            changes: settings
+                .get(at.map_or(0, |at| at + 1)..)
+                .unwrap_or_default()
+                .to_vec(),
         }
     }
 
@@ -220,11 +241,14 @@ impl<'p> Image<'p> {
                 span,
                 "a value that is only known at build time cannot be joined with a list",
             ),
-            false => {
-                Diagnostic::new(Code::TypeMismatch, span, format!("expected a list, found {}", value.kind()))
-            }
+            false => Diagnostic::new(
+                Code::TypeMismatch,
+                span,
+                format!("expected a list, found {}", value.kind()),
+            ),
         };
-        self.diagnostics.push(found.related(setting, "`+=` and `-=` change lists"));
+        self.diagnostics
+            .push(found.related(setting, "`+=` and `-=` change lists"));
     }
 
     /// The lists of deprecated names go in front; of other types only one name may be set.
@@ -240,12 +264,13 @@ impl<'p> Image<'p> {
                 continue;
             };
             value = match (folded, value) {
-                (Value::List(front), Some(Value::List(own))) => {
-                    Some(Value::list(front.iter().chain(own.iter()).cloned().collect()))
-                }
+                (Value::List(front), Some(Value::List(own))) => Some(Value::list(
+                    front.iter().chain(own.iter()).cloned().collect(),
+                )),
                 (front, own) => {
                     let is_users = |a: &Active<'p>| program.sources.is_users(a.setting.span.file);
-                    let place = |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
+                    let place =
+                        |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
                     if let (true, Some(here), Some(there)) = (
                         self.effective_settings(id).0.iter().any(is_users),
                         place(self, alias_id),
@@ -283,13 +308,19 @@ impl<'p> Image<'p> {
             (None, FoldBase::Nothing) => return,
         };
         if let Err(mismatch) = check_value(&variable.ty, value) {
-            let message = format!("`{}`: {}", variable.name, mismatch.message(variable.is_secret));
+            let message = format!(
+                "`{}`: {}",
+                variable.name,
+                mismatch.message(variable.is_secret)
+            );
             self.diagnostics.push(
-                Diagnostic::new(Code::TypeMismatch, expr.span, message).label("this is what it comes to"),
+                Diagnostic::new(Code::TypeMismatch, expr.span, message)
+                    .label("this is what it comes to"),
             );
         } else if let Some((_, reason)) = find_unencodable(value, variable.encoding) {
             let message = format!("`{}`: {reason}", variable.name);
-            self.diagnostics.push(Diagnostic::new(Code::NotEncodable, expr.span, message));
+            self.diagnostics
+                .push(Diagnostic::new(Code::NotEncodable, expr.span, message));
         }
     }
 
@@ -297,7 +328,10 @@ impl<'p> Image<'p> {
         let from = self.chain.iter().position(|v| *v == id).unwrap_or(0);
         let members: Vec<VarId> = self.chain.get(from..).unwrap_or_default().to_vec();
         let first = self.program.variable(id).name.as_str();
-        let mut names: Vec<&str> = members.iter().map(|v| self.program.variable(*v).name.as_str()).collect();
+        let mut names: Vec<&str> = members
+            .iter()
+            .map(|v| self.program.variable(*v).name.as_str())
+            .collect();
         names.push(first);
         let place = |image: &Image<'p>, id: VarId| match image.winner(id) {
             Some(active) => active.setting.value.span,

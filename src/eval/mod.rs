@@ -72,7 +72,11 @@ pub fn evaluate<'p>(
     provider: Option<ProviderId>,
 ) -> Result<Image<'p>, Box<Diagnostic>> {
     let stack = Stack::new(program, section, provider)?;
-    let own = program.section(stack.target).target.as_ref().map(|t| t.provider);
+    let own = program
+        .section(stack.target)
+        .target
+        .as_ref()
+        .map(|t| t.provider);
     let mut image = Image {
         program,
         section,
@@ -128,16 +132,29 @@ impl<'p> Image<'p> {
 
     fn usual_runs(&self) -> &'p [Run] {
         let program = self.program;
-        let all =
-            program.library.sections.values().filter_map(|(id, _)| program.section(*id).target.as_ref());
+        let all = program
+            .library
+            .sections
+            .values()
+            .filter_map(|(id, _)| program.section(*id).target.as_ref());
         let mut targets = all.filter(|target| target.provider == self.provider);
-        let Some(first) = targets.next() else { return &[] };
+        let Some(first) = targets.next() else {
+            return &[];
+        };
         let is_usual = |target: &Target| {
             target.runs.len() == first.runs.len()
-                && target.runs.iter().zip(&first.runs).all(|(a, b)| a.only == b.only && a.except == b.except)
+                && target
+                    .runs
+                    .iter()
+                    .zip(&first.runs)
+                    .all(|(a, b)| a.only == b.only && a.except == b.except)
         };
         let has_vars = !first.vars.is_empty() || first.runs.iter().any(|run| !run.vars.is_empty());
-        if has_vars || !targets.all(is_usual) { &[] } else { &first.runs }
+        if has_vars || !targets.all(is_usual) {
+            &[]
+        } else {
+            &first.runs
+        }
     }
 
     /// The final value; none where it is unset.
@@ -163,13 +180,20 @@ impl<'p> Image<'p> {
 
     /// The deprecated names of a variable, and its own.
     fn names_of(&self, id: VarId) -> impl Iterator<Item = VarId> {
-        let aliases = self.program.aliases.iter().filter(move |(_, real)| *real == id);
+        let aliases = self
+            .program
+            .aliases
+            .iter()
+            .filter(move |(_, real)| *real == id);
         aliases.map(|(alias, _)| *alias).chain([id])
     }
 
     /// The settings that make the value, a deprecated name's among them, weakest first.
     pub fn all_settings(&self, id: VarId) -> Vec<Active<'p>> {
-        let mut all: Vec<_> = self.names_of(id).flat_map(|name| self.effective_settings(name).0).collect();
+        let mut all: Vec<_> = self
+            .names_of(id)
+            .flat_map(|name| self.effective_settings(name).0)
+            .collect();
         all.sort_by_key(|a| a.layer);
         all
     }
@@ -178,7 +202,8 @@ impl<'p> Image<'p> {
     /// part in the value, or else is an `unset` or was dropped by one.
     pub fn settings_and_dropped(&self, id: VarId) -> Vec<(Active<'p>, bool)> {
         let kept = self.all_settings(id);
-        let takes_part = |active: &Active<'p>| kept.iter().any(|k| std::ptr::eq(k.setting, active.setting));
+        let takes_part =
+            |active: &Active<'p>| kept.iter().any(|k| std::ptr::eq(k.setting, active.setting));
         let all = self.names_of(id).flat_map(|name| self.settings(name));
         let mut all: Vec<_> = all.map(|active| (*active, takes_part(active))).collect();
         all.sort_by_key(|(active, _)| active.layer);
@@ -187,27 +212,41 @@ impl<'p> Image<'p> {
 
     /// The condition of the `when` that a setting stands in.
     pub fn condition(&self, active: Active<'p>) -> Option<Span> {
-        let StackLayer::Section(id) = self.stack.layers.get(active.layer as usize)? else { return None };
-        let condition = self.program.section(*id).conditions.get(active.setting.condition? as usize)?;
+        let StackLayer::Section(id) = self.stack.layers.get(active.layer as usize)? else {
+            return None;
+        };
+        let condition = self
+            .program
+            .section(*id)
+            .conditions
+            .get(active.setting.condition? as usize)?;
         Some(condition.expr.span)
     }
 
     /// The strongest setting of a variable, under any of its names.
     pub fn winner(&self, id: VarId) -> Option<Active<'p>> {
-        self.names_of(id).filter_map(|name| self.own_winner(name)).max_by_key(|a| a.layer)
+        self.names_of(id)
+            .filter_map(|name| self.own_winner(name))
+            .max_by_key(|a| a.layer)
     }
 
     /// The strongest setting under this name.
     fn own_winner(&self, id: VarId) -> Option<Active<'p>> {
-        self.settings(id).last().copied().filter(|a| a.setting.change != Change::Unset).or_else(|| {
-            let (kept, _) = self.effective_settings(id);
-            kept.last().copied()
-        })
+        self.settings(id)
+            .last()
+            .copied()
+            .filter(|a| a.setting.change != Change::Unset)
+            .or_else(|| {
+                let (kept, _) = self.effective_settings(id);
+                kept.last().copied()
+            })
     }
 
     /// True where the project, not the library, sets it.
     pub fn is_set_by_users(&self, id: VarId) -> bool {
-        self.all_settings(id).iter().any(|a| self.program.sources.is_users(a.setting.span.file))
+        self.all_settings(id)
+            .iter()
+            .any(|a| self.program.sources.is_users(a.setting.span.file))
     }
 
     /// The name of a layer, for people.
@@ -258,14 +297,18 @@ impl<'p> Image<'p> {
                 None
             }
             Err(Stop::Failed(span, message)) => {
-                self.diagnostics.push(Diagnostic::new(Code::TypeMismatch, span, message));
+                self.diagnostics
+                    .push(Diagnostic::new(Code::TypeMismatch, span, message));
                 None
             }
         }
     }
 
     fn report_too_large(&mut self, span: Span) {
-        let message = format!("this value would be larger than {} MiB", compute::MAX_SIZE >> 20);
+        let message = format!(
+            "this value would be larger than {} MiB",
+            compute::MAX_SIZE >> 20
+        );
         self.diagnostics.push(
             Diagnostic::new(Code::NotEncodable, span, message)
                 .help("what is as large as that belongs into a file that a role copies"),

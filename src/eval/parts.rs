@@ -18,10 +18,15 @@ impl Image<'_> {
     pub fn parts(&self, id: VarId) -> Vec<VarId> {
         let program = self.program;
         let (settings, has_default) = self.effective_settings(id);
-        let base = settings.iter().rposition(|a| a.setting.change == Change::Replace);
+        let base = settings
+            .iter()
+            .rposition(|a| a.setting.change == Change::Replace);
         let mut out = Vec::new();
         for active in settings.iter().skip(base.unwrap_or(0)) {
-            active.setting.value.for_each_variable(&mut |other| out.push(other));
+            active
+                .setting
+                .value
+                .for_each_variable(&mut |other| out.push(other));
         }
         if base.is_none()
             && has_default
@@ -29,7 +34,13 @@ impl Image<'_> {
         {
             default.for_each_variable(&mut |other| out.push(other));
         }
-        out.extend(program.aliases.iter().filter(|(_, real)| *real == id).map(|(alias, _)| *alias));
+        out.extend(
+            program
+                .aliases
+                .iter()
+                .filter(|(_, real)| *real == id)
+                .map(|(alias, _)| *alias),
+        );
         out
     }
 

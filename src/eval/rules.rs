@@ -12,7 +12,8 @@ impl<'p> Image<'p> {
         let program = self.program;
         for id in program.rules_for(program.section(self.section).span.file) {
             let rule = &program.rules[id];
-            if matches!(self.eval(&rule.condition), Ok(Some(Value::Bool(true)))) && self.concerns_users(rule)
+            if matches!(self.eval(&rule.condition), Ok(Some(Value::Bool(true))))
+                && self.concerns_users(rule)
             {
                 self.report_rule(rule);
             }
@@ -21,7 +22,8 @@ impl<'p> Image<'p> {
 
     fn concerns_users(&self, rule: &Rule) -> bool {
         let mut has_users = !self.program.is_adopted;
-        rule.condition.for_each_variable(&mut |id| has_users = has_users || self.is_made_by_users(id));
+        rule.condition
+            .for_each_variable(&mut |id| has_users = has_users || self.is_made_by_users(id));
         has_users
     }
 
@@ -33,23 +35,38 @@ impl<'p> Image<'p> {
             }
         });
         // What the project set comes first: there the repair is made.
-        let mut places: Vec<_> =
-            read.into_iter().filter_map(|id| Some((self.program.variable(id), self.winner(id)?))).collect();
+        let mut places: Vec<_> = read
+            .into_iter()
+            .filter_map(|id| Some((self.program.variable(id), self.winner(id)?)))
+            .collect();
         let is_users = |a: &super::Active<'_>| self.program.sources.is_users(a.setting.span.file);
         places.sort_by_key(|(_, active)| (!is_users(active), std::cmp::Reverse(active.layer)));
-        let message = self.eval_text(&rule.message).unwrap_or_else(|| rule.name.to_string());
+        let message = self
+            .eval_text(&rule.message)
+            .unwrap_or_else(|| rule.name.to_string());
         let help = rule.help.as_ref().and_then(|help| self.eval_text(help));
         let mut places = places.into_iter();
         let image = self.program.section(self.section);
         let mut found = match places.next() {
-            Some((variable, active)) => Diagnostic::new(Code::RuleViolated, active.setting.span, message)
-                .label(format!("`{}` is set here", variable.name)),
-            None => Diagnostic::new(Code::RuleViolated, image.span, message).label("for this image"),
+            Some((variable, active)) => {
+                Diagnostic::new(Code::RuleViolated, active.setting.span, message)
+                    .label(format!("`{}` is set here", variable.name))
+            }
+            None => {
+                Diagnostic::new(Code::RuleViolated, image.span, message).label("for this image")
+            }
         };
         for (variable, active) in places {
-            found = found.related(active.setting.span, format!("`{}` is set here", variable.name));
+            found = found.related(
+                active.setting.span,
+                format!("`{}` is set here", variable.name),
+            );
         }
-        found.severity = if rule.is_deny { Severity::Error } else { Severity::Warning };
+        found.severity = if rule.is_deny {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
         found.help = help;
         found.rule = Some(rule.name.to_string());
         self.diagnostics.push(found);

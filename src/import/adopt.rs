@@ -19,31 +19,57 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// What every file of an adopted library begins with.
-pub const ADOPTED: &str = "# Written by `imgspec adopt`, which with --check says what has changed since.\n";
+pub const ADOPTED: &str =
+    "# Written by `imgspec adopt`, which with --check says what has changed since.\n";
 
 /// Writes a checkout as a library: its files by their paths. The same checkout gives the same bytes.
 pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
     let library = load(&Memory::default(), &Request::default());
-    let templates: BTreeMap<&str, TemplateFacts> =
-        checkout.templates.iter().map(|(path, text)| (path.as_str(), TemplateFacts::read(text))).collect();
-    let arguments = templates.values().flat_map(|t| t.arguments.iter().cloned()).collect();
+    let templates: BTreeMap<&str, TemplateFacts> = checkout
+        .templates
+        .iter()
+        .map(|(path, text)| (path.as_str(), TemplateFacts::read(text)))
+        .collect();
+    let arguments = templates
+        .values()
+        .flat_map(|t| t.arguments.iter().cloned())
+        .collect();
     let slots = find_slots(checkout, &templates);
     let declarations = infer(checkout, &library, &slots, &arguments);
-    let mut derived =
-        find_versions(checkout, &library, &declarations, &|name| is_plain_text(&declarations, name));
+    let mut derived = find_versions(checkout, &library, &declarations, &|name| {
+        is_plain_text(&declarations, name)
+    });
     derived.extend(find_derived(checkout, &library, &declarations));
     let names = Names::choose(checkout);
-    let writer = Writer { checkout, library: &library, declarations, derived, names };
+    let writer = Writer {
+        checkout,
+        library: &library,
+        declarations,
+        derived,
+        names,
+    };
     let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
     out.insert("imgspec.toml".into(), format!("{ADOPTED}library = \".\"\n"));
     out.insert("variables.imgspec".into(), writer.variables());
     out.insert("providers.imgspec".into(), writer.providers());
-    for (folder, text) in writer.layers().into_iter().chain(writer.targets()).chain(writer.refused()) {
+    for (folder, text) in writer
+        .layers()
+        .into_iter()
+        .chain(writer.targets())
+        .chain(writer.refused())
+    {
         out.insert(folder, text);
     }
     let is_spec = |path: &PathBuf| path.extension().is_some_and(|e| e == "imgspec");
-    out.iter_mut().filter(|(path, _)| is_spec(path)).for_each(|(_, text)| *text = format(text));
-    out.extend(checkout.templates.iter().map(|(path, text)| (PathBuf::from(path), text.clone())));
+    out.iter_mut()
+        .filter(|(path, _)| is_spec(path))
+        .for_each(|(_, text)| *text = format(text));
+    out.extend(
+        checkout
+            .templates
+            .iter()
+            .map(|(path, text)| (PathBuf::from(path), text.clone())),
+    );
     out
 }
 
@@ -79,8 +105,13 @@ impl Writer<'_> {
 
     /// The built-in facts that the checkout has no variable for.
     fn own_facts(&self) -> impl Iterator<Item = &Variable> {
-        let is_missing = |v: &&Variable| v.is_fact && !self.declarations.contains_key(v.name.as_str());
-        self.library.variables.iter().map(AsRef::as_ref).filter(is_missing)
+        let is_missing =
+            |v: &&Variable| v.is_fact && !self.declarations.contains_key(v.name.as_str());
+        self.library
+            .variables
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(is_missing)
     }
 
     fn write_variable(&self, out: &mut String, name: &str, declaration: &Declaration) {
@@ -89,8 +120,11 @@ impl Writer<'_> {
             write_doc(out, Some("Named by a reference, and declared nowhere."));
         } else {
             let doc = known.and_then(|v| v.doc.as_deref());
-            let of_one =
-                declaration.only_of.as_ref().zip(doc).map(|(family, doc)| format!("With `{family}`: {doc}"));
+            let of_one = declaration
+                .only_of
+                .as_ref()
+                .zip(doc)
+                .map(|(family, doc)| format!("With `{family}`: {doc}"));
             write_doc(out, of_one.as_deref().or(doc));
         }
         if let Some(real) = &declaration.alias_of {
@@ -106,7 +140,10 @@ impl Writer<'_> {
             attributes.push(format!("to = [{}]", receivers.join(", ")));
         }
         if let Some(applies) = known.and_then(|v| v.applies.as_ref()) {
-            attributes.push(format!("applies = {}", self.library.sources.slice(applies.span)));
+            attributes.push(format!(
+                "applies = {}",
+                self.library.sources.slice(applies.span)
+            ));
         }
         let flags = [
             ("fact", self.is_fact(name)),
@@ -114,7 +151,10 @@ impl Writer<'_> {
             ("typed", known.is_some_and(|v| v.is_typed)),
         ];
         attributes.extend(
-            flags.into_iter().filter(|(_, is_set)| *is_set).map(|(word, _)| format!("{word} = true")),
+            flags
+                .into_iter()
+                .filter(|(_, is_set)| *is_set)
+                .map(|(word, _)| format!("{word} = true")),
         );
         let _ = write!(out, "variable {name} : {}", declaration.ty);
         match attributes.is_empty() {
@@ -127,7 +167,10 @@ impl Writer<'_> {
 
     /// A built-in fact that no string of the checkout makes depend on something else.
     fn is_fact(&self, name: &str) -> bool {
-        let known = self.declarations.get(name).and_then(|declaration| declaration.known);
+        let known = self
+            .declarations
+            .get(name)
+            .and_then(|declaration| declaration.known);
         let is_fact = known.is_some_and(|id| self.library.variable(id).is_fact);
         let is_open = |(n, text): &(String, String)| n == name && text.contains("{{");
         is_fact && !self.checkout.var_files.values().flatten().any(is_open)
@@ -137,7 +180,9 @@ impl Writer<'_> {
 
     /// A string of the checkout as its variable's value.
     fn value(&self, name: &str, text: &str) -> String {
-        let Some(declaration) = self.declarations.get(name) else { return print_text(text) };
+        let Some(declaration) = self.declarations.get(name) else {
+            return print_text(text);
+        };
         let (ty, encoding) = (&declaration.ty, declaration.encoding);
         if matches!(ty.base, Base::Args) {
             return print_text(text);
@@ -170,7 +215,9 @@ impl Writer<'_> {
                 Some(out)
             })
         };
-        self.own_facts().filter_map(|fact| Some((fact.name.as_str(), print_text(&matched(fact)?)))).collect()
+        self.own_facts()
+            .filter_map(|fact| Some((fact.name.as_str(), print_text(&matched(fact)?))))
+            .collect()
     }
 
     // ---- items --------------------------------------------------------------------------------
@@ -207,7 +254,9 @@ impl Writer<'_> {
     fn layers(&self) -> BTreeMap<PathBuf, String> {
         let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
         for (file, name) in &self.names.layers {
-            let text = out.entry(file_of("layers", file)).or_insert_with(|| ADOPTED.to_owned());
+            let text = out
+                .entry(file_of("layers", file))
+                .or_insert_with(|| ADOPTED.to_owned());
             let _ = writeln!(text, "\n## {}\nlayer {name} {{", visible_line(file));
             for (fact, value) in self.facts_of(file) {
                 let _ = writeln!(text, "    {fact} = {value}");
@@ -228,9 +277,14 @@ impl Writer<'_> {
             text.push_str("}\n");
         }
         for (files, name) in &self.names.groups {
-            let text = out.entry(file_of("layers", SHARED)).or_insert_with(|| ADOPTED.to_owned());
-            let layers: Vec<&str> =
-                files.iter().filter_map(|f| self.names.layers.get(f)).map(String::as_str).collect();
+            let text = out
+                .entry(file_of("layers", SHARED))
+                .or_insert_with(|| ADOPTED.to_owned());
+            let layers: Vec<&str> = files
+                .iter()
+                .filter_map(|f| self.names.layers.get(f))
+                .map(String::as_str)
+                .collect();
             let _ = writeln!(
                 text,
                 "\n## The files that targets begin with.\nlayer {name} extends {} {{ }}",
@@ -252,7 +306,12 @@ impl Writer<'_> {
         }
         out.push_str("    packer {\n");
         for (name, string) in odd {
-            let _ = writeln!(out, "        {} = {}", print_text(name), self.value(name, string));
+            let _ = writeln!(
+                out,
+                "        {} = {}",
+                print_text(name),
+                self.value(name, string)
+            );
         }
         out.push_str("    }\n");
     }
@@ -260,15 +319,26 @@ impl Writer<'_> {
     fn targets(&self) -> BTreeMap<PathBuf, String> {
         let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
         for target in &self.checkout.targets {
-            let Some(last) = target.runs.last() else { continue };
-            let text = out.entry(file_of("targets", &last.template)).or_insert_with(|| ADOPTED.to_owned());
+            let Some(last) = target.runs.last() else {
+                continue;
+            };
+            let text = out
+                .entry(file_of("targets", &last.template))
+                .or_insert_with(|| ADOPTED.to_owned());
             text.push('\n');
             write_doc(text, target.doc.as_deref());
             let name = self.names.image(&target.make);
             let parents = self.names.parents(&last.var_files);
-            let extends =
-                if parents.is_empty() { String::new() } else { format!(" extends {}", parents.join(", ")) };
-            let _ = writeln!(text, "image {name}{extends} {{\n{}}}", self.target(target, name));
+            let extends = if parents.is_empty() {
+                String::new()
+            } else {
+                format!(" extends {}", parents.join(", "))
+            };
+            let _ = writeln!(
+                text,
+                "image {name}{extends} {{\n{}}}",
+                self.target(target, name)
+            );
         }
         out
     }
@@ -283,8 +353,11 @@ impl Writer<'_> {
             text.push('\n');
             write_doc(&mut text, refused.doc.as_deref());
             let name = self.names.image(&refused.make);
-            let _ =
-                writeln!(text, "image {name} {{ target {{ refused = {} }} }}", print_text(&refused.reason));
+            let _ = writeln!(
+                text,
+                "image {name} {{ target {{ refused = {} }} }}",
+                print_text(&refused.reason)
+            );
         }
         Some((PathBuf::from("targets/refused.imgspec"), text))
     }
@@ -293,7 +366,10 @@ impl Writer<'_> {
     fn target(&self, target: &Target, image: &str) -> String {
         let mut words = Vec::new();
         if let Some(last) = target.runs.last() {
-            words.push(format!("provider = {}", self.names.provider(&last.template, target.playbook)));
+            words.push(format!(
+                "provider = {}",
+                self.names.provider(&last.template, target.playbook)
+            ));
         }
         if target.make != format!("build-{image}") {
             words.push(format!("make = {}", print_text(&target.make)));
@@ -315,7 +391,10 @@ impl Writer<'_> {
         };
         let vars = |vars: &[(String, String)]| {
             let mut last: BTreeMap<&str, String> = BTreeMap::new();
-            for (name, text) in vars.iter().filter(|(name, _)| self.declarations.contains_key(name)) {
+            for (name, text) in vars
+                .iter()
+                .filter(|(name, _)| self.declarations.contains_key(name))
+            {
                 last.insert(name, format!("{name} = {}", self.value(name, text)));
             }
             let pairs: Vec<String> = last.into_values().collect();
@@ -337,8 +416,11 @@ impl Writer<'_> {
         }
         for run in &target.runs {
             let own = if is_shared { None } else { vars(&run.vars) };
-            let words: Vec<String> =
-                list("only", &run.only).into_iter().chain(list("except", &run.except)).chain(own).collect();
+            let words: Vec<String> = list("only", &run.only)
+                .into_iter()
+                .chain(list("except", &run.except))
+                .chain(own)
+                .collect();
             let _ = writeln!(out, "        run {{ {} }}", words.join(", "));
         }
         out.push_str("    }\n");
@@ -348,8 +430,13 @@ impl Writer<'_> {
 
 /// True where `${x}` is the string that Packer has for x, whatever it is.
 fn is_plain_text(declarations: &BTreeMap<String, Declaration>, name: &str) -> bool {
-    let Some(declaration) = declarations.get(name) else { return false };
-    let is_place = matches!(declaration.ty.base, Base::Args | Base::Path | Base::File | Base::Role);
+    let Some(declaration) = declarations.get(name) else {
+        return false;
+    };
+    let is_place = matches!(
+        declaration.ty.base,
+        Base::Args | Base::Path | Base::File | Base::Role
+    );
     declaration.ty.is_text()
         && declaration.encoding == Encoding::Plain
         && !is_place

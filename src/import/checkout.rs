@@ -70,7 +70,12 @@ pub struct Target {
 
 impl Target {
     fn new(recipe: &Recipe, runs: Vec<PackerCommand>) -> Target {
-        Target { make: recipe.name.clone(), doc: recipe.doc.clone(), runs, playbook: Playbook::Linux }
+        Target {
+            make: recipe.name.clone(),
+            doc: recipe.doc.clone(),
+            runs,
+            playbook: Playbook::Linux,
+        }
     }
 }
 
@@ -78,14 +83,20 @@ impl Target {
 fn in_words(names: &[&str]) -> String {
     match names {
         [] => "none".to_owned(),
-        [a, b, c, rest @ ..] if !rest.is_empty() => format!("{a}, {b}, {c} and {} more", rest.len()),
+        [a, b, c, rest @ ..] if !rest.is_empty() => {
+            format!("{a}, {b}, {c} and {} more", rest.len())
+        }
         names => names.join(", "),
     }
 }
 
 /// A text with its `{{user}}` filled; none where it depends on what only the build knows.
 fn resolve(text: &str, values: &BTreeMap<&str, &str>) -> Option<String> {
-    fill(text, &|name| Some(Filling::Template(values.get(name).copied().unwrap_or_default().to_owned())))
+    fill(text, &|name| {
+        Some(Filling::Template(
+            values.get(name).copied().unwrap_or_default().to_owned(),
+        ))
+    })
 }
 
 impl Checkout {
@@ -121,10 +132,15 @@ impl Checkout {
         let runs = || checkout.targets.iter().flat_map(|target| &target.runs);
         let templates: BTreeSet<String> = runs().map(|run| run.template.clone()).collect();
         let files: BTreeSet<String> = runs().flat_map(|run| run.files().cloned()).collect();
-        checkout.templates.retain(|path, _| templates.contains(path));
+        checkout
+            .templates
+            .retain(|path, _| templates.contains(path));
         checkout.defaults.retain(|path, _| templates.contains(path));
         checkout.var_files.retain(|path, _| files.contains(path));
-        for path in others.iter().filter(|path| !files.contains(*path) && !templates.contains(*path)) {
+        for path in others
+            .iter()
+            .filter(|path| !files.contains(*path) && !templates.contains(*path))
+        {
             let text = checkout.read_rendered(loader, &root, path);
             if let Some(entries) = text.ok().and_then(|text| strings(&text)) {
                 checkout.var_files.insert(path.clone(), entries);
@@ -135,7 +151,12 @@ impl Checkout {
 
     fn refuse(&mut self, recipe: &Recipe, reason: String, is_unread: bool) {
         let (make, doc) = (recipe.name.clone(), recipe.doc.clone());
-        self.refused.push(Refused { make, doc, reason, is_unread });
+        self.refused.push(Refused {
+            make,
+            doc,
+            reason,
+            is_unread,
+        });
     }
 
     /// The runs of a recipe; none where it runs no `packer build`. An error says why the target is refused, and whether
@@ -162,7 +183,8 @@ impl Checkout {
         // What a variable of the environment holds reaches Packer only where the recipe hands it on.
         if !runs.is_empty() && !recipe.text.contains(user_file) {
             return Err((
-                "it hands no PACKER_VAR_FILES to Packer, so that nothing of a spec would reach it".to_owned(),
+                "it hands no PACKER_VAR_FILES to Packer, so that nothing of a spec would reach it"
+                    .to_owned(),
                 false,
             ));
         }
@@ -172,17 +194,28 @@ impl Checkout {
     /// Targets without a run of their own: another name of the one target that make builds for it, or a name for
     /// several.
     fn add_aliases(&mut self, recipes: &[Recipe]) {
-        let by_name: BTreeMap<&str, &Recipe> = recipes.iter().map(|r| (r.name.as_str(), r)).collect();
-        let is_served = |checkout: &Checkout, name: &str| checkout.targets.iter().any(|t| t.make == name);
-        let is_refused = |checkout: &Checkout, name: &str| checkout.refused.iter().any(|r| r.make == name);
-        for recipe in recipes.iter().filter(|recipe| recipe.name.starts_with("build")) {
+        let by_name: BTreeMap<&str, &Recipe> =
+            recipes.iter().map(|r| (r.name.as_str(), r)).collect();
+        let is_served =
+            |checkout: &Checkout, name: &str| checkout.targets.iter().any(|t| t.make == name);
+        let is_refused =
+            |checkout: &Checkout, name: &str| checkout.refused.iter().any(|r| r.make == name);
+        for recipe in recipes
+            .iter()
+            .filter(|recipe| recipe.name.starts_with("build"))
+        {
             if is_served(self, &recipe.name) || is_refused(self, &recipe.name) {
                 continue;
             }
             let mut built: Vec<&str> = Vec::new();
             let mut lost: Vec<&str> = Vec::new();
             let mut seen: BTreeSet<&str> = BTreeSet::new();
-            let mut open: Vec<&str> = recipe.prerequisites.iter().rev().map(String::as_str).collect();
+            let mut open: Vec<&str> = recipe
+                .prerequisites
+                .iter()
+                .rev()
+                .map(String::as_str)
+                .collect();
             while let Some(name) = open.pop() {
                 if !seen.insert(name) {
                     continue;
@@ -197,20 +230,32 @@ impl Checkout {
             }
             match (&built[..], &lost[..]) {
                 ([one], []) => {
-                    let runs = self.targets.iter().find(|t| t.make == *one).map(|t| t.runs.clone());
-                    self.targets.push(Target::new(recipe, runs.unwrap_or_default()));
+                    let runs = self
+                        .targets
+                        .iter()
+                        .find(|t| t.make == *one)
+                        .map(|t| t.runs.clone());
+                    self.targets
+                        .push(Target::new(recipe, runs.unwrap_or_default()));
                 }
-                ([], []) => {
-                    self.refuse(recipe, "it runs no `packer build` that imgspec can read".to_owned(), true)
-                }
-                ([], [one]) => {
-                    self.refuse(recipe, format!("it stands for {one}, which is refused, too"), false)
-                }
+                ([], []) => self.refuse(
+                    recipe,
+                    "it runs no `packer build` that imgspec can read".to_owned(),
+                    true,
+                ),
+                ([], [one]) => self.refuse(
+                    recipe,
+                    format!("it stands for {one}, which is refused, too"),
+                    false,
+                ),
                 _ => {
                     let all: Vec<&str> = built.iter().chain(&lost).copied().collect();
                     self.refuse(
                         recipe,
-                        format!("it builds several images: {}; name one of them", in_words(&all)),
+                        format!(
+                            "it builds several images: {}; name one of them",
+                            in_words(&all)
+                        ),
                         false,
                     );
                 }
@@ -229,19 +274,41 @@ impl Checkout {
         for (at, target) in self.targets.iter().enumerate() {
             for run in &target.runs {
                 let values = self.values(run);
-                let template = self.templates.get(&run.template).and_then(|text| Template::parse(text).ok());
+                let template = self
+                    .templates
+                    .get(&run.template)
+                    .and_then(|text| Template::parse(text).ok());
                 let Some(template) = template else { continue };
                 let words = |list: &[String]| list.iter().map(SmolStr::from).collect();
-                let selection = Run { only: words(&run.only), except: words(&run.except), vars: Vec::new() };
+                let selection = Run {
+                    only: words(&run.only),
+                    except: words(&run.except),
+                    vars: Vec::new(),
+                };
                 let readers = template.readers(&[selection], &|name| resolve(name, &values));
-                let path =
-                    |written: &SmolStr| resolve(written, &values).unwrap_or_else(|| written.to_string());
-                if readers.playbooks.iter().any(|written| path(written).to_lowercase().contains("windows")) {
+                let path = |written: &SmolStr| {
+                    resolve(written, &values).unwrap_or_else(|| written.to_string())
+                };
+                if readers
+                    .playbooks
+                    .iter()
+                    .any(|written| path(written).to_lowercase().contains("windows"))
+                {
                     windows.push(at);
                 }
                 if !readers.idle.is_empty() {
-                    let names: Vec<&str> = readers.builders.iter().flatten().map(String::as_str).collect();
-                    let wanted: Vec<&str> = run.only.iter().chain(&run.except).map(String::as_str).collect();
+                    let names: Vec<&str> = readers
+                        .builders
+                        .iter()
+                        .flatten()
+                        .map(String::as_str)
+                        .collect();
+                    let wanted: Vec<&str> = run
+                        .only
+                        .iter()
+                        .chain(&run.except)
+                        .map(String::as_str)
+                        .collect();
                     let reason = format!(
                         "it selects among the builders {}, and the template {} has {}",
                         in_words(&wanted),
@@ -260,7 +327,12 @@ impl Checkout {
         }
         for (at, reason) in wrong.into_iter().rev() {
             let Target { make, doc, .. } = self.targets.remove(at);
-            self.refused.push(Refused { make, doc, reason, is_unread: true });
+            self.refused.push(Refused {
+                make,
+                doc,
+                reason,
+                is_unread: true,
+            });
         }
     }
 
@@ -268,8 +340,13 @@ impl Checkout {
     fn values<'a>(&'a self, run: &'a PackerCommand) -> BTreeMap<&'a str, &'a str> {
         let defaults = self.template_variables(&run.template).iter();
         let defaults = defaults.filter_map(|(name, text)| Some((name.as_str(), text.as_deref()?)));
-        let files = run.files().filter_map(|file| self.var_files.get(file)).flatten();
-        let pairs = files.chain(&run.vars).map(|(name, text)| (name.as_str(), text.as_str()));
+        let files = run
+            .files()
+            .filter_map(|file| self.var_files.get(file))
+            .flatten();
+        let pairs = files
+            .chain(&run.vars)
+            .map(|(name, text)| (name.as_str(), text.as_str()));
         defaults.chain(pairs).collect()
     }
 
@@ -295,9 +372,11 @@ impl Checkout {
         if !self.templates.contains_key(&run.template) {
             let text = self.read_rendered(loader, root, &run.template)?;
             let template = Template::parse(&text).map_err(|e| format!("{}: {e}", run.template))?;
-            let defaults =
-                template.variables().map(|(name, text)| (name.to_owned(), text.map(str::to_owned)));
-            self.defaults.insert(run.template.clone(), defaults.collect());
+            let defaults = template
+                .variables()
+                .map(|(name, text)| (name.to_owned(), text.map(str::to_owned)));
+            self.defaults
+                .insert(run.template.clone(), defaults.collect());
             self.templates.insert(run.template.clone(), text);
         }
         for file in run.var_files.iter().filter(|file| *file != user_file) {
@@ -309,7 +388,13 @@ impl Checkout {
         }
         let mut files = std::mem::take(&mut run.var_files);
         if let Some(at) = files.iter().position(|file| file == user_file) {
-            run.above = last_places(files.drain(at..).skip(1).filter(|file| file != user_file).collect());
+            run.above = last_places(
+                files
+                    .drain(at..)
+                    .skip(1)
+                    .filter(|file| file != user_file)
+                    .collect(),
+            );
             files.retain(|file| !run.above.contains(file));
         }
         run.var_files = last_places(files);
@@ -323,9 +408,18 @@ impl Checkout {
 
     /// The text of a file. One that a script makes of `FILE.tmpl` before a build (`hack/set-ssh-password.sh`) is read
     /// there: its placeholders are filled by nobody who only looks.
-    fn read_rendered(&mut self, loader: &dyn Loader, root: &Path, path: &str) -> Result<String, String> {
+    fn read_rendered(
+        &mut self,
+        loader: &dyn Loader,
+        root: &Path,
+        path: &str,
+    ) -> Result<String, String> {
         let source = format!("{path}.tmpl");
-        let name = if loader.is_file(&root.join(&source)) { source } else { path.to_owned() };
+        let name = if loader.is_file(&root.join(&source)) {
+            source
+        } else {
+            path.to_owned()
+        };
         let file = root.join(&name);
         if loader.exists(&file) && !loader.is_file(&file) {
             return Err(format!("{path} is no file"));
@@ -342,10 +436,18 @@ impl Checkout {
     pub fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for (template, text) in &self.templates {
-            names.extend(self.template_variables(template).iter().map(|(name, _)| name.clone()));
+            names.extend(
+                self.template_variables(template)
+                    .iter()
+                    .map(|(name, _)| name.clone()),
+            );
             names.extend(named(text).into_iter().map(|n| n.to_string()));
         }
-        let vars = self.targets.iter().flat_map(|t| &t.runs).flat_map(|run| &run.vars);
+        let vars = self
+            .targets
+            .iter()
+            .flat_map(|t| &t.runs)
+            .flat_map(|run| &run.vars);
         for (name, text) in self.var_files.values().flatten().chain(vars) {
             names.insert(name.clone());
             names.extend(named(text).into_iter().map(|n| n.to_string()));
@@ -359,14 +461,22 @@ impl Checkout {
 fn below(loader: &dyn Loader, root: &Path, path: &str) -> String {
     let path = normalize(&root.join(path));
     let real = loader.canonical(&path);
-    let path = path.strip_prefix(root).or(real.strip_prefix(root)).unwrap_or(&path);
+    let path = path
+        .strip_prefix(root)
+        .or(real.strip_prefix(root))
+        .unwrap_or(&path);
     path.to_string_lossy().into_owned()
 }
 
 /// A file that is named twice counts at its last place.
 fn last_places(files: Vec<String>) -> Vec<String> {
     let is_last = |at: usize, file: &String| !files.iter().skip(at + 1).any(|later| later == file);
-    files.iter().enumerate().filter(|(at, file)| is_last(*at, file)).map(|(_, file)| file.clone()).collect()
+    files
+        .iter()
+        .enumerate()
+        .filter(|(at, file)| is_last(*at, file))
+        .map(|(_, file)| file.clone())
+        .collect()
 }
 
 fn object(text: &str) -> Result<Map<String, Json>, String> {
@@ -381,15 +491,24 @@ fn object(text: &str) -> Result<Map<String, Json>, String> {
 }
 
 fn parse_var_file(text: &str) -> Result<Vec<Entry>, String> {
-    Ok(object(text)?.into_iter().map(|(name, value)| (name, string(value))).collect())
+    Ok(object(text)?
+        .into_iter()
+        .map(|(name, value)| (name, string(value)))
+        .collect())
 }
 
 /// The entries of what can only be a var file: nothing in it but strings and nulls under the names of variables.
 fn strings(text: &str) -> Option<Vec<Entry>> {
     let map = object(text).ok()?;
     let is_all = !map.is_empty()
-        && map.iter().all(|(name, value)| is_variable_name(name) && (value.is_string() || value.is_null()));
-    is_all.then(|| map.into_iter().map(|(name, value)| (name, string(value))).collect())
+        && map
+            .iter()
+            .all(|(name, value)| is_variable_name(name) && (value.is_string() || value.is_null()));
+    is_all.then(|| {
+        map.into_iter()
+            .map(|(name, value)| (name, string(value)))
+            .collect()
+    })
 }
 
 fn string(value: Json) -> String {

@@ -22,8 +22,15 @@ impl PackerCommand {
 }
 
 /// The flags of `packer build` that take a value (`command/build.go`); the others are switches.
-const WITH_VALUE: [&str; 7] =
-    ["config-type", "except", "on-error", "only", "parallel-builds", "var", "var-file"];
+const WITH_VALUE: [&str; 7] = [
+    "config-type",
+    "except",
+    "on-error",
+    "only",
+    "parallel-builds",
+    "var",
+    "var-file",
+];
 
 /// The runs of `packer build` in a recipe's text, in order.
 pub fn parse_recipe(text: &str) -> Vec<PackerCommand> {
@@ -32,7 +39,8 @@ pub fn parse_recipe(text: &str) -> Vec<PackerCommand> {
 }
 
 fn parse_line(line: &str) -> Vec<PackerCommand> {
-    let words = shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
+    let words =
+        shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
     let mut out = Vec::new();
     let mut folder = String::new();
     for command in words.split_inclusive(|word| ends_command(word)) {
@@ -43,20 +51,34 @@ fn parse_line(line: &str) -> Vec<PackerCommand> {
         }
         // A program of that name, or of a release's: `.bin/packer-1.9.5`.
         let is_packer = |word: &String| {
-            let rest = word.rsplit('/').next().and_then(|name| name.strip_prefix("packer"));
+            let rest = word
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.strip_prefix("packer"));
             rest.is_some_and(|rest| {
-                rest.trim_matches(|c: char| c.is_ascii_digit() || "-.".contains(c)).is_empty()
+                rest.trim_matches(|c: char| c.is_ascii_digit() || "-.".contains(c))
+                    .is_empty()
             })
         };
-        let Some(at) = command.iter().position(is_packer) else { continue };
-        if command.first().is_some_and(|word| ["echo", "printf"].contains(&word.as_str())) {
+        let Some(at) = command.iter().position(is_packer) else {
+            continue;
+        };
+        if command
+            .first()
+            .is_some_and(|word| ["echo", "printf"].contains(&word.as_str()))
+        {
             continue;
         }
         let mut arguments = command.get(at + 1..).unwrap_or_default().iter();
-        if arguments.find(|word| !word.starts_with('-')).is_some_and(|verb| verb == "build") {
+        if arguments
+            .find(|word| !word.starts_with('-'))
+            .is_some_and(|verb| verb == "build")
+        {
             let mut run = parse_arguments(arguments.as_slice());
             let files = run.var_files.iter_mut().chain([&mut run.template]);
-            files.filter(|file| !file.is_empty()).for_each(|file| *file = join(&folder, file));
+            files
+                .filter(|file| !file.is_empty())
+                .for_each(|file| *file = join(&folder, file));
             out.push(run);
         }
     }
@@ -65,7 +87,11 @@ fn parse_line(line: &str) -> Vec<PackerCommand> {
 
 /// A path as it is in another folder.
 fn join(folder: &str, path: &str) -> String {
-    if folder.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") }
+    if folder.is_empty() || path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("{folder}/{path}")
+    }
 }
 
 fn ends_command(word: &str) -> bool {
@@ -88,13 +114,24 @@ fn parse_arguments(words: &[String]) -> PackerCommand {
         };
         let (name, value) = match flag.split_once('=') {
             Some((name, value)) => (name, value.to_owned()),
-            None if WITH_VALUE.contains(&flag) => (flag, words.next().unwrap_or_default().to_owned()),
+            None if WITH_VALUE.contains(&flag) => {
+                (flag, words.next().unwrap_or_default().to_owned())
+            }
             None => continue,
         };
-        let list = || value.split(',').filter(|v| !v.is_empty()).map(str::to_owned);
+        let list = || {
+            value
+                .split(',')
+                .filter(|v| !v.is_empty())
+                .map(str::to_owned)
+        };
         match name {
             "var-file" => out.var_files.push(value),
-            "var" => out.vars.extend(value.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()))),
+            "var" => out.vars.extend(
+                value
+                    .split_once('=')
+                    .map(|(n, v)| (n.to_owned(), v.to_owned())),
+            ),
             "only" => out.only.extend(list()),
             "except" => out.except.extend(list()),
             _ => {}
@@ -109,8 +146,9 @@ mod tests {
 
     #[test]
     fn follows_cd() {
-        let runs =
-            parse_recipe("cd packer && cd ./x; packer build -var-file=/a.json -var-file=b.json t.json");
+        let runs = parse_recipe(
+            "cd packer && cd ./x; packer build -var-file=/a.json -var-file=b.json t.json",
+        );
         assert_eq!(
             (runs[0].template.as_str(), runs[0].var_files[1].as_str()),
             ("packer/./x/t.json", "packer/./x/b.json")

@@ -30,31 +30,57 @@ pub(super) fn find_derived(
         }
     }
     // One image for each file, with what the expressions read and nothing else.
-    let mut spec = String::from("provider none { template = \"none\", extra_vars = [], reads = [] }\n");
+    let mut spec =
+        String::from("provider none { template = \"none\", extra_vars = [], reads = [] }\n");
     let mut disk = Memory::default();
     for (at, (file, candidates)) in files.iter().enumerate() {
         let mut read = serde_json::Map::new();
         for (_, id, _) in candidates {
             for name in references(library, *id) {
-                if let Some((_, text)) = checkout.strings_of(file).iter().rev().find(|(n, _)| *n == name) {
+                if let Some((_, text)) = checkout
+                    .strings_of(file)
+                    .iter()
+                    .rev()
+                    .find(|(n, _)| *n == name)
+                {
                     read.insert(name, text.as_str().into());
                 }
             }
         }
         let _ = writeln!(spec, "include \"{at}.json\" as layer-{at}");
-        let _ = writeln!(spec, "image image-{at} extends layer-{at} {{ target {{ provider = none }} }}");
-        disk.0.insert(PathBuf::from(format!("/{at}.json")), serde_json::Value::Object(read).to_string());
+        let _ = writeln!(
+            spec,
+            "image image-{at} extends layer-{at} {{ target {{ provider = none }} }}"
+        );
+        disk.0.insert(
+            PathBuf::from(format!("/{at}.json")),
+            serde_json::Value::Object(read).to_string(),
+        );
     }
     let path = PathBuf::from("/spec.imgspec");
     disk.0.insert(path.clone(), spec);
-    let program = load(&disk, &Request { specs: vec![path], ..Request::default() });
-    let images = program.specs.iter().flatten().flat_map(|file| program.images_of(*file));
+    let program = load(
+        &disk,
+        &Request {
+            specs: vec![path],
+            ..Request::default()
+        },
+    );
+    let images = program
+        .specs
+        .iter()
+        .flatten()
+        .flat_map(|file| program.images_of(*file));
     let mut out = BTreeMap::new();
     for ((file, candidates), image) in files.iter().zip(images) {
-        let Ok(image) = evaluate(&program, image, None) else { continue };
+        let Ok(image) = evaluate(&program, image, None) else {
+            continue;
+        };
         for (name, id, text) in candidates {
             let variable = library.variable(*id);
-            let value = program.find_variable(None, name).and_then(|id| image.value(id));
+            let value = program
+                .find_variable(None, name)
+                .and_then(|id| image.value(id));
             let Some(value) = value else { continue };
             if encode(value, variable.encoding).known().as_deref() == Some(*text)
                 && let Some(default) = &variable.default
@@ -75,11 +101,16 @@ fn candidate(
     file: &str,
     name: &str,
 ) -> Option<VarId> {
-    let keeps_type = |name: &str| declarations.get(name).is_some_and(|d| d.keeps_type && !d.is_undeclared);
+    let keeps_type = |name: &str| {
+        declarations
+            .get(name)
+            .is_some_and(|d| d.keeps_type && !d.is_undeclared)
+    };
     let id = declarations.get(name)?.known.filter(|_| keeps_type(name))?;
     let references = references(library, id);
     let is_set_here = |name: &String| checkout.strings_of(file).iter().any(|(n, _)| n == name);
-    (references.iter().any(is_set_here) && references.iter().all(|name| keeps_type(name))).then_some(id)
+    (references.iter().any(is_set_here) && references.iter().all(|name| keeps_type(name)))
+        .then_some(id)
 }
 
 /// The names in a variable's default.

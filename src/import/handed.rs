@@ -20,7 +20,11 @@ impl TemplateFacts {
         let template = Template::parse(text).unwrap_or_default();
         let extra_vars: Vec<String> = template.extra_vars().map(ToString::to_string).collect();
         TemplateFacts {
-            arguments: extra_vars.iter().filter_map(|a| whole_argument(a)).map(str::to_owned).collect(),
+            arguments: extra_vars
+                .iter()
+                .filter_map(|a| whole_argument(a))
+                .map(str::to_owned)
+                .collect(),
             extra_vars,
         }
     }
@@ -32,17 +36,28 @@ pub fn find_slots(
     templates: &BTreeMap<&str, TemplateFacts>,
 ) -> BTreeMap<String, Receivers> {
     let mut texts: BTreeSet<(&str, String)> = BTreeSet::new();
-    let runs =
-        checkout.targets.iter().flat_map(|target| target.runs.iter().map(|run| (target.playbook, run)));
+    let runs = checkout
+        .targets
+        .iter()
+        .flat_map(|target| target.runs.iter().map(|run| (target.playbook, run)));
     for (playbook, run) in runs {
-        let Some(template) = templates.get(run.template.as_str()) else { continue };
+        let Some(template) = templates.get(run.template.as_str()) else {
+            continue;
+        };
         let playbook = playbook.as_str();
         let mut add = |text: &str| texts.insert((playbook, text.to_owned()));
-        for argument in template.extra_vars.iter().filter(|a| whole_argument(a).is_none()) {
+        for argument in template
+            .extra_vars
+            .iter()
+            .filter(|a| whole_argument(a).is_none())
+        {
             add(argument);
         }
         let defaults = checkout.template_variables(&run.template);
-        let files = run.files().filter_map(|file| checkout.var_files.get(file)).flatten();
+        let files = run
+            .files()
+            .filter_map(|file| checkout.var_files.get(file))
+            .flatten();
         for (name, text) in files.chain(&run.vars) {
             if template.arguments.contains(name) {
                 add(text);

@@ -51,9 +51,17 @@ pub(super) fn infer(
         });
         let kinship = known.map_or(Kinship::Same, |id| families.compare(library.variable(id)));
         let known = known.filter(|_| !matches!(kinship, Kinship::Other));
-        let real = |id: VarId| library.variable(id).alias_of.map(|real| &library.variable(real).name);
-        let alias_of = known.and_then(real).filter(|real| names.contains(real.as_str()));
-        let known = known.filter(|id| library.variable(*id).alias_of.is_none() || alias_of.is_some());
+        let real = |id: VarId| {
+            library
+                .variable(id)
+                .alias_of
+                .map(|real| &library.variable(real).name)
+        };
+        let alias_of = known
+            .and_then(real)
+            .filter(|real| names.contains(real.as_str()));
+        let known =
+            known.filter(|id| library.variable(*id).alias_of.is_none() || alias_of.is_some());
         let (mut ty, encoding, keeps_type) = match known.map(|id| library.variable(id)) {
             Some(variable) if texts.iter().all(|text| fits(variable, text)) => {
                 match &kinship {
@@ -69,18 +77,38 @@ pub(super) fn infer(
         // Whoever is never without a value says so; what a template demands is demanded there.
         let is_always_set = sets.get(name) == Some(&checkout.targets.len());
         ty.optional = !is_always_set || texts.iter().any(String::is_empty) || texts.is_empty();
-        let is_secret = known.map_or_else(|| names_a_secret(name), |id| library.variable(id).is_secret);
-        let to = slots.get(name).copied().unwrap_or(Receivers::NONE).with(Receivers::PACKER);
+        let is_secret =
+            known.map_or_else(|| names_a_secret(name), |id| library.variable(id).is_secret);
+        let to = slots
+            .get(name)
+            .copied()
+            .unwrap_or(Receivers::NONE)
+            .with(Receivers::PACKER);
         let alias_of = alias_of.map(ToString::to_string);
-        let only_of = if let Kinship::Mixed(family) = kinship { Some(family) } else { None };
+        let only_of = if let Kinship::Mixed(family) = kinship {
+            Some(family)
+        } else {
+            None
+        };
         let is_undeclared = texts.is_empty() && !sets.contains_key(name);
         out.insert(
             name.clone(),
-            Declaration { ty, encoding, to, is_secret, known, keeps_type, only_of, alias_of, is_undeclared },
+            Declaration {
+                ty,
+                encoding,
+                to,
+                is_secret,
+                known,
+                keeps_type,
+                only_of,
+                alias_of,
+                is_undeclared,
+            },
         );
     }
     // An alias has the type of what it stands for, or is a variable of its own.
-    let types: BTreeMap<String, bool> = out.iter().map(|(n, d)| (n.clone(), d.keeps_type)).collect();
+    let types: BTreeMap<String, bool> =
+        out.iter().map(|(n, d)| (n.clone(), d.keeps_type)).collect();
     for declaration in out.values_mut() {
         if let Some(real) = &declaration.alias_of
             && !(declaration.keeps_type && types.get(real) == Some(&true))
@@ -109,12 +137,21 @@ struct Families {
 
 impl Families {
     fn collect(checkout: &Checkout, library: &Program) -> Families {
-        let mut families = Families { built_in: BTreeMap::new(), checkout: BTreeMap::new() };
+        let mut families = Families {
+            built_in: BTreeMap::new(),
+            checkout: BTreeMap::new(),
+        };
         let built_in = library.providers.iter().filter_map(|provider| {
-            Some((provider.template.as_str(), crate::source::library::template(&provider.template)?))
+            Some((
+                provider.template.as_str(),
+                crate::source::library::template(&provider.template)?,
+            ))
         });
         add_names(&mut families.built_in, built_in);
-        let own = checkout.templates.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let own = checkout
+            .templates
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()));
         add_names(&mut families.checkout, own);
         families
     }
@@ -129,7 +166,9 @@ impl Families {
             (Some(family), 1) if is_for_packer && own.contains(family) && own.len() > 1 => {
                 Kinship::Mixed(family.clone())
             }
-            (Some(family), 1) if is_for_packer && !own.is_empty() && !own.contains(family) => Kinship::Other,
+            (Some(family), 1) if is_for_packer && !own.is_empty() && !own.contains(family) => {
+                Kinship::Other
+            }
             _ => Kinship::Same,
         }
     }
@@ -143,20 +182,29 @@ fn add_names<'t>(
         let family = path.strip_prefix("packer/").unwrap_or(path);
         let family = family.split('/').next().unwrap_or_default();
         for name in named(text) {
-            out.entry(name.to_string()).or_default().insert(family.to_owned());
+            out.entry(name.to_string())
+                .or_default()
+                .insert(family.to_owned());
         }
     }
 }
 
 /// A type that takes some strings and not others.
 fn is_narrow(ty: &Type) -> bool {
-    matches!(ty.base, Base::OneOf(_) | Base::Refined(_) | Base::Semver | Base::Version)
+    matches!(
+        ty.base,
+        Base::OneOf(_) | Base::Refined(_) | Base::Semver | Base::Version
+    )
 }
 
 /// Every string that the checkout has for a name.
 fn collect_strings(checkout: &Checkout) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let vars = checkout.targets.iter().flat_map(|target| &target.runs).flat_map(|run| &run.vars);
+    let vars = checkout
+        .targets
+        .iter()
+        .flat_map(|target| &target.runs)
+        .flat_map(|run| &run.vars);
     for (name, text) in checkout.var_files.values().flatten().chain(vars) {
         out.entry(name.clone()).or_default().push(text.clone());
     }
@@ -175,8 +223,15 @@ fn count_settings(checkout: &Checkout) -> BTreeMap<String, usize> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for run in &target.runs {
             let defaults = checkout.template_variables(&run.template).iter();
-            names.extend(defaults.filter(|(_, default)| default.is_some()).map(|(name, _)| name.clone()));
-            let files = run.files().filter_map(|file| checkout.var_files.get(file)).flatten();
+            names.extend(
+                defaults
+                    .filter(|(_, default)| default.is_some())
+                    .map(|(name, _)| name.clone()),
+            );
+            let files = run
+                .files()
+                .filter_map(|file| checkout.var_files.get(file))
+                .flatten();
             names.extend(files.chain(&run.vars).map(|(name, _)| name.clone()));
         }
         for name in names {
@@ -197,14 +252,18 @@ fn fits(variable: &Variable, text: &str) -> bool {
             return true;
         }
         // A reference may come to anything; what stands beside it must be of the type.
-        let filled: String =
-            pieces.iter().map(|(_, piece)| if let Braced::Text(t) = piece { t } else { "x" }).collect();
+        let filled: String = pieces
+            .iter()
+            .map(|(_, piece)| if let Braced::Text(t) = piece { t } else { "x" })
+            .collect();
         return is_text && check_value(&ty, &Value::text(filled)).is_ok();
     }
     if is_text {
         return check_value(&ty, &Value::text(text)).is_ok();
     }
-    let Ok(decoded) = decode(&ty, variable.encoding, &Text::Plain(text.into())) else { return false };
+    let Ok(decoded) = decode(&ty, variable.encoding, &Text::Plain(text.into())) else {
+        return false;
+    };
     let is_bare = text.is_empty() && matches!(ty.base, Base::Bool | Base::Int);
     !is_bare
         && check_value(&ty, &decoded.value).is_ok()
@@ -214,7 +273,8 @@ fn fits(variable: &Variable, text: &str) -> bool {
 
 /// The narrowest type that refuses nothing that a name unknown to the library may well get.
 fn guess(texts: &[String], is_argument: bool) -> (Type, Encoding, bool) {
-    let all = |words: [&str; 2]| !texts.is_empty() && texts.iter().all(|t| words.contains(&t.as_str()));
+    let all =
+        |words: [&str; 2]| !texts.is_empty() && texts.iter().all(|t| words.contains(&t.as_str()));
     if is_argument {
         (Type::of(Base::Args), Encoding::Plain, false)
     } else if all(["true", "false"]) {

@@ -9,8 +9,8 @@ use super::var_file::find_declared;
 use crate::project::Program;
 use crate::project::hir::{ExprKind, Setting, VarId, Variable};
 use crate::schema::{
-    Argument, Base, Pair, Receivers, Text, Value, check_value, decode, encode, is_all_known, parse_pairs,
-    read_escapes,
+    Argument, Base, Pair, Receivers, Text, Value, check_value, decode, encode, is_all_known,
+    parse_pairs, read_escapes,
 };
 use rustc_hash::FxHashSet;
 use serde_json::{Map, Value as Json};
@@ -46,23 +46,38 @@ impl Moves {
         }
         let times = |name: &str| arguments.iter().filter(|(other, _)| *other == name).count();
         let is_plain = |(name, text): &&(&String, &str)| {
-            times(name) == 1 && matches!(Argument::of(text), Argument::Pairs(_)) && is_all_known(text)
+            times(name) == 1
+                && matches!(Argument::of(text), Argument::Pairs(_))
+                && is_all_known(text)
         };
-        let plain: Vec<(&String, Vec<Pair>)> =
-            arguments.iter().filter(is_plain).map(|(name, text)| (*name, last_pairs(text))).collect();
-        let set: BTreeSet<&str> = files.iter().flat_map(|map| map.keys()).map(String::as_str).collect();
+        let plain: Vec<(&String, Vec<Pair>)> = arguments
+            .iter()
+            .filter(is_plain)
+            .map(|(name, text)| (*name, last_pairs(text)))
+            .collect();
+        let set: BTreeSet<&str> = files
+            .iter()
+            .flat_map(|map| map.keys())
+            .map(String::as_str)
+            .collect();
         // A name that stands in two arguments, or in one that stays as it is, stays.
-        let mut names: Vec<&str> =
-            plain.iter().flat_map(|(_, pairs)| pairs).map(|p| p.name.as_str()).collect();
+        let mut names: Vec<&str> = plain
+            .iter()
+            .flat_map(|(_, pairs)| pairs)
+            .map(|p| p.name.as_str())
+            .collect();
         let others = arguments.iter().filter(|argument| !is_plain(argument));
-        let is_open = others.clone().any(|(_, text)| !matches!(Argument::of(text), Argument::Pairs(_)));
+        let is_open = others
+            .clone()
+            .any(|(_, text)| !matches!(Argument::of(text), Argument::Pairs(_)));
         let rest: Vec<Pair> = others.flat_map(|(_, text)| parse_pairs(text)).collect();
         names.extend(rest.iter().map(|pair| pair.name.as_str()));
         let is_single = |name: &str| names.iter().filter(|other| **other == name).count() == 1;
         let mut candidates: Vec<Candidate> = Vec::new();
         for (argument, pairs) in &plain {
-            for pair in
-                pairs.iter().filter(|p| !is_open && is_single(&p.name) && !set.contains(p.name.as_str()))
+            for pair in pairs
+                .iter()
+                .filter(|p| !is_open && is_single(&p.name) && !set.contains(p.name.as_str()))
             {
                 candidates.extend(candidate(program, argument, pair));
             }
@@ -78,15 +93,24 @@ impl Moves {
                 continue;
             }
             let moved = |pair: &Pair| candidates.iter().any(|c| c.name == pair.name);
-            let left: Vec<String> = pairs.iter().filter(|pair| !moved(pair)).map(spell_pair).collect();
+            let left: Vec<String> = pairs
+                .iter()
+                .filter(|pair| !moved(pair))
+                .map(spell_pair)
+                .collect();
             moves.left.insert((*argument).clone(), left.join(" "));
         }
         for candidate in candidates {
-            moves.settings.entry(candidate.argument).or_default().push((candidate.name, candidate.written));
+            moves
+                .settings
+                .entry(candidate.argument)
+                .or_default()
+                .push((candidate.name, candidate.written));
         }
         // An argument that nobody sets need not be emptied.
         moves.left.retain(|name, text| {
-            !text.is_empty() || find_declared(program, name).is_some_and(|id| is_set_by_library(program, id))
+            !text.is_empty()
+                || find_declared(program, name).is_some_and(|id| is_set_by_library(program, id))
         });
         moves
     }
@@ -95,8 +119,18 @@ impl Moves {
 /// The pairs of an argument; of those of one name Ansible takes the last.
 fn last_pairs(text: &str) -> Vec<Pair> {
     let pairs = parse_pairs(text);
-    let is_last = |at: usize, pair: &Pair| pairs.iter().skip(at + 1).all(|later| later.name != pair.name);
-    pairs.iter().enumerate().filter(|(at, pair)| is_last(*at, pair)).map(|(_, pair)| pair.clone()).collect()
+    let is_last = |at: usize, pair: &Pair| {
+        pairs
+            .iter()
+            .skip(at + 1)
+            .all(|later| later.name != pair.name)
+    };
+    pairs
+        .iter()
+        .enumerate()
+        .filter(|(at, pair)| is_last(*at, pair))
+        .map(|(_, pair)| pair.clone())
+        .collect()
 }
 
 /// A pair as it was written.
@@ -110,23 +144,40 @@ fn candidate(program: &Program, argument: &str, pair: &Pair) -> Option<Candidate
     let variable = program.variable(id);
     let is_received = variable.to.has(Receivers::LINUX) || variable.to.has(Receivers::WINDOWS);
     let written = spell_declared(variable, &pair.value).filter(|_| is_received)?;
-    Some(Candidate { argument: argument.to_owned(), name: pair.name.clone(), written, variable: id })
+    Some(Candidate {
+        argument: argument.to_owned(),
+        name: pair.name.clone(),
+        written,
+        variable: id,
+    })
 }
 
 /// A value of a declared variable, where Ansible then gets the same string.
 fn spell_declared(variable: &Variable, value: &str) -> Option<String> {
-    if variable.alias_of.is_some() || variable.removed.is_some() || variable.is_secret || value.contains("{{")
+    if variable.alias_of.is_some()
+        || variable.removed.is_some()
+        || variable.is_secret
+        || value.contains("{{")
     {
         return None;
     }
     let is_path = |base: &Base| matches!(base, Base::Path | Base::File | Base::Role);
     let element = variable.ty.element().unwrap_or(&variable.ty);
     let text = read_escapes(value);
-    let is_relative =
-        is_path(&element.base) && text.split([' ', ',']).any(|path| !path.starts_with(['/', '~']));
-    let decoded = decode(&variable.ty, variable.encoding, &Text::Plain(text.as_str().into())).ok()?;
+    let is_relative = is_path(&element.base)
+        && text
+            .split([' ', ','])
+            .any(|path| !path.starts_with(['/', '~']));
+    let decoded = decode(
+        &variable.ty,
+        variable.encoding,
+        &Text::Plain(text.as_str().into()),
+    )
+    .ok()?;
     check_value(&variable.ty, &decoded.value).ok()?;
-    let is_same = encode(&decoded.value, variable.encoding).known().is_some_and(|known| known == text);
+    let is_same = encode(&decoded.value, variable.encoding)
+        .known()
+        .is_some_and(|known| known == text);
     (is_same && !is_relative).then(|| spell_value(&decoded.value))
 }
 
@@ -140,7 +191,8 @@ fn retain_harmless(program: &Program, candidates: &mut Vec<Candidate>, set: &BTr
         .collect();
     loop {
         let moved: FxHashSet<VarId> = candidates.iter().map(|c| c.variable).collect();
-        let is_settled = |id: VarId| moved.contains(&id) || set.contains(program.variable(id).name.as_str());
+        let is_settled =
+            |id: VarId| moved.contains(&id) || set.contains(program.variable(id).name.as_str());
         let mut derived_from: FxHashSet<VarId> = FxHashSet::default();
         for_each_derived(program, &mut |id, from| {
             if !is_settled(id) {
@@ -148,7 +200,8 @@ fn retain_harmless(program: &Program, candidates: &mut Vec<Candidate>, set: &BTr
             }
         });
         let before = candidates.len();
-        candidates.retain(|c| !derived_from.contains(&c.variable) && !read.contains(c.name.as_str()));
+        candidates
+            .retain(|c| !derived_from.contains(&c.variable) && !read.contains(c.name.as_str()));
         if candidates.len() == before {
             return;
         }
@@ -163,19 +216,30 @@ fn for_each_derived(program: &Program, visit: &mut impl FnMut(VarId, VarId)) {
         }
     }
     for setting in library_settings(program) {
-        setting.value.for_each_variable(&mut |from| visit(setting.variable, from));
+        setting
+            .value
+            .for_each_variable(&mut |from| visit(setting.variable, from));
     }
 }
 
 fn library_settings(program: &Program) -> impl Iterator<Item = &Setting> {
-    let sections = program.sections.iter().flat_map(|section| &section.settings);
-    sections.chain(program.providers.iter().flat_map(|provider| &provider.defaults))
+    let sections = program
+        .sections
+        .iter()
+        .flat_map(|section| &section.settings);
+    sections.chain(
+        program
+            .providers
+            .iter()
+            .flat_map(|provider| &provider.defaults),
+    )
 }
 
 /// True where the library gives an argument something that an emptied one must still replace.
 fn is_set_by_library(program: &Program, id: VarId) -> bool {
     let is_text = |setting: &&Setting| {
-        let is_empty = matches!(&setting.value.kind, ExprKind::Const(Value::Text(text)) if text.is_empty());
+        let is_empty =
+            matches!(&setting.value.kind, ExprKind::Const(Value::Text(text)) if text.is_empty());
         setting.variable == id && !is_empty
     };
     library_settings(program).any(|setting| is_text(&setting))

@@ -24,7 +24,9 @@ impl Names {
         let mut images = BTreeMap::new();
         // `build-x` is the image `x`, whatever else is called so.
         let served = checkout.targets.iter().map(|target| target.make.as_str());
-        let mut targets: Vec<&str> = served.chain(checkout.refused.iter().map(|r| r.make.as_str())).collect();
+        let mut targets: Vec<&str> = served
+            .chain(checkout.refused.iter().map(|r| r.make.as_str()))
+            .collect();
         targets.sort_by_key(|make| !make.starts_with("build-"));
         for make in targets {
             let name = numbered(&image_name(make), &taken);
@@ -34,7 +36,9 @@ impl Names {
         let mut layers = BTreeMap::new();
         for file in checkout.var_files.keys() {
             let name = layer_name(file);
-            let free = [name.clone(), format!("{name}-os")].into_iter().find(|n| !taken.contains(n));
+            let free = [name.clone(), format!("{name}-os")]
+                .into_iter()
+                .find(|n| !taken.contains(n));
             let name = free.unwrap_or_else(|| numbered(&name, &taken));
             taken.insert(name.clone());
             layers.insert(file.clone(), name);
@@ -49,9 +53,13 @@ impl Names {
         for (template, playbook) in &wanted {
             let name = provider_name(template);
             // A template with both kinds of playbooks.
-            let is_second =
-                *playbook == Playbook::Windows && wanted.contains(&(template.clone(), Playbook::Linux));
-            let name = if is_second { format!("{name}-windows") } else { name };
+            let is_second = *playbook == Playbook::Windows
+                && wanted.contains(&(template.clone(), Playbook::Linux));
+            let name = if is_second {
+                format!("{name}-windows")
+            } else {
+                name
+            };
             let name = numbered(&name, &used);
             used.insert(name.clone());
             providers.insert((template.clone(), *playbook), name);
@@ -61,19 +69,27 @@ impl Names {
             let files = target.runs.last().map_or(&[][..], |run| &run.var_files);
             *counts.entry(shared_start(files).to_vec()).or_default() += 1;
         }
-        let mut groups: Vec<(Vec<String>, usize)> =
-            counts.into_iter().filter(|(files, count)| files.len() > 1 && *count > 1).collect();
+        let mut groups: Vec<(Vec<String>, usize)> = counts
+            .into_iter()
+            .filter(|(files, count)| files.len() > 1 && *count > 1)
+            .collect();
         groups.sort_by_key(|(files, count)| (std::cmp::Reverse(*count), files.clone()));
         let mut named = Vec::new();
         for (files, _) in groups {
-            let kind =
-                files.iter().find_map(|file| file.strip_prefix(SHARED)?.split_once('/').map(|(k, _)| k));
+            let kind = files
+                .iter()
+                .find_map(|file| file.strip_prefix(SHARED)?.split_once('/').map(|(k, _)| k));
             let name = kind.map_or("config".to_owned(), |kind| format!("config-{kind}"));
             let name = numbered(&name, &taken);
             taken.insert(name.clone());
             named.push((files, name));
         }
-        Names { images, providers, layers, groups: named }
+        Names {
+            images,
+            providers,
+            layers,
+            groups: named,
+        }
     }
 
     /// The image of a target.
@@ -83,15 +99,27 @@ impl Names {
 
     /// The provider of a template with that kind of playbook.
     pub fn provider<'n>(&'n self, template: &'n str, playbook: Playbook) -> &'n str {
-        self.providers.get(&(template.to_owned(), playbook)).map_or(template, String::as_str)
+        self.providers
+            .get(&(template.to_owned(), playbook))
+            .map_or(template, String::as_str)
     }
 
     /// The parents of a target's image, weakest first.
     pub fn parents(&self, files: &[String]) -> Vec<&str> {
-        let group = self.groups.iter().find(|(start, _)| shared_start(files) == start.as_slice());
-        let rest = group.map_or(files, |(start, _)| files.get(start.len()..).unwrap_or_default());
+        let group = self
+            .groups
+            .iter()
+            .find(|(start, _)| shared_start(files) == start.as_slice());
+        let rest = group.map_or(files, |(start, _)| {
+            files.get(start.len()..).unwrap_or_default()
+        });
         let layers = rest.iter().filter_map(|file| self.layers.get(file));
-        group.map(|(_, name)| name).into_iter().chain(layers).map(String::as_str).collect()
+        group
+            .map(|(_, name)| name)
+            .into_iter()
+            .chain(layers)
+            .map(String::as_str)
+            .collect()
     }
 }
 
@@ -99,7 +127,10 @@ impl Names {
 pub const SHARED: &str = "packer/config/";
 
 fn shared_start(files: &[String]) -> &[String] {
-    let end = files.iter().position(|file| !file.starts_with(SHARED)).unwrap_or(files.len());
+    let end = files
+        .iter()
+        .position(|file| !file.starts_with(SHARED))
+        .unwrap_or(files.len());
     files.get(..end).unwrap_or_default()
 }
 
@@ -127,7 +158,10 @@ fn provider_name(template: &str) -> String {
     let path = template.strip_prefix("packer/").unwrap_or(template);
     let path = path.split_once('.').map_or(path, |(path, _)| path);
     let (folder, name) = path.rsplit_once('/').unwrap_or(("packer", path));
-    let rest = name.strip_prefix("packer").unwrap_or(name).trim_start_matches('-');
+    let rest = name
+        .strip_prefix("packer")
+        .unwrap_or(name)
+        .trim_start_matches('-');
     match rest {
         "" | "node" => item_name(folder),
         rest => item_name(&format!("{folder}-{rest}")),

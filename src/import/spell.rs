@@ -16,11 +16,18 @@ pub fn spell_value(value: &Value) -> String {
 /// A text with Packer's templates in it. `{{user `x`}}` becomes `${x}` where `is_plain` says that both are the
 /// same text, and a lone `{{env `X`}}` becomes `env("X")`.
 pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
-    let pieces: Vec<Braced<'_>> = parse_braces(text).into_iter().map(|(_, piece)| piece).collect();
+    let pieces: Vec<Braced<'_>> = parse_braces(text)
+        .into_iter()
+        .map(|(_, piece)| piece)
+        .collect();
     match &pieces[..] {
         [Braced::Env(name)] => return format!("env({})", print_text(name)),
         [Braced::User(name)] if is_plain(name) => return (*name).to_owned(),
-        pieces if !pieces.iter().any(|p| matches!(p, Braced::User(name) if is_plain(name))) => {
+        pieces
+            if !pieces
+                .iter()
+                .any(|p| matches!(p, Braced::User(name) if is_plain(name))) =>
+        {
             return print_text(text);
         }
         _ => {}
@@ -42,7 +49,9 @@ pub fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
             Braced::Env(name) => {
                 let _ = write!(out, "{{{{env `{name}`}}}}");
             }
-            Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => out.push_str(&escape(text)),
+            Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => {
+                out.push_str(&escape(text))
+            }
         }
     }
     out
@@ -53,13 +62,19 @@ pub fn spell_heredoc(word: &str, text: &str) -> Option<String> {
     let fits = text.ends_with('\n')
         && !text.contains('\r')
         && !text.starts_with([' ', '\t'])
-        && text.lines().all(|line| line.trim() != word && (line.is_empty() || !line.trim().is_empty()));
+        && text
+            .lines()
+            .all(|line| line.trim() != word && (line.is_empty() || !line.trim().is_empty()));
     if !fits {
         return None;
     }
     let mut out = format!("<<'{word}'\n");
     for line in text.lines() {
-        out.push_str(&if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") });
+        out.push_str(&if line.is_empty() {
+            "\n".to_owned()
+        } else {
+            format!("    {line}\n")
+        });
     }
     let _ = write!(out, "    {word}");
     Some(out)

@@ -61,14 +61,28 @@ pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> 
         })
         .collect::<Result<Vec<_>, _>>()?;
     let is_unknown = |name: &&String| find_declared(program, name).is_none();
-    let own: BTreeSet<&str> =
-        parsed.iter().flat_map(|(_, map, _)| map.keys()).filter(is_unknown).map(String::as_str).collect();
-    let texts = parsed.iter().flat_map(|(_, map, _)| map.values()).filter_map(Json::as_str);
+    let own: BTreeSet<&str> = parsed
+        .iter()
+        .flat_map(|(_, map, _)| map.keys())
+        .filter(is_unknown)
+        .map(String::as_str)
+        .collect();
+    let texts = parsed
+        .iter()
+        .flat_map(|(_, map, _)| map.values())
+        .filter_map(Json::as_str);
     let read = texts.flat_map(named).map(|name| name.to_string()).collect();
     let maps: Vec<&Map<String, Json>> = parsed.iter().map(|(_, map, _)| map).collect();
     let moves = Moves::find(program, &maps);
-    let mut importer =
-        Importer { program, own, read, moves, file: "", folder: Path::new(""), notes: Vec::new() };
+    let mut importer = Importer {
+        program,
+        own,
+        read,
+        moves,
+        file: "",
+        folder: Path::new(""),
+        notes: Vec::new(),
+    };
     let mut layers: Vec<String> = Vec::new();
     let mut text = String::new();
     for ((name, map, open), file) in parsed.iter().zip(files) {
@@ -87,10 +101,18 @@ pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> 
         }
         let gap = if text.is_empty() { "" } else { "\n" };
         let shown = visible_line(name);
-        let _ = write!(text, "{gap}## From {shown}.\nlayer {layer} {{\n{}}}\n", importer.body(map));
+        let _ = write!(
+            text,
+            "{gap}## From {shown}.\nlayer {layer} {{\n{}}}\n",
+            importer.body(map)
+        );
         layers.push(layer);
     }
-    Ok(Imported { text: format(&text), layers, notes: importer.notes })
+    Ok(Imported {
+        text: format(&text),
+        layers,
+        notes: importer.notes,
+    })
 }
 
 /// A var file's entries; of a template those of its `variables`, and the names of those that it wants a value for:
@@ -99,8 +121,9 @@ fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
     match serde_json::from_str(text) {
         Ok(Json::Object(mut map)) => match map.remove("variables") {
             Some(Json::Object(variables)) => {
-                let (open, set): (Map<_, _>, Map<_, _>) =
-                    variables.into_iter().partition(|(_, value)| value.is_null());
+                let (open, set): (Map<_, _>, Map<_, _>) = variables
+                    .into_iter()
+                    .partition(|(_, value)| value.is_null());
                 Ok((set, open.into_iter().map(|(name, _)| name).collect()))
             }
             Some(other) => {
@@ -114,7 +137,13 @@ fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
             Err(found) => {
                 let before = part(text, ..found.range.start);
                 let line = before.matches('\n').count() + 1;
-                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                let column = before
+                    .rsplit('\n')
+                    .next()
+                    .unwrap_or_default()
+                    .chars()
+                    .count()
+                    + 1;
                 format!("line {line}, column {column}: {}", found.message)
             }
             Ok(_) => format!("this is not JSON: {error}"),
@@ -123,7 +152,9 @@ fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
 }
 
 pub(super) fn find_declared(program: &Program, name: &str) -> Option<VarId> {
-    program.find_variable(None, name).filter(|id| program.variable(*id).owner == Owner::Declared)
+    program
+        .find_variable(None, name)
+        .filter(|id| program.variable(*id).owner == Owner::Declared)
 }
 
 struct Importer<'p> {
@@ -142,7 +173,8 @@ struct Importer<'p> {
 
 impl<'p> Importer<'p> {
     fn note(&mut self, text: String) {
-        self.notes.push(visible_line(&format!("{}: {text}", self.file)).into_owned());
+        self.notes
+            .push(visible_line(&format!("{}: {text}", self.file)).into_owned());
     }
 
     /// The settings of one file.
@@ -177,7 +209,11 @@ impl<'p> Importer<'p> {
             if let Some(removed) = &variable.removed {
                 let text = self.string(name, json);
                 self.note(format!("{name} is gone: {removed}"));
-                let _ = writeln!(out, "    # {name} = {}   # gone: {removed}", print_text(&text));
+                let _ = writeln!(
+                    out,
+                    "    # {name} = {}   # gone: {removed}",
+                    print_text(&text)
+                );
                 continue;
             }
             if self.moves.settings.contains_key(name) {
@@ -192,7 +228,10 @@ impl<'p> Importer<'p> {
                 }
                 written = real;
             }
-            let front = fronts.get(variable.name.as_str()).cloned().unwrap_or_default();
+            let front = fronts
+                .get(variable.name.as_str())
+                .cloned()
+                .unwrap_or_default();
             match self.value(variable, written, json, front) {
                 Ok(value) => {
                     let _ = writeln!(out, "    {} = {}", written.name, indent(&value));
@@ -200,7 +239,11 @@ impl<'p> Importer<'p> {
                 Err(reason) => {
                     let text = self.string(name, json);
                     let is_empty = json.is_null() || text.is_empty();
-                    let instead = if is_empty { "; its default holds instead" } else { "" };
+                    let instead = if is_empty {
+                        "; its default holds instead"
+                    } else {
+                        ""
+                    };
                     self.note(format!("{name} is left out: {reason}{instead}"));
                     let reason = visible_line(&reason);
                     let _ = writeln!(out, "    # {name} = {}   # {reason}", print_text(&text));
@@ -218,7 +261,10 @@ impl<'p> Importer<'p> {
     fn moved(&mut self, name: &str, json: &Json, out: &mut String) {
         let text = json.as_str().unwrap_or_default();
         if let Err(ArgsProblem::Lost(words)) = check_args(text) {
-            self.note(format!("{name}: Ansible drops `{}`; it is left out", words.join("`, `")));
+            self.note(format!(
+                "{name}: Ansible drops `{}`; it is left out",
+                words.join("`, `")
+            ));
         }
         for (name, value) in self.moves.settings.get(name).into_iter().flatten() {
             let _ = writeln!(out, "    {name} = {}", indent(value));
@@ -231,7 +277,9 @@ impl<'p> Importer<'p> {
     /// A deprecated name, and the variable that it stands for.
     fn alias(&self, name: &str) -> Option<(&'p Variable, &'p Variable)> {
         let variable = self.program.variable(find_declared(self.program, name)?);
-        variable.alias_of.map(|real| (variable, self.program.variable(real)))
+        variable
+            .alias_of
+            .map(|real| (variable, self.program.variable(real)))
     }
 
     /// An argument as it may stand in a spec: without the words that Ansible drops, and with a file's whole path.
@@ -242,13 +290,23 @@ impl<'p> Importer<'p> {
         let Err(ArgsProblem::Lost(words)) = check_args(text) else {
             return text.to_owned();
         };
-        self.note(format!("{name}: Ansible drops `{}`; it is left out", words.join("`, `")));
-        parse_pairs(text).iter().map(spell_pair).collect::<Vec<_>>().join(" ")
+        self.note(format!(
+            "{name}: Ansible drops `{}`; it is left out",
+            words.join("`, `")
+        ));
+        parse_pairs(text)
+            .iter()
+            .map(spell_pair)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// An argument that names a file, from wherever a spec stands.
     fn args_file(&mut self, path: &str) -> String {
-        if path.starts_with(['/', '~', '$']) || path.contains("{{") || self.folder.as_os_str().is_empty() {
+        if path.starts_with(['/', '~', '$'])
+            || path.contains("{{")
+            || self.folder.as_os_str().is_empty()
+        {
             return format!("@{path}");
         }
         let path = normalize(&self.folder.join(path));
@@ -262,15 +320,25 @@ impl<'p> Importer<'p> {
             Json::Null => String::new(),
             Json::String(text) => text.clone(),
             other => {
-                self.note(format!("{name} is no string, and Packer would refuse the file"));
+                self.note(format!(
+                    "{name} is no string, and Packer would refuse the file"
+                ));
                 other.to_string()
             }
         }
     }
 
-    fn decoded(&mut self, variable: &Variable, written: &Variable, json: &Json) -> Result<Value, String> {
+    fn decoded(
+        &mut self,
+        variable: &Variable,
+        written: &Variable,
+        json: &Json,
+    ) -> Result<Value, String> {
         if let (Json::Array(elements), Base::List(_)) = (json, &written.ty.base) {
-            self.note(format!("{} is no string, and Packer would refuse the file", variable.name));
+            self.note(format!(
+                "{} is no string, and Packer would refuse the file",
+                variable.name
+            ));
             return Ok(Value::list(
                 elements
                     .iter()
@@ -279,11 +347,18 @@ impl<'p> Importer<'p> {
             ));
         }
         let text = self.string(&variable.name, json);
-        let decoded = match decode(&written.ty, written.encoding, &Text::Plain(text.as_str().into())) {
+        let decoded = match decode(
+            &written.ty,
+            written.encoding,
+            &Text::Plain(text.as_str().into()),
+        ) {
             Ok(decoded) => decoded,
             Err(mismatch) => {
-                let flag = meant_flag(written, &text).filter(|_| json.is_string() && !written.is_secret);
-                let Some(flag) = flag else { return Err(mismatch.message(written.is_secret)) };
+                let flag =
+                    meant_flag(written, &text).filter(|_| json.is_string() && !written.is_secret);
+                let Some(flag) = flag else {
+                    return Err(mismatch.message(written.is_secret));
+                };
                 self.note(format!("`{}`: `{text}` is now `{flag}`", variable.name));
                 return Ok(Value::Bool(flag));
             }
@@ -295,7 +370,9 @@ impl<'p> Importer<'p> {
     }
 
     fn note_quotes(&mut self, name: &str) {
-        self.note(format!("{name} had quotes of its own inside its string; it is read without them"));
+        self.note(format!(
+            "{name} had quotes of its own inside its string; it is read without them"
+        ));
     }
 
     /// A value as one writes it for `written`, which is the variable itself or what it stands for.
@@ -339,7 +416,10 @@ impl<'p> Importer<'p> {
         check_value(&written.ty, &value).map_err(|mismatch| match &divided {
             Some(divided) => {
                 let json = Json::from(divided.written.as_str());
-                format!("its elements are divided by {}: write {json}", divided.separator)
+                format!(
+                    "its elements are divided by {}: write {json}",
+                    divided.separator
+                )
             }
             None => mismatch.message(written.is_secret),
         })?;
@@ -354,7 +434,9 @@ impl<'p> Importer<'p> {
         }
         self.note_relative(variable, &written.ty, &value);
         let heredoc = match (&value, &written.ty.base) {
-            (Value::Text(text), Base::Toml) => text.known().and_then(|text| spell_heredoc("TOML", &text)),
+            (Value::Text(text), Base::Toml) => {
+                text.known().and_then(|text| spell_heredoc("TOML", &text))
+            }
             _ => None,
         };
         Ok(heredoc.unwrap_or_else(|| spell_value(&value)))
@@ -385,15 +467,21 @@ impl<'p> Importer<'p> {
             _ => {}
         }
         match (base, written.encoding) {
-            (Base::List(_), Encoding::Words) => {
-                Ok(spell_list(&cut_elements(&pieces, char::is_whitespace), spell))
+            (Base::List(_), Encoding::Words) => Ok(spell_list(
+                &cut_elements(&pieces, char::is_whitespace),
+                spell,
+            )),
+            (Base::List(_), Encoding::Commas) => {
+                Ok(spell_list(&cut_elements(&pieces, |c| c == ','), spell))
             }
-            (Base::List(_), Encoding::Commas) => Ok(spell_list(&cut_elements(&pieces, |c| c == ','), spell)),
             (Base::List(_) | Base::Map(_), _) => {
-                let json: Json = serde_json::from_str(text).map_err(|e| format!("this is not JSON: {e}"))?;
+                let json: Json =
+                    serde_json::from_str(text).map_err(|e| format!("this is not JSON: {e}"))?;
                 spell_json(&json, &spell)
             }
-            (Base::Bool | Base::Int, _) => Err(format!("a template inside a text is no {}", written.ty)),
+            (Base::Bool | Base::Int, _) => {
+                Err(format!("a template inside a text is no {}", written.ty))
+            }
             _ => Ok(spell(text)),
         }
     }
@@ -401,7 +489,9 @@ impl<'p> Importer<'p> {
     /// A value that is another variable's string.
     fn whole_reference(&self, written: &Variable, name: &str) -> Result<String, String> {
         let id = find_declared(self.program, name);
-        let other = id.map(|id| self.program.variable(id)).filter(|v| v.removed.is_none() && !v.is_secret);
+        let other = id
+            .map(|id| self.program.variable(id))
+            .filter(|v| v.removed.is_none() && !v.is_secret);
         let is_same = |v: &Variable| {
             v.ty.to_string().trim_end_matches('?') == written.ty.to_string().trim_end_matches('?')
         };
@@ -411,7 +501,9 @@ impl<'p> Importer<'p> {
         match written.encoding {
             Encoding::Words if self.is_plain_text(name) => Ok(format!("split({name}, \" \")")),
             Encoding::Commas if self.is_plain_text(name) => Ok(format!("split({name}, \",\")")),
-            Encoding::Base64 => Err(format!("`{name}` holds base64, and a spec has the text: write it here")),
+            Encoding::Base64 => Err(format!(
+                "`{name}` holds base64, and a spec has the text: write it here"
+            )),
             _ => Err(format!("`{name}` is no {}", written.ty)),
         }
     }
@@ -421,9 +513,14 @@ impl<'p> Importer<'p> {
         if self.own.contains(name) {
             return true;
         }
-        let Some(id) = find_declared(self.program, name) else { return false };
+        let Some(id) = find_declared(self.program, name) else {
+            return false;
+        };
         let variable = self.program.variable(id);
-        let is_place = matches!(variable.ty.base, Base::Args | Base::Path | Base::File | Base::Role);
+        let is_place = matches!(
+            variable.ty.base,
+            Base::Args | Base::Path | Base::File | Base::Role
+        );
         let is_text = variable.ty.is_text() && variable.encoding == Encoding::Plain;
         is_text
             && !is_place
@@ -455,7 +552,11 @@ impl<'p> Importer<'p> {
             true => "the checkout".to_owned(),
             false => format!("Image Builder {RELEASE}"),
         };
-        let where_to = if shown.len() == 1 { "it stands" } else { "they stand" };
+        let where_to = if shown.len() == 1 {
+            "it stands"
+        } else {
+            "they stand"
+        };
         let names = shown.join(", ");
         self.note(format!(
             "the variables of {library} do not include {names}: {where_to} in a `packer` block"
@@ -465,7 +566,9 @@ impl<'p> Importer<'p> {
     fn note_relative(&mut self, variable: &Variable, ty: &Type, value: &Value) {
         let element = ty.element().unwrap_or(ty);
         let is_relative = |value: &Value| {
-            let Value::Text(text) = value else { return false };
+            let Value::Text(text) = value else {
+                return false;
+            };
             let text = text.known().unwrap_or_default();
             match element.base {
                 Base::Path | Base::File => !text.is_empty() && !text.starts_with(['/', '~']),
@@ -487,18 +590,27 @@ impl<'p> Importer<'p> {
 }
 
 /// The elements of a list's string: a template is a part of one.
-fn cut_elements(pieces: &[(usize, Braced<'_>)], is_separator: impl Fn(char) -> bool) -> Vec<String> {
+fn cut_elements(
+    pieces: &[(usize, Braced<'_>)],
+    is_separator: impl Fn(char) -> bool,
+) -> Vec<String> {
     let mut elements = vec![String::new()];
     for (_, piece) in pieces {
         let Braced::Text(text) = piece else {
-            elements.last_mut().into_iter().for_each(|last| last.push_str(&spell_piece(piece)));
+            elements
+                .last_mut()
+                .into_iter()
+                .for_each(|last| last.push_str(&spell_piece(piece)));
             continue;
         };
         for (at, part) in text.split(&is_separator).enumerate() {
             if at > 0 {
                 elements.push(String::new());
             }
-            elements.last_mut().into_iter().for_each(|last| last.push_str(part.trim()));
+            elements
+                .last_mut()
+                .into_iter()
+                .for_each(|last| last.push_str(part.trim()));
         }
     }
     elements.retain(|element| !element.is_empty());
@@ -515,12 +627,19 @@ fn spell_json(json: &Json, spell: &impl Fn(&str) -> String) -> Result<String, St
     Ok(match json {
         Json::String(text) => spell(text),
         Json::Array(elements) => {
-            let all = elements.iter().map(|e| spell_json(e, spell)).collect::<Result<Vec<_>, _>>()?;
+            let all = elements
+                .iter()
+                .map(|e| spell_json(e, spell))
+                .collect::<Result<Vec<_>, _>>()?;
             format!("[{}]", all.join(", "))
         }
         Json::Object(map) => {
             let pair = |(key, value): (&String, &Json)| {
-                Ok(format!("{} = {}", print_key(key), spell_json(value, spell)?))
+                Ok(format!(
+                    "{} = {}",
+                    print_key(key),
+                    spell_json(value, spell)?
+                ))
             };
             let all = map.iter().map(pair).collect::<Result<Vec<_>, String>>()?;
             format!("{{ {} }}", all.join(", "))

@@ -47,24 +47,38 @@ pub(super) fn find_versions(
     is_plain: &dyn Fn(&str) -> bool,
 ) -> BTreeMap<(String, String), String> {
     let strings = Strings::collect(checkout);
-    let learner = Learner { library, declarations, strings: &strings };
+    let learner = Learner {
+        library,
+        declarations,
+        strings: &strings,
+    };
     let bases = learner.bases();
     let mut followers: BTreeSet<&str> = BTreeSet::new();
     let mut out = BTreeMap::new();
     let is_base = |name: &str| bases.contains(&name);
     // Versions that follow other versions first: what follows them follows the first of them.
-    let (first, second): (Vec<Setting<'_>>, Vec<Setting<'_>>) =
-        strings.texts.keys().copied().partition(|(_, name)| is_base(name));
+    let (first, second): (Vec<Setting<'_>>, Vec<Setting<'_>>) = strings
+        .texts
+        .keys()
+        .copied()
+        .partition(|(_, name)| is_base(name));
     let mut first = first;
     let rank = |name: &str| bases.iter().position(|base| *base == name);
     first.sort_by_key(|(source, name)| (rank(name), *source));
     for setting in first.into_iter().chain(second) {
         let at = rank(setting.1).unwrap_or(bases.len());
-        let possible: Vec<&str> =
-            bases.iter().take(at).copied().filter(|base| !followers.contains(base)).collect();
+        let possible: Vec<&str> = bases
+            .iter()
+            .take(at)
+            .copied()
+            .filter(|base| !followers.contains(base))
+            .collect();
         if let Some((base, form)) = learner.choose(setting, &possible, &bases) {
             followers.insert(setting.1);
-            out.insert((setting.0.to_owned(), setting.1.to_owned()), form.expression(base, is_plain));
+            out.insert(
+                (setting.0.to_owned(), setting.1.to_owned()),
+                form.expression(base, is_plain),
+            );
         }
     }
     out
@@ -81,11 +95,19 @@ impl<'c> Strings<'c> {
     fn collect(checkout: &'c Checkout) -> Strings<'c> {
         let mut texts = BTreeMap::new();
         for (file, entries) in &checkout.var_files {
-            texts.extend(entries.iter().map(|(name, text)| ((file.as_str(), name.as_str()), text.as_str())));
+            texts.extend(
+                entries
+                    .iter()
+                    .map(|(name, text)| ((file.as_str(), name.as_str()), text.as_str())),
+            );
         }
         for (template, facts) in &checkout.defaults {
-            let defaults = facts.iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
-            texts.extend(defaults.map(|(name, text)| ((template.as_str(), name.as_str()), text.as_str())));
+            let defaults = facts
+                .iter()
+                .filter_map(|(name, text)| Some((name, text.as_ref()?)));
+            texts.extend(
+                defaults.map(|(name, text)| ((template.as_str(), name.as_str()), text.as_str())),
+            );
         }
         let mut runs = Vec::new();
         for run in checkout.targets.iter().flat_map(|target| &target.runs) {
@@ -93,11 +115,19 @@ impl<'c> Strings<'c> {
             let sources = std::iter::once(&run.template).chain(run.files());
             for source in sources {
                 let from = (source.as_str(), "")..;
-                for setting in texts.range(from).map(|(s, _)| *s).take_while(|(s, _)| s == source) {
+                for setting in texts
+                    .range(from)
+                    .map(|(s, _)| *s)
+                    .take_while(|(s, _)| s == source)
+                {
                     strongest.insert(setting.1, setting);
                 }
             }
-            strongest.extend(run.vars.iter().map(|(name, _)| (name.as_str(), ("-var", name.as_str()))));
+            strongest.extend(
+                run.vars
+                    .iter()
+                    .map(|(name, _)| (name.as_str(), ("-var", name.as_str()))),
+            );
             runs.push(strongest);
         }
         Strings { texts, runs }
@@ -106,13 +136,23 @@ impl<'c> Strings<'c> {
     /// The text of `other` wherever a setting is the strongest one of its name; where it never is, in its own file.
     fn beside(&self, setting: Setting<'c>, other: &str) -> Option<&'c str> {
         let is_in_force = |run: &&BTreeMap<&str, Setting<'c>>| run.get(setting.1) == Some(&setting);
-        let mut found = self.runs.iter().filter(is_in_force).map(|run| run.get(other));
+        let mut found = self
+            .runs
+            .iter()
+            .filter(is_in_force)
+            .map(|run| run.get(other));
         let Some(first) = found.next() else {
-            return self.texts.iter().find(|((s, n), _)| *s == setting.0 && *n == other).map(|(_, t)| *t);
+            return self
+                .texts
+                .iter()
+                .find(|((s, n), _)| *s == setting.0 && *n == other)
+                .map(|(_, t)| *t);
         };
         let text = |setting: Option<&Setting<'c>>| self.texts.get(setting?).copied();
         let first = text(first)?;
-        found.all(|other| text(other) == Some(first)).then_some(first)
+        found
+            .all(|other| text(other) == Some(first))
+            .then_some(first)
     }
 }
 
@@ -131,7 +171,9 @@ impl<'c> Learner<'c> {
             texts.entry(name).or_default().push(text);
         }
         let holds_versions = |texts: &[&str]| {
-            texts.iter().all(|text| text.is_empty() || version_in(text).is_some())
+            texts
+                .iter()
+                .all(|text| text.is_empty() || version_in(text).is_some())
                 && texts.iter().any(|text| !text.is_empty())
         };
         let mut bases: Vec<&str> = texts
@@ -139,9 +181,19 @@ impl<'c> Learner<'c> {
             .filter(|(name, texts)| self.is_plain_text(name) && holds_versions(texts))
             .map(|(name, _)| *name)
             .collect();
-        let followed: BTreeSet<&str> = self.declarations.keys().flat_map(|name| self.sources(name)).collect();
+        let followed: BTreeSet<&str> = self
+            .declarations
+            .keys()
+            .flat_map(|name| self.sources(name))
+            .collect();
         bases.sort_by_key(|name| {
-            (!followed.contains(name), self.sources(name).len(), words(name).count(), name.len(), *name)
+            (
+                !followed.contains(name),
+                self.sources(name).len(),
+                words(name).count(),
+                name.len(),
+                *name,
+            )
         });
         bases
     }
@@ -182,17 +234,34 @@ impl<'c> Learner<'c> {
     }
 
     /// The version that a string follows, and how.
-    fn choose(&self, setting: Setting<'c>, possible: &[&'c str], bases: &[&str]) -> Option<(&'c str, Form)> {
-        let text = self.strings.texts.get(&setting).copied().filter(|text| !text.is_empty())?;
+    fn choose(
+        &self,
+        setting: Setting<'c>,
+        possible: &[&'c str],
+        bases: &[&str],
+    ) -> Option<(&'c str, Form)> {
+        let text = self
+            .strings
+            .texts
+            .get(&setting)
+            .copied()
+            .filter(|text| !text.is_empty())?;
         if !self.is_plain_text(setting.1) {
             return None;
         }
         let sources = self.sources(setting.1);
         let mut found: Vec<(Witness, &str, Form)> = Vec::new();
         for base in possible.iter().copied().filter(|base| *base != setting.1) {
-            let Some(version) = self.strings.beside(setting, base) else { continue };
-            let Some(form) = Form::of(text, version, self.has_numbers(base)) else { continue };
-            let shared = words(base).zip(words(setting.1)).take_while(|(a, b)| a == b).count();
+            let Some(version) = self.strings.beside(setting, base) else {
+                continue;
+            };
+            let Some(form) = Form::of(text, version, self.has_numbers(base)) else {
+                continue;
+            };
+            let shared = words(base)
+                .zip(words(setting.1))
+                .take_while(|(a, b)| a == b)
+                .count();
             let witness = if sources.contains(base) {
                 Witness::Library
             } else if shared > 0
@@ -216,21 +285,35 @@ impl<'c> Learner<'c> {
 
     /// True where the variable's type has a major and a minor number.
     fn has_numbers(&self, name: &str) -> bool {
-        self.declarations.get(name).is_some_and(|d| matches!(d.ty.base, Base::Semver | Base::Version))
+        self.declarations
+            .get(name)
+            .is_some_and(|d| matches!(d.ty.base, Base::Semver | Base::Version))
     }
 
     /// True where at least two different versions are written in a form, the built-in library's own among them, and
     /// none in another.
     fn agrees(&self, base: &str, name: &str, form: &Form) -> bool {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
-        let settings = self.strings.texts.iter().filter(|((_, n), text)| *n == name && !text.is_empty());
+        let settings = self
+            .strings
+            .texts
+            .iter()
+            .filter(|((_, n), text)| *n == name && !text.is_empty());
         for (setting, text) in settings {
             match self.strings.beside(*setting, base) {
-                Some(version) if form.write(version).as_deref() == Some(*text) => seen.insert(version),
+                Some(version) if form.write(version).as_deref() == Some(*text) => {
+                    seen.insert(version)
+                }
                 _ => return false,
             };
         }
-        let constant = |name: &str| match &self.library.variable(self.known(name)?).default.as_ref()?.kind {
+        let constant = |name: &str| match &self
+            .library
+            .variable(self.known(name)?)
+            .default
+            .as_ref()?
+            .kind
+        {
             ExprKind::Const(Value::Text(text)) => Some(text.known()?.into_owned()),
             _ => None,
         };
@@ -272,7 +355,9 @@ fn version_in(text: &str) -> Option<&str> {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let has_three = core.split('.').count() == 3 && core.split('.').all(is_number);
     let rest = part(number, core.len()..);
-    let is_early = ["-alpha", "-beta", "-rc"].iter().any(|word| rest.starts_with(word));
+    let is_early = ["-alpha", "-beta", "-rc"]
+        .iter()
+        .any(|word| rest.starts_with(word));
     (has_three && (rest.is_empty() || is_early)).then_some(number)
 }
 
@@ -286,7 +371,11 @@ impl Form {
     /// How a text holds a version; none where it does not. `has_series`: the version's first two numbers count, too.
     fn of(text: &str, version: &str, has_series: bool) -> Option<Form> {
         let number = version_in(version)?;
-        let series = if has_series { Some(series_of(number)?) } else { None };
+        let series = if has_series {
+            Some(series_of(number)?)
+        } else {
+            None
+        };
         let mut wanted = vec![(version, Piece::Whole), (number, Piece::Number)];
         wanted.extend(series.map(|series| (series, Piece::Series)));
         let parts = parse_braces(text);
@@ -303,12 +392,17 @@ impl Form {
             pieces = split_all(pieces, wanted, &piece);
         }
         let form = Form(pieces);
-        form.0.iter().any(|p| !matches!(p, Piece::Plain(_) | Piece::Braces(_))).then_some(form)
+        form.0
+            .iter()
+            .any(|p| !matches!(p, Piece::Plain(_) | Piece::Braces(_)))
+            .then_some(form)
     }
 
     /// True where it holds the whole version, not only its first numbers.
     fn holds_all(&self) -> bool {
-        self.0.iter().any(|piece| matches!(piece, Piece::Whole | Piece::Number))
+        self.0
+            .iter()
+            .any(|piece| matches!(piece, Piece::Whole | Piece::Number))
     }
 
     /// The text for another version.
@@ -371,9 +465,13 @@ fn split(text: &str, wanted: &str, piece: &Piece, out: &mut Vec<Piece>) {
             .ends_with(|c: char| c.is_ascii_digit() || !is_number && c.is_ascii_alphanumeric())
             || is_number
                 && before.ends_with('.')
-                && before.trim_end_matches('.').ends_with(|c: char| c.is_ascii_digit());
+                && before
+                    .trim_end_matches('.')
+                    .ends_with(|c: char| c.is_ascii_digit());
         let continues_after = after.starts_with(|c: char| c.is_ascii_digit())
-            || after.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            || after
+                .strip_prefix('.')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if continues_before || continues_after {
             continue;
         }
@@ -406,14 +504,26 @@ mod tests {
             ("1.34.3", "1.34.3", "x"),
             ("1.34.3", "v1.34.3", "\"${trim_prefix(x, \"v\")}\""),
             ("1.34.3-1.1", "v1.34.3", "\"${trim_prefix(x, \"v\")}-1.1\""),
-            ("1.34.3-150500.2.1", "v1.34.3", "\"${trim_prefix(x, \"v\")}-150500.2.1\""),
+            (
+                "1.34.3-150500.2.1",
+                "v1.34.3",
+                "\"${trim_prefix(x, \"v\")}-150500.2.1\"",
+            ),
             ("0:1.34.3-0", "v1.34.3", "\"0:${trim_prefix(x, \"v\")}-0\""),
             ("v1.34", "v1.34.3", "\"v${major(x)}.${minor(x)}\""),
             ("1.34", "1.34.3", "\"${major(x)}.${minor(x)}\""),
             ("node_v1.34.3", "v1.34.3", "\"node_${x}\""),
             ("kube1.34.3", "v1.34.3", "\"kube${trim_prefix(x, \"v\")}\""),
-            ("{{user `y`}}/v1.34.3-{{ user `z` }}", "v1.34.3", "\"${y}/${x}-{{user `z`}}\""),
-            ("https://x/v1.34/v1.34.3/a", "v1.34.3", "\"https://x/v${major(x)}.${minor(x)}/${x}/a\""),
+            (
+                "{{user `y`}}/v1.34.3-{{ user `z` }}",
+                "v1.34.3",
+                "\"${y}/${x}-{{user `z`}}\"",
+            ),
+            (
+                "https://x/v1.34/v1.34.3/a",
+                "v1.34.3",
+                "\"https://x/v${major(x)}.${minor(x)}/${x}/a\"",
+            ),
         ];
         for (text, version, wanted) in cases {
             assert_eq!(expression(text, version).as_deref(), Some(wanted), "{text}");
@@ -422,10 +532,21 @@ mod tests {
 
     #[test]
     fn leaves_other_numbers_alone() {
-        for text in ["", "11.34.3", "1.34.31", "1.34.3.1", "0.1.34.3", "2.1.34", "1.3", "134", "abc"] {
+        for text in [
+            "", "11.34.3", "1.34.31", "1.34.3.1", "0.1.34.3", "2.1.34", "1.3", "134", "abc",
+        ] {
             assert_eq!(expression(text, "v1.34.3"), None, "{text}");
         }
-        for text in ["", "v1", "1.34", "1.34.3-1.1", "1.34.3-00", "x1.34.3", "1.34.3.4", "2404"] {
+        for text in [
+            "",
+            "v1",
+            "1.34",
+            "1.34.3-1.1",
+            "1.34.3-00",
+            "x1.34.3",
+            "1.34.3.4",
+            "2404",
+        ] {
             assert_eq!(version_in(text), None, "{text}");
         }
         assert_eq!(version_in("v1.35.0-rc.1"), Some("1.35.0-rc.1"));

@@ -23,9 +23,14 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
     if path.extension().is_some_and(|e| e == "json") {
         return convert_file(server, path).into_iter().collect();
     }
-    let Some(spec) = server.workspace.spec(path) else { return Vec::new() };
+    let Some(spec) = server.workspace.spec(path) else {
+        return Vec::new();
+    };
     let encoding = server.workspace.encoding;
-    let (start, end) = (encoding.offset(&spec.text, range.start), encoding.offset(&spec.text, range.end));
+    let (start, end) = (
+        encoding.offset(&spec.text, range.start),
+        encoding.offset(&spec.text, range.end),
+    );
     let (start, end) = (start as u32, end as u32);
     let mut out = Vec::new();
     for item in &spec.parse.file.items {
@@ -37,13 +42,19 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
         }
     }
     let section = section_at(&spec.parse.file, start).map(|s| s.name.text.as_str());
-    let Some(id) = section.and_then(|name| find_section(&spec.program, spec.file, name)) else { return out };
+    let Some(id) = section.and_then(|name| find_section(&spec.program, spec.file, name)) else {
+        return out;
+    };
     let section = spec.program.section(id);
     if section.kind == SectionKind::Image
         && section.span.file == spec.file
         && let Ok(mut image) = evaluate(&spec.program, id, None)
     {
-        for setting in section.settings.iter().filter(|s| s.span.start <= end && start <= s.span.end) {
+        for setting in section
+            .settings
+            .iter()
+            .filter(|s| s.span.start <= end && start <= s.span.end)
+        {
             out.extend(inline(server, &spec, &image, setting));
             out.extend(remove(server, &spec, &mut image, setting));
         }
@@ -52,9 +63,16 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
 }
 
 /// Writes out what a setting comes to, in the place of what it is made of.
-fn inline(server: &Server, spec: &Spec, image: &Image<'_>, setting: &Setting) -> Option<CodeAction> {
+fn inline(
+    server: &Server,
+    spec: &Spec,
+    image: &Image<'_>,
+    setting: &Setting,
+) -> Option<CodeAction> {
     let id = setting.variable;
-    let wins = image.winner(id).is_some_and(|active| std::ptr::eq(active.setting, setting));
+    let wins = image
+        .winner(id)
+        .is_some_and(|active| std::ptr::eq(active.setting, setting));
     let is_written_out =
         setting.change == Change::Replace && matches!(setting.value.kind, ExprKind::Const(_));
     if !wins || is_written_out || image.is_broken(id) || is_literal_secret(image, id) {
@@ -62,9 +80,20 @@ fn inline(server: &Server, spec: &Spec, image: &Image<'_>, setting: &Setting) ->
     }
     let value = image.value(id).filter(|value| is_plain(value))?;
     let word = if setting.is_final { "final " } else { "" };
-    let name = part(&spec.text, setting.name_span.start as usize..setting.name_span.end as usize);
-    let text = format!("{word}{name} = {}", indented(&spell_value(value), &spec.text, setting.span.start));
-    let edits = vec![edit(&spec.program.sources, setting.span, &text, server.workspace.encoding)];
+    let name = part(
+        &spec.text,
+        setting.name_span.start as usize..setting.name_span.end as usize,
+    );
+    let text = format!(
+        "{word}{name} = {}",
+        indented(&spell_value(value), &spec.text, setting.span.start)
+    );
+    let edits = vec![edit(
+        &spec.program.sources,
+        setting.span,
+        &text,
+        server.workspace.encoding,
+    )];
     Some(CodeAction {
         title: match setting.change {
             Change::Replace => format!("Write out the value of `{name}`"),
@@ -88,23 +117,42 @@ fn is_plain(value: &Value) -> bool {
 
 /// The lines of a value behind the indentation of the line that it begins on.
 fn indented(value: &str, text: &str, at: u32) -> String {
-    let line = part(text, ..at as usize).rfind('\n').map_or(0, |end| end + 1);
-    let indent: String = part(text, line..).chars().take_while(|c| *c == ' ' || *c == '\t').collect();
+    let line = part(text, ..at as usize)
+        .rfind('\n')
+        .map_or(0, |end| end + 1);
+    let indent: String = part(text, line..)
+        .chars()
+        .take_while(|c| *c == ' ' || *c == '\t')
+        .collect();
     value.replace('\n', &format!("\n{indent}"))
 }
 
 /// Removes a setting that says what the image inherits already.
-fn remove(server: &Server, spec: &Spec, image: &mut Image<'_>, setting: &Setting) -> Option<CodeAction> {
+fn remove(
+    server: &Server,
+    spec: &Spec,
+    image: &mut Image<'_>,
+    setting: &Setting,
+) -> Option<CodeAction> {
     if !image.is_redundant(setting) {
         return None;
     }
     let name = &spec.program.variable(setting.variable).name;
-    let span = with_line(&spec.text, setting.span.start as usize, setting.span.end as usize);
+    let span = with_line(
+        &spec.text,
+        setting.span.start as usize,
+        setting.span.end as usize,
+    );
     let span = Span::new(spec.file, span.0 as u32, span.1 as u32);
     Some(CodeAction {
         title: format!("Remove the redundant setting of `{name}`"),
         kind: Some(CodeActionKind::REFACTOR_REWRITE),
-        edit: workspace_edit(vec![edit(&spec.program.sources, span, "", server.workspace.encoding)]),
+        edit: workspace_edit(vec![edit(
+            &spec.program.sources,
+            span,
+            "",
+            server.workspace.encoding,
+        )]),
         ..CodeAction::default()
     })
 }
@@ -112,7 +160,9 @@ fn remove(server: &Server, spec: &Spec, image: &mut Image<'_>, setting: &Setting
 /// A range, and its whole line where nothing else stands on it.
 fn with_line(text: &str, start: usize, end: usize) -> (usize, usize) {
     let line = part(text, ..start).rfind('\n').map_or(0, |at| at + 1);
-    let behind = part(text, end..).find('\n').map_or(text.len(), |at| end + at + 1);
+    let behind = part(text, end..)
+        .find('\n')
+        .map_or(text.len(), |at| end + at + 1);
     match part(text, line..start).trim().is_empty() && part(text, end..behind).trim().is_empty() {
         true => (line, behind),
         false => (start, end),
@@ -120,7 +170,12 @@ fn with_line(text: &str, start: usize, end: usize) -> (usize, usize) {
 }
 
 /// Turns an included JSON var file into an included spec.
-fn convert_layer(server: &Server, spec: &Spec, path: &Path, include: &Include) -> Option<CodeAction> {
+fn convert_layer(
+    server: &Server,
+    spec: &Spec,
+    path: &Path,
+    include: &Include,
+) -> Option<CodeAction> {
     let name = include.name.as_ref()?;
     let json = normalize(&path.parent()?.join(include.path.text.as_str()));
     if json.extension()? != "json" {
@@ -129,13 +184,23 @@ fn convert_layer(server: &Server, spec: &Spec, path: &Path, include: &Include) -
     let new_path = include.path.text.strip_suffix(".json")?;
     let place = Span::new(spec.file, include.path.span.start, name.span.end);
     let text = print_text(&format!("{new_path}.imgspec"));
-    let edit = edit(&spec.program.sources, place, &text, server.workspace.encoding).1;
+    let edit = edit(
+        &spec.program.sources,
+        place,
+        &text,
+        server.workspace.encoding,
+    )
+    .1;
     convert(server, &json, Some(&name.text), Some((path, edit)))
 }
 
 /// Turns an open var file into a spec beside it.
 fn convert_file(server: &Server, path: &Path) -> Option<CodeAction> {
-    server.workspace.is_known_var_file(path).then(|| convert(server, path, None, None)).flatten()
+    server
+        .workspace
+        .is_known_var_file(path)
+        .then(|| convert(server, path, None, None))
+        .flatten()
 }
 
 fn convert(
@@ -151,23 +216,47 @@ fn convert(
     let name = json.file_name()?.to_str()?;
     let text = server.workspace.documents.read(json).ok()?;
     let program = server.workspace.load(Vec::new());
-    let imported =
-        import(&program, &[VarFile { name: name.to_owned(), text, folder: std::path::PathBuf::new() }])
-            .ok()?;
+    let imported = import(
+        &program,
+        &[VarFile {
+            name: name.to_owned(),
+            text,
+            folder: std::path::PathBuf::new(),
+        }],
+    )
+    .ok()?;
     let mut text = imported.text;
     if let (Some(layer), [own]) = (layer, &imported.layers[..]) {
-        text = text.replacen(&format!("\nlayer {own} {{"), &format!("\nlayer {layer} {{"), 1);
+        text = text.replacen(
+            &format!("\nlayer {own} {{"),
+            &format!("\nlayer {layer} {{"),
+            1,
+        );
     }
     for note in &imported.notes {
         text.insert_str(0, &format!("# {note}\n"));
     }
     let versioned = |path: &Path, edits: Vec<TextEdit>| {
-        let version = server.workspace.documents.get(path).map(|document| document.version);
-        let text_document = OptionalVersionedTextDocumentIdentifier { uri: uri(path)?, version };
+        let version = server
+            .workspace
+            .documents
+            .get(path)
+            .map(|document| document.version);
+        let text_document = OptionalVersionedTextDocumentIdentifier {
+            uri: uri(path)?,
+            version,
+        };
         let edits = edits.into_iter().map(OneOf::Left).collect();
-        Some(DocumentChangeOperation::Edit(TextDocumentEdit { text_document, edits }))
+        Some(DocumentChangeOperation::Edit(TextDocumentEdit {
+            text_document,
+            edits,
+        }))
     };
-    let create = CreateFile { uri: uri(&new)?, options: None, annotation_id: None };
+    let create = CreateFile {
+        uri: uri(&new)?,
+        options: None,
+        annotation_id: None,
+    };
     let mut operations = vec![
         DocumentChangeOperation::Op(ResourceOp::Create(create)),
         versioned(&new, vec![TextEdit::new(Range::default(), text)])?,

@@ -35,9 +35,13 @@ impl Server {
         let answer = match method.as_str() {
             "textDocument/hover" => with(params, |p| self.hover(p)),
             "textDocument/completion" => with(params, |p| self.completion(p)),
-            "completionItem/resolve" => {
-                with(params, |item| Some(resolve(&self.workspace.load(Vec::new()), item, &self.client)))
-            }
+            "completionItem/resolve" => with(params, |item| {
+                Some(resolve(
+                    &self.workspace.load(Vec::new()),
+                    item,
+                    &self.client,
+                ))
+            }),
             "textDocument/signatureHelp" => with(params, |p| self.signature(p)),
             "textDocument/definition" => with(params, |p| self.definition(p)),
             "textDocument/references" => with(params, |p| self.references(p)),
@@ -53,7 +57,10 @@ impl Server {
             "textDocument/formatting" => with(params, |p| self.formatting(p)),
             "textDocument/rangeFormatting" => with(params, |p| self.range_formatting(p)),
             "textDocument/codeAction" => with(params, |p| self.actions(p)),
-            _ => Err((ErrorCode::MethodNotFound, format!("there is no method {method}"))),
+            _ => Err((
+                ErrorCode::MethodNotFound,
+                format!("there is no method {method}"),
+            )),
         };
         match answer {
             Ok(value) => Response::new_ok(id, value),
@@ -92,7 +99,10 @@ impl Server {
 
     fn signature(&self, params: SignatureHelpParams) -> Option<SignatureHelp> {
         let at = params.text_document_position_params;
-        let text = self.workspace.documents.text(&path(&at.text_document.uri)?)?;
+        let text = self
+            .workspace
+            .documents
+            .text(&path(&at.text_document.uri)?)?;
         let before = part(text, ..self.workspace.encoding.offset(text, at.position));
         signature(before, self.client.has_label_offsets)
     }
@@ -102,7 +112,10 @@ impl Server {
         let (named, span) = name_at(&spec.parse.file, offset)?;
         if let Named::Include(target) = named {
             let folder = spec.program.sources.get(span.file).folder();
-            return Some(Location::new(uri(&normalize(&folder.join(target)))?, Range::default()));
+            return Some(Location::new(
+                uri(&normalize(&folder.join(target)))?,
+                Range::default(),
+            ));
         }
         self.location(&spec.program, definition(&spec.program, spec.file, named)?)
     }
@@ -113,10 +126,18 @@ impl Server {
         let ast = syntax::parse(file, &program.sources.get(file).text).file;
         let defined = definition(&program, file, name_at(&ast, offset)?.0)?;
         let mut out = Vec::new();
-        for (file, source) in program.sources.iter().filter(|(file, _)| program.views.contains_key(file)) {
+        for (file, source) in program
+            .sources
+            .iter()
+            .filter(|(file, _)| program.views.contains_key(file))
+        {
             let ast = syntax::parse(file, &source.text).file;
             let spans = references(&program, file, &ast, defined);
-            out.extend(spans.into_iter().filter_map(|span| self.location(&program, span)));
+            out.extend(
+                spans
+                    .into_iter()
+                    .filter_map(|span| self.location(&program, span)),
+            );
         }
         if !params.context.include_declaration {
             let own = self.location(&program, defined);
@@ -130,7 +151,10 @@ impl Server {
         let path = path(&at.text_document.uri)?;
         let program = self.workspace.load(self.workspace.specs());
         let file = find_source(&program, &path)?;
-        let offset = self.workspace.encoding.offset(&program.sources.get(file).text, at.position) as u32;
+        let offset = self
+            .workspace
+            .encoding
+            .offset(&program.sources.get(file).text, at.position) as u32;
         Some((program, file, offset))
     }
 
@@ -138,20 +162,28 @@ impl Server {
         &self,
         at: TextDocumentPositionParams,
     ) -> Result<Option<PrepareRenameResponse>, String> {
-        let Some((spec, offset)) = self.spec_at(&at) else { return Ok(None) };
+        let Some((spec, offset)) = self.spec_at(&at) else {
+            return Ok(None);
+        };
         let Some(subject) = Subject::at(&spec.program, spec.file, &spec.parse.file, offset)? else {
             return Ok(None);
         };
         let range = self.range_in(&spec.text, subject.place);
-        Ok(Some(PrepareRenameResponse::RangeWithPlaceholder { range, placeholder: subject.name }))
+        Ok(Some(PrepareRenameResponse::RangeWithPlaceholder {
+            range,
+            placeholder: subject.name,
+        }))
     }
 
     fn rename(&self, params: RenameParams) -> Result<Option<WorkspaceEdit>, String> {
-        let Some((program, file, offset)) = self.everything_at(&params.text_document_position) else {
+        let Some((program, file, offset)) = self.everything_at(&params.text_document_position)
+        else {
             return Ok(None);
         };
         let ast = syntax::parse(file, &program.sources.get(file).text).file;
-        let Some(subject) = Subject::at(&program, file, &ast, offset)? else { return Ok(None) };
+        let Some(subject) = Subject::at(&program, file, &ast, offset)? else {
+            return Ok(None);
+        };
         let edits = rename::edits(&self.workspace, &program, &subject, &params.new_name)?;
         Ok(workspace_edit(edits))
     }
@@ -194,7 +226,10 @@ impl Server {
             hints
                 .into_iter()
                 .map(|hint| InlayHint {
-                    position: self.workspace.encoding.position(&spec.text, hint.offset as usize),
+                    position: self
+                        .workspace
+                        .encoding
+                        .position(&spec.text, hint.offset as usize),
                     label: InlayHintLabel::String(hint.label),
                     kind: None,
                     text_edits: None,
@@ -210,28 +245,48 @@ impl Server {
     fn tokens(&self, params: SemanticTokensParams) -> Option<SemanticTokens> {
         let spec = self.spec(&params.text_document.uri)?;
         let data = tokens(&spec, 0..spec.text.len() as u32, self.workspace.encoding);
-        Some(SemanticTokens { result_id: None, data })
+        Some(SemanticTokens {
+            result_id: None,
+            data,
+        })
     }
 
     fn tokens_in(&self, params: SemanticTokensRangeParams) -> Option<SemanticTokens> {
         let spec = self.spec(&params.text_document.uri)?;
-        let data = tokens(&spec, self.offsets(&spec.text, params.range), self.workspace.encoding);
-        Some(SemanticTokens { result_id: None, data })
+        let data = tokens(
+            &spec,
+            self.offsets(&spec.text, params.range),
+            self.workspace.encoding,
+        );
+        Some(SemanticTokens {
+            result_id: None,
+            data,
+        })
     }
 
     fn formatting(&self, params: DocumentFormattingParams) -> Option<Vec<TextEdit>> {
         let text = self.spec_text(&params.text_document.uri)?;
         let formatted = format(text);
         let whole = self.workspace.encoding.range(text, 0, text.len());
-        Some(if formatted == text { Vec::new() } else { vec![TextEdit::new(whole, formatted)] })
+        Some(if formatted == text {
+            Vec::new()
+        } else {
+            vec![TextEdit::new(whole, formatted)]
+        })
     }
 
     fn range_formatting(&self, params: DocumentRangeFormattingParams) -> Option<Vec<TextEdit>> {
         let text = self.spec_text(&params.text_document.uri)?;
         let encoding = self.workspace.encoding;
-        let wanted = encoding.offset(text, params.range.start)..encoding.offset(text, params.range.end);
-        let Some((range, formatted)) = format_range(text, wanted) else { return Some(Vec::new()) };
-        Some(vec![TextEdit::new(encoding.range(text, range.start, range.end), formatted)])
+        let wanted =
+            encoding.offset(text, params.range.start)..encoding.offset(text, params.range.end);
+        let Some((range, formatted)) = format_range(text, wanted) else {
+            return Some(Vec::new());
+        };
+        Some(vec![TextEdit::new(
+            encoding.range(text, range.start, range.end),
+            formatted,
+        )])
     }
 
     fn actions(&self, params: CodeActionParams) -> Option<Vec<CodeActionOrCommand>> {
@@ -240,8 +295,12 @@ impl Server {
             let only = params.context.only.as_deref();
             only.is_none_or(|only| only.iter().any(|o| kind.as_str().starts_with(o.as_str())))
         };
-        let repairs = self.workspace.findings(&path).flat_map(|finding| &finding.repairs);
-        let meets = |range: Range| range.start <= params.range.end && params.range.start <= range.end;
+        let repairs = self
+            .workspace
+            .findings(&path)
+            .flat_map(|finding| &finding.repairs);
+        let meets =
+            |range: Range| range.start <= params.range.end && params.range.start <= range.end;
         let mut out: Vec<CodeAction> = Vec::new();
         for repair in repairs.filter(|repair| meets(repair.range)) {
             out.push(CodeAction {
@@ -261,7 +320,11 @@ impl Server {
             seen.extend(is_new.then_some(key));
             is_new
         });
-        Some(out.into_iter().map(CodeActionOrCommand::CodeAction).collect())
+        Some(
+            out.into_iter()
+                .map(CodeActionOrCommand::CodeAction)
+                .collect(),
+        )
     }
 
     // ---- places ---------------------------------------------------------------------------------
@@ -269,7 +332,10 @@ impl Server {
     /// The text of an open spec. Other files are not ours to parse.
     fn spec_text(&self, uri: &Uri) -> Option<&str> {
         let path = path(uri)?;
-        self.workspace.documents.text(&path).filter(|_| path.extension().is_some_and(|e| e == "imgspec"))
+        self.workspace
+            .documents
+            .text(&path)
+            .filter(|_| path.extension().is_some_and(|e| e == "imgspec"))
     }
 
     fn parsed(&self, uri: &Uri) -> Option<(&str, syntax::Parse)> {
@@ -278,7 +344,9 @@ impl Server {
     }
 
     fn range_in(&self, text: &str, span: Span) -> Range {
-        self.workspace.encoding.range(text, span.start as usize, span.end as usize)
+        self.workspace
+            .encoding
+            .range(text, span.start as usize, span.end as usize)
     }
 
     fn offsets(&self, text: &str, range: Range) -> std::ops::Range<u32> {
@@ -295,7 +363,9 @@ impl Server {
         };
         let is_there = self.workspace.documents.is_file(Path::new(&path));
         let range = self.workspace.encoding.range_of(&program.sources, span);
-        uri(&path).filter(|_| is_there).map(|uri| Location::new(uri, range))
+        uri(&path)
+            .filter(|_| is_there)
+            .map(|uri| Location::new(uri, range))
     }
 }
 
@@ -306,7 +376,10 @@ pub fn workspace_edit(edits: Vec<(PathBuf, TextEdit)>) -> Option<WorkspaceEdit> 
     for (path, edit) in edits {
         changes.entry(uri(&path)?).or_default().push(edit);
     }
-    Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() })
+    Some(WorkspaceEdit {
+        changes: Some(changes),
+        ..WorkspaceEdit::default()
+    })
 }
 
 /// Answers with what a function makes of the parameters; `null` where that is nothing.
@@ -322,7 +395,8 @@ fn with_reason<P: DeserializeOwned, A: Serialize>(
     params: Value,
     answer: impl FnOnce(P) -> Result<Option<A>, String>,
 ) -> Result<Value, Refusal> {
-    let params = serde_json::from_value(params).map_err(|e| (ErrorCode::InvalidParams, e.to_string()))?;
+    let params =
+        serde_json::from_value(params).map_err(|e| (ErrorCode::InvalidParams, e.to_string()))?;
     let answer = answer(params).map_err(|words| (ErrorCode::RequestFailed, words))?;
     serde_json::to_value(answer).map_err(|e| (ErrorCode::InternalError, e.to_string()))
 }

@@ -54,7 +54,10 @@ impl Candidates<'_> {
             ("include", "include \"$1.imgspec\""),
             ("variable", "variable ${1:name} : ${2:string} = $0"),
             ("type", "type ${1:name} = ${2:string} matching '$0'"),
-            ("rule", "rule ${1:name} {\n    deny = $2\n    message = \"$0\"\n}"),
+            (
+                "rule",
+                "rule ${1:name} {\n    deny = $2\n    message = \"$0\"\n}",
+            ),
             ("provider", "provider ${1:name} {\n    template = \"$0\"\n}"),
         ];
         words
@@ -67,14 +70,29 @@ impl Candidates<'_> {
     /// Layers and images, the project's first; without the one that is being written.
     pub fn sections(&self, around: Option<&ast::Section>) -> Vec<CompletionItem> {
         let program = &self.spec.program;
-        let own = program.views.get(&self.spec.file).map(|view| &view.names.sections);
-        let own = own.into_iter().flat_map(|names| names.iter()).map(|(name, (id, _))| (name, *id, 0));
-        let library = program.library.sections.iter().map(|(name, (id, _))| (name, *id, 1));
+        let own = program
+            .views
+            .get(&self.spec.file)
+            .map(|view| &view.names.sections);
+        let own = own
+            .into_iter()
+            .flat_map(|names| names.iter())
+            .map(|(name, (id, _))| (name, *id, 0));
+        let library = program
+            .library
+            .sections
+            .iter()
+            .map(|(name, (id, _))| (name, *id, 1));
         let is_other = |name: &str| around.is_none_or(|section| section.name.text != name);
         let all = own.chain(library).filter(|(name, ..)| is_other(name));
         sorted(
             all.map(|(name, id, order)| CompletionItem {
-                detail: program.section(id).doc.as_deref().and_then(|d| d.lines().next()).map(str::to_owned),
+                detail: program
+                    .section(id)
+                    .doc
+                    .as_deref()
+                    .and_then(|d| d.lines().next())
+                    .map(str::to_owned),
                 data: Some(json!({ "section": name })),
                 ..item(name, Kind::CLASS, order)
             })
@@ -86,30 +104,48 @@ impl Candidates<'_> {
     pub fn paths(&self, typed: &str) -> Vec<CompletionItem> {
         let folder = typed.rfind('/').map_or("", |at| part(typed, ..=at));
         let own = &self.spec.program.sources.get(self.spec.file).path;
-        let Some(parent) = own.parent() else { return Vec::new() };
+        let Some(parent) = own.parent() else {
+            return Vec::new();
+        };
         let of_entry = |(name, is_folder): (String, bool)| match is_folder {
             true => item(&format!("{name}/"), Kind::FOLDER, 1),
             false => item(&name, Kind::FILE, 0),
         };
         let folder = parent.join(folder);
-        let others =
-            build::list_includable(&folder).into_iter().filter(|(name, _)| folder.join(name) != *own);
+        let others = build::list_includable(&folder)
+            .into_iter()
+            .filter(|(name, _)| folder.join(name) != *own);
         let out = others.map(of_entry).collect();
         sorted(out)
     }
 
     pub fn types(&self) -> Vec<CompletionItem> {
         let program = &self.spec.program;
-        let own = program.views.get(&self.spec.file).map(|view| &view.names.types);
-        let own = own.into_iter().flat_map(|names| names.iter()).map(|(name, _)| name.as_str());
+        let own = program
+            .views
+            .get(&self.spec.file)
+            .map(|view| &view.names.types);
+        let own = own
+            .into_iter()
+            .flat_map(|names| names.iter())
+            .map(|(name, _)| name.as_str());
         let library = program.library.types.keys().map(|name| name.as_str());
-        let named = own.chain(library).map(|name| item(name, Kind::TYPE_PARAMETER, 1));
-        let builtin = Type::BUILTIN.iter().map(|name| item(name, Kind::TYPE_PARAMETER, 0));
+        let named = own
+            .chain(library)
+            .map(|name| item(name, Kind::TYPE_PARAMETER, 1));
+        let builtin = Type::BUILTIN
+            .iter()
+            .map(|name| item(name, Kind::TYPE_PARAMETER, 0));
         sorted(builtin.chain(named).collect())
     }
 
     pub fn providers(&self) -> Vec<CompletionItem> {
-        self.spec.program.providers.iter().map(|p| item(&p.name, Kind::MODULE, 0)).collect()
+        self.spec
+            .program
+            .providers
+            .iter()
+            .map(|p| item(&p.name, Kind::MODULE, 0))
+            .collect()
     }
 
     pub fn attributes(&self, names: &[&str], blocks: &[&str]) -> Vec<CompletionItem> {
@@ -123,27 +159,50 @@ impl Candidates<'_> {
     }
 
     fn block(&self, word: &str, order: u32) -> CompletionItem {
-        self.with_snippet(item(word, Kind::KEYWORD, order), &format!("{word} {{\n    $0\n}}"))
+        self.with_snippet(
+            item(word, Kind::KEYWORD, order),
+            &format!("{word} {{\n    $0\n}}"),
+        )
     }
 
     /// The names that entries of such blocks have elsewhere.
     pub fn entries(&self, owner: Owner) -> Vec<CompletionItem> {
-        let variables = self.spec.program.variables.iter().filter(|variable| variable.owner == owner);
-        sorted(variables.map(|variable| item(&variable.name, Kind::PROPERTY, 0)).collect())
+        let variables = self
+            .spec
+            .program
+            .variables
+            .iter()
+            .filter(|variable| variable.owner == owner);
+        sorted(
+            variables
+                .map(|variable| item(&variable.name, Kind::PROPERTY, 0))
+                .collect(),
+        )
     }
 
-    pub fn statements(&self, around: Option<&ast::Section>, has_snippets: bool) -> Vec<CompletionItem> {
+    pub fn statements(
+        &self,
+        around: Option<&ast::Section>,
+        has_snippets: bool,
+    ) -> Vec<CompletionItem> {
         let mut out = self.variables(around, has_snippets);
         for word in ["ansible", "packer", "target"] {
             out.push(self.block(word, 3));
         }
-        out.push(self.with_snippet(item("when", Kind::KEYWORD, 3), "when ${1:condition} {\n    $0\n}"));
+        out.push(self.with_snippet(
+            item("when", Kind::KEYWORD, 3),
+            "when ${1:condition} {\n    $0\n}",
+        ));
         out.extend(["final", "unset"].map(|word| item(word, Kind::KEYWORD, 3)));
         sorted(out)
     }
 
     /// Variables: those that have an effect on this image and are not set in it yet come first.
-    pub fn variables(&self, around: Option<&ast::Section>, has_values: bool) -> Vec<CompletionItem> {
+    pub fn variables(
+        &self,
+        around: Option<&ast::Section>,
+        has_values: bool,
+    ) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let id = around.and_then(|s| find_section(program, self.spec.file, &s.name.text));
         let mut is_set = Table::filled(&program.variables, false);
@@ -168,7 +227,8 @@ impl Candidates<'_> {
             };
             let mut completion = self.variable(name, variable, order);
             if has_values {
-                completion = self.with_snippet(completion, &format!("{name} = {}", blank(&variable.ty)));
+                completion =
+                    self.with_snippet(completion, &format!("{name} = {}", blank(&variable.ty)));
             }
             out.push(completion);
         }
@@ -178,7 +238,9 @@ impl Candidates<'_> {
     fn variable(&self, name: &str, variable: &Variable, order: u32) -> CompletionItem {
         CompletionItem {
             detail: Some(variable.ty.to_string()),
-            tags: variable.alias_of.map(|_| vec![CompletionItemTag::DEPRECATED]),
+            tags: variable
+                .alias_of
+                .map(|_| vec![CompletionItemTag::DEPRECATED]),
             data: Some(json!({ "variable": name })),
             ..item(name, Kind::PROPERTY, order)
         }
@@ -186,26 +248,44 @@ impl Candidates<'_> {
 
     fn visible(&self) -> impl Iterator<Item = (&str, VarId)> {
         let program = &self.spec.program;
-        let own = program.views.get(&self.spec.file).map(|view| &view.names.variables);
+        let own = program
+            .views
+            .get(&self.spec.file)
+            .map(|view| &view.names.variables);
         let own = own.into_iter().flat_map(|names| names.iter());
-        own.chain(program.library.variables.iter()).map(|(name, (id, _))| (name.as_str(), *id))
+        own.chain(program.library.variables.iter())
+            .map(|(name, (id, _))| (name.as_str(), *id))
     }
 
     /// What can be a value of a variable, or of a named type: its own words first. Inside quotes there are only words.
     pub fn values(&self, name: &str, is_quoted: bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
-        let variable = program.find_variable(Some(self.spec.file), name).map(|id| &program.variable(id).ty);
+        let variable = program
+            .find_variable(Some(self.spec.file), name)
+            .map(|id| &program.variable(id).ty);
         let ty = variable.or_else(|| find_type(program, self.spec.file, name).map(|(ty, _)| ty));
         let words: Vec<CompletionItem> = match ty.map(|ty| &ty.base) {
             Some(Base::OneOf(choices)) => choices
                 .iter()
-                .map(|c| if is_quoted { c.to_string() } else { format!("\"{c}\"") })
+                .map(|c| {
+                    if is_quoted {
+                        c.to_string()
+                    } else {
+                        format!("\"{c}\"")
+                    }
+                })
                 .map(|choice| item(&choice, Kind::ENUM_MEMBER, 0))
                 .collect(),
-            Some(Base::Bool) if !is_quoted => ["true", "false"].map(|w| item(w, Kind::VALUE, 0)).to_vec(),
+            Some(Base::Bool) if !is_quoted => {
+                ["true", "false"].map(|w| item(w, Kind::VALUE, 0)).to_vec()
+            }
             _ => Vec::new(),
         };
-        let others = if is_quoted { Vec::new() } else { self.operands(ty, false) };
+        let others = if is_quoted {
+            Vec::new()
+        } else {
+            self.operands(ty, false)
+        };
         words.into_iter().chain(others).collect()
     }
 
@@ -220,10 +300,15 @@ impl Candidates<'_> {
             }
             let fits = match is_condition {
                 true => variable.is_fact,
-                false => ty.is_none_or(|ty| discriminant(&ty.base) == discriminant(&variable.ty.base)),
+                false => {
+                    ty.is_none_or(|ty| discriminant(&ty.base) == discriminant(&variable.ty.base))
+                }
             };
             let order = if fits { 1 } else { 3 };
-            out.push(CompletionItem { kind: Some(Kind::VARIABLE), ..self.variable(name, variable, order) });
+            out.push(CompletionItem {
+                kind: Some(Kind::VARIABLE),
+                ..self.variable(name, variable, order)
+            });
         }
         for function in Function::ALL {
             let name = function.as_str();

@@ -67,16 +67,26 @@ fn find_wanted(spec: &Spec, offset: usize) -> Wanted<'_> {
     let item = part(text, item_start(text)..);
     let before = line.trim_end_matches(is_word).trim_end();
     if let Some(typed) = line.strip_prefix("include ") {
-        let path = typed.trim_start().strip_prefix('"').filter(|path| !path.contains('"'));
+        let path = typed
+            .trim_start()
+            .strip_prefix('"')
+            .filter(|path| !path.contains('"'));
         return path.map_or(Wanted::Nothing, Wanted::Path);
     }
     match find_open_text(line) {
         OpenText::Comment => return Wanted::Nothing,
         OpenText::Quoted(start) => {
             let of = assigned(part(line, ..start).trim_end());
-            return of.map_or(Wanted::Nothing, |of| Wanted::Value { of, is_quoted: true });
+            return of.map_or(Wanted::Nothing, |of| Wanted::Value {
+                of,
+                is_quoted: true,
+            });
         }
-        OpenText::Hole => return Wanted::Operand { is_condition: false },
+        OpenText::Hole => {
+            return Wanted::Operand {
+                is_condition: false,
+            };
+        }
         OpenText::None => {}
     }
     let header = item.split('{').next().unwrap_or(item);
@@ -94,14 +104,20 @@ fn find_wanted(spec: &Spec, offset: usize) -> Wanted<'_> {
         };
     }
     let Some(section) = section_at(&spec.parse.file, offset as u32) else {
-        return if head.is_empty() { Wanted::Item } else { Wanted::Nothing };
+        return if head.is_empty() {
+            Wanted::Item
+        } else {
+            Wanted::Nothing
+        };
     };
     if is_header {
         return Wanted::Nothing;
     }
     if before.ends_with('=') {
         return match assigned(before) {
-            Some("provider") if block_at(section, offset as u32) == Some("target") => Wanted::Provider,
+            Some("provider") if block_at(section, offset as u32) == Some("target") => {
+                Wanted::Provider
+            }
             _ => operand_or_value(before),
         };
     }
@@ -131,14 +147,22 @@ fn is_word(c: char) -> bool {
 
 fn operand_or_value(before: &str) -> Wanted<'_> {
     match assigned(before) {
-        Some(of) => Wanted::Value { of, is_quoted: false },
-        None => Wanted::Operand { is_condition: false },
+        Some(of) => Wanted::Value {
+            of,
+            is_quoted: false,
+        },
+        None => Wanted::Operand {
+            is_condition: false,
+        },
     }
 }
 
 /// The name in front of an `=`, `+=` or `-=` at a text's end.
 fn assigned(before: &str) -> Option<&str> {
-    let left = before.strip_suffix('=')?.trim_end_matches(['+', '-']).trim_end();
+    let left = before
+        .strip_suffix('=')?
+        .trim_end_matches(['+', '-'])
+        .trim_end();
     let name = left.rsplit(|c: char| !is_word(c)).next()?;
     (!name.is_empty()).then_some(name)
 }

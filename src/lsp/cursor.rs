@@ -31,7 +31,9 @@ pub fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
 /// The layer, image, provider or rule around an offset.
 pub fn section_at(file: &File, offset: u32) -> Option<&Section> {
     file.items.iter().find_map(|item| match item {
-        Item::Section(section) if section.span.start <= offset && offset <= section.span.end => Some(section),
+        Item::Section(section) if section.span.start <= offset && offset <= section.span.end => {
+            Some(section)
+        }
         _ => None,
     })
 }
@@ -53,7 +55,10 @@ pub fn block_at(section: &Section, offset: u32) -> Option<&str> {
 /// Where the last item of a text begins: at a word in column 0.
 pub fn item_start(text: &str) -> usize {
     let starts = text.match_indices('\n').map(|(at, _)| at + 1);
-    starts.rev().find(|at| part(text, *at..).starts_with(|c: char| c.is_ascii_alphabetic())).unwrap_or(0)
+    starts
+        .rev()
+        .find(|at| part(text, *at..).starts_with(|c: char| c.is_ascii_alphabetic()))
+        .unwrap_or(0)
 }
 
 /// Every name of a file, in order.
@@ -73,7 +78,10 @@ pub fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)
             Item::Variable(variable) => {
                 visit(Named::Variable(&variable.name.text), variable.name.span);
                 variable.ty.iter().for_each(|ty| visit_type(ty, visit));
-                variable.default.iter().for_each(|default| visit_expr(default, visit));
+                variable
+                    .default
+                    .iter()
+                    .for_each(|default| visit_expr(default, visit));
                 for stmt in &variable.attributes {
                     if let Stmt::Set(set) = stmt {
                         visit_expr(&set.value, visit);
@@ -85,14 +93,20 @@ pub fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)
                     SectionKind::Image | SectionKind::Layer => {
                         visit(Named::Section(&section.name.text), section.name.span)
                     }
-                    SectionKind::Provider => visit(Named::Provider(&section.name.text), section.name.span),
+                    SectionKind::Provider => {
+                        visit(Named::Provider(&section.name.text), section.name.span)
+                    }
                     SectionKind::Rule => {}
                 }
                 for parent in &section.extends {
                     visit(Named::Section(&parent.text), parent.span);
                 }
                 let is_rule = section.kind == SectionKind::Rule;
-                visit_body(&section.body, !is_rule && section.kind != SectionKind::Provider, visit);
+                visit_body(
+                    &section.body,
+                    !is_rule && section.kind != SectionKind::Provider,
+                    visit,
+                );
             }
         }
     }
@@ -108,7 +122,9 @@ fn visit_body<'a>(body: &'a [Stmt], sets_variables: bool, visit: &mut impl FnMut
                 visit_expr(&set.value, visit);
             }
             Stmt::Unset { name, .. } => visit(Named::Variable(&name.text), name.span),
-            Stmt::When { condition, body, .. } => {
+            Stmt::When {
+                condition, body, ..
+            } => {
                 visit_expr(condition, visit);
                 visit_body(body, sets_variables, visit);
             }
@@ -146,7 +162,11 @@ fn visit_type<'a>(ty: &'a TypeExpr, visit: &mut impl FnMut(Named<'a>, Span)) {
         TypeKind::Named(name) => {
             visit(
                 Named::Type(name),
-                Span::new(ty.span.file, ty.span.start, ty.span.start + name.len() as u32),
+                Span::new(
+                    ty.span.file,
+                    ty.span.start,
+                    ty.span.start + name.len() as u32,
+                ),
             );
         }
         TypeKind::List(element) | TypeKind::Map(element) => visit_type(element, visit),
@@ -175,6 +195,10 @@ fn visit_expr<'a>(expr: &'a Expr, visit: &mut impl FnMut(Named<'a>, Span)) {
         ExprKind::If(parts) => parts.iter().for_each(|e| visit_expr(e, visit)),
         ExprKind::Not(inner) => visit_expr(inner, visit),
         ExprKind::Binary(_, sides) => sides.iter().for_each(|e| visit_expr(e, visit)),
-        ExprKind::Missing | ExprKind::Bool(_) | ExprKind::Int(_) | ExprKind::NoInt(_) | ExprKind::Str(_) => {}
+        ExprKind::Missing
+        | ExprKind::Bool(_)
+        | ExprKind::Int(_)
+        | ExprKind::NoInt(_)
+        | ExprKind::Str(_) => {}
     }
 }

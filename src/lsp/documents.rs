@@ -24,8 +24,20 @@ pub struct Documents {
 
 impl Documents {
     pub fn open(&mut self, path: PathBuf, item: TextDocumentItem) {
-        let TextDocumentItem { language_id, version, text, .. } = item;
-        self.open.insert(path, Document { text, version, language: language_id });
+        let TextDocumentItem {
+            language_id,
+            version,
+            text,
+            ..
+        } = item;
+        self.open.insert(
+            path,
+            Document {
+                text,
+                version,
+                language: language_id,
+            },
+        );
     }
 
     pub fn close(&mut self, path: &Path) {
@@ -52,7 +64,9 @@ impl Documents {
         changes: Vec<TextDocumentContentChangeEvent>,
         encoding: Encoding,
     ) {
-        let Some(document) = self.open.get_mut(path) else { return };
+        let Some(document) = self.open.get_mut(path) else {
+            return;
+        };
         document.version = version;
         let text = &mut document.text;
         for change in changes {
@@ -70,11 +84,16 @@ impl Documents {
 
 impl Loader for Documents {
     fn read(&self, path: &Path) -> io::Result<String> {
-        self.text(path).map_or_else(|| Disk.read(path), |text| Ok(text.to_owned()))
+        self.text(path)
+            .map_or_else(|| Disk.read(path), |text| Ok(text.to_owned()))
     }
 
     fn look(&self, path: &Path) -> io::Result<()> {
-        if self.open.contains_key(path) { Ok(()) } else { Disk.look(path) }
+        if self.open.contains_key(path) {
+            Ok(())
+        } else {
+            Disk.look(path)
+        }
     }
 
     fn exists(&self, path: &Path) -> bool {

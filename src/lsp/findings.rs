@@ -4,8 +4,8 @@ use super::places::{Encoding, uri};
 use crate::diagnostic::{Code, Diagnostic as Found, Severity};
 use crate::source::{Origin, SourceMap, Span};
 use lsp_types::{
-    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString,
-    Range, TextEdit,
+    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location,
+    NumberOrString, Range, TextEdit,
 };
 use std::path::PathBuf;
 
@@ -26,7 +26,11 @@ pub struct Finding {
 
 impl Finding {
     /// A finding with the file that it stands in; none for what is not the project's own.
-    pub fn new(sources: &SourceMap, found: &Found, encoding: Encoding) -> Option<(PathBuf, Finding)> {
+    pub fn new(
+        sources: &SourceMap,
+        found: &Found,
+        encoding: Encoding,
+    ) -> Option<(PathBuf, Finding)> {
         let file = sources.get(found.primary.span.file);
         let found = &found.visible();
         // An adopted library can be mended, the built-in one not.
@@ -37,14 +41,21 @@ impl Finding {
         let repairs = found.fixes.iter().map(|fix| Repair {
             title: fix.title.clone(),
             range,
-            edits: fix.edits.iter().map(|(span, text)| edit(sources, *span, text, encoding)).collect(),
+            edits: fix
+                .edits
+                .iter()
+                .map(|(span, text)| edit(sources, *span, text, encoding))
+                .collect(),
         });
         let related: Vec<DiagnosticRelatedInformation> = found
             .related
             .iter()
             .filter_map(|label| {
                 let location = location(sources, label.span, encoding)?;
-                Some(DiagnosticRelatedInformation { location, message: label.text.clone() })
+                Some(DiagnosticRelatedInformation {
+                    location,
+                    message: label.text.clone(),
+                })
             })
             .collect();
         let diagnostic = Diagnostic {
@@ -57,13 +68,21 @@ impl Finding {
             tags: tags(found.code),
             ..Diagnostic::default()
         };
-        Some((file.path.clone(), Finding { diagnostic, repairs: repairs.collect() }))
+        Some((
+            file.path.clone(),
+            Finding {
+                diagnostic,
+                repairs: repairs.collect(),
+            },
+        ))
     }
 }
 
 /// What was found, why there, and what to do, a line each.
 fn message(found: &Found) -> String {
-    let more = [Some(&found.primary.text), found.help.as_ref()].into_iter().flatten();
+    let more = [Some(&found.primary.text), found.help.as_ref()]
+        .into_iter()
+        .flatten();
     let lines = std::iter::once(&found.message).chain(more.filter(|text| !text.is_empty()));
     lines.map(String::as_str).collect::<Vec<_>>().join("\n")
 }
@@ -88,11 +107,23 @@ fn tags(code: Code) -> Option<Vec<DiagnosticTag>> {
 fn location(sources: &SourceMap, span: Span, encoding: Encoding) -> Option<Location> {
     let source = sources.get(span.file);
     let is_there = source.origin == Origin::Project;
-    is_there.then(|| Some(Location::new(uri(&source.path)?, encoding.range_of(sources, span)))).flatten()
+    is_there
+        .then(|| {
+            Some(Location::new(
+                uri(&source.path)?,
+                encoding.range_of(sources, span),
+            ))
+        })
+        .flatten()
 }
 
 /// An edit, with its file.
-pub fn edit(sources: &SourceMap, span: Span, text: &str, encoding: Encoding) -> (PathBuf, TextEdit) {
+pub fn edit(
+    sources: &SourceMap,
+    span: Span,
+    text: &str,
+    encoding: Encoding,
+) -> (PathBuf, TextEdit) {
     let edit = TextEdit::new(encoding.range_of(sources, span), text.to_owned());
     (sources.get(span.file).path.clone(), edit)
 }

@@ -28,22 +28,36 @@ pub struct Hint {
 pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
     let program = &spec.program;
     let mut out = Vec::new();
-    for section in spec.parse.file.items.iter().filter_map(|item| item.section()) {
+    for section in spec
+        .parse
+        .file
+        .items
+        .iter()
+        .filter_map(|item| item.section())
+    {
         if section.span.end < wanted.start || section.span.start > wanted.end {
             continue;
         }
-        let Some(id) = find_section(program, spec.file, &section.name.text) else { continue };
+        let Some(id) = find_section(program, spec.file, &section.name.text) else {
+            continue;
+        };
         let section = program.section(id);
         if section.kind != SectionKind::Image || section.span.file != spec.file {
             continue;
         }
-        let Ok(mut image) = evaluate(program, id, None) else { continue };
+        let Ok(mut image) = evaluate(program, id, None) else {
+            continue;
+        };
         let reach = find_reach(&image);
-        let settings =
-            section.settings.iter().filter(|s| wanted.start <= s.span.end && s.span.start <= wanted.end);
+        let settings = section
+            .settings
+            .iter()
+            .filter(|s| wanted.start <= s.span.end && s.span.start <= wanted.end);
         for setting in settings {
             // What is hidden by a stronger setting, or by its condition, is not what comes out.
-            let wins = image.winner(setting.variable).is_some_and(|a| std::ptr::eq(a.setting, setting));
+            let wins = image
+                .winner(setting.variable)
+                .is_some_and(|a| std::ptr::eq(a.setting, setting));
             if wins && !image.is_broken(setting.variable) {
                 out.extend(hint(&mut image, &reach, setting));
             }
@@ -55,13 +69,22 @@ pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
 fn hint(image: &mut Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
     let name = &image.program.variable(setting.variable).name;
     let is_computed = setting.change != Change::Replace || !is_written_out(&setting.value);
-    let own = is_computed.then(|| shown(image, setting.variable)).flatten();
+    let own = is_computed
+        .then(|| shown(image, setting.variable))
+        .flatten();
     let mut parts: Vec<String> = own.iter().map(|value| format!("= {value}")).collect();
-    let mut tooltip =
-        own.map(|_| format!("What `{name}` comes to in `{}`.", image.name())).unwrap_or_default();
+    let mut tooltip = own
+        .map(|_| format!("What `{name}` comes to in `{}`.", image.name()))
+        .unwrap_or_default();
     let followers: Vec<String> = followers(image, reach, setting.variable)
         .into_iter()
-        .filter_map(|id| Some(format!("{} = {}", image.program.variable(id).name, shown(image, id)?)))
+        .filter_map(|id| {
+            Some(format!(
+                "{} = {}",
+                image.program.variable(id).name,
+                shown(image, id)?
+            ))
+        })
         .take(MOST)
         .collect();
     if !followers.is_empty() {
@@ -69,7 +92,11 @@ fn hint(image: &mut Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint>
         tooltip.push_str(&format!(" Defaults that are made of `{name}`."));
     }
     let label = parts.join(" ");
-    (!label.is_empty()).then(|| Hint { offset: setting.span.end, label, tooltip: tooltip.trim().to_owned() })
+    (!label.is_empty()).then(|| Hint {
+        offset: setting.span.end,
+        label,
+        tooltip: tooltip.trim().to_owned(),
+    })
 }
 
 /// Variables whose default names this one and which nothing sets, where the image's target reads them.
@@ -77,11 +104,19 @@ fn followers(image: &Image<'_>, reach: &Reach, id: VarId) -> Vec<VarId> {
     let names = |other: VarId| {
         let mut found = false;
         let default = image.program.variable(other).default.as_ref();
-        default.into_iter().for_each(|default| default.for_each_variable(&mut |named| found |= named == id));
+        default
+            .into_iter()
+            .for_each(|default| default.for_each_variable(&mut |named| found |= named == id));
         found
     };
     let is_default = |other: &VarId| image.winner(*other).is_none() && reach.reads(*other);
-    image.ids().iter().copied().filter(is_default).filter(|other| names(*other)).collect()
+    image
+        .ids()
+        .iter()
+        .copied()
+        .filter(is_default)
+        .filter(|other| names(*other))
+        .collect()
 }
 
 /// True for a value that says itself what it is.

@@ -11,18 +11,30 @@ use crate::source::{FileId, Span, part};
 use std::fmt::Write;
 
 /// What is to be said of a name in a file, as Markdown. `section` is the layer or image around it.
-pub fn describe(program: &Program, file: FileId, named: Named<'_>, section: Option<&str>) -> Option<String> {
+pub fn describe(
+    program: &Program,
+    file: FileId,
+    named: Named<'_>,
+    section: Option<&str>,
+) -> Option<String> {
     match named {
         Named::Variable(name) => describe_variable(program, file, name, section),
-        Named::Section(name) => find_section(program, file, name).map(|id| describe_section(program, id)),
+        Named::Section(name) => {
+            find_section(program, file, name).map(|id| describe_section(program, id))
+        }
         Named::Provider(name) => {
             let provider = program.providers.iter().find(|p| p.name == name)?;
             let doc = provider.doc.as_deref().unwrap_or_default();
-            Some(format!("```imgspec\nprovider {name}\n```\n\n{doc}\n\nTemplate: `{}`", provider.template))
+            Some(format!(
+                "```imgspec\nprovider {name}\n```\n\n{doc}\n\nTemplate: `{}`",
+                provider.template
+            ))
         }
-        Named::Function(function) => {
-            Some(format!("```imgspec\n{}\n```\n\n{}", function.signature(), function.doc()))
-        }
+        Named::Function(function) => Some(format!(
+            "```imgspec\n{}\n```\n\n{}",
+            function.signature(),
+            function.doc()
+        )),
         Named::Type(name) => describe_type(program, file, name),
         Named::Include(_) => None,
     }
@@ -30,13 +42,24 @@ pub fn describe(program: &Program, file: FileId, named: Named<'_>, section: Opti
 
 fn describe_type(program: &Program, file: FileId, name: &str) -> Option<String> {
     let (ty, span) = find_type(program, file, name)?;
-    let line =
-        part(&program.sources.get(span.file).text, span.start as usize..).lines().next().unwrap_or_default();
-    let written = if line.contains('=') { line.to_owned() } else { format!("{name} = {ty}") };
+    let line = part(&program.sources.get(span.file).text, span.start as usize..)
+        .lines()
+        .next()
+        .unwrap_or_default();
+    let written = if line.contains('=') {
+        line.to_owned()
+    } else {
+        format!("{name} = {ty}")
+    };
     Some(format!("```imgspec\ntype {written}\n```"))
 }
 
-fn describe_variable(program: &Program, file: FileId, name: &str, section: Option<&str>) -> Option<String> {
+fn describe_variable(
+    program: &Program,
+    file: FileId,
+    name: &str,
+    section: Option<&str>,
+) -> Option<String> {
     let id = program.find_variable(Some(file), name)?;
     let variable = program.variable(id);
     let mut out = format!("```imgspec\nvariable {name} : {}", variable.ty);
@@ -45,13 +68,25 @@ fn describe_variable(program: &Program, file: FileId, name: &str, section: Optio
     }
     out.push_str("\n```\n");
     if let Some(real) = variable.alias_of {
-        let _ = write!(out, "\nDeprecated name of `{}`.\n", program.variable(real).name);
+        let _ = write!(
+            out,
+            "\nDeprecated name of `{}`.\n",
+            program.variable(real).name
+        );
     }
     if let Some(doc) = &variable.doc {
         let _ = write!(out, "\n{doc}\n");
     }
     let receivers = variable.to.names().join(", ");
-    let _ = write!(out, "\nFor {}", if receivers.is_empty() { "conditions only" } else { &receivers });
+    let _ = write!(
+        out,
+        "\nFor {}",
+        if receivers.is_empty() {
+            "conditions only"
+        } else {
+            &receivers
+        }
+    );
     if let Some(applies) = &variable.applies {
         let _ = write!(out, ", where `{}`", program.sources.slice(applies.span));
     }
@@ -90,25 +125,44 @@ fn describe_section(program: &Program, id: SectionId) -> String {
         SectionKind::Image => "image",
         _ => "layer",
     };
-    let parents: Vec<&str> = section.extends.iter().map(|(p, _)| program.section(*p).name.as_str()).collect();
-    let extends = if parents.is_empty() { String::new() } else { format!(" extends {}", parents.join(", ")) };
+    let parents: Vec<&str> = section
+        .extends
+        .iter()
+        .map(|(p, _)| program.section(*p).name.as_str())
+        .collect();
+    let extends = if parents.is_empty() {
+        String::new()
+    } else {
+        format!(" extends {}", parents.join(", "))
+    };
     let mut out = format!("```imgspec\n{word} {}{extends}\n```\n", section.name);
     if let Some(doc) = &section.doc {
         let _ = write!(out, "\n{doc}\n");
     }
     let count = section.settings.len();
-    let _ = write!(out, "\nSets {count} value{} itself.\n", if count == 1 { "" } else { "s" });
+    let _ = write!(
+        out,
+        "\nSets {count} value{} itself.\n",
+        if count == 1 { "" } else { "s" }
+    );
     out
 }
 
 /// A layer or image that a file sees.
 pub fn find_section(program: &Program, file: FileId, name: &str) -> Option<SectionId> {
-    let own = program.views.get(&file).and_then(|view| view.names.sections.get(name));
-    own.or_else(|| program.library.sections.get(name)).map(|(id, _)| *id)
+    let own = program
+        .views
+        .get(&file)
+        .and_then(|view| view.names.sections.get(name));
+    own.or_else(|| program.library.sections.get(name))
+        .map(|(id, _)| *id)
 }
 
 /// A type that a file sees, with its place.
 pub fn find_type<'p>(program: &'p Program, file: FileId, name: &str) -> Option<&'p (Type, Span)> {
-    let own = program.views.get(&file).and_then(|view| view.names.types.get(name));
+    let own = program
+        .views
+        .get(&file)
+        .and_then(|view| view.names.types.get(name));
     own.or_else(|| program.library.types.get(name))
 }

@@ -62,7 +62,11 @@ impl Encoding {
     }
 
     pub fn range_of(self, sources: &SourceMap, span: Span) -> Range {
-        self.range(&sources.get(span.file).text, span.start as usize, span.end as usize)
+        self.range(
+            &sources.get(span.file).text,
+            span.start as usize,
+            span.end as usize,
+        )
     }
 }
 
@@ -110,7 +114,10 @@ mod tests {
             assert_eq!(encoding.offset(text, position), 8);
         }
         assert_eq!(Encoding::Utf16.offset(text, Position::new(0, 9)), 1);
-        assert_eq!(Encoding::Utf16.offset(text, Position::new(9, 0)), text.len());
+        assert_eq!(
+            Encoding::Utf16.offset(text, Position::new(9, 0)),
+            text.len()
+        );
     }
 
     #[test]

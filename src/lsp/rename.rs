@@ -33,8 +33,15 @@ impl Subject {
     ///
     /// # Errors
     /// In words, where it is not the project's to rename.
-    pub fn at(program: &Program, file: FileId, ast: &File, offset: u32) -> Result<Option<Subject>, String> {
-        let Some((named, place)) = name_at(ast, offset) else { return Ok(None) };
+    pub fn at(
+        program: &Program,
+        file: FileId,
+        ast: &File,
+        offset: u32,
+    ) -> Result<Option<Subject>, String> {
+        let Some((named, place)) = name_at(ast, offset) else {
+            return Ok(None);
+        };
         let (name, variable) = match named {
             Named::Section(name) | Named::Provider(name) | Named::Type(name) => (name, None),
             Named::Variable(name) => (name, program.find_variable(Some(file), name)),
@@ -42,7 +49,9 @@ impl Subject {
         };
         let is_declared = |id: VarId| program.variable(id).owner == Owner::Declared;
         if matches!(named, Named::Variable(_)) && !variable.is_some_and(is_declared) {
-            return Err(format!("`{name}` has no declaration: who reads it knows it by this name"));
+            return Err(format!(
+                "`{name}` has no declaration: who reads it knows it by this name"
+            ));
         }
         let Some(defined) = definition(program, file, named) else {
             return Err(format!("nothing defines `{name}`"));
@@ -50,7 +59,12 @@ impl Subject {
         if program.sources.get(defined.file).origin != Origin::Project {
             return Err(format!("`{name}` is defined in the library"));
         }
-        Ok(Some(Subject { name: name.to_owned(), place, defined, variable }))
+        Ok(Some(Subject {
+            name: name.to_owned(),
+            place,
+            defined,
+            variable,
+        }))
     }
 }
 
@@ -66,23 +80,36 @@ pub fn edits(
 ) -> Result<Vec<(PathBuf, TextEdit)>, String> {
     let is_name = Regex::new(r"^[A-Za-z_][A-Za-z0-9_]*([-.][A-Za-z0-9_]+)*$").expect("a pattern");
     if !is_name.is_match(new) {
-        return Err(format!("`{new}` is no name: letters, digits, `_`, and `-` or `.` between them"));
+        return Err(format!(
+            "`{new}` is no name: letters, digits, `_`, and `-` or `.` between them"
+        ));
     }
     let mut places = places(program, subject, new);
     places.sort_by_key(|(span, _)| (span.file, span.start));
     places.dedup();
     let renamed = apply(program, &places);
     // What else can go wrong with a name is what the compiler says of it.
-    let after =
-        workspace.load_over(workspace.specs(), &Overlay { below: &workspace.documents, texts: renamed });
+    let after = workspace.load_over(
+        workspace.specs(),
+        &Overlay {
+            below: &workspace.documents,
+            texts: renamed,
+        },
+    );
     let errors = |program: &Program| {
-        let errors = program.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+        let errors = program
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error);
         errors.map(|d| d.message.clone()).collect::<Vec<_>>()
     };
     let before = errors(program);
     let forms = |text: &String| text.replace(&format!("`{}`", subject.name), &format!("`{new}`"));
     let known: Vec<String> = before.iter().map(forms).collect();
-    if let Some(error) = errors(&after).into_iter().find(|e| !known.contains(&forms(e))) {
+    if let Some(error) = errors(&after)
+        .into_iter()
+        .find(|e| !known.contains(&forms(e)))
+    {
         return Err(format!("with that name {error}"));
     }
     Ok(places
@@ -95,20 +122,43 @@ pub fn edits(
 fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)> {
     let mut out: Vec<(Span, String)> = Vec::new();
     // Strings name variables in Packer's way.
-    let in_braces = Regex::new(&format!(r"\{{\{{-?\s*user\s+[`']({})[`']", regex::escape(&subject.name)));
-    for (file, source) in program.sources.iter().filter(|(file, _)| program.views.contains_key(file)) {
+    let in_braces = Regex::new(&format!(
+        r"\{{\{{-?\s*user\s+[`']({})[`']",
+        regex::escape(&subject.name)
+    ));
+    for (file, source) in program
+        .sources
+        .iter()
+        .filter(|(file, _)| program.views.contains_key(file))
+    {
         let ast = syntax::parse(file, &source.text).file;
-        out.extend(references(program, file, &ast, subject.defined).into_iter().map(|s| (s, new.to_owned())));
+        out.extend(
+            references(program, file, &ast, subject.defined)
+                .into_iter()
+                .map(|s| (s, new.to_owned())),
+        );
         if let Ok(in_braces) = &in_braces {
-            let found = in_braces.captures_iter(&source.text).filter_map(|captures| captures.get(1));
+            let found = in_braces
+                .captures_iter(&source.text)
+                .filter_map(|captures| captures.get(1));
             let spans = found.map(|name| Span::new(file, name.start() as u32, name.end() as u32));
             out.extend(
-                spans.filter(|span| reads(program, subject, *span)).map(|span| (span, new.to_owned())),
+                spans
+                    .filter(|span| reads(program, subject, *span))
+                    .map(|span| (span, new.to_owned())),
             );
         }
     }
-    for section in program.sections.iter().filter(|s| s.kind == SectionKind::Json) {
-        for setting in section.settings.iter().filter(|s| Some(s.variable) == subject.variable) {
+    for section in program
+        .sections
+        .iter()
+        .filter(|s| s.kind == SectionKind::Json)
+    {
+        for setting in section
+            .settings
+            .iter()
+            .filter(|s| Some(s.variable) == subject.variable)
+        {
             out.push((setting.name_span, print_text(new)));
         }
     }
@@ -118,10 +168,16 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
 /// True where a setting around a place reads the variable: elsewhere braces are text.
 fn reads(program: &Program, subject: &Subject, place: Span) -> bool {
     let mut found = false;
-    for setting in program.sections.iter().flat_map(|section| &section.settings) {
+    for setting in program
+        .sections
+        .iter()
+        .flat_map(|section| &section.settings)
+    {
         let value = setting.value.span;
         if value.file == place.file && value.start <= place.start && place.end <= value.end {
-            setting.value.for_each_variable(&mut |id| found |= Some(id) == subject.variable);
+            setting
+                .value
+                .for_each_variable(&mut |id| found |= Some(id) == subject.variable);
         }
     }
     found
@@ -132,7 +188,9 @@ fn apply(program: &Program, places: &[(Span, String)]) -> BTreeMap<PathBuf, Stri
     let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (span, new) in places.iter().rev() {
         let source = program.sources.get(span.file);
-        let text = out.entry(source.path.clone()).or_insert_with(|| source.text.to_string());
+        let text = out
+            .entry(source.path.clone())
+            .or_insert_with(|| source.text.to_string());
         let range = span.start as usize..span.end as usize;
         if text.get(range.clone()).is_some() {
             text.replace_range(range, new);
@@ -149,7 +207,9 @@ struct Overlay<'d> {
 
 impl Loader for Overlay<'_> {
     fn read(&self, path: &Path) -> io::Result<String> {
-        self.texts.get(path).map_or_else(|| self.below.read(path), |text| Ok(text.clone()))
+        self.texts
+            .get(path)
+            .map_or_else(|| self.below.read(path), |text| Ok(text.clone()))
     }
 
     fn look(&self, path: &Path) -> io::Result<()> {

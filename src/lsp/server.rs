@@ -8,8 +8,9 @@ use super::wire;
 use super::workspace::{Publication, Workspace};
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::notification::{
-    Cancel, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders, DidCloseTextDocument,
-    DidOpenTextDocument, Exit, Initialized, Notification as _, PublishDiagnostics,
+    Cancel, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders,
+    DidCloseTextDocument, DidOpenTextDocument, Exit, Initialized, Notification as _,
+    PublishDiagnostics,
 };
 use lsp_types::*;
 use serde_json::{Value, json};
@@ -33,7 +34,9 @@ pub fn serve() -> Outcome<bool> {
 
 fn serve_on(connection: &Connection) -> Outcome<bool> {
     // A client that leaves before anything was said is no broken connection.
-    let Ok((id, params)) = connection.initialize_start() else { return Ok(false) };
+    let Ok((id, params)) = connection.initialize_start() else {
+        return Ok(false);
+    };
     let params: InitializeParams = match serde_json::from_value(params) {
         Ok(params) => params,
         Err(error) => {
@@ -60,18 +63,27 @@ impl Server {
     #[allow(deprecated)] // `root_uri` is what older clients send
     fn new(params: &InitializeParams) -> Server {
         let general = params.capabilities.general.as_ref();
-        let encodings = general.and_then(|g| g.position_encodings.as_deref()).unwrap_or_default();
+        let encodings = general
+            .and_then(|g| g.position_encodings.as_deref())
+            .unwrap_or_default();
         let encoding = match encodings.contains(&PositionEncodingKind::UTF8) {
             true => Encoding::Utf8,
             false => Encoding::Utf16,
         };
-        let folders = params.workspace_folders.iter().flatten().map(|folder| &folder.uri);
+        let folders = params
+            .workspace_folders
+            .iter()
+            .flatten()
+            .map(|folder| &folder.uri);
         let mut roots: Vec<PathBuf> = folders.filter_map(path).collect();
         if roots.is_empty() {
             roots.extend(params.root_uri.as_ref().and_then(path));
         }
         let client = Client::new(&params.capabilities);
-        Server { workspace: Workspace::new(encoding, client, roots), client }
+        Server {
+            workspace: Workspace::new(encoding, client, roots),
+            client,
+        }
     }
 
     fn capabilities(&self) -> ServerCapabilities {
@@ -80,11 +92,13 @@ impl Server {
                 Encoding::Utf8 => PositionEncodingKind::UTF8,
                 Encoding::Utf16 => PositionEncodingKind::UTF16,
             }),
-            text_document_sync: Some(TextDocumentSyncCapability::Options(TextDocumentSyncOptions {
-                open_close: Some(true),
-                change: Some(TextDocumentSyncKind::INCREMENTAL),
-                ..TextDocumentSyncOptions::default()
-            })),
+            text_document_sync: Some(TextDocumentSyncCapability::Options(
+                TextDocumentSyncOptions {
+                    open_close: Some(true),
+                    change: Some(TextDocumentSyncKind::INCREMENTAL),
+                    ..TextDocumentSyncOptions::default()
+                },
+            )),
             hover_provider: Some(HoverProviderCapability::Simple(true)),
             completion_provider: Some(CompletionOptions {
                 resolve_provider: Some(true),
@@ -159,18 +173,23 @@ impl Server {
             match message {
                 Message::Request(request) if is_asked => {
                     let error = "the server is shutting down".to_owned();
-                    let reply = Response::new_err(request.id, ErrorCode::InvalidRequest as i32, error);
+                    let reply =
+                        Response::new_err(request.id, ErrorCode::InvalidRequest as i32, error);
                     connection.sender.send(reply.into())?;
                 }
                 Message::Request(request) if request.method == "shutdown" => {
                     is_asked = true;
-                    connection.sender.send(Response::new_ok(request.id, ()).into())?;
+                    connection
+                        .sender
+                        .send(Response::new_ok(request.id, ()).into())?;
                 }
                 Message::Request(request) => connection.sender.send(self.answer(request).into())?,
                 Message::Notification(notification) if notification.method == Exit::METHOD => {
                     return Ok(is_asked);
                 }
-                Message::Notification(notification) if notification.method == Initialized::METHOD => {
+                Message::Notification(notification)
+                    if notification.method == Initialized::METHOD =>
+                {
                     self.watch_files(connection)?;
                 }
                 Message::Notification(notification) => {
@@ -192,7 +211,10 @@ impl Server {
             return Ok(());
         }
         let globs = ["**/*.imgspec", "**/*.json", "**/imgspec.toml"];
-        let watchers: Vec<Value> = globs.iter().map(|glob| json!({ "globPattern": glob })).collect();
+        let watchers: Vec<Value> = globs
+            .iter()
+            .map(|glob| json!({ "globPattern": glob }))
+            .collect();
         let registration = json!({
             "id": "files",
             "method": DidChangeWatchedFiles::METHOD,
@@ -213,7 +235,9 @@ impl Server {
             DidOpenTextDocument::METHOD => serde_json::from_value(params).map(|p| self.open(p)),
             DidChangeTextDocument::METHOD => serde_json::from_value(params).map(|p| self.change(p)),
             DidCloseTextDocument::METHOD => serde_json::from_value(params).map(|p| self.close(p)),
-            DidChangeWatchedFiles::METHOD => serde_json::from_value(params).map(|p| self.notice_files(p)),
+            DidChangeWatchedFiles::METHOD => {
+                serde_json::from_value(params).map(|p| self.notice_files(p))
+            }
             DidChangeWorkspaceFolders::METHOD => {
                 serde_json::from_value(params).map(|p| self.change_folders(p))
             }
@@ -222,8 +246,12 @@ impl Server {
     }
 
     fn open(&mut self, params: DidOpenTextDocumentParams) {
-        let Some(path) = path(&params.text_document.uri) else { return };
-        self.workspace.documents.open(path.clone(), params.text_document);
+        let Some(path) = path(&params.text_document.uri) else {
+            return;
+        };
+        self.workspace
+            .documents
+            .open(path.clone(), params.text_document);
         self.workspace.note_change(&path);
     }
 
@@ -231,19 +259,25 @@ impl Server {
         let VersionedTextDocumentIdentifier { uri, version } = params.text_document;
         let Some(path) = path(&uri) else { return };
         let encoding = self.workspace.encoding;
-        self.workspace.documents.change(&path, version, params.content_changes, encoding);
+        self.workspace
+            .documents
+            .change(&path, version, params.content_changes, encoding);
         self.workspace.note_change(&path);
     }
 
     fn close(&mut self, params: DidCloseTextDocumentParams) {
-        let Some(path) = path(&params.text_document.uri) else { return };
+        let Some(path) = path(&params.text_document.uri) else {
+            return;
+        };
         self.workspace.documents.close(&path);
         self.workspace.note_change(&path);
     }
 
     fn notice_files(&mut self, params: DidChangeWatchedFilesParams) {
         for event in params.changes {
-            let Some(path) = path(&event.uri) else { continue };
+            let Some(path) = path(&event.uri) else {
+                continue;
+            };
             match event.typ {
                 FileChangeType::CHANGED => self.workspace.note_change(&path),
                 _ => self.workspace.note_coming_or_going(&path),
@@ -252,14 +286,20 @@ impl Server {
     }
 
     fn change_folders(&mut self, params: DidChangeWorkspaceFoldersParams) {
-        let paths = |folders: &[WorkspaceFolder]| folders.iter().filter_map(|f| path(&f.uri)).collect();
+        let paths =
+            |folders: &[WorkspaceFolder]| folders.iter().filter_map(|f| path(&f.uri)).collect();
         let removed: Vec<PathBuf> = paths(&params.event.removed);
-        self.workspace.change_folders(paths(&params.event.added), &removed);
+        self.workspace
+            .change_folders(paths(&params.event.added), &removed);
     }
 }
 
 /// Puts a message behind those that wait. A request that is cancelled while it waits is answered so.
-fn receive(message: Message, inbox: &mut VecDeque<Message>, connection: &Connection) -> Outcome<()> {
+fn receive(
+    message: Message,
+    inbox: &mut VecDeque<Message>,
+    connection: &Connection,
+) -> Outcome<()> {
     let cancelled = match &message {
         Message::Notification(notification) if notification.method == Cancel::METHOD => {
             notification.params.get("id").cloned()
@@ -272,20 +312,33 @@ fn receive(message: Message, inbox: &mut VecDeque<Message>, connection: &Connect
     let Some(id) = cancelled.and_then(|id| serde_json::from_value::<RequestId>(id).ok()) else {
         return Ok(());
     };
-    let waits = |message: &Message| matches!(message, Message::Request(request) if request.id == id);
+    let waits =
+        |message: &Message| matches!(message, Message::Request(request) if request.id == id);
     if let Some(at) = inbox.iter().position(waits) {
         inbox.remove(at);
-        let reply =
-            Response::new_err(id, ErrorCode::RequestCanceled as i32, "the request was cancelled".to_owned());
+        let reply = Response::new_err(
+            id,
+            ErrorCode::RequestCanceled as i32,
+            "the request was cancelled".to_owned(),
+        );
         connection.sender.send(reply.into())?;
     }
     Ok(())
 }
 
 fn publish(connection: &Connection, publications: Vec<Publication>) -> Outcome<()> {
-    for Publication { path, version, diagnostics } in publications {
+    for Publication {
+        path,
+        version,
+        diagnostics,
+    } in publications
+    {
         let Some(uri) = uri(&path) else { continue };
-        let params = PublishDiagnosticsParams { uri, diagnostics, version };
+        let params = PublishDiagnosticsParams {
+            uri,
+            diagnostics,
+            version,
+        };
         let notification = Notification::new(PublishDiagnostics::METHOD.to_owned(), params);
         connection.sender.send(notification.into())?;
     }

@@ -4,7 +4,9 @@
 use super::cursor::item_start;
 use crate::project::hir::Function;
 use crate::source::part;
-use lsp_types::{Documentation, ParameterInformation, ParameterLabel, SignatureHelp, SignatureInformation};
+use lsp_types::{
+    Documentation, ParameterInformation, ParameterLabel, SignatureHelp, SignatureInformation,
+};
 
 /// The innermost call of a function that is open at the end of a text.
 pub fn signature(before: &str, has_label_offsets: bool) -> Option<SignatureHelp> {
@@ -36,7 +38,10 @@ fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
             true => ParameterLabel::LabelOffsets([at, end]),
             false => ParameterLabel::Simple(name.to_owned()),
         };
-        out.push(ParameterInformation { label, documentation: None });
+        out.push(ParameterInformation {
+            label,
+            documentation: None,
+        });
         at = end + 2;
     }
     out
@@ -117,7 +122,11 @@ mod tests {
             ("x = ü(join(\"ü, ü\", ", Some(("join", 1))),
         ];
         for (text, expected) in cases {
-            assert_eq!(open_call(text).map(|(f, n)| (f.as_str(), n)), expected, "{text}");
+            assert_eq!(
+                open_call(text).map(|(f, n)| (f.as_str(), n)),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -128,7 +137,9 @@ mod tests {
             let found = parameters(label, true);
             assert_eq!(found.len(), function.arguments(), "{label}");
             for parameter in found {
-                let ParameterLabel::LabelOffsets([from, to]) = parameter.label else { panic!() };
+                let ParameterLabel::LabelOffsets([from, to]) = parameter.label else {
+                    panic!()
+                };
                 let written = label.get(from as usize..to as usize);
                 assert!(written.is_some_and(|w| !w.contains([',', '('])), "{label}");
             }

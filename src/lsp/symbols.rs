@@ -11,17 +11,25 @@ use crate::syntax::ast::{File, Item, SectionKind};
 
 use crate::syntax::{self, Kind, Parse};
 use lsp_types::{
-    DocumentLink, DocumentSymbol, FoldingRange, FoldingRangeKind, Location, OneOf, SymbolInformation,
-    SymbolKind, Uri, WorkspaceSymbol,
+    DocumentLink, DocumentSymbol, FoldingRange, FoldingRangeKind, Location, OneOf,
+    SymbolInformation, SymbolKind, Uri, WorkspaceSymbol,
 };
 use std::path::Path;
 
 /// The definition of a name that a file uses.
 pub fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<Span> {
     match named {
-        Named::Section(name) => find_section(program, file, name).map(|id| program.section(id).span),
-        Named::Variable(name) => program.find_variable(Some(file), name).map(|id| program.variable(id).span),
-        Named::Provider(name) => program.providers.iter().find(|p| p.name == name).map(|p| p.span),
+        Named::Section(name) => {
+            find_section(program, file, name).map(|id| program.section(id).span)
+        }
+        Named::Variable(name) => program
+            .find_variable(Some(file), name)
+            .map(|id| program.variable(id).span),
+        Named::Provider(name) => program
+            .providers
+            .iter()
+            .find(|p| p.name == name)
+            .map(|p| p.span),
         Named::Type(name) => find_type(program, file, name).map(|(_, span)| *span),
         Named::Include(_) | Named::Function(_) => None,
     }
@@ -42,16 +50,17 @@ pub fn references(program: &Program, file: FileId, ast: &File, defined: Span) ->
 #[allow(deprecated)] // a field of the protocol's type, which has no constructor
 pub fn outline(text: &str, ast: &File, encoding: Encoding) -> Vec<DocumentSymbol> {
     let range = |span: Span| encoding.range(text, span.start as usize, span.end as usize);
-    let symbol = |name: &str, kind, whole: Span, own: Span, detail: Option<String>| DocumentSymbol {
-        name: name.to_owned(),
-        detail,
-        kind,
-        tags: None,
-        deprecated: None,
-        range: range(whole.to(own)),
-        selection_range: range(own),
-        children: None,
-    };
+    let symbol =
+        |name: &str, kind, whole: Span, own: Span, detail: Option<String>| DocumentSymbol {
+            name: name.to_owned(),
+            detail,
+            kind,
+            tags: None,
+            deprecated: None,
+            range: range(whole.to(own)),
+            selection_range: range(own),
+            children: None,
+        };
     ast.items
         .iter()
         .filter_map(|item| match item {
@@ -62,7 +71,13 @@ pub fn outline(text: &str, ast: &File, encoding: Encoding) -> Vec<DocumentSymbol
                     SectionKind::Provider => (SymbolKind::INTERFACE, "provider"),
                     SectionKind::Rule => (SymbolKind::EVENT, "rule"),
                 };
-                Some(symbol(&section.name.text, kind, section.span, section.name.span, Some(word.to_owned())))
+                Some(symbol(
+                    &section.name.text,
+                    kind,
+                    section.span,
+                    section.name.span,
+                    Some(word.to_owned()),
+                ))
             }
             Item::Variable(variable) if !variable.name.text.is_empty() => {
                 let span = variable.name.span;
@@ -137,7 +152,9 @@ pub fn search(
 
 fn has_letters(name: &str, query: &str) -> bool {
     let mut letters = name.chars();
-    query.chars().all(|wanted| letters.any(|letter| letter == wanted))
+    query
+        .chars()
+        .all(|wanted| letters.any(|letter| letter == wanted))
 }
 
 /// The paths of includes.
@@ -161,7 +178,9 @@ pub fn folds(text: &str, parse: &Parse, encoding: Encoding) -> Vec<FoldingRange>
     let mut out: Vec<FoldingRange> = Vec::new();
     let mut push = |start: u32, end: u32, kind: FoldingRangeKind| {
         let range = encoding.range(text, start as usize, end as usize);
-        if range.start.line < range.end.line && out.last().is_none_or(|l| l.start_line != range.start.line) {
+        if range.start.line < range.end.line
+            && out.last().is_none_or(|l| l.start_line != range.start.line)
+        {
             out.push(FoldingRange {
                 start_line: range.start.line,
                 end_line: range.end.line,
@@ -178,7 +197,8 @@ pub fn folds(text: &str, parse: &Parse, encoding: Encoding) -> Vec<FoldingRange>
                 let between = |end: u32| part(text, end as usize..node.start as usize);
                 comments = match comments {
                     Some((start, end))
-                        if between(end).trim().is_empty() && between(end).matches('\n').count() == 1 =>
+                        if between(end).trim().is_empty()
+                            && between(end).matches('\n').count() == 1 =>
                     {
                         Some((start, node.end))
                     }
@@ -196,7 +216,9 @@ pub fn folds(text: &str, parse: &Parse, encoding: Encoding) -> Vec<FoldingRange>
             _ => {}
         }
     }
-    comments.into_iter().for_each(|(start, end)| push(start, end, FoldingRangeKind::Comment));
+    comments
+        .into_iter()
+        .for_each(|(start, end)| push(start, end, FoldingRangeKind::Comment));
     out.sort_by_key(|fold| fold.start_line);
     out
 }

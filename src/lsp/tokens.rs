@@ -86,7 +86,10 @@ pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<Semant
         };
         match node.kind {
             Kind::name => {
-                let (token, marks) = names.get(&node.start).copied().unwrap_or_else(|| of_word(text, node));
+                let (token, marks) = names
+                    .get(&node.start)
+                    .copied()
+                    .unwrap_or_else(|| of_word(text, node));
                 push(node.start, node.end, token, marks);
             }
             Kind::template => {
@@ -96,7 +99,9 @@ pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<Semant
                 }
             }
             kind => match token_of(kind, slice) {
-                Some(Token::Keyword) => push(node.start, node.start + word_len(slice), Token::Keyword, 0),
+                Some(Token::Keyword) => {
+                    push(node.start, node.start + word_len(slice), Token::Keyword, 0)
+                }
                 Some(token) => push(node.start, node.end, token, 0),
                 None => {}
             },
@@ -107,7 +112,10 @@ pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<Semant
 }
 
 fn word_len(slice: &str) -> u32 {
-    slice.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(slice.len()).max(1) as u32
+    slice
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(slice.len())
+        .max(1) as u32
 }
 
 /// What a node other than a name is; of a keyword's node the first word is meant.
@@ -127,7 +135,9 @@ fn token_of(kind: Kind, slice: &str) -> Option<Token> {
         | Kind::if_
         | Kind::then_
         | Kind::else_ => Token::Keyword,
-        Kind::infix | Kind::not_ if slice.starts_with(|c: char| c.is_ascii_alphabetic()) => Token::Keyword,
+        Kind::infix | Kind::not_ if slice.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            Token::Keyword
+        }
         Kind::infix | Kind::not_ | Kind::append | Kind::remove => Token::Operator,
         _ => return None,
     })
@@ -145,14 +155,22 @@ fn of_word(text: &str, node: Node) -> (Token, u32) {
 
 fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (Token, u32) {
     let (token, defined) = match named {
-        Named::Section(name) => {
-            (Token::Section, find_section(program, file, name).map(|id| program.section(id).span))
-        }
-        Named::Provider(name) => {
-            (Token::Provider, program.providers.iter().find(|p| p.name == name).map(|p| p.span))
-        }
+        Named::Section(name) => (
+            Token::Section,
+            find_section(program, file, name).map(|id| program.section(id).span),
+        ),
+        Named::Provider(name) => (
+            Token::Provider,
+            program
+                .providers
+                .iter()
+                .find(|p| p.name == name)
+                .map(|p| p.span),
+        ),
         Named::Variable(name) => {
-            let Some(id) = program.find_variable(Some(file), name) else { return (Token::Variable, 0) };
+            let Some(id) = program.find_variable(Some(file), name) else {
+                return (Token::Variable, 0);
+            };
             let variable = program.variable(id);
             let mut marks = 0;
             if variable.alias_of.is_some() || variable.removed.is_some() {
@@ -161,17 +179,28 @@ fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (To
             if variable.is_fact {
                 marks |= READ_ONLY;
             }
-            return (Token::Variable, marks | of_place(program, file, Some(variable.span), start));
+            return (
+                Token::Variable,
+                marks | of_place(program, file, Some(variable.span), start),
+            );
         }
         Named::Type(name) if Type::builtin(name).is_some() => return (Token::Type, OF_LIBRARY),
-        Named::Type(_) => (Token::Type, super::symbols::definition(program, file, named)),
+        Named::Type(_) => (
+            Token::Type,
+            super::symbols::definition(program, file, named),
+        ),
         Named::Function(_) => return (Token::Function, OF_LIBRARY),
         Named::Include(_) => return (Token::Text, 0),
     };
     (token, of_place(program, file, defined, start))
 }
 
-fn of_place(program: &Program, file: FileId, defined: Option<crate::source::Span>, start: u32) -> u32 {
+fn of_place(
+    program: &Program,
+    file: FileId,
+    defined: Option<crate::source::Span>,
+    start: u32,
+) -> u32 {
     match defined {
         Some(span) if span.file == file && span.start == start => DECLARATION,
         Some(span) if program.sources.get(span.file).origin == Origin::Library => OF_LIBRARY,
@@ -206,7 +235,11 @@ fn encode(text: &str, found: &[(u32, u32, Token, u32)], encoding: Encoding) -> V
             let delta_line = line - last_line;
             out.push(SemanticToken {
                 delta_line: delta_line as u32,
-                delta_start: (if delta_line == 0 { column - last_column } else { column }) as u32,
+                delta_start: (if delta_line == 0 {
+                    column - last_column
+                } else {
+                    column
+                }) as u32,
                 length: encoding.width(piece) as u32,
                 token_type: TYPES.iter().position(|(of, _)| of == token).unwrap_or(0) as u32,
                 token_modifiers_bitset: *marks,

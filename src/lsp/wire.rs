@@ -17,7 +17,9 @@ impl Writer {
     /// # Errors
     /// Where the client reads no more.
     pub fn finish(self) -> io::Result<()> {
-        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
+        self.0
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
     }
 }
 
@@ -30,7 +32,8 @@ pub fn stdio() -> (Connection, Writer) {
         while let Ok(Some(body)) = read_frame(&mut input) {
             match parse(&body) {
                 Ok(message) => {
-                    let is_exit = matches!(&message, Message::Notification(n) if n.method == "exit");
+                    let is_exit =
+                        matches!(&message, Message::Notification(n) if n.method == "exit");
                     if sender.send(message).is_err() || is_exit {
                         break;
                     }
@@ -39,8 +42,11 @@ pub fn stdio() -> (Connection, Writer) {
             }
         }
     });
-    let writer =
-        spawn(move || receiver.iter().try_for_each(|message| message.write(&mut io::stdout().lock())));
+    let writer = spawn(move || {
+        receiver
+            .iter()
+            .try_for_each(|message| message.write(&mut io::stdout().lock()))
+    });
     (server, Writer(writer))
 }
 
@@ -62,9 +68,12 @@ fn read_frame(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
                 return Ok(Some(body));
             }
             (header, _) => {
-                let pair =
-                    header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-                length = pair.and_then(|(_, number)| number.trim().parse().ok()).or(length);
+                let pair = header
+                    .split_once(':')
+                    .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+                length = pair
+                    .and_then(|(_, number)| number.trim().parse().ok())
+                    .or(length);
             }
         }
     }
@@ -79,11 +88,20 @@ fn write_frame(output: &mut impl Write, body: &Value) -> io::Result<()> {
 /// A message, or the reply to what is none.
 fn parse(body: &[u8]) -> Result<Message, Value> {
     let refusal = |id: &Value, code: ErrorCode, message: String| json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code as i32, "message": message } });
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|e| refusal(&Value::Null, ErrorCode::ParseError, format!("this is not JSON: {e}")))?;
+    let value: Value = serde_json::from_slice(body).map_err(|e| {
+        refusal(
+            &Value::Null,
+            ErrorCode::ParseError,
+            format!("this is not JSON: {e}"),
+        )
+    })?;
     let id = value.get("id").cloned().unwrap_or_default();
     serde_json::from_value(value).map_err(|_| {
-        refusal(&id, ErrorCode::InvalidRequest, "this is no request, notification or response".to_owned())
+        refusal(
+            &id,
+            ErrorCode::InvalidRequest,
+            "this is no request, notification or response".to_owned(),
+        )
     })
 }
 
@@ -105,7 +123,10 @@ mod tests {
     fn answers_what_is_no_message() {
         assert_eq!(parse(b"{").unwrap_err()["error"]["code"], -32700);
         let reply = parse(br#"{ "id": 7, "method": 8 }"#).unwrap_err();
-        assert_eq!((&reply["id"], &reply["error"]["code"]), (&json!(7), &json!(-32600)));
+        assert_eq!(
+            (&reply["id"], &reply["error"]["code"]),
+            (&json!(7), &json!(-32600))
+        );
         assert!(parse(br#"{ "jsonrpc": "2.0", "method": "exit" }"#).is_ok());
     }
 }

@@ -103,13 +103,20 @@ impl Workspace {
 
     /// Reads the folders' configuration and looks for specs; everything is to be checked then.
     fn read_projects(&mut self) {
-        let of_project = self.roots.first().and_then(|root| build::project_library(root, &[]).ok().flatten());
+        let of_project = self
+            .roots
+            .first()
+            .and_then(|root| build::project_library(root, &[]).ok().flatten());
         let (folder, library) = of_project.unzip();
         (self.library_root, self.library) = (folder.flatten(), library.map(Library::adopted));
-        let specs = self.roots.iter().flat_map(|root| build::spec_files(root).unwrap_or_default());
+        let specs = self
+            .roots
+            .iter()
+            .flat_map(|root| build::spec_files(root).unwrap_or_default());
         let specs = specs.filter(|spec| !self.is_of_library(spec)).collect();
         let gone = std::mem::replace(&mut self.specs, specs);
-        self.waiting.extend(gone.into_iter().filter(|spec| !self.specs.contains(spec)));
+        self.waiting
+            .extend(gone.into_iter().filter(|spec| !self.specs.contains(spec)));
         self.check_everything();
     }
 
@@ -121,23 +128,42 @@ impl Workspace {
     /// True for a file of the library, which is no spec of the project.
     fn is_of_library(&self, path: &Path) -> bool {
         let root = self.library_root.as_ref();
-        path.starts_with(build::assets(&build::cache())) || root.is_some_and(|root| path.starts_with(root))
+        path.starts_with(build::assets(&build::cache()))
+            || root.is_some_and(|root| path.starts_with(root))
     }
 
     // ---- programs -------------------------------------------------------------------------------
 
     /// The program of some specs, as they are now.
     pub fn load(&self, specs: Vec<PathBuf>) -> Program {
-        self.load_request(Request { specs, ..Request::default() }, &self.documents)
+        self.load_request(
+            Request {
+                specs,
+                ..Request::default()
+            },
+            &self.documents,
+        )
     }
 
     /// The same, over other texts than those of the client.
     pub fn load_over(&self, specs: Vec<PathBuf>, loader: &dyn Loader) -> Program {
-        self.load_request(Request { specs, ..Request::default() }, loader)
+        self.load_request(
+            Request {
+                specs,
+                ..Request::default()
+            },
+            loader,
+        )
     }
 
     fn load_request(&self, request: Request, loader: &dyn Loader) -> Program {
-        load(loader, &Request { library: self.library.clone(), ..request })
+        load(
+            loader,
+            &Request {
+                library: self.library.clone(),
+                ..request
+            },
+        )
     }
 
     /// A spec with its program; the last one is kept until something changes.
@@ -149,21 +175,33 @@ impl Workspace {
         }
         self.documents.get(path).filter(|_| is_spec(path))?;
         let is_of_library = self.is_of_library(path);
-        let program = self.load(if is_of_library { Vec::new() } else { vec![path.to_owned()] });
+        let program = self.load(if is_of_library {
+            Vec::new()
+        } else {
+            vec![path.to_owned()]
+        });
         let file = match is_of_library {
             true => find_source(&program, path)?,
             false => (*program.specs.first()?)?,
         };
         let text = program.sources.get(file).text.clone();
         let parse = syntax::parse(file, &text);
-        let spec = Rc::new(Spec { program, file, text, parse });
+        let spec = Rc::new(Spec {
+            program,
+            file,
+            text,
+            parse,
+        });
         self.current.replace(Some((path.to_owned(), spec.clone())));
         Some(spec)
     }
 
     /// The specs of the workspace, and those that are open besides.
     pub fn specs(&self) -> Vec<PathBuf> {
-        let open = self.documents.paths().filter(|path| is_spec(path) && !self.is_of_library(path));
+        let open = self
+            .documents
+            .paths()
+            .filter(|path| is_spec(path) && !self.is_of_library(path));
         let mut specs: Vec<PathBuf> = self.specs.iter().chain(open).cloned().collect();
         specs.sort();
         specs.dedup();
@@ -174,7 +212,11 @@ impl Workspace {
     /// The specs that a file is a part of.
     pub fn dependents(&self, file: &Path) -> Vec<PathBuf> {
         let is_made_of = |files: &Vec<PathBuf>| files.iter().any(|part| part == file);
-        self.made_of.iter().filter(|(_, files)| is_made_of(files)).map(|(spec, _)| spec.clone()).collect()
+        self.made_of
+            .iter()
+            .filter(|(_, files)| is_made_of(files))
+            .map(|(spec, _)| spec.clone())
+            .collect()
     }
 
     // ---- changes --------------------------------------------------------------------------------
@@ -187,7 +229,10 @@ impl Workspace {
             by_file.remove(path);
         }
         if path.file_name().is_some_and(|name| name == "imgspec.toml")
-            || self.library_root.as_ref().is_some_and(|root| path.starts_with(root))
+            || self
+                .library_root
+                .as_ref()
+                .is_some_and(|root| path.starts_with(root))
         {
             self.read_projects();
         }
@@ -202,7 +247,8 @@ impl Workspace {
             self.urgent.push(path.to_owned());
         }
         let dependents = self.dependents(path);
-        self.waiting.extend(dependents.into_iter().filter(|spec| spec != path));
+        self.waiting
+            .extend(dependents.into_iter().filter(|spec| spec != path));
     }
 
     /// A file has come or gone: what names it may be right now, or wrong.
@@ -232,7 +278,9 @@ impl Workspace {
             }
             let map: Map<String, Value> = serde_json::from_str(&document.text).unwrap_or_default();
             let program = self.load(Vec::new());
-            map.iter().any(|(name, value)| value.is_string() && program.find_variable(None, name).is_some())
+            map.iter().any(|(name, value)| {
+                value.is_string() && program.find_variable(None, name).is_some()
+            })
         };
         let is_var_file = is_named || is_layer() || sets_variable();
         is_var_file && self.var_files.insert(path.to_owned())
@@ -263,10 +311,17 @@ impl Workspace {
         }
         // What somebody looks at comes first.
         let (documents, waiting) = (&self.documents, &mut self.waiting);
-        let mut next: Vec<PathBuf> =
-            waiting.iter().filter(|path| documents.get(path).is_some()).take(BATCH).cloned().collect();
+        let mut next: Vec<PathBuf> = waiting
+            .iter()
+            .filter(|path| documents.get(path).is_some())
+            .take(BATCH)
+            .cloned()
+            .collect();
         if next.is_empty() {
-            next = waiting.split_off(waiting.len().saturating_sub(BATCH)).into_iter().collect();
+            next = waiting
+                .split_off(waiting.len().saturating_sub(BATCH))
+                .into_iter()
+                .collect();
         } else {
             waiting.retain(|path| !next.contains(path));
         }
@@ -276,15 +331,21 @@ impl Workspace {
     /// Checks files, and says what has become different.
     fn check(&mut self, files: Vec<PathBuf>) -> Vec<Publication> {
         let mut touched: FxHashSet<PathBuf> = FxHashSet::default();
-        let (specs, others): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(|path| is_spec(path));
+        let (specs, others): (Vec<PathBuf>, Vec<PathBuf>) =
+            files.into_iter().partition(|path| is_spec(path));
         let mut found: Vec<(PathBuf, ByFile)> = Vec::new();
         for path in others {
             let is_open = self.var_files.contains(&path);
-            let by_file = if is_open { self.check_var_file(&path) } else { ByFile::default() };
+            let by_file = if is_open {
+                self.check_var_file(&path)
+            } else {
+                ByFile::default()
+            };
             found.push((path, by_file));
         }
-        let (specs, gone): (Vec<PathBuf>, Vec<PathBuf>) =
-            specs.into_iter().partition(|path| self.documents.exists(path));
+        let (specs, gone): (Vec<PathBuf>, Vec<PathBuf>) = specs
+            .into_iter()
+            .partition(|path| self.documents.exists(path));
         for path in gone {
             self.specs.remove(&path);
             self.made_of.remove(&path);
@@ -299,56 +360,111 @@ impl Workspace {
             touched.extend(old.into_keys());
             touched.insert(path);
         }
-        touched.into_iter().filter_map(|path| self.publish(path)).collect()
+        touched
+            .into_iter()
+            .filter_map(|path| self.publish(path))
+            .collect()
     }
 
     fn check_specs(&mut self, specs: &[PathBuf]) -> Vec<(PathBuf, ByFile)> {
         // What is asked next is about the file that was changed last.
-        let kept = if let [spec] = specs { self.spec(spec) } else { None };
+        let kept = if let [spec] = specs {
+            self.spec(spec)
+        } else {
+            None
+        };
         let loaded = kept.is_none().then(|| self.load(specs.to_vec()));
         let Some(program) = kept.as_ref().map(|spec| &spec.program).or(loaded.as_ref()) else {
             return Vec::new();
         };
-        let texts = program.configs.apply(&program.sources, diagnostic::merge(program.diagnostics.clone()));
+        let texts = program.configs.apply(
+            &program.sources,
+            diagnostic::merge(program.diagnostics.clone()),
+        );
         let mut out: Vec<(PathBuf, ByFile)> = Vec::new();
         let mut of_no_spec = ByFile::default();
-        let parts: FxHashSet<FileId> = program.views.values().flat_map(|view| &view.files).copied().collect();
+        let parts: FxHashSet<FileId> = program
+            .views
+            .values()
+            .flat_map(|view| &view.files)
+            .copied()
+            .collect();
         for (path, file) in specs.iter().zip(&program.specs) {
             let mut by_file = ByFile::default();
-            if let Some((file, view)) = file.and_then(|file| Some((file, program.views.get(&file)?))) {
-                let made_of = view.files.iter().map(|file| program.sources.get(*file).path.clone());
-                let data = program.data.iter().filter(|data| view.files.contains(&data.reader));
+            if let Some((file, view)) =
+                file.and_then(|file| Some((file, program.views.get(&file)?)))
+            {
+                let made_of = view
+                    .files
+                    .iter()
+                    .map(|file| program.sources.get(*file).path.clone());
+                let data = program
+                    .data
+                    .iter()
+                    .filter(|data| view.files.contains(&data.reader));
                 let made_of = made_of.chain(data.map(|data| data.path.clone())).collect();
                 self.made_of.insert(path.clone(), made_of);
                 // A double in two files is found in what includes both, and in neither alone.
                 let is_seen = |found: &&diagnostic::Diagnostic| {
-                    let spans = found.related.iter().chain([&found.primary]).map(|label| label.span.file);
-                    spans.into_iter().all(|file| view.files.contains(&file) || !parts.contains(&file))
+                    let spans = found
+                        .related
+                        .iter()
+                        .chain([&found.primary])
+                        .map(|label| label.span.file);
+                    spans
+                        .into_iter()
+                        .all(|file| view.files.contains(&file) || !parts.contains(&file))
                         && parts.contains(&found.primary.span.file)
                 };
-                let of_images =
-                    emit_all(&self.documents, program, &program.images_of(file), None, &output()).1;
-                let of_images = program.configs.apply(&program.sources, diagnostic::merge(of_images));
-                self.sort_in(program, texts.iter().filter(is_seen).chain(&of_images), &mut by_file);
+                let of_images = emit_all(
+                    &self.documents,
+                    program,
+                    &program.images_of(file),
+                    None,
+                    &output(),
+                )
+                .1;
+                let of_images = program
+                    .configs
+                    .apply(&program.sources, diagnostic::merge(of_images));
+                self.sort_in(
+                    program,
+                    texts.iter().filter(is_seen).chain(&of_images),
+                    &mut by_file,
+                );
             }
             out.push((path.clone(), by_file));
         }
-        let others = texts.iter().filter(|found| !parts.contains(&found.primary.span.file));
+        let others = texts
+            .iter()
+            .filter(|found| !parts.contains(&found.primary.span.file));
         self.sort_in(program, others, &mut of_no_spec);
         out.extend(
-            of_no_spec.into_iter().map(|(path, found)| (path.clone(), ByFile::from_iter([(path, found)]))),
+            of_no_spec
+                .into_iter()
+                .map(|(path, found)| (path.clone(), ByFile::from_iter([(path, found)]))),
         );
         out
     }
 
     /// What is wrong with a var file on its own.
     fn check_var_file(&self, path: &Path) -> ByFile {
-        let request = Request { var_files: vec![path.to_owned()], ..Request::default() };
+        let request = Request {
+            var_files: vec![path.to_owned()],
+            ..Request::default()
+        };
         let program = self.load_request(request, &self.documents);
         let images = program.library_images();
         let of_images = emit_all(&self.documents, &program, &images, None, &output()).1;
-        let all = program.diagnostics.iter().cloned().chain(of_images).collect();
-        let all = program.configs.apply(&program.sources, diagnostic::merge(all));
+        let all = program
+            .diagnostics
+            .iter()
+            .cloned()
+            .chain(of_images)
+            .collect();
+        let all = program
+            .configs
+            .apply(&program.sources, diagnostic::merge(all));
         let found = of_var_files(&program, &[path.to_owned()], images.len(), all);
         let mut by_file = ByFile::default();
         self.sort_in(&program, found.iter(), &mut by_file);
@@ -362,7 +478,9 @@ impl Workspace {
         by_file: &mut ByFile,
     ) {
         let found = found.map(|found| in_checkout(program, found.clone()));
-        for (path, finding) in found.filter_map(|f| Finding::new(&program.sources, &f, self.encoding)) {
+        for (path, finding) in
+            found.filter_map(|f| Finding::new(&program.sources, &f, self.encoding))
+        {
             by_file.entry(path).or_default().push(finding);
         }
     }
@@ -371,7 +489,10 @@ impl Workspace {
 
     /// What was found in a file, wherever from.
     pub fn findings(&self, path: &Path) -> impl Iterator<Item = &Finding> {
-        self.found.values().filter_map(|files| files.get(path)).flatten()
+        self.found
+            .values()
+            .filter_map(|files| files.get(path))
+            .flatten()
     }
 
     /// What the client is to be told of a file, where it does not know that yet.
@@ -379,10 +500,20 @@ impl Workspace {
         let mut diagnostics: Vec<Diagnostic> = Vec::new();
         for finding in self.findings(&path) {
             let new = &finding.diagnostic;
-            if !diagnostics.iter().any(|d| d.range == new.range && d.message == new.message) {
-                let related_information = new.related_information.clone().filter(|_| self.client.has_related);
+            if !diagnostics
+                .iter()
+                .any(|d| d.range == new.range && d.message == new.message)
+            {
+                let related_information = new
+                    .related_information
+                    .clone()
+                    .filter(|_| self.client.has_related);
                 let tags = new.tags.clone().filter(|_| self.client.has_tags);
-                diagnostics.push(Diagnostic { related_information, tags, ..new.clone() });
+                diagnostics.push(Diagnostic {
+                    related_information,
+                    tags,
+                    ..new.clone()
+                });
             }
         }
         diagnostics.sort_by(|a, b| {
@@ -398,7 +529,11 @@ impl Workspace {
             return None;
         }
         self.published.insert(path.clone(), diagnostics.clone());
-        Some(Publication { path, version, diagnostics })
+        Some(Publication {
+            path,
+            version,
+            diagnostics,
+        })
     }
 }
 
@@ -408,7 +543,11 @@ pub fn find_source(program: &Program, path: &Path) -> Option<FileId> {
         Origin::Library => path.ends_with(&source.path),
         _ => source.path == path,
     };
-    program.sources.iter().find(|(_, source)| is_it(source)).map(|(file, _)| file)
+    program
+        .sources
+        .iter()
+        .find(|(_, source)| is_it(source))
+        .map(|(file, _)| file)
 }
 
 fn is_spec(path: &Path) -> bool {
@@ -417,5 +556,8 @@ fn is_spec(path: &Path) -> bool {
 
 /// Where a compile would write: it shows nowhere in what is found.
 pub fn output() -> Output {
-    Output { dir: PathBuf::from("/build"), portable: false }
+    Output {
+        dir: PathBuf::from("/build"),
+        portable: false,
+    }
 }

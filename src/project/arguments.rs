@@ -14,7 +14,8 @@ impl Lowering<'_> {
     /// warning: the rest arrives. Image Builder's own have such, which do no harm.
     pub(super) fn check_args(&mut self, id: VarId, value: &Expr) {
         let variable = &self.variables[id];
-        let (Base::Args, ExprKind::Const(Value::Text(text))) = (&variable.ty.base, &value.kind) else {
+        let (Base::Args, ExprKind::Const(Value::Text(text))) = (&variable.ty.base, &value.kind)
+        else {
             return;
         };
         let (name, is_secret) = (variable.name.clone(), variable.is_secret);
@@ -25,7 +26,9 @@ impl Lowering<'_> {
                 let message = format!("`{name}`: {}", mismatch.message(is_secret));
                 self.report(Diagnostic::new(Code::TypeMismatch, value.span, message));
             }
-            Err(ArgsProblem::Lost(words)) => self.report_lost_words(&name, &words, value.span, is_secret),
+            Err(ArgsProblem::Lost(words)) => {
+                self.report_lost_words(&name, &words, value.span, is_secret)
+            }
         }
     }
 
@@ -40,7 +43,9 @@ impl Lowering<'_> {
             Some('-') => {
                 "the variable is one `--extra-vars` argument already: write its `name=value` pairs alone"
             }
-            Some('@') => "a variable holds pairs or one file, not both: name the file in another variable",
+            Some('@') => {
+                "a variable holds pairs or one file, not both: name the file in another variable"
+            }
             _ => "a value with spaces needs quotes: `name=\"a b\"`",
         };
         let mut found = Diagnostic::new(
@@ -86,7 +91,10 @@ impl Lowering<'_> {
         if stays {
             return value;
         }
-        let pieces = [Piece::Plain("@".into()), Piece::Path(SmolStr::new(found.to_string_lossy()))];
+        let pieces = [
+            Piece::Plain("@".into()),
+            Piece::Path(SmolStr::new(found.to_string_lossy())),
+        ];
         Expr::constant(Value::Text(Text::Pieces(pieces.into())), span)
     }
 
@@ -133,8 +141,9 @@ impl Lowering<'_> {
             found = found.label(format!("looked for {}", path.display()));
         }
         if written.contains(" @") || written.contains('=') {
-            found =
-                found.help("all that stands behind the `@` is one path: a variable holds one file, or pairs");
+            found = found.help(
+                "all that stands behind the `@` is one path: a variable holds one file, or pairs",
+            );
         } else if self.is_json(span) && self.packer_folder.is_some() {
             found = found.help("a relative path in a var file starts where make runs Packer");
         }

@@ -7,13 +7,24 @@ use crate::syntax::ast;
 use smol_str::SmolStr;
 
 /// The attributes of a variable.
-pub const OF_VARIABLES: [&str; 9] =
-    ["encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt"];
+pub const OF_VARIABLES: [&str; 9] = [
+    "encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt",
+];
 /// The attributes of a provider; `defaults` is a block.
-pub const OF_PROVIDERS: [&str; 8] =
-    ["template", "roles", "playbook", "tools", "artifact", "extra_vars", "reads", "defaults"];
+pub const OF_PROVIDERS: [&str; 8] = [
+    "template",
+    "roles",
+    "playbook",
+    "tools",
+    "artifact",
+    "extra_vars",
+    "reads",
+    "defaults",
+];
 /// The attributes of a target; `run` is a block.
-pub const OF_TARGETS: [&str; 8] = ["provider", "only", "except", "vars", "above", "make", "refused", "run"];
+pub const OF_TARGETS: [&str; 8] = [
+    "provider", "only", "except", "vars", "above", "make", "refused", "run",
+];
 /// The attributes of one run of a target.
 pub const OF_RUNS: [&str; 3] = ["only", "except", "vars"];
 /// The attributes of a rule.
@@ -29,7 +40,8 @@ impl Lowering<'_> {
     ) -> Vec<&'s ast::Set> {
         let mut out: Vec<&ast::Set> = Vec::with_capacity(stmts.len());
         for stmt in stmts {
-            if matches!(stmt, ast::Stmt::Block { name, .. } if blocks.contains(&name.text.as_str())) {
+            if matches!(stmt, ast::Stmt::Block { name, .. } if blocks.contains(&name.text.as_str()))
+            {
                 continue;
             }
             let Some(set) = self.attribute(stmt, whose) else {
@@ -63,20 +75,31 @@ impl Lowering<'_> {
             ast::Stmt::Unset { span, .. } | ast::Stmt::When { span, .. } => *span,
             ast::Stmt::Block { name, .. } => name.span,
         };
-        self.report(Diagnostic::new(Code::WrongPlace, span, format!("{whose} has only `name = value`")));
+        self.report(Diagnostic::new(
+            Code::WrongPlace,
+            span,
+            format!("{whose} has only `name = value`"),
+        ));
         None
     }
 
-    pub(super) fn report_unknown_attribute(&mut self, name: &ast::Ident, what: &str, known: &[&str]) {
+    pub(super) fn report_unknown_attribute(
+        &mut self,
+        name: &ast::Ident,
+        what: &str,
+        known: &[&str],
+    ) {
         let message = match what.strip_prefix("attribute of ") {
             Some(whose) => format!("{whose} has no attribute `{}`", name.text),
             None => format!("there is no {what} `{}`", name.text),
         };
         let found = Diagnostic::new(Code::UnknownAttribute, name.span, message);
         self.report(match nearest(&name.text, known.iter().copied()) {
-            Some(near) => {
-                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), name.span, near)
-            }
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                name.span,
+                near,
+            ),
             None => found.help(format!("it is one of {}", known.join(", "))),
         });
     }
@@ -98,7 +121,10 @@ impl Lowering<'_> {
 
     pub(super) fn word(&mut self, set: &ast::Set) -> Option<ast::Ident> {
         match &set.value.kind {
-            ast::ExprKind::Name(name) => Some(ast::Ident { text: name.clone(), span: set.value.span }),
+            ast::ExprKind::Name(name) => Some(ast::Ident {
+                text: name.clone(),
+                span: set.value.span,
+            }),
             ast::ExprKind::Missing => None,
             _ => {
                 self.report(
@@ -125,9 +151,10 @@ impl Lowering<'_> {
         let mut words = Vec::with_capacity(elements.len());
         for element in elements {
             match &element.kind {
-                ast::ExprKind::Name(name) => {
-                    words.push(ast::Ident { text: name.clone(), span: element.span })
-                }
+                ast::ExprKind::Name(name) => words.push(ast::Ident {
+                    text: name.clone(),
+                    span: element.span,
+                }),
                 _ => self.report(
                     Diagnostic::new(Code::TypeMismatch, element.span, "expected a name")
                         .help("without quotes"),

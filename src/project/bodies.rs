@@ -72,8 +72,7 @@ impl Lowering<'_> {
             out.whole = section.span;
             out.extends = extends;
             // What a target that is wrong says of its provider is not known either.
-            let is_target =
-                |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
+            let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
             let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
             out.lacks_parent = lacks_parent || lacks_target || self.is_incomplete;
             out.settings = body.settings;
@@ -119,8 +118,7 @@ impl Lowering<'_> {
                         );
                     }
                     let sets = |name: &str| {
-                        let is_it =
-                            |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Set(s) if s.name.text == name);
+                        let is_it = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Set(s) if s.name.text == name);
                         stmts.iter().any(is_it)
                     };
                     if !set.is_final {
@@ -140,7 +138,10 @@ impl Lowering<'_> {
                     body.settings.push(Setting {
                         variable: id,
                         change: Change::Unset,
-                        value: Expr { kind: ExprKind::Missing, span: *span },
+                        value: Expr {
+                            kind: ExprKind::Missing,
+                            span: *span,
+                        },
                         is_final: false,
                         condition,
                         span: *span,
@@ -148,17 +149,28 @@ impl Lowering<'_> {
                         had_quotes: false,
                     });
                 }
-                ast::Stmt::When { condition: expr, body: inner, span } => {
+                ast::Stmt::When {
+                    condition: expr,
+                    body: inner,
+                    span,
+                } => {
                     if block != Block::Section {
                         self.report_wrong_place(*span, "`when`", "put the `when` around the block");
                         continue;
                     }
                     let expr = self.lower_condition(expr, Place::FACTS);
                     let index = body.conditions.len() as u32;
-                    body.conditions.push(Condition { expr, outer: condition });
+                    body.conditions.push(Condition {
+                        expr,
+                        outer: condition,
+                    });
                     self.lower_statements(inner, Some(index), block, body);
                 }
-                ast::Stmt::Block { name, body: inner, span } => {
+                ast::Stmt::Block {
+                    name,
+                    body: inner,
+                    span,
+                } => {
                     let kind = match name.text.as_str() {
                         "ansible" => Block::Extra(Owner::Ansible),
                         "packer" => Block::Extra(Owner::Packer),
@@ -176,7 +188,11 @@ impl Lowering<'_> {
                         }
                         "when" => continue,
                         _ => {
-                            self.report_unknown_attribute(name, "block", &["ansible", "packer", "target"]);
+                            self.report_unknown_attribute(
+                                name,
+                                "block",
+                                &["ansible", "packer", "target"],
+                            );
                             continue;
                         }
                     };
@@ -195,7 +211,9 @@ impl Lowering<'_> {
     }
 
     pub(super) fn report_wrong_place(&mut self, span: Span, what: &str, help: &str) {
-        self.report(Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help));
+        self.report(
+            Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help),
+        );
     }
 
     /// A statement in the form of a setting that is another one. True where it was one.
@@ -209,7 +227,9 @@ impl Lowering<'_> {
         if block != Block::Section || self.find_variable(&set.name.text).is_some() {
             return false;
         }
-        let Some(Meant { found, statements }) = meant_by(set, &self.sources.get(set.span.file).text) else {
+        let Some(Meant { found, statements }) =
+            meant_by(set, &self.sources.get(set.span.file).text)
+        else {
             return false;
         };
         self.report(found);
@@ -219,9 +239,15 @@ impl Lowering<'_> {
 
     /// `x = null`: what other languages have for `unset x`. True where it was that.
     fn report_null(&mut self, set: &ast::Set, block: Block) -> bool {
-        let ast::ExprKind::Name(word) = &set.value.kind else { return false };
-        let is_null = matches!(word.as_str(), "null" | "nil" | "None" | "undefined" | "unset");
-        if !is_null || block != Block::Section || set.is_final || self.find_variable(word).is_some() {
+        let ast::ExprKind::Name(word) = &set.value.kind else {
+            return false;
+        };
+        let is_null = matches!(
+            word.as_str(),
+            "null" | "nil" | "None" | "undefined" | "unset"
+        );
+        if !is_null || block != Block::Section || set.is_final || self.find_variable(word).is_some()
+        {
             return false;
         }
         let text = format!("unset {}", set.name.text);
@@ -267,7 +293,11 @@ impl Lowering<'_> {
         let is_free = owner == Owner::Ansible
             && to.is_some_and(|to| !to.has(Receivers::LINUX) && !to.has(Receivers::WINDOWS));
         if declared.is_some() && !is_free {
-            let word = if owner == Owner::Ansible { "ansible" } else { "packer" };
+            let word = if owner == Owner::Ansible {
+                "ansible"
+            } else {
+                "packer"
+            };
             self.report(
                 Diagnostic::new(
                     Code::DeclaredVariable,
@@ -281,7 +311,12 @@ impl Lowering<'_> {
             );
             return None;
         }
-        if owner == Owner::Ansible && !name.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        if owner == Owner::Ansible
+            && !name
+                .text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
             self.report(
                 Diagnostic::new(
                     Code::TypeMismatch,
@@ -301,7 +336,9 @@ impl Lowering<'_> {
         if let Some(id) = self.extras.get(&key) {
             return *id;
         }
-        let id = self.variables.push(Arc::new(new_variable(name, owner, None)));
+        let id = self
+            .variables
+            .push(Arc::new(new_variable(name, owner, None)));
         self.extras.insert(key, id);
         id
     }
@@ -309,10 +346,14 @@ impl Lowering<'_> {
     pub(super) fn check_fact_setting(&mut self, id: VarId, span: Span, condition: Option<u32>) {
         let variable = &self.variables[id];
         if variable.is_fact && condition.is_some() {
-            let message = format!("`{}` is a fact and cannot be set in a `when`", variable.name);
+            let message = format!(
+                "`{}` is a fact and cannot be set in a `when`",
+                variable.name
+            );
             self.report(
-                Diagnostic::new(Code::WrongPlace, span, message)
-                    .help("facts are settled before conditions are asked; set it in the body itself"),
+                Diagnostic::new(Code::WrongPlace, span, message).help(
+                    "facts are settled before conditions are asked; set it in the body itself",
+                ),
             );
         }
     }
@@ -365,21 +406,32 @@ impl Lowering<'_> {
 
     pub(super) fn report_not_a_list(&mut self, name: &ast::Ident, change: Change, ty: &Type) {
         let op = if change == Change::Append { "+=" } else { "-=" };
-        let message = format!("`{op}` changes lists, and `{}` is {}", name.text, ty.in_words());
+        let message = format!(
+            "`{op}` changes lists, and `{}` is {}",
+            name.text,
+            ty.in_words()
+        );
         let found = Diagnostic::new(Code::TypeMismatch, name.span, message).help("set it with `=`");
         self.report(found);
     }
 
     /// What the real name says would still change a value that is final under its deprecated name.
     fn report_final_alias(&mut self, id: VarId, set: &ast::Set) {
-        let Some(real) = self.variables[id].alias_of else { return };
+        let Some(real) = self.variables[id].alias_of else {
+            return;
+        };
         let real = self.variables[real].name.clone();
-        let message = format!("`{}` is a deprecated name and cannot be `final`", set.name.text);
-        self.report(Diagnostic::new(Code::WrongPlace, set.name.span, message).fix(
-            format!("write `{real}`"),
-            set.name.span,
-            real,
-        ));
+        let message = format!(
+            "`{}` is a deprecated name and cannot be `final`",
+            set.name.text
+        );
+        self.report(
+            Diagnostic::new(Code::WrongPlace, set.name.span, message).fix(
+                format!("write `{real}`"),
+                set.name.span,
+                real,
+            ),
+        );
     }
 
     /// `x = x + […]` is a cycle; what is meant is `x += […]`.
@@ -394,13 +446,18 @@ impl Lowering<'_> {
         (self.find_variable(name) == Some(id)).then(|| {
             let span = set.name.span.to(set.value.span);
             let rest = self.sources.slice(right.span);
-            let found =
-                Diagnostic::new(Code::ReferenceCycle, set.span, format!("`{name}` is defined by itself"))
-                    .label("a name stands for the final value, so this has no end");
+            let found = Diagnostic::new(
+                Code::ReferenceCycle,
+                set.span,
+                format!("`{name}` is defined by itself"),
+            )
+            .label("a name stands for the final value, so this has no end");
             match self.variables[id].ty.base {
-                Base::List(_) | Base::Any => {
-                    found.fix(format!("write `{name} += …`"), span, format!("{name} += {rest}"))
-                }
+                Base::List(_) | Base::Any => found.fix(
+                    format!("write `{name} += …`"),
+                    span,
+                    format!("{name} += {rest}"),
+                ),
                 _ => found.help("write the value itself; only lists can be added to"),
             }
         })

@@ -48,7 +48,11 @@ impl Lowering<'_> {
                 Diagnostic::new(
                     Code::UnknownFunction,
                     span,
-                    format!("`{}` takes {wanted} argument{plural}, found {}", name.text, args.len()),
+                    format!(
+                        "`{}` takes {wanted} argument{plural}, found {}",
+                        name.text,
+                        args.len()
+                    ),
                 )
                 .help(function.signature()),
             );
@@ -58,7 +62,11 @@ impl Lowering<'_> {
             (Function::Env | Function::File | Function::Path | Function::Jinja, [arg]) => {
                 return (
                     self.lower_constant_call(function, arg, place),
-                    if function == Function::Env { Ty::Any } else { Ty::Text },
+                    if function == Function::Env {
+                        Ty::Any
+                    } else {
+                        Ty::Text
+                    },
                 );
             }
             (Function::IsSet | Function::IsYours, [written]) => {
@@ -96,8 +104,13 @@ impl Lowering<'_> {
         for ((ty, wanted), arg) in types.iter().zip(wanted).zip(args) {
             self.expect(ty, wanted, arg.span, function.signature());
         }
-        if let (Function::Matches, Some(Expr { kind: ExprKind::Const(Value::Text(text)), span })) =
-            (function, lowered.get(1))
+        if let (
+            Function::Matches,
+            Some(Expr {
+                kind: ExprKind::Const(Value::Text(text)),
+                span,
+            }),
+        ) = (function, lowered.get(1))
         {
             let (pattern, span) = (text.known().unwrap_or_default().into_owned(), *span);
             // The library's patterns are tested; compiling them at every start would cost.
@@ -179,7 +192,9 @@ impl Lowering<'_> {
             _ => ("path", "files/motd"),
         };
         let name = match &arg.kind {
-            ast::ExprKind::Name(name) if function == Function::Env && !name.contains(['.', '-']) => {
+            ast::ExprKind::Name(name)
+                if function == Function::Env && !name.contains(['.', '-']) =>
+            {
                 Some(name.as_str())
             }
             _ => None,

@@ -73,14 +73,19 @@ struct Written {
 /// What is wrong in the text, in the words of TOML, not of the program's types.
 fn in_words(error: &toml::de::Error, text: &str) -> String {
     let message = error.message();
-    let Some(wanted) = message.strip_prefix("invalid type: ").and_then(|m| m.rsplit_once(", expected "))
+    let Some(wanted) = message
+        .strip_prefix("invalid type: ")
+        .and_then(|m| m.rsplit_once(", expected "))
     else {
         return message.to_owned();
     };
     let start = error.span().map_or(0, |span| span.start).min(text.len());
     let before = text.get(..start).unwrap_or_default();
     let line = before.rsplit('\n').next().unwrap_or_default();
-    let key = line.split_once('=').map(|(key, _)| key.trim()).filter(|key| !key.is_empty());
+    let key = line
+        .split_once('=')
+        .map(|(key, _)| key.trim())
+        .filter(|key| !key.is_empty());
     match (key, wanted.1) {
         (Some(key), "a sequence") => format!("`{key}` is a list: `[\"…\"]`"),
         (Some(key), _) => format!("`{key}` is a text: `\"…\"`"),
@@ -95,7 +100,8 @@ const WARNINGS: &str = "warnings";
 impl Config {
     /// Reads the text of an `imgspec.toml`; what is wrong in it is reported at its place.
     pub fn parse(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Config {
-        let span = |range: std::ops::Range<usize>| Span::new(file, range.start as u32, range.end as u32);
+        let span =
+            |range: std::ops::Range<usize>| Span::new(file, range.start as u32, range.end as u32);
         let written: Written = match toml::from_str(text) {
             Ok(written) => written,
             Err(error) => {
@@ -108,17 +114,24 @@ impl Config {
         };
         let names = |list: Vec<Spanned<String>>| -> Vec<Ident> {
             list.into_iter()
-                .map(|n| Ident { span: span(n.span()), text: SmolStr::from(n.into_inner()) })
+                .map(|n| Ident {
+                    span: span(n.span()),
+                    text: SmolStr::from(n.into_inner()),
+                })
                 .collect()
         };
         let (allow, deny) = (names(written.allow), names(written.deny));
         for name in allow.iter().chain(&deny) {
-            if Code::parse(&name.text)
-                .is_some_and(|code| code.severity() == Severity::Error && code != Code::RuleViolated)
-            {
-                let message = format!("`{}` is an error and cannot be allowed or denied", name.text);
-                diagnostics
-                    .push(Diagnostic::new(Code::BadConfig, name.span, message).help("only warnings can"));
+            if Code::parse(&name.text).is_some_and(|code| {
+                code.severity() == Severity::Error && code != Code::RuleViolated
+            }) {
+                let message = format!(
+                    "`{}` is an error and cannot be allowed or denied",
+                    name.text
+                );
+                diagnostics.push(
+                    Diagnostic::new(Code::BadConfig, name.span, message).help("only warnings can"),
+                );
             }
         }
         for name in &deny {
@@ -133,15 +146,22 @@ impl Config {
         }
         if written.library.is_some() && written.checkout.is_some() {
             let whole = Span::new(file, 0, text.len() as u32);
-            let message =
-                "`library` and `checkout` both say what stands in the place of the built-in library";
+            let message = "`library` and `checkout` both say what stands in the place of the built-in library";
             diagnostics.push(Diagnostic::new(Code::BadConfig, whole, message).help("remove one"));
         }
-        let exclude_spans = written.exclude.iter().map(|folder| span(folder.span())).collect();
+        let exclude_spans = written
+            .exclude
+            .iter()
+            .map(|folder| span(folder.span()))
+            .collect();
         Config {
             allow,
             deny,
-            exclude: written.exclude.into_iter().map(Spanned::into_inner).collect(),
+            exclude: written
+                .exclude
+                .into_iter()
+                .map(Spanned::into_inner)
+                .collect(),
             exclude_spans,
             root: PathBuf::new(),
             library: written.library,
@@ -165,7 +185,9 @@ impl Config {
                 diagnostics.push(
                     Diagnostic::new(Code::UnusedConfig, *span, message)
                         .label("this excludes nothing")
-                        .help("a folder is named relative to imgspec.toml; remove it if it is gone"),
+                        .help(
+                            "a folder is named relative to imgspec.toml; remove it if it is gone",
+                        ),
                 );
             }
         }
@@ -195,7 +217,11 @@ impl Config {
                         format!("there is no code or rule `{}`", name.text),
                     )
                     .label(format!("did you mean `{near}`?"))
-                    .fix(format!("write `{near}`"), name.span, format!("\"{near}\"")),
+                    .fix(
+                        format!("write `{near}`"),
+                        name.span,
+                        format!("\"{near}\""),
+                    ),
                 );
             }
         }
@@ -228,8 +254,13 @@ impl Configs {
     /// The configuration for a file: of the innermost project that it lies in; for a place that lies in none, as
     /// that of an argument or of the library, of the first.
     fn of(&self, path: &Path) -> Option<&Config> {
-        let around = self.0.iter().filter(|config| path.starts_with(&config.root));
-        around.max_by_key(|config| config.root.components().count()).or(self.0.first())
+        let around = self
+            .0
+            .iter()
+            .filter(|config| path.starts_with(&config.root));
+        around
+            .max_by_key(|config| config.root.components().count())
+            .or(self.0.first())
     }
 
     /// Applies each project's `allow` and `deny` to what was found in its files.

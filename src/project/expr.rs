@@ -33,7 +33,10 @@ impl Place<'_> {
         facts_only: None,
         is_secret: false,
     };
-    pub const FACTS: Place<'static> = Place { facts_only: Some("a condition"), ..Place::PLAIN };
+    pub const FACTS: Place<'static> = Place {
+        facts_only: Some("a condition"),
+        ..Place::PLAIN
+    };
 
     fn inner<'b>(self, ty: Option<&'b Type>) -> Place<'b> {
         Place {
@@ -168,7 +171,13 @@ impl Lowering<'_> {
                 let (then, a) = self.lower_typed(then, place);
                 let (other, b) = self.lower_typed(other, place);
                 let ty = if a == Ty::Any { b } else { a };
-                return (Expr { kind: ExprKind::If(Box::new([condition, then, other])), span }, ty);
+                return (
+                    Expr {
+                        kind: ExprKind::If(Box::new([condition, then, other])),
+                        span,
+                    },
+                    ty,
+                );
             }
             ast::ExprKind::Not(inner) => {
                 let inner = self.lower_condition(inner, place.argument());
@@ -178,9 +187,18 @@ impl Lowering<'_> {
         };
         // What is wrong is put out of the way, so that nothing else is said because of it.
         if self.diagnostics.iter().skip(said).any(Diagnostic::is_error) {
-            return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+            return (
+                Expr {
+                    kind: ExprKind::Missing,
+                    span,
+                },
+                Ty::Any,
+            );
         }
-        let mut lowered = Expr { kind: lowered, span };
+        let mut lowered = Expr {
+            kind: lowered,
+            span,
+        };
         self.check_place(&mut lowered, &ty, place);
         (lowered, ty)
     }
@@ -217,7 +235,10 @@ impl Lowering<'_> {
     pub fn find_variable(&self, name: &str) -> Option<VarId> {
         match self.view().find(VARIABLES, name) {
             Some((id, _)) => Some(*id),
-            None => self.extras.get(&(Owner::Packer, SmolStr::new(name))).copied(),
+            None => self
+                .extras
+                .get(&(Owner::Packer, SmolStr::new(name)))
+                .copied(),
         }
     }
 
@@ -263,7 +284,13 @@ impl Lowering<'_> {
                     span,
                     format!("expected {ty}, found a list"),
                 ));
-                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+                return (
+                    Expr {
+                        kind: ExprKind::Missing,
+                        span,
+                    },
+                    Ty::Any,
+                );
             }
         };
         let any = place.ty.filter(|ty| matches!(ty.base, Base::Any));
@@ -278,11 +305,19 @@ impl Lowering<'_> {
                 self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     element.span,
-                    format!("the elements before are each {}, this is {}", ty.word(), element_ty.word()),
+                    format!(
+                        "the elements before are each {}, this is {}",
+                        ty.word(),
+                        element_ty.word()
+                    ),
                 ));
             }
             if let ExprKind::Const(value) = &expr.kind {
-                self.check_encodable(&Value::list(vec![value.clone()]), element.span, place.encoding);
+                self.check_encodable(
+                    &Value::list(vec![value.clone()]),
+                    element.span,
+                    place.encoding,
+                );
             }
             lowered.push(expr);
         }
@@ -302,7 +337,9 @@ impl Lowering<'_> {
 
     /// Reports what the encoding of the list cannot carry.
     pub fn check_encodable(&mut self, value: &Value, span: Span, encoding: Encoding) {
-        let Some((at, reason)) = find_unencodable(value, encoding) else { return };
+        let Some((at, reason)) = find_unencodable(value, encoding) else {
+            return;
+        };
         let element = match value {
             Value::List(elements) => elements.get(at),
             _ => None,
@@ -325,15 +362,30 @@ impl Lowering<'_> {
         });
     }
 
-    fn lower_map(&mut self, pairs: &[(ast::Ident, ast::Expr)], span: Span, place: Place<'_>) -> (Expr, Ty) {
+    fn lower_map(
+        &mut self,
+        pairs: &[(ast::Ident, ast::Expr)],
+        span: Span,
+        place: Place<'_>,
+    ) -> (Expr, Ty) {
         let wanted = match place.ty.map(|ty| &ty.base) {
             Some(Base::Map(element)) => Some(element.as_ref()),
             Some(Base::Any) => place.ty,
             None => None,
             Some(_) => {
                 let ty = place.ty.map(Type::in_words).unwrap_or_default();
-                self.report(Diagnostic::new(Code::TypeMismatch, span, format!("expected {ty}, found a map")));
-                return (Expr { kind: ExprKind::Missing, span }, Ty::Any);
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    span,
+                    format!("expected {ty}, found a map"),
+                ));
+                return (
+                    Expr {
+                        kind: ExprKind::Missing,
+                        span,
+                    },
+                    Ty::Any,
+                );
             }
         };
         let inner = place.inner(wanted);
@@ -375,9 +427,18 @@ impl Lowering<'_> {
 
     // ---- operators --------------------------------------------------------------------------
 
-    fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Place<'_>) -> (ExprKind, Ty) {
+    fn lower_binary(
+        &mut self,
+        op: BinaryOp,
+        sides: &[ast::Expr; 2],
+        place: Place<'_>,
+    ) -> (ExprKind, Ty) {
         let [left, right] = sides;
-        let build = |a, b, versions| ExprKind::Binary { op, versions, sides: Box::new([a, b]) };
+        let build = |a, b, versions| ExprKind::Binary {
+            op,
+            versions,
+            sides: Box::new([a, b]),
+        };
         match op {
             BinaryOp::And | BinaryOp::Or => {
                 let a = self.lower_condition(left, place.argument());
@@ -391,17 +452,23 @@ impl Lowering<'_> {
                 let (a, a_ty) = self.lower_typed(left, inner);
                 let (b, b_ty) = self.lower_typed(right, inner);
                 let list = Ty::List(Box::new(Ty::Any));
-                if let Some((ty, side)) =
-                    [(&a_ty, left), (&b_ty, right)].into_iter().find(|(ty, _)| !ty.fits(&list))
+                if let Some((ty, side)) = [(&a_ty, left), (&b_ty, right)]
+                    .into_iter()
+                    .find(|(ty, _)| !ty.fits(&list))
                 {
                     let help = "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`";
                     self.expect(ty, &list, side.span, help);
                 }
-                (build(a, b, false), if a_ty == Ty::Any { b_ty } else { a_ty })
+                (
+                    build(a, b, false),
+                    if a_ty == Ty::Any { b_ty } else { a_ty },
+                )
             }
             BinaryOp::In | BinaryOp::NotIn => {
                 if let ast::ExprKind::List(elements) = &right.kind
-                    && elements.iter().any(|element| self.report_bare_word(element, left))
+                    && elements
+                        .iter()
+                        .any(|element| self.report_bare_word(element, left))
                 {
                     return (ExprKind::Missing, Ty::Any);
                 }
@@ -414,7 +481,12 @@ impl Lowering<'_> {
                     "`in` asks a list: `x in [\"a\", \"b\"]`",
                 );
                 if let Ty::List(element) = &b_ty {
-                    self.expect(&a_ty, element, left.span, "`in` compares with the elements of the list");
+                    self.expect(
+                        &a_ty,
+                        element,
+                        left.span,
+                        "`in` compares with the elements of the list",
+                    );
                 }
                 self.check_choice(&a, &b);
                 (build(a, b, a_ty == Ty::Version), Ty::Bool)
@@ -425,7 +497,12 @@ impl Lowering<'_> {
                 }
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
-                self.expect(&b_ty, &a_ty, right.span, "both sides of a comparison are of one type");
+                self.expect(
+                    &b_ty,
+                    &a_ty,
+                    right.span,
+                    "both sides of a comparison are of one type",
+                );
                 let versions = a_ty == Ty::Version || b_ty == Ty::Version;
                 let is_ordered = matches!(a_ty, Ty::Int | Ty::Any) || versions;
                 if !is_ordered && !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) {
@@ -447,7 +524,8 @@ impl Lowering<'_> {
 
     /// A comparison of a variable of few values with one that it never has.
     fn check_choice(&mut self, variable: &Expr, value: &Expr) {
-        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind) else {
+        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind)
+        else {
             return;
         };
         let variable = &self.variables[*id];
@@ -473,7 +551,11 @@ impl Lowering<'_> {
                 if let Some(near) = nearest(&known, choices.iter().map(SmolStr::as_str)) {
                     found = found.label(format!("did you mean \"{near}\"?"));
                     if matches!(value_const, Value::Text(_)) {
-                        found = found.fix(format!("write \"{near}\""), value.span, format!("\"{near}\""));
+                        found = found.fix(
+                            format!("write \"{near}\""),
+                            value.span,
+                            format!("\"{near}\""),
+                        );
                     }
                 }
                 self.report(found);

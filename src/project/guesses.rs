@@ -19,7 +19,10 @@ pub(super) struct Guess {
 impl Guess {
     /// Adds it to a finding.
     pub fn add_to(guess: Option<&Guess>, found: Diagnostic, span: Span) -> Diagnostic {
-        let near = guess.map(|g| crate::diagnostic::Suggestion { name: &g.name, is_sure: g.is_sure });
+        let near = guess.map(|g| crate::diagnostic::Suggestion {
+            name: &g.name,
+            is_sure: g.is_sure,
+        });
         found.did_you_mean(near, span)
     }
 }
@@ -28,19 +31,29 @@ impl Lowering<'_> {
     /// The variable that a name was meant to be; with a value, one that can have it.
     pub fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
         let view = self.view();
-        let find = |name: &str| view.find(VARIABLES, name).map(|(id, _)| &self.variables[*id]);
-        let names = view.all(VARIABLES).filter(|name| find(name).is_some_and(|v| v.removed.is_none()));
+        let find = |name: &str| {
+            view.find(VARIABLES, name)
+                .map(|(id, _)| &self.variables[*id])
+        };
+        let names = view
+            .all(VARIABLES)
+            .filter(|name| find(name).is_some_and(|v| v.removed.is_none()));
         let fit = |name: &str| match (find(name), value) {
             (Some(variable), Some(value)) => fit(&variable.ty, value),
             _ => Fit::Maybe,
         };
         let found = suggest(name, names, fit)?;
-        Some(Guess { name: SmolStr::new(found.name), is_sure: found.is_sure })
+        Some(Guess {
+            name: SmolStr::new(found.name),
+            is_sure: found.is_sure,
+        })
     }
 
     /// The variable that a name is surely meant to be.
     pub fn nearest_variable(&self, name: &str) -> Option<SmolStr> {
-        self.guess_variable(name, None).filter(|guess| guess.is_sure).map(|guess| guess.name)
+        self.guess_variable(name, None)
+            .filter(|guess| guess.is_sure)
+            .map(|guess| guess.name)
     }
 
     pub(super) fn report_unknown_variable(&mut self, name: &ast::Ident, is_setting: bool) {
@@ -48,7 +61,12 @@ impl Lowering<'_> {
     }
 
     /// A name that nothing declares, with what it is set to.
-    pub(super) fn report_unknown(&mut self, name: &ast::Ident, value: Option<&ast::Expr>, is_setting: bool) {
+    pub(super) fn report_unknown(
+        &mut self,
+        name: &ast::Ident,
+        value: Option<&ast::Expr>,
+        is_setting: bool,
+    ) {
         let guess = self.guess_variable(&name.text, value);
         if self.is_incomplete && guess.as_ref().is_none_or(|guess| !guess.is_sure) {
             // It may be declared where nothing could be read.
@@ -70,7 +88,11 @@ impl Lowering<'_> {
 
     /// A name in an expression that is no variable.
     pub(super) fn report_unknown_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) {
-        let found = Diagnostic::new(Code::UnknownVariable, span, format!("there is no variable `{name}`"));
+        let found = Diagnostic::new(
+            Code::UnknownVariable,
+            span,
+            format!("there is no variable `{name}`"),
+        );
         let can_wait = place.facts_only.is_none();
         let (head, rest) = name.rsplit_once('.').unwrap_or(("", name));
         let found = match name.as_str() {
@@ -86,7 +108,10 @@ impl Lowering<'_> {
                 let found = found.label("a variable goes by its name alone");
                 found.fix(format!("write `{rest}`"), span, rest)
             }
-            _ if is_env(name) && name.bytes().all(|c| !c.is_ascii_lowercase()) && name.len() > 1 => {
+            _ if is_env(name)
+                && name.bytes().all(|c| !c.is_ascii_lowercase())
+                && name.len() > 1 =>
+            {
                 read_from_environment(found, name, span, can_wait)
             }
             _ if is_namespace(head) => match self.guess_variable(rest, None) {
@@ -96,7 +121,9 @@ impl Lowering<'_> {
                 }
                 _ => found
                     .label(format!("a variable is named alone, without `{head}.`"))
-                    .help(format!("declare it (`variable {rest} : type`) and write `{rest}`")),
+                    .help(format!(
+                        "declare it (`variable {rest} : type`) and write `{rest}`"
+                    )),
             },
             _ => match self.guess_variable(name, None) {
                 None if self.is_incomplete => return,
@@ -124,33 +151,49 @@ impl Lowering<'_> {
 
     /// Reports a word without quotes that a variable is compared with. True where it was one.
     pub(super) fn report_bare_word(&mut self, word: &ast::Expr, other: &ast::Expr) -> bool {
-        let (ast::ExprKind::Name(word_text), ast::ExprKind::Name(variable)) = (&word.kind, &other.kind)
+        let (ast::ExprKind::Name(word_text), ast::ExprKind::Name(variable)) =
+            (&word.kind, &other.kind)
         else {
             return false;
         };
         if self.find_variable(word_text).is_some() {
             return false;
         }
-        let Some(id) = self.find_variable(variable) else { return false };
+        let Some(id) = self.find_variable(variable) else {
+            return false;
+        };
         let ty = self.variables[id].ty.clone();
         if !self.fits_in_quotes(&ty, word_text) {
             return false;
         }
         self.report(
-            Diagnostic::new(Code::UnknownVariable, word.span, format!("there is no variable `{word_text}`"))
-                .label("unknown name; text needs quotes")
-                .fix("put it in quotes", word.span, format!("\"{word_text}\"")),
+            Diagnostic::new(
+                Code::UnknownVariable,
+                word.span,
+                format!("there is no variable `{word_text}`"),
+            )
+            .label("unknown name; text needs quotes")
+            .fix("put it in quotes", word.span, format!("\"{word_text}\"")),
         );
         true
     }
 
     pub(super) fn report_unknown_section(&mut self, name: &ast::Ident) {
         let view = self.view();
-        let target = name.text.strip_prefix("build-").filter(|rest| view.find(SECTIONS, rest).is_some());
+        let target = name
+            .text
+            .strip_prefix("build-")
+            .filter(|rest| view.find(SECTIONS, rest).is_some());
         let names: Vec<&str> = view.all(SECTIONS).collect();
         let near = suggest_image(&name.text, names.into_iter());
-        let guess = near.map(|near| Guess { name: SmolStr::new(near.name), is_sure: near.is_sure });
-        if self.is_incomplete && target.is_none() && guess.as_ref().is_none_or(|guess| !guess.is_sure) {
+        let guess = near.map(|near| Guess {
+            name: SmolStr::new(near.name),
+            is_sure: near.is_sure,
+        });
+        if self.is_incomplete
+            && target.is_none()
+            && guess.as_ref().is_none_or(|guess| !guess.is_sure)
+        {
             return;
         }
         let found = Diagnostic::new(
@@ -188,7 +231,10 @@ impl Lowering<'_> {
 
 /// What other languages write before the name of a variable.
 fn is_namespace(word: &str) -> bool {
-    matches!(word, "var" | "vars" | "variable" | "variables" | "local" | "locals" | "self" | "this" | "user")
+    matches!(
+        word,
+        "var" | "vars" | "variable" | "variables" | "local" | "locals" | "self" | "this" | "user"
+    )
 }
 
 fn is_env(text: &str) -> bool {
@@ -200,14 +246,12 @@ fn is_env(text: &str) -> bool {
 fn read_from_environment(found: Diagnostic, name: &str, span: Span, can_wait: bool) -> Diagnostic {
     let call = format!("env(\"{name}\")");
     match can_wait {
-        true => found.label("an environment variable is read with `env`").fix(
-            format!("write `{call}`"),
-            span,
-            call,
-        ),
-        false => {
-            found.help(format!("`{call}` is only known at build time, and a condition asks while compiling"))
-        }
+        true => found
+            .label("an environment variable is read with `env`")
+            .fix(format!("write `{call}`"), span, call),
+        false => found.help(format!(
+            "`{call}` is only known at build time, and a condition asks while compiling"
+        )),
     }
 }
 
@@ -217,11 +261,26 @@ fn fit(ty: &Type, value: &ast::Expr) -> Fit {
         ast::ExprKind::Bool(flag) => Value::Bool(*flag),
         ast::ExprKind::Int(number) => Value::Int(*number),
         ast::ExprKind::Str(text) => Value::text(text.clone()),
-        ast::ExprKind::List(_) => return if matches!(ty.base, Base::List(_)) { Fit::Maybe } else { Fit::No },
-        ast::ExprKind::Map(_) => return if matches!(ty.base, Base::Map(_)) { Fit::Maybe } else { Fit::No },
+        ast::ExprKind::List(_) => {
+            return if matches!(ty.base, Base::List(_)) {
+                Fit::Maybe
+            } else {
+                Fit::No
+            };
+        }
+        ast::ExprKind::Map(_) => {
+            return if matches!(ty.base, Base::Map(_)) {
+                Fit::Maybe
+            } else {
+                Fit::No
+            };
+        }
         _ => return Fit::Maybe,
     };
-    let is_particular = matches!(ty.base, Base::Semver | Base::Version | Base::Refined(_) | Base::OneOf(_));
+    let is_particular = matches!(
+        ty.base,
+        Base::Semver | Base::Version | Base::Refined(_) | Base::OneOf(_)
+    );
     match check_value(ty, &literal) {
         Err(_) => Fit::No,
         Ok(()) if is_particular && !literal.is_empty() => Fit::Well,

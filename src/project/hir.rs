@@ -222,7 +222,10 @@ pub enum Location {
 
 impl Expr {
     pub fn constant(value: Value, span: Span) -> Expr {
-        Expr { kind: ExprKind::Const(value), span }
+        Expr {
+            kind: ExprKind::Const(value),
+            span,
+        }
     }
 
     /// Calls `visit` with every variable that it names.

@@ -33,7 +33,8 @@ impl Program {
     /// Takes out of what was found for an image what follows from a mistake in its text: what a parent that is not
     /// there, or a setting that could not be read, would have said.
     pub fn drop_consequences(&self, image: SectionId, found: &mut Vec<Diagnostic>) {
-        let may_follow = |d: &Diagnostic| matches!(d.code, Code::NoTarget | Code::Required | Code::UnsetFact);
+        let may_follow =
+            |d: &Diagnostic| matches!(d.code, Code::NoTarget | Code::Required | Code::UnsetFact);
         if !found.iter().any(may_follow) {
             return;
         }
@@ -43,11 +44,16 @@ impl Program {
         let lacks_parent = sections().any(|s| s.lacks_parent)
             || errors().any(|d| sections().any(|s| self.is_on_line_of(d, s)));
         let is_unread = |d: &Diagnostic| {
-            matches!(d.code, Code::Syntax | Code::Unclosed | Code::UnknownVariable | Code::RemovedVariable)
+            matches!(
+                d.code,
+                Code::Syntax | Code::Unclosed | Code::UnknownVariable | Code::RemovedVariable
+            )
         };
         let lacks_setting = errors().filter(|d| is_unread(d)).any(|d| {
             let at = d.primary.span;
-            sections().any(|s| s.whole.file == at.file && s.whole.start <= at.start && at.end <= s.whole.end)
+            sections().any(|s| {
+                s.whole.file == at.file && s.whole.start <= at.start && at.end <= s.whole.end
+            })
         });
         found.retain(|d| match d.code {
             Code::NoTarget | Code::UnsetFact => !lacks_parent,
@@ -60,7 +66,9 @@ impl Program {
     fn is_on_line_of(&self, found: &Diagnostic, section: &Section) -> bool {
         let (a, b) = (found.primary.span, section.span);
         let between = Span::new(a.file, a.start.min(b.start), a.start.max(b.start));
-        a.file == b.file && found.code == Code::Syntax && !self.sources.slice(between).contains('\n')
+        a.file == b.file
+            && found.code == Code::Syntax
+            && !self.sources.slice(between).contains('\n')
     }
 }
 
@@ -94,11 +102,21 @@ pub(super) fn check_cycles(lowering: &mut Lowering<'_>) {
                 }
                 State::Open => {
                     let from = path.iter().position(|(p, _)| *p == parent).unwrap_or(0);
-                    let circle = path.iter().skip(from).map(|(section, _)| *section).chain([parent]);
-                    let names: Vec<&str> = circle.map(|id| lowering.sections[id].name.as_str()).collect();
-                    let message = format!("layers extend each other in a circle: {}", names.join(" → "));
+                    let circle = path
+                        .iter()
+                        .skip(from)
+                        .map(|(section, _)| *section)
+                        .chain([parent]);
+                    let names: Vec<&str> = circle
+                        .map(|id| lowering.sections[id].name.as_str())
+                        .collect();
+                    let message = format!(
+                        "layers extend each other in a circle: {}",
+                        names.join(" → ")
+                    );
                     found.push(
-                        Diagnostic::new(Code::ExtendsCycle, *span, message).label("this closes the circle"),
+                        Diagnostic::new(Code::ExtendsCycle, *span, message)
+                            .label("this closes the circle"),
                     );
                 }
                 State::Done => {}
@@ -159,28 +177,49 @@ impl Stack {
         let mut layers = Vec::with_capacity(order.len() + program.overlays.len() + 2);
         layers.extend(provider.or(own).map(StackLayer::Provider));
         let common = order.iter().take_while(|id| **id != target).enumerate();
-        let common = common.filter(|(_, id)| is_common_file(program.section(**id))).last();
+        let common = common
+            .filter(|(_, id)| is_common_file(program.section(**id)))
+            .last();
         let (below, rest) = order.split_at(common.map_or(0, |(at, _)| at + 1));
-        layers.extend(below.iter().chain(&program.flag_files).copied().map(StackLayer::Section));
+        layers.extend(
+            below
+                .iter()
+                .chain(&program.flag_files)
+                .copied()
+                .map(StackLayer::Section),
+        );
         let target_at = layers.len() + rest.iter().position(|s| *s == target).unwrap_or(0);
         layers.extend(rest.iter().copied().map(StackLayer::Section));
         let overlays_at = layers.len();
         layers.extend(program.overlays.iter().copied().map(StackLayer::Section));
         let fixed_at = layers.len();
         if provider.is_none() {
-            let above = program.section(target).target.as_ref().map_or(&[][..], |t| &t.above);
+            let above = program
+                .section(target)
+                .target
+                .as_ref()
+                .map_or(&[][..], |t| &t.above);
             layers.extend(above.iter().map(|(id, _)| StackLayer::Section(*id)));
             layers.extend(program.flags.iter().copied().map(StackLayer::Section));
             layers.push(StackLayer::TargetVars(target));
         }
-        Ok(Stack { layers, target_at, target, overlays_at, fixed_at })
+        Ok(Stack {
+            layers,
+            target_at,
+            target,
+            overlays_at,
+            fixed_at,
+        })
     }
 }
 
 /// True for the layer of a var file that Image Builder's Makefile names before `PACKER_FLAGS`: those in
 /// `packer/config`, which all targets share (`PACKER_NODE_FLAGS`). The files of a provider and a system follow.
 fn is_common_file(section: &Section) -> bool {
-    section.doc.as_deref().is_some_and(|doc| doc.starts_with("packer/config/"))
+    section
+        .doc
+        .as_deref()
+        .is_some_and(|doc| doc.starts_with("packer/config/"))
 }
 
 /// The one target of an image: the one that overrides all others among its ancestors.
@@ -190,8 +229,11 @@ fn find_target(
     order: &[SectionId],
 ) -> Result<SectionId, Box<Diagnostic>> {
     let section = program.section(image);
-    let holders: Vec<SectionId> =
-        order.iter().copied().filter(|s| program.section(*s).target.is_some()).collect();
+    let holders: Vec<SectionId> = order
+        .iter()
+        .copied()
+        .filter(|s| program.section(*s).target.is_some())
+        .collect();
     let Some(&last) = holders.last() else {
         return Err(Box::new(
             Diagnostic::new(Code::NoTarget, section.span, format!("the image `{}` has no target", section.name))
@@ -222,7 +264,10 @@ fn find_target(
         Diagnostic::new(
             Code::TwoTargets,
             section.span,
-            format!("the image `{}` has two targets: `{}` and `{}`", section.name, a.name, b.name),
+            format!(
+                "the image `{}` has two targets: `{}` and `{}`",
+                section.name, a.name, b.name
+            ),
         )
         .related(a.span, "one target")
         .related(b.span, "the other")

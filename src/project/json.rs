@@ -14,8 +14,8 @@ use super::notices::Spelling;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
-    Base, Encoding, Mismatch, Piece, Receivers, Text, Type, Value, ansible_bool, check_value, decode, encode,
-    find_unencodable, from_json,
+    Base, Encoding, Mismatch, Piece, Receivers, Text, Type, Value, ansible_bool, check_value,
+    decode, encode, find_unencodable, from_json,
 };
 use crate::source::{FileId, Origin, Span};
 use crate::syntax::ast::Ident;
@@ -50,12 +50,16 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
         other => {
             let found = match other {
                 Err(error) => report_syntax(file, error),
-                Ok(Parsed::Nothing) => {
-                    Diagnostic::new(Code::JsonSyntax, whole, "this is not JSON: the file is empty")
+                Ok(Parsed::Nothing) => Diagnostic::new(
+                    Code::JsonSyntax,
+                    whole,
+                    "this is not JSON: the file is empty",
+                )
+                .help("write `{ \"name\": \"value\" }`"),
+                Ok(_) => {
+                    Diagnostic::new(Code::JsonNotAString, whole, "a var file is one JSON object")
                         .help("write `{ \"name\": \"value\" }`")
                 }
-                Ok(_) => Diagnostic::new(Code::JsonNotAString, whole, "a var file is one JSON object")
-                    .help("write `{ \"name\": \"value\" }`"),
             };
             out.push(found);
             return Vec::new();
@@ -64,12 +68,17 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
     let mut entries: Vec<Entry> = Vec::with_capacity(properties.len());
     for property in properties {
         let range = property.range;
-        let name = Ident { text: SmolStr::new(property.name), span: span(property.name_range) };
+        let name = Ident {
+            text: SmolStr::new(property.name),
+            span: span(property.name_range),
+        };
         let value = match property.value {
             PropertyValue::Text(text) => Given::Text(SmolStr::new(text)),
-            PropertyValue::Other(what) => {
-                Given::Other(what, text.get(range.clone()).and_then(|json| serde_json::from_str(json).ok()))
-            }
+            PropertyValue::Other(what) => Given::Other(
+                what,
+                text.get(range.clone())
+                    .and_then(|json| serde_json::from_str(json).ok()),
+            ),
         };
         if let Some(first) = entries.iter().find(|e| e.name.text == name.text) {
             out.push(
@@ -82,7 +91,11 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
                 .help("Packer takes the last one without a word; remove one"),
             );
         }
-        entries.push(Entry { name, value, span: span(range) });
+        entries.push(Entry {
+            name,
+            value,
+            span: span(range),
+        });
     }
     entries
 }
@@ -105,7 +118,8 @@ fn report_not_a_string(
     json: Option<&serde_json::Value>,
 ) {
     let message = format!("`{}` is {what}; Packer takes only strings", entry.name.text);
-    let found = Diagnostic::new(Code::JsonNotAString, entry.span, message).label("write it as a string");
+    let found =
+        Diagnostic::new(Code::JsonNotAString, entry.span, message).label("write it as a string");
     let variable = &lowering.variables[id];
     lowering.report(match json.filter(|_| !variable.is_secret) {
         Some(json) => {
@@ -119,10 +133,13 @@ fn report_not_a_string(
 /// The string that a variable would have for a value: in the way that the variable wants, else the JSON itself.
 fn spell_as_string(variable: &Variable, json: &serde_json::Value) -> String {
     let value = from_json(json).ok().filter(|value| {
-        check_value(&variable.ty, value).is_ok() && find_unencodable(value, variable.encoding).is_none()
+        check_value(&variable.ty, value).is_ok()
+            && find_unencodable(value, variable.encoding).is_none()
     });
     match value.map(|value| encode(&value, variable.encoding)) {
-        Some(text) if variable.owner == Owner::Declared => text.known().unwrap_or_default().into_owned(),
+        Some(text) if variable.owner == Owner::Declared => {
+            text.known().unwrap_or_default().into_owned()
+        }
         _ => json.to_string(),
     }
 }
@@ -186,9 +203,16 @@ pub(super) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionI
     let text = lowering.sources.get(file).text.clone();
     let (name, value) = text.split_once('=').unwrap_or((&text, ""));
     let start = name.len() as u32;
-    let name = Ident { text: SmolStr::new(name), span: Span::new(file, 0, start) };
+    let name = Ident {
+        text: SmolStr::new(name),
+        span: Span::new(file, 0, start),
+    };
     let span = Span::new(file, (start + 1).min(text.len() as u32), text.len() as u32);
-    let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
+    let entry = Entry {
+        name,
+        value: Given::Text(SmolStr::new(value)),
+        span,
+    };
     let mut unknown = Vec::new();
     let setting = lower_entry(lowering, &entry, false, &|_| false, &mut unknown);
     report_unknown_names(lowering, &unknown, &|_| false);
@@ -197,20 +221,32 @@ pub(super) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionI
     }
 }
 
-fn lower_unset(lowering: &mut Lowering<'_>, file: FileId, text: &str, name: &str) -> Option<Setting> {
+fn lower_unset(
+    lowering: &mut Lowering<'_>,
+    file: FileId,
+    text: &str,
+    name: &str,
+) -> Option<Setting> {
     let whole = Span::new(file, 0, text.len() as u32);
-    let name = Ident { text: SmolStr::new(name), span: whole };
+    let name = Ident {
+        text: SmolStr::new(name),
+        span: whole,
+    };
     let id = lowering.find_set(&name, None, Block::Section)?;
     lowering.check_deprecated(id, whole, Spelling::Json, |_| false);
-    Some(Setting { change: Change::Unset, ..missing(&name, id, whole) })
+    Some(Setting {
+        change: Change::Unset,
+        ..missing(&name, id, whole)
+    })
 }
 
 fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Option<Setting> {
     let Some((left, value)) = text.split_once('=') else {
         let whole = Span::new(file, 0, text.len() as u32);
         lowering.report(
-            Diagnostic::new(Code::Syntax, whole, "expected `--set name=value`")
-                .help("`name+=value` and `name-=value` change a list, `unset name` takes a value back"),
+            Diagnostic::new(Code::Syntax, whole, "expected `--set name=value`").help(
+                "`name+=value` and `name-=value` change a list, `unset name` takes a value back",
+            ),
         );
         return None;
     };
@@ -221,7 +257,10 @@ fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Op
     };
     let start = left.len() as u32 + 1;
     let span = Span::new(file, start, text.len() as u32);
-    let name = Ident { text: SmolStr::new(name.trim()), span: Span::new(file, 0, name.len() as u32) };
+    let name = Ident {
+        text: SmolStr::new(name.trim()),
+        span: Span::new(file, 0, name.len() as u32),
+    };
     if lowering.find_variable(&name.text).is_none() && lowering.is_nearly_secret(&name.text) {
         lowering.sources.hide(span);
     }
@@ -241,7 +280,11 @@ fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Op
     if is_expression {
         return lower_expression(lowering, file, text, id, span);
     }
-    let entry = Entry { name, value: Given::Text(SmolStr::new(value)), span };
+    let entry = Entry {
+        name,
+        value: Given::Text(SmolStr::new(value)),
+        span,
+    };
     let setting = lower_entry(lowering, &entry, true, &|_| false, &mut Vec::new())?;
     Some(Setting { change, ..setting })
 }
@@ -255,7 +298,11 @@ fn lower_expression(
     span: Span,
 ) -> Option<Setting> {
     let Some((set, found)) = parse_setting(file, text) else {
-        let found = Diagnostic::new(Code::Syntax, span, "this list or map has more behind its end");
+        let found = Diagnostic::new(
+            Code::Syntax,
+            span,
+            "this list or map has more behind its end",
+        );
         lowering.report(found.help("write `[\"a\", \"b\"]`, or `{ key = \"value\" }`"));
         return None;
     };
@@ -274,13 +321,20 @@ fn lower_entry<'e>(
     unknown: &mut Vec<&'e Ident>,
 ) -> Option<Setting> {
     let Entry { name, value, span } = entry;
-    let declared = lowering.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
+    let declared = lowering
+        .view()
+        .find(VARIABLES, &name.text)
+        .map(|(id, _)| *id);
     let id = match declared {
         Some(id) => {
             if let Some(removed) = lowering.variables[id].removed.clone() {
                 lowering.report(
-                    Diagnostic::new(Code::RemovedVariable, name.span, format!("`{}` is gone", name.text))
-                        .help(removed.to_string()),
+                    Diagnostic::new(
+                        Code::RemovedVariable,
+                        name.span,
+                        format!("`{}` is gone", name.text),
+                    )
+                    .help(removed.to_string()),
                 );
                 return None;
             }
@@ -294,8 +348,8 @@ fn lower_entry<'e>(
             lowering.extra(Owner::Packer, name)
         }
     };
-    let is_secret =
-        lowering.variables[id].is_secret || (declared.is_none() && lowering.is_nearly_secret(&name.text));
+    let is_secret = lowering.variables[id].is_secret
+        || (declared.is_none() && lowering.is_nearly_secret(&name.text));
     let text = match value {
         Given::Text(text) => {
             if is_secret {
@@ -334,7 +388,10 @@ fn missing(name: &Ident, id: VarId, span: Span) -> Setting {
     Setting {
         variable: id,
         change: Change::Replace,
-        value: Expr { kind: ExprKind::Missing, span },
+        value: Expr {
+            kind: ExprKind::Missing,
+            span,
+        },
         is_final: false,
         condition: None,
         span: name.span.to(span),
@@ -345,7 +402,11 @@ fn missing(name: &Ident, id: VarId, span: Span) -> Setting {
 
 /// Says which names of a file nothing knows. Those of a checkout are its release's, and each of the others is a
 /// mistake; the built-in library is of one release, and the file may be for another.
-fn report_unknown_names(lowering: &mut Lowering<'_>, names: &[&Ident], sets: &dyn Fn(&str) -> bool) {
+fn report_unknown_names(
+    lowering: &mut Lowering<'_>,
+    names: &[&Ident],
+    sets: &dyn Fn(&str) -> bool,
+) {
     if lowering.adopted.is_some() {
         for name in names {
             let found = Diagnostic::new(
@@ -363,16 +424,39 @@ fn report_unknown_names(lowering: &mut Lowering<'_>, names: &[&Ident], sets: &dy
         return;
     }
     let [first, others @ ..] = names else { return };
-    let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{}`", name.text)).collect();
+    let shown: Vec<String> = names
+        .iter()
+        .take(3)
+        .map(|name| format!("`{}`", name.text))
+        .collect();
     let rest = names.len() - shown.len();
-    let more = if rest > 0 { format!(" and {rest} more names") } else { String::new() };
-    let message =
-        format!("the variables of Image Builder {RELEASE} do not include {}{more}", shown.join(", "));
-    let mut found =
-        suggest_name(lowering, Diagnostic::new(Code::UnknownJsonName, first.span, message), first, sets);
+    let more = if rest > 0 {
+        format!(" and {rest} more names")
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "the variables of Image Builder {RELEASE} do not include {}{more}",
+        shown.join(", ")
+    );
+    let mut found = suggest_name(
+        lowering,
+        Diagnostic::new(Code::UnknownJsonName, first.span, message),
+        first,
+        sets,
+    );
     for name in others {
-        let one = suggest_name(lowering, Diagnostic::new(Code::UnknownJsonName, name.span, ""), name, sets);
-        let text = if one.primary.text.is_empty() { "nor this one".to_owned() } else { one.primary.text };
+        let one = suggest_name(
+            lowering,
+            Diagnostic::new(Code::UnknownJsonName, name.span, ""),
+            name,
+            sets,
+        );
+        let text = if one.primary.text.is_empty() {
+            "nor this one".to_owned()
+        } else {
+            one.primary.text
+        };
         found = found.related(name.span, text);
         found.fixes.extend(one.fixes);
     }
@@ -389,11 +473,13 @@ fn suggest_name(
     sets: &dyn Fn(&str) -> bool,
 ) -> Diagnostic {
     match lowering.nearest_variable(&name.text) {
-        Some(near) if sets(&near) => {
-            found.label(format!("did you mean `{near}`?")).help(format!("`{near}` is set here too"))
-        }
+        Some(near) if sets(&near) => found
+            .label(format!("did you mean `{near}`?"))
+            .help(format!("`{near}` is set here too")),
         // A name with a letter or a word more may be one of another release.
-        Some(near) if name.text.starts_with(near.as_str()) => found.label(format!("did you mean `{near}`?")),
+        Some(near) if name.text.starts_with(near.as_str()) => {
+            found.label(format!("did you mean `{near}`?"))
+        }
         Some(near) => found.label(format!("did you mean `{near}`?")).fix(
             format!("write `{near}`"),
             name.span,
@@ -403,7 +489,12 @@ fn suggest_name(
     }
 }
 
-fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span) -> Option<(Expr, bool)> {
+fn lower_value(
+    lowering: &mut Lowering<'_>,
+    id: VarId,
+    text: SmolStr,
+    span: Span,
+) -> Option<(Expr, bool)> {
     let variable = &lowering.variables[id];
     let (ty, encoding, is_secret) = (variable.ty.clone(), variable.encoding, variable.is_secret);
     let is_text = matches!(ty.base, Base::Args)
@@ -449,7 +540,10 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
             Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
             Braced::User(name) => ExprKind::Encoded(lowering.reference(name, span, is_secret)?),
             Braced::Other(text, names) => {
-                let ids = names.iter().filter_map(|n| lowering.reference(n, span, is_secret)).collect();
+                let ids = names
+                    .iter()
+                    .filter_map(|n| lowering.reference(n, span, is_secret))
+                    .collect();
                 ExprKind::Packer(text.into(), ids)
             }
             Braced::Bad(text, reason) => {
@@ -459,14 +553,25 @@ fn lower_value(lowering: &mut Lowering<'_>, id: VarId, text: SmolStr, span: Span
         };
         parts.push(Expr { kind, span });
     }
-    let joined = Expr { kind: ExprKind::Concat(parts), span };
-    Some((Expr { kind: ExprKind::Decoded(id, Box::new(joined)), span }, inner.is_some()))
+    let joined = Expr {
+        kind: ExprKind::Concat(parts),
+        span,
+    };
+    Some((
+        Expr {
+            kind: ExprKind::Decoded(id, Box::new(joined)),
+            span,
+        },
+        inner.is_some(),
+    ))
 }
 
 /// True for a template that is all of a base64 variable's string: what fills it is base64 already.
 pub(crate) fn is_filled_by_packer(variable: &Variable, text: &str) -> bool {
-    let is_whole =
-        matches!(&parse_braces(text)[..], [(_, Braced::User(_) | Braced::Env(_) | Braced::Other(..))]);
+    let is_whole = matches!(
+        &parse_braces(text)[..],
+        [(_, Braced::User(_) | Braced::Env(_) | Braced::Other(..))]
+    );
     is_whole && variable.encoding == Encoding::Base64 && variable.to.has(Receivers::PACKER)
 }
 
@@ -475,7 +580,9 @@ pub(crate) fn inside_quotes<'t>(ty: &Type, text: &'t str) -> Option<&'t str> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     let holds = |wanted: char| {
         let pieces = parse_braces(inner);
-        pieces.iter().any(|(_, piece)| matches!(piece, Braced::Text(text) if text.contains(wanted)))
+        pieces
+            .iter()
+            .any(|(_, piece)| matches!(piece, Braced::Text(text) if text.contains(wanted)))
     };
     let is_quoted = match &ty.base {
         Base::List(_) => true,
@@ -486,7 +593,13 @@ pub(crate) fn inside_quotes<'t>(ty: &Type, text: &'t str) -> Option<&'t str> {
 }
 
 /// Says why a string is no value of its variable.
-fn report_mismatch(lowering: &mut Lowering<'_>, id: VarId, text: &str, mismatch: &Mismatch, span: Span) {
+fn report_mismatch(
+    lowering: &mut Lowering<'_>,
+    id: VarId,
+    text: &str,
+    mismatch: &Mismatch,
+    span: Span,
+) {
     let variable = &lowering.variables[id];
     let name = &variable.name;
     if text.is_empty() {
@@ -502,7 +615,11 @@ fn report_mismatch(lowering: &mut Lowering<'_>, id: VarId, text: &str, mismatch:
     let is_argument = lowering.sources.get(span.file).origin == Origin::Argument;
     lowering.report(match meant {
         Some(flag) => {
-            let text = if is_argument { flag.to_string() } else { format!("\"{flag}\"") };
+            let text = if is_argument {
+                flag.to_string()
+            } else {
+                format!("\"{flag}\"")
+            };
             found.fix(format!("write {text}"), span, text)
         }
         None => found,
@@ -531,10 +648,15 @@ pub(crate) fn meant_flag(variable: &Variable, text: &str) -> Option<bool> {
 /// The paths of a value, as absolute ones.
 fn locate_value(lowering: &mut Lowering<'_>, ty: &Type, value: Value, span: Span) -> Value {
     if let (Value::List(elements), Some(element)) = (&value, ty.element()) {
-        let located = elements.iter().map(|e| locate_value(lowering, element, e.clone(), span));
+        let located = elements
+            .iter()
+            .map(|e| locate_value(lowering, element, e.clone(), span));
         return Value::list(located.collect());
     }
-    let Some(location) = lowering.location(Place { ty: Some(ty), ..Place::PLAIN }) else {
+    let Some(location) = lowering.location(Place {
+        ty: Some(ty),
+        ..Place::PLAIN
+    }) else {
         return value;
     };
     match lowering.locate(ExprKind::Const(value.clone()), location, span) {
@@ -556,17 +678,32 @@ pub(crate) struct Divided {
 
 /// Finds another separator than the variable's own.
 pub(crate) fn find_separator(variable: &Variable, text: &str) -> Option<Divided> {
-    let element = variable.ty.element().filter(|_| matches!(variable.ty.base, Base::List(_)))?;
+    let element = variable
+        .ty
+        .element()
+        .filter(|_| matches!(variable.ty.base, Base::List(_)))?;
     let text = inside_quotes(&variable.ty, text).unwrap_or(text);
-    let (given, separator, element_text, parts): (char, &str, &str, Vec<&str>) = match variable.encoding {
+    let (given, separator, element_text, parts): (char, &str, &str, Vec<&str>) = match variable
+        .encoding
+    {
         Encoding::Words => {
-            let one = text.split_whitespace().find(|word| has_comma_between(word))?;
+            let one = text
+                .split_whitespace()
+                .find(|word| has_comma_between(word))?;
             let parts = text.split(|c: char| c.is_whitespace() || c == ',');
-            (',', "spaces", one, parts.filter(|part| !part.is_empty()).collect())
+            (
+                ',',
+                "spaces",
+                one,
+                parts.filter(|part| !part.is_empty()).collect(),
+            )
         }
-        Encoding::Commas if !text.contains(',') && text.trim().contains(char::is_whitespace) => {
-            (' ', "commas", text.trim(), text.split_whitespace().collect())
-        }
+        Encoding::Commas if !text.contains(',') && text.trim().contains(char::is_whitespace) => (
+            ' ',
+            "commas",
+            text.trim(),
+            text.split_whitespace().collect(),
+        ),
         _ => return None,
     };
     let is_element = |part: &&str| {
@@ -574,7 +711,12 @@ pub(crate) fn find_separator(variable: &Variable, text: &str) -> Option<Divided>
         decoded.is_ok_and(|decoded| check_value(element, &decoded.value).is_ok())
     };
     let written = parts.join(if given == ',' { " " } else { "," });
-    let divided = Divided { given, separator, element: element_text.to_owned(), written };
+    let divided = Divided {
+        given,
+        separator,
+        element: element_text.to_owned(),
+        written,
+    };
     parts.iter().all(is_element).then_some(divided)
 }
 
@@ -593,8 +735,15 @@ fn report_separator(
     });
     let is_argument = lowering.sources.get(span.file).origin == Origin::Argument;
     let written = divided.written.clone();
-    let text = if is_argument { written } else { serde_json::Value::from(written).to_string() };
-    let message = format!("the elements of `{name}` are divided by {}", divided.separator);
+    let text = if is_argument {
+        written
+    } else {
+        serde_json::Value::from(written).to_string()
+    };
+    let message = format!(
+        "the elements of `{name}` are divided by {}",
+        divided.separator
+    );
     let mut found = Diagnostic::new(Code::WrongSeparator, at, message)
         .label(format!("with this, `{}` is one element", divided.element));
     found.severity = severity;
@@ -603,7 +752,8 @@ fn report_separator(
 
 /// True where a comma seems to divide elements: not in an address, nor behind an option's `=`.
 fn has_comma_between(text: &str) -> bool {
-    text.split_once(',').is_some_and(|(before, _)| !before.contains('=') && !before.contains("://"))
+    text.split_once(',')
+        .is_some_and(|(before, _)| !before.contains('=') && !before.contains("://"))
 }
 
 fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span, is_secret: bool) {
@@ -612,7 +762,9 @@ fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span, is_secr
             Braced::User(name) => {
                 lowering.reference(name, span, is_secret);
             }
-            Braced::Bad(text, reason) => lowering.report_literal_braces(span, text, reason, is_secret),
+            Braced::Bad(text, reason) => {
+                lowering.report_literal_braces(span, text, reason, is_secret)
+            }
             _ => {}
         }
     }

@@ -22,15 +22,26 @@ pub(crate) struct JsonError {
 
 impl JsonError {
     fn new(range: Range<usize>, message: impl Into<String>) -> JsonError {
-        JsonError { range, message: message.into(), help: None, fix: None }
+        JsonError {
+            range,
+            message: message.into(),
+            help: None,
+            fix: None,
+        }
     }
 
     fn help(self, help: &'static str) -> JsonError {
-        JsonError { help: Some(help), ..self }
+        JsonError {
+            help: Some(help),
+            ..self
+        }
     }
 
     fn fix(self, title: &'static str, range: Range<usize>, text: impl Into<String>) -> JsonError {
-        JsonError { fix: Some((title, range, text.into())), ..self }
+        JsonError {
+            fix: Some((title, range, text.into())),
+            ..self
+        }
     }
 }
 
@@ -66,7 +77,9 @@ pub(crate) enum PropertyValue {
 pub(crate) fn parse_json(text: &str) -> Result<Parsed, JsonError> {
     Ok(match parse_strict(text)? {
         None => Parsed::Nothing,
-        Some(Node::Object(object)) => Parsed::Object(object.properties.into_iter().map(property).collect()),
+        Some(Node::Object(object)) => {
+            Parsed::Object(object.properties.into_iter().map(property).collect())
+        }
         Some(_) => Parsed::Other,
     })
 }
@@ -86,7 +99,12 @@ fn property(property: ObjectProp<'_>) -> Property {
         Node::Array(_) => PropertyValue::Other("a list"),
         Node::Object(_) => PropertyValue::Other("an object"),
     };
-    Property { name, name_range, value, range }
+    Property {
+        name,
+        name_range,
+        value,
+        range,
+    }
 }
 
 fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
@@ -113,8 +131,11 @@ fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
     }
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
         Ok(parsed) => match find_control(text) {
-            Some(at) => Err(JsonError::new(at..at + 1, "a JSON string holds no line break or tab as it is")
-                .help("write `\\n` or `\\t`")),
+            Some(at) => Err(JsonError::new(
+                at..at + 1,
+                "a JSON string holds no line break or tab as it is",
+            )
+            .help("write `\\n` or `\\t`")),
             None => Ok(parsed.value),
         },
         Err(error) => Err(explain(text, &error)),
@@ -136,7 +157,10 @@ fn find_control(text: &str) -> Option<usize> {
 
 /// Says what is wrong by what stands at the place of the parser's error.
 fn explain(text: &str, error: &ParseError) -> JsonError {
-    let (start, end) = (error.range().start.min(text.len()), error.range().end.min(text.len()));
+    let (start, end) = (
+        error.range().start.min(text.len()),
+        error.range().end.min(text.len()),
+    );
     let rest = text.get(start..).unwrap_or_default();
     let range = start..end.max(start + rest.chars().next().map_or(0, char::len_utf8));
     let first_line = rest.lines().next().unwrap_or_default();
@@ -144,7 +168,11 @@ fn explain(text: &str, error: &ParseError) -> JsonError {
         return comment(text, start, rest);
     }
     let is_end = rest.trim().is_empty() && text.trim_start().starts_with('{');
-    if is_end && !matches!(error.kind(), Kind::UnterminatedObject | Kind::UnterminatedArray | Kind::String(_))
+    if is_end
+        && !matches!(
+            error.kind(),
+            Kind::UnterminatedObject | Kind::UnterminatedArray | Kind::String(_)
+        )
     {
         let written = text.trim_end();
         let range = written.char_indices().next_back().map_or(0, |(at, _)| at)..written.len();
@@ -169,7 +197,8 @@ fn explain(text: &str, error: &ParseError) -> JsonError {
             )
         }
         Kind::TrailingCommasNotAllowed => {
-            JsonError::new(range, "JSON has no comma behind the last entry").help("remove the comma")
+            JsonError::new(range, "JSON has no comma behind the last entry")
+                .help("remove the comma")
         }
         Kind::SingleQuotedStringsNotAllowed => single_quoted(start, rest, range),
         Kind::ExpectedComma if first_line.is_empty() => {
@@ -186,28 +215,38 @@ fn explain(text: &str, error: &ParseError) -> JsonError {
             "JSON has a colon between name and value",
         )
         .fix("write a colon", start..start + 1, ":"),
-        _ if rest.starts_with(';') => JsonError::new(start..start + 1, "JSON has a comma between entries")
-            .fix("write a comma", start..start + 1, ","),
+        _ if rest.starts_with(';') => JsonError::new(
+            start..start + 1,
+            "JSON has a comma between entries",
+        )
+        .fix("write a comma", start..start + 1, ","),
         _ if rest.starts_with(['“', '”', '„', '‘', '’']) => {
             JsonError::new(range, "this is a typographic quote; JSON has `\"`")
         }
         Kind::ExpectedStringObjectProperty | Kind::UnexpectedWord => word(start, rest, range),
-        Kind::UnterminatedObject => JsonError::new(range, "this `{` has no `}`").help("add `}` at the end"),
-        Kind::UnterminatedArray => JsonError::new(range, "this `[` has no `]`"),
-        Kind::String(ParseStringErrorKind::UnterminatedStringLiteral) => {
-            JsonError::new(start..start + first_line.len(), "this string has no closing `\"`")
+        Kind::UnterminatedObject => {
+            JsonError::new(range, "this `{` has no `}`").help("add `}` at the end")
         }
+        Kind::UnterminatedArray => JsonError::new(range, "this `[` has no `]`"),
+        Kind::String(ParseStringErrorKind::UnterminatedStringLiteral) => JsonError::new(
+            start..start + first_line.len(),
+            "this string has no closing `\"`",
+        ),
         Kind::String(_) => {
             JsonError::new(range, "JSON has no such escape").help("a backslash is written `\\\\`")
         }
-        Kind::MultipleRootJsonValues => {
-            JsonError::new(range, "a var file is one JSON object, and here begins another")
-                .help("join the two into one")
-        }
+        Kind::MultipleRootJsonValues => JsonError::new(
+            range,
+            "a var file is one JSON object, and here begins another",
+        )
+        .help("join the two into one"),
         Kind::UnexpectedCloseBrace => JsonError::new(range, "a value is missing before this `}`"),
         kind => {
             let mut message = kind.to_string();
-            message.get_mut(..1).into_iter().for_each(|first| first.make_ascii_lowercase());
+            message
+                .get_mut(..1)
+                .into_iter()
+                .for_each(|first| first.make_ascii_lowercase());
             JsonError::new(range, format!("this is not JSON: {message}"))
         }
     }
@@ -226,7 +265,9 @@ fn comment(text: &str, start: usize, rest: &str) -> JsonError {
 
 fn single_quoted(start: usize, rest: &str, range: Range<usize>) -> JsonError {
     let message = "JSON strings have double quotes";
-    let inner = rest.strip_prefix('\'').and_then(|inner| inner.split_once('\''));
+    let inner = rest
+        .strip_prefix('\'')
+        .and_then(|inner| inner.split_once('\''));
     match inner.filter(|(inner, _)| !inner.contains(['\\', '\n'])) {
         Some((inner, _)) => {
             let whole = start..start + inner.len() + 2;
@@ -250,8 +291,11 @@ fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
         "None" | "nil" | "Null" | "NULL" => "\"\"".to_owned(),
         word => serde_json::Value::from(word).to_string(),
     };
-    JsonError::new(start..start + word.len(), format!("`{word}` has no quotes; names and values are strings"))
-        .fix("write a string", start..start + word.len(), text)
+    JsonError::new(
+        start..start + word.len(),
+        format!("`{word}` has no quotes; names and values are strings"),
+    )
+    .fix("write a string", start..start + word.len(), text)
 }
 
 /// The entries of a JSON object, or of the object under one of its keys: names with the bytes that they take.
@@ -262,14 +306,21 @@ pub(super) fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, Range
         value = match value {
             Some(Node::Object(object)) => {
                 let mut properties = object.properties.into_iter();
-                properties.rfind(|property| property.name.as_str() == key).map(|property| property.value)
+                properties
+                    .rfind(|property| property.name.as_str() == key)
+                    .map(|property| property.value)
             }
             _ => None,
         };
     }
-    let Some(Node::Object(object)) = value else { return Vec::new() };
+    let Some(Node::Object(object)) = value else {
+        return Vec::new();
+    };
     let entry = |property: &ObjectProp<'_>| {
-        (SmolStr::new(property.name.as_str()), property.range.start..property.range.end)
+        (
+            SmolStr::new(property.name.as_str()),
+            property.range.start..property.range.end,
+        )
     };
     object.properties.iter().map(entry).collect()
 }
@@ -281,8 +332,16 @@ mod tests {
     #[test]
     fn says_what_people_write_instead_of_json() {
         for (text, at, message) in [
-            ("{ \"a\": \"4096\" # MiB\n}", "# MiB", "JSON has no comments"),
-            ("{ \"a\": \"1\", // x\n \"b\": \"2\" }", "// x", "JSON has no comments"),
+            (
+                "{ \"a\": \"4096\" # MiB\n}",
+                "# MiB",
+                "JSON has no comments",
+            ),
+            (
+                "{ \"a\": \"1\", // x\n \"b\": \"2\" }",
+                "// x",
+                "JSON has no comments",
+            ),
             ("/* x */ { }", "/* x */", "JSON has no comments"),
             ("{ \"a\": \"1\", }", ",", "no comma behind the last entry"),
             ("{ 'a': \"1\" }", "'a'", "double quotes"),
@@ -291,7 +350,11 @@ mod tests {
             ("{ \"a\" = \"1\" }", "=", "a colon"),
             ("{ \"a\": \"1\"; \"b\": \"2\" }", ";", "a comma"),
             ("{ \"a\": \"1\",, \"b\": \"2\" }", ",", "a comma"),
-            ("{ \"a\": \"1\"\n \"b\": \"2\" }", "\n", "a comma is missing"),
+            (
+                "{ \"a\": \"1\"\n \"b\": \"2\" }",
+                "\n",
+                "a comma is missing",
+            ),
             ("{ \"a\": \"1\"", "{", "has no `}`"),
             ("{ \"a\": \"1 }", "\"1 }", "no closing"),
             ("{ \"a\": \"\\q\" }", "\\", "no such escape"),
@@ -306,7 +369,11 @@ mod tests {
         ] {
             let error = parse_json(text).expect_err(text);
             assert!(error.message.contains(message), "{text}: {}", error.message);
-            assert!(part(text, error.range.clone()).starts_with(at), "{text}: {:?}", error.range);
+            assert!(
+                part(text, error.range.clone()).starts_with(at),
+                "{text}: {:?}",
+                error.range
+            );
         }
         assert!(parse_json("{ \"a\": \"\\\" # \\t\" }").is_ok());
     }

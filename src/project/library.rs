@@ -42,7 +42,10 @@ impl Library {
     }
 
     fn read(adopted: Option<Adopted>) -> Library {
-        let mut library = Library { adopted, ..Library::default() };
+        let mut library = Library {
+            adopted,
+            ..Library::default()
+        };
         let mut units = Vec::new();
         let mut files: Vec<(PathBuf, &str)> = Vec::new();
         collect(&STDLIB, &mut files);
@@ -61,7 +64,9 @@ impl Library {
             units.push(library.read_file(root.join(path), text));
         }
         for (path, text) in adopted.iter().flat_map(|adopted| &adopted.origins) {
-            library.sources.add(path.clone(), Origin::Library, text.clone());
+            library
+                .sources
+                .add(path.clone(), Origin::Library, text.clone());
         }
         library.lower(units, adopted.as_ref());
         library.adopted = adopted;
@@ -91,7 +96,8 @@ impl Library {
         for unit in &mut units {
             lowering.declare(unit);
             lowering.declare_types(unit);
-            let mut names = Arc::try_unwrap(std::mem::take(&mut lowering.library)).unwrap_or_default();
+            let mut names =
+                Arc::try_unwrap(std::mem::take(&mut lowering.library)).unwrap_or_default();
             lowering.define_all(&mut names, None, &unit.declared);
             lowering.library = Arc::new(names);
         }
@@ -104,9 +110,19 @@ impl Library {
             lowering.lower_variable_values(unit);
             lowering.lower_bodies(unit);
         }
-        let Lowering { diagnostics, variables, sections, providers, rules, extras, library, .. } = lowering;
+        let Lowering {
+            diagnostics,
+            variables,
+            sections,
+            providers,
+            rules,
+            extras,
+            library,
+            ..
+        } = lowering;
         self.diagnostics.extend(diagnostics);
-        (self.variables, self.sections, self.providers, self.rules) = (variables, sections, providers, rules);
+        (self.variables, self.sections, self.providers, self.rules) =
+            (variables, sections, providers, rules);
         (self.extras, self.names, self.sources) = (extras, library, sources);
     }
 }
@@ -121,8 +137,14 @@ fn stays(item: &ast::Item) -> bool {
 }
 
 fn collect(dir: &'static Dir<'static>, out: &mut Vec<(PathBuf, &'static str)>) {
-    for file in dir.files().filter(|f| f.path().extension().is_some_and(|e| e == "imgspec")) {
-        out.extend(file.contents_utf8().map(|text| (file.path().to_owned(), text)));
+    for file in dir
+        .files()
+        .filter(|f| f.path().extension().is_some_and(|e| e == "imgspec"))
+    {
+        out.extend(
+            file.contents_utf8()
+                .map(|text| (file.path().to_owned(), text)),
+        );
     }
     for dir in dir.dirs() {
         collect(dir, out);

@@ -115,7 +115,10 @@ impl<'l> Lowering<'l> {
     }
 
     pub fn view(&self) -> View<'_> {
-        View { own: &self.own, library: &self.library }
+        View {
+            own: &self.own,
+            library: &self.library,
+        }
     }
 
     /// Gives ids to a file's items. Types and attributes follow when all names are known.
@@ -126,7 +129,9 @@ impl<'l> Lowering<'l> {
                 ast::Item::Variable(variable) => {
                     let new = new_variable(&variable.name, Owner::Declared, variable.doc.clone());
                     let id = self.variables.push(Arc::new(new));
-                    declared.variables.push((variable.name.text.clone(), id, variable.name.span));
+                    declared
+                        .variables
+                        .push((variable.name.text.clone(), id, variable.name.span));
                 }
                 ast::Item::Section(section) => match section.kind {
                     ast::SectionKind::Image | ast::SectionKind::Layer => {
@@ -135,16 +140,23 @@ impl<'l> Lowering<'l> {
                             _ => SectionKind::Layer,
                         };
                         let id = self.new_section(kind, &section.name, section.doc.clone());
-                        declared.sections.push((section.name.text.clone(), id, section.name.span));
+                        declared
+                            .sections
+                            .push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Provider => {
-                        let id =
-                            self.providers.push(Arc::new(new_provider(&section.name, section.doc.clone())));
-                        declared.providers.push((section.name.text.clone(), id, section.name.span));
+                        let id = self
+                            .providers
+                            .push(Arc::new(new_provider(&section.name, section.doc.clone())));
+                        declared
+                            .providers
+                            .push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Rule => {
                         let id = self.rules.push(Arc::new(new_rule(&section.name)));
-                        declared.rules.push((section.name.text.clone(), id, section.name.span));
+                        declared
+                            .rules
+                            .push((section.name.text.clone(), id, section.name.span));
                     }
                 },
                 ast::Item::Include(_) | ast::Item::Type(_) => {}
@@ -157,7 +169,12 @@ impl<'l> Lowering<'l> {
         unit.declared = declared;
     }
 
-    pub fn new_section(&mut self, kind: SectionKind, name: &ast::Ident, doc: Option<String>) -> SectionId {
+    pub fn new_section(
+        &mut self,
+        kind: SectionKind,
+        name: &ast::Ident,
+        doc: Option<String>,
+    ) -> SectionId {
         self.sections.push(Arc::new(Section {
             kind,
             name: name.text.clone(),
@@ -203,16 +220,24 @@ impl<'l> Lowering<'l> {
             if let Some(pattern) = &decl.matching {
                 if !ty.is_text() {
                     self.report(
-                        Diagnostic::new(Code::TypeMismatch, pattern.span, "`matching` is for texts")
-                            .help("write `type name = string matching '…'`"),
+                        Diagnostic::new(
+                            Code::TypeMismatch,
+                            pattern.span,
+                            "`matching` is for texts",
+                        )
+                        .help("write `type name = string matching '…'`"),
                     );
                 }
                 if self.sources.is_users(pattern.span.file)
                     && let Err(error) = whole(&pattern.text)
                 {
                     self.report(
-                        Diagnostic::new(Code::TypeMismatch, pattern.span, "this is no regular expression")
-                            .help(error.to_string()),
+                        Diagnostic::new(
+                            Code::TypeMismatch,
+                            pattern.span,
+                            "this is no regular expression",
+                        )
+                        .help(error.to_string()),
                     );
                 }
                 let refinement = Refinement::new(decl.name.text.clone(), pattern.text.clone());
@@ -238,11 +263,19 @@ impl<'l> Lowering<'l> {
             ast::TypeKind::Map(element) => Base::Map(Box::new(self.resolve_type(element, local))),
             ast::TypeKind::Named(name) => {
                 let known = Type::builtin(name)
-                    .or_else(|| local.iter().find(|(n, ..)| n == name).map(|(_, ty, _)| ty.clone()))
+                    .or_else(|| {
+                        local
+                            .iter()
+                            .find(|(n, ..)| n == name)
+                            .map(|(_, ty, _)| ty.clone())
+                    })
                     .or_else(|| self.view().find(TYPES, name).map(|(ty, _)| ty.clone()));
                 match known {
                     Some(ty) => {
-                        return Type { optional: ty.optional || expr.optional, ..ty };
+                        return Type {
+                            optional: ty.optional || expr.optional,
+                            ..ty
+                        };
                     }
                     None => {
                         self.report_unknown_type(name, expr.span);
@@ -251,11 +284,17 @@ impl<'l> Lowering<'l> {
                 }
             }
         };
-        Type { base, optional: expr.optional }
+        Type {
+            base,
+            optional: expr.optional,
+        }
     }
 
     fn report_unknown_type(&mut self, name: &str, span: Span) {
-        let names: Vec<&str> = Type::BUILTIN.into_iter().chain(self.view().all(TYPES)).collect();
+        let names: Vec<&str> = Type::BUILTIN
+            .into_iter()
+            .chain(self.view().all(TYPES))
+            .collect();
         let near = match name.to_ascii_lowercase().as_str() {
             "str" | "text" => Some("string"),
             "integer" | "number" | "long" | "uint" => Some("int"),
@@ -265,14 +304,21 @@ impl<'l> Lowering<'l> {
         if self.is_incomplete && near.is_none() {
             return;
         }
-        let mut found = Diagnostic::new(Code::UnknownName, span, format!("there is no type `{name}`"));
+        let mut found = Diagnostic::new(
+            Code::UnknownName,
+            span,
+            format!("there is no type `{name}`"),
+        );
         found = match near {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(
                 format!("write `{near}`"),
                 Span::new(span.file, span.start, span.start + name.len() as u32),
                 near,
             ),
-            None => found.help(format!("the built-in types are {}", Type::BUILTIN.join(", "))),
+            None => found.help(format!(
+                "the built-in types are {}",
+                Type::BUILTIN.join(", ")
+            )),
         };
         self.report(found);
     }
@@ -283,7 +329,12 @@ impl<'l> Lowering<'l> {
     }
 
     pub fn add_data(&mut self, path: &Path, text: String, at: Span) {
-        self.data.push(DataFile { reader: at.file, at, path: path.to_owned(), text });
+        self.data.push(DataFile {
+            reader: at.file,
+            at,
+            path: path.to_owned(),
+            text,
+        });
     }
 
     /// Reads a file whose content a spec uses; it must lie inside the project's roots.
@@ -318,14 +369,20 @@ impl<'l> Lowering<'l> {
                 true
             }
             Err(mismatch) => {
-                let message = format!("`{}`: {}", variable.name, mismatch.message(variable.is_secret));
+                let message = format!(
+                    "`{}`: {}",
+                    variable.name,
+                    mismatch.message(variable.is_secret)
+                );
                 let found = Diagnostic::new(Code::TypeMismatch, span, message);
                 let is_secret = variable.is_secret;
                 let repaired = repair_version(&variable.ty, value).filter(|_| !is_secret);
-                self.report(match repaired.map(|text| serde_json::Value::from(text).to_string()) {
-                    Some(text) => found.fix(format!("write {text}"), span, text),
-                    None => found,
-                });
+                self.report(
+                    match repaired.map(|text| serde_json::Value::from(text).to_string()) {
+                        Some(text) => found.fix(format!("write {text}"), span, text),
+                        None => found,
+                    },
+                );
                 false
             }
         }
@@ -334,14 +391,18 @@ impl<'l> Lowering<'l> {
 
 /// A version with the `v` that its type wants, or without the one that it refuses.
 fn repair_version(ty: &Type, value: &Value) -> Option<String> {
-    let Value::Text(text) = value else { return None };
+    let Value::Text(text) = value else {
+        return None;
+    };
     let text = text.known()?;
     let repaired = match &ty.base {
         Base::Semver => format!("v{text}"),
         Base::Version => text.strip_prefix('v')?.to_owned(),
         _ => return None,
     };
-    check_value(ty, &Value::text(repaired.as_str())).is_ok().then_some(repaired)
+    check_value(ty, &Value::text(repaired.as_str()))
+        .is_ok()
+        .then_some(repaired)
 }
 
 /// An item that is being lowered, and that nothing shares yet; none where something does.
@@ -393,7 +454,10 @@ pub(super) fn new_provider(name: &ast::Ident, doc: Option<String>) -> Provider {
 }
 
 pub(super) fn new_rule(name: &ast::Ident) -> Rule {
-    let nothing = || Expr { kind: ExprKind::Missing, span: name.span };
+    let nothing = || Expr {
+        kind: ExprKind::Missing,
+        span: name.span,
+    };
     Rule {
         name: name.text.clone(),
         span: name.span,

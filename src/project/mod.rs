@@ -165,8 +165,11 @@ impl Program {
 
     /// A variable that a file sees.
     pub fn find_variable(&self, file: Option<FileId>, name: &str) -> Option<VarId> {
-        let own = file.and_then(|f| self.views.get(&f)).and_then(|v| v.names.variables.get(name));
-        own.or_else(|| self.library.variables.get(name)).map(|(id, _)| *id)
+        let own = file
+            .and_then(|f| self.views.get(&f))
+            .and_then(|v| v.names.variables.get(name));
+        own.or_else(|| self.library.variables.get(name))
+            .map(|(id, _)| *id)
     }
 
     /// An image or layer of the library.
@@ -182,7 +185,9 @@ impl Program {
     /// The library's images, in its order, but for those that nothing can be built with.
     pub fn library_images(&self) -> Vec<SectionId> {
         let mut ids: Vec<SectionId> = self.library.sections.values().map(|(id, _)| *id).collect();
-        ids.retain(|id| self.section(*id).kind == SectionKind::Image && self.refusal(*id).is_none());
+        ids.retain(|id| {
+            self.section(*id).kind == SectionKind::Image && self.refusal(*id).is_none()
+        });
         ids.sort_unstable();
         ids
     }
@@ -205,8 +210,16 @@ impl Program {
 /// diagnostics.
 pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let library = request.library.clone().unwrap_or_else(Library::built_in);
-    let Read { mut sources, mut units, specs, overlays, flags, flag_files, mut diagnostics, configs } =
-        read(loader, request, library.sources.clone());
+    let Read {
+        mut sources,
+        mut units,
+        specs,
+        overlays,
+        flags,
+        flag_files,
+        mut diagnostics,
+        configs,
+    } = read(loader, request, library.sources.clone());
     diagnostics.extend(library.diagnostics.iter().cloned());
 
     let mut lowering = Lowering::new(loader, library.adopted.as_ref(), &mut sources, &library);
@@ -259,16 +272,38 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     }
     lowering.own = everything;
     lowering.is_incomplete = units.iter().any(|unit| unit.is_incomplete);
-    let overlays = overlays.into_iter().map(|(file, name)| lowering.lower_overlay(file, &name)).collect();
-    let flag_files = flag_files.into_iter().map(|(file, name)| lowering.lower_overlay(file, &name)).collect();
-    let flags = flags.into_iter().map(|file| lowering.lower_flag(file)).collect();
+    let overlays = overlays
+        .into_iter()
+        .map(|(file, name)| lowering.lower_overlay(file, &name))
+        .collect();
+    let flag_files = flag_files
+        .into_iter()
+        .map(|(file, name)| lowering.lower_overlay(file, &name))
+        .collect();
+    let flags = flags
+        .into_iter()
+        .map(|file| lowering.lower_flag(file))
+        .collect();
     inherit::check_cycles(&mut lowering);
 
-    let Lowering { diagnostics: found, variables, sections, providers, rules, data, .. } = lowering;
+    let Lowering {
+        diagnostics: found,
+        variables,
+        sections,
+        providers,
+        rules,
+        data,
+        ..
+    } = lowering;
     diagnostics.extend(found);
     for config in &configs.0 {
         let is_rule = |name: &str| names_rule(loader, &config.root, name);
-        config.check_names(rules.as_slice(), is_rule, |path| loader.exists(path), &mut diagnostics);
+        config.check_names(
+            rules.as_slice(),
+            is_rule,
+            |path| loader.exists(path),
+            &mut diagnostics,
+        );
     }
     // What is no word of the grammar has been quoted before anybody knew that it is a secret.
     secrets::hide(&mut sources, variables.as_slice(), &diagnostics);
@@ -282,21 +317,42 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
                 files.extend(units[*at].json.iter().map(|(_, file)| *file));
             }
             let root = units[i].roots.first().cloned().unwrap_or_default();
-            (units[i].file, FileView { names: names[i].clone(), files, root })
+            (
+                units[i].file,
+                FileView {
+                    names: names[i].clone(),
+                    files,
+                    root,
+                },
+            )
         })
         .collect();
-    let specs = specs.into_iter().map(|s| s.map(|i| units[i].file)).collect();
-    let aliases = variables.pairs().filter_map(|(id, variable)| Some((id, variable.alias_of?))).collect();
+    let specs = specs
+        .into_iter()
+        .map(|s| s.map(|i| units[i].file))
+        .collect();
+    let aliases = variables
+        .pairs()
+        .filter_map(|(id, variable)| Some((id, variable.alias_of?)))
+        .collect();
     let of_checkout = library.adopted.as_ref();
-    let is_origin = |path: &PathBuf| of_checkout.is_some_and(|a| a.origins.iter().any(|(p, _)| p == path));
+    let is_origin =
+        |path: &PathBuf| of_checkout.is_some_and(|a| a.origins.iter().any(|(p, _)| p == path));
     let origins = if of_checkout.is_some_and(|a| !a.origins.is_empty()) {
-        let library_files = sources.iter().filter(|(_, source)| source.origin == Origin::Library);
-        library_files.filter(|(_, source)| is_origin(&source.path)).map(|(file, _)| file).collect()
+        let library_files = sources
+            .iter()
+            .filter(|(_, source)| source.origin == Origin::Library);
+        library_files
+            .filter(|(_, source)| is_origin(&source.path))
+            .map(|(file, _)| file)
+            .collect()
     } else {
         Vec::new()
     };
     let mut program = Program {
-        adopted_root: of_checkout.map(|adopted| adopted.root.clone()).unwrap_or_default(),
+        adopted_root: of_checkout
+            .map(|adopted| adopted.root.clone())
+            .unwrap_or_default(),
         origins: Origins::new(origins),
         sources,
         variables,
@@ -328,21 +384,48 @@ impl Lowering<'_> {
         let mut names = Names::default();
         let mut quiet = Vec::new();
         for at in which {
-            let Declared { variables, sections, providers, rules, types } = &units[*at].declared;
+            let Declared {
+                variables,
+                sections,
+                providers,
+                rules,
+                types,
+            } = &units[*at].declared;
             for (name, id, span) in variables {
-                names.define(Some(library), names::VARIABLES, name, *id, *span, &mut quiet);
+                names.define(
+                    Some(library),
+                    names::VARIABLES,
+                    name,
+                    *id,
+                    *span,
+                    &mut quiet,
+                );
             }
             for (name, id, span) in sections {
                 names.define(Some(library), names::SECTIONS, name, *id, *span, &mut quiet);
             }
             for (name, id, span) in providers {
-                names.define(Some(library), names::PROVIDERS, name, *id, *span, &mut quiet);
+                names.define(
+                    Some(library),
+                    names::PROVIDERS,
+                    name,
+                    *id,
+                    *span,
+                    &mut quiet,
+                );
             }
             for (name, id, span) in rules {
                 names.define(Some(library), names::RULES, name, *id, *span, &mut quiet);
             }
             for (name, ty, span) in types {
-                names.define(Some(library), names::TYPES, name, ty.clone(), *span, &mut quiet);
+                names.define(
+                    Some(library),
+                    names::TYPES,
+                    name,
+                    ty.clone(),
+                    *span,
+                    &mut quiet,
+                );
             }
         }
         names
@@ -361,7 +444,9 @@ impl Lowering<'_> {
                         }
                     }
                     ast::Stmt::When { body, .. } => visit(lowering, body, inside),
-                    ast::Stmt::Block { name, body, .. } => visit(lowering, body, name.text == "packer"),
+                    ast::Stmt::Block { name, body, .. } => {
+                        visit(lowering, body, name.text == "packer")
+                    }
                     _ => {}
                 }
             }
@@ -378,8 +463,15 @@ impl Lowering<'_> {
 
     fn lower_overlay(&mut self, file: FileId, name: &str) -> SectionId {
         let is_argument = self.sources.get(file).origin == Origin::Argument;
-        let kind = if is_argument { SectionKind::Argument } else { SectionKind::Json };
-        let name = ast::Ident { text: SmolStr::new(name), span: Span::new(file, 0, 0) };
+        let kind = if is_argument {
+            SectionKind::Argument
+        } else {
+            SectionKind::Json
+        };
+        let name = ast::Ident {
+            text: SmolStr::new(name),
+            span: Span::new(file, 0, 0),
+        };
         let id = self.new_section(kind, &name, None);
         match is_argument {
             true => json::lower_argument(self, file, id),
@@ -390,7 +482,10 @@ impl Lowering<'_> {
 
     /// A `-var` of `PACKER_FLAGS`.
     fn lower_flag(&mut self, file: FileId) -> SectionId {
-        let name = ast::Ident { text: "PACKER_FLAGS".into(), span: Span::new(file, 0, 0) };
+        let name = ast::Ident {
+            text: "PACKER_FLAGS".into(),
+            span: Span::new(file, 0, 0),
+        };
         let id = self.new_section(SectionKind::Argument, &name, None);
         json::lower_flag(self, file, id);
         id
@@ -403,11 +498,17 @@ fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
     const MAX_DEPTH: usize = 8;
     let mut open = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = open.pop() {
-        for entry in loader.entries(&folder).into_iter().filter(|entry| !entry.starts_with('.')) {
+        for entry in loader
+            .entries(&folder)
+            .into_iter()
+            .filter(|entry| !entry.starts_with('.'))
+        {
             let path = folder.join(&entry);
             if entry.ends_with(".imgspec") {
                 let text = loader.read(&path).unwrap_or_default();
-                let mut names = text.lines().filter_map(|line| line.trim_start().strip_prefix("rule "));
+                let mut names = text
+                    .lines()
+                    .filter_map(|line| line.trim_start().strip_prefix("rule "));
                 if names.any(|rest| rest.trim_start().split([' ', '{']).next() == Some(name)) {
                     return true;
                 }

@@ -25,8 +25,10 @@ pub(super) type Table<T> = (
 );
 
 pub(super) const VARIABLES: Table<VarId> = ("variable", |n| &n.variables, |n| &mut n.variables);
-pub(super) const SECTIONS: Table<SectionId> = ("layer or image", |n| &n.sections, |n| &mut n.sections);
-pub(super) const PROVIDERS: Table<ProviderId> = ("provider", |n| &n.providers, |n| &mut n.providers);
+pub(super) const SECTIONS: Table<SectionId> =
+    ("layer or image", |n| &n.sections, |n| &mut n.sections);
+pub(super) const PROVIDERS: Table<ProviderId> =
+    ("provider", |n| &n.providers, |n| &mut n.providers);
 pub(super) const RULES: Table<RuleId> = ("rule", |n| &n.rules, |n| &mut n.rules);
 pub(super) const TYPES: Table<Type> = ("type", |n| &n.types, |n| &mut n.types);
 
@@ -42,7 +44,9 @@ impl Names {
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         let (word, get, get_mut) = table;
-        let existing = get(self).get(name).or_else(|| library.and_then(|l| get(l).get(name)));
+        let existing = get(self)
+            .get(name)
+            .or_else(|| library.and_then(|l| get(l).get(name)));
         match existing.map(|(_, span)| *span) {
             Some(first) if first == span => {}
             Some(first) => {
@@ -81,12 +85,17 @@ pub(super) struct View<'n> {
 impl<'n> View<'n> {
     pub fn find<T>(self, table: Table<T>, name: &str) -> Option<&'n (T, Span)> {
         let (_, get, _) = table;
-        get(self.own).get(name).or_else(|| get(self.library).get(name))
+        get(self.own)
+            .get(name)
+            .or_else(|| get(self.library).get(name))
     }
 
     /// All names of a kind.
     pub fn all<T: 'n>(self, table: Table<T>) -> impl Iterator<Item = &'n str> {
         let (_, get, _) = table;
-        get(self.own).keys().chain(get(self.library).keys()).map(SmolStr::as_str)
+        get(self.own)
+            .keys()
+            .chain(get(self.library).keys())
+            .map(SmolStr::as_str)
     }
 }

@@ -22,7 +22,12 @@ const OTHER: &str = "\u{0}";
 /// Finds the `when` conditions of the project that are never true.
 pub(super) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
     let is_users = |section: &Section| program.sources.is_users(section.span.file);
-    let with_conditions = || program.sections.iter().filter(|s| !s.conditions.is_empty() && is_users(s));
+    let with_conditions = || {
+        program
+            .sections
+            .iter()
+            .filter(|s| !s.conditions.is_empty() && is_users(s))
+    };
     if with_conditions().next().is_none() {
         return Vec::new();
     }
@@ -46,9 +51,16 @@ pub(super) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
                 continue;
             }
             let outer = |of: &&Condition| section.conditions.get(of.outer? as usize);
-            let above: Vec<&Expr> =
-                std::iter::successors(outer(&condition), outer).map(|above| &above.expr).collect();
-            let report = report(program, &given, &condition.expr, &above, used.contains(&section.span));
+            let above: Vec<&Expr> = std::iter::successors(outer(&condition), outer)
+                .map(|above| &above.expr)
+                .collect();
+            let report = report(
+                program,
+                &given,
+                &condition.expr,
+                &above,
+                used.contains(&section.span),
+            );
             silent.push(report.is_some());
             found.extend(report);
         }
@@ -64,19 +76,32 @@ fn report(
     above: &[&Expr],
     is_used: bool,
 ) -> Option<Diagnostic> {
-    let chain: Vec<&Expr> = [condition].into_iter().chain(above.iter().copied()).collect();
+    let chain: Vec<&Expr> = [condition]
+        .into_iter()
+        .chain(above.iter().copied())
+        .collect();
     let mut named: FxHashMap<VarId, Vec<(SmolStr, Span)>> = FxHashMap::default();
-    chain.iter().for_each(|expr| collect_named(expr, &mut named));
+    chain
+        .iter()
+        .for_each(|expr| collect_named(expr, &mut named));
     let variables: Vec<VarId> = named.keys().copied().collect();
     let anything = |id: VarId| possible(program, id, named.get(&id).map_or(&[], Vec::as_slice));
     let what_is_given = |id: VarId| given.values(id).unwrap_or_else(|| anything(id));
-    let found = Diagnostic::new(Code::NeverTrue, condition.span, "this condition is never true");
+    let found = Diagnostic::new(
+        Code::NeverTrue,
+        condition.span,
+        "this condition is never true",
+    );
     if !can_hold(&chain, &variables, &anything) {
         let how = match chain.len() {
             1 => "its parts contradict each other",
             _ => "it contradicts the `when` around it, or itself",
         };
-        return Some(found.label(how).help("one fact has one value: `or` and `in` ask for several"));
+        return Some(
+            found
+                .label(how)
+                .help("one fact has one value: `or` and `in` ask for several"),
+        );
     }
     let (id, text, span) = named.iter().find_map(|(id, texts)| {
         let values = given.values(*id)?;
@@ -107,7 +132,11 @@ fn collect_named(expr: &Expr, out: &mut FxHashMap<VarId, Vec<(SmolStr, Span)>>) 
     match &expr.kind {
         ExprKind::Not(inner) => collect_named(inner, out),
         ExprKind::Variable(id) => drop(out.entry(*id).or_default()),
-        ExprKind::Binary { op: BinaryOp::And | BinaryOp::Or, sides, .. } => {
+        ExprKind::Binary {
+            op: BinaryOp::And | BinaryOp::Or,
+            sides,
+            ..
+        } => {
             sides.iter().for_each(|side| collect_named(side, out));
         }
         ExprKind::Binary { sides, .. } => {
@@ -121,9 +150,16 @@ fn collect_named(expr: &Expr, out: &mut FxHashMap<VarId, Vec<(SmolStr, Span)>>) 
             match &other.kind {
                 ExprKind::Const(Value::List(elements)) => {
                     // The elements of a constant list have no places of their own.
-                    texts.extend(elements.iter().filter_map(text_of).map(|text| (text, other.span)));
+                    texts.extend(
+                        elements
+                            .iter()
+                            .filter_map(text_of)
+                            .map(|text| (text, other.span)),
+                    );
                 }
-                ExprKind::Const(value) => texts.extend(text_of(value).map(|text| (text, other.span))),
+                ExprKind::Const(value) => {
+                    texts.extend(text_of(value).map(|text| (text, other.span)))
+                }
                 _ => {}
             }
         }
@@ -144,14 +180,20 @@ fn possible(program: &Program, id: VarId, named: &[(SmolStr, Span)]) -> Vec<Smol
     match &program.variable(id).ty.base {
         Base::OneOf(choices) => choices.to_vec(),
         Base::Bool => vec![SmolStr::new("true"), SmolStr::new("false")],
-        _ => named.iter().map(|(text, _)| text.clone()).chain([SmolStr::new(OTHER)]).collect(),
+        _ => named
+            .iter()
+            .map(|(text, _)| text.clone())
+            .chain([SmolStr::new(OTHER)])
+            .collect(),
     }
 }
 
 /// Whether some combination of values makes all conditions true, or none that can be computed makes them false.
 fn can_hold(chain: &[&Expr], variables: &[VarId], values: &dyn Fn(VarId) -> Vec<SmolStr>) -> bool {
     let choices: Vec<Vec<SmolStr>> = variables.iter().map(|id| values(*id)).collect();
-    let count = choices.iter().try_fold(1usize, |n, c| n.checked_mul(c.len()));
+    let count = choices
+        .iter()
+        .try_fold(1usize, |n, c| n.checked_mul(c.len()));
     let Some(count) = count.filter(|count| (1..=MAX_COMBINATIONS).contains(count)) else {
         return true;
     };
@@ -173,7 +215,11 @@ fn truth(expr: &Expr, chosen: &FxHashMap<VarId, SmolStr>) -> Option<bool> {
         ExprKind::Const(Value::Bool(flag)) => Some(*flag),
         ExprKind::Variable(id) => chosen.get(id).and_then(|text| text.parse().ok()),
         ExprKind::Not(inner) => truth(inner, chosen).map(|answer| !answer),
-        ExprKind::Binary { op, versions: false, sides } => {
+        ExprKind::Binary {
+            op,
+            versions: false,
+            sides,
+        } => {
             let [left, right] = sides.as_ref();
             match op {
                 BinaryOp::And => match (truth(left, chosen), truth(right, chosen)) {
@@ -206,7 +252,9 @@ fn word(expr: &Expr, chosen: &FxHashMap<VarId, SmolStr>) -> Option<SmolStr> {
 }
 
 fn is_in(left: &Expr, right: &Expr, chosen: &FxHashMap<VarId, SmolStr>) -> Option<bool> {
-    let ExprKind::Const(Value::List(elements)) = &right.kind else { return None };
+    let ExprKind::Const(Value::List(elements)) = &right.kind else {
+        return None;
+    };
     let left = word(left, chosen)?;
     let texts: Option<Vec<SmolStr>> = elements.iter().map(text_of).collect();
     Some(texts?.contains(&left))
@@ -231,8 +279,17 @@ impl Given {
         }
         let sections = program.sections.iter();
         let settings = sections
-            .flat_map(|s| s.settings.iter().chain(s.target.iter().flat_map(|target| &target.vars)))
-            .chain(program.providers.iter().flat_map(|provider| &provider.defaults));
+            .flat_map(|s| {
+                s.settings
+                    .iter()
+                    .chain(s.target.iter().flat_map(|target| &target.vars))
+            })
+            .chain(
+                program
+                    .providers
+                    .iter()
+                    .flat_map(|provider| &provider.defaults),
+            );
         for setting in settings.filter(|setting| setting.change != Change::Unset) {
             given.add(setting.variable, &setting.value);
         }
@@ -240,7 +297,9 @@ impl Given {
     }
 
     fn add(&mut self, id: VarId, value: &Expr) {
-        let Some(entry) = self.0.get_mut(&id) else { return };
+        let Some(entry) = self.0.get_mut(&id) else {
+            return;
+        };
         let text = match &value.kind {
             ExprKind::Const(value) => text_of(value),
             _ => None,

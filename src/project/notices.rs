@@ -28,7 +28,10 @@ impl Lowering<'_> {
         sets: impl Fn(&str) -> bool,
     ) {
         let variable = &self.variables[id];
-        let Some(real) = variable.alias_of.filter(|_| self.sources.is_users(span.file)) else {
+        let Some(real) = variable
+            .alias_of
+            .filter(|_| self.sources.is_users(span.file))
+        else {
             return;
         };
         if self.is_the_only_name(&variable.name, &self.variables[real].name) {
@@ -55,13 +58,20 @@ impl Lowering<'_> {
             named.iter().any(|name| name == old) && !named.iter().any(|name| name == new)
         };
         let settings = self.sections.iter().flat_map(|section| &section.settings);
-        let defaults = self.providers.iter().flat_map(|provider| &provider.defaults);
+        let defaults = self
+            .providers
+            .iter()
+            .flat_map(|provider| &provider.defaults);
         let is_one = |setting: &Setting| match &setting.value.kind {
             ExprKind::Const(Value::Text(text)) => text.known().is_some_and(|text| names(&text)),
             _ => false,
         };
         settings.chain(defaults).any(is_one)
-            || self.providers.iter().flat_map(|p| p.readers.extra_vars()).any(|text| names(text))
+            || self
+                .providers
+                .iter()
+                .flat_map(|p| p.readers.extra_vars())
+                .any(|text| names(text))
     }
 
     /// The variable that a name in an expression stands for: what a deprecated name was set to is part
@@ -89,11 +99,15 @@ impl Lowering<'_> {
                 Spelling::Spec => format!("env(\"{name}\")"),
                 Spelling::Json => format!("\"{{{{env `{name}`}}}}\""),
             };
-            self.report(found.label("anyone who reads this file reads the secret").fix(
-                format!("read it from the environment: {text}"),
-                value.span,
-                text,
-            ));
+            self.report(
+                found
+                    .label("anyone who reads this file reads the secret")
+                    .fix(
+                        format!("read it from the environment: {text}"),
+                        value.span,
+                        text,
+                    ),
+            );
         }
     }
 
@@ -106,7 +120,9 @@ impl Lowering<'_> {
 
     /// True for a name that is a secret's but for a spelling mistake.
     pub(super) fn is_nearly_secret(&self, name: &str) -> bool {
-        let near = self.guess_variable(name, None).and_then(|near| self.find_variable(&near.name));
+        let near = self
+            .guess_variable(name, None)
+            .and_then(|near| self.find_variable(&near.name));
         near.is_some_and(|id| self.variables[id].is_secret)
     }
 
@@ -126,16 +142,25 @@ impl Lowering<'_> {
             ast::ExprKind::Str(text) => self.hide_text(text, value.span),
             ast::ExprKind::Call { name, args } => match Function::parse(&name.text) {
                 Some(function) if function.is_pointer() => {
-                    let others = args.iter().filter(|arg| !matches!(arg.kind, ast::ExprKind::Str(_)));
+                    let others = args
+                        .iter()
+                        .filter(|arg| !matches!(arg.kind, ast::ExprKind::Str(_)));
                     others.for_each(|arg| self.hide_literals(arg));
                 }
                 Some(_) => args.iter().for_each(|arg| self.hide_literals(arg)),
                 None => self.sources.hide(value.span),
             },
             ast::ExprKind::List(parts) => parts.iter().for_each(|part| self.hide_literals(part)),
-            ast::ExprKind::If(parts) => parts.iter().skip(1).for_each(|part| self.hide_literals(part)),
-            ast::ExprKind::Binary(_, sides) => sides.iter().for_each(|side| self.hide_literals(side)),
-            ast::ExprKind::Template(parts) if parts.iter().all(|p| matches!(p, ast::Part::Hole(_))) => {
+            ast::ExprKind::If(parts) => parts
+                .iter()
+                .skip(1)
+                .for_each(|part| self.hide_literals(part)),
+            ast::ExprKind::Binary(_, sides) => {
+                sides.iter().for_each(|side| self.hide_literals(side))
+            }
+            ast::ExprKind::Template(parts)
+                if parts.iter().all(|p| matches!(p, ast::Part::Hole(_))) =>
+            {
                 for part in parts {
                     if let ast::Part::Hole(hole) = part {
                         self.hide_literals(hole);
@@ -157,5 +182,9 @@ impl Lowering<'_> {
 
 /// A secret that the project wrote out.
 pub(crate) fn secret_literal(name: &str, span: Span) -> Diagnostic {
-    Diagnostic::new(Code::SecretLiteral, span, format!("the secret `{name}` stands here in plain text"))
+    Diagnostic::new(
+        Code::SecretLiteral,
+        span,
+        format!("the secret `{name}` stands here in plain text"),
+    )
 }

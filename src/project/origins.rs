@@ -32,7 +32,10 @@ enum Found {
 
 impl Origins {
     pub fn new(files: Vec<FileId>) -> Origins {
-        Origins { files, places: OnceLock::new() }
+        Origins {
+            files,
+            places: OnceLock::new(),
+        }
     }
 
     /// For a place of the library the one of the item around it.
@@ -85,53 +88,85 @@ fn collect(program: &Program) -> Vec<(Span, Found)> {
     let mut out: Vec<(Span, Found)> = Vec::new();
     // Where each variable has a value first.
     let mut first: FxHashMap<&SmolStr, Found> = FxHashMap::default();
-    let mut add = |out: &mut Vec<(Span, Found)>, file: FileId, below: Option<&str>, settings: &[Setting]| {
-        let text = &program.sources.get(file).text;
-        // The last entry of a name counts.
-        let entries: FxHashMap<SmolStr, Span> = entries_of(text, below)
-            .into_iter()
-            .map(|(name, range)| (name, Span::new(file, range.start as u32, range.end as u32)))
-            .collect();
-        for setting in settings {
-            let name = &program.variable(setting.variable).name;
-            let found = entries.get(name).map_or(Found::File(file), |span| Found::Place(*span));
-            out.push((setting.span, found));
-            if let Found::Place(_) = found {
-                first.entry(name).or_insert(found);
+    let mut add =
+        |out: &mut Vec<(Span, Found)>, file: FileId, below: Option<&str>, settings: &[Setting]| {
+            let text = &program.sources.get(file).text;
+            // The last entry of a name counts.
+            let entries: FxHashMap<SmolStr, Span> = entries_of(text, below)
+                .into_iter()
+                .map(|(name, range)| (name, Span::new(file, range.start as u32, range.end as u32)))
+                .collect();
+            for setting in settings {
+                let name = &program.variable(setting.variable).name;
+                let found = entries
+                    .get(name)
+                    .map_or(Found::File(file), |span| Found::Place(*span));
+                out.push((setting.span, found));
+                if let Found::Place(_) = found {
+                    first.entry(name).or_insert(found);
+                }
             }
-        }
-    };
-    for section in program.sections.iter().filter(|section| is_adopted(program, section.span)) {
+        };
+    for section in program
+        .sections
+        .iter()
+        .filter(|section| is_adopted(program, section.span))
+    {
         match section.kind {
             SectionKind::Layer => {
-                let Some(file) = section.doc.as_deref().and_then(|path| find_file(program, path)) else {
+                let Some(file) = section
+                    .doc
+                    .as_deref()
+                    .and_then(|path| find_file(program, path))
+                else {
                     continue;
                 };
                 out.push((section.span, Found::File(file)));
                 add(&mut out, file, None, &section.settings);
             }
             SectionKind::Image => {
-                let make = section.target.as_ref().and_then(|target| target.make.as_deref());
+                let make = section
+                    .target
+                    .as_ref()
+                    .and_then(|target| target.make.as_deref());
                 let make = make.map_or_else(|| format!("build-{}", section.name), str::to_owned);
                 out.extend(find_rule(program, &make).map(|found| (section.span, found)));
             }
             _ => {}
         }
     }
-    for provider in program.providers.iter().filter(|provider| is_adopted(program, provider.span)) {
-        let Some(file) = find_file(program, &provider.template) else { continue };
+    for provider in program
+        .providers
+        .iter()
+        .filter(|provider| is_adopted(program, provider.span))
+    {
+        let Some(file) = find_file(program, &provider.template) else {
+            continue;
+        };
         out.push((provider.span, Found::File(file)));
         add(&mut out, file, Some("variables"), &provider.defaults);
     }
-    for variable in program.variables.iter().filter(|variable| is_adopted(program, variable.span)) {
-        out.extend(first.get(&variable.name).map(|found| (variable.span, *found)));
+    for variable in program
+        .variables
+        .iter()
+        .filter(|variable| is_adopted(program, variable.span))
+    {
+        out.extend(
+            first
+                .get(&variable.name)
+                .map(|found| (variable.span, *found)),
+        );
     }
     out.sort_by_key(|(span, _)| (span.file, span.start));
     out
 }
 
 fn is_adopted(program: &Program, span: Span) -> bool {
-    program.sources.get(span.file).path.starts_with(&program.adopted_root)
+    program
+        .sources
+        .get(span.file)
+        .path
+        .starts_with(&program.adopted_root)
 }
 
 /// A file of the checkout by its path there; a script's source `FILE.tmpl` stands for FILE.
@@ -150,7 +185,10 @@ fn find_rule(program: &Program, make: &str) -> Option<Found> {
     let text = &program.sources.get(file).text;
     let start = text.match_indices(make).map(|(at, _)| at).find(|at| {
         let is_line = *at == 0 || text.get(..*at).is_some_and(|before| before.ends_with('\n'));
-        is_line && text.get(at + make.len()..).is_some_and(|rest| rest.starts_with([':', ' ']))
+        is_line
+            && text
+                .get(at + make.len()..)
+                .is_some_and(|rest| rest.starts_with([':', ' ']))
     });
     Some(match start {
         Some(at) => Found::Place(Span::new(file, at as u32, (at + make.len()) as u32)),

@@ -43,17 +43,40 @@ pub(super) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
     };
-    let specs = request.specs.iter().map(|path| reader.read_spec(path)).collect();
+    let specs = request
+        .specs
+        .iter()
+        .map(|path| reader.read_spec(path))
+        .collect();
     // Without a spec a var file's own project says what is allowed.
     if let (true, Some(path)) = (request.specs.is_empty(), request.var_files.last()) {
         let root = find_root(path, |p| loader.exists(p));
         reader.read_config(std::slice::from_ref(&root));
     }
     let overlays = reader.read_overlays();
-    let flags = request.flags.iter().map(|flag| reader.add_argument("PACKER_FLAGS", flag)).collect();
+    let flags = request
+        .flags
+        .iter()
+        .map(|flag| reader.add_argument("PACKER_FLAGS", flag))
+        .collect();
     let flag_files = reader.read_var_files(&request.flag_files);
-    let Reader { sources, units, diagnostics, configs, .. } = reader;
-    Read { sources, units, specs, overlays, flags, flag_files, diagnostics, configs }
+    let Reader {
+        sources,
+        units,
+        diagnostics,
+        configs,
+        ..
+    } = reader;
+    Read {
+        sources,
+        units,
+        specs,
+        overlays,
+        flags,
+        flag_files,
+        diagnostics,
+        configs,
+    }
 }
 
 struct Reader<'l> {
@@ -80,7 +103,8 @@ impl Reader<'_> {
             // Its name lies in the project, and it is a link that leads out of it.
             let file = self.sources.add(path.clone(), Origin::Argument, "".into());
             let target = self.loader.canonical(&path);
-            self.diagnostics.push(outside_root(Span::new(file, 0, 0), &target, &roots));
+            self.diagnostics
+                .push(outside_root(Span::new(file, 0, 0), &target, &roots));
             return None;
         }
         self.read_unit(&path, &roots, None, &mut Vec::new())
@@ -89,14 +113,19 @@ impl Reader<'_> {
     /// Reads what the project at the first of these folders says, once, and returns the further folders that it may
     /// include from.
     fn read_config(&mut self, roots: &[PathBuf]) -> Vec<PathBuf> {
-        let Some(root) = roots.first() else { return Vec::new() };
+        let Some(root) = roots.first() else {
+            return Vec::new();
+        };
         if let Some(known) = self.further_roots.get(root) {
             return known.clone();
         }
         let path = root.join(CONFIG_FILE);
         let Some(read) = read_config_text(self.loader, roots) else {
             // Nothing of another project's holds here.
-            self.configs.0.push(Config { root: root.to_owned(), ..Config::default() });
+            self.configs.0.push(Config {
+                root: root.to_owned(),
+                ..Config::default()
+            });
             self.further_roots.insert(root.to_owned(), Vec::new());
             return Vec::new();
         };
@@ -106,15 +135,24 @@ impl Reader<'_> {
         let config = Config::parse(file, text, &mut self.diagnostics);
         match &read {
             Ok(_) => {}
-            Err(Unread::Outside(target)) => self.diagnostics.push(outside_root(span, target, roots)),
+            Err(Unread::Outside(target)) => {
+                self.diagnostics.push(outside_root(span, target, roots))
+            }
             Err(Unread::Failed(error)) => {
                 let message = format!("{CONFIG_FILE} cannot be read: {error}");
-                self.diagnostics.push(Diagnostic::new(Code::CannotRead, span, message));
+                self.diagnostics
+                    .push(Diagnostic::new(Code::CannotRead, span, message));
             }
         }
-        let further: Vec<PathBuf> =
-            config.include_roots.iter().map(|folder| normalize(&root.join(folder))).collect();
-        self.configs.0.push(Config { root: root.to_owned(), ..config });
+        let further: Vec<PathBuf> = config
+            .include_roots
+            .iter()
+            .map(|folder| normalize(&root.join(folder)))
+            .collect();
+        self.configs.0.push(Config {
+            root: root.to_owned(),
+            ..config
+        });
         self.further_roots.insert(root.to_owned(), further.clone());
         further
     }
@@ -149,7 +187,9 @@ impl Reader<'_> {
             let root = find_root(path, |p| self.loader.exists(p));
             self.read_config(std::slice::from_ref(&root));
         }
-        let file = self.sources.add(path.to_owned(), Origin::Project, text.as_str().into());
+        let file = self
+            .sources
+            .add(path.to_owned(), Origin::Project, text.as_str().into());
         let parse = syntax::parse(file, &text);
         self.diagnostics.extend(parse.diagnostics);
         let includes: Vec<(ast::Ident, Option<ast::Ident>)> = parse
@@ -172,7 +212,8 @@ impl Reader<'_> {
                 continue;
             }
             if !is_inside(self.loader, &path, roots) {
-                self.diagnostics.push(outside_root(target.span, &path, roots));
+                self.diagnostics
+                    .push(outside_root(target.span, &path, roots));
                 is_incomplete = true;
                 continue;
             }
@@ -197,8 +238,10 @@ impl Reader<'_> {
                     is_incomplete = true;
                     let message = "`as` is for JSON var files, and var files are JSON";
                     self.diagnostics.push(
-                        Diagnostic::new(Code::Syntax, target.span, message)
-                            .help(format!("write it as JSON, and include that file `as {}`", name.text)),
+                        Diagnostic::new(Code::Syntax, target.span, message).help(format!(
+                            "write it as JSON, and include that file `as {}`",
+                            name.text
+                        )),
                     );
                 }
                 (Some(name), false) => {
@@ -253,7 +296,9 @@ impl Reader<'_> {
 
     fn report_unreadable(&mut self, path: &Path, included: Option<Span>, why: &str) {
         let span = included.unwrap_or_else(|| {
-            let file = self.sources.add(path.to_owned(), Origin::Argument, "".into());
+            let file = self
+                .sources
+                .add(path.to_owned(), Origin::Argument, "".into());
             Span::new(file, 0, 0)
         });
         self.diagnostics.push(Diagnostic::new(
@@ -270,7 +315,11 @@ impl Reader<'_> {
         };
         let source = self.sources.get(span.file);
         let folder = source.folder().to_owned();
-        let written = self.sources.slice(span).trim_matches(['"', '\'']).to_owned();
+        let written = self
+            .sources
+            .slice(span)
+            .trim_matches(['"', '\''])
+            .to_owned();
         let is_pattern = written.contains(['*', '?']);
         let own = source.path.clone();
         let near = near_path(self.loader, &folder, &written)
@@ -294,13 +343,21 @@ impl Reader<'_> {
     }
 
     fn report_include_cycle(&mut self, span: Span, chain: &[(PathBuf, Option<Span>)]) {
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
         let mut names: Vec<String> = chain.iter().map(|(path, _)| name(path)).collect();
         names.extend(names.first().cloned());
         let mut found = Diagnostic::new(
             Code::IncludeCycle,
             span,
-            format!("files include each other in a circle: {}", names.join(" → ")),
+            format!(
+                "files include each other in a circle: {}",
+                names.join(" → ")
+            ),
         )
         .label("this include closes the circle")
         .help("move what both need into a third file");
@@ -319,7 +376,9 @@ impl Reader<'_> {
             return Some(*file);
         }
         let text = self.read_text(path, included)?;
-        let file = self.sources.add(path.to_owned(), Origin::Project, text.as_str().into());
+        let file = self
+            .sources
+            .add(path.to_owned(), Origin::Project, text.as_str().into());
         self.json_by_path.insert(key, file);
         Some(file)
     }
@@ -341,15 +400,31 @@ impl Reader<'_> {
     }
 
     fn read_var_files(&mut self, paths: &[PathBuf]) -> Vec<(FileId, String)> {
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        paths.iter().filter_map(|path| Some((self.read_json(path, None)?, name(path)))).collect()
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        paths
+            .iter()
+            .filter_map(|path| Some((self.read_json(path, None)?, name(path))))
+            .collect()
     }
 }
 
 /// Whether a file has an `include` of which not even the path could be read.
 fn has_broken_include(text: &str, file: &ast::File) -> bool {
-    let written = text.lines().filter(|line| line.starts_with("include ")).count();
-    written > file.items.iter().filter(|item| matches!(item, ast::Item::Include(_))).count()
+    let written = text
+        .lines()
+        .filter(|line| line.starts_with("include "))
+        .count();
+    written
+        > file
+            .items
+            .iter()
+            .filter(|item| matches!(item, ast::Item::Include(_)))
+            .count()
 }
 
 /// The path of a file that is there, and that a path was probably meant to be: each of its parts that is not
@@ -382,11 +457,16 @@ fn near_path(loader: &dyn Loader, folder: &Path, written: &str) -> Option<String
 /// Whether a path lies in one of the folders, links followed.
 pub(crate) fn is_inside(loader: &dyn Loader, path: &Path, roots: &[PathBuf]) -> bool {
     let path = loader.canonical(path);
-    roots.iter().any(|root| path.starts_with(loader.canonical(root)))
+    roots
+        .iter()
+        .any(|root| path.starts_with(loader.canonical(root)))
 }
 
 pub(super) fn outside_root(span: Span, path: &Path, roots: &[PathBuf]) -> Diagnostic {
-    let root = roots.first().map(|r| r.display().to_string()).unwrap_or_default();
+    let root = roots
+        .first()
+        .map(|r| r.display().to_string())
+        .unwrap_or_default();
     Diagnostic::new(Code::OutsideRoot, span, format!("{} is outside the project", path.display()))
         .label(format!("the project's root is {root}"))
         .help("allow its folder with `--include-root FOLDER` or `include-roots` in imgspec.toml, or put an imgspec.toml into the folder above both")

@@ -12,14 +12,23 @@ use smol_str::SmolStr;
 impl Lowering<'_> {
     /// What begins like a number and is none; it is offered quotes where a text fits.
     pub(super) fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> ExprKind {
-        let shown = if place.is_secret { "this".to_owned() } else { format!("`{text}`") };
+        let shown = if place.is_secret {
+            "this".to_owned()
+        } else {
+            format!("`{text}`")
+        };
         let found = Diagnostic::new(Code::Syntax, span, format!("{shown} is not a whole number"));
         let value = Value::text(text);
-        let fits =
-            |ty: &Type| matches!(ty.base, Base::Any) || ty.is_text() && check_value(ty, &value).is_ok();
-        let in_quotes = found.clone().label("versions and other texts stand in quotes");
+        let fits = |ty: &Type| {
+            matches!(ty.base, Base::Any) || ty.is_text() && check_value(ty, &value).is_ok()
+        };
+        let in_quotes = found
+            .clone()
+            .label("versions and other texts stand in quotes");
         self.report(match place.ty {
-            Some(Type { base: Base::Int, .. }) => found,
+            Some(Type {
+                base: Base::Int, ..
+            }) => found,
             _ if place.is_secret => in_quotes,
             Some(ty) if !fits(ty) && !ty.is_text() => self.repair(found, span, ty, &value),
             Some(ty) if !fits(ty) => self.repair(in_quotes, span, ty, &value),
@@ -29,12 +38,22 @@ impl Lowering<'_> {
     }
 
     /// Adds the repair of a wrong constant, where one can be guessed.
-    pub(super) fn repair(&self, found: Diagnostic, span: Span, wanted: &Type, value: &Value) -> Diagnostic {
+    pub(super) fn repair(
+        &self,
+        found: Diagnostic,
+        span: Span,
+        wanted: &Type,
+        value: &Value,
+    ) -> Diagnostic {
         let text = match value {
             Value::Text(text) => text.known().map(|t| t.into_owned()),
             _ => None,
         };
-        if let Some(call) = text.as_deref().filter(|_| wanted.is_text()).and_then(environment) {
+        if let Some(call) = text
+            .as_deref()
+            .filter(|_| wanted.is_text())
+            .and_then(environment)
+        {
             return found
                 .help(match &wanted.base {
                     Base::Refined(_) => {
@@ -51,13 +70,17 @@ impl Lowering<'_> {
             (Base::Bool, _, Some("false" | "False" | "no" | "off" | "0")) => {
                 found.fix("write `false`", span, "false")
             }
-            (Base::Int, _, Some(text)) if text.parse().is_ok_and(|n: i64| n.to_string() == text) => {
+            (Base::Int, _, Some(text))
+                if text.parse().is_ok_and(|n: i64| n.to_string() == text) =>
+            {
                 found.fix("remove the quotes", span, text)
             }
             (Base::List(_), _, Some(text)) => {
                 let words: Vec<String> = decode_words(text).into_iter().map(print_text).collect();
                 let list = format!("[{}]", words.join(", "));
-                found.help("lists are written as lists").fix(format!("write `{list}`"), span, list)
+                found
+                    .help("lists are written as lists")
+                    .fix(format!("write `{list}`"), span, list)
             }
             (Base::List(_), Value::Bool(_) | Value::Int(_), None) => found,
             (Base::Semver, _, Some(text))
@@ -65,9 +88,11 @@ impl Lowering<'_> {
             {
                 found.fix("add the leading v", span, print_text(&format!("v{text}")))
             }
-            (Base::Version, _, Some(text)) if text.starts_with('v') => {
-                found.fix("remove the leading v", span, print_text(text.strip_prefix('v').unwrap_or(text)))
-            }
+            (Base::Version, _, Some(text)) if text.starts_with('v') => found.fix(
+                "remove the leading v",
+                span,
+                print_text(text.strip_prefix('v').unwrap_or(text)),
+            ),
             (Base::OneOf(choices), _, Some(text)) => {
                 match nearest(text, choices.iter().map(SmolStr::as_str)) {
                     Some(near) => found.fix(format!("write \"{near}\""), span, print_text(near)),
@@ -78,12 +103,26 @@ impl Lowering<'_> {
                 if wanted.is_text()
                     && check_value(wanted, &Value::text(self.sources.slice(span))).is_ok() =>
             {
-                found.fix("put it in quotes", span, print_text(self.sources.slice(span)))
+                found.fix(
+                    "put it in quotes",
+                    span,
+                    print_text(self.sources.slice(span)),
+                )
             }
-            (Base::Refined(refinement), _, text) => match text.and_then(|text| corrected(wanted, text)) {
-                Some(text) => found.fix(format!("write {}", print_text(&text)), span, print_text(&text)),
-                None => found.help(format!("{} matches {}", wanted.in_words(), refinement.pattern)),
-            },
+            (Base::Refined(refinement), _, text) => {
+                match text.and_then(|text| corrected(wanted, text)) {
+                    Some(text) => found.fix(
+                        format!("write {}", print_text(&text)),
+                        span,
+                        print_text(&text),
+                    ),
+                    None => found.help(format!(
+                        "{} matches {}",
+                        wanted.in_words(),
+                        refinement.pattern
+                    )),
+                }
+            }
             _ => found,
         }
     }
@@ -93,10 +132,14 @@ impl Lowering<'_> {
 pub(super) fn environment(text: &str) -> Option<String> {
     let in_braces = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'));
     let in_percent = text.strip_prefix('%').and_then(|t| t.strip_suffix('%'));
-    let name = in_braces.or(in_percent).or_else(|| text.strip_prefix('$'))?;
+    let name = in_braces
+        .or(in_percent)
+        .or_else(|| text.strip_prefix('$'))?;
     let is_name = name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-        && name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
+        && name
+            .bytes()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
     is_name.then(|| format!("env(\"{name}\")"))
 }
 
@@ -104,7 +147,10 @@ pub(super) fn environment(text: &str) -> Option<String> {
 /// without its scheme or with a wrong sign behind it, a scheme where none belongs.
 fn corrected(wanted: &Type, text: &str) -> Option<String> {
     let plain = text.trim().trim_matches(['"', '\'']);
-    let bare = plain.split_once("://").map_or(plain, |(_, rest)| rest).trim_end_matches('/');
+    let bare = plain
+        .split_once("://")
+        .map_or(plain, |(_, rest)| rest)
+        .trim_end_matches('/');
     let candidates = [
         plain.to_owned(),
         plain.to_ascii_lowercase(),
@@ -116,16 +162,19 @@ fn corrected(wanted: &Type, text: &str) -> Option<String> {
     let is_address =
         plain.contains(['.', ':']) && !plain.contains("//") && !plain.starts_with(['.', '/', ':']);
     let has_scheme = after_scheme(plain).is_some();
-    candidates.into_iter().enumerate().find_map(|(i, candidate)| {
-        let is_plausible = match i {
-            4 => is_address && !has_scheme,
-            _ => candidate != text,
-        };
-        (is_plausible
-            && !candidate.is_empty()
-            && check_value(wanted, &Value::text(candidate.as_str())).is_ok())
-        .then_some(candidate)
-    })
+    candidates
+        .into_iter()
+        .enumerate()
+        .find_map(|(i, candidate)| {
+            let is_plausible = match i {
+                4 => is_address && !has_scheme,
+                _ => candidate != text,
+            };
+            (is_plausible
+                && !candidate.is_empty()
+                && check_value(wanted, &Value::text(candidate.as_str())).is_ok())
+            .then_some(candidate)
+        })
 }
 
 /// The scheme of a web address and what follows it, whatever signs stand between them.

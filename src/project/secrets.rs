@@ -12,22 +12,43 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Hides what may be the value of a secret in what the project wrote.
-pub(super) fn hide(sources: &mut SourceMap, variables: &[Arc<Variable>], diagnostics: &[Diagnostic]) {
+pub(super) fn hide(
+    sources: &mut SourceMap,
+    variables: &[Arc<Variable>],
+    diagnostics: &[Diagnostic],
+) {
     let is_damage = |d: &&Diagnostic| {
-        matches!(d.code, Code::Syntax | Code::Unclosed | Code::Reserved | Code::JsonSyntax | Code::BadConfig)
+        matches!(
+            d.code,
+            Code::Syntax | Code::Unclosed | Code::Reserved | Code::JsonSyntax | Code::BadConfig
+        )
     };
-    let damaged: FxHashSet<FileId> =
-        diagnostics.iter().filter(is_damage).map(|d| d.primary.span.file).collect();
-    let own = sources.iter().filter(|(_, source)| source.origin != Origin::Library);
-    let texts: Vec<(FileId, Arc<str>)> = own.map(|(file, source)| (file, source.text.clone())).collect();
+    let damaged: FxHashSet<FileId> = diagnostics
+        .iter()
+        .filter(is_damage)
+        .map(|d| d.primary.span.file)
+        .collect();
+    let own = sources
+        .iter()
+        .filter(|(_, source)| source.origin != Origin::Library);
+    let texts: Vec<(FileId, Arc<str>)> = own
+        .map(|(file, source)| (file, source.text.clone()))
+        .collect();
     let known: FxHashSet<&str> = variables.iter().map(|v| v.name.as_str()).collect();
-    let mut secrets: FxHashSet<&str> =
-        variables.iter().filter(|v| v.is_secret).map(|v| v.name.as_str()).collect();
+    let mut secrets: FxHashSet<&str> = variables
+        .iter()
+        .filter(|v| v.is_secret)
+        .map(|v| v.name.as_str())
+        .collect();
     for (_, text) in texts.iter().filter(|(file, _)| damaged.contains(file)) {
         secrets.extend(text.lines().filter_map(damaged_declaration));
     }
     for (file, text) in &texts {
-        let names = Names { secrets: &secrets, known: &known, is_damaged: damaged.contains(file) };
+        let names = Names {
+            secrets: &secrets,
+            known: &known,
+            is_damaged: damaged.contains(file),
+        };
         for range in names.values(text) {
             sources.hide(Span::new(*file, range.start as u32, range.end as u32));
         }
@@ -37,7 +58,9 @@ pub(super) fn hide(sources: &mut SourceMap, variables: &[Arc<Variable>], diagnos
 /// The variable of a declaration on one line that speaks of `secret`, whether it can be read or not.
 fn damaged_declaration(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("variable ")?;
-    let (name, rest) = rest.trim_start().split_at_checked(word_len(rest.trim_start()))?;
+    let (name, rest) = rest
+        .trim_start()
+        .split_at_checked(word_len(rest.trim_start()))?;
     (!name.is_empty() && rest.contains("secret")).then_some(name)
 }
 
@@ -84,7 +107,8 @@ impl Names<'_> {
         }
         // In a damaged text its name may be so too.
         let name = word.to_lowercase().replace(['-', '.'], "_");
-        self.secrets.contains(name.as_str()) || nearest(&name, self.secrets.iter().copied()).is_some()
+        self.secrets.contains(name.as_str())
+            || nearest(&name, self.secrets.iter().copied()).is_some()
     }
 }
 
@@ -109,7 +133,8 @@ fn sound_value(text: &str, end: usize) -> Option<Range<usize>> {
     let start = text.len() - behind.len();
     let Some(quote) = behind.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
         // Inside of a string of pairs, as Ansible takes them.
-        let is_pair = rest.starts_with('=') && !rest.starts_with("==") && !behind.starts_with(['$', '{']);
+        let is_pair =
+            rest.starts_with('=') && !rest.starts_with("==") && !behind.starts_with(['$', '{']);
         let bare = behind.trim_start_matches('\\');
         let length = bare.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ','));
         let end = text.len() - bare.len() + length.unwrap_or(bare.len());
@@ -139,27 +164,41 @@ fn is_template(text: &str) -> bool {
 /// What stands behind a name as far as it may be its value, in a text that cannot be read.
 fn damaged_value(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
     let before = text.get(..start)?.trim_end_matches([' ', '\t', '"', '\'']);
-    let before = before.strip_suffix("final").map_or(before, |rest| rest.trim_end_matches([' ', '\t']));
+    let before = before
+        .strip_suffix("final")
+        .map_or(before, |rest| rest.trim_end_matches([' ', '\t']));
     let begins = before.is_empty() || before.ends_with(['\n', '{', ',', '}', ';']);
     let line = text.get(end..)?;
     let behind = line.trim_start_matches(['"', '\'', ']', ')', '`', ' ', '\t']);
     let is_set = behind.starts_with(['=', ':', '+', '-', '<', '"', '\''])
         || behind.len() < line.trim_start_matches([' ', '\t']).len();
     let names_nothing = behind.is_empty() || behind.starts_with(['\n', '\r', '}', ',', '#']);
-    let goes_on =
-        names_nothing && begins && behind.starts_with(['\n', '\r']) && starts_with_sign(behind.trim_start());
+    let goes_on = names_nothing
+        && begins
+        && behind.starts_with(['\n', '\r'])
+        && starts_with_sign(behind.trim_start());
     if (names_nothing || !(is_set || begins)) && !goes_on {
         return None;
     }
-    let value = behind.trim_start().trim_start_matches(['=', ':', '+', '-', '>', '~', ' ', '\t']);
+    let value = behind
+        .trim_start()
+        .trim_start_matches(['=', ':', '+', '-', '>', '~', ' ', '\t']);
     let from = text.len() - value.len();
     let length = value_len(value);
     // What closes a block is no part of it, as far as anybody can tell.
-    let to = from + value.get(..length)?.trim_end_matches([' ', '\t', '\r', '\n', '}', ',']).len();
+    let to = from
+        + value
+            .get(..length)?
+            .trim_end_matches([' ', '\t', '\r', '\n', '}', ','])
+            .len();
     // What names where a secret is may be seen; what is joined to it not.
     let pointer = pointer_len(value);
     let rest = text.get(from + pointer..to)?;
-    let is_over = rest.trim_start_matches([' ', '\t']).chars().next().is_none_or(|c| ",}#\r\n".contains(c));
+    let is_over = rest
+        .trim_start_matches([' ', '\t'])
+        .chars()
+        .next()
+        .is_none_or(|c| ",}#\r\n".contains(c));
     (from < to && !(pointer > 0 && is_over)).then_some(from + pointer..to)
 }
 
@@ -169,8 +208,12 @@ fn starts_with_sign(text: &str) -> bool {
 
 /// How long the call is that a value begins with and that names where the secret is.
 fn pointer_len(value: &str) -> usize {
-    const FORMS: [(&str, &str); 4] =
-        [("env(\"", "\")"), ("file(\"", "\")"), ("{{env `", "`}}"), ("\"{{env `", "`}}\"")];
+    const FORMS: [(&str, &str); 4] = [
+        ("env(\"", "\")"),
+        ("file(\"", "\")"),
+        ("{{env `", "`}}"),
+        ("\"{{env `", "`}}\""),
+    ];
     let of = |(open, close): (&str, &str)| {
         let (name, rest) = value.strip_prefix(open)?.split_once(close)?;
         let is_name = !name.is_empty() && name.chars().all(|c| is_word(c) || c == '/');
@@ -216,13 +259,24 @@ fn value_len(text: &str) -> usize {
 fn heredoc_tag(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("<<")?;
     let rest = rest.trim_start_matches(['-', '~', '\'', '"', ' ']);
-    let tag =
-        rest.get(..rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len()))?;
+    let tag = rest.get(
+        ..rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(rest.len()),
+    )?;
     (!tag.is_empty()).then_some(tag)
 }
 
 fn begins_item(line: &str) -> bool {
-    const ITEMS: [&str; 7] = ["variable ", "image ", "layer ", "provider ", "rule ", "include ", "type "];
+    const ITEMS: [&str; 7] = [
+        "variable ",
+        "image ",
+        "layer ",
+        "provider ",
+        "rule ",
+        "include ",
+        "type ",
+    ];
     ITEMS.iter().any(|item| line.starts_with(item))
 }
 
@@ -233,18 +287,30 @@ pub(super) fn redact(sources: &SourceMap, diagnostics: &mut [Diagnostic]) {
             .related
             .iter()
             .map(|label| label.span)
-            .chain(diagnostic.fixes.iter().flat_map(|fix| fix.edits.iter().map(|(span, _)| *span)))
+            .chain(
+                diagnostic
+                    .fixes
+                    .iter()
+                    .flat_map(|fix| fix.edits.iter().map(|(span, _)| *span)),
+            )
             .chain([diagnostic.primary.span])
             .collect();
-        let lines: Vec<(FileId, Range<usize>)> =
-            spans.iter().flat_map(|span| sources.hidden_near(*span)).collect();
+        let lines: Vec<(FileId, Range<usize>)> = spans
+            .iter()
+            .flat_map(|span| sources.hidden_near(*span))
+            .collect();
         if lines.is_empty() {
             continue;
         }
-        let hidden: Vec<&str> =
-            lines.iter().filter_map(|(file, range)| sources.get(*file).text.get(range.clone())).collect();
-        let labels =
-            diagnostic.related.iter_mut().chain([&mut diagnostic.primary]).map(|label| &mut label.text);
+        let hidden: Vec<&str> = lines
+            .iter()
+            .filter_map(|(file, range)| sources.get(*file).text.get(range.clone()))
+            .collect();
+        let labels = diagnostic
+            .related
+            .iter_mut()
+            .chain([&mut diagnostic.primary])
+            .map(|label| &mut label.text);
         // A label or a help that would say nothing is left out.
         for label in labels.filter(|label| quotes(label, &hidden)) {
             label.clear();
@@ -260,13 +326,22 @@ pub(super) fn redact(sources: &SourceMap, diagnostics: &mut [Diagnostic]) {
 
 /// True for a sentence that quotes something hidden.
 fn quotes(text: &str, hidden: &[&str]) -> bool {
-    text.split('`').skip(1).step_by(2).any(|part| repeats(part, hidden))
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .any(|part| repeats(part, hidden))
 }
 
 /// A sentence in which each quotation that repeats something hidden stands as `…`.
 fn without(text: &str, hidden: &[&str]) -> String {
     let parts = text.split('`').enumerate();
-    let parts = parts.map(|(i, part)| if i % 2 == 1 && repeats(part, hidden) { "…" } else { part });
+    let parts = parts.map(|(i, part)| {
+        if i % 2 == 1 && repeats(part, hidden) {
+            "…"
+        } else {
+            part
+        }
+    });
     parts.collect::<Vec<_>>().join("`")
 }
 
@@ -281,11 +356,15 @@ fn repeats(text: &str, hidden: &[&str]) -> bool {
         Some(own) => (own, true),
         None => (text, false),
     };
-    let own: Vec<&str> = own.split(|c| !is_part(c)).filter(|word| !word.is_empty()).collect();
+    let own: Vec<&str> = own
+        .split(|c| !is_part(c))
+        .filter(|word| !word.is_empty())
+        .collect();
     let last = own.last().copied().unwrap_or_default();
     let holds = |a: &str, b: &str| a == b || (b.len() >= 3 && a.contains(b));
     words.into_iter().any(|word| {
-        own.iter().any(|other| holds(other, word) || holds(word, other))
+        own.iter()
+            .any(|other| holds(other, word) || holds(word, other))
             || (is_cut && !last.is_empty() && word.starts_with(last))
     })
 }

@@ -81,7 +81,10 @@ impl<I: Id, T> Table<I, T> {
 
     /// All items with their ids.
     pub fn pairs(&self) -> impl Iterator<Item = (I, &T)> {
-        self.0.iter().enumerate().map(|(at, item)| (I::new(at), item))
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(at, item)| (I::new(at), item))
     }
 }
 

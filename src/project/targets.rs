@@ -73,7 +73,9 @@ impl Lowering<'_> {
             return;
         }
         let Some(provider) = provider else {
-            let named = stmts.iter().any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
+            let named = stmts
+                .iter()
+                .any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
             if !named {
                 self.report(
                     Diagnostic::new(Code::Required, span, "the target names no provider")
@@ -106,12 +108,17 @@ impl Lowering<'_> {
             return Some(*id);
         }
         let names: Vec<SmolStr> = self.view().all(PROVIDERS).map(SmolStr::new).collect();
-        let mut found =
-            Diagnostic::new(Code::UnknownName, word.span, format!("there is no provider `{}`", word.text));
+        let mut found = Diagnostic::new(
+            Code::UnknownName,
+            word.span,
+            format!("there is no provider `{}`", word.text),
+        );
         found = match nearest(&word.text, names.iter().map(SmolStr::as_str)) {
-            Some(near) => {
-                found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near)
-            }
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                word.span,
+                near,
+            ),
             None => {
                 let mut names = names;
                 names.sort();
@@ -184,10 +191,16 @@ impl Lowering<'_> {
                     );
                 }
                 if let Some(target) = &defaults.target {
-                    self.report_wrong_place(target.span, "`target`", "it stands in an image's own body");
+                    self.report_wrong_place(
+                        target.span,
+                        "`target`",
+                        "it stands in an image's own body",
+                    );
                 }
                 // A provider has no conditions: what stands under one is not kept.
-                defaults.settings.retain(|setting| setting.condition.is_none());
+                defaults
+                    .settings
+                    .retain(|setting| setting.condition.is_none());
                 provider.defaults = defaults.settings;
             }
         }
@@ -208,9 +221,11 @@ impl Lowering<'_> {
                         match word.text.as_str() {
                             "native" => provider.roles = Roles::Native,
                             "upstream" => provider.roles = Roles::Upstream,
-                            _ => {
-                                self.report_unknown_attribute(&word, "kind of roles", &["native", "upstream"])
-                            }
+                            _ => self.report_unknown_attribute(
+                                &word,
+                                "kind of roles",
+                                &["native", "upstream"],
+                            ),
                         }
                     }
                 }
@@ -219,7 +234,11 @@ impl Lowering<'_> {
                         match word.text.as_str() {
                             "linux" => provider.playbook = Playbook::Linux,
                             "windows" => provider.playbook = Playbook::Windows,
-                            _ => self.report_unknown_attribute(&word, "playbook", &["linux", "windows"]),
+                            _ => self.report_unknown_attribute(
+                                &word,
+                                "playbook",
+                                &["linux", "windows"],
+                            ),
                         }
                     }
                 }
@@ -232,7 +251,11 @@ impl Lowering<'_> {
                     }
                     reads = Some(names.into_iter().map(|name| name.text).collect());
                 }
-                _ => self.report_unknown_attribute(&set.name, "attribute of a provider", &OF_PROVIDERS),
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a provider",
+                    &OF_PROVIDERS,
+                ),
             }
         }
         if provider.template.is_empty() {
@@ -276,8 +299,12 @@ impl Lowering<'_> {
     fn check_extends_nothing(&mut self, section: &ast::Section, what: &str) {
         if let Some(name) = section.extends.first() {
             self.report(
-                Diagnostic::new(Code::WrongPlace, name.span, format!("{what} extends nothing"))
-                    .help("layers and images extend each other"),
+                Diagnostic::new(
+                    Code::WrongPlace,
+                    name.span,
+                    format!("{what} extends nothing"),
+                )
+                .help("layers and images extend each other"),
             );
         }
     }
@@ -349,12 +376,18 @@ impl Lowering<'_> {
                 Diagnostic::new(
                     Code::Required,
                     section.name.span,
-                    format!("the rule `{}` needs `deny` or `warn`, and a `message`", section.name.text),
+                    format!(
+                        "the rule `{}` needs `deny` or `warn`, and a `message`",
+                        section.name.text
+                    ),
                 )
                 .help("write `rule name { deny = condition, message = \"what is wrong\" }`"),
             );
         }
-        if self.adopted.is_some() && self.is_library(section.name.span) && self.diagnostics.len() > found {
+        if self.adopted.is_some()
+            && self.is_library(section.name.span)
+            && self.diagnostics.len() > found
+        {
             // A built-in rule holds where an adopted library has all that it reads, in its types.
             self.diagnostics.truncate(found);
             return;
@@ -364,6 +397,12 @@ impl Lowering<'_> {
 
     pub(super) fn lower_message(&mut self, value: &ast::Expr) -> Expr {
         let ty = Type::of(Base::String);
-        self.lower_expr(value, Place { ty: Some(&ty), ..Place::PLAIN })
+        self.lower_expr(
+            value,
+            Place {
+                ty: Some(&ty),
+                ..Place::PLAIN
+            },
+        )
     }
 }

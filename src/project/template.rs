@@ -61,8 +61,16 @@ impl Template {
         let Value::Object(json) = json else {
             return Err("a template is a JSON object".to_owned());
         };
-        let list = |key: &str| json.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let variables = json.get("variables").and_then(Value::as_object).into_iter().flatten();
+        let list = |key: &str| {
+            json.get(key)
+                .and_then(Value::as_array)
+                .map_or(&[][..], Vec::as_slice)
+        };
+        let variables = json
+            .get("variables")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
         let mut template = Template {
             variables: variables
                 .map(|(name, default)| {
@@ -82,34 +90,57 @@ impl Template {
         };
         for builder in list("builders").iter().filter_map(Value::as_object) {
             let mut part = Part::new(builder);
-            let name = builder.get("name").or(builder.get("type")).and_then(Value::as_str);
+            let name = builder
+                .get("name")
+                .or(builder.get("type"))
+                .and_then(Value::as_str);
             part.name = SmolStr::new(name.unwrap_or_default());
             template.builders.push(part);
         }
         let cleanup = json.get("error-cleanup-provisioner");
-        for provisioner in list("provisioners").iter().chain(cleanup).filter_map(Value::as_object) {
-            template.others.push(match provisioner.get("type").and_then(Value::as_str) {
-                Some("ansible") => Part::ansible(provisioner),
-                _ => Part::new(provisioner),
-            });
+        for provisioner in list("provisioners")
+            .iter()
+            .chain(cleanup)
+            .filter_map(Value::as_object)
+        {
+            template
+                .others
+                .push(match provisioner.get("type").and_then(Value::as_str) {
+                    Some("ansible") => Part::ansible(provisioner),
+                    _ => Part::new(provisioner),
+                });
         }
         for processor in list("post-processors") {
             // A post-processor, its type alone, or a sequence of them.
-            let sequence = processor.as_array().map_or(std::slice::from_ref(processor), Vec::as_slice);
-            template.others.extend(sequence.iter().filter_map(Value::as_object).map(Part::new));
+            let sequence = processor
+                .as_array()
+                .map_or(std::slice::from_ref(processor), Vec::as_slice);
+            template
+                .others
+                .extend(sequence.iter().filter_map(Value::as_object).map(Part::new));
         }
         Ok(template)
     }
 
     /// A template that could not be read.
     pub fn missing() -> Template {
-        Template { is_missing: true, ..Template::default() }
+        Template {
+            is_missing: true,
+            ..Template::default()
+        }
     }
 
     /// A template of which only this is known.
     pub fn stated(reads: Vec<SmolStr>, extra_vars: Vec<SmolStr>) -> Template {
-        let part = Part { reads, extra_vars: Some(extra_vars), ..Part::default() };
-        Template { others: vec![part], ..Template::default() }
+        let part = Part {
+            reads,
+            extra_vars: Some(extra_vars),
+            ..Part::default()
+        };
+        Template {
+            others: vec![part],
+            ..Template::default()
+        }
     }
 
     /// What takes part in these runs. `fill` gives the text of a builder's name with its `{{user}}` resolved, or none
@@ -118,31 +149,52 @@ impl Template {
     /// `-only` and `-except` select by the resolved name; `only` and `except` of provisioners and post-processors by the
     /// name as it is written (`rawName` in Packer's `core.go`).
     pub fn readers(&self, runs: &[Run], fill: &dyn Fn(&str) -> Option<String>) -> Readers<'_> {
-        let names: Vec<Option<String>> = self.builders.iter().map(|builder| fill(&builder.name)).collect();
+        let names: Vec<Option<String>> = self
+            .builders
+            .iter()
+            .map(|builder| fill(&builder.name))
+            .collect();
         let selects = |run: &Run, name: &Option<String>| {
-            let is_in = |list: &[SmolStr]| name.as_ref().is_some_and(|name| list.iter().any(|n| n == name));
+            let is_in = |list: &[SmolStr]| {
+                name.as_ref()
+                    .is_some_and(|name| list.iter().any(|n| n == name))
+            };
             (run.only.is_empty() || name.is_none() || is_in(&run.only)) && !is_in(&run.except)
         };
         let is_selected =
             |name: &Option<String>| runs.is_empty() || runs.iter().any(|run| selects(run, name));
-        let builders: Vec<&Part> =
-            self.builders.iter().zip(&names).filter(|(_, name)| is_selected(name)).map(|(b, _)| b).collect();
+        let builders: Vec<&Part> = self
+            .builders
+            .iter()
+            .zip(&names)
+            .filter(|(_, name)| is_selected(name))
+            .map(|(b, _)| b)
+            .collect();
         let takes_part = |part: &&Part| {
             self.builders.is_empty()
                 || builders.iter().any(|b| {
-                    (part.only.is_empty() || part.only.contains(&b.name)) && !part.except.contains(&b.name)
+                    (part.only.is_empty() || part.only.contains(&b.name))
+                        && !part.except.contains(&b.name)
                 })
         };
         let mut readers = Readers::default();
-        for part in builders.iter().copied().chain(self.others.iter().filter(takes_part)) {
+        for part in builders
+            .iter()
+            .copied()
+            .chain(self.others.iter().filter(takes_part))
+        {
             readers.reads.extend(&part.reads);
             readers.extra_vars.extend(part.extra_vars.as_deref());
             readers.playbooks.extend(&part.playbook);
         }
         if !self.builders.is_empty() {
             let is_idle = |run: &Run| !names.iter().any(|name| selects(run, name));
-            readers.idle =
-                runs.iter().enumerate().filter(|(_, run)| is_idle(run)).map(|(at, _)| at).collect();
+            readers.idle = runs
+                .iter()
+                .enumerate()
+                .filter(|(_, run)| is_idle(run))
+                .map(|(at, _)| at)
+                .collect();
         }
         readers.builders = names;
         readers
@@ -155,54 +207,85 @@ impl Template {
 
     /// All `--extra-vars` arguments, whatever run they belong to.
     pub fn extra_vars(&self) -> impl Iterator<Item = &SmolStr> {
-        self.others.iter().filter_map(|part| part.extra_vars.as_ref()).flatten()
+        self.others
+            .iter()
+            .filter_map(|part| part.extra_vars.as_ref())
+            .flatten()
     }
 
     /// True where the template wants a value for a variable, whatever its runs read.
     pub fn demands(&self, name: &str) -> bool {
-        self.variables.iter().any(|(n, default)| n == name && default.is_none())
+        self.variables
+            .iter()
+            .any(|(n, default)| n == name && default.is_none())
     }
 
     /// The template's own default of a variable.
     pub fn default_of(&self, name: &str) -> Option<&str> {
-        self.variables.iter().find(|(n, _)| n == name).and_then(|(_, default)| default.as_deref())
+        self.variables
+            .iter()
+            .find(|(n, _)| n == name)
+            .and_then(|(_, default)| default.as_deref())
     }
 
     /// Its variables with their defaults, in order; none where it wants a value.
     pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.variables.iter().map(|(name, default)| (name.as_str(), default.as_deref()))
+        self.variables
+            .iter()
+            .map(|(name, default)| (name.as_str(), default.as_deref()))
     }
 }
 
 impl Part {
     fn new(json: &Map<String, Value>) -> Part {
         let names = |key: &str| {
-            let list = json.get(key).and_then(Value::as_array).into_iter().flatten();
+            let list = json
+                .get(key)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
             list.filter_map(Value::as_str).map(SmolStr::new).collect()
         };
         let mut reads = Vec::new();
-        json.values().for_each(|value| collect_reads(value, &mut reads));
+        json.values()
+            .for_each(|value| collect_reads(value, &mut reads));
         reads.sort_unstable();
         reads.dedup();
-        Part { only: names("only"), except: names("except"), reads, ..Part::default() }
+        Part {
+            only: names("only"),
+            except: names("except"),
+            reads,
+            ..Part::default()
+        }
     }
 
     /// An Ansible provisioner: what its `--extra-vars` arguments name is not read but handed on.
     fn ansible(json: &Map<String, Value>) -> Part {
         let mut json = json.clone();
-        let playbook = json.get("playbook_file").and_then(Value::as_str).map(SmolStr::new);
+        let playbook = json
+            .get("playbook_file")
+            .and_then(Value::as_str)
+            .map(SmolStr::new);
         let mut extra_vars = Vec::new();
         if let Some(Value::Array(arguments)) = json.get_mut("extra_arguments") {
             let mut is_value = false;
             arguments.retain(|argument| {
                 let text = argument.as_str().unwrap_or_default();
-                let value = if is_value { Some(text) } else { text.strip_prefix("--extra-vars=") };
+                let value = if is_value {
+                    Some(text)
+                } else {
+                    text.strip_prefix("--extra-vars=")
+                };
                 extra_vars.extend(value.map(SmolStr::new));
                 is_value = !is_value && (text == "--extra-vars" || text == "-e");
                 value.is_none()
             });
         }
-        Part { extra_vars: Some(extra_vars), playbook, ..Part::new(&json) }
+        Part {
+            extra_vars: Some(extra_vars),
+            playbook,
+            ..Part::new(&json)
+        }
     }
 }
 
@@ -260,8 +343,14 @@ mod tests {
         let template = Template::parse(TEXT).unwrap();
         let fill = |name: &str| (!name.contains("env")).then(|| name.replace("{{user `b`}}", "1"));
         let names = |list: &[&str]| list.iter().map(SmolStr::new).collect::<Vec<_>>();
-        let only = |list: &[&str]| Run { only: names(list), ..Run::default() };
-        let except = |list: &[&str]| Run { except: names(list), ..Run::default() };
+        let only = |list: &[&str]| Run {
+            only: names(list),
+            ..Run::default()
+        };
+        let except = |list: &[&str]| Run {
+            except: names(list),
+            ..Run::default()
+        };
         let reads = |runs: &[Run]| {
             let found = template.readers(runs, &fill).reads;
             found
@@ -286,10 +375,16 @@ mod tests {
         let text = r#"{ "builders": [{ "type": "null" }, { "type": "null", "name": "a" }], "provisioners": [
             { "type": "ansible", "except": ["a"], "extra_arguments": ["-v", "--extra-vars", "x={{user `e`}}", "--extra-vars={{user `f`}}"] }] }"#;
         let template = Template::parse(text).unwrap();
-        let only = |name: &str| Run { only: vec![SmolStr::new(name)], ..Run::default() };
+        let only = |name: &str| Run {
+            only: vec![SmolStr::new(name)],
+            ..Run::default()
+        };
         let fill = |name: &str| Some(name.to_owned());
         assert_eq!(template.readers(&[only("a"), only("b")], &fill).idle, [1]);
         assert_eq!(template.readers(&[only("a")], &fill).extra_vars.len(), 0);
-        assert_eq!(template.readers(&[], &fill).extra_vars, [["x={{user `e`}}", "{{user `f`}}"]]);
+        assert_eq!(
+            template.readers(&[], &fill).extra_vars,
+            [["x={{user `e`}}", "{{user `f`}}"]]
+        );
     }
 }

@@ -22,7 +22,12 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn lower_braces(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+    pub(super) fn lower_braces(
+        &mut self,
+        text: &SmolStr,
+        span: Span,
+        place: Place<'_>,
+    ) -> ExprKind {
         if !place.packer_braces || memchr::memmem::find(text.as_bytes(), b"{{").is_none() {
             return ExprKind::Const(Value::text(text.clone()));
         }
@@ -37,13 +42,18 @@ impl Lowering<'_> {
                     None => ExprKind::Missing,
                 },
                 Braced::Other(text, names) => {
-                    let ids = names.iter().filter_map(|n| self.find_reference(n, span, place)).collect();
+                    let ids = names
+                        .iter()
+                        .filter_map(|n| self.find_reference(n, span, place))
+                        .collect();
                     ExprKind::Packer(text.into(), ids)
                 }
                 // A checkout's own text is for its own Packer to judge.
                 Braced::Bad(text, _) if self.adopted.is_some() && self.is_library(span) => {
                     let names = users(text).into_iter();
-                    let ids = names.filter_map(|n| self.find_reference(n, span, place)).collect();
+                    let ids = names
+                        .filter_map(|n| self.find_reference(n, span, place))
+                        .collect();
                     ExprKind::Packer(text.into(), ids)
                 }
                 Braced::Bad(text, reason) => {
@@ -63,17 +73,36 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn report_literal_braces(&mut self, span: Span, text: &str, reason: &str, is_secret: bool) {
-        let shown = if is_secret { "this".to_owned() } else { format!("`{text}`") };
+    pub(super) fn report_literal_braces(
+        &mut self,
+        span: Span,
+        text: &str,
+        reason: &str,
+        is_secret: bool,
+    ) {
+        let shown = if is_secret {
+            "this".to_owned()
+        } else {
+            format!("`{text}`")
+        };
         self.report(
-            Diagnostic::new(Code::LiteralBraces, span, format!("{shown} cannot reach Packer: {reason}"))
-                .label("Packer reads `{{` as a template, and has no escape for it")
-                .help("what only your roles need goes into `ansible { }`, where braces are text"),
+            Diagnostic::new(
+                Code::LiteralBraces,
+                span,
+                format!("{shown} cannot reach Packer: {reason}"),
+            )
+            .label("Packer reads `{{` as a template, and has no escape for it")
+            .help("what only your roles need goes into `ansible { }`, where braces are text"),
         );
     }
 
     /// The variable that a `{{user}}` names.
-    pub(super) fn find_reference(&mut self, name: &str, span: Span, place: Place<'_>) -> Option<VarId> {
+    pub(super) fn find_reference(
+        &mut self,
+        name: &str,
+        span: Span,
+        place: Place<'_>,
+    ) -> Option<VarId> {
         match self.find_variable(name) {
             Some(id) if !self.check_fact(id, span, place) => return None,
             Some(id) => {
@@ -122,7 +151,11 @@ impl Lowering<'_> {
     /// Adds the repair of the name in a `{{user}}`, if there is but one of that name in the text.
     fn rename_reference(&self, found: Diagnostic, name: &str, new: &str, span: Span) -> Diagnostic {
         let quoted = format!("`{name}`");
-        let mut places = self.sources.slice(span).match_indices(&quoted).map(|(at, _)| at as u32 + 1);
+        let mut places = self
+            .sources
+            .slice(span)
+            .match_indices(&quoted)
+            .map(|(at, _)| at as u32 + 1);
         match (places.next(), places.next()) {
             (Some(at), None) => {
                 let start = span.start + at;
@@ -135,10 +168,22 @@ impl Lowering<'_> {
 
     /// The variable that a `{{user}}` of a JSON layer names; an unknown one is reported.
     pub(super) fn reference(&mut self, name: &str, span: Span, is_secret: bool) -> Option<VarId> {
-        self.find_reference(name, span, Place { is_secret, ..Place::PLAIN })
+        self.find_reference(
+            name,
+            span,
+            Place {
+                is_secret,
+                ..Place::PLAIN
+            },
+        )
     }
 
-    pub(super) fn lower_template(&mut self, parts: &[ast::Part], span: Span, place: Place<'_>) -> ExprKind {
+    pub(super) fn lower_template(
+        &mut self,
+        parts: &[ast::Part],
+        span: Span,
+        place: Place<'_>,
+    ) -> ExprKind {
         let mut lowered = Vec::with_capacity(parts.len());
         for part in parts {
             match part {
@@ -162,7 +207,10 @@ impl Lowering<'_> {
                 }
             }
         }
-        let kind = match lowered.iter().all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_)))) {
+        let kind = match lowered
+            .iter()
+            .all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_))))
+        {
             true => {
                 let mut text = TextBuilder::default();
                 for expr in &lowered {
@@ -209,12 +257,16 @@ impl Lowering<'_> {
                 _ if path.starts_with('~') => {}
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.report(
-                    Diagnostic::new(Code::FileNotFound, span, format!("the file `{known}` is not there"))
-                        .label(format!("looked for {path}"))
-                        .help(match self.sources.get(span.file).origin {
-                            Origin::Argument => "a path in `--set` starts from the current folder",
-                            _ => "a path is relative to the file that it stands in",
-                        }),
+                    Diagnostic::new(
+                        Code::FileNotFound,
+                        span,
+                        format!("the file `{known}` is not there"),
+                    )
+                    .label(format!("looked for {path}"))
+                    .help(match self.sources.get(span.file).origin {
+                        Origin::Argument => "a path in `--set` starts from the current folder",
+                        _ => "a path is relative to the file that it stands in",
+                    }),
                 ),
                 Err(error) => {
                     let message = format!("cannot read {path}: {error}");

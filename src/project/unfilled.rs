@@ -12,7 +12,9 @@ impl Lowering<'_> {
     /// Warns of a name in a text that was meant to be filled in. What goes to a shell, to Ansible or into a file has
     /// dollars and braces of its own: only the texts of declared variables are looked at, without heredocs.
     pub(super) fn check_unfilled(&mut self, text: &str, span: Span, place: Place<'_>) {
-        let Some(ty) = place.ty.filter(|ty| ty.is_text() && !matches!(ty.base, Base::Args | Base::Toml))
+        let Some(ty) = place
+            .ty
+            .filter(|ty| ty.is_text() && !matches!(ty.base, Base::Args | Base::Toml))
         else {
             return;
         };
@@ -34,7 +36,9 @@ impl Lowering<'_> {
             );
             return;
         }
-        let Some((at, length, name)) = self.find_name(text, is_raw) else { return };
+        let Some((at, length, name)) = self.find_name(text, is_raw) else {
+            return;
+        };
         let shown = part(text, at..at + length);
         let hole = format!("${{{name}}}");
         let found = Diagnostic::new(
@@ -50,7 +54,10 @@ impl Lowering<'_> {
             true => {
                 let new = format!("\"{}\"", text.replace(shown, &hole));
                 let mut found = found;
-                found.fixes.push(Fix { title: format!("write `{hole}`"), edits: vec![(span, new)] });
+                found.fixes.push(Fix {
+                    title: format!("write `{hole}`"),
+                    edits: vec![(span, new)],
+                });
                 found
             }
             false => found,
@@ -69,12 +76,15 @@ impl Lowering<'_> {
                 _ => (1, 1),
             };
             let rest = part(text, at + open..);
-            let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
+            let end =
+                rest.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
             let name = part(rest, ..end.unwrap_or(rest.len()));
             if close == 1 && !part(rest, name.len()..).starts_with('}') {
                 continue;
             }
-            let Some((id, _)) = self.view().find(VARIABLES, name) else { continue };
+            let Some((id, _)) = self.view().find(VARIABLES, name) else {
+                continue;
+            };
             let ty = &self.variables[*id].ty;
             if ty.is_text() || matches!(ty.base, Base::Int | Base::Bool) {
                 return Some((at, open + name.len() + close, name.to_owned()));

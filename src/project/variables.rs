@@ -23,7 +23,10 @@ impl Lowering<'_> {
             let Some((_, id, _)) = declared.next() else {
                 continue;
             };
-            let ty = decl.ty.as_ref().map(|ty| self.resolve_type(ty, &unit.declared.types));
+            let ty = decl
+                .ty
+                .as_ref()
+                .map(|ty| self.resolve_type(ty, &unit.declared.types));
             let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
             variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
             variable.ty = ty.unwrap_or(Type::ANY);
@@ -53,8 +56,9 @@ impl Lowering<'_> {
                     "`{}` stands for `{}`, which is gone",
                     self.variables[id].name, self.variables[real].name
                 );
-                let found = Diagnostic::new(Code::RemovedVariable, self.variables[id].span, message)
-                    .help(removed.to_string());
+                let found =
+                    Diagnostic::new(Code::RemovedVariable, self.variables[id].span, message)
+                        .help(removed.to_string());
                 self.report(found);
             }
             let real = &self.variables[real];
@@ -68,7 +72,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn report_alias_of_alias(&mut self, alias: VarId, named: VarId, stands: &Table<VarId, Option<VarId>>) {
+    fn report_alias_of_alias(
+        &mut self,
+        alias: VarId,
+        named: VarId,
+        stands: &Table<VarId, Option<VarId>>,
+    ) {
         let (alias, other) = (&self.variables[alias], &self.variables[named]);
         let mut real = named;
         // In a circle no name is the real one.
@@ -78,7 +87,10 @@ impl Lowering<'_> {
         let found = Diagnostic::new(
             Code::WrongPlace,
             alias.span,
-            format!("`{}` stands for `{}`, which is a deprecated name itself", alias.name, other.name),
+            format!(
+                "`{}` stands for `{}`, which is a deprecated name itself",
+                alias.name, other.name
+            ),
         )
         .related(other.span, "declared here")
         .help(match stands[real] {
@@ -111,7 +123,11 @@ impl Lowering<'_> {
                 "removed" => variable.removed = self.constant_text(set),
                 "adopt" => variable.adopt = self.constant_pairs(set),
                 "applies" => {}
-                _ => self.report_unknown_attribute(&set.name, "attribute of a variable", &OF_VARIABLES),
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a variable",
+                    &OF_VARIABLES,
+                ),
             }
         }
         if decl.ty.is_none() && variable.alias_of.is_none() && variable.removed.is_none() {
@@ -120,17 +136,29 @@ impl Lowering<'_> {
                 decl.name.span,
                 format!("the variable `{}` needs a type", decl.name.text),
             );
-            let default = decl.default.as_ref().map(|default| self.sources.slice(default.span));
+            let default = decl
+                .default
+                .as_ref()
+                .map(|default| self.sources.slice(default.span));
             let end = Span::new(decl.name.span.file, decl.name.span.end, decl.name.span.end);
             self.report(match default.and_then(type_of_literal) {
-                Some(ty) => found.fix(format!("write `{} : {ty}`", decl.name.text), end, format!(" : {ty}")),
+                Some(ty) => found.fix(
+                    format!("write `{} : {ty}`", decl.name.text),
+                    end,
+                    format!(" : {ty}"),
+                ),
                 None => found.help(format!(
                     "write `variable {} : string`; only `alias_of` and `removed` go without",
                     decl.name.text
                 )),
             });
         }
-        if !decl.name.text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        if !decl
+            .name
+            .text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
             self.report(
                 Diagnostic::new(
                     Code::Syntax,
@@ -151,8 +179,10 @@ impl Lowering<'_> {
             (None, None, Some(other)) => other.name.span,
             (None, None, None) => return,
         };
-        let message =
-            format!("`{}` is another name, and has no type or attributes of its own", decl.name.text);
+        let message = format!(
+            "`{}` is another name, and has no type or attributes of its own",
+            decl.name.text
+        );
         self.report(
             Diagnostic::new(Code::WrongPlace, span, message)
                 .related(alias.span, "what it stands for says all")
@@ -184,7 +214,11 @@ impl Lowering<'_> {
         for name in self.words(value) {
             match Receivers::parse(&name.text) {
                 Some(receiver) => to = to.with(receiver),
-                None => self.report_unknown_attribute(&name, "receiver", &["packer", "linux", "windows"]),
+                None => self.report_unknown_attribute(
+                    &name,
+                    "receiver",
+                    &["packer", "linux", "windows"],
+                ),
             }
         }
         to

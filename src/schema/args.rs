@@ -20,7 +20,11 @@ pub struct Pair {
 
 /// Cuts an argument into pairs as Ansible does; templates count as one character.
 pub fn parse_pairs(text: &str) -> Vec<Pair> {
-    cut(text).0.iter().filter_map(|word| parse_pair(word)).collect()
+    cut(text)
+        .0
+        .iter()
+        .filter_map(|word| parse_pair(word))
+        .collect()
 }
 
 /// How Ansible reads an argument (`load_extra_vars` in `ansible/utils/vars.py`).
@@ -66,7 +70,9 @@ pub fn check_args(text: &str) -> Result<(), ArgsProblem> {
         Argument::Data(data) if data.contains("{{") => return Ok(()),
         Argument::Data(data) => {
             return parse_vars(data).map(|_| ()).or_else(|reason| {
-                refused(format!("Ansible reads what begins with `{{` or `[` as YAML, but {reason}"))
+                refused(format!(
+                    "Ansible reads what begins with `{{` or `[` as YAML, but {reason}"
+                ))
             });
         }
         Argument::Pairs(_) => {}
@@ -84,7 +90,11 @@ pub fn check_args(text: &str) -> Result<(), ArgsProblem> {
         ));
     }
     let lost: Vec<String> = words.into_iter().filter(|word| is_lost(word)).collect();
-    if lost.is_empty() { Ok(()) } else { Err(ArgsProblem::Lost(lost)) }
+    if lost.is_empty() {
+        Ok(())
+    } else {
+        Err(ArgsProblem::Lost(lost))
+    }
 }
 
 /// A word that is no pair, and holds no template that could make it one.
@@ -94,7 +104,10 @@ fn is_lost(word: &str) -> bool {
 
 /// True where every word of an argument is a pair, or lost: nothing in it is known to Packer alone.
 pub fn is_all_known(text: &str) -> bool {
-    cut(text).0.iter().all(|word| parse_pair(word).is_some() || is_lost(word))
+    cut(text)
+        .0
+        .iter()
+        .all(|word| parse_pair(word).is_some() || is_lost(word))
 }
 
 /// The words of an argument, and the quote that is still open at its end.
@@ -128,9 +141,14 @@ fn cut(text: &str) -> (Vec<String>, Option<char>) {
 
 fn parse_pair(word: &str) -> Option<Pair> {
     let is_end = |at: usize| at > 0 && !part(word, ..at).ends_with('\\');
-    let at = word.match_indices('=').map(|(at, _)| at).find(|at| is_end(*at))?;
+    let at = word
+        .match_indices('=')
+        .map(|(at, _)| at)
+        .find(|at| is_end(*at))?;
     let (name, value) = (part(word, ..at), part(word, at + 1..));
-    let quoted = ['"', '\''].into_iter().find_map(|q| Some((q, value.strip_prefix(q)?.strip_suffix(q)?)));
+    let quoted = ['"', '\'']
+        .into_iter()
+        .find_map(|q| Some((q, value.strip_prefix(q)?.strip_suffix(q)?)));
     Some(Pair {
         name: name.to_owned(),
         value: quoted.map_or(value, |(_, inner)| inner).to_owned(),
@@ -181,8 +199,13 @@ fn read_escape(text: &str) -> Option<(char, usize)> {
             return Some((plain, 1));
         }
     };
-    let hex = text.get(1..=digits).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, 1 + digits))
+    let hex = text
+        .get(1..=digits)
+        .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    Some((
+        char::from_u32(u32::from_str_radix(hex, 16).ok()?)?,
+        1 + digits,
+    ))
 }
 
 /// The words that Ansible's own conversion takes for a bool (`ansible/module_utils/parsing/convert_bool.py`).
@@ -201,7 +224,10 @@ mod tests {
     #[test]
     fn cuts_pairs_as_ansible_does() {
         let pairs = parse_pairs("a=1 b=\"x y\" c={{ user `v`}} d=\"{{user `w`}}\" stray e='q' =f");
-        let shown: Vec<_> = pairs.iter().map(|p| (p.name.as_str(), p.value.as_str(), p.quote)).collect();
+        let shown: Vec<_> = pairs
+            .iter()
+            .map(|p| (p.name.as_str(), p.value.as_str(), p.quote))
+            .collect();
         assert_eq!(
             shown,
             [
@@ -216,21 +242,46 @@ mod tests {
 
     #[test]
     fn refuses_what_would_be_lost() {
-        for good in ["", "a=1", "@file", "{a: 1}", "a='x y' b=\"it's\"", "a={{user `x`}}", "a=\\\"b"] {
+        for good in [
+            "",
+            "a=1",
+            "@file",
+            "{a: 1}",
+            "a='x y' b=\"it's\"",
+            "a={{user `x`}}",
+            "a=\\\"b",
+        ] {
             assert_eq!(check_args(good), Ok(()), "{good}");
         }
-        for unknown in ["{{user `x`}}", "a=1 {{env `MORE`}}", "{\"a\": \"{{user `x`}}\"}"] {
+        for unknown in [
+            "{{user `x`}}",
+            "a=1 {{env `MORE`}}",
+            "{\"a\": \"{{user `x`}}\"}",
+        ] {
             assert_eq!(check_args(unknown), Ok(()), "{unknown}");
         }
-        for bad in
-            ["ntp=a b c=1", "a=\"b", "a=it's", "---", "- a", "/etc/x", "=a", "@", "[a]", "{a: b", " @file"]
-        {
+        for bad in [
+            "ntp=a b c=1",
+            "a=\"b",
+            "a=it's",
+            "---",
+            "- a",
+            "/etc/x",
+            "=a",
+            "@",
+            "[a]",
+            "{a: b",
+            " @file",
+        ] {
             assert!(check_args(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn reads_escapes_as_ansible_does() {
-        assert_eq!(read_escapes(r#"a\"b\\c\x41\u00e4\n\q\x4"#), "a\"b\\cAä\n\\q\\x4");
+        assert_eq!(
+            read_escapes(r#"a\"b\\c\x41\u00e4\n\q\x4"#),
+            "a\"b\\cAä\n\\q\\x4"
+        );
     }
 }

@@ -64,7 +64,10 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
             out.push((at, Braced::Text(part(text, at..open))));
         }
         let Some(close) = find_close(part(text, open + 2..)).map(|i| open + 2 + i) else {
-            out.push((open, Braced::Bad(part(text, open..), "the template has no closing `}}`")));
+            out.push((
+                open,
+                Braced::Bad(part(text, open..), "the template has no closing `}}`"),
+            ));
             return out;
         };
         let whole = part(text, open..close + 2);
@@ -154,9 +157,13 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
     if let Some(name) = argument(inner, "env") {
         return Braced::Env(name);
     }
-    let word = inner.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
-    let is_field =
-        inner.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let word = inner
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .next()
+        .unwrap_or("");
+    let is_field = inner
+        .strip_prefix('.')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
     if !is_field && !FUNCTIONS.contains(&word) {
         return Braced::Bad(whole, "Packer has no such template function");
     }
@@ -195,11 +202,12 @@ mod tests {
 
     #[test]
     fn cuts_at_templates() {
-        let pieces: Vec<_> =
-            parse_braces("a{{user `x`}}-{{ env `Y` }}{{ .HTTPIP }}{{user `v` | replace_all `.` `_`}}b")
-                .into_iter()
-                .map(|(_, p)| p)
-                .collect();
+        let pieces: Vec<_> = parse_braces(
+            "a{{user `x`}}-{{ env `Y` }}{{ .HTTPIP }}{{user `v` | replace_all `.` `_`}}b",
+        )
+        .into_iter()
+        .map(|(_, p)| p)
+        .collect();
         assert_eq!(
             pieces,
             [
@@ -218,7 +226,9 @@ mod tests {
     fn what_has_no_end_is_not_filled() {
         let next = |name: &str| {
             let next = name.parse::<u32>().ok()? + 1;
-            Some(Filling::Template(format!("{{{{user `{next}`}}}}{{{{user `{next}`}}}}")))
+            Some(Filling::Template(format!(
+                "{{{{user `{next}`}}}}{{{{user `{next}`}}}}"
+            )))
         };
         let ends_at = |last: u32| {
             move |name: &str| match name.parse() {
@@ -226,17 +236,33 @@ mod tests {
                 _ => next(name),
             }
         };
-        assert_eq!(fill("a{{user `0`}}", &ends_at(1)).as_deref(), Some("a{{x{{x"));
-        assert_eq!(fill("{{user `0`}}", &ends_at(2)).as_deref(), Some("{{x{{x{{x{{x"));
+        assert_eq!(
+            fill("a{{user `0`}}", &ends_at(1)).as_deref(),
+            Some("a{{x{{x")
+        );
+        assert_eq!(
+            fill("{{user `0`}}", &ends_at(2)).as_deref(),
+            Some("{{x{{x{{x{{x")
+        );
         assert_eq!(fill("{{user `0`}}", &ends_at(40)), None);
-        assert_eq!(fill("{{user `x`}}", &|_| Some(Filling::Template("{{user `x`}}".to_owned()))), None);
+        assert_eq!(
+            fill("{{user `x`}}", &|_| Some(Filling::Template(
+                "{{user `x`}}".to_owned()
+            ))),
+            None
+        );
         assert_eq!(fill("{{timestamp}}", &|_| None), None);
     }
 
     #[test]
     fn refuses_what_packer_refuses() {
         for bad in ["{{", "{{ }}", "{{ 1+1 }}", "{{ foo }}", "x{{ y", "{{`{{`}}"] {
-            assert!(parse_braces(bad).iter().any(|(_, p)| matches!(p, Braced::Bad(..))), "{bad}");
+            assert!(
+                parse_braces(bad)
+                    .iter()
+                    .any(|(_, p)| matches!(p, Braced::Bad(..))),
+                "{bad}"
+            );
         }
     }
 }

@@ -68,7 +68,10 @@ impl Encoding {
 
     /// The encoding of a type where its declaration names none: the first of those that it can have.
     pub fn default_for(ty: &Type) -> Encoding {
-        Encoding::for_type(ty).first().copied().unwrap_or(Encoding::Plain)
+        Encoding::for_type(ty)
+            .first()
+            .copied()
+            .unwrap_or(Encoding::Plain)
     }
 }
 
@@ -127,7 +130,11 @@ pub fn encode(value: &Value, encoding: Encoding) -> Text {
         },
         Value::List(elements) if encoding == Encoding::Json => encode_json_list(elements),
         Value::List(elements) => {
-            let separator = if encoding == Encoding::Commas { "," } else { " " };
+            let separator = if encoding == Encoding::Commas {
+                ","
+            } else {
+                " "
+            };
             let mut out = TextBuilder::default();
             for (i, element) in elements.iter().enumerate() {
                 if i > 0 {
@@ -203,7 +210,12 @@ pub struct Decoded {
 /// # Errors
 /// What the string would have to be.
 pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mismatch> {
-    let plainly = |value| Ok(Decoded { value, had_quotes: false });
+    let plainly = |value| {
+        Ok(Decoded {
+            value,
+            had_quotes: false,
+        })
+    };
     let Some(known) = text.known() else {
         return plainly(Value::Text(text.clone()));
     };
@@ -225,7 +237,10 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
             let words: Vec<&str> = match encoding {
                 Encoding::Json if inner.trim().is_empty() => Vec::new(),
                 Encoding::Json => {
-                    return Ok(Decoded { value: decode_json(inner)?, had_quotes });
+                    return Ok(Decoded {
+                        value: decode_json(inner)?,
+                        had_quotes,
+                    });
                 }
                 Encoding::Commas if inner.trim().is_empty() => Vec::new(),
                 Encoding::Commas => inner.split(',').map(str::trim).collect(),
@@ -234,23 +249,33 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
             let elements = words
                 .into_iter()
                 .map(|word| {
-                    decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(word))).map(|d| d.value)
+                    decode(element, Encoding::Plain, &Text::Plain(SmolStr::new(word)))
+                        .map(|d| d.value)
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            Ok(Decoded { value: Value::list(elements), had_quotes })
+            Ok(Decoded {
+                value: Value::list(elements),
+                had_quotes,
+            })
         }
         Base::Map(_) if known.trim().is_empty() => plainly(Value::Map(Default::default())),
         Base::Map(_) => plainly(decode_json(&known)?),
         _ if encoding == Encoding::Base64 && !known.is_empty() => {
-            let bytes = STANDARD.decode(known.trim()).map_err(|_| Mismatch::because("expected base64"))?;
-            let text = String::from_utf8(bytes).map_err(|_| Mismatch::because("the base64 holds no text"))?;
+            let bytes = STANDARD
+                .decode(known.trim())
+                .map_err(|_| Mismatch::because("expected base64"))?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| Mismatch::because("the base64 holds no text"))?;
             plainly(Value::text(text))
         }
         Base::Args => plainly(Value::Text(text.clone())),
         _ => {
             let (inner, had_quotes) = without_quotes(&known);
             match had_quotes && inner.contains(' ') {
-                true => Ok(Decoded { value: Value::text(inner), had_quotes }),
+                true => Ok(Decoded {
+                    value: Value::text(inner),
+                    had_quotes,
+                }),
                 false => plainly(Value::Text(text.clone())),
             }
         }
@@ -293,7 +318,9 @@ pub fn from_json(json: &serde_json::Value) -> Result<Value, Mismatch> {
             None => return Err(Mismatch::of(&number.to_string(), "is not a whole number")),
         },
         Json::String(text) => Value::text(text.as_str()),
-        Json::Array(elements) => Value::list(elements.iter().map(from_json).collect::<Result<_, _>>()?),
+        Json::Array(elements) => {
+            Value::list(elements.iter().map(from_json).collect::<Result<_, _>>()?)
+        }
         Json::Object(map) => {
             let mut out = IndexMap::new();
             for (key, value) in map {

@@ -20,7 +20,10 @@ fn print(value: &Value, width: usize) -> String {
         Value::Int(number) => number.to_string(),
         Value::Text(text) => print_pieces(text),
         Value::List(elements) => {
-            let elements: Vec<String> = elements.iter().map(|element| print(element, width)).collect();
+            let elements: Vec<String> = elements
+                .iter()
+                .map(|element| print(element, width))
+                .collect();
             print_elements(&elements, '[', ']', width)
         }
         Value::Map(map) if map.is_empty() => "{}".to_owned(),
@@ -63,7 +66,9 @@ fn print_pieces(text: &Text) -> String {
     let mut out = String::from("\"");
     for piece in pieces.iter() {
         match piece {
-            Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) => out.push_str(&escape(text)),
+            Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) => {
+                out.push_str(&escape(text))
+            }
             hole => {
                 let _ = write!(out, "${{{}}}", print_hole(hole));
             }
@@ -93,15 +98,30 @@ mod tests {
         text.push_str("a \"");
         text.push_piece(Piece::Env("HOME".into()));
         text.push_piece(Piece::Packer("{{timestamp}}".into()));
-        assert_eq!(print_value(&Value::Text(text.finish())), "\"a \\\"${env(\"HOME\")}{{timestamp}}\"");
-        assert_eq!(print_value(&Value::piece(Piece::Env("X".into()))), "env(\"X\")");
-        assert_eq!(print_value(&Value::piece(Piece::Packer("{{timestamp}}".into()))), "\"{{timestamp}}\"");
-        assert_eq!(print_value(&Value::piece(Piece::Jinja("{{ x }}".into()))), "jinja(\"{{ x }}\")");
+        assert_eq!(
+            print_value(&Value::Text(text.finish())),
+            "\"a \\\"${env(\"HOME\")}{{timestamp}}\""
+        );
+        assert_eq!(
+            print_value(&Value::piece(Piece::Env("X".into()))),
+            "env(\"X\")"
+        );
+        assert_eq!(
+            print_value(&Value::piece(Piece::Packer("{{timestamp}}".into()))),
+            "\"{{timestamp}}\""
+        );
+        assert_eq!(
+            print_value(&Value::piece(Piece::Jinja("{{ x }}".into()))),
+            "jinja(\"{{ x }}\")"
+        );
     }
 
     #[test]
     fn long_values_are_wrapped_where_one_asks_for_it() {
-        let list = Value::list(vec![Value::text("a".repeat(50)), Value::text("b".repeat(50))]);
+        let list = Value::list(vec![
+            Value::text("a".repeat(50)),
+            Value::text("b".repeat(50)),
+        ]);
         assert_eq!(print_value(&list).lines().count(), 1);
         assert_eq!(print_wrapped(&list, 90).lines().count(), 4);
     }

@@ -54,12 +54,18 @@ pub struct Refinement {
 
 impl Refinement {
     pub fn new(name: SmolStr, pattern: SmolStr) -> Refinement {
-        Refinement { name, pattern, regex: OnceLock::new() }
+        Refinement {
+            name,
+            pattern,
+            regex: OnceLock::new(),
+        }
     }
 
     /// The compiled pattern; none where it is no regular expression.
     pub fn regex(&self) -> Option<&Regex> {
-        self.regex.get_or_init(|| whole(&self.pattern).ok()).as_ref()
+        self.regex
+            .get_or_init(|| whole(&self.pattern).ok())
+            .as_ref()
     }
 }
 
@@ -84,12 +90,18 @@ pub struct Mismatch {
 impl Mismatch {
     /// What is wrong with a whole, of which no part need be shown.
     pub fn because(reason: impl Into<String>) -> Mismatch {
-        Mismatch { found: None, reason: reason.into() }
+        Mismatch {
+            found: None,
+            reason: reason.into(),
+        }
     }
 
     /// What is wrong with a text.
     pub fn of(text: &str, reason: impl Into<String>) -> Mismatch {
-        Mismatch { found: Some(shorten(text)), reason: reason.into() }
+        Mismatch {
+            found: Some(shorten(text)),
+            reason: reason.into(),
+        }
     }
 
     /// The sentence; a secret is not repeated in it.
@@ -104,10 +116,16 @@ impl Mismatch {
 }
 
 impl Type {
-    pub const ANY: Type = Type { base: Base::Any, optional: true };
+    pub const ANY: Type = Type {
+        base: Base::Any,
+        optional: true,
+    };
 
     pub fn of(base: Base) -> Type {
-        Type { base, optional: false }
+        Type {
+            base,
+            optional: false,
+        }
     }
 
     /// The built-in type of that name.
@@ -129,12 +147,16 @@ impl Type {
     }
 
     /// The names of the built-in types.
-    pub const BUILTIN: [&str; 10] =
-        ["bool", "int", "string", "semver", "version", "path", "file", "role", "toml", "args"];
+    pub const BUILTIN: [&str; 10] = [
+        "bool", "int", "string", "semver", "version", "path", "file", "role", "toml", "args",
+    ];
 
     /// True for all types whose values are texts.
     pub fn is_text(&self) -> bool {
-        !matches!(self.base, Base::Any | Base::Bool | Base::Int | Base::List(_) | Base::Map(_))
+        !matches!(
+            self.base,
+            Base::Any | Base::Bool | Base::Int | Base::List(_) | Base::Map(_)
+        )
     }
 
     /// The type with its article, for sentences. That a value may be unset is nothing that a value needs.
@@ -142,17 +164,38 @@ impl Type {
         match &self.base {
             Base::Any => "a value".to_owned(),
             Base::OneOf(choices) => {
-                let quoted: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+                let quoted: Vec<String> = choices
+                    .iter()
+                    .map(|choice| format!("\"{choice}\""))
+                    .collect();
                 match quoted.as_slice() {
-                    [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                    [rest @ .., last] if !rest.is_empty() => {
+                        format!("{} or {last}", rest.join(", "))
+                    }
                     _ => quoted.concat(),
                 }
             }
-            Base::List(element) => format!("a list `[{}]`", Type { optional: false, ..(**element).clone() }),
-            Base::Map(element) => format!("a map `{{{}}}`", Type { optional: false, ..(**element).clone() }),
+            Base::List(element) => format!(
+                "a list `[{}]`",
+                Type {
+                    optional: false,
+                    ..(**element).clone()
+                }
+            ),
+            Base::Map(element) => format!(
+                "a map `{{{}}}`",
+                Type {
+                    optional: false,
+                    ..(**element).clone()
+                }
+            ),
             base => {
                 let name = Type::of(base.clone()).to_string();
-                let article = if name.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+                let article = if name.starts_with(['a', 'e', 'i', 'o']) {
+                    "an"
+                } else {
+                    "a"
+                };
                 format!("{article} {name}")
             }
         }
@@ -214,10 +257,18 @@ pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
         (_, Value::Text(text)) if text.is_opaque() => Ok(()),
         // Packer has no other way to say that an option is not used.
         (_, Value::Text(text)) if text.is_empty() && ty.optional => Ok(()),
-        (Base::List(element), Value::List(values)) => values.iter().try_for_each(|v| check_value(element, v)),
-        (Base::Map(element), Value::Map(values)) => values.values().try_for_each(|v| check_value(element, v)),
+        (Base::List(element), Value::List(values)) => {
+            values.iter().try_for_each(|v| check_value(element, v))
+        }
+        (Base::Map(element), Value::Map(values)) => {
+            values.values().try_for_each(|v| check_value(element, v))
+        }
         (_, Value::Text(text)) if ty.is_text() => check_text(ty, text).map_or(Ok(()), Err),
-        _ => Err(Mismatch::because(format!("expected {}, found {}", ty.in_words(), value.kind()))),
+        _ => Err(Mismatch::because(format!(
+            "expected {}, found {}",
+            ty.in_words(),
+            value.kind()
+        ))),
     }
 }
 
@@ -230,9 +281,10 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
         Base::Semver if !version::is_semver(&text) => {
             Some(Mismatch::of(&text, "is not a version such as `v1.23.10`"))
         }
-        Base::Version if !version::is_version(&text) => {
-            Some(Mismatch::of(&text, "is not a version such as `1.6.2`, without a leading v"))
-        }
+        Base::Version if !version::is_version(&text) => Some(Mismatch::of(
+            &text,
+            "is not a version such as `1.6.2`, without a leading v",
+        )),
         Base::OneOf(choices) if !choices.iter().any(|c| c.as_str() == text) => {
             let words = ty.in_words();
             Some(Mismatch::of(
@@ -244,16 +296,17 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
                 },
             ))
         }
-        Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => {
-            Some(Mismatch::of(&text, format!("is not a valid {}", refinement.name)))
-        }
+        Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => Some(Mismatch::of(
+            &text,
+            format!("is not a valid {}", refinement.name),
+        )),
         Base::Toml => text
             .parse::<toml::Table>()
             .err()
             .map(|e| Mismatch::because(format!("the text is not TOML: {}", e.message()))),
-        Base::Path | Base::File | Base::Role if text.is_empty() => {
-            Some(Mismatch::because(format!("{} cannot be empty", ty.in_words())))
-        }
+        Base::Path | Base::File | Base::Role if text.is_empty() => Some(Mismatch::because(
+            format!("{} cannot be empty", ty.in_words()),
+        )),
         _ => None,
     }
 }

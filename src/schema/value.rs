@@ -49,7 +49,9 @@ impl Piece {
     /// Its own text: the content, the name, the template.
     fn text(&self) -> &str {
         match self {
-            Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) | Piece::Jinja(text) => text,
+            Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) | Piece::Jinja(text) => {
+                text
+            }
             Piece::Env(name) | Piece::Secret { variable: name, .. } => name,
         }
     }
@@ -139,7 +141,10 @@ impl Text {
     fn size(&self) -> usize {
         match self {
             Text::Plain(text) => text.len(),
-            Text::Pieces(pieces) => pieces.iter().map(|p| size_of::<Piece>() + p.text().len()).sum(),
+            Text::Pieces(pieces) => pieces
+                .iter()
+                .map(|p| size_of::<Piece>() + p.text().len())
+                .sum(),
         }
     }
 

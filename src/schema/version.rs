@@ -22,7 +22,9 @@ pub fn is_semver(text: &str) -> bool {
 pub fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
         && text.chars().all(is_version_char)
-        && text.split(|c: char| !c.is_ascii_digit()).all(|run| run.is_empty() || is_number(run))
+        && text
+            .split(|c: char| !c.is_ascii_digit())
+            .all(|run| run.is_empty() || is_number(run))
 }
 
 /// Major, minor and patch, as far as they are there; a leading `v` does not count.
@@ -73,19 +75,22 @@ impl Part<'_> {
 }
 
 fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).flat_map(|run| {
-        let mut rest = run;
-        std::iter::from_fn(move || {
-            let is_digit = rest.chars().next()?.is_ascii_digit();
-            let end = rest.find(|c: char| c.is_ascii_digit() != is_digit).unwrap_or(rest.len());
-            let (part, tail) = rest.split_at(end);
-            rest = tail;
-            Some(match is_digit {
-                true => Part::Number(part.parse().unwrap_or(u64::MAX)),
-                false => Part::Letters(part),
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .flat_map(|run| {
+            let mut rest = run;
+            std::iter::from_fn(move || {
+                let is_digit = rest.chars().next()?.is_ascii_digit();
+                let end = rest
+                    .find(|c: char| c.is_ascii_digit() != is_digit)
+                    .unwrap_or(rest.len());
+                let (part, tail) = rest.split_at(end);
+                rest = tail;
+                Some(match is_digit {
+                    true => Part::Number(part.parse().unwrap_or(u64::MAX)),
+                    false => Part::Letters(part),
+                })
             })
         })
-    })
 }
 
 /// A number that `major` and its like can give.
@@ -116,7 +121,11 @@ mod tests {
             "v2.0",
         ];
         for pair in rising.windows(2) {
-            assert_eq!(compare_versions(pair[0], pair[1]), Ordering::Less, "{pair:?}");
+            assert_eq!(
+                compare_versions(pair[0], pair[1]),
+                Ordering::Less,
+                "{pair:?}"
+            );
         }
         assert_eq!(compare_versions("v1.2.3", "1.2.3"), Ordering::Equal);
     }
@@ -126,7 +135,15 @@ mod tests {
         for good in ["v1.23.10", "v1.24.0-rc.1", "v1.2.3+b"] {
             assert!(is_semver(good), "{good}");
         }
-        for bad in ["1.23.10", "v1.23", "v1.23.x", "v1.2.3-", "", "v1.2.3 ", "v1.2.99999999999999999999"] {
+        for bad in [
+            "1.23.10",
+            "v1.23",
+            "v1.23.x",
+            "v1.2.3-",
+            "",
+            "v1.2.3 ",
+            "v1.2.99999999999999999999",
+        ] {
             assert!(!is_semver(bad), "{bad}");
         }
         assert!(is_version("1.1.1-00") && is_version("1.36.2-2.1"));

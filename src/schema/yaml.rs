@@ -41,7 +41,11 @@ pub fn parse_vars(text: &str) -> Result<Map<String, Json>, String> {
 /// A list or map that is still open.
 enum Open {
     List(Vec<Json>),
-    Map { pairs: Map<String, Json>, merged: Map<String, Json>, key: Option<String> },
+    Map {
+        pairs: Map<String, Json>,
+        merged: Map<String, Json>,
+        key: Option<String>,
+    },
 }
 
 /// Builds the one document of a text from the parser's events; nothing here calls itself.
@@ -59,7 +63,12 @@ fn parse_yaml(text: &str) -> Result<Json, String> {
         format!("it is not YAML: {} in line {}", error.info(), place.line())
     };
     let mut parser = Parser::new_from_str(text);
-    let mut builder = Builder { open: Vec::new(), anchors: Vec::new(), nodes: 0, root: None };
+    let mut builder = Builder {
+        open: Vec::new(),
+        anchors: Vec::new(),
+        nodes: 0,
+        root: None,
+    };
     let mut documents = 0;
     loop {
         let (event, _) = parser.next_token().map_err(failed)?;
@@ -78,16 +87,27 @@ fn parse_yaml(text: &str) -> Result<Json, String> {
 impl Builder {
     fn take(&mut self, event: Event) -> Result<(), String> {
         match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                self.push(scalar(text, style == TScalarStyle::Plain, tag.as_ref()), anchor)
-            }
+            Event::Scalar(text, style, anchor, tag) => self.push(
+                scalar(text, style == TScalarStyle::Plain, tag.as_ref()),
+                anchor,
+            ),
             Event::SequenceStart(anchor, _) => self.open(Open::List(Vec::new()), anchor),
-            Event::MappingStart(anchor, _) => {
-                self.open(Open::Map { pairs: Map::new(), merged: Map::new(), key: None }, anchor)
-            }
+            Event::MappingStart(anchor, _) => self.open(
+                Open::Map {
+                    pairs: Map::new(),
+                    merged: Map::new(),
+                    key: None,
+                },
+                anchor,
+            ),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some((Open::List(elements), anchor)) => self.push(Json::Array(elements), anchor),
-                Some((Open::Map { pairs, mut merged, .. }, anchor)) => {
+                Some((
+                    Open::Map {
+                        pairs, mut merged, ..
+                    },
+                    anchor,
+                )) => {
                     merged.extend(pairs);
                     self.push(Json::Object(merged), anchor)
                 }
@@ -185,7 +205,9 @@ fn scalar(text: String, is_plain: bool, tag: Option<&Tag>) -> Json {
 fn plain(text: String) -> Json {
     match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => return Json::Null,
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Json::Bool(true),
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return Json::Bool(true);
+        }
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
             return Json::Bool(false);
         }
@@ -197,7 +219,11 @@ fn plain(text: String) -> Json {
         return Json::from(number);
     }
     if is_match(&FLOAT, &text)
-        && let Some(number) = text.replace('_', "").parse().ok().and_then(Number::from_f64)
+        && let Some(number) = text
+            .replace('_', "")
+            .parse()
+            .ok()
+            .and_then(Number::from_f64)
     {
         return Json::Number(number);
     }
@@ -206,7 +232,10 @@ fn plain(text: String) -> Json {
 
 /// Source: `yaml/resolver.py`, `tag:yaml.org,2002:int`.
 static INT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    whole(r"[-+]?(?:0b[0-1_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|[1-9][0-9_]*(?::[0-5]?[0-9])+)").ok()
+    whole(
+        r"[-+]?(?:0b[0-1_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|[1-9][0-9_]*(?::[0-5]?[0-9])+)",
+    )
+    .ok()
 });
 
 /// Source: `yaml/resolver.py`, `tag:yaml.org,2002:float`, without infinities and base 60, which JSON has not.
@@ -227,10 +256,12 @@ fn read_int(text: &str) -> Option<i64> {
     let number = match digits.get(..2) {
         Some("0b") => i64::from_str_radix(part(digits, 2..), 2).ok()?,
         Some("0x") => i64::from_str_radix(part(digits, 2..), 16).ok()?,
-        _ if digits.contains(':') => digits
-            .split(':')
-            .try_fold(0_i64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))?,
-        _ if digits.len() > 1 && digits.starts_with('0') => i64::from_str_radix(part(digits, 1..), 8).ok()?,
+        _ if digits.contains(':') => digits.split(':').try_fold(0_i64, |sum, part| {
+            sum.checked_mul(60)?.checked_add(part.parse().ok()?)
+        })?,
+        _ if digits.len() > 1 && digits.starts_with('0') => {
+            i64::from_str_radix(part(digits, 1..), 8).ok()?
+        }
         _ => digits.parse().ok()?,
     };
     Some(sign * number)
@@ -274,9 +305,12 @@ mod tests {
     #[test]
     fn refuses_what_gives_no_variables() {
         let bomb = format!("a: &a [x,x,x,x,x,x,x,x,x,x]\n{}", {
-            let lines = ('b'..'k')
-                .zip('a'..)
-                .map(|(new, old)| format!("{new}: &{new} [{}]\n", vec![format!("*{old}"); 10].join(",")));
+            let lines = ('b'..'k').zip('a'..).map(|(new, old)| {
+                format!(
+                    "{new}: &{new} [{}]\n",
+                    vec![format!("*{old}"); 10].join(",")
+                )
+            });
             lines.collect::<String>()
         });
         for text in [
@@ -292,7 +326,11 @@ mod tests {
             &bomb,
             &"[".repeat(9999),
         ] {
-            assert!(parse_vars(text).is_err(), "{}", text.chars().take(40).collect::<String>());
+            assert!(
+                parse_vars(text).is_err(),
+                "{}",
+                text.chars().take(40).collect::<String>()
+            );
         }
     }
 }

@@ -18,7 +18,9 @@ pub static ANSIBLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ansible");
 /// The text of a built-in template under the path that a provider names. Packer runs in a folder in
 /// which `packer` stands for [`CONFIG`].
 pub fn template(path: &str) -> Option<&'static str> {
-    CONFIG.get_file(path.strip_prefix("packer/")?)?.contents_utf8()
+    CONFIG
+        .get_file(path.strip_prefix("packer/")?)?
+        .contents_utf8()
 }
 
 /// A library in the place of the built-in one: what `imgspec adopt` makes of an Image Builder checkout.
@@ -38,7 +40,10 @@ impl Adopted {
     /// Its specs, in the order of their paths.
     pub fn specs(&self) -> impl Iterator<Item = (&Path, &str)> {
         let is_spec = |path: &Path| path.extension().is_some_and(|e| e == "imgspec");
-        self.files.iter().filter(move |(path, _)| is_spec(path)).map(|(p, text)| (p.as_path(), text.as_str()))
+        self.files
+            .iter()
+            .filter(move |(path, _)| is_spec(path))
+            .map(|(p, text)| (p.as_path(), text.as_str()))
     }
 
     /// The text of a template under the path that a provider names.
@@ -58,7 +63,9 @@ const LATER: [&str; 1] = ["v0.1.55"];
 pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let plain = name.strip_prefix("build-").unwrap_or(name);
     let has_it = |release: &&&str| {
-        let names = STDLIB.get_file(format!("targets/{release}.txt")).and_then(|file| file.contents_utf8());
+        let names = STDLIB
+            .get_file(format!("targets/{release}.txt"))
+            .and_then(|file| file.contents_utf8());
         names.is_some_and(|names| names.lines().any(|line| line == plain))
     };
     let how = format!(
@@ -70,6 +77,8 @@ pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>)
     }
     let head = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
     let looks_alike = plain.contains(|c: char| c.is_ascii_digit()) && plain.contains('-');
-    let is_of_provider = targets.into_iter().any(|target| head(target) == head(plain));
+    let is_of_provider = targets
+        .into_iter()
+        .any(|target| head(target) == head(plain));
     (looks_alike && is_of_provider).then_some(how)
 }

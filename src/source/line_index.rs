@@ -24,13 +24,21 @@ impl LineIndex {
 
     /// The index of the line that holds a byte offset.
     pub fn line_at(&self, offset: u32) -> usize {
-        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+        self.starts
+            .partition_point(|start| *start <= offset)
+            .saturating_sub(1)
     }
 
     /// A line's range of bytes with its line end, in a text of this length; none where there is no such line.
     pub fn range(&self, line: usize, text_len: usize) -> Option<Range<usize>> {
         let start = *self.starts.get(line)? as usize;
-        Some(start..self.starts.get(line + 1).map_or(text_len, |end| *end as usize))
+        Some(
+            start
+                ..self
+                    .starts
+                    .get(line + 1)
+                    .map_or(text_len, |end| *end as usize),
+        )
     }
 
     /// The place of a byte offset; an offset inside a character counts as that character's start.
@@ -41,7 +49,10 @@ impl LineIndex {
         let before = text.as_bytes().get(start..offset as usize).unwrap_or(&[]);
         // Bytes that continue a character do not count.
         let column = before.iter().filter(|b| (**b & 0xC0) != 0x80).count();
-        LineColumn { line: line as u32 + 1, column: column as u32 + 1 }
+        LineColumn {
+            line: line as u32 + 1,
+            column: column as u32 + 1,
+        }
     }
 }
 

@@ -65,7 +65,9 @@ impl Loader for Disk {
 
     fn entries(&self, folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> = entries
+            .filter_map(|e| e.file_name().into_string().ok())
+            .collect();
         names.sort();
         names
     }
@@ -79,7 +81,9 @@ impl Loader for Disk {
 fn look(path: &Path) -> io::Result<fs::Metadata> {
     match path.metadata() {
         Ok(found) => expect_regular(&found).map(|()| found),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_ok() => {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_ok() =>
+        {
             Err(io::Error::other("the link leads to nothing"))
         }
         Err(error) => Err(error),
@@ -92,7 +96,10 @@ fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
     }
     let (kind, what) = match found.is_dir() {
         true => (io::ErrorKind::IsADirectory, "it is a folder"),
-        false => (io::ErrorKind::InvalidInput, "it is a pipe, a socket or a device, not a regular file"),
+        false => (
+            io::ErrorKind::InvalidInput,
+            "it is a pipe, a socket or a device, not a regular file",
+        ),
     };
     Err(io::Error::new(kind, what))
 }
@@ -163,7 +170,10 @@ pub fn read_input(input: impl Read) -> io::Result<String> {
 fn to_text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("the file is not UTF-8 (byte {at})"))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the file is not UTF-8 (byte {at})"),
+        )
     })
 }
 
@@ -173,11 +183,17 @@ pub struct Memory(pub BTreeMap<PathBuf, String>);
 
 impl Loader for Memory {
     fn read(&self, path: &Path) -> io::Result<String> {
-        self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn look(&self, path: &Path) -> io::Result<()> {
-        self.0.get(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.0
+            .get(path)
+            .map(drop)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -185,12 +201,18 @@ impl Loader for Memory {
     }
 
     fn is_dir(&self, path: &Path) -> bool {
-        self.0.keys().any(|file| file != path && file.starts_with(path))
+        self.0
+            .keys()
+            .any(|file| file != path && file.starts_with(path))
     }
 
     fn entries(&self, folder: &Path) -> Vec<String> {
-        let below = self.0.keys().filter_map(|file| file.strip_prefix(folder).ok());
-        let names = below.filter_map(|path| Some(path.components().next()?.as_os_str().to_str()?.to_owned()));
+        let below = self
+            .0
+            .keys()
+            .filter_map(|file| file.strip_prefix(folder).ok());
+        let names = below
+            .filter_map(|path| Some(path.components().next()?.as_os_str().to_str()?.to_owned()));
         names.collect::<BTreeSet<String>>().into_iter().collect()
     }
 

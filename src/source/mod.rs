@@ -50,7 +50,11 @@ impl Span {
     /// The smallest span that holds both; both must be in one file.
     pub fn to(self, other: Span) -> Span {
         debug_assert_eq!(self.file, other.file);
-        Span::new(self.file, self.start.min(other.start), self.end.max(other.end))
+        Span::new(
+            self.file,
+            self.start.min(other.start),
+            self.end.max(other.end),
+        )
     }
 }
 
@@ -145,10 +149,12 @@ impl SourceFile {
 /// The sha256 of a text in hexadecimal.
 pub fn sha256(text: &str) -> String {
     use std::fmt::Write;
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 /// What an id of another map names. There is none, and no reason to end the program if there were.
@@ -166,13 +172,18 @@ pub struct SourceMap {
 impl SourceMap {
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
         let id = FileId(self.files.len() as u32);
-        self.files.push(Arc::new(SourceFile::new(path, origin, text)));
+        self.files
+            .push(Arc::new(SourceFile::new(path, origin, text)));
         id
     }
 
     /// Keeps a place out of all excerpts.
     pub fn hide(&mut self, span: Span) {
-        if let Some(file) = self.files.get_mut(span.file.0 as usize).and_then(Arc::get_mut) {
+        if let Some(file) = self
+            .files
+            .get_mut(span.file.0 as usize)
+            .and_then(Arc::get_mut)
+        {
             file.hidden.push((span.start, span.end));
             file.shown = OnceLock::new();
         }
@@ -197,11 +208,18 @@ impl SourceMap {
             return Vec::new();
         }
         let text = file.text.as_bytes();
-        let start =
-            text.get(..span.start as usize).and_then(|t| memchr::memrchr(b'\n', t)).map_or(0, |at| at + 1);
-        let behind = text.get(span.end as usize..).and_then(|t| memchr::memchr(b'\n', t));
+        let start = text
+            .get(..span.start as usize)
+            .and_then(|t| memchr::memrchr(b'\n', t))
+            .map_or(0, |at| at + 1);
+        let behind = text
+            .get(span.end as usize..)
+            .and_then(|t| memchr::memchr(b'\n', t));
         let end = behind.map_or(text.len(), |at| span.end as usize + at);
-        let ranges = file.hidden.iter().map(|(from, to)| *from as usize..*to as usize);
+        let ranges = file
+            .hidden
+            .iter()
+            .map(|(from, to)| *from as usize..*to as usize);
         ranges
             .filter(|range| range.start <= end && start <= range.end)
             .map(|range| (span.file, range))
@@ -216,7 +234,13 @@ impl SourceMap {
     /// A file's name for people: relative to the base where it lies below it, on one line.
     pub fn name(&self, id: FileId) -> String {
         let path = &self.get(id).path;
-        visible_line(&path.strip_prefix(&self.base).unwrap_or(path).to_string_lossy()).into_owned()
+        visible_line(
+            &path
+                .strip_prefix(&self.base)
+                .unwrap_or(path)
+                .to_string_lossy(),
+        )
+        .into_owned()
     }
 
     pub fn get(&self, id: FileId) -> &SourceFile {
@@ -224,13 +248,17 @@ impl SourceMap {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files.iter().enumerate().map(|(i, f)| (FileId(i as u32), f.as_ref()))
+        self.files
+            .iter()
+            .enumerate()
+            .map(|(i, f)| (FileId(i as u32), f.as_ref()))
     }
 
     /// The text that a span covers.
     pub fn slice(&self, span: Span) -> &str {
         let text = &self.get(span.file).text;
-        text.get(span.start as usize..span.end as usize).unwrap_or("")
+        text.get(span.start as usize..span.end as usize)
+            .unwrap_or("")
     }
 
     /// The text that a span covers, as people may see it: secrets hidden, and what is not seen written out.

@@ -103,7 +103,11 @@ impl Shown {
     /// Of a text. A byte order mark, and the carriage return of a line's end, are left out.
     pub(super) fn new(text: Arc<str>) -> Shown {
         if !text.contains(is_unseen) {
-            return Shown { text, steps: Vec::new(), lines: OnceLock::new() };
+            return Shown {
+                text,
+                steps: Vec::new(),
+                lines: OnceLock::new(),
+            };
         }
         let mut out = String::with_capacity(text.len() + 64);
         let mut steps = Vec::new();
@@ -120,12 +124,19 @@ impl Shown {
             }
             steps.push(((at + c.len_utf8()) as u32, out.len() as u32));
         }
-        Shown { text: out.into(), steps, lines: OnceLock::new() }
+        Shown {
+            text: out.into(),
+            steps,
+            lines: OnceLock::new(),
+        }
     }
 
     /// Where a place of the source is here.
     pub fn offset(&self, source: u32) -> u32 {
-        match self.steps.get(..self.steps.partition_point(|(from, _)| *from <= source)) {
+        match self
+            .steps
+            .get(..self.steps.partition_point(|(from, _)| *from <= source))
+        {
             Some([.., (from, here)]) => here + (source - from),
             _ => source,
         }
@@ -139,7 +150,9 @@ impl Shown {
             _ => here,
         };
         // What is written out is one character of the source.
-        self.steps.get(behind).map_or(source, |(next, _)| source.min(next.saturating_sub(1)))
+        self.steps
+            .get(behind)
+            .map_or(source, |(next, _)| source.min(next.saturating_sub(1)))
     }
 
     /// Line starts, computed when first asked for.
@@ -154,8 +167,14 @@ mod tests {
 
     #[test]
     fn writes_out_what_is_not_seen() {
-        assert_eq!(visible("a\u{1b}[31m\tb\nc\r\u{9b}"), "a\\u{1b}[31m\tb\nc\\u{d}\\u{9b}");
-        assert_eq!(visible("\u{202e}\u{200b}\u{e0041}é漢"), "\\u{202e}\\u{200b}\\u{e0041}é漢");
+        assert_eq!(
+            visible("a\u{1b}[31m\tb\nc\r\u{9b}"),
+            "a\\u{1b}[31m\tb\nc\\u{d}\\u{9b}"
+        );
+        assert_eq!(
+            visible("\u{202e}\u{200b}\u{e0041}é漢"),
+            "\\u{202e}\\u{200b}\\u{e0041}é漢"
+        );
         assert_eq!(visible_line("a\nb"), "a\\nb");
         assert!(matches!(visible("plain é\n"), Cow::Borrowed(_)));
     }
@@ -181,7 +200,10 @@ mod tests {
                 assert_eq!(shown.source_offset(here), at as u32, "{c:?}");
             }
             if !is_unseen(c) {
-                assert!(shown.text.get(here as usize..).unwrap().starts_with(c), "{c:?}");
+                assert!(
+                    shown.text.get(here as usize..).unwrap().starts_with(c),
+                    "{c:?}"
+                );
             }
         }
         assert_eq!(shown.offset(source.len() as u32), shown.text.len() as u32);

@@ -15,8 +15,12 @@ pub struct Meant {
 pub fn meant_by(set: &Set, text: &str) -> Option<Meant> {
     let word = set.name.text.as_str();
     match (word, &set.value.kind) {
-        ("ansible" | "packer" | "target" | "defaults", ExprKind::Map(pairs)) => Some(block(set, pairs)),
-        ("target", ExprKind::Name(provider) | ExprKind::Str(provider)) => Some(target(set, provider)),
+        ("ansible" | "packer" | "target" | "defaults", ExprKind::Map(pairs)) => {
+            Some(block(set, pairs))
+        }
+        ("target", ExprKind::Name(provider) | ExprKind::Str(provider)) => {
+            Some(target(set, provider))
+        }
         ("unset", _) => unset(set, text),
         _ => None,
     }
@@ -25,9 +29,12 @@ pub fn meant_by(set: &Set, text: &str) -> Option<Meant> {
 fn block(set: &Set, pairs: &[(Ident, Expr)]) -> Meant {
     let word = &set.name.text;
     let between = Span::new(set.span.file, set.name.span.end, set.value.span.start);
-    let found =
-        Diagnostic::new(Code::Syntax, set.name.span, format!("`{word}` is a block and stands without `=`"))
-            .fix(format!("write `{word} {{ … }}`"), between, " ");
+    let found = Diagnostic::new(
+        Code::Syntax,
+        set.name.span,
+        format!("`{word}` is a block and stands without `=`"),
+    )
+    .fix(format!("write `{word} {{ … }}`"), between, " ");
     let body = pairs
         .iter()
         .map(|(name, value)| {
@@ -40,24 +47,45 @@ fn block(set: &Set, pairs: &[(Ident, Expr)]) -> Meant {
             })
         })
         .collect();
-    Meant { found, statements: vec![Stmt::Block { name: set.name.clone(), body, span: set.span }] }
+    Meant {
+        found,
+        statements: vec![Stmt::Block {
+            name: set.name.clone(),
+            body,
+            span: set.span,
+        }],
+    }
 }
 
 fn target(set: &Set, provider: &SmolStr) -> Meant {
     let text = format!("target {{ provider = {provider} }}");
-    let found = Diagnostic::new(Code::Syntax, set.name.span, "`target` is a block and names its provider")
-        .fix(format!("write `{text}`"), set.span, text);
-    let word = |text: &str, span| Ident { text: SmolStr::new(text), span };
+    let found = Diagnostic::new(
+        Code::Syntax,
+        set.name.span,
+        "`target` is a block and names its provider",
+    )
+    .fix(format!("write `{text}`"), set.span, text);
+    let word = |text: &str, span| Ident {
+        text: SmolStr::new(text),
+        span,
+    };
     let setting = Stmt::Set(Set {
         name: word("provider", set.name.span),
         op: SetOp::Replace,
-        value: Expr { kind: ExprKind::Name(provider.clone()), span: set.value.span },
+        value: Expr {
+            kind: ExprKind::Name(provider.clone()),
+            span: set.value.span,
+        },
         is_final: false,
         span: set.span,
     });
     Meant {
         found,
-        statements: vec![Stmt::Block { name: set.name.clone(), body: vec![setting], span: set.span }],
+        statements: vec![Stmt::Block {
+            name: set.name.clone(),
+            body: vec![setting],
+            span: set.span,
+        }],
     }
 }
 
@@ -69,17 +97,43 @@ fn unset(set: &Set, text: &str) -> Option<Meant> {
     let names: Option<Vec<Ident>> = elements
         .iter()
         .map(|element| match &element.kind {
-            ExprKind::Name(name) => Some(Ident { text: name.clone(), span: element.span }),
+            ExprKind::Name(name) => Some(Ident {
+                text: name.clone(),
+                span: element.span,
+            }),
             _ => None,
         })
         .collect();
     let names = names.filter(|names| !names.is_empty())?;
-    let written: Vec<String> = names.iter().map(|name| format!("unset {}", name.text)).collect();
-    let line = part(text, ..set.span.start as usize).rfind('\n').map_or(0, |at| at + 1);
+    let written: Vec<String> = names
+        .iter()
+        .map(|name| format!("unset {}", name.text))
+        .collect();
+    let line = part(text, ..set.span.start as usize)
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
     let indent = part(text, line..set.span.start as usize);
-    let joint = if indent.trim().is_empty() { format!("\n{indent}") } else { ", ".to_owned() };
-    let found = Diagnostic::new(Code::Syntax, set.name.span, "`unset` stands before the name, without `=`")
-        .fix(format!("write `{}`", written.join(", ")), set.span, written.join(&joint));
-    let statements = names.into_iter().map(|name| Stmt::Unset { span: name.span, name }).collect();
+    let joint = if indent.trim().is_empty() {
+        format!("\n{indent}")
+    } else {
+        ", ".to_owned()
+    };
+    let found = Diagnostic::new(
+        Code::Syntax,
+        set.name.span,
+        "`unset` stands before the name, without `=`",
+    )
+    .fix(
+        format!("write `{}`", written.join(", ")),
+        set.span,
+        written.join(&joint),
+    );
+    let statements = names
+        .into_iter()
+        .map(|name| Stmt::Unset {
+            span: name.span,
+            name,
+        })
+        .collect();
     Some(Meant { found, statements })
 }

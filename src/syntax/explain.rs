@@ -4,21 +4,25 @@ use super::tail::{comment, leading_word};
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::{Span, part};
 
-const ITEMS: [&str; 7] = ["include", "type", "variable", "rule", "provider", "layer", "image"];
+const ITEMS: [&str; 7] = [
+    "include", "type", "variable", "rule", "provider", "layer", "image",
+];
 
 /// Words that are kept for a later version.
 const RESERVED: [&str; 5] = ["matrix", "test", "axis", "assert", "exclude"];
 
 /// Words that other languages have before the name of what they set.
 const DECLARES: [&str; 18] = [
-    "set", "let", "var", "const", "export", "local", "def", "define", "declare", "readonly", "override",
-    "default", "public", "static", "string", "int", "bool", "mut",
+    "set", "let", "var", "const", "export", "local", "def", "define", "declare", "readonly",
+    "override", "default", "public", "static", "string", "int", "bool", "mut",
 ];
 
 /// A reserved word at the beginning of a text, if one stands there and nothing is set by that name.
 pub(super) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
     let word = first_word(text);
-    let is_set = part(text, word.len()..).trim_start().starts_with(['=', '+', '-']);
+    let is_set = part(text, word.len()..)
+        .trim_start()
+        .starts_with(['=', '+', '-']);
     (RESERVED.contains(&word) && !is_set).then(|| {
         let span = Span::new(span.file, span.start, span.start + word.len() as u32);
         let message = format!("`{word}` is kept for a later version of the language");
@@ -43,7 +47,9 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
     let word_span = Span::new(span.file, span.start, span.start + word.len() as u32);
     let rest = part(text, word.len()..).trim_start();
     if text.starts_with('}') {
-        return found.label("this closes nothing").help("remove it, or look above for a `}` too many");
+        return found
+            .label("this closes nothing")
+            .help("remove it, or look above for a `}` too many");
     }
     if let Some(item) = nearest_item(word).filter(|_| !rest.starts_with(['=', '+', '-', '{'])) {
         return found.label(format!("did you mean `{item}`?")).fix(
@@ -53,9 +59,14 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
         );
     }
     if ITEMS.contains(&word) {
-        return found.label(format!("`{word}` needs a name, and what follows it, on this line"));
+        return found.label(format!(
+            "`{word}` needs a name, and what follows it, on this line"
+        ));
     }
-    if matches!(word, "when" | "if" | "unless" | "ansible" | "packer" | "target" | "unset" | "final") {
+    if matches!(
+        word,
+        "when" | "if" | "unless" | "ansible" | "packer" | "target" | "unset" | "final"
+    ) {
         return found
             .label(format!("`{word}` stands in an image or a layer"))
             .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
@@ -65,7 +76,9 @@ pub(super) fn explain_item(span: Span, text: &str) -> Diagnostic {
             .label("a setting stands in an image or a layer")
             .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
-    found.help("a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items")
+    found.help(
+        "a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items",
+    )
 }
 
 /// The keyword of an item that a word was probably meant to be.
@@ -74,7 +87,10 @@ pub(super) fn nearest_item(word: &str) -> Option<&'static str> {
         "import" | "require" | "source" | "use" => "include",
         "var" => "variable",
         "template" | "profile" | "group" | "mixin" => "layer",
-        lower => ITEMS.into_iter().find(|item| *item == lower).or_else(|| nearest(lower, ITEMS))?,
+        lower => ITEMS
+            .into_iter()
+            .find(|item| *item == lower)
+            .or_else(|| nearest(lower, ITEMS))?,
     };
     (meant != word).then_some(meant)
 }
@@ -86,7 +102,11 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     if let Some(found) = explain_reserved(span, text).or_else(|| comment(at, text)) {
         return found;
     }
-    let found = Diagnostic::new(Code::Syntax, at, format!("expected a statement, found `{}`", shorten(text)));
+    let found = Diagnostic::new(
+        Code::Syntax,
+        at,
+        format!("expected a statement, found `{}`", shorten(text)),
+    );
     let word = first_word(text);
     let rest = part(text, word.len()..).trim_start();
     let word_span = Span::new(span.file, span.start, span.start + word.len() as u32);
@@ -97,9 +117,17 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
         return outside(found, word);
     }
     if let Some((word, rest)) = leading_word(text) {
-        if let Some(value) = rest.strip_prefix("final").map(str::trim_start).filter(|v| v.starts_with('=')) {
+        if let Some(value) = rest
+            .strip_prefix("final")
+            .map(str::trim_start)
+            .filter(|v| v.starts_with('='))
+        {
             let text = format!("final {word} {value}");
-            return found.label("`final` goes before the name").fix(format!("write `{text}`"), at, text);
+            return found.label("`final` goes before the name").fix(
+                format!("write `{text}`"),
+                at,
+                text,
+            );
         }
         let meant = nearest(word, ["final", "unset"]);
         let rest_at = span.start + (text.len() - rest.len()) as u32;
@@ -111,7 +139,11 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
             ),
             None if DECLARES.contains(&word.to_ascii_lowercase().as_str()) => found
                 .label(format!("a setting begins with its name, without `{word}`"))
-                .fix(format!("remove `{word}`"), Span::new(span.file, span.start, rest_at), ""),
+                .fix(
+                    format!("remove `{word}`"),
+                    Span::new(span.file, span.start, rest_at),
+                    "",
+                ),
             None => found.label("a setting is `name = value`; only `final` goes before the name"),
         };
     }
@@ -119,19 +151,36 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
         && let Some(names) = names_in(rest)
     {
         let text = unset_all(&names);
-        return found.label("`unset` takes one name").fix(format!("write `{text}`"), at, text);
+        return found
+            .label("`unset` takes one name")
+            .fix(format!("write `{text}`"), at, text);
     }
-    if matches!(word, "delete" | "remove" | "del" | "undef" | "unsett" | "reset") && is_word(rest) {
-        return found.label("a value is taken back with `unset`").fix("write `unset`", word_span, "unset");
+    if matches!(
+        word,
+        "delete" | "remove" | "del" | "undef" | "unsett" | "reset"
+    ) && is_word(rest)
+    {
+        return found.label("a value is taken back with `unset`").fix(
+            "write `unset`",
+            word_span,
+            "unset",
+        );
     }
-    let is_value =
-        rest.starts_with(['"', '\'', '[']) || rest.parse::<i64>().is_ok() || matches!(rest, "true" | "false");
+    let is_value = rest.starts_with(['"', '\'', '['])
+        || rest.parse::<i64>().is_ok()
+        || matches!(rest, "true" | "false");
     if !word.is_empty() && is_value {
         let at = span.start + word.len() as u32;
-        return found.label("`=` is missing").fix("insert ` =`", Span::new(span.file, at, at), " =");
+        return found.label("`=` is missing").fix(
+            "insert ` =`",
+            Span::new(span.file, at, at),
+            " =",
+        );
     }
     if !word.is_empty() && rest.is_empty() {
-        return found.label("a name alone says nothing").help(format!("write `{word} = value`"));
+        return found
+            .label("a name alone says nothing")
+            .help(format!("write `{word} = value`"));
     }
     found.help("a statement is `name = value`, `name += [ … ]`, `name -= [ … ]`, `unset name`, `when condition { … }`, or a block")
 }
@@ -140,7 +189,11 @@ pub(super) fn explain_entry(span: Span, text: &str) -> Diagnostic {
 pub(super) fn explain_block(span: Span, head: &str) -> Diagnostic {
     let at = trimmed(span, head);
     let head = head.trim_end();
-    let found = Diagnostic::new(Code::Syntax, at, format!("expected a statement, found `{}`", shorten(head)));
+    let found = Diagnostic::new(
+        Code::Syntax,
+        at,
+        format!("expected a statement, found `{}`", shorten(head)),
+    );
     let word = first_word(head);
     let place = Span::new(span.file, span.start, span.start + word.len() as u32);
     if ITEMS.contains(&word) {
@@ -154,22 +207,34 @@ pub(super) fn explain_block(span: Span, head: &str) -> Diagnostic {
 
 /// An item in a block.
 fn outside(found: Diagnostic, word: &str) -> Diagnostic {
-    found.label(format!("`{word}` stands outside of blocks")).help(match word {
-        "include" | "type" | "variable" => "move it to the top of the file",
-        _ => "close the block above it first",
-    })
+    found
+        .label(format!("`{word}` stands outside of blocks"))
+        .help(match word {
+            "include" | "type" | "variable" => "move it to the top of the file",
+            _ => "close the block above it first",
+        })
 }
 
 /// Names with spaces or commas between them, perhaps in brackets.
 pub(super) fn names_in(text: &str) -> Option<Vec<&str>> {
-    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    let names: Vec<&str> = inner.split([' ', '\t', ',']).filter(|name| !name.is_empty()).collect();
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|t| t.strip_suffix(']'))
+        .unwrap_or(text);
+    let names: Vec<&str> = inner
+        .split([' ', '\t', ','])
+        .filter(|name| !name.is_empty())
+        .collect();
     (!names.is_empty() && names.iter().all(|name| is_word(name))).then_some(names)
 }
 
 /// Statements that take back the values of several variables, on one line.
 pub(super) fn unset_all(names: &[&str]) -> String {
-    names.iter().map(|name| format!("unset {name}")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("unset {name}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What stands behind an item's name in the place of `extends` and names, with the names if they are clear.
@@ -223,18 +288,25 @@ pub(super) fn shorten(text: &str) -> String {
 }
 
 pub(super) fn first_word(text: &str) -> &str {
-    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
     part(text, ..end)
 }
 
 fn trimmed(span: Span, text: &str) -> Span {
-    Span::new(span.file, span.start, span.start + text.trim_end().len() as u32)
+    Span::new(
+        span.file,
+        span.start,
+        span.start + text.trim_end().len() as u32,
+    )
 }
 
 /// Whether a text is the name of a layer, an image, a provider or a rule.
 pub(super) fn is_name(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && is_word_of(part);
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.split(['-', '.']).all(is_part)
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.split(['-', '.']).all(is_part)
 }
 
 fn is_word_of(text: &str) -> bool {

@@ -37,16 +37,28 @@ impl Iterator for Cursor<'_> {
 
 impl<'t> Lowering<'t> {
     pub fn cursor(&self, at: usize) -> Cursor<'t> {
-        let mut cursor = Cursor { tree: self.tree, children: self.tree.children(at), peeked: None };
+        let mut cursor = Cursor {
+            tree: self.tree,
+            children: self.tree.children(at),
+            peeked: None,
+        };
         cursor.next();
         cursor
     }
 
     /// Reads one expression; stops before what does not continue it.
     pub fn lower_expr(&mut self, cursor: &mut Cursor<'t>) -> Expr {
-        self.lower_binary(cursor, &[("or", BinaryOp::Or), ("||", BinaryOp::Or)], |l, c| {
-            l.lower_binary(c, &[("and", BinaryOp::And), ("&&", BinaryOp::And)], Self::lower_not)
-        })
+        self.lower_binary(
+            cursor,
+            &[("or", BinaryOp::Or), ("||", BinaryOp::Or)],
+            |l, c| {
+                l.lower_binary(
+                    c,
+                    &[("and", BinaryOp::And), ("&&", BinaryOp::And)],
+                    Self::lower_not,
+                )
+            },
+        )
     }
 
     fn lower_binary(
@@ -76,16 +88,20 @@ impl<'t> Lowering<'t> {
                 let word = operators.first().map_or("", |(word, _)| word);
                 let span = self.span(at);
                 self.report(
-                    Diagnostic::new(Code::Syntax, span, format!("the operator is the word `{word}`")).fix(
-                        format!("write `{word}`"),
+                    Diagnostic::new(
+                        Code::Syntax,
                         span,
-                        word,
-                    ),
+                        format!("the operator is the word `{word}`"),
+                    )
+                    .fix(format!("write `{word}`"), span, word),
                 );
             }
             let right = operand(self, cursor);
             let span = left.span.to(right.span);
-            left = Expr { kind: ExprKind::Binary(op, Box::new([left, right])), span };
+            left = Expr {
+                kind: ExprKind::Binary(op, Box::new([left, right])),
+                span,
+            };
         }
         left
     }
@@ -95,7 +111,9 @@ impl<'t> Lowering<'t> {
         cursor: &mut Cursor<'t>,
         operators: &[(&str, BinaryOp)],
     ) -> Option<(BinaryOp, usize)> {
-        let at = cursor.peek().filter(|at| matches!(self.kind(*at), Kind::infix | Kind::wrong_equal))?;
+        let at = cursor
+            .peek()
+            .filter(|at| matches!(self.kind(*at), Kind::infix | Kind::wrong_equal))?;
         let mut text = self.slice(at);
         if text == "=" {
             text = "==";
@@ -114,11 +132,13 @@ impl<'t> Lowering<'t> {
         };
         if self.slice(at) == "!" {
             let span = self.span(at);
-            self.report(Diagnostic::new(Code::Syntax, span, "the operator is the word `not`").fix(
-                "write `not`",
-                span,
-                "not ",
-            ));
+            self.report(
+                Diagnostic::new(Code::Syntax, span, "the operator is the word `not`").fix(
+                    "write `not`",
+                    span,
+                    "not ",
+                ),
+            );
         }
         if self.is_too_deep(at) {
             while cursor.next().is_some() {}
@@ -129,7 +149,10 @@ impl<'t> Lowering<'t> {
         let inner = self.lower_not(cursor);
         self.depth -= 1;
         let span = self.span(at).to(inner.span);
-        Expr { kind: ExprKind::Not(Box::new(inner)), span }
+        Expr {
+            kind: ExprKind::Not(Box::new(inner)),
+            span,
+        }
     }
 
     fn lower_comparison(&mut self, cursor: &mut Cursor<'t>) -> Expr {
@@ -163,7 +186,10 @@ impl<'t> Lowering<'t> {
         if is_wrong && !self.in_condition {
             return self.missing(span);
         }
-        Expr { kind: ExprKind::Binary(op, Box::new([left, right])), span }
+        Expr {
+            kind: ExprKind::Binary(op, Box::new([left, right])),
+            span,
+        }
     }
 
     /// `=` between two values.
@@ -175,8 +201,12 @@ impl<'t> Lowering<'t> {
                 span,
                 "==",
             ),
-            false => Diagnostic::new(Code::Syntax, span, "a statement sets one variable, with one `=`")
-                .help("two values are compared with `==`"),
+            false => Diagnostic::new(
+                Code::Syntax,
+                span,
+                "a statement sets one variable, with one `=`",
+            )
+            .help("two values are compared with `==`"),
         });
     }
 
@@ -189,8 +219,10 @@ impl<'t> Lowering<'t> {
             return self.missing(Span::new(self.file, 0, 0));
         };
         let span = self.span(at);
-        if !matches!(self.kind(at), Kind::infix | Kind::then_ | Kind::else_ | Kind::block | Kind::junk_header)
-        {
+        if !matches!(
+            self.kind(at),
+            Kind::infix | Kind::then_ | Kind::else_ | Kind::block | Kind::junk_header
+        ) {
             cursor.next();
         }
         let kind = match self.kind(at) {
@@ -248,7 +280,10 @@ impl<'t> Lowering<'t> {
     }
 
     fn missing(&self, span: Span) -> Expr {
-        Expr { kind: ExprKind::Missing, span }
+        Expr {
+            kind: ExprKind::Missing,
+            span,
+        }
     }
 
     fn lower_number(&self, at: usize) -> ExprKind {
@@ -265,10 +300,16 @@ impl<'t> Lowering<'t> {
         let (text, span) = (self.slice(at), self.span(at));
         if let Some(args) = cursor.peek().filter(|c| self.kind(*c) == Kind::args) {
             cursor.next();
-            let name = Ident { text: SmolStr::new(text), span };
+            let name = Ident {
+                text: SmolStr::new(text),
+                span,
+            };
             let end = self.span(args);
             let args = self.lower_elements(args, ")");
-            return Expr { kind: ExprKind::Call { name, args }, span: span.to(end) };
+            return Expr {
+                kind: ExprKind::Call { name, args },
+                span: span.to(end),
+            };
         }
         let kind = match text {
             "true" => ExprKind::Bool(true),
@@ -325,17 +366,27 @@ impl<'t> Lowering<'t> {
 
     /// Reports the elements of a list that are texts without quotes, as one mistake. True where they are.
     fn report_bare_elements(&mut self, at: usize) -> bool {
-        let mut kinds = self.tree.children(at).map(|child| self.kind(child)).peekable();
+        let mut kinds = self
+            .tree
+            .children(at)
+            .map(|child| self.kind(child))
+            .peekable();
         let (mut has_junk, mut is_flat) = (false, true);
         kinds.by_ref().for_each(|kind| {
             has_junk |= kind == Kind::junk_element;
-            is_flat &= matches!(kind, Kind::junk_element | Kind::name | Kind::number | Kind::string);
+            is_flat &= matches!(
+                kind,
+                Kind::junk_element | Kind::name | Kind::number | Kind::string
+            );
         });
         if !has_junk || !is_flat {
             return false;
         }
         let start = self.tree.node(at).start + 1;
-        let inner = part(self.text, start as usize..(self.tree.node(at).end as usize).saturating_sub(1));
+        let inner = part(
+            self.text,
+            start as usize..(self.tree.node(at).end as usize).saturating_sub(1),
+        );
         let mut edits = Vec::new();
         let mut offset = 0;
         for piece in inner.split_inclusive([',', '\n']) {
@@ -355,17 +406,29 @@ impl<'t> Lowering<'t> {
             let span = Span::new(self.file, from, from + text.len() as u32);
             edits.push((span, format!("\"{text}\"")));
         }
-        let Some((first, _)) = edits.first() else { return false };
-        let found = Diagnostic::new(Code::Syntax, *first, "the elements of this list need quotes");
-        self.report(super::tail::fix_all(found, "put each element in quotes".to_owned(), edits));
+        let Some((first, _)) = edits.first() else {
+            return false;
+        };
+        let found = Diagnostic::new(
+            Code::Syntax,
+            *first,
+            "the elements of this list need quotes",
+        );
+        self.report(super::tail::fix_all(
+            found,
+            "put each element in quotes".to_owned(),
+            edits,
+        ));
         true
     }
 
     /// Between two elements stands one comma or a newline; before the first, no comma.
     fn check_comma(&mut self, end: u32, start: u32, is_first: bool) {
         let between = self.text.get(end as usize..start as usize).unwrap_or("");
-        let commas =
-            between.lines().map(|l| l.split('#').next().unwrap_or("").matches(',').count()).sum::<usize>();
+        let commas = between
+            .lines()
+            .map(|l| l.split('#').next().unwrap_or("").matches(',').count())
+            .sum::<usize>();
         let span = Span::new(self.file, start.saturating_sub(1).max(end), start);
         if commas > usize::from(!is_first) {
             self.report(
@@ -405,7 +468,10 @@ impl<'t> Lowering<'t> {
             return self.missing(span);
         }
         let inner = elements.remove(0);
-        Expr { kind: inner.kind, span }
+        Expr {
+            kind: inner.kind,
+            span,
+        }
     }
 
     fn lower_map(&mut self, at: usize) -> ExprKind {
@@ -446,7 +512,10 @@ impl<'t> Lowering<'t> {
         let mut cursor = self.cursor(at);
         let first = cursor.next()?;
         let key = match self.kind(first) {
-            Kind::name => Ident { text: SmolStr::new(self.slice(first)), span: self.span(first) },
+            Kind::name => Ident {
+                text: SmolStr::new(self.slice(first)),
+                span: self.span(first),
+            },
             _ => self.lower_constant_text(first),
         };
         if let Some(colon) = cursor.peek().filter(|c| self.kind(*c) == Kind::wrong_colon) {

@@ -15,8 +15,18 @@ pub(super) fn parse_file(text: &str) -> Tree {
         let end = text.len() as u32;
         Tree {
             nodes: vec![
-                Node { start: 0, end, next: 2, kind: Rule::file },
-                Node { start: 0, end, next: 2, kind: Rule::junk_item },
+                Node {
+                    start: 0,
+                    end,
+                    next: 2,
+                    kind: Rule::file,
+                },
+                Node {
+                    start: 0,
+                    end,
+                    next: 2,
+                    kind: Rule::junk_item,
+                },
             ],
         }
     })
@@ -42,7 +52,12 @@ fn parse_rule(rule: Rule, text: &str) -> Option<Tree> {
             Token::Start { rule, pos } => {
                 open.push(nodes.len());
                 let start = pos.pos() as u32;
-                nodes.push(Node { start, end: start, next: 0, kind: rule });
+                nodes.push(Node {
+                    start,
+                    end: start,
+                    next: 0,
+                    kind: rule,
+                });
             }
             Token::End { pos, .. } => {
                 let next = nodes.len() as u32;

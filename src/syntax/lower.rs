@@ -19,7 +19,11 @@ pub(super) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Di
 }
 
 /// A setting that stands alone.
-pub(super) fn lower_setting(file: FileId, text: &str, tree: &Tree) -> Option<(Set, Vec<Diagnostic>)> {
+pub(super) fn lower_setting(
+    file: FileId,
+    text: &str,
+    tree: &Tree,
+) -> Option<(Set, Vec<Diagnostic>)> {
     let mut lowering = Lowering::new(file, text, tree);
     let set = lowering.lower_set(0, false)?;
     if let Some(colon) = lowering.colon_of(0) {
@@ -83,7 +87,10 @@ impl<'t> Lowering<'t> {
     }
 
     fn ident(&self, at: usize) -> Ident {
-        Ident { text: SmolStr::new(self.slice(at)), span: self.span(at) }
+        Ident {
+            text: SmolStr::new(self.slice(at)),
+            span: self.span(at),
+        }
     }
 
     fn lower_items(&mut self) -> Vec<Item> {
@@ -103,7 +110,9 @@ impl<'t> Lowering<'t> {
                 is_first = true;
                 continue;
             }
-            if kind == Kind::junk_item || kind == Kind::wrong_section && self.kind_of_wrong(at).is_none() {
+            if kind == Kind::junk_item
+                || kind == Kind::wrong_section && self.kind_of_wrong(at).is_none()
+            {
                 if !in_junk {
                     self.report_wrong_item(at);
                 }
@@ -162,13 +171,17 @@ impl<'t> Lowering<'t> {
                     self.report_quoted_names(&[child]);
                 }
                 Kind::type_ | Kind::missing_type => ty = Some(self.lower_type(child)),
-                Kind::junk_header => {
-                    self.report_junk_header(child, "`matching` and a pattern, or the end of the line")
-                }
+                Kind::junk_header => self
+                    .report_junk_header(child, "`matching` and a pattern, or the end of the line"),
                 _ => matching = Some(self.lower_constant_text(child)),
             }
         }
-        Some(Item::Type(TypeDecl { name: name?, ty: ty?, matching, doc }))
+        Some(Item::Type(TypeDecl {
+            name: name?,
+            ty: ty?,
+            matching,
+            doc,
+        }))
     }
 
     fn lower_variable(&mut self, at: usize, doc: Option<String>) -> Option<Item> {
@@ -210,11 +223,18 @@ impl<'t> Lowering<'t> {
         if let Some(quoted) = quoted {
             self.report_quoted_names(&[quoted]);
         }
-        Some(Item::Variable(Variable { name: name?, ty, default, attributes, doc }))
+        Some(Item::Variable(Variable {
+            name: name?,
+            ty,
+            default,
+            attributes,
+            doc,
+        }))
     }
 
     pub(super) fn lower_section(&mut self, at: usize, doc: Option<String>) -> Option<Item> {
-        let (mut kind, mut name, mut extends, mut body) = (SectionKind::Layer, None, Vec::new(), Vec::new());
+        let (mut kind, mut name, mut extends, mut body) =
+            (SectionKind::Layer, None, Vec::new(), Vec::new());
         let mut word = "";
         let mut quoted = Vec::new();
         // Where further parents belong.
@@ -243,16 +263,20 @@ impl<'t> Lowering<'t> {
                 Kind::missing_name => self.report_missing(
                     child,
                     &format!("the {word}'s name"),
-                    &format!("write `{word} name {{`; a name holds letters, digits, `-`, `_` and `.`"),
+                    &format!(
+                        "write `{word} name {{`; a name holds letters, digits, `-`, `_` and `.`"
+                    ),
                 ),
                 Kind::extends => {
                     extends = self.lower_extends(child, &mut quoted);
                     header_end = extends.last().map_or(header_end, |last| last.span.end);
                 }
                 Kind::junk_header => self.lower_junk_of_section(child, header_end, &mut extends),
-                Kind::missing_block => {
-                    self.report_missing(child, "`{`", "the body stands in braces; `{ }` is an empty one")
-                }
+                Kind::missing_block => self.report_missing(
+                    child,
+                    "`{`",
+                    "the body stands in braces; `{ }` is an empty one",
+                ),
                 Kind::block if word != "matrix" => {
                     self.report_quoted_names(&std::mem::take(&mut quoted));
                     body = self.lower_block(child);
@@ -266,7 +290,14 @@ impl<'t> Lowering<'t> {
         }
         self.report_quoted_names(&quoted);
         self.take_stray_parents(&mut body, header_end, &mut extends);
-        Some(Item::Section(Section { kind, name: name?, extends, body, doc, span: self.span(at) }))
+        Some(Item::Section(Section {
+            kind,
+            name: name?,
+            extends,
+            body,
+            doc,
+            span: self.span(at),
+        }))
     }
 
     fn lower_extends(&mut self, at: usize, quoted: &mut Vec<usize>) -> Vec<Ident> {
@@ -278,9 +309,11 @@ impl<'t> Lowering<'t> {
                     names.push(self.unquoted(child));
                     quoted.push(child);
                 }
-                Kind::missing_name => {
-                    self.report_missing(child, "the name of a layer or image", "name it, or remove the comma")
-                }
+                Kind::missing_name => self.report_missing(
+                    child,
+                    "the name of a layer or image",
+                    "name it, or remove the comma",
+                ),
                 _ => {}
             }
         }
@@ -289,9 +322,17 @@ impl<'t> Lowering<'t> {
 
     pub fn lower_type(&mut self, at: usize) -> TypeExpr {
         let span = self.span(at);
-        let mut ty = TypeExpr { kind: TypeKind::Missing, optional: false, span };
+        let mut ty = TypeExpr {
+            kind: TypeKind::Missing,
+            optional: false,
+            span,
+        };
         if self.kind(at) == Kind::missing_type {
-            self.report_missing(at, "a type", "such as `string`, `bool`, `[string]` or `\"a\" | \"b\"`");
+            self.report_missing(
+                at,
+                "a type",
+                "such as `string`, `bool`, `[string]` or `\"a\" | \"b\"`",
+            );
             return ty;
         }
         if self.is_too_deep(at) {
@@ -303,8 +344,12 @@ impl<'t> Lowering<'t> {
             match self.kind(child) {
                 Kind::name => ty.kind = TypeKind::Named(SmolStr::new(self.slice(child))),
                 Kind::optional => ty.optional = true,
-                Kind::list_type => ty.kind = TypeKind::List(Box::new(self.lower_element_type(child, "]"))),
-                Kind::map_type => ty.kind = TypeKind::Map(Box::new(self.lower_element_type(child, "}"))),
+                Kind::list_type => {
+                    ty.kind = TypeKind::List(Box::new(self.lower_element_type(child, "]")))
+                }
+                Kind::map_type => {
+                    ty.kind = TypeKind::Map(Box::new(self.lower_element_type(child, "}")))
+                }
                 _ => choices.push(self.lower_constant_text(child).text),
             }
         }
@@ -316,7 +361,11 @@ impl<'t> Lowering<'t> {
     }
 
     fn lower_element_type(&mut self, at: usize, closing: &str) -> TypeExpr {
-        let mut element = TypeExpr { kind: TypeKind::Missing, optional: false, span: self.span(at) };
+        let mut element = TypeExpr {
+            kind: TypeKind::Missing,
+            optional: false,
+            span: self.span(at),
+        };
         for child in self.tree.children(at) {
             match self.kind(child) {
                 Kind::missing_close => self.report_unclosed(at, child, closing),
@@ -364,16 +413,24 @@ impl<'t> Lowering<'t> {
             in_junk = false;
             match self.kind(child) {
                 Kind::set | Kind::final_ => {
-                    let tail = children.peek().copied().filter(|next| self.is_tail(child, *next));
+                    let tail = children
+                        .peek()
+                        .copied()
+                        .filter(|next| self.is_tail(child, *next));
                     let colon = self.colon_of(child);
                     let set = self.lower_set_with_tail(child, tail);
-                    if let Some(set) = set.as_ref().filter(|set| self.depth == 1 && names_image(set)) {
+                    if let Some(set) = set
+                        .as_ref()
+                        .filter(|set| self.depth == 1 && names_image(set))
+                    {
                         self.stray_parents.push((set.span, names_of(&set.value)));
                         before = Some(child);
                         continue;
                     }
-                    let meant =
-                        set.as_ref().filter(|_| colon.is_some()).and_then(|set| meant_by(set, self.text));
+                    let meant = set
+                        .as_ref()
+                        .filter(|_| colon.is_some())
+                        .and_then(|set| meant_by(set, self.text));
                     if let Some(Meant { found, statements }) = meant {
                         self.report(found);
                         body.extend(statements);
@@ -400,7 +457,10 @@ impl<'t> Lowering<'t> {
                             }
                             _ => self.ident(name),
                         };
-                        body.push(Stmt::Unset { name: ident, span: self.span(child) });
+                        body.push(Stmt::Unset {
+                            name: ident,
+                            span: self.span(child),
+                        });
                     }
                 }
                 Kind::when => body.push(self.lower_when(child)),
@@ -438,7 +498,10 @@ impl<'t> Lowering<'t> {
                 Kind::remove => op = SetOp::Remove,
                 _ => {}
             }
-            if matches!(self.kind(operator), Kind::append | Kind::remove | Kind::wrong_colon) {
+            if matches!(
+                self.kind(operator),
+                Kind::append | Kind::remove | Kind::wrong_colon
+            ) {
                 cursor.next();
             }
         }
@@ -446,12 +509,21 @@ impl<'t> Lowering<'t> {
         self.in_condition = matches!(name.text.as_str(), "applies" | "deny" | "warn");
         let value = self.lower_expr(&mut cursor);
         self.in_condition = outer;
-        Some(Set { name, op, value, is_final, span: self.span(at) })
+        Some(Set {
+            name,
+            op,
+            value,
+            is_final,
+            span: self.span(at),
+        })
     }
 
     fn lower_when(&mut self, at: usize) -> Stmt {
         let mut cursor = self.cursor(at);
-        if cursor.peek().is_some_and(|first| self.kind(first) == Kind::wrong_if) {
+        if cursor
+            .peek()
+            .is_some_and(|first| self.kind(first) == Kind::wrong_if)
+        {
             cursor.next();
         }
         let outer = std::mem::replace(&mut self.in_condition, true);
@@ -463,12 +535,18 @@ impl<'t> Lowering<'t> {
                 Kind::junk_header => {
                     self.report_junk_header(child, "`{` after the condition (equality is `==`)")
                 }
-                Kind::missing_block => self.report_missing(child, "`{`", "write `when condition { … }`"),
+                Kind::missing_block => {
+                    self.report_missing(child, "`{`", "write `when condition { … }`")
+                }
                 Kind::block => body = self.lower_block(child),
                 _ => {}
             }
         }
-        Stmt::When { condition, body, span: self.span(at) }
+        Stmt::When {
+            condition,
+            body,
+            span: self.span(at),
+        }
     }
 
     fn lower_nested(&mut self, at: usize) -> Option<Stmt> {
@@ -479,7 +557,11 @@ impl<'t> Lowering<'t> {
             self.report(found);
             return None;
         }
-        Some(Stmt::Block { name, body: self.lower_block(block), span: self.span(at) })
+        Some(Stmt::Block {
+            name,
+            body: self.lower_block(block),
+            span: self.span(at),
+        })
     }
 
     // ---- reports that several places need ---------------------------------------------------
@@ -506,17 +588,28 @@ impl<'t> Lowering<'t> {
     fn report_missing_at(&mut self, place: u32, wanted: &str, help: &str) {
         // A place at the end of a line is shown at the last character before it.
         let end = part(self.text, ..place as usize).trim_end().len() as u32;
-        let start = part(self.text, ..end as usize).char_indices().next_back().map_or(0, |(i, _)| i as u32);
+        let start = part(self.text, ..end as usize)
+            .char_indices()
+            .next_back()
+            .map_or(0, |(i, _)| i as u32);
         self.report(
-            Diagnostic::new(Code::Syntax, Span::new(self.file, start, end), format!("expected {wanted}"))
-                .label("missing after this")
-                .help(help),
+            Diagnostic::new(
+                Code::Syntax,
+                Span::new(self.file, start, end),
+                format!("expected {wanted}"),
+            )
+            .label("missing after this")
+            .help(help),
         );
     }
 
     pub fn report_unclosed(&mut self, opener: usize, at: usize, closing: &str) {
         let open = self.tree.node(opener).start;
-        let width = if part(self.text, open as usize..).starts_with("${") { 2 } else { 1 };
+        let width = if part(self.text, open as usize..).starts_with("${") {
+            2
+        } else {
+            1
+        };
         let end = self.tree.node(at).start;
         let opening = part(self.text, open as usize..(open + width) as usize);
         self.report(
@@ -526,7 +619,10 @@ impl<'t> Lowering<'t> {
                 format!("this `{opening}` is never closed"),
             )
             .label("opened here")
-            .related(Span::new(self.file, end, end), format!("`{closing}` is missing here at the latest"))
+            .related(
+                Span::new(self.file, end, end),
+                format!("`{closing}` is missing here at the latest"),
+            )
             .help(format!("add `{closing}`")),
         );
     }

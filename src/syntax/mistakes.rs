@@ -48,12 +48,17 @@ impl<'t> Lowering<'t> {
         }
         let start = self.tree.node(at).start;
         let span = Span::new(self.file, start, start + text.len() as u32);
-        self.report(Diagnostic::new(Code::Syntax, span, "a path stands in quotes").fix(
-            "put it in quotes",
+        self.report(
+            Diagnostic::new(Code::Syntax, span, "a path stands in quotes").fix(
+                "put it in quotes",
+                span,
+                format!("\"{text}\""),
+            ),
+        );
+        Some(Ident {
+            text: SmolStr::new(text),
             span,
-            format!("\"{text}\""),
-        ));
-        Some(Ident { text: SmolStr::new(text), span })
+        })
     }
 
     /// What stands behind a variable's type: perhaps the rest of a type in the spelling of another language.
@@ -64,16 +69,24 @@ impl<'t> Lowering<'t> {
         let junk = self.slice(at).trim_end();
         let start = self.tree.node(at).start;
         let whole = Span::new(self.file, written.span.start, start + junk.len() as u32);
-        let base = part(self.text, written.span.start as usize..written.span.end as usize);
+        let base = part(
+            self.text,
+            written.span.start as usize..written.span.end as usize,
+        );
         let end = junk.find([')', '>', ']']).map_or(junk.len(), |at| at + 1);
-        let whole = Span { end: start + end as u32, ..whole };
+        let whole = Span {
+            end: start + end as u32,
+            ..whole
+        };
         let junk = part(junk, ..end);
         let element = junk.trim_matches(['(', ')', '<', '>', '[', ']']);
         let meant = match base {
             "list" | "List" | "array" | "Array" | "set" | "Vec" if explain::is_word(element) => {
                 Some(format!("[{element}]"))
             }
-            "map" | "Map" | "dict" | "object" if explain::is_word(element) => Some(format!("{{{element}}}")),
+            "map" | "Map" | "dict" | "object" if explain::is_word(element) => {
+                Some(format!("{{{element}}}"))
+            }
             "optional" if explain::is_word(element) => Some(format!("{element}?")),
             _ if junk == "[]" => Some(format!("[{base}]")),
             _ => None,
@@ -107,8 +120,13 @@ impl<'t> Lowering<'t> {
                 _ => None,
             })
         };
-        let (written, default) = (value_of(attributes, "type"), value_of(attributes, "default"));
-        let Some((place, _)) = written.or(default) else { return false };
+        let (written, default) = (
+            value_of(attributes, "type"),
+            value_of(attributes, "default"),
+        );
+        let Some((place, _)) = written.or(default) else {
+            return false;
+        };
         let slice = |span: Span| part(self.text, span.start as usize..span.end as usize);
         let word = match (written, default) {
             (Some((_, span)), _) => match slice(span) {
@@ -128,21 +146,36 @@ impl<'t> Lowering<'t> {
             })
             .collect();
         let default = default.map_or(String::new(), |(_, span)| format!(" = {}", slice(span)));
-        let rest = if rest.is_empty() { String::new() } else { format!(" {{ {} }}", rest.join(", ")) };
+        let rest = if rest.is_empty() {
+            String::new()
+        } else {
+            format!(" {{ {} }}", rest.join(", "))
+        };
         let header = format!("variable {name} : {word}{default}");
         let found = Diagnostic::new(
             Code::Syntax,
             place,
             "the type and the default of a variable stand behind its name",
         );
-        let span = Span::new(self.file, self.tree.node(at).start, self.tree.node(block).end);
-        let has_more = part(self.text, span.start as usize..span.end as usize).contains(['#', '\\']);
+        let span = Span::new(
+            self.file,
+            self.tree.node(at).start,
+            self.tree.node(block).end,
+        );
+        let has_more =
+            part(self.text, span.start as usize..span.end as usize).contains(['#', '\\']);
         self.report(match explain::is_word(word) && !has_more {
             true => found.fix(format!("write `{header}`"), span, format!("{header}{rest}")),
             false => found.help(format!("write `{header}`")),
         });
-        attributes.retain(|stmt| !matches!(stmt, Stmt::Set(set) if moved.contains(&set.name.text.as_str())));
-        *ty = Some(TypeExpr { kind: TypeKind::Missing, optional: false, span: place });
+        attributes.retain(
+            |stmt| !matches!(stmt, Stmt::Set(set) if moved.contains(&set.name.text.as_str())),
+        );
+        *ty = Some(TypeExpr {
+            kind: TypeKind::Missing,
+            optional: false,
+            span: place,
+        });
         true
     }
 
@@ -151,13 +184,18 @@ impl<'t> Lowering<'t> {
         let span = self.span(at);
         let slice = self.slice(at);
         let inner = Span::new(self.file, span.start + 1, span.end - 1);
-        Ident { text: SmolStr::new(part(slice, 1..slice.len().saturating_sub(1))), span: inner }
+        Ident {
+            text: SmolStr::new(part(slice, 1..slice.len().saturating_sub(1))),
+            span: inner,
+        }
     }
 
     pub(super) fn report_quoted_names(&mut self, nodes: &[usize]) {
         let Some(first) = nodes.first() else { return };
-        let edits: Vec<(Span, String)> =
-            nodes.iter().map(|at| (self.span(*at), self.unquoted(*at).text.to_string())).collect();
+        let edits: Vec<(Span, String)> = nodes
+            .iter()
+            .map(|at| (self.span(*at), self.unquoted(*at).text.to_string()))
+            .collect();
         let found = Diagnostic::new(Code::Syntax, self.span(*first), "a name has no quotes");
         self.report(fix_all(found, "remove the quotes".to_owned(), edits));
     }
@@ -177,12 +215,22 @@ impl<'t> Lowering<'t> {
 
     /// What an item with a wrong keyword was meant to be.
     pub(super) fn kind_of_wrong(&self, at: usize) -> Option<&'static str> {
-        let word = self.tree.children(at).next().map_or("", |child| self.slice(child));
-        explain::nearest_item(word).filter(|kind| matches!(*kind, "image" | "layer" | "provider" | "rule"))
+        let word = self
+            .tree
+            .children(at)
+            .next()
+            .map_or("", |child| self.slice(child));
+        explain::nearest_item(word)
+            .filter(|kind| matches!(*kind, "image" | "layer" | "provider" | "rule"))
     }
 
     /// Parents behind a word other than `extends`, or without a comma between them.
-    pub(super) fn lower_junk_of_section(&mut self, at: usize, header_end: u32, extends: &mut Vec<Ident>) {
+    pub(super) fn lower_junk_of_section(
+        &mut self,
+        at: usize,
+        header_end: u32,
+        extends: &mut Vec<Ident>,
+    ) {
         let text = self.slice(at).trim_end();
         let start = self.tree.node(at).start;
         let end = start + text.len() as u32;
@@ -191,7 +239,11 @@ impl<'t> Lowering<'t> {
         };
         let span = Span::new(self.file, start, end);
         let place = Span::new(self.file, header_end, end);
-        let list = names.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+        let list = names
+            .iter()
+            .map(|(_, name)| *name)
+            .collect::<Vec<_>>()
+            .join(", ");
         self.report(match extends.is_empty() {
             true => Diagnostic::new(Code::Syntax, span, "parents are named after `extends`").fix(
                 format!("write `extends {list}`"),
@@ -206,7 +258,10 @@ impl<'t> Lowering<'t> {
         });
         extends.extend(names.into_iter().map(|(offset, name)| {
             let from = start + offset as u32;
-            Ident { text: SmolStr::new(name), span: Span::new(self.file, from, from + name.len() as u32) }
+            Ident {
+                text: SmolStr::new(name),
+                span: Span::new(self.file, from, from + name.len() as u32),
+            }
         }));
     }
 
@@ -226,9 +281,16 @@ impl<'t> Lowering<'t> {
             _ => true,
         });
         for (span, names) in stray {
-            let found =
-                Diagnostic::new(Code::Syntax, span, "`extends` stands behind the name of the image or layer");
-            let list = names.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(", ");
+            let found = Diagnostic::new(
+                Code::Syntax,
+                span,
+                "`extends` stands behind the name of the image or layer",
+            );
+            let list = names
+                .iter()
+                .map(|name| name.text.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
             let text = match extends.is_empty() {
                 true => format!(" extends {list}"),
                 false => format!(", {list}"),
@@ -251,25 +313,41 @@ impl<'t> Lowering<'t> {
     fn whole_line(&self, span: Span) -> Span {
         let (start, end) = (span.start as usize, span.end as usize);
         let line = part(self.text, ..start).rfind('\n').map_or(0, |at| at + 1);
-        let behind = part(self.text, end..).find('\n').map_or(self.text.len(), |at| end + at + 1);
-        if part(self.text, line..start).trim().is_empty() && part(self.text, end..behind).trim().is_empty() {
+        let behind = part(self.text, end..)
+            .find('\n')
+            .map_or(self.text.len(), |at| end + at + 1);
+        if part(self.text, line..start).trim().is_empty()
+            && part(self.text, end..behind).trim().is_empty()
+        {
             return Span::new(self.file, line as u32, behind as u32);
         }
         let rest = part(self.text, end..behind);
-        let comma =
-            rest.trim_start().strip_prefix(',').map_or(0, |after| rest.len() - after.trim_start().len());
+        let comma = rest
+            .trim_start()
+            .strip_prefix(',')
+            .map_or(0, |after| rest.len() - after.trim_start().len());
         Span::new(self.file, span.start, (end + comma) as u32)
     }
 
     /// The sign that a statement has in the place of `=`.
     pub(super) fn colon_of(&self, at: usize) -> Option<usize> {
-        let node = if self.kind(at) == Kind::final_ { self.tree.children(at).next()? } else { at };
-        self.tree.children(node).find(|child| self.kind(*child) == Kind::wrong_colon)
+        let node = if self.kind(at) == Kind::final_ {
+            self.tree.children(at).next()?
+        } else {
+            at
+        };
+        self.tree
+            .children(node)
+            .find(|child| self.kind(*child) == Kind::wrong_colon)
     }
 
     pub(super) fn is_else(&self, at: usize) -> bool {
         match self.kind(at) {
-            Kind::nested => self.tree.children(at).next().is_some_and(|name| self.slice(name) == "else"),
+            Kind::nested => self
+                .tree
+                .children(at)
+                .next()
+                .is_some_and(|name| self.slice(name) == "else"),
             Kind::wrong_when => self.slice(at).starts_with("el"),
             _ => false,
         }
@@ -277,8 +355,10 @@ impl<'t> Lowering<'t> {
 
     /// Whether junk follows a statement on its line.
     pub(super) fn is_tail(&self, statement: usize, next: usize) -> bool {
-        let between =
-            part(self.text, self.tree.node(statement).end as usize..self.tree.node(next).start as usize);
+        let between = part(
+            self.text,
+            self.tree.node(statement).end as usize..self.tree.node(next).start as usize,
+        );
         self.kind(next) == Kind::junk_entry && between.trim_matches([' ', '\t']).is_empty()
     }
 
@@ -288,7 +368,8 @@ impl<'t> Lowering<'t> {
             _ => (at, false),
         };
         let explained = tail.and_then(|tail| self.explain_tail(at, node, tail));
-        let (found, keeps_value) = explained.map_or((None, true), |e| (Some(e.found), e.keeps_value));
+        let (found, keeps_value) =
+            explained.map_or((None, true), |e| (Some(e.found), e.keeps_value));
         if let Some(found) = found {
             self.report(found);
         }
@@ -305,16 +386,27 @@ impl<'t> Lowering<'t> {
         let operator = [Kind::append, Kind::remove, Kind::wrong_colon];
         let first = children.find(|child| !operator.contains(&self.kind(*child)))?;
         let text = self.slice(tail);
-        let text = text.find(" #").map_or(text, |at| part(text, ..at)).trim_end();
+        let text = text
+            .find(" #")
+            .map_or(text, |at| part(text, ..at))
+            .trim_end();
         let junk = self.tree.node(tail).start;
         let is_missing = self.kind(first) == Kind::missing_value;
-        let start = if is_missing { junk } else { self.tree.node(first).start };
+        let start = if is_missing {
+            junk
+        } else {
+            self.tree.node(first).start
+        };
         let end = self.tree.node(set).end.max(start);
         let tail = Tail {
             set: self.span(statement),
             name: self.slice(name),
             value_start: start,
-            value: if is_missing { "" } else { part(self.text, start as usize..end as usize).trim_end() },
+            value: if is_missing {
+                ""
+            } else {
+                part(self.text, start as usize..end as usize).trim_end()
+            },
             junk: Span::new(self.file, junk, junk + text.len() as u32),
             text,
         };
@@ -331,18 +423,26 @@ impl<'t> Lowering<'t> {
             let span = Span::new(self.file, span.start, span.start + text.len() as u32);
             let names = names.into_iter().map(|(offset, name)| {
                 let from = span.start + offset as u32;
-                Ident { text: SmolStr::new(name), span: Span::new(self.file, from, from + name.len() as u32) }
+                Ident {
+                    text: SmolStr::new(name),
+                    span: Span::new(self.file, from, from + name.len() as u32),
+                }
             });
             self.stray_parents.push((span, names.collect()));
             return;
         }
         let unset = before.filter(|before| self.kind(*before) == Kind::unset);
         let unset = unset.filter(|unset| !self.has_newline(*unset, at));
-        let code = text.find(" #").map_or(text, |comment| part(text, ..comment).trim_end());
+        let code = text
+            .find(" #")
+            .map_or(text, |comment| part(text, ..comment).trim_end());
         let found = match unset.and_then(|unset| Some((unset, explain::names_in(code)?))) {
             Some((unset, names)) => {
                 let names_span = Span::new(self.file, span.start, span.start + code.len() as u32);
-                let place = Span { start: self.tree.node(unset).end, ..names_span };
+                let place = Span {
+                    start: self.tree.node(unset).end,
+                    ..names_span
+                };
                 let more = explain::unset_all(&names);
                 Diagnostic::new(Code::Syntax, names_span, "`unset` takes one name").fix(
                     format!("write `{more}`"),
@@ -356,18 +456,27 @@ impl<'t> Lowering<'t> {
     }
 
     pub(super) fn has_newline(&self, from: usize, to: usize) -> bool {
-        part(self.text, self.tree.node(from).end as usize..self.tree.node(to).start as usize).contains('\n')
+        part(
+            self.text,
+            self.tree.node(from).end as usize..self.tree.node(to).start as usize,
+        )
+        .contains('\n')
     }
 
     /// `if condition { … }` and its like in the place of `when`.
     pub(super) fn report_wrong_when(&mut self, at: usize, before: Option<usize>) {
-        let Some(word) = self.tree.children(at).next() else { return };
+        let Some(word) = self.tree.children(at).next() else {
+            return;
+        };
         if self.is_else(at) {
             return self.report_else(at, before);
         }
         let span = self.span(word);
-        let found =
-            Diagnostic::new(Code::Syntax, span, "settings under a condition stand in `when condition { … }`");
+        let found = Diagnostic::new(
+            Code::Syntax,
+            span,
+            "settings under a condition stand in `when condition { … }`",
+        );
         self.report(match (self.slice(word), self.condition_of(at)) {
             ("unless", Some(condition)) => {
                 let text = format!("when not ({})", self.text_of(condition));
@@ -379,23 +488,35 @@ impl<'t> Lowering<'t> {
 
     /// `else`, which `when` does not have.
     pub(super) fn report_else(&mut self, at: usize, before: Option<usize>) {
-        let Some(word) = self.tree.children(at).next() else { return };
+        let Some(word) = self.tree.children(at).next() else {
+            return;
+        };
         let span = self.span(word);
         let found = Diagnostic::new(Code::Syntax, span, "a `when` has no `else`");
-        let asked =
-            before.filter(|b| matches!(self.kind(*b), Kind::when | Kind::wrong_when) && !self.is_else(*b));
+        let asked = before.filter(|b| {
+            matches!(self.kind(*b), Kind::when | Kind::wrong_when) && !self.is_else(*b)
+        });
         let Some((first, condition)) = asked.and_then(|b| Some((b, self.condition_of(b)?))) else {
             return self.report(found.help("write another `when` with the opposite condition"));
         };
         let mut text = format!("when not ({})", self.text_of(condition));
         let mut end = span.end;
-        if let Some(own) = self.condition_of(at).filter(|_| self.kind(at) == Kind::wrong_when) {
+        if let Some(own) = self
+            .condition_of(at)
+            .filter(|_| self.kind(at) == Kind::wrong_when)
+        {
             text = format!("{text} and ({})", self.text_of(own));
             end = own.end;
         }
-        let (start, first) = (self.tree.node(first).end, self.tree.node(first).start as usize);
+        let (start, first) = (
+            self.tree.node(first).end,
+            self.tree.node(first).start as usize,
+        );
         let line = part(self.text, ..first).rfind('\n').map_or(0, |i| i + 1);
-        let indent: String = part(self.text, line..first).chars().take_while(|c| c.is_whitespace()).collect();
+        let indent: String = part(self.text, line..first)
+            .chars()
+            .take_while(|c| c.is_whitespace())
+            .collect();
         self.report(found.fix(
             format!("write `{text}`"),
             Span::new(self.file, start, end),
@@ -406,8 +527,14 @@ impl<'t> Lowering<'t> {
     /// Where the condition of a `when` stands.
     fn condition_of(&self, at: usize) -> Option<Span> {
         let mut span: Option<Span> = None;
-        for child in self.cursor(at).filter(|child| self.kind(*child) != Kind::wrong_if) {
-            if matches!(self.kind(child), Kind::block | Kind::missing_block | Kind::junk_header) {
+        for child in self
+            .cursor(at)
+            .filter(|child| self.kind(*child) != Kind::wrong_if)
+        {
+            if matches!(
+                self.kind(child),
+                Kind::block | Kind::missing_block | Kind::junk_header
+            ) {
                 break;
             }
             span = Some(span.map_or(self.span(child), |span| span.to(self.span(child))));
@@ -421,17 +548,26 @@ impl<'t> Lowering<'t> {
 
     /// The statements of a block whose head is wrong: checked, and in force under no condition.
     pub(super) fn lower_under_nothing(&mut self, at: usize) -> Option<Stmt> {
-        let block = self.tree.children(at).find(|child| self.kind(*child) == Kind::block)?;
+        let block = self
+            .tree
+            .children(at)
+            .find(|child| self.kind(*child) == Kind::block)?;
         let span = self.span(at);
         Some(Stmt::When {
-            condition: Expr { kind: ExprKind::Missing, span },
+            condition: Expr {
+                kind: ExprKind::Missing,
+                span,
+            },
             body: self.lower_block(block),
             span,
         })
     }
 
     pub(super) fn lower_junk_block(&mut self, at: usize) -> Option<Stmt> {
-        let head = self.tree.children(at).find(|child| self.kind(*child) == Kind::junk_head)?;
+        let head = self
+            .tree
+            .children(at)
+            .find(|child| self.kind(*child) == Kind::junk_head)?;
         let (span, text) = (self.span(head), self.slice(head));
         self.report(explain::explain_block(span, text));
         let is_when = crate::diagnostic::nearest(explain::first_word(text), ["when"]).is_some();
@@ -441,13 +577,28 @@ impl<'t> Lowering<'t> {
     pub fn report_wrong_colon(&mut self, at: usize) {
         let span = self.span(at);
         let written = self.slice(at);
-        let before = if part(self.text, ..span.start as usize).ends_with([' ', '\t']) { "" } else { " " };
-        let after =
-            if part(self.text, span.end as usize..).starts_with([' ', '\t', '\n']) { "" } else { " " };
+        let before = if part(self.text, ..span.start as usize).ends_with([' ', '\t']) {
+            ""
+        } else {
+            " "
+        };
+        let after = if part(self.text, span.end as usize..).starts_with([' ', '\t', '\n']) {
+            ""
+        } else {
+            " "
+        };
         self.report(
-            Diagnostic::new(Code::Syntax, span, format!("a value is set with `=`, not with `{written}`"))
-                .label("write `=`")
-                .fix(format!("replace `{written}` by `=`"), span, format!("{before}={after}")),
+            Diagnostic::new(
+                Code::Syntax,
+                span,
+                format!("a value is set with `=`, not with `{written}`"),
+            )
+            .label("write `=`")
+            .fix(
+                format!("replace `{written}` by `=`"),
+                span,
+                format!("{before}={after}"),
+            ),
         );
     }
 
@@ -472,10 +623,20 @@ impl<'t> Lowering<'t> {
 /// The names of an expression that is a name, a text or a list of such.
 pub(super) fn names_of(value: &Expr) -> Vec<Ident> {
     match &value.kind {
-        ExprKind::Name(text) => vec![Ident { text: text.clone(), span: value.span }],
+        ExprKind::Name(text) => vec![Ident {
+            text: text.clone(),
+            span: value.span,
+        }],
         ExprKind::Str(text) if explain::is_name(text) => {
-            let inner = Span::new(value.span.file, value.span.start + 1, value.span.end.saturating_sub(1));
-            vec![Ident { text: text.clone(), span: inner }]
+            let inner = Span::new(
+                value.span.file,
+                value.span.start + 1,
+                value.span.end.saturating_sub(1),
+            );
+            vec![Ident {
+                text: text.clone(),
+                span: inner,
+            }]
         }
         ExprKind::List(elements) => elements.iter().flat_map(names_of).collect(),
         _ => Vec::new(),

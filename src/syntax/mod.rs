@@ -49,5 +49,9 @@ pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnost
 pub fn parse(file: FileId, text: &str) -> Parse {
     let tree = grammar::parse_file(text);
     let (ast, diagnostics) = lower::lower_file(file, text, &tree);
-    Parse { tree, file: ast, diagnostics }
+    Parse {
+        tree,
+        file: ast,
+        diagnostics,
+    }
 }

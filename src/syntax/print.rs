@@ -6,7 +6,9 @@ use std::fmt::Write;
 /// A text as a string: raw where that spares escapes.
 pub fn print_text(text: &str) -> String {
     let has_escapes = text.contains(['"', '\\']) || text.contains("${");
-    match has_escapes && !text.contains('\'') && !text.contains(|c| matches!(c, '\n' | '\t') || is_unseen(c))
+    match has_escapes
+        && !text.contains('\'')
+        && !text.contains(|c| matches!(c, '\n' | '\t') || is_unseen(c))
     {
         true => format!("'{text}'"),
         false => format!("\"{}\"", escape(text)),
@@ -16,8 +18,13 @@ pub fn print_text(text: &str) -> String {
 /// A name where any text may be one: in quotes unless it is a word.
 pub fn print_key(key: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_plain = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_word);
-    if is_plain { key.to_owned() } else { print_text(key) }
+    let is_plain =
+        key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_word);
+    if is_plain {
+        key.to_owned()
+    } else {
+        print_text(key)
+    }
 }
 
 /// The inside of a `"…"` string.

@@ -75,56 +75,71 @@ impl Tail<'_> {
             }
             None => {
                 let rest = self.text.strip_prefix("if ")?;
-                Some(rest.split_once(" else ").map(|(condition, other)| (condition, self.value, other))?)
+                Some(
+                    rest.split_once(" else ")
+                        .map(|(condition, other)| (condition, self.value, other))?,
+                )
             }
         };
         let found = self.found(self.whole(), "a conditional value is `if … then … else …`");
         let is_one = |part: &str| !part.is_empty() && !part.contains(['?', ';', ',']);
-        Some(match parts.map(|(a, b, c)| (a.trim(), b.trim(), c.trim())) {
-            Some((a, b, c)) if [a, b, c].into_iter().all(is_one) => {
-                let text = format!("if {a} then {b} else {c}");
-                found.fix(format!("write `{text}`"), self.whole(), text)
-            }
-            _ => found.help("write `if condition then value else value`"),
-        })
+        Some(
+            match parts.map(|(a, b, c)| (a.trim(), b.trim(), c.trim())) {
+                Some((a, b, c)) if [a, b, c].into_iter().all(is_one) => {
+                    let text = format!("if {a} then {b} else {c}");
+                    found.fix(format!("write `{text}`"), self.whole(), text)
+                }
+                _ => found.help("write `if condition then value else value`"),
+            },
+        )
     }
 
     fn final_value(&self) -> Option<Diagnostic> {
         (self.value == "final").then(|| {
             let text = format!("final {} = {}", self.name, self.text);
             let place = self.span(self.set.start, self.junk.end);
-            self.found(self.span(self.value_start, self.value_start + 5), "`final` stands before the name")
-                .fix(format!("write `{text}`"), place, text)
+            self.found(
+                self.span(self.value_start, self.value_start + 5),
+                "`final` stands before the name",
+            )
+            .fix(format!("write `{text}`"), place, text)
         })
     }
 
     /// `x =+ [a]`.
     fn append(&self) -> Option<Diagnostic> {
-        let operator = self.text.strip_prefix(['+', '-']).filter(|_| self.value.is_empty())?;
+        let operator = self
+            .text
+            .strip_prefix(['+', '-'])
+            .filter(|_| self.value.is_empty())?;
         let rest = operator.trim_start();
         rest.starts_with('[').then(|| {
             let operator = format!("{}=", part(self.text, ..1));
             let equal = self.span(self.value_start.saturating_sub(1), self.junk.start + 1);
-            self.found(equal, format!("a list is changed with `{operator}`")).fix(
-                format!("write `{operator}`"),
-                equal,
-                operator,
-            )
+            self.found(equal, format!("a list is changed with `{operator}`"))
+                .fix(format!("write `{operator}`"), equal, operator)
         })
     }
 
     /// `env["X"]` and its like in other languages.
     fn environment(&self) -> Option<Diagnostic> {
-        let is_env = matches!(self.value, "env" | "ENV" | "Env" | "os.environ" | "process.env");
-        let inner = self.text.strip_prefix('[')?.strip_suffix(']').filter(|_| is_env)?;
+        let is_env = matches!(
+            self.value,
+            "env" | "ENV" | "Env" | "os.environ" | "process.env"
+        );
+        let inner = self
+            .text
+            .strip_prefix('[')?
+            .strip_suffix(']')
+            .filter(|_| is_env)?;
         let name = inner.trim().trim_matches(['"', '\'']);
         is_word(name).then(|| {
             let call = format!("env(\"{name}\")");
-            self.found(self.whole(), format!("an environment variable is read with `{call}`")).fix(
-                format!("write `{call}`"),
+            self.found(
                 self.whole(),
-                call,
+                format!("an environment variable is read with `{call}`"),
             )
+            .fix(format!("write `{call}`"), self.whole(), call)
         })
     }
 
@@ -136,8 +151,10 @@ impl Tail<'_> {
 
     fn operator(&self) -> Option<Diagnostic> {
         let word = self.text.split_whitespace().next()?;
-        let is_operator =
-            matches!(word, "-" | "*" | "/" | "%" | "|" | "|>" | "." | "^" | "**" | "??" | "??=");
+        let is_operator = matches!(
+            word,
+            "-" | "*" | "/" | "%" | "|" | "|>" | "." | "^" | "**" | "??" | "??="
+        );
         is_operator.then(|| {
             self.found(self.junk, format!("there is no operator `{word}`"))
                 .help("the operators are `+` for lists, `and`, `or`, `not`, comparisons and `in`; texts are joined in a text: `\"${a}-${b}\"`")
@@ -145,10 +162,17 @@ impl Tail<'_> {
     }
 
     fn anything(&self) -> Diagnostic {
-        let found = self
-            .found(self.junk, format!("expected the end of the statement, found `{}`", shorten(self.text)));
+        let found = self.found(
+            self.junk,
+            format!(
+                "expected the end of the statement, found `{}`",
+                shorten(self.text)
+            ),
+        );
         match self.text.starts_with(['"', '\'']) {
-            true => found.help("a setting has one value; a list stands in brackets: `[\"a\", \"b\"]`"),
+            true => {
+                found.help("a setting has one value; a list stands in brackets: `[\"a\", \"b\"]`")
+            }
             false => found.help("a setting has one value and ends with its line or with a comma"),
         }
     }
@@ -159,11 +183,19 @@ impl Tail<'_> {
 fn bare_text(value: &str, offset: u32, rest: &str) -> Option<String> {
     let is_bare = value.is_empty()
         || is_name(value)
-        || value.bytes().all(|c| c.is_ascii_alphanumeric() || b".-+".contains(&c));
-    let is_text = !rest.is_empty() && !rest.contains(['"', '\'', '\\', '[', '(', '=', ',', '`', '<', '>']);
+        || value
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b".-+".contains(&c));
+    let is_text =
+        !rest.is_empty() && !rest.contains(['"', '\'', '\\', '[', '(', '=', ',', '`', '<', '>']);
     let starts_as_text = |text: &str| {
-        let is_value = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "/.$:@~_-*".contains(c));
-        is_value && !matches!(text.split_whitespace().next(), Some("-" | "*" | "/" | "." | "?"))
+        let is_value =
+            text.starts_with(|c: char| c.is_ascii_alphanumeric() || "/.$:@~_-*".contains(c));
+        is_value
+            && !matches!(
+                text.split_whitespace().next(),
+                Some("-" | "*" | "/" | "." | "?")
+            )
     };
     // A name and an operator that the language does not have are no text.
     let is_joined = offset as usize == value.len();
@@ -177,24 +209,38 @@ fn bare_text(value: &str, offset: u32, rest: &str) -> Option<String> {
     };
     (is_bare && is_text && fits).then(|| {
         let blanks = " ".repeat((offset as usize).saturating_sub(value.len()));
-        let blanks = if value.is_empty() { String::new() } else { blanks };
+        let blanks = if value.is_empty() {
+            String::new()
+        } else {
+            blanks
+        };
         format!("{value}{blanks}{rest}")
     })
 }
 
 /// A text that stands without quotes: in quotes, or what an environment variable's name means.
 pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
-    let found =
-        Diagnostic::new(Code::Syntax, span, format!("a text stands in quotes, found `{}`", shorten(text)));
-    let inner = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).or_else(|| text.strip_prefix('$'));
+    let found = Diagnostic::new(
+        Code::Syntax,
+        span,
+        format!("a text stands in quotes, found `{}`", shorten(text)),
+    );
+    let inner = text
+        .strip_prefix("${")
+        .and_then(|t| t.strip_suffix('}'))
+        .or_else(|| text.strip_prefix('$'));
     match inner {
         Some(name) if env_name(name).is_some() => {
             let call = format!("env(\"{name}\")");
             let message = format!("an environment variable is read with `{call}`");
             Diagnostic::new(Code::Syntax, span, message).fix(format!("write `{call}`"), span, call)
         }
-        Some(name) if is_word(name) => Diagnostic::new(Code::Syntax, span, "a variable is named without `$`")
-            .fix(format!("write `{name}`"), span, name),
+        Some(name) if is_word(name) => Diagnostic::new(
+            Code::Syntax,
+            span,
+            "a variable is named without `$`",
+        )
+        .fix(format!("write `{name}`"), span, name),
         _ => {
             let quoted = format!("\"{}\"", text.replace("${", "\\${"));
             found.fix("put it in quotes", span, quoted)
@@ -204,13 +250,21 @@ pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
 
 /// A comment of another language.
 pub(super) fn comment(span: Span, text: &str) -> Option<Diagnostic> {
-    let width = ["//", "/*", "-- "].into_iter().find(|mark| text.starts_with(mark))?.trim_end().len() as u32;
+    let width = ["//", "/*", "-- "]
+        .into_iter()
+        .find(|mark| text.starts_with(mark))?
+        .trim_end()
+        .len() as u32;
     let mark = Span::new(span.file, span.start, span.start + width);
     let found = Diagnostic::new(Code::Syntax, span, "a comment begins with `#`");
     Some(match text.starts_with("/*") {
         true if !text.trim_end().ends_with("*/") => found.help("each of its lines begins with `#`"),
         true => {
-            let inner = text.trim_end().trim_start_matches("/*").trim_end_matches("*/").trim();
+            let inner = text
+                .trim_end()
+                .trim_start_matches("/*")
+                .trim_end_matches("*/")
+                .trim();
             found.fix("write it with `#`", span, format!("# {inner}"))
         }
         false => found.fix("write `#`", mark, "#"),
@@ -218,7 +272,11 @@ pub(super) fn comment(span: Span, text: &str) -> Option<Diagnostic> {
 }
 
 /// The repair of a conditional block, a name and a list: several places at once.
-pub(super) fn fix_all(mut found: Diagnostic, title: String, edits: Vec<(Span, String)>) -> Diagnostic {
+pub(super) fn fix_all(
+    mut found: Diagnostic,
+    title: String,
+    edits: Vec<(Span, String)>,
+) -> Diagnostic {
     found.fixes.push(Fix { title, edits });
     found
 }
@@ -229,6 +287,7 @@ pub(super) fn leading_word(text: &str) -> Option<(&str, &str)> {
     let rest = part(text, word.len()..).trim_start();
     let name = first_word(rest);
     let behind = part(rest, name.len()..).trim_start();
-    let is_set = ["=", "+=", "-="].iter().any(|op| behind.starts_with(op)) && !behind.starts_with("==");
+    let is_set =
+        ["=", "+=", "-="].iter().any(|op| behind.starts_with(op)) && !behind.starts_with("==");
     (!word.is_empty() && !name.is_empty() && is_set).then_some((word, rest))
 }

@@ -134,8 +134,12 @@ impl<'t> Lowering<'t> {
                 }
                 _ => {
                     self.report(
-                        Diagnostic::new(Code::Syntax, self.span(child), "a hole holds one expression")
-                            .label("expected `}`"),
+                        Diagnostic::new(
+                            Code::Syntax,
+                            self.span(child),
+                            "a hole holds one expression",
+                        )
+                        .label("expected `}`"),
                     );
                     return expr;
                 }
@@ -161,13 +165,21 @@ impl<'t> Lowering<'t> {
         let body = part(text, first + 1..(last + 1).max(first + 1));
         let indent = common_indent(body);
         if is_raw || memchr::memmem::find(body.as_bytes(), b"${").is_none() {
-            let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
+            let mut parts = Parts {
+                indent,
+                at_line_start: true,
+                ..Parts::default()
+            };
             parts.push_dedented(body);
             return parts.finish();
         }
         let offset = self.tree.node(at).start + first as u32 + 1;
         let Some(tree) = grammar::parse_heredoc(body) else {
-            self.report(Diagnostic::new(Code::Syntax, self.span(at), "nested too deep"));
+            self.report(Diagnostic::new(
+                Code::Syntax,
+                self.span(at),
+                "nested too deep",
+            ));
             return ExprKind::Missing;
         };
         self.lower_heredoc_body(&shifted(tree, offset), indent)
@@ -183,7 +195,11 @@ impl<'t> Lowering<'t> {
             stray_parents: Vec::new(),
             ..*self
         };
-        let mut parts = Parts { indent, at_line_start: true, ..Parts::default() };
+        let mut parts = Parts {
+            indent,
+            at_line_start: true,
+            ..Parts::default()
+        };
         for child in tree.children(0) {
             match inner.kind(child) {
                 Kind::heredoc_chunk => parts.push_dedented(inner.slice(child)),
@@ -206,7 +222,11 @@ impl<'t> Lowering<'t> {
         let line_end = part(self.text, span.start as usize..)
             .find('\n')
             .map_or(self.text.len() as u32, |i| span.start + i as u32);
-        let shown = Span::new(self.file, span.start, line_end.min(span.end).max(span.start + 1));
+        let shown = Span::new(
+            self.file,
+            span.start,
+            line_end.min(span.end).max(span.start + 1),
+        );
         self.report(
             Diagnostic::new(Code::Unclosed, shown, format!("this text has no closing {quote}")).help(
                 "a text ends on its line; for several lines use a heredoc: `<<TEXT`, the lines, `TEXT`",
@@ -247,9 +267,15 @@ impl<'t> Lowering<'t> {
         let body = inner.strip_prefix('\n').unwrap_or(inner);
         let body = body.trim_end_matches([' ', '\t']);
         let body = body.strip_suffix('\n').unwrap_or(body);
-        let is_free =
-            !inner.contains('\\') && !body.lines().any(|line| line.trim_start().starts_with("TEXT"));
-        let opening = if text.starts_with('\'') { "<<'TEXT'" } else { "<<TEXT" };
+        let is_free = !inner.contains('\\')
+            && !body
+                .lines()
+                .any(|line| line.trim_start().starts_with("TEXT"));
+        let opening = if text.starts_with('\'') {
+            "<<'TEXT'"
+        } else {
+            "<<TEXT"
+        };
         let found = Diagnostic::new(Code::Syntax, open, "a text of several lines is a heredoc")
             .help("write `<<TEXT`, the lines, and `TEXT` on a line of its own");
         self.report(match is_free {
@@ -261,7 +287,9 @@ impl<'t> Lowering<'t> {
     pub fn report_broken_heredoc(&mut self, at: usize) {
         let text = self.slice(at);
         let line = text.lines().next().unwrap_or("");
-        let word = line.trim_start_matches(['<', '\'']).trim_end_matches([' ', '\t', '\r', '\'']);
+        let word = line
+            .trim_start_matches(['<', '\''])
+            .trim_end_matches([' ', '\t', '\r', '\'']);
         let start = self.tree.node(at).start;
         self.report(
             Diagnostic::new(
@@ -333,7 +361,11 @@ impl Parts {
 
 /// A heredoc's lines without the indentation that they share; holes and escapes stay as written.
 pub(super) fn dedented(body: &str) -> String {
-    let mut parts = Parts { indent: common_indent(body), at_line_start: true, ..Parts::default() };
+    let mut parts = Parts {
+        indent: common_indent(body),
+        at_line_start: true,
+        ..Parts::default()
+    };
     parts.push_dedented(body);
     parts.text.finish().into()
 }

@@ -40,7 +40,11 @@ impl Tree {
 
     /// The indices of a node's children, in order.
     pub fn children(&self, at: usize) -> Children<'_> {
-        Children { tree: self, at: at + 1, end: self.node(at).next as usize }
+        Children {
+            tree: self,
+            at: at + 1,
+            end: self.node(at).next as usize,
+        }
     }
 
     /// The leaves and the gaps between them, as byte ranges in order, without overlap. Together they

@@ -20,25 +20,39 @@ USER_FILES := $(foreach f,$(abspath $(PACKER_VAR_FILES)),-var-file="$(f)" )
 "#;
 
 /// Puts the tree together, and gives back the targets that are in it. Var files that are not in the data are left out.
-pub fn assemble(release: &Path, root: &Path, targets: BTreeMap<String, Target>) -> BTreeMap<String, Target> {
+pub fn assemble(
+    release: &Path,
+    root: &Path,
+    targets: BTreeMap<String, Target>,
+) -> BTreeMap<String, Target> {
     copy(&release.join("packer"), &root.join("packer"));
-    let facts: Facts = serde_json::from_slice(&fs::read(release.join("templates.json")).unwrap()).unwrap();
+    let facts: Facts =
+        serde_json::from_slice(&fs::read(release.join("templates.json")).unwrap()).unwrap();
     for (path, template) in &facts.templates {
         let file = root.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, template.json().to_string()).unwrap();
     }
     let has = |file: &String| {
-        file == USER || ["", ".tmpl"].iter().any(|e| root.join(format!("{file}{e}")).is_file())
+        file == USER
+            || ["", ".tmpl"]
+                .iter()
+                .any(|e| root.join(format!("{file}{e}")).is_file())
     };
     let mut kept = targets;
     kept.retain(|_, target| !target.packer.is_empty());
-    kept.values_mut().flat_map(|target| &mut target.packer).for_each(|run| run.var_files.retain(has));
+    kept.values_mut()
+        .flat_map(|target| &mut target.packer)
+        .for_each(|run| run.var_files.retain(has));
     let mut makefile = HEAD.to_owned();
     for (name, target) in &kept {
         let commands: Vec<String> = target.packer.iter().map(command).collect();
         let doc = target.doc.as_deref().unwrap_or_default();
-        let _ = write!(makefile, "\n{name}: deps ## {doc}\n\t{}\n", commands.join(" && "));
+        let _ = write!(
+            makefile,
+            "\n{name}: deps ## {doc}\n\t{}\n",
+            commands.join(" && ")
+        );
     }
     fs::write(root.join("Makefile"), makefile).unwrap();
     kept
@@ -105,10 +119,17 @@ impl Template {
 
 impl Builder {
     fn json(&self) -> Value {
-        let mut out: Map<String, Value> =
-            self.keys.iter().map(|(key, names)| (key.clone(), users(names).into())).collect();
+        let mut out: Map<String, Value> = self
+            .keys
+            .iter()
+            .map(|(key, names)| (key.clone(), users(names).into()))
+            .collect();
         out.insert("type".into(), self.r#type.clone().into());
-        out.extend(self.name.clone().map(|name| ("name".to_owned(), name.into())));
+        out.extend(
+            self.name
+                .clone()
+                .map(|name| ("name".to_owned(), name.into())),
+        );
         out.into()
     }
 }
@@ -116,7 +137,13 @@ impl Builder {
 impl Provisioner {
     fn json(&self) -> Value {
         let mut out = json!({ "type": self.r#type, "reads": users(&self.reads) });
-        let list = |value: &Value| if value.is_array() { value.clone() } else { json!([value]) };
+        let list = |value: &Value| {
+            if value.is_array() {
+                value.clone()
+            } else {
+                json!([value])
+            }
+        };
         for (key, names) in [("only", &self.only), ("except", &self.except)] {
             if let Some(names) = names {
                 out[key] = list(names);
@@ -132,16 +159,26 @@ impl Provisioner {
     /// The facts have the flags in order and the names sorted. A variable whose value is arguments is one as a whole;
     /// any other stands in `name=value`.
     fn arguments(&self) -> Vec<String> {
-        let (scp, rest): (Vec<&String>, Vec<&String>) =
-            self.extra_arguments_read.iter().partition(|name| name.contains("scp"));
+        let (scp, rest): (Vec<&String>, Vec<&String>) = self
+            .extra_arguments_read
+            .iter()
+            .partition(|name| name.contains("scp"));
         let (mut scp, mut rest) = (scp.into_iter(), rest.into_iter());
         let mut out = Vec::new();
         for flag in &self.extra_arguments_flags {
-            let name = if flag == "--extra-vars" { rest.next() } else { scp.next() };
+            let name = if flag == "--extra-vars" {
+                rest.next()
+            } else {
+                scp.next()
+            };
             let Some(name) = name else { continue };
             let is_whole = name.ends_with("_vars") || name.ends_with("_args");
             out.push(flag.clone());
-            out.push(if is_whole { user(name) } else { format!("{name}={}", user(name)) });
+            out.push(if is_whole {
+                user(name)
+            } else {
+                format!("{name}={}", user(name))
+            });
         }
         out
     }

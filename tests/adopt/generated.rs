@@ -29,7 +29,13 @@ pub struct World {
 const HEAD: &str = "SHELL := /bin/bash\n.DEFAULT_GOAL := help\n.PHONY: help deps\nhelp:\n\t@echo no help\ndeps:\n\texit 1\n\
     U := $(foreach f,$(abspath $(PACKER_VAR_FILES)),-var-file=\"$(f)\" )\n";
 const PROVIDERS: [&str; 6] = ["ami", "qemu", "azure", "openstack", "cloudy", "zeta"];
-const SYSTEMS: [&str; 5] = ["ubuntu-2404", "rocky-9", "photon-5", "windows-2022", "debian-12"];
+const SYSTEMS: [&str; 5] = [
+    "ubuntu-2404",
+    "rocky-9",
+    "photon-5",
+    "windows-2022",
+    "debian-12",
+];
 
 pub fn generate(seed: u64) -> World {
     let mut dice = Rng::with_seed(seed);
@@ -43,7 +49,9 @@ pub fn generate(seed: u64) -> World {
         read: BTreeMap::new(),
         followers: BTreeMap::new(),
     };
-    let words: Vec<String> = (0..12).map(|n| format!("{}_{n}", word(&mut dice))).collect();
+    let words: Vec<String> = (0..12)
+        .map(|n| format!("{}_{n}", word(&mut dice)))
+        .collect();
     let config = world.configuration(&mut dice, &words);
     let mut providers = PROVIDERS;
     dice.shuffle(&mut providers);
@@ -55,7 +63,9 @@ pub fn generate(seed: u64) -> World {
 }
 
 fn word(dice: &mut Rng) -> String {
-    (0..dice.usize(3..9)).map(|_| dice.char('a'..='z')).collect()
+    (0..dice.usize(3..9))
+        .map(|_| dice.char('a'..='z'))
+        .collect()
 }
 
 fn pick<'a, T: ?Sized>(dice: &mut Rng, all: &[&'a T]) -> &'a T {
@@ -73,13 +83,26 @@ impl World {
         let series = number.rsplit_once('.').unwrap().0.to_owned();
         self.followers = BTreeMap::from([
             ("kubernetes_series", "vS"),
-            ("kubernetes_deb_version", pick(dice, &["N-1.1", "N-00", "N-2.1", "N", "0:N-0"])),
-            ("kubernetes_rpm_version", pick(dice, &["N", "N-0", "N-150500.1.1"])),
-            ("kubernetes_label", pick(dice, &["node-vN", "vN", "k8s_N_build", "of N"])),
+            (
+                "kubernetes_deb_version",
+                pick(dice, &["N-1.1", "N-00", "N-2.1", "N", "0:N-0"]),
+            ),
+            (
+                "kubernetes_rpm_version",
+                pick(dice, &["N", "N-0", "N-150500.1.1"]),
+            ),
+            (
+                "kubernetes_label",
+                pick(dice, &["node-vN", "vN", "k8s_N_build", "of N"]),
+            ),
         ]);
-        let mut kubernetes = Map::from_iter([("kubernetes_semver".to_owned(), json!(format!("v{number}")))]);
+        let mut kubernetes =
+            Map::from_iter([("kubernetes_semver".to_owned(), json!(format!("v{number}")))]);
         for (name, form) in &self.followers {
-            kubernetes.insert((*name).to_owned(), json!(form.replace('N', &number).replace('S', &series)));
+            kubernetes.insert(
+                (*name).to_owned(),
+                json!(form.replace('N', &number).replace('S', &series)),
+            );
         }
         // Another program's version that is the same by chance follows nothing.
         kubernetes.insert("crictl_version".to_owned(), json!(number));
@@ -113,11 +136,17 @@ impl World {
             .map(|at| match style {
                 0 => format!("{prefix}{at}"),
                 1 => format!("{prefix}{at}-{}", user("build_name")),
-                _ => format!("{prefix}{at}-{}-{}", user("distribution"), user("build_name")),
+                _ => format!(
+                    "{prefix}{at}-{}-{}",
+                    user("distribution"),
+                    user("build_name")
+                ),
             })
             .collect();
-        let reads: Vec<BTreeSet<&String>> =
-            names.iter().map(|_| (0..3).map(|_| &words[dice.usize(..words.len())]).collect()).collect();
+        let reads: Vec<BTreeSet<&String>> = names
+            .iter()
+            .map(|_| (0..3).map(|_| &words[dice.usize(..words.len())]).collect())
+            .collect();
         let builders: Vec<Value> = names
             .iter()
             .zip(&reads)
@@ -129,7 +158,11 @@ impl World {
         let slots: Vec<(String, String, bool)> = (0..dice.usize(1..5))
             .map(|_| {
                 let variable = words[dice.usize(..words.len())].clone();
-                let name = if dice.bool() { variable.clone() } else { format!("other_{variable}") };
+                let name = if dice.bool() {
+                    variable.clone()
+                } else {
+                    format!("other_{variable}")
+                };
                 (name, variable, dice.bool())
             })
             .collect();
@@ -141,13 +174,22 @@ impl World {
             })
             .collect();
         let args = format!("packer/{provider}/args.json");
-        self.files.insert(args.clone(), json!({ "ansible_common_vars": pairs.join(" ") }));
+        self.files.insert(
+            args.clone(),
+            json!({ "ansible_common_vars": pairs.join(" ") }),
+        );
         self.slots.insert(template.clone(), slots);
         // The playbook may be a variable's value.
-        let playbook = if dice.bool() { "ansible/{{user `playbook`}}.yml" } else { "ansible/node.yml" };
+        let playbook = if dice.bool() {
+            "ansible/{{user `playbook`}}.yml"
+        } else {
+            "ansible/node.yml"
+        };
         let arguments = ["ansible_common_vars", "ansible_user_vars"];
-        let arguments: Vec<String> =
-            arguments.iter().flat_map(|name| ["--extra-vars".to_owned(), user(name)]).collect();
+        let arguments: Vec<String> = arguments
+            .iter()
+            .flat_map(|name| ["--extra-vars".to_owned(), user(name)])
+            .collect();
         self.files.insert(
             template.clone(),
             json!({
@@ -167,7 +209,11 @@ impl World {
             let is_windows = playbook.contains("user") && system.starts_with("windows");
             layer.insert(
                 "playbook".to_owned(),
-                json!(if is_windows { "windows/node_windows" } else { "node" }),
+                json!(if is_windows {
+                    "windows/node_windows"
+                } else {
+                    "node"
+                }),
             );
             for _ in 0..dice.usize(0..4) {
                 layer.insert(words[dice.usize(..words.len())].clone(), json!(word(dice)));
@@ -175,22 +221,53 @@ impl World {
             let selected = dice.usize(..names.len());
             let fill = |name: &str| {
                 let distribution = layer["distribution"].as_str().unwrap();
-                name.replace(&user("build_name"), system).replace(&user("distribution"), distribution)
+                name.replace(&user("build_name"), system)
+                    .replace(&user("distribution"), distribution)
             };
-            let only = if dice.bool() { vec![fill(&names[selected])] } else { Vec::new() };
-            let but: Vec<String> =
-                names.iter().map(|n| fill(n)).filter(|n| *n != fill(&names[selected])).collect();
+            let only = if dice.bool() {
+                vec![fill(&names[selected])]
+            } else {
+                Vec::new()
+            };
+            let but: Vec<String> = names
+                .iter()
+                .map(|n| fill(n))
+                .filter(|n| *n != fill(&names[selected]))
+                .collect();
             let except = if only.is_empty() { but } else { Vec::new() };
             self.files.insert(file.clone(), layer.into());
-            let var_files: Vec<String> =
-                config.iter().cloned().chain([args.clone(), file, USER.to_owned()]).collect();
-            let vars = if dice.u8(0..4) == 0 { vec![format!("{}=fixed", words[0])] } else { Vec::new() };
-            let run = Run { template: template.clone(), var_files, vars, only, except };
+            let var_files: Vec<String> = config
+                .iter()
+                .cloned()
+                .chain([args.clone(), file, USER.to_owned()])
+                .collect();
+            let vars = if dice.u8(0..4) == 0 {
+                vec![format!("{}=fixed", words[0])]
+            } else {
+                Vec::new()
+            };
+            let run = Run {
+                template: template.clone(),
+                var_files,
+                vars,
+                only,
+                except,
+            };
             let make = format!("build-{provider}-{system}");
             let _ = write!(self.makefile, "{make}: deps\n\t{}\n", command(&run));
-            self.read.insert(make.clone(), reads[selected].iter().map(|name| (*name).clone()).collect());
-            self.playbooks.insert(make.clone(), if is_windows { "windows" } else { "linux" });
-            self.targets.insert(make, Target { doc: None, packer: vec![run] });
+            self.read.insert(
+                make.clone(),
+                reads[selected].iter().map(|name| (*name).clone()).collect(),
+            );
+            self.playbooks
+                .insert(make.clone(), if is_windows { "windows" } else { "linux" });
+            self.targets.insert(
+                make,
+                Target {
+                    doc: None,
+                    packer: vec![run],
+                },
+            );
         }
     }
 
@@ -205,17 +282,30 @@ impl World {
         );
         for alias in ["build-alias", "build-called", "build-chain"] {
             let runs = self.targets[&first].packer.clone();
-            self.targets.insert(alias.to_owned(), Target { doc: None, packer: runs });
-            self.read.insert(alias.to_owned(), self.read[&first].clone());
-            self.playbooks.insert(alias.to_owned(), self.playbooks[&first]);
+            self.targets.insert(
+                alias.to_owned(),
+                Target {
+                    doc: None,
+                    packer: runs,
+                },
+            );
+            self.read
+                .insert(alias.to_owned(), self.read[&first].clone());
+            self.playbooks
+                .insert(alias.to_owned(), self.playbooks[&first]);
         }
         let _ = writeln!(text, "build-script:\n\t./script.sh");
         let _ = writeln!(text, "build-marked:\n\t+packer build $(U) x.json");
-        let _ = writeln!(text, "build-nobody:\n\tpacker build -only=nobody $(U) packer/{}/packer.json", {
-            let template = self.slots.keys().next().unwrap();
-            template.split('/').nth(1).unwrap()
-        });
-        self.refused.extend(["build-script", "build-marked", "build-nobody"].map(str::to_owned));
+        let _ = writeln!(
+            text,
+            "build-nobody:\n\tpacker build -only=nobody $(U) packer/{}/packer.json",
+            {
+                let template = self.slots.keys().next().unwrap();
+                template.split('/').nth(1).unwrap()
+            }
+        );
+        self.refused
+            .extend(["build-script", "build-marked", "build-nobody"].map(str::to_owned));
         if makes.len() > 1 {
             let _ = writeln!(text, "build-all: {}", makes.join(" "));
             self.refused.insert("build-all".to_owned());
@@ -236,7 +326,10 @@ impl World {
         let series = number.rsplit_once('.').unwrap().0;
         raw.insert("kubernetes_semver".to_owned(), format!("v{number}"));
         for (name, form) in &self.followers {
-            raw.insert((*name).to_owned(), form.replace('N', number).replace('S', series));
+            raw.insert(
+                (*name).to_owned(),
+                form.replace('N', number).replace('S', series),
+            );
         }
         raw
     }
@@ -245,8 +338,11 @@ impl World {
 fn command(run: &Run) -> String {
     let mut out = String::from("packer build");
     for file in &run.var_files {
-        let _ =
-            if file == USER { write!(out, " $(U)") } else { write!(out, " -var-file=\"$(abspath {file})\"") };
+        let _ = if file == USER {
+            write!(out, " $(U)")
+        } else {
+            write!(out, " -var-file=\"$(abspath {file})\"")
+        };
     }
     for pair in &run.vars {
         let _ = write!(out, " -var {pair}");

@@ -49,7 +49,10 @@ impl Run {
     /// The strings of all layers, as they are written.
     pub fn raw(&self, root: &Path) -> Strings {
         let mut out = Strings::new();
-        for (name, value) in read_object(root, &self.template)["variables"].as_object().unwrap() {
+        for (name, value) in read_object(root, &self.template)["variables"]
+            .as_object()
+            .unwrap()
+        {
             // Null in a template means that a value is wanted.
             out.extend(value.as_str().map(|text| (name.clone(), text.to_owned())));
         }
@@ -77,10 +80,19 @@ pub fn is_open(text: &str, values: &Strings) -> bool {
     let mut names = vec![text];
     let mut seen: Vec<&str> = Vec::new();
     while let Some(text) = names.pop() {
-        for template in text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
+        for template in text
+            .split("{{")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("}}"))
+        {
             let mut words = template.0.split_whitespace();
-            let name = words.next().filter(|word| *word == "user").and_then(|_| words.next());
-            let Some(name) = name.map(|name| name.trim_matches('`')).filter(|name| !seen.contains(name))
+            let name = words
+                .next()
+                .filter(|word| *word == "user")
+                .and_then(|_| words.next());
+            let Some(name) = name
+                .map(|name| name.trim_matches('`'))
+                .filter(|name| !seen.contains(name))
             else {
                 continue;
             };
@@ -101,9 +113,16 @@ pub fn reach(names: &BTreeSet<String>, values: &Strings) -> BTreeSet<String> {
     while let Some(name) = open.pop() {
         let text = values.get(&name).cloned().unwrap_or_default();
         if out.insert(name) {
-            let templates = text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}"));
+            let templates = text
+                .split("{{")
+                .skip(1)
+                .filter_map(|rest| rest.split_once("}}"));
             open.extend(templates.filter_map(|(template, _)| {
-                let name = template.trim().strip_prefix("user")?.trim().trim_matches('`');
+                let name = template
+                    .trim()
+                    .strip_prefix("user")?
+                    .trim()
+                    .trim_matches('`');
                 Some(name.to_owned())
             }));
         }
@@ -124,7 +143,10 @@ fn resolve_below(text: &str, values: &Strings, open: &mut Vec<String>) -> String
     let words: Vec<&str> = template.split_whitespace().collect();
     let mut follow = |name: &str| {
         let name = name.trim_matches('`').to_owned();
-        let value = values.get(&name).filter(|_| !open.contains(&name)).map_or("", String::as_str);
+        let value = values
+            .get(&name)
+            .filter(|_| !open.contains(&name))
+            .map_or("", String::as_str);
         open.push(name);
         let value = resolve_below(value, values, open);
         open.pop();

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What a run finds in the environment, and nothing else.
-const ENVIRONMENT: [(&str, &str); 2] = [("HTTP_PROXY", "http://proxy.test"), ("AWS_ACCESS_KEY_ID", "key")];
+const ENVIRONMENT: [(&str, &str); 2] = [
+    ("HTTP_PROXY", "http://proxy.test"),
+    ("AWS_ACCESS_KEY_ID", "key"),
+];
 
 /// A text as a run sees it, its `{{env}}` filled.
 pub fn fill(text: &str) -> String {
@@ -16,7 +19,10 @@ pub fn fill(text: &str) -> String {
         return text.to_owned();
     };
     let (name, after) = rest.split_once("`}}").unwrap();
-    let value = ENVIRONMENT.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value);
+    let value = ENVIRONMENT
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map_or("", |(_, value)| value);
     format!("{before}{value}{}", fill(after))
 }
 
@@ -35,7 +41,10 @@ pub fn read_strings(
     let tmp = tempfile::tempdir().unwrap();
     let (template, target) = (tmp.path().join("template.json"), tmp.path().join("out"));
     // No text that a program can be given holds a NUL, so it can stand between them.
-    let reads: Vec<String> = names.iter().map(|name| format!("{{{{user `{name}`}}}}")).collect();
+    let reads: Vec<String> = names
+        .iter()
+        .map(|name| format!("{{{{user `{name}`}}}}"))
+        .collect();
     let json = json!({
         "variables": read_object(root, &run.template)["variables"],
         "builders": [{ "type": "file", "content": reads.join("\0"), "target": target }],
@@ -44,10 +53,16 @@ pub fn read_strings(
     let mut command = Command::new("packer");
     command.args(["build", "-color=false"]);
     for file in &run.var_files {
-        let file = if file == USER { user.map(Path::to_owned) } else { Some(root.join(file)) };
+        let file = if file == USER {
+            user.map(Path::to_owned)
+        } else {
+            Some(root.join(file))
+        };
         command.args(file.map(|file| format!("-var-file={}", file.display())));
     }
-    command.args(run.vars.iter().map(|pair| format!("-var={pair}"))).arg(&template);
+    command
+        .args(run.vars.iter().map(|pair| format!("-var={pair}")))
+        .arg(&template);
     let output = command
         .current_dir(tmp.path())
         .env_clear()
@@ -59,10 +74,12 @@ pub fn read_strings(
         .output()
         .unwrap();
     match (output.status.success(), fs::read_to_string(&target)) {
-        (true, Ok(text)) => Ok(names.iter().cloned().zip(text.split('\0').map(str::to_owned)).collect()),
-        _ => {
-            Err(String::from_utf8_lossy(&output.stdout).into_owned()
-                + &String::from_utf8_lossy(&output.stderr))
-        }
+        (true, Ok(text)) => Ok(names
+            .iter()
+            .cloned()
+            .zip(text.split('\0').map(str::to_owned))
+            .collect()),
+        _ => Err(String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr)),
     }
 }

@@ -20,11 +20,23 @@ pub struct Client {
 impl Client {
     pub fn start(folder: &Path) -> Client {
         let mut command = super::imgspec(folder);
-        command.arg("lsp").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("lsp")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         command.env("IMGSPEC_CACHE", folder.join("cache"));
         let mut server = command.spawn().unwrap();
-        let (input, output) = (server.stdin.take().unwrap(), BufReader::new(server.stdout.take().unwrap()));
-        let mut client = Client { server, input, output, sent: 0, published: Vec::new() };
+        let (input, output) = (
+            server.stdin.take().unwrap(),
+            BufReader::new(server.stdout.take().unwrap()),
+        );
+        let mut client = Client {
+            server,
+            input,
+            output,
+            sent: 0,
+            published: Vec::new(),
+        };
         let root = format!("file://{}", folder.display());
         let capabilities = json!({
             "workspace": {
@@ -40,16 +52,26 @@ impl Client {
                 "publishDiagnostics": { "relatedInformation": true, "tagSupport": { "valueSet": [1, 2] } },
             },
         });
-        client.ask("initialize", json!({ "processId": null, "rootUri": root, "capabilities": capabilities }));
+        client.ask(
+            "initialize",
+            json!({ "processId": null, "rootUri": root, "capabilities": capabilities }),
+        );
         client.tell("initialized", json!({}));
         let mut messages = std::iter::repeat_with(|| client.receive());
-        let watch = messages.find(|message| message["method"] == "client/registerCapability").unwrap();
+        let watch = messages
+            .find(|message| message["method"] == "client/registerCapability")
+            .unwrap();
         client.send(&json!({ "jsonrpc": "2.0", "id": watch["id"], "result": null }).to_string());
         client
     }
 
     pub fn send(&mut self, message: &str) {
-        write!(self.input, "Content-Length: {}\r\n\r\n{message}", message.len()).unwrap();
+        write!(
+            self.input,
+            "Content-Length: {}\r\n\r\n{message}",
+            message.len()
+        )
+        .unwrap();
         self.input.flush().unwrap();
     }
 
@@ -61,11 +83,17 @@ impl Client {
     pub fn ask(&mut self, method: &str, params: Value) -> Value {
         self.sent += 1;
         let id = self.sent;
-        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string());
+        self.send(
+            &json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string(),
+        );
         loop {
             let message = self.receive();
             if message["id"] == id {
-                return message.get("result").or(message.get("error")).cloned().unwrap_or_default();
+                return message
+                    .get("result")
+                    .or(message.get("error"))
+                    .cloned()
+                    .unwrap_or_default();
             }
             self.published.push(message);
         }
@@ -73,7 +101,9 @@ impl Client {
 
     /// Waits for what is said of a document, at a version if one is given.
     pub fn wait_for(&mut self, uri: &str, version: Option<i64>) -> Value {
-        self.wait_until(uri, &|found| version.is_none_or(|version| found["version"] == version))
+        self.wait_until(uri, &|found| {
+            version.is_none_or(|version| found["version"] == version)
+        })
     }
 
     /// Waits until what is said of a document is as one wants it.
@@ -93,7 +123,10 @@ impl Client {
         let mut length = 0;
         loop {
             let mut line = String::new();
-            assert!(self.output.read_line(&mut line).unwrap() > 0, "the server is gone");
+            assert!(
+                self.output.read_line(&mut line).unwrap() > 0,
+                "the server is gone"
+            );
             match line.trim().split_once(": ") {
                 Some(("Content-Length", n)) => length = n.parse().unwrap(),
                 Some(_) => {}
@@ -124,7 +157,12 @@ pub struct Desk<'f> {
 
 impl<'f> Desk<'f> {
     pub fn new(client: Client, folder: &'f Path) -> Desk<'f> {
-        Desk { client, folder, open: BTreeMap::new(), name: String::new() }
+        Desk {
+            client,
+            folder,
+            open: BTreeMap::new(),
+            name: String::new(),
+        }
     }
 
     pub fn uri(&self, name: &str) -> String {
@@ -137,11 +175,17 @@ impl<'f> Desk<'f> {
             return Value::Null;
         }
         let text = std::fs::read_to_string(self.folder.join(name)).unwrap();
-        let language = if name.ends_with(".json") { "json" } else { "imgspec" };
-        let document = json!({ "uri": self.uri(name), "languageId": language, "version": 1, "text": text });
+        let language = if name.ends_with(".json") {
+            "json"
+        } else {
+            "imgspec"
+        };
+        let document =
+            json!({ "uri": self.uri(name), "languageId": language, "version": 1, "text": text });
         self.open.insert(name.to_owned(), (text, 1));
         self.client.published.clear();
-        self.client.tell("textDocument/didOpen", json!({ "textDocument": document }));
+        self.client
+            .tell("textDocument/didOpen", json!({ "textDocument": document }));
         match language {
             "imgspec" => self.client.wait_for(&self.uri(name), Some(1)),
             _ => Value::Null,
@@ -153,13 +197,16 @@ impl<'f> Desk<'f> {
         let uri = self.uri(&self.name);
         let (text, version) = self.open.get_mut(&self.name).unwrap();
         *version += 1;
-        let place = json!({ "start": position(text, range.start), "end": position(text, range.end) });
+        let place =
+            json!({ "start": position(text, range.start), "end": position(text, range.end) });
         text.replace_range(range, new);
         let document = json!({ "uri": uri, "version": *version });
         let changes = json!([{ "range": place, "text": new }]);
         self.client.published.clear();
-        self.client
-            .tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
+        self.client.tell(
+            "textDocument/didChange",
+            json!({ "textDocument": document, "contentChanges": changes }),
+        );
     }
 
     /// What is found in the document at hand.
@@ -188,6 +235,11 @@ impl<'f> Desk<'f> {
 pub fn position(text: &str, offset: usize) -> Value {
     let before = &text[..offset];
     let line = before.matches('\n').count();
-    let column = before.rsplit('\n').next().unwrap_or("").encode_utf16().count();
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or("")
+        .encode_utf16()
+        .count();
     json!({ "line": line, "character": column })
 }

@@ -41,9 +41,15 @@ fn shared_releases() -> Vec<PathBuf> {
         skip("only tests/releases is read: IMGSPEC_SHARED is empty");
         return Vec::new();
     }
-    let folder = root().join(named.as_deref().unwrap_or("../shared".as_ref())).join("upstream");
+    let folder = root()
+        .join(named.as_deref().unwrap_or("../shared".as_ref()))
+        .join("upstream");
     let folder = folder.canonicalize().unwrap_or(folder);
-    let mut found = if folder.is_dir() { entries(&folder) } else { Vec::new() };
+    let mut found = if folder.is_dir() {
+        entries(&folder)
+    } else {
+        Vec::new()
+    };
     found.retain(|release| release.join("targets.json").is_file());
     if found.is_empty() {
         let why = format!("no release has a targets.json in {}", folder.display());
@@ -57,7 +63,11 @@ fn shared_releases() -> Vec<PathBuf> {
 /// `IMGSPEC_SHARED` is set.
 pub fn say_compared(release: &Path, values: usize) {
     assert!(values >= 30, "{}: only {values} values", release.display());
-    say(&format!("compared: {}: {values} values of {}", test_name(), release.display()));
+    say(&format!(
+        "compared: {}: {values} values of {}",
+        test_name(),
+        release.display()
+    ));
 }
 
 /// Says that the running test does nothing, or less.
@@ -67,19 +77,28 @@ pub fn skip(why: &str) {
 
 /// Prints a line. Not by `println!`, which stays unseen where a test passes.
 fn say(line: &str) {
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+    std::io::stderr()
+        .write_all(format!("{line}\n").as_bytes())
+        .unwrap();
 }
 
 /// The file and the name of the running test; the thread that runs it has the latter.
 fn test_name() -> String {
     let thread = thread::current();
     let name = thread.name().filter(|name| *name != "main");
-    [Some(env!("CARGO_CRATE_NAME")), name].into_iter().flatten().collect::<Vec<_>>().join("::")
+    [Some(env!("CARGO_CRATE_NAME")), name]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("::")
 }
 
 /// Says that the running test does nothing for want of programs, which is a failure where `IMGSPEC_REQUIRE_TOOLS=1`.
 pub fn skip_without_tools(why: &str) {
-    assert!(std::env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"), "{why}");
+    assert!(
+        std::env::var_os("IMGSPEC_REQUIRE_TOOLS").is_none_or(|value| value != "1"),
+        "{why}"
+    );
     skip(why);
 }
 
@@ -93,8 +112,12 @@ pub fn search_path() -> OsString {
 /// The search path, if Packer and Ansible are in it.
 pub fn packer_and_ansible(what: &str) -> Option<OsString> {
     let path = search_path();
-    let is_missing = |tool: &&str| !std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
-    let missing: Vec<&str> = ["packer", "ansible-playbook"].into_iter().filter(is_missing).collect();
+    let is_missing =
+        |tool: &&str| !std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
+    let missing: Vec<&str> = ["packer", "ansible-playbook"]
+        .into_iter()
+        .filter(is_missing)
+        .collect();
     if missing.is_empty() {
         return Some(path);
     }
@@ -116,7 +139,10 @@ pub fn imgspec(folder: &Path) -> Command {
 
 /// Runs the binary.
 pub fn run(folder: &Path, args: &[&str]) -> Output {
-    imgspec(folder).args(args).output().expect("the binary runs")
+    imgspec(folder)
+        .args(args)
+        .output()
+        .expect("the binary runs")
 }
 
 /// Runs the binary and reads its standard output as JSON.
@@ -143,7 +169,10 @@ pub fn entries(folder: &Path) -> Vec<PathBuf> {
 
 /// The files of a folder with an ending, sorted.
 pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    entries(folder).into_iter().filter(|p| p.extension().is_some_and(|e| e == ending)).collect()
+    entries(folder)
+        .into_iter()
+        .filter(|p| p.extension().is_some_and(|e| e == ending))
+        .collect()
 }
 
 /// Runs the jobs on all cores and gathers what they return.

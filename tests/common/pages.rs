@@ -20,9 +20,20 @@ pub fn blocks(page: &str) -> Vec<Block<'_>> {
             Some(info) => {
                 is_open = true;
                 let words: Vec<&str> = info.split(' ').skip(1).collect();
-                let verdict = words.iter().copied().find(|w| ["wrong", "right"].contains(w));
-                let path = words.iter().copied().find(|w| w.contains('.')).unwrap_or("spec.imgspec");
-                out.push(Block { path, verdict, text: String::new() });
+                let verdict = words
+                    .iter()
+                    .copied()
+                    .find(|w| ["wrong", "right"].contains(w));
+                let path = words
+                    .iter()
+                    .copied()
+                    .find(|w| w.contains('.'))
+                    .unwrap_or("spec.imgspec");
+                out.push(Block {
+                    path,
+                    verdict,
+                    text: String::new(),
+                });
             }
             None if is_open => {
                 let block = out.last_mut().unwrap();
@@ -37,10 +48,18 @@ pub fn blocks(page: &str) -> Vec<Block<'_>> {
 
 /// The sets of files that have a verdict: a second file at one path begins another set.
 pub fn projects<'b>(blocks: &'b [Block<'_>], verdict: &str) -> Vec<BTreeMap<&'b str, &'b str>> {
-    let shared = || blocks.iter().filter(|b| b.verdict.is_none()).map(|b| (b.path, b.text.as_str()));
+    let shared = || {
+        blocks
+            .iter()
+            .filter(|b| b.verdict.is_none())
+            .map(|b| (b.path, b.text.as_str()))
+    };
     let mut out: Vec<BTreeMap<&str, &str>> = Vec::new();
     for block in blocks.iter().filter(|b| b.verdict == Some(verdict)) {
-        match out.last_mut().filter(|files| !files.contains_key(block.path)) {
+        match out
+            .last_mut()
+            .filter(|files| !files.contains_key(block.path))
+        {
             Some(files) => drop(files.insert(block.path, &block.text)),
             None => out.push(BTreeMap::from([(block.path, block.text.as_str())])),
         }
@@ -59,7 +78,10 @@ pub fn wrong() -> Vec<(String, BTreeMap<String, String>)> {
     for page in super::files(&super::root().join("docs/codes"), "md") {
         let text = std::fs::read_to_string(&page).unwrap();
         for files in projects(&blocks(&text), "wrong") {
-            let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
+            let files = files
+                .into_iter()
+                .map(|(path, text)| (path.to_owned(), text.to_owned()))
+                .collect();
             out.push((page.display().to_string(), files));
         }
     }

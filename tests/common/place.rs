@@ -51,15 +51,26 @@ impl Drop for Mirror {
 /// The search path with what `tests/run` has installed; none where a provider's programs or others are missing.
 pub fn tools(provider: &str, others: &[&str]) -> Option<OsString> {
     let path = super::search_path();
-    let output = super::imgspec(super::root()).args(["deps", provider]).env("PATH", &path).output().unwrap();
-    let is_root = fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
-    let places = std::env::join_paths(std::env::split_paths(&path).chain(["/usr/sbin".into()])).unwrap();
-    let missing = others.iter().find(|program| which::which_in(program, Some(&places), ".").is_err());
+    let output = super::imgspec(super::root())
+        .args(["deps", provider])
+        .env("PATH", &path)
+        .output()
+        .unwrap();
+    let is_root =
+        fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+    let places =
+        std::env::join_paths(std::env::split_paths(&path).chain(["/usr/sbin".into()])).unwrap();
+    let missing = others
+        .iter()
+        .find(|program| which::which_in(program, Some(&places), ".").is_err());
     let why = match missing {
         _ if !is_root => "they need root".to_owned(),
         Some(program) => format!("{program} is missing"),
         None if !output.status.success() => {
-            format!("a program is missing:\n{}", String::from_utf8_lossy(&output.stdout))
+            format!(
+                "a program is missing:\n{}",
+                String::from_utf8_lossy(&output.stdout)
+            )
         }
         None => return Some(path),
     };
@@ -71,8 +82,14 @@ impl Place {
     /// None where programs are missing.
     pub fn new(provider: &str, others: &[&str]) -> Option<Place> {
         let path = tools(provider, others)?;
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Some(Place { folder: tempfile::tempdir().unwrap(), path, _turn: turn })
+        let turn = ONE_AT_A_TIME
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Some(Place {
+            folder: tempfile::tempdir().unwrap(),
+            path,
+            _turn: turn,
+        })
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
@@ -86,7 +103,9 @@ impl Place {
     pub fn command(&self, spec: &str, args: &[&str]) -> Command {
         let mut command = super::imgspec(self.folder.path());
         command.args(["build", spec]).args(args);
-        command.env("PATH", &self.path).env("IMGSPEC_CACHE", Self::cache());
+        command
+            .env("PATH", &self.path)
+            .env("IMGSPEC_CACHE", Self::cache());
         command
     }
 
@@ -99,9 +118,15 @@ impl Place {
         let folder = self.path("base");
         fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new("bash");
-        command.arg(super::root().join("config/rootfs/base.sh")).current_dir(&folder);
+        command
+            .arg(super::root().join("config/rootfs/base.sh"))
+            .current_dir(&folder);
         command.env("ROOTFS_CACHE", Self::cache());
-        command.envs([("ROOTFS_SUITE", "bookworm"), ("ROOTFS_SOURCE", ""), ("ROOTFS_PACKAGES", "")]);
+        command.envs([
+            ("ROOTFS_SUITE", "bookworm"),
+            ("ROOTFS_SOURCE", ""),
+            ("ROOTFS_PACKAGES", ""),
+        ]);
         run(&mut command);
         PathBuf::from(fs::read_to_string(folder.join("root/base")).unwrap().trim())
     }
@@ -111,11 +136,22 @@ impl Place {
     pub fn mirror(&self, base: &Path, packages: &[&str], host: &str) -> Mirror {
         let folder = tempfile::tempdir().unwrap();
         let script = super::root().join("tests/build/mirror.sh");
-        run(Command::new("bash").arg(script).args([base, folder.path()]).args(packages));
+        run(Command::new("bash")
+            .arg(script)
+            .args([base, folder.path()])
+            .args(packages));
         let port = free_port();
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let server = Command::new("python3")
-            .args(["-u", "-m", "http.server", &port.to_string(), "--bind", "127.0.0.1", "-d"])
+            .args([
+                "-u",
+                "-m",
+                "http.server",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "-d",
+            ])
             .arg(folder.path())
             .stdout(Stdio::null())
             .stderr(log)
@@ -128,15 +164,30 @@ impl Place {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
         let address = format!("{host}:{port}");
-        fs::write(self.path("mirror.list"), format!("deb [trusted=yes] http://{address} ./\n")).unwrap();
-        Mirror { folder, server, address }
+        fs::write(
+            self.path("mirror.list"),
+            format!("deb [trusted=yes] http://{address} ./\n"),
+        )
+        .unwrap();
+        Mirror {
+            folder,
+            server,
+            address,
+        }
     }
 
     /// The specs and roles of `tests/build`, with the mirror's address in what they share.
     pub fn copy_specs(&self, mirror: &Mirror) {
-        run(Command::new("cp").arg("-r").arg(super::root().join("tests/build/.")).arg(self.folder.path()));
+        run(Command::new("cp")
+            .arg("-r")
+            .arg(super::root().join("tests/build/."))
+            .arg(self.folder.path()));
         self.replace("settings.imgspec", "HOST:PORT", &mirror.address);
-        self.replace("settings.imgspec", "HOST", mirror.address.split(':').next().unwrap());
+        self.replace(
+            "settings.imgspec",
+            "HOST",
+            mirror.address.split(':').next().unwrap(),
+        );
     }
 
     /// Puts a text for another in a file.
@@ -150,7 +201,11 @@ impl Place {
     pub fn extract(&self, disk: &Path) -> PathBuf {
         let (raw, out) = (self.path("disk.raw"), self.path("image"));
         fs::create_dir(&out).unwrap();
-        let converted = Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(disk).arg(&raw).status();
+        let converted = Command::new("qemu-img")
+            .args(["convert", "-O", "raw"])
+            .arg(disk)
+            .arg(&raw)
+            .status();
         assert!(converted.unwrap().success());
         let copied = Command::new("/usr/sbin/debugfs")
             .arg("-R")
@@ -172,7 +227,9 @@ impl Place {
             let path = process.path();
             let environment = fs::read(path.join("environ")).unwrap_or_default();
             let out = format!("IMGSPEC_OUT={folder}/build");
-            let is_of_build = environment.split(|b| *b == 0).any(|entry| entry == out.as_bytes());
+            let is_of_build = environment
+                .split(|b| *b == 0)
+                .any(|entry| entry == out.as_bytes());
             assert!(
                 !is_of_build,
                 "{} is left: {:?}",
@@ -185,7 +242,11 @@ impl Place {
 
 /// All that a program has printed.
 pub fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// A program that must succeed.
@@ -196,5 +257,9 @@ pub fn run(command: &mut Command) -> Output {
 }
 
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

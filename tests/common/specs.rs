@@ -8,11 +8,19 @@ use std::path::Path;
 /// The examples and the library: path and text.
 pub fn specs() -> Vec<(String, String)> {
     let mut specs = Vec::new();
-    for folder in
-        ["examples", "examples/layers", "stdlib/schema", "stdlib/os", "stdlib/providers", "stdlib/targets"]
-    {
+    for folder in [
+        "examples",
+        "examples/layers",
+        "stdlib/schema",
+        "stdlib/os",
+        "stdlib/providers",
+        "stdlib/targets",
+    ] {
         for path in files(&root().join(folder), "imgspec") {
-            specs.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+            specs.push((
+                path.display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            ));
         }
     }
     specs
@@ -25,7 +33,10 @@ pub fn specs_below(folder: &Path) -> Vec<(String, String)> {
         if path.is_dir() {
             specs.extend(specs_below(&path));
         } else if path.extension().is_some_and(|e| e == "imgspec") {
-            specs.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+            specs.push((
+                path.display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            ));
         }
     }
     specs
@@ -51,8 +62,8 @@ impl Random {
 /// Inserts, removes or copies a piece of a text somewhere.
 pub fn edit(text: &mut String, random: &mut Random) {
     const PIECES: [&str; 24] = [
-        "{", "}", "[", "]", "(", ")", "\"", "'", "${", "<<T\n", "\\", "=", "+=", ",", "\n", "#", "when ",
-        "image x ", "if ", " then ", "not ", "é", "\u{0}", "{{",
+        "{", "}", "[", "]", "(", ")", "\"", "'", "${", "<<T\n", "\\", "=", "+=", ",", "\n", "#",
+        "when ", "image x ", "if ", " then ", "not ", "é", "\u{0}", "{{",
     ];
     let at = floor_boundary(text, random.below(text.len() + 1));
     match random.below(3) {
@@ -105,7 +116,15 @@ pub fn mangle(text: &str, random: &mut Random, breaks: bool) -> String {
             at += 1;
         }
     }
-    mangle_gap(&text[end..], end, &tree, &mut open, random, breaks, &mut out);
+    mangle_gap(
+        &text[end..],
+        end,
+        &tree,
+        &mut open,
+        random,
+        breaks,
+        &mut out,
+    );
     out
 }
 
@@ -121,8 +140,9 @@ fn mangle_gap(
     const BLANKS: [&str; 4] = [" ", "  ", "\t", "    "];
     for (i, c) in gap.char_indices() {
         let place = (start + i) as u32;
-        let of =
-            |kind: Kind| (0..tree.len()).any(|n| tree.node(n).kind == kind && tree.node(n).start == place);
+        let of = |kind: Kind| {
+            (0..tree.len()).any(|n| tree.node(n).kind == kind && tree.node(n).start == place)
+        };
         match c {
             ' ' => out.push_str(random.of(&BLANKS)),
             '\n' => {

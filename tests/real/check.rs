@@ -15,7 +15,13 @@ pub fn check(wrong: &mut Vec<String>, image: &Image, arrived: &Arrived, environm
         }
         let ansible = &shown["ansible"];
         if !ansible.is_null() {
-            compare(wrong, "ansible.vars.json", name, ansible, image.ansible.get(name));
+            compare(
+                wrong,
+                "ansible.vars.json",
+                name,
+                ansible,
+                image.ansible.get(name),
+            );
             // The value itself; with a hole, what the hole brings.
             let whole = fill(ansible, &Strings::new()).map(|_| shown["value"].clone());
             if let Some(want) = whole.or_else(|| fill(ansible, environment)) {
@@ -25,20 +31,37 @@ pub fn check(wrong: &mut Vec<String>, image: &Image, arrived: &Arrived, environm
     }
     for (name, text) in &image.packer {
         if let Some(want) = resolve(text.as_str().unwrap(), &image.packer, environment) {
-            compare(wrong, "Packer", name, &want.into(), arrived.packer.get(name));
+            compare(
+                wrong,
+                "Packer",
+                name,
+                &want.into(),
+                arrived.packer.get(name),
+            );
         }
     }
-    for name in image.ansible.keys().filter(|name| !arrived.ansible.contains_key(*name)) {
+    for name in image
+        .ansible
+        .keys()
+        .filter(|name| !arrived.ansible.contains_key(*name))
+    {
         wrong.push(format!("Ansible did not get {name}"));
     }
     // A text that breaks out of its argument brings names that nobody wrote.
-    let pairs =
-        ["ansible_common_vars", "ansible_extra_vars", "ansible_user_vars"].map(|name| image.packer.get(name));
+    let pairs = [
+        "ansible_common_vars",
+        "ansible_extra_vars",
+        "ansible_user_vars",
+    ]
+    .map(|name| image.packer.get(name));
     let asked = |name: &str| {
         image.ansible.contains_key(name)
             || name.starts_with("packer_")
             || name.starts_with("ansible_ssh_")
-            || pairs.iter().flatten().any(|text| text.as_str().unwrap().contains(&format!("{name}=")))
+            || pairs
+                .iter()
+                .flatten()
+                .any(|text| text.as_str().unwrap().contains(&format!("{name}=")))
     };
     for name in arrived.ansible.keys().filter(|name| !asked(name)) {
         wrong.push(format!("Ansible got {name}, which nobody wrote"));
@@ -54,7 +77,11 @@ fn resolve(text: &str, variables: &Map<String, Value>, environment: &Strings) ->
     let words: Vec<&str> = template.split_whitespace().collect();
     let argument = |word: &str| Some(word.strip_prefix('`')?.strip_suffix('`')?.to_owned());
     let value = match words[..] {
-        ["user", name] => resolve(variables.get(&argument(name)?)?.as_str()?, variables, environment)?,
+        ["user", name] => resolve(
+            variables.get(&argument(name)?)?.as_str()?,
+            variables,
+            environment,
+        )?,
         ["env", name] => environment.get(&argument(name)?)?.clone(),
         // A field is the builder's; the variable carries it as it is.
         [field] if field.starts_with('.') => format!("{{{{{template}}}}}"),
@@ -68,11 +95,19 @@ fn fill(written: &Value, environment: &Strings) -> Option<Value> {
     match written {
         Value::String(text) => {
             // A NUL after a brace that is text keeps it from being taken for a template.
-            let mut text = ["{{", "{%", "{#", "{"].into_iter().fold(text.clone(), |text, open| {
-                text.replace(&format!("{{{{ '{open}' }}}}"), &format!("{{\0{}", &open[1..]))
-            });
+            let mut text = ["{{", "{%", "{#", "{"]
+                .into_iter()
+                .fold(text.clone(), |text, open| {
+                    text.replace(
+                        &format!("{{{{ '{open}' }}}}"),
+                        &format!("{{\0{}", &open[1..]),
+                    )
+                });
             for (name, value) in environment {
-                text = text.replace(&format!("{{{{ {LOOKUP}{name}') }}}}"), &value.replace('{', "{\0"));
+                text = text.replace(
+                    &format!("{{{{ {LOOKUP}{name}') }}}}"),
+                    &value.replace('{', "{\0"),
+                );
             }
             let computed = ["{{", "{%", "{#"].iter().any(|open| text.contains(open));
             (!computed).then(|| text.replace('\0', "").into())
@@ -80,7 +115,10 @@ fn fill(written: &Value, environment: &Strings) -> Option<Value> {
         Value::Array(items) => items.iter().map(|item| fill(item, environment)).collect(),
         Value::Object(map) => match map.get("__ansible_unsafe") {
             Some(text) => Some(text.clone()),
-            None => map.iter().map(|(key, item)| Some((key.clone(), fill(item, environment)?))).collect(),
+            None => map
+                .iter()
+                .map(|(key, item)| Some((key.clone(), fill(item, environment)?)))
+                .collect(),
         },
         _ => Some(written.clone()),
     }
@@ -89,7 +127,11 @@ fn fill(written: &Value, environment: &Strings) -> Option<Value> {
 pub fn compare(wrong: &mut Vec<String>, who: &str, name: &str, want: &Value, got: Option<&Value>) {
     if got != Some(want) {
         let got = got.map_or("nothing".to_owned(), Value::to_string);
-        wrong.push(format!("{who}: {name}: wanted {}, got {}", cut(&want.to_string(), 200), cut(&got, 200)));
+        wrong.push(format!(
+            "{who}: {name}: wanted {}, got {}",
+            cut(&want.to_string(), 200),
+            cut(&got, 200)
+        ));
     }
 }
 

@@ -16,7 +16,10 @@ pub fn hostile_texts() -> Vec<Hostile> {
     let rows = read_json(&root().join("tests/real/hostile.json")).unwrap();
     let row = |row: &Value| Hostile {
         name: row["name"].as_str().unwrap().to_owned(),
-        value: row["value"].as_str().unwrap().repeat(row["repeat"].as_u64().unwrap_or(1) as usize),
+        value: row["value"]
+            .as_str()
+            .unwrap()
+            .repeat(row["repeat"].as_u64().unwrap_or(1) as usize),
         packer_template: row["packer_template"] == true,
     };
     rows.as_array().unwrap().iter().map(row).collect()
@@ -29,7 +32,9 @@ impl Hostile {
 
     /// The row's name as part of a variable's.
     pub fn slug(&self) -> String {
-        self.name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        self.name
+            .to_lowercase()
+            .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
     }
 
     /// The text as a literal of the language.

@@ -11,7 +11,11 @@ impl Damage {
     /// on that line is suspect; and what it does not report for that, the tree shows.
     pub fn of(text: &str, parse: &Parse) -> Damage {
         let tree = &parse.tree;
-        let mut starts: Vec<u32> = parse.diagnostics.iter().map(|d| d.primary.span.start).collect();
+        let mut starts: Vec<u32> = parse
+            .diagnostics
+            .iter()
+            .map(|d| d.primary.span.start)
+            .collect();
         for item in tree.children(0) {
             for at in item..tree.node(item).next as usize {
                 let node = tree.node(at);
@@ -30,12 +34,21 @@ impl Damage {
             let rest = text.as_bytes().get(at as usize..).unwrap_or(&[]);
             at + memchr::memchr(b'\n', rest).unwrap_or(rest.len()) as u32
         };
-        Damage(starts.into_iter().map(|start| (start, line_end(start))).collect())
+        Damage(
+            starts
+                .into_iter()
+                .map(|start| (start, line_end(start)))
+                .collect(),
+        )
     }
 
     fn touches(&self, start: u32, end: u32) -> bool {
-        let next = self.0.partition_point(|(_, damage_end)| *damage_end < start);
-        self.0.get(next).is_some_and(|(damage_start, _)| *damage_start <= end)
+        let next = self
+            .0
+            .partition_point(|(_, damage_end)| *damage_end < start);
+        self.0
+            .get(next)
+            .is_some_and(|(damage_start, _)| *damage_start <= end)
     }
 
     /// Whether a statement stays as it stands: it is damaged, and not only in the lines of its block.
@@ -44,7 +57,10 @@ impl Damage {
         if !self.touches(node.start, node.end) {
             return false;
         }
-        let block = tree.children(at).map(|child| tree.node(child)).find(|child| child.kind == Kind::block);
+        let block = tree
+            .children(at)
+            .map(|child| tree.node(child))
+            .find(|child| child.kind == Kind::block);
         block.is_none_or(|block| {
             self.touches(node.start, block.start) || self.touches(block.end - 1, node.end)
         })
@@ -52,7 +68,10 @@ impl Damage {
 }
 
 fn is_unclosed(kind: Kind) -> bool {
-    matches!(kind, Kind::missing_close | Kind::missing_quote | Kind::missing_block | Kind::broken_heredoc)
+    matches!(
+        kind,
+        Kind::missing_close | Kind::missing_quote | Kind::missing_block | Kind::broken_heredoc
+    )
 }
 
 fn is_wrong(kind: Kind) -> bool {

@@ -79,7 +79,14 @@ struct Printer<'t> {
 
 impl<'t> Printer<'t> {
     fn new(text: &'t str, tree: &'t Tree, damage: &'t Damage) -> Printer<'t> {
-        Printer { text, tree, damage, out: String::with_capacity(text.len()), level: 0, is_trial: false }
+        Printer {
+            text,
+            tree,
+            damage,
+            out: String::with_capacity(text.len()),
+            level: 0,
+            is_trial: false,
+        }
     }
 
     fn kind(&self, at: usize) -> Kind {
@@ -117,7 +124,10 @@ impl<'t> Printer<'t> {
 
     /// A node's children, each a part.
     fn parts(&self, at: usize) -> Vec<Part> {
-        self.tree.children(at).map(|child| self.part(vec![child])).collect()
+        self.tree
+            .children(at)
+            .map(|child| self.part(vec![child]))
+            .collect()
     }
 
     fn part(&self, nodes: Vec<usize>) -> Part {
@@ -159,9 +169,17 @@ impl<'t> Printer<'t> {
             } else {
                 if !self.out.is_empty() {
                     // A comma behind what is damaged may be what ends it.
-                    let rest_of_line = if was_kept { gap.split('\n').next().unwrap_or("") } else { "" };
+                    let rest_of_line = if was_kept {
+                        gap.split('\n').next().unwrap_or("")
+                    } else {
+                        ""
+                    };
                     self.push(rest_of_line);
-                    self.push(if has_blank_line(gap) && !is_first { "\n\n" } else { "\n" });
+                    self.push(if has_blank_line(gap) && !is_first {
+                        "\n\n"
+                    } else {
+                        "\n"
+                    });
                 }
                 match is_kept {
                     true => self.push(gap.rsplit('\n').next().unwrap_or("")),
@@ -189,5 +207,6 @@ impl<'t> Printer<'t> {
 
 fn has_blank_line(gap: &str) -> bool {
     let mut lines = gap.split('\n').skip(1).peekable();
-    std::iter::from_fn(|| lines.next().filter(|_| lines.peek().is_some())).any(|line| line.trim().is_empty())
+    std::iter::from_fn(|| lines.next().filter(|_| lines.peek().is_some()))
+        .any(|line| line.trim().is_empty())
 }

@@ -108,7 +108,9 @@ impl Printer<'_> {
     fn is_broken_between(&self, start: u32, parts: &[Part], end: u32) -> bool {
         let starts = parts.iter().map(|part| part.start).chain([end]);
         let mut ends = std::iter::once(start).chain(parts.iter().map(|part| part.end));
-        starts.zip(&mut ends).any(|(start, end)| self.has_newline(end, start))
+        starts
+            .zip(&mut ends)
+            .any(|(start, end)| self.has_newline(end, start))
     }
 
     /// A bracket's elements and the comments between them.
@@ -117,13 +119,18 @@ impl Printer<'_> {
         let mut parts: Vec<Part> = Vec::new();
         let mut run: Vec<usize> = Vec::new();
         for (i, child) in children.iter().enumerate() {
-            let before = run.iter().rev().map(|at| self.kind(*at)).find(|kind| *kind != Kind::comment);
+            let before = run
+                .iter()
+                .rev()
+                .map(|at| self.kind(*at))
+                .find(|kind| *kind != Kind::comment);
             let goes_on = matches!(before, Some(Kind::infix | Kind::not_))
                 || match self.kind(*child) {
                     Kind::infix | Kind::args => before.is_some(),
                     Kind::comment => {
                         let mut behind = children.iter().skip(i).map(|at| self.kind(*at));
-                        before.is_some() && behind.find(|kind| *kind != Kind::comment) == Some(Kind::infix)
+                        before.is_some()
+                            && behind.find(|kind| *kind != Kind::comment) == Some(Kind::infix)
                     }
                     _ => false,
                 };
