@@ -4,7 +4,7 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use imgspec::build;
+use imgspec::workspace;
 use imgspec::emit::{Output, emit};
 use imgspec::eval::evaluate;
 use imgspec::project::{Program, Request, load};
@@ -158,7 +158,7 @@ fn check_all(program: &Program, output: &Output, write: bool) -> usize {
         all.push(artifacts);
     }
     if write {
-        build::write(&all, output).expect("written");
+        workspace::write(&all, output).expect("written");
     }
     all.len()
 }

@@ -1,6 +1,6 @@
 //! `imgspec deps --install`: programs into `.bin`, without root where that can be. Nothing is ever removed.
 
-use super::tools::{Tool, Toolbox};
+use crate::build::tools::{Tool, Toolbox};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -100,7 +100,7 @@ impl<'t> Plan<'t> {
     /// done and what a person can do instead.
     pub fn run(self) -> Vec<(&'static str, Result<String, String>)> {
         let mut out = Vec::new();
-        let made = super::make_ignored(self.bin)
+        let made = crate::workspace::make_ignored(self.bin)
             .map_err(|e| format!("cannot make {}: {e}", self.bin.display()));
         for tool in &self.own {
             let done = made.clone().and_then(|()| match tool.name {
@@ -235,7 +235,7 @@ fn download_packer(bin: &Path) -> Result<String, String> {
     let wanted = wanted
         .lines()
         .find_map(|line| line.strip_suffix(&name).map(|sum| sum.trim().to_owned()));
-    let found = super::output::sha256_file(&folder.path().join(&name)).map_err(fail)?;
+    let found = crate::build::artifacts::sha256_file(&folder.path().join(&name)).map_err(fail)?;
     if wanted.as_deref() != Some(&found) {
         return Err(format!(
             "the sha256 of {base}/{name} is {found}, not what {sums} says"

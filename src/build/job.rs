@@ -4,12 +4,13 @@
 //! comes out is moved to `OUT/IMAGE/output` when all has gone well, so that a build that fails or is stopped
 //! leaves the last good one as it was.
 
-use super::output::{self, Record};
-use super::process::{Interrupt, MARK, run, stop_marked};
-use super::progress::{self, Display, Progress};
-use super::tools::{Found, Tool, Toolbox};
-use super::{Private, assets, folders, freshness};
+use crate::build::artifacts::{self, Record};
+use crate::build::process::{Interrupt, MARK, run, stop_marked};
+use crate::build::progress::{self, Display, Progress};
+use crate::build::tools::{Found, Tool, Toolbox};
+use crate::build::{Private, fingerprint};
 use crate::emit::{Artifacts, OUT_ENV, Output, PackerRun, TemplatePath};
+use crate::workspace;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -134,7 +135,7 @@ impl<'a> Job<'a> {
             .map_err(io::Error::other)?
             .to_string_lossy()
             .into_owned();
-        let cache = folders::cache();
+        let cache = workspace::cache();
         let role_folders = artifacts
             .recipe
             .role_folders
@@ -257,7 +258,7 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        freshness::inputs(self.artifacts, &variables)
+        fingerprint::inputs(self.artifacts, &variables)
     }
 
     /// Prepares the folder, does the work, and leaves nothing behind that the build has started.
@@ -311,7 +312,7 @@ impl<'a> Job<'a> {
 
     /// The folder that Packer runs in, and the log.
     fn prepare(&self) -> io::Result<File> {
-        let shared = assets::unpack(&folders::cache())?;
+        let shared = workspace::unpack(&workspace::cache())?;
         if self.work.exists() {
             fs::remove_dir_all(&self.work)?;
         }
@@ -440,7 +441,7 @@ impl<'a> Job<'a> {
     /// Moves what came out to its place, and records it.
     fn keep(&self, inputs: String) -> io::Result<Record> {
         let pattern = self.artifacts.recipe.artifact.as_deref();
-        let (artifacts, files) = output::keep(&self.work, &self.folder, pattern)?;
+        let (artifacts, files) = artifacts::keep(&self.work, &self.folder, pattern)?;
         let record = Record {
             build: 1,
             image: self.artifacts.image.clone(),
@@ -450,7 +451,7 @@ impl<'a> Job<'a> {
             manifest: self.artifacts.manifest.clone(),
         };
         let text = serde_json::to_string_pretty(&record)? + "\n";
-        super::replace(&self.folder.join("build.json"), text.as_bytes())?;
+        crate::workspace::replace(&self.folder.join("build.json"), text.as_bytes())?;
         Ok(record)
     }
 }

@@ -5,35 +5,23 @@
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
-mod assets;
-mod checkout;
-mod folders;
-mod freshness;
+mod artifacts;
+mod clean;
+mod fingerprint;
 mod install;
 mod job;
-mod lock;
 mod make;
-mod output;
 mod private;
 mod process;
 mod progress;
-mod project;
 mod tools;
-mod write;
 
-pub use assets::{assets, unpack};
-pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
-pub use folders::{
-    Cleaned, cache, clean_cache, clean_image, clean_out, image_folders, make_cache, make_ignored,
-};
+pub use artifacts::{Artifact, Record};
+pub use clean::{Cleaned, clean_cache, clean_image, clean_out, image_folders};
 pub use install::Plan;
 pub use job::{Failure, Flags, Job, Outcome};
-pub use lock::Lock;
-pub use make::{MakeRun, find_checkout, find_installers};
-pub use output::{Artifact, Record};
+pub use make::MakeRun;
 pub use private::{Private, remove_leftovers};
 pub use process::Interrupt;
 pub use progress::Progress;
-pub use project::{list_includable, project_library, read_config, spec_files};
 pub use tools::{Found, Tool, Toolbox};
-pub use write::{replace, rewrite, stale, write};

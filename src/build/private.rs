@@ -4,8 +4,8 @@
 //! which is removed at the end. The folder is locked while its build runs. One that is not locked is left over from a build
 //! that was killed: the next run removes it, and stops what that build has started.
 
-use super::lock::Lock;
-use super::process::stop_marked;
+use crate::build::process::stop_marked;
+use crate::workspace::Lock;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,10 +1,10 @@
 //! `imgspec adopt`
 
-use super::place::here;
-use super::{Failure, print, print_aside};
-use crate::build;
+use crate::cli::place::here;
+use crate::cli::{Failure, print, print_aside};
 use crate::import::{ADOPTED, Checkout, adopt};
 use crate::source::{normalize, read_text};
+use crate::workspace;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) struct Adopt {
 
 pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
     let here = here()?;
-    let checkout = build::read_checkout(&here.join(&args.checkout)).map_err(Failure)?;
+    let checkout = workspace::read_checkout(&here.join(&args.checkout)).map_err(Failure)?;
     let files = adopt(&checkout);
     let out = normalize(&here.join(&args.out));
     let old = old_files(&out)?;
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
         |path: &Path, e: std::io::Error| Failure(format!("cannot write {}: {e}", path.display()));
     for (path, text) in &files {
         let path = out.join(path);
-        build::replace(&path, text.as_bytes()).map_err(|e| failed(&path, e))?;
+        workspace::replace(&path, text.as_bytes()).map_err(|e| failed(&path, e))?;
     }
     for path in gone {
         let path = out.join(path);
@@ -78,7 +78,7 @@ fn report_unread(checkout: &Checkout) -> bool {
     if unread == 0 {
         return true;
     }
-    build::refusals(checkout)
+    workspace::refusals(checkout)
         .iter()
         .for_each(|line| print_aside(&format!("warning: {line}\n")));
     let all = checkout.targets.len() + unread;

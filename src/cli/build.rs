@@ -1,13 +1,15 @@
 //! `imgspec build` and `imgspec validate`
 
-use super::deps;
-use super::place::{here, out, shown, toolbox};
-use super::report::{compile_all, is_fine, report};
-use super::select::select;
-use super::{Cli, Failure, Selection, print, print_aside};
-use crate::build::{self, Artifact, Flags, Interrupt, Job, Lock, MakeRun, Outcome, Progress};
+use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
+use crate::cli::deps;
+use crate::cli::place::{here, out, shown, toolbox};
+use crate::cli::report::{compile_all, is_fine, report};
+use crate::cli::select::select;
+use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::emit::{Artifacts, Output};
+use crate::workspace;
+use crate::workspace::Lock;
 use clap::{Args, ValueEnum};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -145,7 +147,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         portable: false,
     };
     let checkout = match &cli.checkout {
-        Some(folder) => Some(build::find_checkout(&here.join(folder)).map_err(Failure)?),
+        Some(folder) => Some(workspace::find_checkout(&here.join(folder)).map_err(Failure)?),
         None if selected.program.is_adopted => {
             let message = "the library is of an Image Builder checkout, which builds its images: name it with --in";
             return Err(Failure(message.to_owned()));
@@ -177,7 +179,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         let failed = |e| Failure(format!("cannot write below {}: {e}", output.dir.display()));
         build::remove_leftovers();
         hold = Some(take_hold(&mut artifacts, &output).map_err(failed)?);
-        build::write(&artifacts, &output).map_err(failed)?;
+        workspace::write(&artifacts, &output).map_err(failed)?;
     }
     let is_busy = hold.as_ref().is_some_and(|hold| hold.is_busy);
     if let Some(root) = &checkout {
@@ -248,9 +250,9 @@ struct Hold {
 
 /// Takes the locks of images, and leaves out those that another run builds, which is said.
 fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result<Hold> {
-    build::make_ignored(&output.dir)?;
-    let cache = build::cache();
-    build::make_cache(&cache)?;
+    workspace::make_ignored(&output.dir)?;
+    let cache = workspace::cache();
+    workspace::make_cache(&cache)?;
     let Some(cache) = Lock::to_use(&cache)? else {
         return Err(std::io::Error::other(
             "another imgspec is removing the cache",
@@ -295,7 +297,7 @@ fn make(
             Action::Validate { .. } => target.replacen("build-", "validate-", 1),
             Action::Build | Action::DryRun => target,
         };
-        let installers = build::find_installers(root, &target).map_err(Failure)?;
+        let installers = workspace::find_installers(root, &target).map_err(Failure)?;
         let is_silent = matches!(action, Action::Validate { install: false });
         if !installers.is_empty() && action != Action::DryRun {
             print_aside(&format!(

@@ -1,9 +1,9 @@
 //! `imgspec check`
 
-use super::place::{here, out};
-use super::report::{compile_all, format, is_fine, report};
-use super::select::{no_specs, select};
-use super::{Cli, Failure, Format, Selection, print, print_aside};
+use crate::cli::place::{here, out};
+use crate::cli::report::{compile_all, format, is_fine, report};
+use crate::cli::select::{no_specs, select};
+use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::render_json;
 use crate::emit::{Output, of_var_files};
 

@@ -1,8 +1,9 @@
 //! `imgspec clean`
 
-use super::place::{here, out, shown};
-use super::{Failure, print, print_aside};
 use crate::build::{self, Cleaned};
+use crate::cli::place::{here, out, shown};
+use crate::cli::{Failure, print, print_aside};
+use crate::workspace;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +74,7 @@ fn choose(out: &Path, names: &[String]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn clean_cache(here: &Path) -> Result<bool, Failure> {
-    let cache = build::cache();
+    let cache = workspace::cache();
     let (removed, rest) = build::clean_cache(&cache)
         .map_err(|e| Failure(format!("cannot remove {}: {e}", cache.display())))?;
     for folder in removed {

@@ -1,13 +1,13 @@
 //! `imgspec compile`
 
-use super::place::{here, out, shown};
-use super::report::{compile_all, format, is_fine, report};
-use super::select::select;
-use super::{Cli, Failure, Format, Selection, print, print_aside};
-use crate::build;
+use crate::cli::place::{here, out, shown};
+use crate::cli::report::{compile_all, format, is_fine, report};
+use crate::cli::select::select;
+use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, json_diagnostics, json_text};
 use crate::emit::Output;
 use crate::source::{Disk, Loader};
+use crate::workspace;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     if args.check {
         let stale: Vec<PathBuf> = artifacts
             .iter()
-            .flat_map(|a| build::stale(a, &output))
+            .flat_map(|a| workspace::stale(a, &output))
             .collect();
         if is_json {
             print_json(&selected, &diagnostics, &stale)?;
@@ -96,13 +96,13 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         return Ok(stale.is_empty());
     }
     for image in &artifacts {
-        let is_held = build::Lock::is_held(&output.dir.join(&image.image));
+        let is_held = workspace::Lock::is_held(&output.dir.join(&image.image));
         if is_held.map_err(|e| Failure(format!("cannot read {}: {e}", output.dir.display())))? {
             let message = "is being built: nothing is written before that build has ended";
             return Err(Failure(format!("{} {message}", image.image)));
         }
     }
-    let written = build::write(&artifacts, &output)
+    let written = workspace::write(&artifacts, &output)
         .map_err(|e| Failure(format!("cannot write below {}: {e}", output.dir.display())))?;
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
@@ -117,7 +117,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
 }
 
 fn print_json(
-    selected: &super::select::Selected,
+    selected: &crate::cli::select::Selected,
     diagnostics: &[Diagnostic],
     paths: &[PathBuf],
 ) -> Result<(), Failure> {
@@ -132,7 +132,7 @@ fn print_json(
 
 /// Output of the built-in library that lands in an Image Builder checkout is probably meant for its
 /// roles, which want other shapes.
-fn native_output(selected: &super::select::Selected, out: &Path) -> Option<Diagnostic> {
+fn native_output(selected: &crate::cli::select::Selected, out: &Path) -> Option<Diagnostic> {
     if selected.program.is_adopted {
         return None;
     }

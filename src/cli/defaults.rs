@@ -1,7 +1,7 @@
 //! `imgspec defaults`
 
-use super::place::here;
-use super::{Failure, print};
+use crate::cli::place::here;
+use crate::cli::{Failure, print};
 use crate::diagnostic::json_text;
 use crate::emit::default_files;
 use crate::eval::evaluate;
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
     for (name, variables) in files {
         let path = out.join(&name);
         let text = serde_json::to_string_pretty(&variables).unwrap_or_default() + "\n";
-        crate::build::replace(&path, text.as_bytes())
+        crate::workspace::replace(&path, text.as_bytes())
             .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
         print(&format!(
             "{}\n",

@@ -1,9 +1,9 @@
 //! `imgspec deps`
 
-use super::place::{here, toolbox};
-use super::select::select;
-use super::{Cli, Failure, Selection, print, print_aside};
 use crate::build::{Found, Plan, Tool, Toolbox};
+use crate::cli::place::{here, toolbox};
+use crate::cli::select::select;
+use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::json_text;
 use crate::eval::evaluate;
 use clap::Args;

@@ -1,7 +1,7 @@
 //! `imgspec explain`
 
-use super::select::select;
-use super::{Cli, Failure, Selection, print};
+use crate::cli::select::select;
+use crate::cli::{Cli, Failure, Selection, print};
 use crate::diagnostic::{Code, nearest, page};
 use crate::project::hir::*;
 use crate::project::place_in_checkout;
@@ -47,7 +47,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
                 let _ = writeln!(
                     out,
                     "in Packer  {:?}",
-                    super::show::encoded(value, variable)
+                    crate::cli::show::encoded(value, variable)
                 );
             }
         }

@@ -1,14 +1,14 @@
 //! `imgspec fmt`
 
-use super::place::{here, shown};
-use super::report::report;
-use super::select::{find_specs, include_roots, no_specs};
-use super::{Cli, Failure, print, print_aside, print_file};
-use crate::build::rewrite;
+use crate::cli::place::{here, shown};
+use crate::cli::report::report;
+use crate::cli::select::{find_specs, include_roots, no_specs};
+use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::diagnostic::Diagnostic;
 use crate::project::{Request, find_root, is_inside, load};
 use crate::source::{Disk, FileId, Loader, Memory, read_input};
 use crate::syntax::{format, parse};
+use crate::workspace::rewrite;
 use clap::Args;
 use similar::TextDiff;
 use std::path::{Path, PathBuf};

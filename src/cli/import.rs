@@ -1,13 +1,13 @@
 //! `imgspec import`
 
-use super::place::here;
-use super::select::{library, not_a_var_file, other_format};
-use super::{Cli, Failure, print, print_aside, print_file};
-use crate::build;
+use crate::cli::place::here;
+use crate::cli::select::{library, not_a_var_file, other_format};
+use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::import::{VarFile, import};
 use crate::project::hir::SectionKind;
 use crate::project::{Library, Request, load};
 use crate::source::{Disk, Loader, normalize, read_text};
+use crate::workspace;
 use clap::Args;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     if Disk.exists(&path) {
         return Err(Failure(format!("{} is there already", out.display())));
     }
-    build::replace(&path, text.as_bytes())
+    workspace::replace(&path, text.as_bytes())
         .map_err(|e| Failure(format!("cannot write {}: {e}", out.display())))?;
     print(&format!("{}\n", out.display()))?;
     Ok(true)

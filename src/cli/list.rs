@@ -1,8 +1,8 @@
 //! `imgspec list`
 
-use super::report::{finish, format, is_fine, report};
-use super::select::select;
-use super::{Cli, Failure, Format, Selection, print};
+use crate::cli::report::{finish, format, is_fine, report};
+use crate::cli::select::select;
+use crate::cli::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::json_text;
 use crate::project::place_in_checkout;
 use clap::Args;

@@ -1,6 +1,6 @@
 //! `imgspec lsp`
 
-use super::Failure;
+use crate::cli::Failure;
 use crate::lsp::serve;
 
 pub(super) fn run() -> Result<bool, Failure> {

@@ -1,8 +1,9 @@
 //! Where a command runs: the current folder, and the project around it.
 
-use super::Failure;
-use crate::build::{self, Toolbox};
+use crate::build::Toolbox;
+use crate::cli::Failure;
 use crate::source::normalize;
+use crate::workspace;
 use std::path::{Path, PathBuf};
 
 /// The folder for output below a project's root, unless `--out` names another.
@@ -18,13 +19,13 @@ pub(super) fn here() -> Result<PathBuf, Failure> {
 pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
     match named {
         Some(folder) => normalize(&here.join(folder)),
-        None => build::read_config(here).0.join(OUT),
+        None => workspace::read_config(here).0.join(OUT),
     }
 }
 
 /// The programs of this machine, with those in `.bin` at the project's root.
 pub(super) fn toolbox(here: &Path) -> Toolbox {
-    Toolbox::new(&build::read_config(here).0)
+    Toolbox::new(&workspace::read_config(here).0)
 }
 
 /// A path for people: relative to the current folder where it lies below it.

@@ -1,6 +1,6 @@
 //! Findings on their way out, and what a whole command found.
 
-use super::{Cli, Format, print_aside, print_rendered};
+use crate::cli::{Cli, Format, print_aside, print_rendered};
 use crate::diagnostic::{
     Diagnostic, Fix, Severity, merge, render_json, render_plain, render_rich, render_short,
 };
@@ -9,7 +9,7 @@ use crate::project::{Program, in_checkout};
 use crate::source::{Disk, Origin, Span};
 use std::io::IsTerminal;
 
-use super::select::Selected;
+use crate::cli::select::Selected;
 
 /// Evaluates and emits the selected images; returns their output and everything that was found.
 pub(super) fn compile_all(

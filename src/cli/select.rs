@@ -1,13 +1,14 @@
 //! What a command's arguments name: images, files, folders.
 
-use super::place::here;
-use super::{Cli, Failure, Selection};
-use crate::build;
+use crate::cli::place::here;
+use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
+use crate::project::Adopted;
 use crate::project::hir::{ProviderId, SectionId, SectionKind};
 use crate::project::{Library, Program, Request, load};
-use crate::source::library::{Adopted, other_release};
+use crate::source::embedded::other_release;
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
+use crate::workspace;
 use rustc_hash::FxHashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     };
     let mut program = load(&Disk, &request);
     program.sources.set_base(here.clone());
-    program.root = Some(build::read_config(&here).0);
+    program.root = Some(workspace::read_config(&here).0);
     let mut images = Vec::new();
     let mut others = Vec::new();
     if has_paths || names.is_empty() {
@@ -266,7 +267,7 @@ pub(super) fn library(
     first: Option<&Path>,
 ) -> Result<Option<Adopted>, Failure> {
     if let Some(checkout) = &cli.checkout {
-        return build::adopt_checkout(&here.join(checkout))
+        return workspace::adopt_checkout(&here.join(checkout))
             .map(Some)
             .map_err(Failure);
     }
@@ -275,7 +276,7 @@ pub(super) fn library(
         Some(path) => path.parent().map_or(here.to_owned(), Path::to_owned),
         None => here.to_owned(),
     };
-    let library = build::project_library(&place, &include_roots(cli, here)).map_err(Failure)?;
+    let library = workspace::project_library(&place, &include_roots(cli, here)).map_err(Failure)?;
     Ok(library.map(|(_, library)| library))
 }
 
@@ -314,12 +315,12 @@ fn is_named_file(path: &Path, input: &str) -> bool {
 }
 
 fn contains_specs(folder: &Path) -> bool {
-    build::spec_files(folder).is_ok_and(|specs| !specs.is_empty())
+    workspace::spec_files(folder).is_ok_and(|specs| !specs.is_empty())
 }
 
 /// To look at nothing and find nothing wrong would pass for a good result.
 pub(super) fn no_specs(here: &Path) -> Failure {
-    let (root, _) = build::read_config(here);
+    let (root, _) = workspace::read_config(here);
     Failure(format!("there are no .imgspec files in {}", root.display()))
 }
 
@@ -348,7 +349,7 @@ fn nothing_named(input: &str) -> Failure {
 }
 
 fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let (root, _) = build::read_config(here);
+    let (root, _) = workspace::read_config(here);
     collect_specs(&root, out)
 }
 
@@ -363,7 +364,7 @@ fn collect_folder(folder: &Path, input: &str, out: &mut Vec<PathBuf>) -> Result<
 }
 
 fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let specs = build::spec_files(folder)
+    let specs = workspace::spec_files(folder)
         .map_err(|e| Failure(format!("cannot read {}: {e}", folder.display())))?;
     out.extend(specs);
     Ok(())

@@ -1,9 +1,9 @@
 //! `imgspec show`
 
-use super::place::{here, out};
-use super::report::{finish, format, is_fine, report};
-use super::select::{Selected, select};
-use super::{Cli, Failure, Format, Selection, print};
+use crate::cli::place::{here, out};
+use crate::cli::report::{finish, format, is_fine, report};
+use crate::cli::select::{Selected, select};
+use crate::cli::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::{Diagnostic, json_text, nearest, suggest_image};
 use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, shows_secret};
 use crate::eval::{Image, evaluate};

@@ -1,7 +1,7 @@
 //! `imgspec targets`: what there is to build, as `make help` shows it.
 
-use super::select::select;
-use super::{Cli, Failure, Selection, print};
+use crate::cli::select::select;
+use crate::cli::{Cli, Failure, Selection, print};
 use crate::project::hir::*;
 use clap::Args;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! Every code that a diagnostic can have, and the page that `imgspec explain` prints for it.
 
-use super::Severity;
+use crate::diagnostic::Severity;
 use include_dir::{Dir, include_dir};
 use std::fmt;
 

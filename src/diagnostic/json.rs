@@ -1,6 +1,6 @@
 //! Findings for programs. The form is versioned and described in `docs/json.md`.
 
-use super::{Diagnostic, Fix, Label};
+use crate::diagnostic::{Diagnostic, Fix, Label};
 use crate::source::{SourceMap, Span, visible_json};
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Findings as plain text with excerpts, for logs and pipes. The only user of codespan-reporting.
 
-use super::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{FileId, SourceMap, Span};
 use codespan_reporting::diagnostic as codespan;
 use codespan_reporting::files::{Error, Files};
@@ -19,7 +19,7 @@ pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
         match term::emit_into_string(&config, &Shown(sources), &shown) {
             Ok(text) => out.push_str(&text),
             // A place that the excerpt cannot show still has its message.
-            Err(_) => out.push_str(&super::render_short(
+            Err(_) => out.push_str(&crate::diagnostic::render_short(
                 std::slice::from_ref(diagnostic),
                 sources,
             )),

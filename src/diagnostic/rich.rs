@@ -1,6 +1,6 @@
 //! Findings for people at a terminal. The only user of miette.
 
-use super::{Diagnostic, Label, Severity};
+use crate::diagnostic::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceMap};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
@@ -27,7 +27,7 @@ pub fn render_rich(
             .render_report(&mut out, &report(&diagnostic.visible(), sources))
             .is_err()
         {
-            out.push_str(&super::render_short(
+            out.push_str(&crate::diagnostic::render_short(
                 std::slice::from_ref(diagnostic),
                 sources,
             ));

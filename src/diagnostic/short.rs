@@ -1,6 +1,6 @@
 //! One line a finding, as compilers print it: for editors' error lists and for grep.
 
-use super::Diagnostic;
+use crate::diagnostic::Diagnostic;
 use crate::source::{SourceMap, visible_line};
 use std::fmt::Write;
 

@@ -3,14 +3,15 @@
 //! A string in an extra-vars file is a Jinja template; one that is not meant as such is marked with
 //! `__ansible_unsafe`, which Ansible's JSON loader knows (`ansible/parsing/ajson.py`).
 
-use super::slots::{Moved, Slot, carry_all};
-use super::{Emission, OUT_ENV};
+use crate::ansible::{Argument, Pair, ansible_bool, parse_pairs, parse_vars, read_escapes};
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::emit::slots::{Moved, Slot, carry_all};
+use crate::emit::{Emission, OUT_ENV};
+use crate::packer::{Braced, parse_braces};
 use crate::project::hir::*;
-use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
-    Argument, Base, Encoding, Mismatch, Pair, Piece, Receivers, Text, TextBuilder, Type, Value,
-    ansible_bool, check_value, decode, encode, from_json, parse_pairs, parse_vars, read_escapes,
+    Base, Encoding, Mismatch, Piece, Receivers, Text, TextBuilder, Type, Value, check_value,
+    decode, encode, from_json,
 };
 use crate::source::part;
 use serde_json::{Value as Json, json};
@@ -44,7 +45,7 @@ impl<'p> Emission<'_, 'p> {
             if variable.owner == Owner::Declared && !self.needs_file(id, &value) {
                 continue;
             }
-            if super::is_literal_secret(self.image, id) {
+            if crate::emit::is_literal_secret(self.image, id) {
                 self.report_secret(id, &variable.name);
                 continue;
             }
@@ -469,7 +470,7 @@ impl<'p> Emission<'_, 'p> {
         let Some(value) = self.image.value(id).filter(|_| is_theirs) else {
             return;
         };
-        let packer = super::packer_text(&encode(value, variable.encoding));
+        let packer = crate::emit::packer_text(&encode(value, variable.encoding));
         if *json == show_value(value) || json.as_str() == Some(&packer) {
             return;
         }
@@ -500,7 +501,7 @@ impl<'p> Emission<'_, 'p> {
         let Some(value) = self.image.value(id) else {
             return;
         };
-        let text = super::packer_text(&encode(value, variable.encoding));
+        let text = crate::emit::packer_text(&encode(value, variable.encoding));
         if *json == show_value(value) || json.as_str() == Some(&text) {
             return;
         }

@@ -1,6 +1,6 @@
 //! The library's defaults as Packer var files, in the arrangement of Image Builder's `packer/config`.
 
-use super::packer_text;
+use crate::emit::packer_text;
 use crate::eval::Image;
 use crate::project::hir::*;
 use crate::schema::{Base, Receivers, encode};

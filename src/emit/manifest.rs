@@ -1,6 +1,6 @@
 //! The manifest: what the output was made of. No clock, no machine: the same sources give the same bytes.
 
-use super::Emission;
+use crate::emit::Emission;
 use crate::project::StackLayer;
 use crate::project::hir::*;
 use crate::source::{Origin, sha256};
@@ -22,7 +22,7 @@ impl Emission<'_, '_> {
             .image
             .runs()
             .iter()
-            .map(|run| json!({ "only": run.only, "except": run.except, "vars": self.vars(&run.vars) }))
+            .map(|run| json!({ "only": run.selection.only, "except": run.selection.except, "vars": self.vars(&run.vars) }))
             .collect();
         let vars = own.map(|t| self.vars(&t.vars)).unwrap_or_default();
         let layers: Vec<String> = (0..self.image.stack.layers.len() as u32)
@@ -50,11 +50,11 @@ impl Emission<'_, '_> {
                 let name = program.variable(s.variable).name.to_string();
                 let value = match &s.value.kind {
                     ExprKind::Const(value)
-                        if super::shows_secret(program, s.variable, value, s.span) =>
+                        if crate::emit::shows_secret(program, s.variable, value, s.span) =>
                     {
                         Json::from(super::MASK)
                     }
-                    ExprKind::Const(value) => super::ansible::show_value(value),
+                    ExprKind::Const(value) => crate::emit::ansible::show_value(value),
                     _ => Json::Null,
                 };
                 (name, value)

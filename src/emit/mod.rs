@@ -18,8 +18,6 @@ pub use ansible::show_value;
 pub use defaults::default_files;
 pub use reach::Reach;
 pub use recipe::{PackerRun, Recipe, Role, TemplatePath};
-pub use slots::is_extra_vars_argument;
-pub(crate) use slots::whole_argument;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Image, evaluate};

@@ -1,8 +1,8 @@
 //! Packer's var file: strings only.
 
-use super::slots::carry_all;
-use super::{Emission, OUT_ENV};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::emit::slots::carry_all;
+use crate::emit::{Emission, OUT_ENV};
 use crate::project::hir::*;
 use crate::schema::{Base, Encoding, Piece, Receivers, Text, Value, encode};
 use smol_str::SmolStr;

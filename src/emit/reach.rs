@@ -1,11 +1,11 @@
 //! Who reads a variable on a target, and what follows: what is required, what has no effect.
 
-use super::Emission;
-use super::slots::{Route, Slot, carry_all};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::emit::Emission;
+use crate::emit::slots::{Route, Slot, carry_all};
 use crate::eval::{Active, Image};
+use crate::packer;
 use crate::project::hir::*;
-use crate::project::template;
 use crate::project::{StackLayer, Table};
 use crate::schema::{Base, Receivers, Value};
 use crate::source::Origin;
@@ -92,7 +92,7 @@ impl Emission<'_, '_> {
         let mut named = match self.image.value(id) {
             Some(Value::Text(text)) if matches!(variable.ty.base, Base::Args) => {
                 let text = text.known().unwrap_or_default().into_owned();
-                template::named(&text)
+                packer::named(&text)
                     .iter()
                     .filter_map(|name| program.find_variable(file, name))
                     .collect()
@@ -382,7 +382,7 @@ impl Emission<'_, '_> {
         else {
             return;
         };
-        let meant = super::packer_text(&crate::schema::encode(value, variable.encoding));
+        let meant = crate::emit::packer_text(&crate::schema::encode(value, variable.encoding));
         // Another separator than the list's has been reported.
         if variable.encoding == crate::schema::Encoding::Commas
             && meant.contains(char::is_whitespace)
@@ -492,7 +492,7 @@ impl Emission<'_, '_> {
         // Its own string, not what other settings make of it; a template stays.
         let written = match (own, raw_string(self.image.program.sources.slice(span))) {
             (Some(value), _) => {
-                super::packer_text(&crate::schema::encode(value, variable.encoding))
+                crate::emit::packer_text(&crate::schema::encode(value, variable.encoding))
             }
             (None, Some(raw)) => raw.trim_matches('"').to_owned(),
             (None, None) => return,

@@ -1,8 +1,8 @@
 //! What a build of an image needs to know beyond the files that it reads.
 
-use super::Emission;
-use super::packer::render_text;
-use super::roles::find_name;
+use crate::emit::Emission;
+use crate::emit::packer::render_text;
+use crate::emit::roles::find_name;
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Value, encode};
 use crate::source::{Origin, Span};
@@ -233,8 +233,8 @@ impl Emission<'_, '_> {
         let mut out: Vec<PackerRun> = runs
             .iter()
             .map(|run| PackerRun {
-                only: words(&run.only),
-                except: words(&run.except),
+                only: words(&run.selection.only),
+                except: words(&run.selection.except),
                 vars: shared
                     .iter()
                     .cloned()

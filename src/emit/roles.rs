@@ -1,9 +1,9 @@
 //! The roles of a project: whether those that an image names are there, and which of two with one name runs.
 
-use super::recipe::{Recipe, Role};
 use crate::diagnostic::{Code, Diagnostic, Fit, Suggestion, nearest, suggest};
+use crate::emit::recipe::{Recipe, Role};
 use crate::project::Program;
-use crate::source::library::ANSIBLE;
+use crate::source::embedded::ANSIBLE;
 use crate::source::{Loader, Origin, Span, normalize, part};
 use std::path::{Component, Path, PathBuf};
 

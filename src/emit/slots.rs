@@ -1,20 +1,18 @@
 //! The ways from Packer to Ansible: slots in the text of `--extra-vars` arguments, and the file.
 
+use crate::ansible::{ArgsProblem, Argument, check_args, is_all_known, parse_pairs, read_escapes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
+use crate::packer::{self, Braced, Filling, named, parse_braces, whole_argument};
 use crate::project::Program;
 use crate::project::hir::*;
-use crate::project::template::named;
-use crate::schema::braces::{self, Braced, Filling, parse_braces};
-use crate::schema::{
-    ArgsProblem, Argument, Value, check_args, encode, is_all_known, parse_pairs, read_escapes,
-};
+use crate::schema::{Value, encode};
 use crate::source::Span;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
-use super::Emission;
+use crate::emit::Emission;
 
 /// A place in an argument's text that carries a variable's Packer string to Ansible.
 #[derive(Debug, Clone)]
@@ -76,7 +74,7 @@ pub struct Route {
 fn fill(image: &Image<'_>, text: &str) -> Option<String> {
     let program = image.program;
     let file = Some(program.section(image.section).span.file);
-    braces::fill(text, &|name| {
+    packer::fill(text, &|name| {
         let id = program.find_variable(file, name);
         Some(match id.and_then(|id| Some((id, image.value(id)?))) {
             Some((id, value)) => Filling::Known(
@@ -105,22 +103,6 @@ pub struct Moved {
     pub is_earlier: bool,
 }
 
-/// True where a variable is a whole `--extra-vars` argument of the provider's template.
-pub fn is_extra_vars_argument(provider: &Provider, name: &str) -> bool {
-    provider
-        .readers
-        .extra_vars()
-        .any(|arg| whole_argument(arg) == Some(name))
-}
-
-/// The variable that a whole `--extra-vars` argument is.
-pub(crate) fn whole_argument(arg: &str) -> Option<&str> {
-    match &parse_braces(arg.trim())[..] {
-        [(_, Braced::User(name))] => Some(name),
-        _ => None,
-    }
-}
-
 impl Route {
     pub fn find(image: &Image<'_>) -> Route {
         let program = image.program;
@@ -130,7 +112,7 @@ impl Route {
         let mut route = Route::default();
         let readers = provider
             .readers
-            .readers(image.runs(), &|name| fill(image, name));
+            .readers(&image.selections(), &|name| fill(image, name));
         route.idle = readers
             .idle
             .first()
@@ -319,7 +301,7 @@ fn own_argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
         ExprKind::Const(Value::Text(text)) => Some(Moved {
             variable: id,
             place: value.span,
-            text: super::packer_text(text),
+            text: crate::emit::packer_text(text),
             is_earlier: false,
         }),
         _ => None,
@@ -439,9 +421,9 @@ impl Emission<'_, '_> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let selected = match run.only.is_empty() {
-            true => format!("-except={}", quote(&run.except)),
-            false => format!("-only={}", quote(&run.only)),
+        let selected = match run.selection.only.is_empty() {
+            true => format!("-except={}", quote(&run.selection.except)),
+            false => format!("-only={}", quote(&run.selection.only)),
         };
         let target = &program.section(self.image.stack.target).name;
         let builders: Vec<SmolStr> = builders.into_iter().map(SmolStr::from).collect();

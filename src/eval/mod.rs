@@ -6,19 +6,20 @@
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
-mod checks;
-mod compute;
-mod facts;
-mod fold;
-mod parts;
+mod activate;
+mod dependencies;
+mod interpret;
+mod lints;
+mod merge;
 mod rules;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::packer::Selection;
 use crate::project::hir::*;
 use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 use crate::source::Span;
-use compute::Stop;
+use interpret::Stop;
 use std::sync::Arc;
 
 /// A setting that holds for an image: its conditions are true.
@@ -120,6 +121,11 @@ impl<'p> Image<'p> {
         &self.ids
     }
 
+    /// What each of [`Image::runs`] selects.
+    pub fn selections(&self) -> Vec<&'p Selection> {
+        self.runs().iter().map(|run| &run.selection).collect()
+    }
+
     /// The target's runs of Packer; where another provider builds it, those of the library's targets of that provider if
     /// they all say the same. None where nobody says how Packer runs.
     pub fn runs(&self) -> &'p [Run] {
@@ -147,7 +153,7 @@ impl<'p> Image<'p> {
                     .runs
                     .iter()
                     .zip(&first.runs)
-                    .all(|(a, b)| a.only == b.only && a.except == b.except)
+                    .all(|(a, b)| a.selection == b.selection)
         };
         let has_vars = !first.vars.is_empty() || first.runs.iter().any(|run| !run.vars.is_empty());
         if has_vars || !targets.all(is_usual) {
@@ -307,7 +313,7 @@ impl<'p> Image<'p> {
     fn report_too_large(&mut self, span: Span) {
         let message = format!(
             "this value would be larger than {} MiB",
-            compute::MAX_SIZE >> 20
+            interpret::MAX_SIZE >> 20
         );
         self.diagnostics.push(
             Diagnostic::new(Code::NotEncodable, span, message)

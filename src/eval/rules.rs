@@ -1,7 +1,7 @@
 //! Rules: conditions that no image may meet.
 
-use super::Image;
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::eval::Image;
 use crate::project::hir::*;
 use crate::schema::Value;
 
@@ -39,7 +39,8 @@ impl<'p> Image<'p> {
             .into_iter()
             .filter_map(|id| Some((self.program.variable(id), self.winner(id)?)))
             .collect();
-        let is_users = |a: &super::Active<'_>| self.program.sources.is_users(a.setting.span.file);
+        let is_users =
+            |a: &crate::eval::Active<'_>| self.program.sources.is_users(a.setting.span.file);
         places.sort_by_key(|(_, active)| (!is_users(active), std::cmp::Reverse(active.layer)));
         let message = self
             .eval_text(&rule.message)

@@ -1,12 +1,12 @@
 //! A checkout to a library of specs.
 
-use super::checkout::{Checkout, Entry, Target};
-use super::derived::find_derived;
-use super::handed::{TemplateFacts, find_slots};
-use super::infer::{Declaration, infer};
-use super::names::{Names, SHARED, file_of};
-use super::spell::{spell_heredoc, spell_template, spell_value};
-use super::versions::find_versions;
+use crate::import::checkout::{Checkout, Entry, Target};
+use crate::import::infer::{Declaration, infer};
+use crate::import::names::{Names, SHARED, file_of};
+use crate::import::print::{spell_heredoc, spell_template, spell_value};
+use crate::import::rederive::find_derived;
+use crate::import::template_facts::{TemplateFacts, find_slots};
+use crate::import::versions::find_versions;
 use crate::project::hir::Variable;
 use crate::project::{Program, Request, load};
 use crate::schema::{Base, Encoding, Text, Value, decode};

@@ -1,12 +1,12 @@
 //! An Image Builder checkout, as far as configuration goes: its targets with what they run, and the files that
 //! those name.
 
-use super::command_line::{PackerCommand, parse_recipe};
-use super::is_variable_name;
-use crate::project::hir::Run;
-use crate::project::template::{Template, named};
+use crate::import::is_variable_name;
+use crate::packer::Selection;
+use crate::packer::{Filling, fill};
+use crate::packer::{PackerCommand, parse_recipe};
+use crate::packer::{Template, named};
 use crate::schema::Playbook;
-use crate::schema::braces::{Filling, fill};
 use crate::source::{Loader, normalize};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
@@ -280,12 +280,11 @@ impl Checkout {
                     .and_then(|text| Template::parse(text).ok());
                 let Some(template) = template else { continue };
                 let words = |list: &[String]| list.iter().map(SmolStr::from).collect();
-                let selection = Run {
+                let selection = Selection {
                     only: words(&run.only),
                     except: words(&run.except),
-                    vars: Vec::new(),
                 };
-                let readers = template.readers(&[selection], &|name| resolve(name, &values));
+                let readers = template.readers(&[&selection], &|name| resolve(name, &values));
                 let path = |written: &SmolStr| {
                     resolve(written, &values).unwrap_or_else(|| written.to_string())
                 };

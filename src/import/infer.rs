@@ -1,11 +1,11 @@
 //! What kind of variable a checkout's name is: the built-in library's where every string of the checkout reads as
 //! that and is written back the same, else what all its strings have in common.
 
-use super::checkout::Checkout;
+use crate::import::checkout::Checkout;
+use crate::packer::named;
+use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
-use crate::project::template::named;
-use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{
     Base, Encoding, Receivers, Text, Type, Value, check_value, decode, encode, find_unencodable,
 };
@@ -144,7 +144,7 @@ impl Families {
         let built_in = library.providers.iter().filter_map(|provider| {
             Some((
                 provider.template.as_str(),
-                crate::source::library::template(&provider.template)?,
+                crate::source::embedded::template(&provider.template)?,
             ))
         });
         add_names(&mut families.built_in, built_in);

@@ -7,19 +7,18 @@
 
 mod adopt;
 mod checkout;
-mod command_line;
-mod derived;
-mod handed;
 mod infer;
 mod moved;
 mod names;
-mod spell;
+mod print;
+mod rederive;
+mod template_facts;
 mod var_file;
 mod versions;
 
 pub use adopt::{ADOPTED, adopt};
 pub use checkout::{Checkout, Recipe, Refused};
-pub use spell::spell_value;
+pub use print::spell_value;
 pub use var_file::{Imported, VarFile, import};
 
 /// Whether a variable can be declared under a name. Packer takes any.

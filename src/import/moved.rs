@@ -4,14 +4,12 @@
 //! that makes no difference: no other file has a say in it, Packer does not read the variable, and nothing else is
 //! derived from it that would change.
 
-use super::spell::spell_value;
-use super::var_file::find_declared;
+use crate::ansible::{Argument, Pair, is_all_known, parse_pairs, read_escapes};
+use crate::import::print::spell_value;
+use crate::import::var_file::find_declared;
 use crate::project::Program;
 use crate::project::hir::{ExprKind, Setting, VarId, Variable};
-use crate::schema::{
-    Argument, Base, Pair, Receivers, Text, Value, check_value, decode, encode, is_all_known,
-    parse_pairs, read_escapes,
-};
+use crate::schema::{Base, Receivers, Text, Value, check_value, decode, encode};
 use rustc_hash::FxHashSet;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! What a checkout's files and targets are called in a library.
 
-use super::checkout::Checkout;
-use super::item_name;
+use crate::import::checkout::Checkout;
+use crate::import::item_name;
 use crate::schema::Playbook;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

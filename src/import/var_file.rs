@@ -3,21 +3,21 @@
 //! Each string is read by its variable's type and written as one would write it. What cannot be written so stands
 //! in a comment, with the reason; nothing is left out without a word.
 
-use super::item_name;
-use super::moved::{Moves, spell_pair};
-use super::spell::{spell_heredoc, spell_template, spell_value};
+use crate::ansible::{ArgsProblem, Argument, check_args, parse_pairs};
 use crate::diagnostic::nearest;
+use crate::import::item_name;
+use crate::import::moved::{Moves, spell_pair};
+use crate::import::print::{spell_heredoc, spell_template, spell_value};
+use crate::packer::json::parse_json;
+use crate::packer::named;
+use crate::packer::{Braced, parse_braces, spell_piece};
 use crate::project::Program;
 use crate::project::hir::{Owner, VarId, Variable};
-use crate::project::json::{
+use crate::project::var_file::{
     RELEASE, find_separator, inside_quotes, is_filled_by_packer, is_no_value, meant_flag,
 };
-use crate::project::json_syntax::parse_json;
-use crate::project::template::named;
-use crate::schema::braces::{Braced, parse_braces, spell_piece};
 use crate::schema::{
-    ArgsProblem, Argument, Base, Encoding, Text, Type, Value, check_args, check_value, decode,
-    find_unencodable, from_json, parse_pairs,
+    Base, Encoding, Text, Type, Value, check_value, decode, find_unencodable, from_json,
 };
 use crate::source::{normalize, part, visible_line};
 use crate::syntax::{format, print_key, print_text};

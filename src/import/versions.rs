@@ -5,12 +5,12 @@
 //! a version by chance must not follow it, so each relation needs a second witness: the built-in library derives one
 //! variable from the other, or their names begin with the same word, or two files with different versions agree.
 
-use super::checkout::Checkout;
-use super::infer::Declaration;
-use super::spell::spell_braces;
+use crate::import::checkout::Checkout;
+use crate::import::infer::Declaration;
+use crate::import::print::spell_braces;
+use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
 use crate::project::hir::{ExprKind, VarId};
-use crate::schema::braces::{Braced, parse_braces};
 use crate::schema::{Base, Encoding, Value};
 use crate::source::part;
 use crate::syntax::escape;

@@ -1,15 +1,15 @@
 //! Code actions beyond the repairs that findings carry.
 
-use super::answers::workspace_edit;
-use super::cursor::section_at;
-use super::findings::edit;
-use super::hover::find_section;
-use super::places::uri;
-use super::server::Server;
-use super::workspace::Spec;
 use crate::emit::is_literal_secret;
 use crate::eval::{Image, evaluate};
 use crate::import::{VarFile, import, spell_value};
+use crate::lsp::answers::workspace_edit;
+use crate::lsp::cursor::section_at;
+use crate::lsp::findings::edit;
+use crate::lsp::hover::find_section;
+use crate::lsp::places::uri;
+use crate::lsp::server::Server;
+use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
 use crate::schema::{Text, Value};
 use crate::source::{Loader, Span, normalize, part};

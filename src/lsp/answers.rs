@@ -1,22 +1,22 @@
 //! Requests and their answers.
 
-use super::actions;
-use super::candidates::resolve;
-use super::completion::complete;
-use super::cursor::{Named, name_at, section_at};
-use super::hints::hints;
-use super::hover::describe;
-use super::places::{path, uri};
-use super::rename::{self, Subject};
-use super::server::Server;
-use super::signature::signature;
-use super::symbols::{definition, flatten, folds, links, outline, references, search};
-use super::tokens::tokens;
-use super::workspace::{Spec, find_source};
-use crate::build;
+use crate::lsp::actions;
+use crate::lsp::candidates::resolve;
+use crate::lsp::completion::complete;
+use crate::lsp::cursor::{Named, name_at, section_at};
+use crate::lsp::hints::hints;
+use crate::lsp::hover::describe;
+use crate::lsp::places::{path, uri};
+use crate::lsp::rename::{self, Subject};
+use crate::lsp::server::Server;
+use crate::lsp::signature::signature;
+use crate::lsp::symbols::{definition, flatten, folds, links, outline, references, search};
+use crate::lsp::tokens::tokens;
+use crate::lsp::workspace::{Spec, find_source};
 use crate::project::Program;
 use crate::source::{FileId, Loader, Origin, Span, normalize, part};
 use crate::syntax::{self, format, format_range};
+use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
 use lsp_types::*;
 use serde::Serialize;
@@ -358,7 +358,9 @@ impl Server {
     fn location(&self, program: &Program, span: Span) -> Option<Location> {
         let source = program.sources.get(span.file);
         let path = match source.origin == Origin::Library && source.path.is_relative() {
-            true => build::unpack(&build::cache()).ok()?.join(&source.path),
+            true => workspace::unpack(&workspace::cache())
+                .ok()?
+                .join(&source.path),
             false => source.path.clone(),
         };
         let is_there = self.workspace.documents.is_file(Path::new(&path));

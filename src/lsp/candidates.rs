@@ -1,17 +1,17 @@
 //! What completion offers: names and words, the likely ones first.
 
-use super::client::Client;
-use super::cursor::Named;
-use super::hover::{describe, find_section, find_type};
-use super::workspace::Spec;
-use crate::build;
 use crate::emit::find_reach;
 use crate::eval::evaluate;
+use crate::lsp::client::Client;
+use crate::lsp::cursor::Named;
+use crate::lsp::hover::{describe, find_section, find_type};
+use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
 use crate::project::{Program, Table};
 use crate::schema::{Base, Type};
 use crate::source::part;
 use crate::syntax::ast;
+use crate::workspace;
 use lsp_types::{CompletionItem, CompletionItemKind as Kind, CompletionItemTag, InsertTextFormat};
 use serde_json::json;
 use std::mem::discriminant;
@@ -112,7 +112,7 @@ impl Candidates<'_> {
             false => item(&name, Kind::FILE, 0),
         };
         let folder = parent.join(folder);
-        let others = build::list_includable(&folder)
+        let others = workspace::list_includable(&folder)
             .into_iter()
             .filter(|(name, _)| folder.join(name) != *own);
         let out = others.map(of_entry).collect();

@@ -1,9 +1,9 @@
 //! Completion: what is wanted at a place. It is read off the text before the cursor, so that a half-typed line is no
 //! obstacle.
 
-use super::candidates::Candidates;
-use super::cursor::{block_at, item_start, section_at};
-use super::workspace::Spec;
+use crate::lsp::candidates::Candidates;
+use crate::lsp::cursor::{block_at, item_start, section_at};
+use crate::lsp::workspace::Spec;
 use crate::project::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES};
 use crate::project::hir::Owner;
 use crate::source::part;

@@ -1,7 +1,7 @@
 //! The compiler's findings as the protocol's.
 
-use super::places::{Encoding, uri};
 use crate::diagnostic::{Code, Diagnostic as Found, Severity};
+use crate::lsp::places::{Encoding, uri};
 use crate::source::{Origin, SourceMap, Span};
 use lsp_types::{
     Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location,

@@ -3,10 +3,10 @@
 //! Behind a computed value stands the value, and behind a value the defaults that are made of it, where nothing else
 //! says what they are.
 
-use super::hover::find_section;
-use super::workspace::Spec;
 use crate::emit::{Reach, find_reach, is_literal_secret};
 use crate::eval::{Image, evaluate};
+use crate::lsp::hover::find_section;
+use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
 use crate::schema::print_value;
 use crate::source::part;

@@ -1,9 +1,9 @@
 //! Hover: what a name stands for.
 
-use super::cursor::Named;
-use super::workspace::output;
 use crate::emit::emit;
 use crate::eval::evaluate;
+use crate::lsp::cursor::Named;
+use crate::lsp::workspace::output;
 use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Type, print_value};

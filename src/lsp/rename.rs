@@ -1,11 +1,11 @@
 //! Renaming what the project defines: layers, images, variables, types, providers.
 
-use super::cursor::{Named, name_at};
-use super::documents::Documents;
-use super::findings::edit;
-use super::symbols::{definition, references};
-use super::workspace::Workspace;
 use crate::diagnostic::Severity;
+use crate::lsp::cursor::{Named, name_at};
+use crate::lsp::documents::Documents;
+use crate::lsp::findings::edit;
+use crate::lsp::symbols::{definition, references};
+use crate::lsp::workspace::Workspace;
 use crate::project::Program;
 use crate::project::hir::{Owner, SectionKind, VarId};
 use crate::source::{FileId, Loader, Origin, Span};

@@ -1,11 +1,11 @@
 //! The loop: messages in, answers and findings out. A request that cannot be answered gets an error, and the server
 //! goes on.
 
-use super::client::Client;
-use super::places::{Encoding, path, uri};
-use super::tokens;
-use super::wire;
-use super::workspace::{Publication, Workspace};
+use crate::lsp::client::Client;
+use crate::lsp::places::{Encoding, path, uri};
+use crate::lsp::tokens;
+use crate::lsp::wire;
+use crate::lsp::workspace::{Publication, Workspace};
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::notification::{
     Cancel, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders,

@@ -1,7 +1,7 @@
 //! Signature help: the call around the cursor. It is read off the text before the cursor, so that a half-typed call is
 //! no obstacle.
 
-use super::cursor::item_start;
+use crate::lsp::cursor::item_start;
 use crate::project::hir::Function;
 use crate::source::part;
 use lsp_types::{

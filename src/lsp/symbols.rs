@@ -1,9 +1,9 @@
 //! Where names are defined, and what a file defines.
 
-use super::cursor::{Named, for_each_name};
-use super::hover::{find_section, find_type};
-use super::places::Encoding;
-use super::places::uri;
+use crate::lsp::cursor::{Named, for_each_name};
+use crate::lsp::hover::{find_section, find_type};
+use crate::lsp::places::Encoding;
+use crate::lsp::places::uri;
 use crate::project::Program;
 use crate::source::normalize;
 use crate::source::{FileId, Span, part};

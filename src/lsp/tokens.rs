@@ -1,9 +1,9 @@
 //! Semantic tokens: what each word of a spec is.
 
-use super::cursor::{Named, for_each_name};
-use super::hover::find_section;
-use super::places::Encoding;
-use super::workspace::Spec;
+use crate::lsp::cursor::{Named, for_each_name};
+use crate::lsp::hover::find_section;
+use crate::lsp::places::Encoding;
+use crate::lsp::workspace::Spec;
 use crate::project::Program;
 use crate::schema::Type;
 use crate::source::{FileId, Origin, part};
@@ -187,7 +187,7 @@ fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (To
         Named::Type(name) if Type::builtin(name).is_some() => return (Token::Type, OF_LIBRARY),
         Named::Type(_) => (
             Token::Type,
-            super::symbols::definition(program, file, named),
+            crate::lsp::symbols::definition(program, file, named),
         ),
         Named::Function(_) => return (Token::Function, OF_LIBRARY),
         Named::Include(_) => return (Token::Text, 0),

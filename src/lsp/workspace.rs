@@ -3,16 +3,16 @@
 //! A change is followed by a check of the changed file at once, and of those that it can concern whenever no message is
 //! waiting. Findings are kept by the file whose check they come from, so that each check replaces its own.
 
-use super::client::Client;
-use super::documents::Documents;
-use super::findings::Finding;
-use super::places::Encoding;
-use crate::build;
 use crate::diagnostic;
 use crate::emit::{Output, emit_all, of_var_files};
+use crate::lsp::client::Client;
+use crate::lsp::documents::Documents;
+use crate::lsp::findings::Finding;
+use crate::lsp::places::Encoding;
 use crate::project::{Library, Program, Request, in_checkout, load};
 use crate::source::{FileId, Loader, Origin, SourceFile};
 use crate::syntax::{self, Parse};
+use crate::workspace;
 use indexmap::IndexSet;
 use lsp_types::Diagnostic;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -106,13 +106,13 @@ impl Workspace {
         let of_project = self
             .roots
             .first()
-            .and_then(|root| build::project_library(root, &[]).ok().flatten());
+            .and_then(|root| workspace::project_library(root, &[]).ok().flatten());
         let (folder, library) = of_project.unzip();
         (self.library_root, self.library) = (folder.flatten(), library.map(Library::adopted));
         let specs = self
             .roots
             .iter()
-            .flat_map(|root| build::spec_files(root).unwrap_or_default());
+            .flat_map(|root| workspace::spec_files(root).unwrap_or_default());
         let specs = specs.filter(|spec| !self.is_of_library(spec)).collect();
         let gone = std::mem::replace(&mut self.specs, specs);
         self.waiting
@@ -128,7 +128,7 @@ impl Workspace {
     /// True for a file of the library, which is no spec of the project.
     fn is_of_library(&self, path: &Path) -> bool {
         let root = self.library_root.as_ref();
-        path.starts_with(build::assets(&build::cache()))
+        path.starts_with(workspace::assets(&workspace::cache()))
             || root.is_some_and(|root| path.starts_with(root))
     }
 

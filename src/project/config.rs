@@ -1,15 +1,13 @@
 //! `imgspec.toml`: what holds for a whole project.
 
-use super::hir::Rule;
-use super::reader::is_inside;
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
+use crate::project::roots::is_inside;
 use crate::source::{FileId, Loader, SourceMap, Span};
 use crate::syntax::ast::Ident;
 use serde::Deserialize;
 use smol_str::SmolStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use toml::Spanned;
 
 /// Its name.
@@ -174,7 +172,7 @@ impl Config {
     /// folder that is not there. `is_rule` knows the rules of files that this command does not read.
     pub fn check_names(
         &self,
-        rules: &[Arc<Rule>],
+        rules: &[&str],
         is_rule: impl Fn(&str) -> bool,
         is_there: impl Fn(&Path) -> bool,
         diagnostics: &mut Vec<Diagnostic>,
@@ -192,7 +190,7 @@ impl Config {
             }
         }
         let codes = || Code::ALL.iter().map(|c| c.as_str()).chain([WARNINGS]);
-        let known = || codes().chain(rules.iter().map(|r| r.name.as_str()));
+        let known = || codes().chain(rules.iter().copied());
         for name in self.allow.iter().chain(&self.deny) {
             if known().any(|k| k == name.text) {
                 continue;

@@ -3,8 +3,8 @@
 //!
 //! `encode` and `decode` are each other's inverse for every value that [`find_unencodable`] accepts.
 
-use super::types::{Base, Mismatch, Type};
-use super::value::{Text, TextBuilder, Value};
+use crate::schema::types::{Base, Mismatch, Type};
+use crate::schema::value::{Text, TextBuilder, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use indexmap::IndexMap;

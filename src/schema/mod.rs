@@ -2,24 +2,17 @@
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
-mod args;
-pub(crate) mod braces;
 mod encoding;
 mod print;
 mod types;
 mod value;
 mod version;
-mod yaml;
 
-pub use args::{
-    ArgsProblem, Argument, Pair, ansible_bool, check_args, is_all_known, parse_pairs, read_escapes,
-};
 pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
 pub use print::{print_value, print_wrapped};
 pub use types::{Base, Mismatch, Refinement, Type, check_value, whole};
 pub use value::{Piece, Text, TextBuilder, Value};
 pub use version::{compare_versions, is_semver, is_version, numbers};
-pub use yaml::parse_vars;
 
 /// Who reads a variable: a set of receivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

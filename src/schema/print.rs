@@ -1,6 +1,6 @@
 //! Values as one writes them in a spec. The one printer for all who show or write values.
 
-use super::{Piece, Text, Value};
+use crate::schema::{Piece, Text, Value};
 use crate::syntax::{escape, print_key, print_text};
 use std::fmt::Write;
 

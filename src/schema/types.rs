@@ -1,7 +1,7 @@
 //! Types, and whether a value is of one.
 
-use super::value::{Text, Value};
-use super::version;
+use crate::schema::value::{Text, Value};
+use crate::schema::version;
 use crate::source::part;
 use regex::Regex;
 use smol_str::SmolStr;

@@ -5,7 +5,7 @@
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
-pub mod library;
+pub mod embedded;
 mod line_index;
 mod loader;
 mod part;

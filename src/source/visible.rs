@@ -4,7 +4,7 @@
 //! move the cursor, hide a line or set the window's title; an override of the direction shows a text that is not there
 //! ("Trojan Source", CVE-2021-42574). They appear as `\u{1b}`, the language's own escape.
 
-use super::LineIndex;
+use crate::source::LineIndex;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};

@@ -1,8 +1,8 @@
 //! Statements in the form of settings that are none: `ansible = { … }`, `target = qemu`, `unset = x`.
 
-use super::ast::*;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, part};
+use crate::syntax::ast::*;
 use smol_str::SmolStr;
 
 /// What a setting of a word that is no variable was meant to be, and what to say of it.

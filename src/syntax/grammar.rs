@@ -1,6 +1,6 @@
 //! The only place that knows pest: text to [`Tree`].
 
-use super::tree::{Node, Tree};
+use crate::syntax::tree::{Node, Tree};
 use pest::{Parser, Token};
 
 /// The parser that pest generates from `grammar/imgspec.pest`.

@@ -1,13 +1,13 @@
 //! Statements and items that are not the language's, and what was probably meant: what they say is kept as far as it
 //! can be, so that nothing further is blamed on them.
 
-use super::ast::*;
-use super::explain;
-use super::lower::{Lowering, type_of_literal};
-use super::tail::{Explained, Tail, fix_all};
-use super::tree::Kind;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, part};
+use crate::syntax::ast::*;
+use crate::syntax::recover;
+use crate::syntax::tail::{Explained, Tail, fix_all};
+use crate::syntax::to_ast::{Lowering, type_of_literal};
+use crate::syntax::tree::Kind;
 use smol_str::SmolStr;
 
 impl<'t> Lowering<'t> {
@@ -35,7 +35,7 @@ impl<'t> Lowering<'t> {
     }
 
     pub(super) fn report_reserved(&mut self, at: usize) {
-        if let Some(found) = explain::explain_reserved(self.span(at), self.slice(at)) {
+        if let Some(found) = recover::explain_reserved(self.span(at), self.slice(at)) {
             self.report(found);
         }
     }
@@ -81,13 +81,13 @@ impl<'t> Lowering<'t> {
         let junk = part(junk, ..end);
         let element = junk.trim_matches(['(', ')', '<', '>', '[', ']']);
         let meant = match base {
-            "list" | "List" | "array" | "Array" | "set" | "Vec" if explain::is_word(element) => {
+            "list" | "List" | "array" | "Array" | "set" | "Vec" if recover::is_word(element) => {
                 Some(format!("[{element}]"))
             }
-            "map" | "Map" | "dict" | "object" if explain::is_word(element) => {
+            "map" | "Map" | "dict" | "object" if recover::is_word(element) => {
                 Some(format!("{{{element}}}"))
             }
-            "optional" if explain::is_word(element) => Some(format!("{element}?")),
+            "optional" if recover::is_word(element) => Some(format!("{element}?")),
             _ if junk == "[]" => Some(format!("[{base}]")),
             _ => None,
         };
@@ -164,7 +164,7 @@ impl<'t> Lowering<'t> {
         );
         let has_more =
             part(self.text, span.start as usize..span.end as usize).contains(['#', '\\']);
-        self.report(match explain::is_word(word) && !has_more {
+        self.report(match recover::is_word(word) && !has_more {
             true => found.fix(format!("write `{header}`"), span, format!("{header}{rest}")),
             false => found.help(format!("write `{header}`")),
         });
@@ -210,7 +210,7 @@ impl<'t> Lowering<'t> {
         let line = self.slice(at).lines().next().unwrap_or("");
         let start = self.tree.node(at).start;
         let span = Span::new(self.file, start, start + line.len() as u32);
-        self.report(explain::explain_item(span, line));
+        self.report(recover::explain_item(span, line));
     }
 
     /// What an item with a wrong keyword was meant to be.
@@ -220,7 +220,7 @@ impl<'t> Lowering<'t> {
             .children(at)
             .next()
             .map_or("", |child| self.slice(child));
-        explain::nearest_item(word)
+        recover::nearest_item(word)
             .filter(|kind| matches!(*kind, "image" | "layer" | "provider" | "rule"))
     }
 
@@ -234,7 +234,7 @@ impl<'t> Lowering<'t> {
         let text = self.slice(at).trim_end();
         let start = self.tree.node(at).start;
         let end = start + text.len() as u32;
-        let Some(names) = explain::parents_in(text, !extends.is_empty()) else {
+        let Some(names) = recover::parents_in(text, !extends.is_empty()) else {
             return self.report_junk_header(at, "`extends` and names, or `{`");
         };
         let span = Span::new(self.file, start, end);
@@ -417,8 +417,8 @@ impl<'t> Lowering<'t> {
     pub(super) fn lower_junk_entry(&mut self, at: usize, before: Option<usize>) {
         let (span, text) = (self.span(at), self.slice(at).trim_end());
         if self.depth == 1
-            && explain::first_word(text) == "extends"
-            && let Some(names) = explain::parents_in(text, false)
+            && recover::first_word(text) == "extends"
+            && let Some(names) = recover::parents_in(text, false)
         {
             let span = Span::new(self.file, span.start, span.start + text.len() as u32);
             let names = names.into_iter().map(|(offset, name)| {
@@ -436,21 +436,21 @@ impl<'t> Lowering<'t> {
         let code = text
             .find(" #")
             .map_or(text, |comment| part(text, ..comment).trim_end());
-        let found = match unset.and_then(|unset| Some((unset, explain::names_in(code)?))) {
+        let found = match unset.and_then(|unset| Some((unset, recover::names_in(code)?))) {
             Some((unset, names)) => {
                 let names_span = Span::new(self.file, span.start, span.start + code.len() as u32);
                 let place = Span {
                     start: self.tree.node(unset).end,
                     ..names_span
                 };
-                let more = explain::unset_all(&names);
+                let more = recover::unset_all(&names);
                 Diagnostic::new(Code::Syntax, names_span, "`unset` takes one name").fix(
                     format!("write `{more}`"),
                     place,
                     format!(", {more}"),
                 )
             }
-            None => explain::explain_entry(span, text),
+            None => recover::explain_entry(span, text),
         };
         self.report(found);
     }
@@ -569,8 +569,8 @@ impl<'t> Lowering<'t> {
             .children(at)
             .find(|child| self.kind(*child) == Kind::junk_head)?;
         let (span, text) = (self.span(head), self.slice(head));
-        self.report(explain::explain_block(span, text));
-        let is_when = crate::diagnostic::nearest(explain::first_word(text), ["when"]).is_some();
+        self.report(recover::explain_block(span, text));
+        let is_when = crate::diagnostic::nearest(recover::first_word(text), ["when"]).is_some();
         is_when.then(|| self.lower_under_nothing(at)).flatten()
     }
 
@@ -613,7 +613,7 @@ impl<'t> Lowering<'t> {
             Diagnostic::new(
                 Code::Syntax,
                 span,
-                format!("expected {wanted}, found `{}`", explain::shorten(text)),
+                format!("expected {wanted}, found `{}`", recover::shorten(text)),
             )
             .label("this does not belong here"),
         );
@@ -627,7 +627,7 @@ pub(super) fn names_of(value: &Expr) -> Vec<Ident> {
             text: text.clone(),
             span: value.span,
         }],
-        ExprKind::Str(text) if explain::is_name(text) => {
+        ExprKind::Str(text) if recover::is_name(text) => {
             let inner = Span::new(
                 value.span.file,
                 value.span.start + 1,

@@ -8,21 +8,19 @@
 
 pub mod ast;
 mod blocks;
-mod explain;
-mod expr;
 mod format;
 mod grammar;
-mod lower;
 mod mistakes;
 mod print;
+mod recover;
 mod tail;
-mod text;
+mod to_ast;
 mod tree;
 
 pub(crate) use blocks::{Meant, meant_by};
 pub use format::{format, format_range};
-pub(crate) use lower::type_of_literal;
 pub use print::{escape, print_key, print_text};
+pub(crate) use to_ast::type_of_literal;
 pub use tree::{Kind, Node, Tree};
 
 use crate::diagnostic::Diagnostic;
@@ -42,13 +40,13 @@ pub struct Parse {
 pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnostic>)> {
     let tree = grammar::parse_setting(text)?;
     let is_all = part(text, tree.node(0).end as usize..).trim().is_empty();
-    lower::lower_setting(file, text, &tree).filter(|_| is_all)
+    to_ast::lower_setting(file, text, &tree).filter(|_| is_all)
 }
 
 /// Parses a text of the language. Total: any text gives a tree, and what does not belong is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
     let tree = grammar::parse_file(text);
-    let (ast, diagnostics) = lower::lower_file(file, text, &tree);
+    let (ast, diagnostics) = to_ast::lower_file(file, text, &tree);
     Parse {
         tree,
         file: ast,

@@ -1,4 +1,4 @@
-//! Texts and names as one writes them in a spec: the reverse of [`super::parse`] for what a value is made of.
+//! Texts and names as one writes them in a spec: the reverse of [`crate::syntax::parse`] for what a value is made of.
 
 use crate::source::is_unseen;
 use std::fmt::Write;

@@ -1,8 +1,8 @@
 //! What follows a value on its line and does not belong to it, explained.
 
-use super::explain::{env_name, first_word, is_name, is_word, shorten};
 use crate::diagnostic::{Code, Diagnostic, Fix};
 use crate::source::{Span, part};
+use crate::syntax::recover::{env_name, first_word, is_name, is_word, shorten};
 
 /// A statement `name = value`, and the junk behind its value.
 pub(super) struct Tail<'t> {

@@ -5,7 +5,7 @@
 //! file again, byte for byte.
 
 /// What a node is: the rules of `grammar/imgspec.pest` that have names.
-pub use super::grammar::Rule as Kind;
+pub use crate::syntax::grammar::Rule as Kind;
 
 /// One node: 16 bytes.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Where a text is wrong, and what is left alone for that.
 
-use super::super::Parse;
-use super::super::tree::{Kind, Tree};
+use crate::syntax::Parse;
+use crate::syntax::tree::{Kind, Tree};
 
 /// Ranges of bytes that are wrong, each up to the end of its line, in order.
 pub(super) struct Damage(Vec<(u32, u32)>);

@@ -1,8 +1,8 @@
 //! Heredocs: their lines move as a whole, one level behind the line that the heredoc begins on.
 
-use super::super::text::{common_indent, dedented};
-use super::{INDENT, Printer};
 use crate::source::part;
+use crate::syntax::format::{INDENT, Printer};
+use crate::syntax::to_ast::{common_indent, dedented};
 
 impl Printer<'_> {
     /// A heredoc whose value would change stays as it stands.

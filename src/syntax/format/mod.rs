@@ -10,8 +10,8 @@ mod heredoc;
 mod statements;
 mod values;
 
-use super::tree::{Kind, Tree};
 use crate::source::{FileId, part};
+use crate::syntax::tree::{Kind, Tree};
 use damage::Damage;
 use std::ops::Range;
 
@@ -52,7 +52,7 @@ pub fn format_range(text: &str, range: Range<usize>) -> Option<(Range<usize>, St
 }
 
 fn read(text: &str) -> (super::Parse, Damage) {
-    let parse = super::parse(FileId(0), text);
+    let parse = crate::syntax::parse(FileId(0), text);
     let damage = Damage::of(text, &parse);
     (parse, damage)
 }

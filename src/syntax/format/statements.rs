@@ -1,7 +1,7 @@
 //! Items, statements and blocks.
 
-use super::super::tree::Kind;
-use super::Printer;
+use crate::syntax::format::Printer;
+use crate::syntax::tree::Kind;
 
 impl Printer<'_> {
     /// What stands on a line of its own. `level` is that line's.

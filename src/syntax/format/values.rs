@@ -1,8 +1,8 @@
 //! Values and types: operands and operators in turn, and what stands in brackets.
 
-use super::super::tree::Kind;
-use super::{MAX_WIDTH, Part, Printer};
 use crate::source::part;
+use crate::syntax::format::{MAX_WIDTH, Part, Printer};
+use crate::syntax::tree::Kind;
 
 impl Printer<'_> {
     /// Operands and operators in turn. Where the author broke the line, it goes on at `level`.

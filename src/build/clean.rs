@@ -1,0 +1,183 @@
+//! What is removed of what compiles and builds have written.
+
+use crate::build::artifacts::Record;
+use crate::workspace::{CACHES, IGNORE, IGNORE_ALL, LOCK, Lock, TAG};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// What compiles and builds write into an image's folder, beside `output` and `work`.
+const FILES: [&str; 6] = [
+    "packer.vars.json",
+    "ansible.vars.json",
+    "manifest.json",
+    "packer.log",
+    "build.json",
+    LOCK,
+];
+
+/// The folders below an output folder that hold images.
+///
+/// # Errors
+/// What the system says; a folder that is not there holds none.
+pub fn image_folders(out: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    let entries = match fs::read_dir(out) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(folders),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if is_image_folder(&path) {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// What became of a folder that was to be removed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cleaned {
+    Removed,
+    /// What imgspec has written is gone. This it has not written, and it stays.
+    Kept(Vec<PathBuf>),
+    /// A build is running there, and nothing was touched.
+    Running,
+}
+
+/// Removes from an image's folder what compiles and builds have written: compiled files, log, artifacts.
+///
+/// # Errors
+/// What the system says.
+pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
+    if !is_image_folder(folder) {
+        return Err(io::Error::other("no compile has written this folder"));
+    }
+    let Some(_lock) = Lock::of_image(folder)? else {
+        return Ok(Cleaned::Running);
+    };
+    let mut kept = clean_output(folder)?;
+    remove_folder(&folder.join("work"))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_ours = FILES.iter().any(|file| name == *file) || is_staged(&name.to_string_lossy());
+        match is_ours && !entry.file_type()?.is_dir() {
+            true => fs::remove_file(entry.path())?,
+            false if name == "output" => {}
+            false => kept.push(entry.path()),
+        }
+    }
+    kept.sort();
+    match kept.is_empty() {
+        true => fs::remove_dir(folder).map(|()| Cleaned::Removed),
+        false => Ok(Cleaned::Kept(kept)),
+    }
+}
+
+/// Removes an output folder that we have made, if nothing is left in it.
+///
+/// # Errors
+/// What the system says.
+pub fn clean_out(out: &Path) -> io::Result<bool> {
+    let is_ours = fs::read_to_string(out.join(IGNORE)).is_ok_and(|text| text == IGNORE_ALL);
+    if !is_ours || fs::read_dir(out)?.count() > 1 {
+        return Ok(false);
+    }
+    fs::remove_file(out.join(IGNORE))?;
+    fs::remove_dir(out).map(|()| true)
+}
+
+/// Removes what builds share, folder by folder. The cache's name may have been given in the environment: a folder that
+/// builds have not made is not theirs.
+///
+/// # Errors
+/// What the system says.
+pub fn clean_cache(cache: &Path) -> io::Result<(Vec<PathBuf>, Cleaned)> {
+    if !cache.is_dir() {
+        return Ok((Vec::new(), Cleaned::Removed));
+    }
+    let Some(_lock) = Lock::to_clean(cache)? else {
+        return Ok((Vec::new(), Cleaned::Running));
+    };
+    let (mut removed, mut kept) = (Vec::new(), Vec::new());
+    for folder in CACHES
+        .map(|name| cache.join(name))
+        .into_iter()
+        .filter(|folder| folder.exists())
+    {
+        match folder.join(TAG).is_file() {
+            true => {
+                fs::remove_dir_all(&folder)?;
+                removed.push(folder);
+            }
+            false => kept.push(folder),
+        }
+    }
+    Ok((
+        removed,
+        if kept.is_empty() {
+            Cleaned::Removed
+        } else {
+            Cleaned::Kept(kept)
+        },
+    ))
+}
+
+/// Removes from `output` what the last build has put there; gives what else is in it.
+fn clean_output(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let output = folder.join("output");
+    let record = Record::read(folder);
+    let ours: BTreeSet<PathBuf> = record
+        .iter()
+        .flat_map(Record::paths)
+        .map(|path| folder.join(path))
+        .collect();
+    let mut kept = Vec::new();
+    for entry in WalkDir::new(&output).contents_first(true) {
+        let entry = match entry {
+            Err(error)
+                if error
+                    .io_error()
+                    .is_some_and(|e| e.kind() == io::ErrorKind::NotFound) =>
+            {
+                continue;
+            }
+            entry => entry?,
+        };
+        if entry.file_type().is_dir() {
+            // Goes if nothing is left in it.
+            let _ = fs::remove_dir(entry.path());
+        } else if ours.contains(entry.path()) {
+            fs::remove_file(entry.path())?;
+        } else {
+            kept.push(entry.into_path());
+        }
+    }
+    Ok(kept)
+}
+
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// The name of a file that was being written when the program was killed (`tempfile`'s pattern).
+fn is_staged(name: &str) -> bool {
+    name.strip_prefix(".tmp")
+        .is_some_and(|rest| rest.len() == 6 && rest.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+/// A folder with a manifest of ours beside a var file.
+fn is_image_folder(folder: &Path) -> bool {
+    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap_or_default();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap_or_default();
+    manifest.get("imgspec").is_some()
+        && manifest.get("manifest").is_some()
+        && folder.join("packer.vars.json").is_file()
+}

@@ -1,0 +1,178 @@
+//! Which settings hold for an image: facts first, then conditions, then all settings by variable.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::eval::interpret::Stop;
+use crate::eval::{Active, Image};
+use crate::project::hir::*;
+use crate::project::{StackLayer, Table};
+use crate::schema::Value;
+
+impl<'p> Image<'p> {
+    /// Settles facts, then asks the conditions, then sorts what holds by variable.
+    pub(crate) fn settle(&mut self) {
+        let program = self.program;
+        self.gather(|_, setting| {
+            setting.condition.is_none() && program.variable(setting.variable).is_fact
+        });
+        for (id, variable) in program.variables.pairs() {
+            if variable.is_fact {
+                self.compute(id);
+            }
+        }
+        let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.stack.layers.len());
+        for layer in 0..self.stack.layers.len() {
+            let (_, conditions) = self.layer_settings(layer);
+            let mut answers: Vec<bool> = Vec::with_capacity(conditions.len());
+            for condition in conditions {
+                let outer = condition.outer.is_none_or(|o| holds_at(&answers, o));
+                answers.push(outer && self.ask(&condition.expr));
+            }
+            holds.push(answers);
+        }
+        self.gather(|layer, setting| {
+            let answers = holds.get(layer).map_or(&[][..], Vec::as_slice);
+            setting.condition.is_none_or(|c| holds_at(answers, c))
+        });
+        self.ids = self.visible();
+    }
+
+    /// Sorts the settings that pass by variable; within one variable they stay in order of strength.
+    fn gather(&mut self, passes: impl Fn(usize, &Setting) -> bool) {
+        let mut active: Vec<Active<'p>> = Vec::new();
+        for layer in 0..self.stack.layers.len() {
+            let settings = self
+                .layer_settings(layer)
+                .0
+                .iter()
+                .filter(|setting| passes(layer, setting));
+            active.extend(settings.map(|setting| Active {
+                layer: layer as u32,
+                setting,
+            }));
+        }
+        active.sort_by_key(|active| active.setting.variable);
+        let mut places = Table::filled(&self.program.variables, (0, 0));
+        let mut from = 0;
+        for group in active.chunk_by(|a, b| a.setting.variable == b.setting.variable) {
+            let to = from + group.len();
+            if let Some(first) = group.first() {
+                places[first.setting.variable] = (from, to);
+            }
+            from = to;
+        }
+        (self.places, self.active) = (places, active);
+    }
+
+    /// Asks a condition over facts; where a fact is not known, that is an error.
+    fn ask(&mut self, condition: &'p Expr) -> bool {
+        match self.eval(condition) {
+            Ok(Some(Value::Bool(answer))) => answer,
+            Err(Stop::Reported) => false,
+            unknown => {
+                let why = match unknown {
+                    Ok(None) => "not set",
+                    Err(Stop::Opaque(_)) => "only known at build time",
+                    Ok(Some(value)) if value.is_opaque() => "only known at build time",
+                    // Not for want of a fact: said as of any other expression.
+                    _ => {
+                        self.eval_condition(condition);
+                        return false;
+                    }
+                };
+                let mut names = Vec::new();
+                condition.for_each_variable(&mut |id| {
+                    let value = self.value(id);
+                    if value.is_none_or(Value::is_opaque) {
+                        names.push(format!("`{}`", self.program.variable(id).name));
+                    }
+                });
+                names.dedup();
+                self.diagnostics.push(match names.is_empty() {
+                    true => Diagnostic::new(
+                        Code::OpaqueValue,
+                        condition.span,
+                        format!("this condition asks after what is {why}"),
+                    )
+                    .help("a condition reads facts, which are known while compiling"),
+                    false => Diagnostic::new(
+                        Code::UnsetFact,
+                        condition.span,
+                        format!(
+                            "this condition asks after {}, which is {why} for the image `{}`",
+                            names.join(" and "),
+                            self.name()
+                        ),
+                    )
+                    .help("set the fact in the image or in the layer of its operating system"),
+                });
+                false
+            }
+        }
+    }
+
+    /// Reports why a condition has no answer.
+    fn eval_condition(&mut self, condition: &'p Expr) {
+        if let Some(value) = self.eval_reported(condition) {
+            let message = format!("expected a bool, found {}", value.kind());
+            self.diagnostics.push(
+                Diagnostic::new(Code::TypeMismatch, condition.span, message)
+                    .help("a condition is true or false"),
+            );
+        }
+    }
+
+    /// True where a variable's `applies` holds, or cannot be asked.
+    pub fn applies(&mut self, id: VarId) -> bool {
+        match &self.program.variable(id).applies {
+            Some(condition) => !matches!(self.eval(condition), Ok(Some(Value::Bool(false)))),
+            None => true,
+        }
+    }
+
+    fn layer_settings(&self, layer: usize) -> (&'p [Setting], &'p [Condition]) {
+        match self.stack.layers.get(layer) {
+            None => (&[], &[]),
+            Some(StackLayer::Provider(id)) => (&self.program.provider(*id).defaults, &[]),
+            Some(StackLayer::Section(id)) => {
+                let section = self.program.section(*id);
+                (&section.settings, &section.conditions)
+            }
+            Some(StackLayer::TargetVars(id)) => {
+                let vars = self
+                    .program
+                    .section(*id)
+                    .target
+                    .as_ref()
+                    .map_or(&[][..], |t| t.vars.as_slice());
+                (vars, &[])
+            }
+        }
+    }
+
+    /// Every variable in view, and those that a layer sets.
+    fn visible(&self) -> Vec<VarId> {
+        let program = self.program;
+        let file = program.section(self.section).span.file;
+        let own = program.views.get(&file).map(|v| &v.names.variables);
+        let mut ids: Vec<VarId> = program
+            .library
+            .variables
+            .values()
+            .map(|(id, _)| *id)
+            .collect();
+        ids.extend(
+            own.into_iter()
+                .flat_map(|names| names.values())
+                .map(|(id, _)| *id),
+        );
+        ids.extend(self.active.iter().map(|a| a.setting.variable));
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}
+
+/// The answer to a condition of a layer; one that the layer does not have holds nowhere.
+fn holds_at(answers: &[bool], condition: u32) -> bool {
+    answers.get(condition as usize).copied().unwrap_or(false)
+}

@@ -1,0 +1,514 @@
+//! Expressions to values.
+//!
+//! Unset spreads: an expression over an unset value is unset. Opaque values pass through texts, names
+//! and the branches of `if`; anything else stops with [`Stop::Opaque`]. `and` and `or` decide as soon
+//! as one side does.
+
+use crate::eval::Image;
+use crate::project::hir::*;
+use crate::project::locate_text;
+use crate::schema::{
+    Base, Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers,
+    whole,
+};
+use crate::source::Span;
+use crate::syntax::ast::BinaryOp;
+use base64::Engine;
+use indexmap::IndexMap;
+use regex::Regex;
+use smol_str::SmolStr;
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+/// How large a value may become, in bytes. A few names that stand for each other's doubles would fill
+/// any memory.
+pub(crate) const MAX_SIZE: usize = 4 << 20;
+
+/// Why an expression has no value.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// What it comes to is larger than any reader takes.
+    TooLarge(Span),
+    /// Something here is only known at build time.
+    Opaque(Span),
+    /// The operation does not work on this value.
+    Failed(Span, String),
+    /// Said already.
+    Reported,
+}
+
+type Computed = Result<Option<Value>, Stop>;
+
+impl<'p> Image<'p> {
+    pub(crate) fn eval(&mut self, expr: &'p Expr) -> Computed {
+        Ok(match &expr.kind {
+            ExprKind::Missing => return Err(Stop::Reported),
+            ExprKind::Const(value) => Some(value.clone()),
+            ExprKind::Variable(id) => return self.read(*id),
+            ExprKind::Encoded(id) => self
+                .read(*id)?
+                .map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding))),
+            ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
+            ExprKind::Concat(parts) => return self.eval_concat(parts, expr.span),
+            ExprKind::Located(location, path) => self.eval(path)?.map(|value| match value {
+                Value::Text(text) => Value::Text(self.locate(&text, *location, expr.span)),
+                other => other,
+            }),
+            ExprKind::Decoded(id, text) => return self.eval_decoded(*id, text),
+            ExprKind::List(elements) => {
+                let mut values = Vec::with_capacity(elements.len());
+                let mut size = 0;
+                for element in elements {
+                    match self.eval(element)? {
+                        Some(value) => {
+                            add_size(&mut size, &value, expr.span)?;
+                            values.push(value);
+                        }
+                        None => return Ok(None),
+                    }
+                }
+                Some(Value::list(values))
+            }
+            ExprKind::Map(pairs) => {
+                let mut map = IndexMap::with_capacity(pairs.len());
+                let mut size = 0;
+                for (key, element) in pairs {
+                    match self.eval(element)? {
+                        Some(value) => {
+                            add_size(&mut size, &value, expr.span)?;
+                            map.insert(key.clone(), value);
+                        }
+                        None => return Ok(None),
+                    }
+                }
+                Some(Value::Map(map.into()))
+            }
+            ExprKind::If(parts) => {
+                let [condition, then, other] = parts.as_ref();
+                match self.eval_bool(condition)? {
+                    Some(true) => return self.eval(then),
+                    Some(false) => return self.eval(other),
+                    None => None,
+                }
+            }
+            ExprKind::Not(inner) => self.eval_bool(inner)?.map(|b| Value::Bool(!b)),
+            ExprKind::Binary {
+                op,
+                versions,
+                sides,
+            } => return self.eval_binary(*op, *versions, sides),
+            ExprKind::Call(function, args) => {
+                let value = self.eval_call(*function, args, expr.span)?;
+                if let Some(value) = &value {
+                    add_size(&mut 0, value, expr.span)?;
+                }
+                value
+            }
+        })
+    }
+
+    /// A variable's final value; a secret's is a hole.
+    fn read(&mut self, id: VarId) -> Computed {
+        self.compute(id);
+        let variable = self.program.variable(id);
+        if self.is_broken(id) {
+            return Err(Stop::Reported);
+        }
+        let Some(value) = self.value(id).cloned() else {
+            return Ok(None);
+        };
+        if !variable.is_secret {
+            // An option that is emptied has no number, and is neither true nor false.
+            let is_emptied = value.is_empty() && matches!(variable.ty.base, Base::Int | Base::Bool);
+            return Ok((!is_emptied).then_some(value));
+        }
+        let env = match &value {
+            Value::Text(Text::Pieces(pieces)) => match &pieces[..] {
+                [Piece::Env(name)] => Some(name.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(Some(Value::piece(Piece::Secret {
+            variable: variable.name.clone(),
+            env,
+        })))
+    }
+
+    fn locate(&self, text: &Text, location: Location, span: Span) -> Text {
+        // A path that begins with a hole is somebody else's.
+        let folder = self.program.sources.get(span.file).folder();
+        match text.known() {
+            Some(known) => locate_text(&known, location, folder),
+            None => text.clone(),
+        }
+    }
+
+    fn eval_concat(&mut self, parts: &'p [Expr], span: Span) -> Computed {
+        let mut text = TextBuilder::default();
+        let mut size = 0;
+        for part in parts {
+            let Some(value) = self.eval(part)? else {
+                return Ok(None);
+            };
+            add_size(&mut size, &value, span)?;
+            match value {
+                Value::Text(part) => text.push(&part),
+                Value::Bool(flag) => text.push_str(if flag { "true" } else { "false" }),
+                Value::Int(number) => text.push_str(&number.to_string()),
+                other => {
+                    return Err(Stop::Failed(
+                        part.span,
+                        format!("{} cannot stand in a text", other.kind()),
+                    ));
+                }
+            }
+        }
+        Ok(Some(Value::Text(text.finish())))
+    }
+
+    fn eval_decoded(&mut self, id: VarId, text: &'p Expr) -> Computed {
+        let Some(Value::Text(joined)) = self.eval(text)? else {
+            return Ok(None);
+        };
+        let variable = self.program.variable(id);
+        match decode(&variable.ty, variable.encoding, &joined) {
+            Ok(decoded) => Ok(Some(decoded.value)),
+            Err(mismatch) => {
+                let message = mismatch.message(variable.is_secret);
+                Err(Stop::Failed(
+                    text.span,
+                    format!("`{}`: {message}", variable.name),
+                ))
+            }
+        }
+    }
+
+    fn eval_bool(&mut self, expr: &'p Expr) -> Result<Option<bool>, Stop> {
+        match self.eval(expr)? {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(value) if value.is_opaque() => Err(Stop::Opaque(expr.span)),
+            Some(value) => Err(Stop::Failed(
+                expr.span,
+                format!("expected a bool, found {}", value.kind()),
+            )),
+        }
+    }
+
+    fn eval_binary(&mut self, op: BinaryOp, versions: bool, sides: &'p [Expr; 2]) -> Computed {
+        let [left, right] = sides;
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                // The side that decides decides, whatever is known of the other.
+                let deciding = op == BinaryOp::Or;
+                let a = self.eval_bool(left);
+                if matches!(a, Ok(Some(x)) if x == deciding) {
+                    return Ok(Some(Value::Bool(deciding)));
+                }
+                let b = self.eval_bool(right);
+                if matches!(b, Ok(Some(x)) if x == deciding) {
+                    return Ok(Some(Value::Bool(deciding)));
+                }
+                Ok(a?.and(b?).map(Value::Bool))
+            }
+            BinaryOp::Add => {
+                let (a, b) = (self.eval_known(left)?, self.eval_known(right)?);
+                let (Some(a), Some(b)) = (a, b) else {
+                    return Ok(None);
+                };
+                let mut size = a.size(MAX_SIZE);
+                add_size(&mut size, &b, left.span.to(right.span))?;
+                match (Self::elements(&a), Self::elements(&b)) {
+                    (Some(a), Some(b)) => Ok(Some(Value::list(
+                        a.iter().chain(b.iter()).cloned().collect(),
+                    ))),
+                    _ => Err(Stop::Failed(
+                        left.span.to(right.span),
+                        "`+` joins two lists".to_owned(),
+                    )),
+                }
+            }
+            BinaryOp::In | BinaryOp::NotIn => {
+                let (a, b) = (self.eval_known(left)?, self.eval_known(right)?);
+                let (Some(a), Some(b)) = (a, b) else {
+                    return Ok(None);
+                };
+                let Some(elements) = Self::elements(&b) else {
+                    return Err(Stop::Failed(
+                        right.span,
+                        format!("`in` asks a list, found {}", b.kind()),
+                    ));
+                };
+                let found = elements.iter().any(|e| is_equal(e, &a, versions));
+                if !found && b.has_holes() {
+                    return Err(Stop::Opaque(right.span));
+                }
+                Ok(Some(Value::Bool(found == (op == BinaryOp::In))))
+            }
+            _ => {
+                let (a, b) = (self.eval_known(left)?, self.eval_known(right)?);
+                let (Some(a), Some(b)) = (a, b) else {
+                    return Ok(None);
+                };
+                if a.has_holes() || b.has_holes() {
+                    return Err(Stop::Opaque(left.span.to(right.span)));
+                }
+                let answer = match op {
+                    BinaryOp::Equal => is_equal(&a, &b, versions),
+                    BinaryOp::NotEqual => !is_equal(&a, &b, versions),
+                    _ => {
+                        let Some(order) = compare(&a, &b) else {
+                            return Err(Stop::Failed(
+                                left.span.to(right.span),
+                                "only numbers and versions have an order".to_owned(),
+                            ));
+                        };
+                        match op {
+                            BinaryOp::Less => order == Ordering::Less,
+                            BinaryOp::LessEqual => order != Ordering::Greater,
+                            BinaryOp::Greater => order == Ordering::Greater,
+                            _ => order != Ordering::Less,
+                        }
+                    }
+                };
+                Ok(Some(Value::Bool(answer)))
+            }
+        }
+    }
+
+    /// A value that is not opaque as a whole.
+    fn eval_known(&mut self, expr: &'p Expr) -> Computed {
+        match self.eval(expr)? {
+            Some(value) if value.is_opaque() => Err(Stop::Opaque(expr.span)),
+            value => Ok(value),
+        }
+    }
+
+    fn eval_call(&mut self, function: Function, args: &'p [Expr], span: Span) -> Computed {
+        if let (
+            Function::IsSet,
+            [
+                Expr {
+                    kind: ExprKind::Variable(id),
+                    ..
+                },
+            ],
+        ) = (function, args)
+        {
+            let is_set = self.read(*id)?.is_some();
+            return Ok(Some(Value::Bool(is_set)));
+        }
+        if let (
+            Function::IsYours,
+            [
+                Expr {
+                    kind: ExprKind::Variable(id),
+                    ..
+                },
+            ],
+        ) = (function, args)
+        {
+            return Ok(Some(Value::Bool(self.is_set_by_users(*id))));
+        }
+        let mut values = Vec::with_capacity(args.len());
+        for arg in args {
+            match self.eval_known(arg)? {
+                Some(value) => values.push(value),
+                None => return Ok(None),
+            }
+        }
+        // The number of arguments has been checked, so each of them is there.
+        let place = |i: usize| args.get(i).map_or(span, |arg| arg.span);
+        let text = |i: usize| -> Result<String, Stop> {
+            match values.get(i) {
+                Some(Value::Text(text)) => text
+                    .known()
+                    .map(|t| t.into_owned())
+                    .ok_or(Stop::Opaque(place(i))),
+                Some(Value::Int(number)) => Ok(number.to_string()),
+                Some(other) => Err(Stop::Failed(
+                    place(i),
+                    format!("expected a string, found {}", other.kind()),
+                )),
+                None => Err(Stop::Reported),
+            }
+        };
+        let list = |i: usize| -> Result<std::sync::Arc<[Value]>, Stop> {
+            match values.get(i) {
+                Some(value) => Self::elements(value).ok_or_else(|| {
+                    Stop::Failed(place(i), format!("expected a list, found {}", value.kind()))
+                }),
+                None => Err(Stop::Reported),
+            }
+        };
+        Ok(Some(match function {
+            Function::Major | Function::Minor | Function::Patch => {
+                let version = text(0)?;
+                let Some([major, minor, patch]) = numbers(&version) else {
+                    return Err(Stop::Failed(
+                        place(0),
+                        format!("`{version}` is not a version"),
+                    ));
+                };
+                Value::Int(match function {
+                    Function::Major => major,
+                    Function::Minor => minor,
+                    _ => patch,
+                })
+            }
+            Function::TrimPrefix => {
+                let (whole, prefix) = (text(0)?, text(1)?);
+                Value::text(whole.strip_prefix(prefix.as_str()).unwrap_or(&whole))
+            }
+            Function::TrimSuffix => {
+                let (whole, suffix) = (text(0)?, text(1)?);
+                Value::text(whole.strip_suffix(suffix.as_str()).unwrap_or(&whole))
+            }
+            Function::Replace => {
+                let (whole, from) = (text(0)?, text(1)?);
+                let into = text(2)?;
+                let count = if from.is_empty() {
+                    0
+                } else {
+                    whole.matches(&from).count()
+                };
+                if count * into.len() > MAX_SIZE {
+                    return Err(Stop::TooLarge(span));
+                }
+                match count {
+                    0 => Value::text(whole),
+                    _ => Value::text(whole.replace(&from, &into)),
+                }
+            }
+            Function::Lower => Value::text(text(0)?.to_lowercase()),
+            Function::Upper => Value::text(text(0)?.to_uppercase()),
+            Function::Base64 => {
+                Value::text(base64::engine::general_purpose::STANDARD.encode(text(0)?))
+            }
+            Function::Join => {
+                let (elements, separator) = (list(0)?, text(1)?);
+                if elements.len() * separator.len() > MAX_SIZE {
+                    return Err(Stop::TooLarge(span));
+                }
+                let mut out = TextBuilder::default();
+                for (i, element) in elements.iter().enumerate() {
+                    out.push_str(if i > 0 { &separator } else { "" });
+                    out.push(&encode(element, Encoding::Plain));
+                }
+                Value::Text(out.finish())
+            }
+            Function::Split => {
+                let (whole, separator) = (text(0)?, text(1)?);
+                if separator.is_empty() {
+                    return Err(Stop::Failed(place(1), "the separator is empty".to_owned()));
+                }
+                let parts = whole
+                    .split(separator.as_str())
+                    .filter(|_| !whole.is_empty());
+                Value::list(parts.map(Value::text).collect())
+            }
+            Function::Len => Value::Int(match values.first() {
+                Some(Value::List(elements)) => elements.len() as i64,
+                Some(Value::Map(map)) => map.len() as i64,
+                _ => text(0)?.chars().count() as i64,
+            }),
+            Function::Keys => match values.first() {
+                Some(Value::Map(map)) => {
+                    Value::list(map.keys().cloned().map(Value::text).collect())
+                }
+                None => return Err(Stop::Reported),
+                Some(other) => {
+                    return Err(Stop::Failed(
+                        place(0),
+                        format!("expected a map, found {}", other.kind()),
+                    ));
+                }
+            },
+            Function::Unique => {
+                let elements = list(0)?;
+                let mut out: Vec<Value> = Vec::with_capacity(elements.len());
+                for element in elements.iter() {
+                    if !out.contains(element) {
+                        out.push(element.clone());
+                    }
+                }
+                Value::list(out)
+            }
+            Function::Matches => {
+                let pattern = text(1)?;
+                let answer = match values.first() {
+                    Some(Value::List(elements)) => {
+                        let mut all = true;
+                        for element in elements.iter() {
+                            let known = encode(element, Encoding::Plain);
+                            let Some(known) = known.known() else {
+                                return Err(Stop::Opaque(place(0)));
+                            };
+                            all &= is_match(&pattern, &known, place(1))?;
+                        }
+                        all
+                    }
+                    _ => is_match(&pattern, &text(0)?, place(1))?,
+                };
+                Value::Bool(answer)
+            }
+            Function::Env
+            | Function::File
+            | Function::Path
+            | Function::Jinja
+            | Function::IsSet
+            | Function::IsYours => {
+                return Err(Stop::Failed(span, "expected a constant".to_owned()));
+            }
+        }))
+    }
+}
+
+/// Counts a part of a value that is being put together.
+fn add_size(size: &mut usize, part: &Value, whole: Span) -> Result<(), Stop> {
+    *size += part.size(MAX_SIZE);
+    if *size > MAX_SIZE {
+        Err(Stop::TooLarge(whole))
+    } else {
+        Ok(())
+    }
+}
+
+fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
+    thread_local! {
+        /// Patterns are few and images many: each is compiled once a thread.
+        static COMPILED: RefCell<HashMap<SmolStr, Regex>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        if let Some(regex) = compiled.get(pattern) {
+            return Ok(regex.is_match(text));
+        }
+        let regex = whole(pattern).map_err(|e| {
+            // The lines before the last one draw the pattern.
+            let error = e.to_string();
+            let why = error
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ");
+            Stop::Failed(span, format!("this is no regular expression: {why}"))
+        })?;
+        let answer = regex.is_match(text);
+        compiled.insert(SmolStr::new(pattern), regex);
+        Ok(answer)
+    })
+}
+
+fn is_equal(a: &Value, b: &Value, versions: bool) -> bool {
+    a == b || (versions && compare(a, b) == Some(Ordering::Equal))
+}
+
+fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        (Value::Text(a), Value::Text(b)) => Some(compare_versions(&a.known()?, &b.known()?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,229 @@
+//! What the layers of an image do to each other that their authors did not mean.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::eval::{Active, Image};
+use crate::project::hir::*;
+use crate::project::{StackLayer, linearize};
+use crate::source::Span;
+
+impl<'p> Image<'p> {
+    /// A `final` value that a stronger layer changes.
+    pub(crate) fn check_finals(&mut self) {
+        for id in self.ids.clone() {
+            if self.program.variable(id).alias_of.is_some() {
+                // Its value is the real variable's part; by itself it has none.
+                continue;
+            }
+            let finals: Vec<Active<'p>> = self
+                .settings(id)
+                .iter()
+                .filter(|a| a.setting.is_final)
+                .copied()
+                .collect();
+            for made_final in finals {
+                if self.compute_upto(id, made_final).as_ref() != self.value(id) {
+                    self.report_final(id, made_final);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn report_final(&mut self, id: VarId, made_final: Active<'p>) {
+        let program = self.program;
+        let aliases = program
+            .aliases
+            .iter()
+            .filter(|(_, real)| *real == id)
+            .map(|(alias, _)| *alias);
+        let names = aliases.chain([id]);
+        let strongest = names
+            .filter_map(|name| self.settings(name).last())
+            .max_by_key(|a| a.layer);
+        let Some(changing) = strongest.copied() else {
+            return;
+        };
+        let name = &program.variable(id).name;
+        let holder = self.layer_name(made_final.layer);
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::FinalOverridden,
+                changing.setting.span,
+                format!("`{name}` is final in `{holder}` and cannot be changed"),
+            )
+            .label(format!("`{}` changes it", self.layer_name(changing.layer)))
+            .related(made_final.setting.span, "made final here")
+            .help("remove this setting, or ask whoever made it final"),
+        );
+    }
+
+    /// Two unrelated parents that disagree, and layers that the target overrides.
+    pub(crate) fn check_parents(&mut self) {
+        for id in self.ids.clone() {
+            let above: Vec<Active<'p>> = self
+                .settings(id)
+                .iter()
+                .filter(|a| {
+                    let layer = a.layer as usize;
+                    layer > self.stack.target_at
+                        && layer < self.stack.overlays_at
+                        && a.setting.change == Change::Replace
+                })
+                .copied()
+                .collect();
+            if let [others @ .., winner] = &above[..]
+                && !others.is_empty()
+            {
+                self.check_disagreement(id, others, *winner);
+            }
+        }
+        self.check_below_target();
+    }
+
+    fn check_disagreement(&mut self, id: VarId, others: &[Active<'p>], winner: Active<'p>) {
+        let Some(StackLayer::Section(strongest)) = self.stack.layer(winner.layer) else {
+            return;
+        };
+        let ancestors = linearize(&self.program.sections, strongest);
+        let unrelated = others.iter().rev().find(|other| {
+            matches!(self.stack.layer(other.layer), Some(StackLayer::Section(s)) if !ancestors.contains(&s))
+        });
+        let Some(other) = unrelated.copied() else {
+            return;
+        };
+        if self.setting_value(other.setting) == self.setting_value(winner.setting) {
+            return;
+        }
+        let name = &self.program.variable(id).name;
+        let (a, b) = (self.layer_name(other.layer), self.layer_name(winner.layer));
+        self.diagnostics.push(
+            Diagnostic::new(
+                Code::ParentsDiffer,
+                self.program.section(self.section).span,
+                format!("`{a}` and `{b}` set `{name}` to different values"),
+            )
+            .label(format!("`{b}` wins, because it is named later"))
+            .related(other.setting.span, format!("`{a}` sets it here"))
+            .related(winner.setting.span, format!("`{b}` sets it here"))
+            .help(format!("set `{name}` in this image to decide")),
+        );
+    }
+
+    fn check_below_target(&mut self) {
+        let needed = linearize(&self.program.sections, self.stack.target);
+        let target = &self.program.section(self.stack.target).name;
+        for layer in self.stack.layers.iter().take(self.stack.target_at) {
+            let StackLayer::Section(id) = *layer else {
+                continue;
+            };
+            if needed.contains(&id) || self.program.flag_files.contains(&id) {
+                continue;
+            }
+            let name = &self.program.section(id).name;
+            let span = self.place_of_parent(id);
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::BelowTarget,
+                    span,
+                    format!("`{name}` stands below the target `{target}`, which overrides it"),
+                )
+                .label("named before the target")
+                .help(format!("name the target first: `extends {target}, {name}`")),
+            );
+        }
+    }
+
+    /// Where this image names a parent, itself or through another.
+    fn place_of_parent(&self, parent: SectionId) -> Span {
+        let section = self.program.section(self.section);
+        section
+            .extends
+            .iter()
+            .find(|(id, _)| linearize(&self.program.sections, *id).contains(&parent))
+            .map_or(section.span, |(_, span)| *span)
+    }
+
+    /// What a `-var-file` of `PACKER_FLAGS` says, and a file of the target's provider or system says otherwise.
+    pub(crate) fn check_flag_files(&mut self) {
+        let program = self.program;
+        let settings = program
+            .flag_files
+            .iter()
+            .flat_map(|id| &program.section(*id).settings);
+        for setting in settings {
+            let Some(winner) = self.settings(setting.variable).last().copied() else {
+                continue;
+            };
+            let is_own = winner.layer as usize <= self.stack.target_at
+                && !std::ptr::eq(winner.setting, setting);
+            if !is_own || program.sources.is_users(winner.setting.span.file) {
+                continue;
+            }
+            let name = &program.variable(setting.variable).name;
+            let layer = self.layer_name(winner.layer);
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    setting.span,
+                    format!("`{name}` has no effect: `{layer}` sets it, too"),
+                )
+                .label("make names a `-var-file` of PACKER_FLAGS before the target's own files")
+                .related(winner.setting.span, "this wins")
+                .help("name the file in PACKER_VAR_FILES, which stands behind them"),
+            );
+        }
+    }
+
+    /// Settings of what the target passes to Packer itself, which beats every file.
+    pub(crate) fn check_fixed(&mut self) {
+        let Some(StackLayer::TargetVars(holder)) = self.stack.layers.last().copied() else {
+            return;
+        };
+        let program = self.program;
+        let Some(target) = &program.section(holder).target else {
+            return;
+        };
+        let runs = target.runs.iter().flat_map(|run| &run.vars);
+        let above = target
+            .above
+            .iter()
+            .flat_map(|(id, _)| &program.section(*id).settings);
+        // Layers below the target are its own, and may say what one above them overrides.
+        let vars = target.vars.iter().chain(runs).map(|fixed| (fixed, 0));
+        for (fixed, from) in vars.chain(above.map(|fixed| (fixed, self.stack.target_at + 1))) {
+            let readers = &program.provider(self.provider).readers;
+            if readers.is_whole_argument(&program.variable(fixed.variable).name) {
+                // Whole arguments of Ansible are merged with the file route, or reported there.
+                continue;
+            }
+            let Some(own) = self
+                .settings(fixed.variable)
+                .iter()
+                .filter(|a| !matches!(self.stack.layer(a.layer), Some(StackLayer::Provider(_))))
+                .filter(|a| (from..self.stack.fixed_at).contains(&(a.layer as usize)))
+                .find(|a| {
+                    program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed)
+                })
+            else {
+                continue;
+            };
+            let name = &program.variable(fixed.variable).name;
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::FixedByTarget,
+                    own.setting.span,
+                    format!(
+                        "`{name}` is fixed by the target `{}`",
+                        program.section(holder).name
+                    ),
+                )
+                .label("this has no effect")
+                .related(
+                    fixed.span,
+                    "the target passes this to Packer behind or above every file of yours",
+                )
+                .help("remove the setting, or build another target"),
+            );
+        }
+    }
+}

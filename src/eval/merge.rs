@@ -1,0 +1,365 @@
+//! The settings of one variable to its value: fold, deprecated names, types, circles.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::eval::interpret::MAX_SIZE;
+use crate::eval::{Active, Image, State};
+use crate::project::hir::*;
+use crate::schema::{Base, Value, check_value, find_unencodable};
+use crate::source::Span;
+
+/// How many variables may be defined by each other in a row.
+const MAX_CHAIN: usize = 200;
+
+/// What a variable's settings fold to, before anything is computed.
+struct Folded<'p> {
+    base: FoldBase<'p>,
+    /// `+=` and `-=` above the base, weakest first.
+    changes: Vec<Active<'p>>,
+}
+
+#[derive(Clone, Copy)]
+enum FoldBase<'p> {
+    Nothing,
+    Expr(&'p Expr),
+}
+
+impl<'p> Image<'p> {
+    /// Computes a variable's final value, once.
+    pub(crate) fn compute(&mut self, id: VarId) {
+        match self.states[id] {
+            State::Done => return,
+            State::Open => {
+                self.report_cycle(id);
+                return;
+            }
+            State::New => {}
+        }
+        if self.chain.len() >= MAX_CHAIN {
+            let span = self.program.variable(id).span;
+            self.diagnostics.push(Diagnostic::new(
+                Code::ReferenceCycle,
+                span,
+                format!("more than {MAX_CHAIN} variables are defined by each other in a row"),
+            ));
+            self.states[id] = State::Done;
+            self.broken[id] = true;
+            return;
+        }
+        self.states[id] = State::Open;
+        self.chain.push(id);
+        let outer = std::mem::replace(&mut self.has_failed, false);
+        let value = self.compute_new(id);
+        self.broken[id] |= std::mem::replace(&mut self.has_failed, outer);
+        self.chain.pop();
+        // A cycle found below has closed this variable already.
+        if self.states[id] == State::Open {
+            self.values[id] = value;
+        }
+        self.states[id] = State::Done;
+    }
+
+    fn compute_new(&mut self, id: VarId) -> Option<Value> {
+        let variable = self.program.variable(id);
+        if let Some(real) = variable.alias_of {
+            let is_list = matches!(self.program.variable(real).ty.base, Base::List(_));
+            let is_set = !self.settings(id).is_empty();
+            return (is_list && is_set).then(|| Value::list(Vec::new()));
+        }
+        let value = self.compute_folded(id);
+        self.merge_aliases(id, value)
+    }
+
+    /// The value of a variable's own settings.
+    fn compute_folded(&mut self, id: VarId) -> Option<Value> {
+        let (settings, has_default) = match self.settings(id) {
+            [] => (Vec::new(), true),
+            [.., last] if last.setting.change == Change::Replace => (vec![*last], false),
+            _ => self.effective_settings(id),
+        };
+        let folded = self.fold(id, settings, has_default);
+        let is_checked = self.is_constant(&folded);
+        let value = self.compute_fold(&folded)?;
+        if !is_checked {
+            self.check_computed(id, &value, &folded);
+        }
+        Some(value)
+    }
+
+    /// What `unset` leaves of settings: above the target it drops those above it, at the target or
+    /// below it all, and the default too.
+    pub(crate) fn drop_unset(&self, settings: &[Active<'p>]) -> (Vec<Active<'p>>, bool) {
+        let mut kept: Vec<Active<'p>> = Vec::new();
+        let mut has_default = true;
+        for active in settings {
+            if active.setting.change != Change::Unset {
+                kept.push(*active);
+            } else if active.layer as usize > self.stack.target_at {
+                kept.retain(|k| k.layer as usize <= self.stack.target_at);
+            } else {
+                kept.clear();
+                has_default = false;
+            }
+        }
+        (kept, has_default)
+    }
+
+    /// The value that the layers up to one give, without a word about what is wrong with it.
+    pub(crate) fn compute_upto(&mut self, id: VarId, last: Active<'p>) -> Option<Value> {
+        let (said, removed) = (self.diagnostics.len(), self.removals.len());
+        let settings = self.settings(id);
+        let end = settings
+            .iter()
+            .position(|a| std::ptr::eq(a.setting, last.setting))
+            .unwrap_or(0);
+        let settings = settings.get(..=end).unwrap_or_default().to_vec();
+        let mut value = self.compute_part(id, &settings);
+        for (alias, real) in &self.program.aliases {
+            let settings = self.settings(*alias);
+            let end = settings.partition_point(|a| a.layer <= last.layer);
+            let settings = settings.get(..end).unwrap_or_default().to_vec();
+            if *real == id
+                && !settings.is_empty()
+                && let Some(Value::List(front)) = self.compute_part(*alias, &settings)
+                && let Some(Value::List(own)) = &value
+            {
+                value = Some(Value::list(
+                    front.iter().chain(own.iter()).cloned().collect(),
+                ));
+            }
+        }
+        self.diagnostics.truncate(said);
+        self.removals.truncate(removed);
+        value
+    }
+
+    /// True where a setting of the image itself says what the weaker layers give already, so that nothing changes
+    /// without it. A `final` one says more than its value.
+    pub fn is_redundant(&mut self, setting: &Setting) -> bool {
+        let id = setting.variable;
+        let is_it = |active: &Active<'p>| std::ptr::eq(active.setting, setting);
+        let settings = self.settings(id);
+        let is_renamed = self
+            .names_of(id)
+            .any(|name| name != id && !self.settings(name).is_empty());
+        let is_other = setting.is_final || setting.change == Change::Unset || is_renamed;
+        if is_other || self.is_broken(id) || !settings.iter().any(is_it) {
+            return false;
+        }
+        let rest: Vec<Active<'p>> = settings
+            .iter()
+            .copied()
+            .filter(|active| !is_it(active))
+            .collect();
+        let (said, removed) = (self.diagnostics.len(), self.removals.len());
+        let value = self.compute_part(id, &rest);
+        self.diagnostics.truncate(said);
+        self.removals.truncate(removed);
+        value.is_some() && value.as_ref() == self.value(id)
+    }
+
+    fn compute_part(&mut self, id: VarId, settings: &[Active<'p>]) -> Option<Value> {
+        let (kept, has_default) = self.drop_unset(settings);
+        let folded = self.fold(id, kept, has_default);
+        self.compute_fold(&folded)
+    }
+
+    fn fold(&self, id: VarId, settings: Vec<Active<'p>>, has_default: bool) -> Folded<'p> {
+        let at = settings
+            .iter()
+            .rposition(|a| a.setting.change == Change::Replace);
+        let base = at.and_then(|at| settings.get(at));
+        let default = self
+            .program
+            .variable(id)
+            .default
+            .as_ref()
+            .filter(|_| has_default);
+        Folded {
+            base: match (base, default) {
+                (Some(active), _) => FoldBase::Expr(&active.setting.value),
+                (None, Some(default)) => FoldBase::Expr(default),
+                (None, None) => FoldBase::Nothing,
+            },
+            changes: settings
+                .get(at.map_or(0, |at| at + 1)..)
+                .unwrap_or_default()
+                .to_vec(),
+        }
+    }
+
+    fn is_constant(&self, folded: &Folded<'p>) -> bool {
+        let is_const = |e: &Expr| matches!(e.kind, ExprKind::Const(_));
+        folded.changes.iter().all(|a| is_const(&a.setting.value))
+            && match folded.base {
+                FoldBase::Expr(expr) => is_const(expr),
+                FoldBase::Nothing => true,
+            }
+    }
+
+    fn compute_fold(&mut self, folded: &Folded<'p>) -> Option<Value> {
+        let mut value = match folded.base {
+            FoldBase::Expr(expr) => self.eval_reported(expr),
+            FoldBase::Nothing => None,
+        };
+        for active in &folded.changes {
+            let setting = active.setting;
+            let change = self.eval_reported(&setting.value);
+            let mut elements = match value.take() {
+                None => Vec::new(),
+                Some(Value::List(elements)) => elements.to_vec(),
+                Some(other) => {
+                    self.report_not_a_list(setting.name_span, setting.span, &other);
+                    return Some(other);
+                }
+            };
+            match change {
+                None => {}
+                Some(Value::List(change)) if setting.change == Change::Append => {
+                    elements.extend(change.iter().cloned())
+                }
+                Some(Value::List(change)) => {
+                    let before = elements.len();
+                    elements.retain(|e| !change.contains(e));
+                    self.removals.push((setting.span, elements.len() < before));
+                }
+                Some(other) => self.report_not_a_list(setting.value.span, setting.span, &other),
+            }
+            let joined = Value::list(elements);
+            if joined.size(MAX_SIZE) > MAX_SIZE {
+                self.report_too_large(setting.value.span);
+                return None;
+            }
+            value = Some(joined);
+        }
+        value
+    }
+
+    fn report_not_a_list(&mut self, span: Span, setting: Span, value: &Value) {
+        let found = match value.is_opaque() {
+            true => Diagnostic::new(
+                Code::OpaqueValue,
+                span,
+                "a value that is only known at build time cannot be joined with a list",
+            ),
+            false => Diagnostic::new(
+                Code::TypeMismatch,
+                span,
+                format!("expected a list, found {}", value.kind()),
+            ),
+        };
+        self.diagnostics
+            .push(found.related(setting, "`+=` and `-=` change lists"));
+    }
+
+    /// The lists of deprecated names go in front; of other types only one name may be set.
+    fn merge_aliases(&mut self, id: VarId, value: Option<Value>) -> Option<Value> {
+        let program = self.program;
+        let mut value = value;
+        for (alias_id, real) in &program.aliases {
+            let (alias_id, alias) = (*alias_id, program.variable(*alias_id));
+            if *real != id || self.settings(alias_id).is_empty() {
+                continue;
+            }
+            let Some(folded) = self.compute_folded(alias_id) else {
+                continue;
+            };
+            value = match (folded, value) {
+                (Value::List(front), Some(Value::List(own))) => Some(Value::list(
+                    front.iter().chain(own.iter()).cloned().collect(),
+                )),
+                (front, own) => {
+                    let is_users = |a: &Active<'p>| program.sources.is_users(a.setting.span.file);
+                    let place =
+                        |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
+                    if let (true, Some(here), Some(there)) = (
+                        self.effective_settings(id).0.iter().any(is_users),
+                        place(self, alias_id),
+                        place(self, id),
+                    ) {
+                        self.diagnostics.push(
+                            Diagnostic::new(
+                                Code::DuplicateSetting,
+                                here,
+                                format!(
+                                    "`{}` and `{}` are one variable, and both are set",
+                                    alias.name,
+                                    program.variable(id).name
+                                ),
+                            )
+                            .related(there, "its other name is set here")
+                            .help(format!("keep `{}`", program.variable(id).name)),
+                        );
+                        own
+                    } else {
+                        Some(front)
+                    }
+                }
+            };
+        }
+        value
+    }
+
+    /// A computed value of the wrong type, or one that its encoding cannot carry.
+    fn check_computed(&mut self, id: VarId, value: &Value, folded: &Folded<'p>) {
+        let variable = self.program.variable(id);
+        let expr = match (folded.changes.last(), folded.base) {
+            (Some(active), _) => &active.setting.value,
+            (None, FoldBase::Expr(expr)) => expr,
+            (None, FoldBase::Nothing) => return,
+        };
+        if let Err(mismatch) = check_value(&variable.ty, value) {
+            let message = format!(
+                "`{}`: {}",
+                variable.name,
+                mismatch.message(variable.is_secret)
+            );
+            self.diagnostics.push(
+                Diagnostic::new(Code::TypeMismatch, expr.span, message)
+                    .label("this is what it comes to"),
+            );
+        } else if let Some((_, reason)) = find_unencodable(value, variable.encoding) {
+            let message = format!("`{}`: {reason}", variable.name);
+            self.diagnostics
+                .push(Diagnostic::new(Code::NotEncodable, expr.span, message));
+        }
+    }
+
+    fn report_cycle(&mut self, id: VarId) {
+        let from = self.chain.iter().position(|v| *v == id).unwrap_or(0);
+        let members: Vec<VarId> = self.chain.get(from..).unwrap_or_default().to_vec();
+        let first = self.program.variable(id).name.as_str();
+        let mut names: Vec<&str> = members
+            .iter()
+            .map(|v| self.program.variable(*v).name.as_str())
+            .collect();
+        names.push(first);
+        let place = |image: &Image<'p>, id: VarId| match image.winner(id) {
+            Some(active) => active.setting.value.span,
+            None => image
+                .program
+                .variable(id)
+                .default
+                .as_ref()
+                .map_or(image.program.variable(id).span, |d| d.span),
+        };
+        let mut found = Diagnostic::new(
+            Code::ReferenceCycle,
+            place(self, id),
+            format!("variables are defined by each other: {}", names.join(" → ")),
+        )
+        .label(format!("`{first}` is set here"))
+        .help("a name stands for the variable's final value; give one of them a value of its own");
+        for member in members.iter().skip(1) {
+            found = found.related(
+                place(self, *member),
+                format!("`{}` is set here", self.program.variable(*member).name),
+            );
+        }
+        self.diagnostics.push(found);
+        for member in members {
+            self.broken[member] = true;
+            self.states[member] = State::Done;
+            self.values[member] = None;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What only an import has to write: texts with Packer's templates in them, and heredocs.
+
+use crate::packer::{Braced, parse_braces};
+use crate::schema::{Value, print_wrapped};
+use crate::syntax::{escape, print_text};
+use std::fmt::Write;
+
+/// How long a value may be on one line of an imported spec.
+const WIDTH: usize = 90;
+
+/// A value as an imported spec has it.
+pub fn spell_value(value: &Value) -> String {
+    print_wrapped(value, WIDTH)
+}
+
+/// A text with Packer's templates in it. `{{user `x`}}` becomes `${x}` where `is_plain` says that both are the
+/// same text, and a lone `{{env `X`}}` becomes `env("X")`.
+pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
+    let pieces: Vec<Braced<'_>> = parse_braces(text)
+        .into_iter()
+        .map(|(_, piece)| piece)
+        .collect();
+    match &pieces[..] {
+        [Braced::Env(name)] => return format!("env({})", print_text(name)),
+        [Braced::User(name)] if is_plain(name) => return (*name).to_owned(),
+        pieces
+            if !pieces
+                .iter()
+                .any(|p| matches!(p, Braced::User(name) if is_plain(name))) =>
+        {
+            return print_text(text);
+        }
+        _ => {}
+    }
+    format!("\"{}\"", spell_braces(text, is_plain))
+}
+
+/// The inside of a `"…"` string for a text with Packer's templates in it; see [`spell_template`].
+pub fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
+    let mut out = String::new();
+    for (_, piece) in parse_braces(text) {
+        match piece {
+            Braced::User(name) if is_plain(name) => {
+                let _ = write!(out, "${{{name}}}");
+            }
+            Braced::User(name) => {
+                let _ = write!(out, "{{{{user `{name}`}}}}");
+            }
+            Braced::Env(name) => {
+                let _ = write!(out, "{{{{env `{name}`}}}}");
+            }
+            Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => {
+                out.push_str(&escape(text))
+            }
+        }
+    }
+    out
+}
+
+/// A text of several lines as a raw heredoc, indented for the body of an item.
+pub fn spell_heredoc(word: &str, text: &str) -> Option<String> {
+    let fits = text.ends_with('\n')
+        && !text.contains('\r')
+        && !text.starts_with([' ', '\t'])
+        && text
+            .lines()
+            .all(|line| line.trim() != word && (line.is_empty() || !line.trim().is_empty()));
+    if !fits {
+        return None;
+    }
+    let mut out = format!("<<'{word}'\n");
+    for line in text.lines() {
+        out.push_str(&if line.is_empty() {
+            "\n".to_owned()
+        } else {
+            format!("    {line}\n")
+        });
+    }
+    let _ = write!(out, "    {word}");
+    Some(out)
+}

@@ -1,0 +1,380 @@
+//! JSON as Packer reads it, which is strict (`encoding/json` of Go), and what people write instead.
+
+use crate::source::part;
+use jsonc_parser::ParseStringErrorKind;
+use jsonc_parser::ast::{ObjectProp, ObjectPropName, Value as Node};
+use jsonc_parser::common::Ranged;
+use jsonc_parser::errors::{ParseError, ParseErrorKind as Kind};
+use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use smol_str::SmolStr;
+use std::ops::Range;
+
+/// Why a text is not JSON.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct JsonError {
+    pub range: Range<usize>,
+    /// A sentence.
+    pub message: String,
+    pub help: Option<&'static str>,
+    /// What to do, and the text that takes the place of the range given.
+    pub fix: Option<(&'static str, Range<usize>, String)>,
+}
+
+impl JsonError {
+    fn new(range: Range<usize>, message: impl Into<String>) -> JsonError {
+        JsonError {
+            range,
+            message: message.into(),
+            help: None,
+            fix: None,
+        }
+    }
+
+    fn help(self, help: &'static str) -> JsonError {
+        JsonError {
+            help: Some(help),
+            ..self
+        }
+    }
+
+    fn fix(self, title: &'static str, range: Range<usize>, text: impl Into<String>) -> JsonError {
+        JsonError {
+            fix: Some((title, range, text.into())),
+            ..self
+        }
+    }
+}
+
+/// What a text is that parses as JSON.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    Nothing,
+    Object(Vec<Property>),
+    Other,
+}
+
+/// An entry of an object.
+#[derive(Debug)]
+pub(crate) struct Property {
+    pub name: String,
+    pub name_range: Range<usize>,
+    pub value: PropertyValue,
+    pub range: Range<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) enum PropertyValue {
+    /// A string; `null` is an empty one.
+    Text(String),
+    /// The words for what it is instead.
+    Other(&'static str),
+}
+
+/// Parses a text as JSON.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(crate) fn parse_json(text: &str) -> Result<Parsed, JsonError> {
+    Ok(match parse_strict(text)? {
+        None => Parsed::Nothing,
+        Some(Node::Object(object)) => {
+            Parsed::Object(object.properties.into_iter().map(property).collect())
+        }
+        Some(_) => Parsed::Other,
+    })
+}
+
+fn property(property: ObjectProp<'_>) -> Property {
+    let place = |range: jsonc_parser::common::Range| range.start..range.end;
+    let (name, name_range) = match property.name {
+        ObjectPropName::String(name) => (name.value.into_owned(), place(name.range)),
+        ObjectPropName::Word(name) => (name.value.to_owned(), place(name.range)),
+    };
+    let range = place(property.value.range());
+    let value = match property.value {
+        Node::StringLit(text) => PropertyValue::Text(text.value.into_owned()),
+        Node::NullKeyword(_) => PropertyValue::Text(String::new()),
+        Node::BooleanLit(_) => PropertyValue::Other("a bool"),
+        Node::NumberLit(_) => PropertyValue::Other("a number"),
+        Node::Array(_) => PropertyValue::Other("a list"),
+        Node::Object(_) => PropertyValue::Other("an object"),
+    };
+    Property {
+        name,
+        name_range,
+        value,
+        range,
+    }
+}
+
+fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
+    let strict = ParseOptions {
+        allow_comments: false,
+        allow_loose_object_property_names: false,
+        allow_trailing_commas: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    if text.starts_with('\u{feff}') {
+        let mark = 0..'\u{feff}'.len_utf8();
+        return Err(JsonError::new(
+            mark.clone(),
+            "the file begins with a byte order mark, which Packer refuses",
+        )
+        .help("save the file as UTF-8 without a byte order mark")
+        .fix("remove the byte order mark", mark, ""));
+    }
+    match parse_to_ast(text, &CollectOptions::default(), &strict) {
+        Ok(parsed) => match find_control(text) {
+            Some(at) => Err(JsonError::new(
+                at..at + 1,
+                "a JSON string holds no line break or tab as it is",
+            )
+            .help("write `\\n` or `\\t`")),
+            None => Ok(parsed.value),
+        },
+        Err(error) => Err(explain(text, &error)),
+    }
+}
+
+/// A control character inside a string of a text that is JSON otherwise.
+fn find_control(text: &str) -> Option<usize> {
+    let (mut is_string, mut is_escaped) = (false, false);
+    text.bytes().position(|byte| {
+        let was_escaped = is_escaped;
+        is_escaped = is_string && byte == b'\\' && !was_escaped;
+        if byte == b'"' && !was_escaped {
+            is_string = !is_string;
+        }
+        is_string && byte < 0x20
+    })
+}
+
+/// Says what is wrong by what stands at the place of the parser's error.
+fn explain(text: &str, error: &ParseError) -> JsonError {
+    let (start, end) = (
+        error.range().start.min(text.len()),
+        error.range().end.min(text.len()),
+    );
+    let rest = text.get(start..).unwrap_or_default();
+    let range = start..end.max(start + rest.chars().next().map_or(0, char::len_utf8));
+    let first_line = rest.lines().next().unwrap_or_default();
+    if rest.starts_with(['#', '/']) {
+        return comment(text, start, rest);
+    }
+    let is_end = rest.trim().is_empty() && text.trim_start().starts_with('{');
+    if is_end
+        && !matches!(
+            error.kind(),
+            Kind::UnterminatedObject | Kind::UnterminatedArray | Kind::String(_)
+        )
+    {
+        let written = text.trim_end();
+        let range = written.char_indices().next_back().map_or(0, |(at, _)| at)..written.len();
+        return JsonError::new(range, "the file ends inside an object");
+    }
+    let first = text.trim_start();
+    if !first.starts_with(['{', '[', '"', '\'']) {
+        let at = text.len() - first.len();
+        let length = first.chars().next().map_or(0, char::len_utf8);
+        return JsonError::new(
+            at..at + length,
+            "a var file is a JSON object, and this does not begin with `{`",
+        )
+        .help("write `{ \"name\": \"value\" }`; YAML and HCL are converted, for example with `yq -o json`");
+    }
+    match error.kind() {
+        Kind::TrailingCommasNotAllowed | Kind::ExpectedObjectValue if rest.starts_with(',') => {
+            JsonError::new(start..start + 1, "JSON has no comma behind the last entry").fix(
+                "remove the comma",
+                start..start + 1,
+                "",
+            )
+        }
+        Kind::TrailingCommasNotAllowed => {
+            JsonError::new(range, "JSON has no comma behind the last entry")
+                .help("remove the comma")
+        }
+        Kind::SingleQuotedStringsNotAllowed => single_quoted(start, rest, range),
+        Kind::ExpectedComma if first_line.is_empty() => {
+            JsonError::new(range, "a comma is missing here").fix("add the comma", start..start, ",")
+        }
+        Kind::ExpectedComma => JsonError::new(range, "a comma is missing between two entries"),
+        Kind::UnexpectedTokenInObject if rest.starts_with(',') => JsonError::new(
+            start..start + 1,
+            "there is a comma too many",
+        )
+        .fix("remove the comma", start..start + 1, ""),
+        _ if rest.starts_with('=') => JsonError::new(
+            start..start + 1,
+            "JSON has a colon between name and value",
+        )
+        .fix("write a colon", start..start + 1, ":"),
+        _ if rest.starts_with(';') => JsonError::new(
+            start..start + 1,
+            "JSON has a comma between entries",
+        )
+        .fix("write a comma", start..start + 1, ","),
+        _ if rest.starts_with(['“', '”', '„', '‘', '’']) => {
+            JsonError::new(range, "this is a typographic quote; JSON has `\"`")
+        }
+        Kind::ExpectedStringObjectProperty | Kind::UnexpectedWord => word(start, rest, range),
+        Kind::UnterminatedObject => {
+            JsonError::new(range, "this `{` has no `}`").help("add `}` at the end")
+        }
+        Kind::UnterminatedArray => JsonError::new(range, "this `[` has no `]`"),
+        Kind::String(ParseStringErrorKind::UnterminatedStringLiteral) => JsonError::new(
+            start..start + first_line.len(),
+            "this string has no closing `\"`",
+        ),
+        Kind::String(_) => {
+            JsonError::new(range, "JSON has no such escape").help("a backslash is written `\\\\`")
+        }
+        Kind::MultipleRootJsonValues => JsonError::new(
+            range,
+            "a var file is one JSON object, and here begins another",
+        )
+        .help("join the two into one"),
+        Kind::UnexpectedCloseBrace => JsonError::new(range, "a value is missing before this `}`"),
+        kind => {
+            let mut message = kind.to_string();
+            message
+                .get_mut(..1)
+                .into_iter()
+                .for_each(|first| first.make_ascii_lowercase());
+            JsonError::new(range, format!("this is not JSON: {message}"))
+        }
+    }
+}
+
+fn comment(text: &str, start: usize, rest: &str) -> JsonError {
+    let length = match rest.strip_prefix("/*").and_then(|inner| inner.find("*/")) {
+        Some(at) => at + 4,
+        None => rest.find(['\n', '\r']).unwrap_or(rest.len()),
+    };
+    let before = part(text, ..start).trim_end_matches([' ', '\t']).len();
+    JsonError::new(start..start + length, "JSON has no comments")
+        .help("remove it; `imgspec import` makes a spec of the file, which can hold comments")
+        .fix("remove the comment", before..start + length, "")
+}
+
+fn single_quoted(start: usize, rest: &str, range: Range<usize>) -> JsonError {
+    let message = "JSON strings have double quotes";
+    let inner = rest
+        .strip_prefix('\'')
+        .and_then(|inner| inner.split_once('\''));
+    match inner.filter(|(inner, _)| !inner.contains(['\\', '\n'])) {
+        Some((inner, _)) => {
+            let whole = start..start + inner.len() + 2;
+            let text = serde_json::Value::from(inner).to_string();
+            JsonError::new(whole.clone(), message).fix("write double quotes", whole, text)
+        }
+        None => JsonError::new(range, message).help("write `\"…\"`"),
+    }
+}
+
+/// A word without quotes.
+fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
+    let is_word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    let word = part(rest, ..rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+    if word.is_empty() {
+        return JsonError::new(range, "names and values are strings in double quotes");
+    }
+    let text = match word {
+        "True" | "TRUE" => "\"true\"".to_owned(),
+        "False" | "FALSE" => "\"false\"".to_owned(),
+        "None" | "nil" | "Null" | "NULL" => "\"\"".to_owned(),
+        word => serde_json::Value::from(word).to_string(),
+    };
+    JsonError::new(
+        start..start + word.len(),
+        format!("`{word}` has no quotes; names and values are strings"),
+    )
+    .fix("write a string", start..start + word.len(), text)
+}
+
+/// The entries of a JSON object, or of the object under one of its keys: names with the bytes that they take.
+pub(crate) fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, Range<usize>)> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
+    let mut value = parsed.ok().and_then(|parsed| parsed.value);
+    if let Some(key) = below {
+        value = match value {
+            Some(Node::Object(object)) => {
+                let mut properties = object.properties.into_iter();
+                properties
+                    .rfind(|property| property.name.as_str() == key)
+                    .map(|property| property.value)
+            }
+            _ => None,
+        };
+    }
+    let Some(Node::Object(object)) = value else {
+        return Vec::new();
+    };
+    let entry = |property: &ObjectProp<'_>| {
+        (
+            SmolStr::new(property.name.as_str()),
+            property.range.start..property.range.end,
+        )
+    };
+    object.properties.iter().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_people_write_instead_of_json() {
+        for (text, at, message) in [
+            (
+                "{ \"a\": \"4096\" # MiB\n}",
+                "# MiB",
+                "JSON has no comments",
+            ),
+            (
+                "{ \"a\": \"1\", // x\n \"b\": \"2\" }",
+                "// x",
+                "JSON has no comments",
+            ),
+            ("/* x */ { }", "/* x */", "JSON has no comments"),
+            ("{ \"a\": \"1\", }", ",", "no comma behind the last entry"),
+            ("{ 'a': \"1\" }", "'a'", "double quotes"),
+            ("{ a: \"1\" }", "a", "`a` has no quotes"),
+            ("{ \"a\": True }", "True", "`True` has no quotes"),
+            ("{ \"a\" = \"1\" }", "=", "a colon"),
+            ("{ \"a\": \"1\"; \"b\": \"2\" }", ";", "a comma"),
+            ("{ \"a\": \"1\",, \"b\": \"2\" }", ",", "a comma"),
+            (
+                "{ \"a\": \"1\"\n \"b\": \"2\" }",
+                "\n",
+                "a comma is missing",
+            ),
+            ("{ \"a\": \"1\"", "{", "has no `}`"),
+            ("{ \"a\": \"1 }", "\"1 }", "no closing"),
+            ("{ \"a\": \"\\q\" }", "\\", "no such escape"),
+            ("{ \"a\": \"\t\" }", "\t", "no line break or tab"),
+            ("{ } { }", "{", "one JSON object"),
+            ("a: 1", "a", "does not begin with `{`"),
+            ("a = \"1\"", "a", "does not begin with `{`"),
+            ("---\na: 1", "-", "does not begin with `{`"),
+            ("\u{feff}{ }", "\u{feff}", "byte order mark"),
+            ("{ \"a\": “1” }", "“", "typographic"),
+            ("{ \"a\": }", "}", "a value is missing"),
+        ] {
+            let error = parse_json(text).expect_err(text);
+            assert!(error.message.contains(message), "{text}: {}", error.message);
+            assert!(
+                part(text, error.range.clone()).starts_with(at),
+                "{text}: {:?}",
+                error.range
+            );
+        }
+        assert!(parse_json("{ \"a\": \"\\\" # \\t\" }").is_ok());
+    }
+}

@@ -1,0 +1,414 @@
+//! What a Packer template reads and hands on, from its own text.
+//!
+//! Templates are Packer's legacy JSON (`template/parse.go` in packer-plugin-sdk). Variables are read by
+//! builders, provisioners and post-processors; which of those take part depends on the builders that
+//! a run selects with `-only` and `-except`.
+
+use crate::packer::{Braced, parse_braces, users};
+use serde_json::{Map, Value};
+use smol_str::SmolStr;
+
+/// A template, as far as variables are concerned.
+#[derive(Debug, Default)]
+pub struct Template {
+    /// Its `variables` with their defaults; none where it wants a value.
+    variables: Vec<(SmolStr, Option<SmolStr>)>,
+    builders: Vec<Part>,
+    /// Provisioners and post-processors.
+    others: Vec<Part>,
+    /// It could not be read, which has been reported: nothing is known of its readers.
+    pub is_missing: bool,
+}
+
+/// A builder, provisioner or post-processor.
+#[derive(Debug, Default)]
+struct Part {
+    /// A builder's name; empty for the others.
+    name: SmolStr,
+    only: Vec<SmolStr>,
+    except: Vec<SmolStr>,
+    /// The variables that its text names.
+    reads: Vec<SmolStr>,
+    /// The `--extra-vars` arguments of an Ansible provisioner, in order.
+    extra_vars: Option<Vec<SmolStr>>,
+    /// The path of its playbook, as it is written.
+    playbook: Option<SmolStr>,
+}
+
+/// The builders that one run of Packer selects, by name: `-only` and `-except`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Selection {
+    pub only: Vec<SmolStr>,
+    pub except: Vec<SmolStr>,
+}
+
+/// What takes part in the runs of one target.
+#[derive(Debug, Default)]
+pub struct Readers<'t> {
+    /// The variables that the text names.
+    pub reads: Vec<&'t SmolStr>,
+    /// For each Ansible provisioner its `--extra-vars` arguments.
+    pub extra_vars: Vec<&'t [SmolStr]>,
+    /// The paths of the playbooks, as they are written.
+    pub playbooks: Vec<&'t SmolStr>,
+    /// The runs that select none of the builders, by their place among the runs.
+    pub idle: Vec<usize>,
+    /// The names of the template's builders; none for a name that only the build knows.
+    pub builders: Vec<Option<String>>,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse(text: &str) -> Result<Template, String> {
+        let json: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let Value::Object(json) = json else {
+            return Err("a template is a JSON object".to_owned());
+        };
+        let list = |key: &str| {
+            json.get(key)
+                .and_then(Value::as_array)
+                .map_or(&[][..], Vec::as_slice)
+        };
+        let variables = json
+            .get("variables")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
+        let mut template = Template {
+            variables: variables
+                .map(|(name, default)| {
+                    let default = match default {
+                        Value::Null => None,
+                        // What names itself never gets a value; builders then read it as empty (`core.go`).
+                        Value::String(text) if named(text).iter().any(|n| n == name) => {
+                            Some(SmolStr::default())
+                        }
+                        Value::String(text) => Some(SmolStr::new(text)),
+                        other => Some(SmolStr::from(other.to_string())),
+                    };
+                    (SmolStr::new(name), default)
+                })
+                .collect(),
+            ..Template::default()
+        };
+        for builder in list("builders").iter().filter_map(Value::as_object) {
+            let mut part = Part::new(builder);
+            let name = builder
+                .get("name")
+                .or(builder.get("type"))
+                .and_then(Value::as_str);
+            part.name = SmolStr::new(name.unwrap_or_default());
+            template.builders.push(part);
+        }
+        let cleanup = json.get("error-cleanup-provisioner");
+        for provisioner in list("provisioners")
+            .iter()
+            .chain(cleanup)
+            .filter_map(Value::as_object)
+        {
+            template
+                .others
+                .push(match provisioner.get("type").and_then(Value::as_str) {
+                    Some("ansible") => Part::ansible(provisioner),
+                    _ => Part::new(provisioner),
+                });
+        }
+        for processor in list("post-processors") {
+            // A post-processor, its type alone, or a sequence of them.
+            let sequence = processor
+                .as_array()
+                .map_or(std::slice::from_ref(processor), Vec::as_slice);
+            template
+                .others
+                .extend(sequence.iter().filter_map(Value::as_object).map(Part::new));
+        }
+        Ok(template)
+    }
+
+    /// A template that could not be read.
+    pub fn missing() -> Template {
+        Template {
+            is_missing: true,
+            ..Template::default()
+        }
+    }
+
+    /// A template of which only this is known.
+    pub fn stated(reads: Vec<SmolStr>, extra_vars: Vec<SmolStr>) -> Template {
+        let part = Part {
+            reads,
+            extra_vars: Some(extra_vars),
+            ..Part::default()
+        };
+        Template {
+            others: vec![part],
+            ..Template::default()
+        }
+    }
+
+    /// What takes part in these runs. `fill` gives the text of a builder's name with its `{{user}}` resolved, or none
+    /// where only the build knows it; such a builder counts as selected by `-only`.
+    ///
+    /// `-only` and `-except` select by the resolved name; `only` and `except` of provisioners and post-processors by the
+    /// name as it is written (`rawName` in Packer's `core.go`).
+    pub fn readers(
+        &self,
+        runs: &[&Selection],
+        fill: &dyn Fn(&str) -> Option<String>,
+    ) -> Readers<'_> {
+        let names: Vec<Option<String>> = self
+            .builders
+            .iter()
+            .map(|builder| fill(&builder.name))
+            .collect();
+        let selects = |run: &Selection, name: &Option<String>| {
+            let is_in = |list: &[SmolStr]| {
+                name.as_ref()
+                    .is_some_and(|name| list.iter().any(|n| n == name))
+            };
+            (run.only.is_empty() || name.is_none() || is_in(&run.only)) && !is_in(&run.except)
+        };
+        let is_selected =
+            |name: &Option<String>| runs.is_empty() || runs.iter().any(|run| selects(run, name));
+        let builders: Vec<&Part> = self
+            .builders
+            .iter()
+            .zip(&names)
+            .filter(|(_, name)| is_selected(name))
+            .map(|(b, _)| b)
+            .collect();
+        let takes_part = |part: &&Part| {
+            self.builders.is_empty()
+                || builders.iter().any(|b| {
+                    (part.only.is_empty() || part.only.contains(&b.name))
+                        && !part.except.contains(&b.name)
+                })
+        };
+        let mut readers = Readers::default();
+        for part in builders
+            .iter()
+            .copied()
+            .chain(self.others.iter().filter(takes_part))
+        {
+            readers.reads.extend(&part.reads);
+            readers.extra_vars.extend(part.extra_vars.as_deref());
+            readers.playbooks.extend(&part.playbook);
+        }
+        if !self.builders.is_empty() {
+            let is_idle = |run: &&Selection| !names.iter().any(|name| selects(run, name));
+            readers.idle = runs
+                .iter()
+                .enumerate()
+                .filter(|(_, run)| is_idle(run))
+                .map(|(at, _)| at)
+                .collect();
+        }
+        readers.builders = names;
+        readers
+    }
+
+    /// The names of the builders, as they are written.
+    pub fn builder_names(&self) -> impl Iterator<Item = &str> {
+        self.builders.iter().map(|builder| builder.name.as_str())
+    }
+
+    /// All `--extra-vars` arguments, whatever run they belong to.
+    pub fn extra_vars(&self) -> impl Iterator<Item = &SmolStr> {
+        self.others
+            .iter()
+            .filter_map(|part| part.extra_vars.as_ref())
+            .flatten()
+    }
+
+    /// True where a variable is a whole `--extra-vars` argument.
+    pub fn is_whole_argument(&self, name: &str) -> bool {
+        self.extra_vars()
+            .any(|arg| whole_argument(arg) == Some(name))
+    }
+
+    /// True where the template wants a value for a variable, whatever its runs read.
+    pub fn demands(&self, name: &str) -> bool {
+        self.variables
+            .iter()
+            .any(|(n, default)| n == name && default.is_none())
+    }
+
+    /// The template's own default of a variable.
+    pub fn default_of(&self, name: &str) -> Option<&str> {
+        self.variables
+            .iter()
+            .find(|(n, _)| n == name)
+            .and_then(|(_, default)| default.as_deref())
+    }
+
+    /// Its variables with their defaults, in order; none where it wants a value.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.variables
+            .iter()
+            .map(|(name, default)| (name.as_str(), default.as_deref()))
+    }
+}
+
+impl Part {
+    fn new(json: &Map<String, Value>) -> Part {
+        let names = |key: &str| {
+            let list = json
+                .get(key)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
+            list.filter_map(Value::as_str).map(SmolStr::new).collect()
+        };
+        let mut reads = Vec::new();
+        json.values()
+            .for_each(|value| collect_reads(value, &mut reads));
+        reads.sort_unstable();
+        reads.dedup();
+        Part {
+            only: names("only"),
+            except: names("except"),
+            reads,
+            ..Part::default()
+        }
+    }
+
+    /// An Ansible provisioner: what its `--extra-vars` arguments name is not read but handed on.
+    fn ansible(json: &Map<String, Value>) -> Part {
+        let mut json = json.clone();
+        let playbook = json
+            .get("playbook_file")
+            .and_then(Value::as_str)
+            .map(SmolStr::new);
+        let mut extra_vars = Vec::new();
+        if let Some(Value::Array(arguments)) = json.get_mut("extra_arguments") {
+            let mut is_value = false;
+            arguments.retain(|argument| {
+                let text = argument.as_str().unwrap_or_default();
+                let value = if is_value {
+                    Some(text)
+                } else {
+                    text.strip_prefix("--extra-vars=")
+                };
+                extra_vars.extend(value.map(SmolStr::new));
+                is_value = !is_value && (text == "--extra-vars" || text == "-e");
+                value.is_none()
+            });
+        }
+        Part {
+            extra_vars: Some(extra_vars),
+            playbook,
+            ..Part::new(&json)
+        }
+    }
+}
+
+/// The variable that a whole `--extra-vars` argument is.
+pub(crate) fn whole_argument(arg: &str) -> Option<&str> {
+    match &parse_braces(arg.trim())[..] {
+        [(_, Braced::User(name))] => Some(name),
+        _ => None,
+    }
+}
+
+fn collect_reads(value: &Value, out: &mut Vec<SmolStr>) {
+    match value {
+        Value::String(text) => out.extend(named(text)),
+        Value::Array(elements) => elements.iter().for_each(|e| collect_reads(e, out)),
+        Value::Object(map) => {
+            for (key, element) in map {
+                out.extend(named(key));
+                collect_reads(element, out);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The variables that a text names.
+pub(crate) fn named(text: &str) -> Vec<SmolStr> {
+    let mut out = Vec::new();
+    for (_, piece) in parse_braces(text) {
+        match piece {
+            Braced::User(name) => out.push(SmolStr::new(name)),
+            Braced::Other(_, names) => out.extend(names.into_iter().map(SmolStr::new)),
+            // A template may hold more than a variable's value can: `{{if user `x`}}`.
+            Braced::Bad(text, _) => out.extend(users(text).into_iter().map(SmolStr::new)),
+            Braced::Text(_) | Braced::Env(_) => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{
+        "variables": { "a": null, "b": "1", "c": "{{user `a`}}" },
+        "builders": [
+            { "type": "qemu", "disk": "{{ user `b` }}" },
+            { "type": "null", "name": "other", "host": "{{user `c`}}" },
+            { "type": "null", "name": "x-{{user `b`}}", "host": "{{user `h`}}" },
+            { "type": "null", "name": "y-{{env `B`}}" }
+        ],
+        "provisioners": [
+            { "type": "shell", "only": ["other"], "inline": ["echo {{user `d`}}"] },
+            { "type": "shell", "only": ["x-{{user `b`}}"], "inline": ["echo {{user `i`}}"] },
+            { "type": "ansible", "except": ["other"], "extra_arguments": ["-v", "--extra-vars", "x={{user `e`}}", "--extra-vars={{user `f`}}"] }
+        ],
+        "post-processors": [[{ "type": "manifest", "output": "{{user `g`}}" }], "vagrant"]
+    }"#;
+
+    #[test]
+    fn reads_what_the_selected_builders_need() {
+        let template = Template::parse(TEXT).unwrap();
+        let fill = |name: &str| (!name.contains("env")).then(|| name.replace("{{user `b`}}", "1"));
+        let names = |list: &[&str]| list.iter().map(SmolStr::new).collect::<Vec<_>>();
+        let only = |list: &[&str]| Selection {
+            only: names(list),
+            ..Selection::default()
+        };
+        let except = |list: &[&str]| Selection {
+            except: names(list),
+            ..Selection::default()
+        };
+        let reads = |runs: &[&Selection]| {
+            let found = template.readers(runs, &fill).reads;
+            found
+                .into_iter()
+                .cloned()
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(reads(&[]), ["b", "c", "d", "g", "h", "i"]);
+        assert_eq!(reads(&[&only(&["other"])]), ["c", "d", "g"]);
+        assert_eq!(reads(&[&only(&["x-1"])]), ["b", "g", "h", "i"]);
+        assert_eq!(reads(&[&except(&["x-1", "other"])]), ["b", "g"]);
+        let idle = |runs: &[&Selection]| template.readers(runs, &fill).idle;
+        assert_eq!(idle(&[&only(&["x-1"])]), [] as [usize; 0]);
+        assert_eq!(template.default_of("b"), Some("1"));
+        assert_eq!(template.default_of("a"), None);
+    }
+
+    #[test]
+    fn tells_the_runs_that_select_nothing() {
+        let text = r#"{ "builders": [{ "type": "null" }, { "type": "null", "name": "a" }], "provisioners": [
+            { "type": "ansible", "except": ["a"], "extra_arguments": ["-v", "--extra-vars", "x={{user `e`}}", "--extra-vars={{user `f`}}"] }] }"#;
+        let template = Template::parse(text).unwrap();
+        let only = |name: &str| Selection {
+            only: vec![SmolStr::new(name)],
+            ..Selection::default()
+        };
+        let fill = |name: &str| Some(name.to_owned());
+        assert_eq!(template.readers(&[&only("a"), &only("b")], &fill).idle, [1]);
+        assert_eq!(template.readers(&[&only("a")], &fill).extra_vars.len(), 0);
+        assert_eq!(
+            template.readers(&[], &fill).extra_vars,
+            [["x={{user `e`}}", "{{user `f`}}"]]
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! A library in the place of the standard library, as files in memory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A library in the place of the built-in one: what `imgspec adopt` makes of an Image Builder checkout.
+#[derive(Debug, Clone, Default)]
+pub struct Adopted {
+    /// The folder that it stands in, or a name for it where it is only in memory.
+    pub root: PathBuf,
+    /// The checkout's folder with the Makefile, where it is at hand.
+    pub checkout: Option<PathBuf>,
+    /// Specs, and the templates that their providers name, by their paths below the root.
+    pub files: BTreeMap<PathBuf, String>,
+    /// Where it is only in memory: the files of the checkout that it was made of, with absolute paths.
+    pub origins: Vec<(PathBuf, Arc<str>)>,
+}
+
+impl Adopted {
+    /// Its specs, in the order of their paths.
+    pub fn specs(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let is_spec = |path: &Path| path.extension().is_some_and(|e| e == "imgspec");
+        self.files
+            .iter()
+            .filter(move |(path, _)| is_spec(path))
+            .map(|(p, text)| (p.as_path(), text.as_str()))
+    }
+
+    /// The text of a template under the path that a provider names.
+    pub fn template(&self, path: &str) -> Option<&str> {
+        self.files.get(Path::new(path)).map(String::as_str)
+    }
+}

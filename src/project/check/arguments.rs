@@ -1,0 +1,153 @@
+//! Arguments that Ansible takes as `--extra-vars`: what it would lose of them, and the files that they name.
+
+use crate::ansible::{ArgsProblem, Argument, check_args, parse_vars};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::project::check::items::Lowering;
+use crate::project::hir::*;
+use crate::schema::{Base, Piece, Text, Value};
+use crate::source::{Origin, Span, normalize};
+use smol_str::SmolStr;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+impl Lowering<'_> {
+    /// Arguments of which Ansible would lose a part, or which it would refuse. In a JSON var file the loss is a
+    /// warning: the rest arrives. Image Builder's own have such, which do no harm.
+    pub(crate) fn check_args(&mut self, id: VarId, value: &Expr) {
+        let variable = &self.variables[id];
+        let (Base::Args, ExprKind::Const(Value::Text(text))) = (&variable.ty.base, &value.kind)
+        else {
+            return;
+        };
+        let (name, is_secret) = (variable.name.clone(), variable.is_secret);
+        let problem = text.known().map_or(Ok(()), |text| check_args(&text));
+        match problem {
+            Ok(()) => {}
+            Err(ArgsProblem::Refused(mismatch)) => {
+                let message = format!("`{name}`: {}", mismatch.message(is_secret));
+                self.report(Diagnostic::new(Code::TypeMismatch, value.span, message));
+            }
+            Err(ArgsProblem::Lost(words)) => {
+                self.report_lost_words(&name, &words, value.span, is_secret)
+            }
+        }
+    }
+
+    fn report_lost_words(&mut self, name: &str, words: &[String], span: Span, is_secret: bool) {
+        let shown: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        let (what, verb) = match (is_secret, words) {
+            (true, _) => ("a part of it".to_owned(), "is"),
+            (false, [_]) => (shown.join(", "), "is"),
+            (false, _) => (shown.join(", "), "are"),
+        };
+        let help = match words.first().and_then(|word| word.chars().next()) {
+            Some('-') => {
+                "the variable is one `--extra-vars` argument already: write its `name=value` pairs alone"
+            }
+            Some('@') => {
+                "a variable holds pairs or one file, not both: name the file in another variable"
+            }
+            _ => "a value with spaces needs quotes: `name=\"a b\"`",
+        };
+        let mut found = Diagnostic::new(
+            Code::TypeMismatch,
+            span,
+            format!("`{name}`: Ansible drops {what}, which {verb} no `name=value`"),
+        )
+        .help(help);
+        if self.is_json(span) {
+            found.code = Code::ValueLost;
+            found.severity = Severity::Warning;
+        }
+        self.report(found);
+    }
+
+    /// True for a text that goes to Packer as it is: of a JSON var file, or of `PACKER_FLAGS`.
+    fn is_json(&self, span: Span) -> bool {
+        let path = &self.sources.get(span.file).path;
+        path.extension().is_some_and(|e| e == "json") || path.ends_with("PACKER_FLAGS")
+    }
+
+    /// Ansible reads an argument `@path` as a file: what the project names there is read now, because the
+    /// extra-vars file may have to take its place. A path that only the build can resolve stays as it is.
+    pub(crate) fn read_args_file(&mut self, id: VarId, value: Expr) -> Expr {
+        let is_args = matches!(self.variables[id].ty.base, Base::Args);
+        let ExprKind::Const(Value::Text(text)) = &value.kind else {
+            return value;
+        };
+        let known = text.known().unwrap_or_default();
+        let Argument::File(path) = Argument::of(&known) else {
+            return value;
+        };
+        // Ansible resolves `~` and `$NAME` when it runs (`unfrackpath` in `ansible/utils/path.py`).
+        let is_of_build =
+            path.is_empty() || path.starts_with('~') || path.contains(['$']) || path.contains("{{");
+        if !is_args || is_of_build || self.is_library(value.span) {
+            return value;
+        }
+        let span = value.span;
+        let (folder, stays) = self.args_folder(span);
+        let found = normalize(&folder.join(path));
+        self.read_vars(path, &found, span);
+        if stays {
+            return value;
+        }
+        let pieces = [
+            Piece::Plain("@".into()),
+            Piece::Path(SmolStr::new(found.to_string_lossy())),
+        ];
+        Expr::constant(Value::Text(Text::Pieces(pieces.into())), span)
+    }
+
+    /// The folder that a relative path starts from, and whether Packer runs there.
+    fn args_folder(&self, span: Span) -> (PathBuf, bool) {
+        let source = self.sources.get(span.file);
+        match &self.packer_folder {
+            Some(packer) if self.is_json(span) => (packer.clone(), true),
+            _ => (source.folder().to_owned(), false),
+        }
+    }
+
+    fn read_vars(&mut self, written: &str, path: &Path, span: Span) {
+        let is_spec = self.sources.get(span.file).origin == Origin::Project && !self.is_json(span);
+        if is_spec && !self.may_read(path) {
+            // Not ours to read; Ansible will.
+            return match self.loader.look(path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.report_no_vars_file(written, path, span, "it is not there");
+                }
+                Err(error) => self.report_no_vars_file(written, path, span, &error.to_string()),
+            };
+        }
+        let text = match self.loader.read(path) {
+            Ok(text) => text,
+            Err(error) => return self.report_no_vars_file(written, path, span, &error.to_string()),
+        };
+        match parse_vars(&text) {
+            Ok(_) => self.add_data(path, text, span),
+            // Ansible has the password.
+            Err(_) if text.starts_with("$ANSIBLE_VAULT;") => {}
+            Err(reason) => self.report_no_vars_file(written, path, span, &reason),
+        }
+    }
+
+    fn report_no_vars_file(&mut self, written: &str, path: &Path, span: Span, reason: &str) {
+        let mut found = Diagnostic::new(
+            Code::CannotRead,
+            span,
+            format!("Ansible cannot read the extra-vars file `{written}`: {reason}"),
+        );
+        if Path::new(written) != path {
+            found = found.label(format!("looked for {}", path.display()));
+        }
+        if written.contains(" @") || written.contains('=') {
+            found = found.help(
+                "all that stands behind the `@` is one path: a variable holds one file, or pairs",
+            );
+        } else if self.is_json(span) && self.packer_folder.is_some() {
+            found = found.help("a relative path in a var file starts where make runs Packer");
+        }
+        self.report(found);
+    }
+}

@@ -1,0 +1,566 @@
+//! Expressions: names resolved, types checked, constants computed. Each is checked once, used or not.
+
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::project::check::items::Lowering;
+use crate::project::hir::VARIABLES;
+use crate::project::hir::*;
+use crate::schema::{Base, Encoding, Piece, Text, Type, Value, check_value, find_unencodable};
+use crate::source::Span;
+use crate::syntax::ast::{self, BinaryOp};
+use smol_str::SmolStr;
+
+/// What a place wants of the expression in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The type of the variable or element that is set; none in conditions and rules.
+    pub ty: Option<&'a Type>,
+    /// How the list that stands here is written.
+    pub encoding: Encoding,
+    /// Whether `{{` is Packer's.
+    pub packer_braces: bool,
+    /// Only facts may be read; the word for what reads them.
+    pub facts_only: Option<&'static str>,
+    /// What stands here is not repeated in words.
+    pub is_secret: bool,
+}
+
+impl Place<'_> {
+    /// A condition or message: no type, braces are text.
+    pub const PLAIN: Place<'static> = Place {
+        ty: None,
+        encoding: Encoding::Plain,
+        packer_braces: false,
+        facts_only: None,
+        is_secret: false,
+    };
+    pub const FACTS: Place<'static> = Place {
+        facts_only: Some("a condition"),
+        ..Place::PLAIN
+    };
+
+    fn inner<'b>(self, ty: Option<&'b Type>) -> Place<'b> {
+        Place {
+            ty,
+            encoding: Encoding::Plain,
+            packer_braces: self.packer_braces,
+            facts_only: self.facts_only,
+            is_secret: self.is_secret,
+        }
+    }
+
+    /// For the arguments of functions and operators: any type, the same braces.
+    pub(crate) fn argument(self) -> Place<'static> {
+        self.inner(None)
+    }
+}
+
+/// What is known of an expression's type without computing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ty {
+    Any,
+    Bool,
+    Int,
+    Text,
+    /// A text that compares as a version.
+    Version,
+    List(Box<Ty>),
+    Map(Box<Ty>),
+}
+
+impl Ty {
+    pub fn of(ty: &Type) -> Ty {
+        match &ty.base {
+            Base::Any => Ty::Any,
+            Base::Bool => Ty::Bool,
+            Base::Int => Ty::Int,
+            Base::Semver | Base::Version => Ty::Version,
+            Base::List(element) => Ty::List(Box::new(Ty::of(element))),
+            Base::Map(element) => Ty::Map(Box::new(Ty::of(element))),
+            _ => Ty::Text,
+        }
+    }
+
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Ty::Any => "a value",
+            Ty::Bool => "a bool",
+            Ty::Int => "an int",
+            Ty::Text | Ty::Version => "a string",
+            Ty::List(_) => "a list",
+            Ty::Map(_) => "a map",
+        }
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self, Ty::Text | Ty::Version | Ty::Any)
+    }
+
+    pub(crate) fn fits(&self, wanted: &Ty) -> bool {
+        match (self, wanted) {
+            (Ty::Any, _) | (_, Ty::Any) => true,
+            (Ty::List(a), Ty::List(b)) | (Ty::Map(a), Ty::Map(b)) => a.fits(b),
+            (a, b) => a == b || (a.is_text() && b.is_text()),
+        }
+    }
+}
+
+impl Lowering<'_> {
+    /// An expression that a variable gets as its value.
+    pub(crate) fn lower_value(&mut self, value: &ast::Expr, id: VarId) -> Expr {
+        let variable = &self.variables[id];
+        let (ty, encoding) = (variable.ty.clone(), variable.encoding);
+        let (is_fact, is_secret) = (variable.is_fact, variable.is_secret);
+        let place = Place {
+            ty: Some(&ty),
+            encoding,
+            packer_braces: variable.has_packer_braces(),
+            facts_only: is_fact.then_some("a fact"),
+            is_secret,
+        };
+        if is_secret {
+            self.hide_literals(value);
+        }
+        self.setting = Some(id);
+        let lowered = self.lower_expr(value, place);
+        self.setting = None;
+        lowered
+    }
+
+    /// Lowers an expression and checks it against what its place wants.
+    pub fn lower_expr(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+        self.lower_typed(expr, place).0
+    }
+
+    /// A condition: must be a bool.
+    pub fn lower_condition(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+        let (lowered, ty) = self.lower_typed(expr, place);
+        self.expect(&ty, &Ty::Bool, expr.span, "a condition is true or false");
+        lowered
+    }
+
+    pub(crate) fn expect(&mut self, ty: &Ty, wanted: &Ty, span: Span, help: &str) {
+        if !ty.fits(wanted) {
+            self.report(
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    span,
+                    format!("expected {}, found {}", wanted.word(), ty.word()),
+                )
+                .help(help),
+            );
+        }
+    }
+
+    pub(crate) fn lower_typed(&mut self, expr: &ast::Expr, place: Place<'_>) -> (Expr, Ty) {
+        let span = expr.span;
+        let said = self.diagnostics.len();
+        let (lowered, ty) = match &expr.kind {
+            ast::ExprKind::Missing => (ExprKind::Missing, Ty::Any),
+            ast::ExprKind::Bool(flag) => (ExprKind::Const(Value::Bool(*flag)), Ty::Bool),
+            ast::ExprKind::Int(number) => (ExprKind::Const(Value::Int(*number)), Ty::Int),
+            ast::ExprKind::NoInt(text) => (self.report_no_int(text, span, place), Ty::Any),
+            ast::ExprKind::Str(text) => (self.lower_text(text, span, place), Ty::Text),
+            ast::ExprKind::Template(parts) => (self.lower_template(parts, span, place), Ty::Text),
+            ast::ExprKind::Name(name) => self.lower_name(name, span, place),
+            ast::ExprKind::Call { name, args } => self.lower_call(name, args, span, place),
+            ast::ExprKind::List(elements) => return self.lower_list(elements, span, place),
+            ast::ExprKind::Map(pairs) => return self.lower_map(pairs, span, place),
+            ast::ExprKind::If(parts) => {
+                let [condition, then, other] = parts.as_ref();
+                let condition = self.lower_condition(condition, place.argument());
+                let (then, a) = self.lower_typed(then, place);
+                let (other, b) = self.lower_typed(other, place);
+                let ty = if a == Ty::Any { b } else { a };
+                return (
+                    Expr {
+                        kind: ExprKind::If(Box::new([condition, then, other])),
+                        span,
+                    },
+                    ty,
+                );
+            }
+            ast::ExprKind::Not(inner) => {
+                let inner = self.lower_condition(inner, place.argument());
+                (ExprKind::Not(Box::new(inner)), Ty::Bool)
+            }
+            ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
+        };
+        // What is wrong is put out of the way, so that nothing else is said because of it.
+        if self.diagnostics.iter().skip(said).any(Diagnostic::is_error) {
+            return (
+                Expr {
+                    kind: ExprKind::Missing,
+                    span,
+                },
+                Ty::Any,
+            );
+        }
+        let mut lowered = Expr {
+            kind: lowered,
+            span,
+        };
+        self.check_place(&mut lowered, &ty, place);
+        (lowered, ty)
+    }
+
+    /// Checks what stands in a place that wants a type: the kind always, a constant wholly.
+    fn check_place(&mut self, expr: &mut Expr, ty: &Ty, place: Place<'_>) {
+        let Some(wanted) = place.ty else { return };
+        match &expr.kind {
+            ExprKind::Const(value) => {
+                if let Err(mismatch) = check_value(wanted, value) {
+                    let message = mismatch.message(place.is_secret);
+                    let found = Diagnostic::new(Code::TypeMismatch, expr.span, message)
+                        .label(format!("this is not {}", wanted.in_words()));
+                    let found = match place.is_secret {
+                        true => found,
+                        false => self.repair(found, expr.span, wanted, value),
+                    };
+                    self.report(found);
+                    expr.kind = ExprKind::Missing;
+                }
+            }
+            _ if !ty.fits(&Ty::of(wanted)) => {
+                let message = format!("expected {}, found {}", wanted.in_words(), ty.word());
+                self.report(Diagnostic::new(Code::TypeMismatch, expr.span, message));
+                expr.kind = ExprKind::Missing;
+            }
+            _ => {}
+        }
+    }
+
+    // ---- names ------------------------------------------------------------------------------
+
+    /// A variable that expressions can read: a declared one, or an entry of a `packer` block.
+    pub fn find_variable(&self, name: &str) -> Option<VarId> {
+        match self.view().find(VARIABLES, name) {
+            Some((id, _)) => Some(*id),
+            None => self
+                .extras
+                .get(&(Owner::Packer, SmolStr::new(name)))
+                .copied(),
+        }
+    }
+
+    /// True where the place may read the variable.
+    pub(crate) fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) -> bool {
+        let Some(reader) = place.facts_only else {
+            return true;
+        };
+        let variable = &self.variables[id];
+        if !variable.is_fact {
+            let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} reads facts only, and `{}` is none", variable.name))
+                .label("not a fact")
+                .help("facts are settled before everything else, such as `os_family`, `distro_name` and `provider`; where a value depends on another, set it with `if … then … else …`");
+            self.report(found);
+            return false;
+        }
+        true
+    }
+
+    fn lower_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) -> (ExprKind, Ty) {
+        if let Some(id) = self.find_variable(name) {
+            if !self.check_fact(id, span, place) {
+                return (ExprKind::Missing, Ty::Any);
+            }
+            let id = self.stands_for(id, span);
+            let ty = Ty::of(&self.variables[id].ty);
+            return (ExprKind::Variable(id), ty);
+        }
+        self.report_unknown_name(name, span, place);
+        (ExprKind::Missing, Ty::Any)
+    }
+
+    // ---- lists and maps ---------------------------------------------------------------------
+
+    fn lower_list(&mut self, elements: &[ast::Expr], span: Span, place: Place<'_>) -> (Expr, Ty) {
+        let wanted = match place.ty.map(|ty| &ty.base) {
+            Some(Base::List(element)) => Some(element.as_ref()),
+            Some(Base::Any) | None => None,
+            Some(_) => {
+                let ty = place.ty.map(Type::in_words).unwrap_or_default();
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    span,
+                    format!("expected {ty}, found a list"),
+                ));
+                return (
+                    Expr {
+                        kind: ExprKind::Missing,
+                        span,
+                    },
+                    Ty::Any,
+                );
+            }
+        };
+        let any = place.ty.filter(|ty| matches!(ty.base, Base::Any));
+        let inner = place.inner(wanted.or(any));
+        let mut lowered = Vec::with_capacity(elements.len());
+        let mut ty = Ty::Any;
+        for element in elements {
+            let (expr, element_ty) = self.lower_typed(element, inner);
+            if ty == Ty::Any {
+                ty = element_ty;
+            } else if place.ty.is_none() && !element_ty.fits(&ty) {
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    element.span,
+                    format!(
+                        "the elements before are each {}, this is {}",
+                        ty.word(),
+                        element_ty.word()
+                    ),
+                ));
+            }
+            if let ExprKind::Const(value) = &expr.kind {
+                self.check_encodable(
+                    &Value::list(vec![value.clone()]),
+                    element.span,
+                    place.encoding,
+                );
+            }
+            lowered.push(expr);
+        }
+        let constant: Option<Vec<Value>> = lowered
+            .iter()
+            .map(|e| match &e.kind {
+                ExprKind::Const(value) => Some(value.clone()),
+                _ => None,
+            })
+            .collect();
+        let kind = match constant {
+            Some(values) => ExprKind::Const(Value::list(values)),
+            None => ExprKind::List(lowered),
+        };
+        (Expr { kind, span }, Ty::List(Box::new(ty)))
+    }
+
+    /// Reports what the encoding of the list cannot carry.
+    pub fn check_encodable(&mut self, value: &Value, span: Span, encoding: Encoding) {
+        let Some((at, reason)) = find_unencodable(value, encoding) else {
+            return;
+        };
+        let element = match value {
+            Value::List(elements) => elements.get(at),
+            _ => None,
+        };
+        let path = element.and_then(|element| match element {
+            Value::Text(Text::Pieces(pieces)) => match pieces.as_ref() {
+                [Piece::Path(path)] => Some(path.clone()),
+                _ => None,
+            },
+            _ => None,
+        });
+        let found = Diagnostic::new(Code::NotEncodable, span, reason);
+        // What stands in the text may well be without a fault: the folders above it have it.
+        self.report(match (path, encoding) {
+            (Some(path), _) => found
+                .label(format!("written as {path}"))
+                .help("move or rename the folder, so that the whole path can be written"),
+            (None, Encoding::Words) => found.help("one element a word: `[\"a\", \"b\"]`"),
+            (None, _) => found.help("remove it from the element"),
+        });
+    }
+
+    fn lower_map(
+        &mut self,
+        pairs: &[(ast::Ident, ast::Expr)],
+        span: Span,
+        place: Place<'_>,
+    ) -> (Expr, Ty) {
+        let wanted = match place.ty.map(|ty| &ty.base) {
+            Some(Base::Map(element)) => Some(element.as_ref()),
+            Some(Base::Any) => place.ty,
+            None => None,
+            Some(_) => {
+                let ty = place.ty.map(Type::in_words).unwrap_or_default();
+                self.report(Diagnostic::new(
+                    Code::TypeMismatch,
+                    span,
+                    format!("expected {ty}, found a map"),
+                ));
+                return (
+                    Expr {
+                        kind: ExprKind::Missing,
+                        span,
+                    },
+                    Ty::Any,
+                );
+            }
+        };
+        let inner = place.inner(wanted);
+        let mut lowered: Vec<(SmolStr, Expr)> = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            if lowered.iter().any(|(k, _)| *k == key.text) {
+                self.report(Diagnostic::new(
+                    Code::DuplicateSetting,
+                    key.span,
+                    format!("the key `{}` stands twice in this map", key.text),
+                ));
+            }
+            if matches!(key.text.as_str(), "__ansible_unsafe" | "__ansible_vault") {
+                self.report(
+                    Diagnostic::new(
+                        Code::TypeMismatch,
+                        key.span,
+                        format!("Ansible reads a map with the key `{}` as something of its own", key.text),
+                    )
+                    .help("choose another key; text with `{{` needs no marking, and a template is `jinja(\"…\")`"),
+                );
+            }
+            let value = self.lower_expr(value, inner);
+            lowered.push((key.text.clone(), value));
+        }
+        let constant: Option<indexmap::IndexMap<SmolStr, Value>> = lowered
+            .iter()
+            .map(|(key, e)| match &e.kind {
+                ExprKind::Const(value) => Some((key.clone(), value.clone())),
+                _ => None,
+            })
+            .collect();
+        let kind = match constant {
+            Some(map) => ExprKind::Const(Value::Map(map.into())),
+            None => ExprKind::Map(lowered),
+        };
+        (Expr { kind, span }, Ty::Map(Box::new(Ty::Any)))
+    }
+
+    // ---- operators --------------------------------------------------------------------------
+
+    fn lower_binary(
+        &mut self,
+        op: BinaryOp,
+        sides: &[ast::Expr; 2],
+        place: Place<'_>,
+    ) -> (ExprKind, Ty) {
+        let [left, right] = sides;
+        let build = |a, b, versions| ExprKind::Binary {
+            op,
+            versions,
+            sides: Box::new([a, b]),
+        };
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                let a = self.lower_condition(left, place.argument());
+                let b = self.lower_condition(right, place.argument());
+                (build(a, b, false), Ty::Bool)
+            }
+            BinaryOp::Add => {
+                // Both sides are lists of what the place wants.
+                let is_list = place.ty.is_some_and(|ty| matches!(ty.base, Base::List(_)));
+                let inner = if is_list { place } else { place.argument() };
+                let (a, a_ty) = self.lower_typed(left, inner);
+                let (b, b_ty) = self.lower_typed(right, inner);
+                let list = Ty::List(Box::new(Ty::Any));
+                if let Some((ty, side)) = [(&a_ty, left), (&b_ty, right)]
+                    .into_iter()
+                    .find(|(ty, _)| !ty.fits(&list))
+                {
+                    let help = "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`";
+                    self.expect(ty, &list, side.span, help);
+                }
+                (
+                    build(a, b, false),
+                    if a_ty == Ty::Any { b_ty } else { a_ty },
+                )
+            }
+            BinaryOp::In | BinaryOp::NotIn => {
+                if let ast::ExprKind::List(elements) = &right.kind
+                    && elements
+                        .iter()
+                        .any(|element| self.report_bare_word(element, left))
+                {
+                    return (ExprKind::Missing, Ty::Any);
+                }
+                let (a, a_ty) = self.lower_typed(left, place.argument());
+                let (b, b_ty) = self.lower_typed(right, place.argument());
+                self.expect(
+                    &b_ty,
+                    &Ty::List(Box::new(Ty::Any)),
+                    right.span,
+                    "`in` asks a list: `x in [\"a\", \"b\"]`",
+                );
+                if let Ty::List(element) = &b_ty {
+                    self.expect(
+                        &a_ty,
+                        element,
+                        left.span,
+                        "`in` compares with the elements of the list",
+                    );
+                }
+                self.check_choice(&a, &b);
+                (build(a, b, a_ty == Ty::Version), Ty::Bool)
+            }
+            _ => {
+                if self.report_bare_word(right, left) || self.report_bare_word(left, right) {
+                    return (ExprKind::Missing, Ty::Any);
+                }
+                let (a, a_ty) = self.lower_typed(left, place.argument());
+                let (b, b_ty) = self.lower_typed(right, place.argument());
+                self.expect(
+                    &b_ty,
+                    &a_ty,
+                    right.span,
+                    "both sides of a comparison are of one type",
+                );
+                let versions = a_ty == Ty::Version || b_ty == Ty::Version;
+                let is_ordered = matches!(a_ty, Ty::Int | Ty::Any) || versions;
+                if !is_ordered && !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) {
+                    self.report(
+                        Diagnostic::new(
+                            Code::TypeMismatch,
+                            left.span.to(right.span),
+                            "only numbers and versions have an order",
+                        )
+                        .help("compare with `==`, or declare the variable as `version`"),
+                    );
+                }
+                self.check_choice(&a, &b);
+                self.check_choice(&b, &a);
+                (build(a, b, versions), Ty::Bool)
+            }
+        }
+    }
+
+    /// A comparison of a variable of few values with one that it never has.
+    fn check_choice(&mut self, variable: &Expr, value: &Expr) {
+        let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind)
+        else {
+            return;
+        };
+        let variable = &self.variables[*id];
+        let Base::OneOf(choices) = &variable.ty.base else {
+            return;
+        };
+        let texts: &[Value] = match value_const {
+            Value::List(elements) => elements,
+            single => std::slice::from_ref(single),
+        };
+        for text in texts {
+            let Value::Text(text) = text else { continue };
+            let Some(known) = text.known().filter(|t| !t.is_empty()) else {
+                continue;
+            };
+            if !choices.iter().any(|c| c.as_str() == known) {
+                let mut found = Diagnostic::new(
+                    Code::TypeMismatch,
+                    value.span,
+                    format!("`{}` is never \"{known}\"", variable.name),
+                )
+                .help(format!("it is {}", variable.ty.in_words()));
+                if let Some(near) = nearest(&known, choices.iter().map(SmolStr::as_str)) {
+                    found = found.label(format!("did you mean \"{near}\"?"));
+                    if matches!(value_const, Value::Text(_)) {
+                        found = found.fix(
+                            format!("write \"{near}\""),
+                            value.span,
+                            format!("\"{near}\""),
+                        );
+                    }
+                }
+                self.report(found);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What was probably meant by a name that nobody declared.
+
+use crate::diagnostic::{Code, Diagnostic, Fit, suggest, suggest_image};
+use crate::project::check::expr::Place;
+use crate::project::check::items::Lowering;
+use crate::project::hir::*;
+use crate::project::hir::{SECTIONS, VARIABLES};
+use crate::schema::{Base, Type, Value, check_value};
+use crate::source::Span;
+use crate::syntax::ast;
+use smol_str::SmolStr;
+
+/// A [`Suggestion`](crate::diagnostic::Suggestion) that owns its name.
+pub(crate) struct Guess {
+    pub name: SmolStr,
+    pub is_sure: bool,
+}
+
+impl Guess {
+    /// Adds it to a finding.
+    pub fn add_to(guess: Option<&Guess>, found: Diagnostic, span: Span) -> Diagnostic {
+        let near = guess.map(|g| crate::diagnostic::Suggestion {
+            name: &g.name,
+            is_sure: g.is_sure,
+        });
+        found.did_you_mean(near, span)
+    }
+}
+
+impl Lowering<'_> {
+    /// The variable that a name was meant to be; with a value, one that can have it.
+    pub fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
+        let view = self.view();
+        let find = |name: &str| {
+            view.find(VARIABLES, name)
+                .map(|(id, _)| &self.variables[*id])
+        };
+        let names = view
+            .all(VARIABLES)
+            .filter(|name| find(name).is_some_and(|v| v.removed.is_none()));
+        let fit = |name: &str| match (find(name), value) {
+            (Some(variable), Some(value)) => fit(&variable.ty, value),
+            _ => Fit::Maybe,
+        };
+        let found = suggest(name, names, fit)?;
+        Some(Guess {
+            name: SmolStr::new(found.name),
+            is_sure: found.is_sure,
+        })
+    }
+
+    /// The variable that a name is surely meant to be.
+    pub fn nearest_variable(&self, name: &str) -> Option<SmolStr> {
+        self.guess_variable(name, None)
+            .filter(|guess| guess.is_sure)
+            .map(|guess| guess.name)
+    }
+
+    pub(crate) fn report_unknown_variable(&mut self, name: &ast::Ident, is_setting: bool) {
+        self.report_unknown(name, None, is_setting);
+    }
+
+    /// A name that nothing declares, with what it is set to.
+    pub(crate) fn report_unknown(
+        &mut self,
+        name: &ast::Ident,
+        value: Option<&ast::Expr>,
+        is_setting: bool,
+    ) {
+        let guess = self.guess_variable(&name.text, value);
+        if self.is_incomplete && guess.as_ref().is_none_or(|guess| !guess.is_sure) {
+            // It may be declared where nothing could be read.
+            return;
+        }
+        let found = Diagnostic::new(
+            Code::UnknownVariable,
+            name.span,
+            format!("there is no variable `{}`", name.text),
+        );
+        let found = match &guess {
+            None if is_setting => found.help(
+                "for your own roles put it in `ansible { }`, for your own template in `packer { }`, or declare it: `variable name : type`",
+            ),
+            guess => Guess::add_to(guess.as_ref(), found, name.span),
+        };
+        self.report(found);
+    }
+
+    /// A name in an expression that is no variable.
+    pub(crate) fn report_unknown_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) {
+        let found = Diagnostic::new(
+            Code::UnknownVariable,
+            span,
+            format!("there is no variable `{name}`"),
+        );
+        let can_wait = place.facts_only.is_none();
+        let (head, rest) = name.rsplit_once('.').unwrap_or(("", name));
+        let found = match name.as_str() {
+            "True" | "yes" | "on" | "Yes" | "TRUE" => found.fix("write `true`", span, "true"),
+            "False" | "no" | "off" | "No" | "FALSE" => found.fix("write `false`", span, "false"),
+            "null" | "nil" | "None" => {
+                found.help("`unset NAME` takes a value back; an empty one is `\"\"` or `[]`")
+            }
+            _ if matches!(head, "env" | "ENV" | "process.env" | "os.environ") && is_env(rest) => {
+                read_from_environment(found, rest, span, can_wait)
+            }
+            _ if !head.is_empty() && self.find_variable(rest).is_some() => {
+                let found = found.label("a variable goes by its name alone");
+                found.fix(format!("write `{rest}`"), span, rest)
+            }
+            _ if is_env(name)
+                && name.bytes().all(|c| !c.is_ascii_lowercase())
+                && name.len() > 1 =>
+            {
+                read_from_environment(found, name, span, can_wait)
+            }
+            _ if is_namespace(head) => match self.guess_variable(rest, None) {
+                Some(guess) if guess.is_sure => {
+                    let found = found.label("a variable is named alone");
+                    found.fix(format!("write `{}`", guess.name), span, guess.name.as_str())
+                }
+                _ => found
+                    .label(format!("a variable is named alone, without `{head}.`"))
+                    .help(format!(
+                        "declare it (`variable {rest} : type`) and write `{rest}`"
+                    )),
+            },
+            _ => match self.guess_variable(name, None) {
+                None if self.is_incomplete => return,
+                Some(guess) if self.is_incomplete && !guess.is_sure => return,
+                None => match place.ty.filter(|ty| self.fits_in_quotes(ty, name)) {
+                    Some(_) => found.label("unknown name; text needs quotes").fix(
+                        "put it in quotes",
+                        span,
+                        format!("\"{name}\""),
+                    ),
+                    None => found.help("unknown name; text needs quotes"),
+                },
+                guess => Guess::add_to(guess.as_ref(), found, span),
+            },
+        };
+        self.report(found);
+    }
+
+    /// Whether a word was probably meant as a text of a type.
+    fn fits_in_quotes(&self, ty: &Type, word: &str) -> bool {
+        ty.is_text()
+            && !matches!(ty.base, Base::File | Base::Args | Base::Toml)
+            && check_value(ty, &Value::text(word)).is_ok()
+    }
+
+    /// Reports a word without quotes that a variable is compared with. True where it was one.
+    pub(crate) fn report_bare_word(&mut self, word: &ast::Expr, other: &ast::Expr) -> bool {
+        let (ast::ExprKind::Name(word_text), ast::ExprKind::Name(variable)) =
+            (&word.kind, &other.kind)
+        else {
+            return false;
+        };
+        if self.find_variable(word_text).is_some() {
+            return false;
+        }
+        let Some(id) = self.find_variable(variable) else {
+            return false;
+        };
+        let ty = self.variables[id].ty.clone();
+        if !self.fits_in_quotes(&ty, word_text) {
+            return false;
+        }
+        self.report(
+            Diagnostic::new(
+                Code::UnknownVariable,
+                word.span,
+                format!("there is no variable `{word_text}`"),
+            )
+            .label("unknown name; text needs quotes")
+            .fix("put it in quotes", word.span, format!("\"{word_text}\"")),
+        );
+        true
+    }
+
+    pub(crate) fn report_unknown_section(&mut self, name: &ast::Ident) {
+        let view = self.view();
+        let target = name
+            .text
+            .strip_prefix("build-")
+            .filter(|rest| view.find(SECTIONS, rest).is_some());
+        let names: Vec<&str> = view.all(SECTIONS).collect();
+        let near = suggest_image(&name.text, names.into_iter());
+        let guess = near.map(|near| Guess {
+            name: SmolStr::new(near.name),
+            is_sure: near.is_sure,
+        });
+        if self.is_incomplete
+            && target.is_none()
+            && guess.as_ref().is_none_or(|guess| !guess.is_sure)
+        {
+            return;
+        }
+        let found = Diagnostic::new(
+            Code::UnknownName,
+            name.span,
+            format!("there is no layer or image `{}`", name.text),
+        );
+        let found = match (target, self.later_target(&name.text)) {
+            (Some(target), _) => found
+                .label("make's target; the image goes by the name behind `build-`")
+                .fix(format!("write `{target}`"), name.span, target),
+            (None, Some(help)) if guess.as_ref().is_none_or(|guess| !guess.is_sure) => found.help(help),
+            _ if guess.is_some() => Guess::add_to(guess.as_ref(), found, name.span),
+            _ => found.help(
+                "`imgspec list` shows the targets; a layer of another file needs `include \"file.imgspec\"`",
+            ),
+        };
+        self.report(found);
+    }
+
+    /// What to do about a name that has the look of a target of another release of Image Builder.
+    fn later_target(&self, name: &str) -> Option<String> {
+        if self.adopted.is_some() {
+            return None;
+        }
+        let images = self
+            .view()
+            .library
+            .sections
+            .iter()
+            .filter(|(_, (id, _))| self.sections[*id].kind == SectionKind::Image);
+        crate::source::embedded::other_release(name, images.map(|(name, _)| name.as_str()))
+    }
+}
+
+/// What other languages write before the name of a variable.
+fn is_namespace(word: &str) -> bool {
+    matches!(
+        word,
+        "var" | "vars" | "variable" | "variables" | "local" | "locals" | "self" | "this" | "user"
+    )
+}
+
+fn is_env(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+}
+
+/// Says how an environment variable is read; a condition cannot wait for the build.
+fn read_from_environment(found: Diagnostic, name: &str, span: Span, can_wait: bool) -> Diagnostic {
+    let call = format!("env(\"{name}\")");
+    match can_wait {
+        true => found
+            .label("an environment variable is read with `env`")
+            .fix(format!("write `{call}`"), span, call),
+        false => found.help(format!(
+            "`{call}` is only known at build time, and a condition asks while compiling"
+        )),
+    }
+}
+
+/// How a value as it is written suits a type.
+fn fit(ty: &Type, value: &ast::Expr) -> Fit {
+    let literal = match &value.kind {
+        ast::ExprKind::Bool(flag) => Value::Bool(*flag),
+        ast::ExprKind::Int(number) => Value::Int(*number),
+        ast::ExprKind::Str(text) => Value::text(text.clone()),
+        ast::ExprKind::List(_) => {
+            return if matches!(ty.base, Base::List(_)) {
+                Fit::Maybe
+            } else {
+                Fit::No
+            };
+        }
+        ast::ExprKind::Map(_) => {
+            return if matches!(ty.base, Base::Map(_)) {
+                Fit::Maybe
+            } else {
+                Fit::No
+            };
+        }
+        _ => return Fit::Maybe,
+    };
+    let is_particular = matches!(
+        ty.base,
+        Base::Semver | Base::Version | Base::Refined(_) | Base::OneOf(_)
+    );
+    match check_value(ty, &literal) {
+        Err(_) => Fit::No,
+        Ok(()) if is_particular && !literal.is_empty() => Fit::Well,
+        Ok(()) => Fit::Maybe,
+    }
+}

@@ -1,0 +1,321 @@
+//! Conditions that are never true, whatever image asks them.
+//!
+//! A condition over facts is tried with every combination of the values that its facts can have. What this cannot
+//! compute counts as possible, so that a warning is never a guess.
+
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::project::Program;
+use crate::project::hir::linearize;
+use crate::project::hir::*;
+use crate::schema::{Base, Value};
+use crate::source::Span;
+use crate::syntax::ast::BinaryOp;
+use rustc_hash::{FxHashMap, FxHashSet};
+use smol_str::SmolStr;
+
+/// How many combinations of values are tried.
+const MAX_COMBINATIONS: usize = 4096;
+
+/// A value that is none of those that are named.
+const OTHER: &str = "\u{0}";
+
+/// Finds the `when` conditions of the project that are never true.
+pub(crate) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
+    let is_users = |section: &Section| program.sources.is_users(section.span.file);
+    let with_conditions = || {
+        program
+            .sections
+            .iter()
+            .filter(|s| !s.conditions.is_empty() && is_users(s))
+    };
+    if with_conditions().next().is_none() {
+        return Vec::new();
+    }
+    let given = Given::of(program);
+    // A layer that nothing extends here may be meant for images that this command does not read.
+    let mut used: FxHashSet<Span> = FxHashSet::default();
+    for (id, image) in program.sections.pairs() {
+        if image.kind == SectionKind::Image && is_users(image) {
+            let all = linearize(&program.sections, id);
+            used.extend(all.into_iter().map(|id| program.section(id).span));
+        }
+    }
+    let mut found = Vec::new();
+    for section in with_conditions() {
+        // An outer condition stands before those in it.
+        let mut silent: Vec<bool> = Vec::with_capacity(section.conditions.len());
+        for condition in &section.conditions {
+            let is_silent = |outer: u32| silent.get(outer as usize).copied().unwrap_or(false);
+            if condition.outer.is_some_and(is_silent) {
+                silent.push(true);
+                continue;
+            }
+            let outer = |of: &&Condition| section.conditions.get(of.outer? as usize);
+            let above: Vec<&Expr> = std::iter::successors(outer(&condition), outer)
+                .map(|above| &above.expr)
+                .collect();
+            let report = report(
+                program,
+                &given,
+                &condition.expr,
+                &above,
+                used.contains(&section.span),
+            );
+            silent.push(report.is_some());
+            found.extend(report);
+        }
+    }
+    found
+}
+
+/// What is wrong with a condition, given those of the `when` around it.
+fn report(
+    program: &Program,
+    given: &Given,
+    condition: &Expr,
+    above: &[&Expr],
+    is_used: bool,
+) -> Option<Diagnostic> {
+    let chain: Vec<&Expr> = [condition]
+        .into_iter()
+        .chain(above.iter().copied())
+        .collect();
+    let mut named: FxHashMap<VarId, Vec<(SmolStr, Span)>> = FxHashMap::default();
+    chain
+        .iter()
+        .for_each(|expr| collect_named(expr, &mut named));
+    let variables: Vec<VarId> = named.keys().copied().collect();
+    let anything = |id: VarId| possible(program, id, named.get(&id).map_or(&[], Vec::as_slice));
+    let what_is_given = |id: VarId| given.values(id).unwrap_or_else(|| anything(id));
+    let found = Diagnostic::new(
+        Code::NeverTrue,
+        condition.span,
+        "this condition is never true",
+    );
+    if !can_hold(&chain, &variables, &anything) {
+        let how = match chain.len() {
+            1 => "its parts contradict each other",
+            _ => "it contradicts the `when` around it, or itself",
+        };
+        return Some(
+            found
+                .label(how)
+                .help("one fact has one value: `or` and `in` ask for several"),
+        );
+    }
+    let (id, text, span) = named.iter().find_map(|(id, texts)| {
+        let values = given.values(*id)?;
+        let unknown = texts.iter().find(|(text, _)| !values.contains(text))?;
+        Some((*id, unknown.0.clone(), unknown.1))
+    })?;
+    let values = given.values(id)?;
+    let near = nearest(&text, values.iter().map(SmolStr::as_str));
+    let is_never = !can_hold(&chain, &variables, &what_is_given);
+    if near.is_none() && !(is_never && is_used) {
+        return None;
+    }
+    let name = &program.variable(id).name;
+    let message = format!("nothing sets `{name}` to \"{text}\"");
+    let found = Diagnostic::new(Code::NeverTrue, span, message);
+    Some(match near {
+        Some(near) => found
+            .label(format!("did you mean \"{near}\"?"))
+            .fix(format!("write \"{near}\""), span, format!("\"{near}\"")),
+        None => found
+            .label("so this is never true")
+            .help("no layer, target or declaration gives it that value; a type such as `\"a\" | \"b\"` declares values that only an argument sets"),
+    })
+}
+
+/// The texts that a condition compares each fact with.
+fn collect_named(expr: &Expr, out: &mut FxHashMap<VarId, Vec<(SmolStr, Span)>>) {
+    match &expr.kind {
+        ExprKind::Not(inner) => collect_named(inner, out),
+        ExprKind::Variable(id) => drop(out.entry(*id).or_default()),
+        ExprKind::Binary {
+            op: BinaryOp::And | BinaryOp::Or,
+            sides,
+            ..
+        } => {
+            sides.iter().for_each(|side| collect_named(side, out));
+        }
+        ExprKind::Binary { sides, .. } => {
+            let [left, right] = sides.as_ref();
+            let (variable, other) = match (&left.kind, &right.kind) {
+                (ExprKind::Variable(id), _) => (*id, right),
+                (_, ExprKind::Variable(id)) => (*id, left),
+                _ => return,
+            };
+            let texts = out.entry(variable).or_default();
+            match &other.kind {
+                ExprKind::Const(Value::List(elements)) => {
+                    // The elements of a constant list have no places of their own.
+                    texts.extend(
+                        elements
+                            .iter()
+                            .filter_map(text_of)
+                            .map(|text| (text, other.span)),
+                    );
+                }
+                ExprKind::Const(value) => {
+                    texts.extend(text_of(value).map(|text| (text, other.span)))
+                }
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+fn text_of(value: &Value) -> Option<SmolStr> {
+    match value {
+        Value::Text(text) => text.known().map(SmolStr::new),
+        Value::Bool(flag) => Some(SmolStr::new(flag.to_string())),
+        _ => None,
+    }
+}
+
+/// All values that a fact could have, as far as a condition that names some can tell.
+fn possible(program: &Program, id: VarId, named: &[(SmolStr, Span)]) -> Vec<SmolStr> {
+    match &program.variable(id).ty.base {
+        Base::OneOf(choices) => choices.to_vec(),
+        Base::Bool => vec![SmolStr::new("true"), SmolStr::new("false")],
+        _ => named
+            .iter()
+            .map(|(text, _)| text.clone())
+            .chain([SmolStr::new(OTHER)])
+            .collect(),
+    }
+}
+
+/// Whether some combination of values makes all conditions true, or none that can be computed makes them false.
+fn can_hold(chain: &[&Expr], variables: &[VarId], values: &dyn Fn(VarId) -> Vec<SmolStr>) -> bool {
+    let choices: Vec<Vec<SmolStr>> = variables.iter().map(|id| values(*id)).collect();
+    let count = choices
+        .iter()
+        .try_fold(1usize, |n, c| n.checked_mul(c.len()));
+    let Some(count) = count.filter(|count| (1..=MAX_COMBINATIONS).contains(count)) else {
+        return true;
+    };
+    (0..count).any(|mut at| {
+        let mut chosen = FxHashMap::default();
+        for (id, choices) in variables.iter().zip(&choices) {
+            // None is empty, or there would be no combination.
+            let count = choices.len().max(1);
+            chosen.extend(choices.get(at % count).map(|choice| (*id, choice.clone())));
+            at /= count;
+        }
+        chain.iter().all(|expr| truth(expr, &chosen) != Some(false))
+    })
+}
+
+/// The answer to a condition; none where this cannot tell.
+fn truth(expr: &Expr, chosen: &FxHashMap<VarId, SmolStr>) -> Option<bool> {
+    match &expr.kind {
+        ExprKind::Const(Value::Bool(flag)) => Some(*flag),
+        ExprKind::Variable(id) => chosen.get(id).and_then(|text| text.parse().ok()),
+        ExprKind::Not(inner) => truth(inner, chosen).map(|answer| !answer),
+        ExprKind::Binary {
+            op,
+            versions: false,
+            sides,
+        } => {
+            let [left, right] = sides.as_ref();
+            match op {
+                BinaryOp::And => match (truth(left, chosen), truth(right, chosen)) {
+                    (Some(false), _) | (_, Some(false)) => Some(false),
+                    (Some(true), Some(true)) => Some(true),
+                    _ => None,
+                },
+                BinaryOp::Or => match (truth(left, chosen), truth(right, chosen)) {
+                    (Some(true), _) | (_, Some(true)) => Some(true),
+                    (Some(false), Some(false)) => Some(false),
+                    _ => None,
+                },
+                BinaryOp::Equal => Some(word(left, chosen)? == word(right, chosen)?),
+                BinaryOp::NotEqual => Some(word(left, chosen)? != word(right, chosen)?),
+                BinaryOp::In => is_in(left, right, chosen),
+                BinaryOp::NotIn => is_in(left, right, chosen).map(|answer| !answer),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn word(expr: &Expr, chosen: &FxHashMap<VarId, SmolStr>) -> Option<SmolStr> {
+    match &expr.kind {
+        ExprKind::Const(value) => text_of(value),
+        ExprKind::Variable(id) => chosen.get(id).cloned(),
+        _ => None,
+    }
+}
+
+fn is_in(left: &Expr, right: &Expr, chosen: &FxHashMap<VarId, SmolStr>) -> Option<bool> {
+    let ExprKind::Const(Value::List(elements)) = &right.kind else {
+        return None;
+    };
+    let left = word(left, chosen)?;
+    let texts: Option<Vec<SmolStr>> = elements.iter().map(text_of).collect();
+    Some(texts?.contains(&left))
+}
+
+/// The values that the program gives to each fact; none for one whose values are not all written out.
+struct Given(FxHashMap<VarId, Option<FxHashSet<SmolStr>>>);
+
+impl Given {
+    fn of(program: &Program) -> Given {
+        let mut given = Given(FxHashMap::default());
+        for (id, variable) in program.variables.pairs().filter(|(_, v)| v.is_fact) {
+            let all = match &variable.ty.base {
+                Base::OneOf(choices) => Some(choices.iter().cloned().collect()),
+                Base::String | Base::Refined(_) => Some(FxHashSet::default()),
+                _ => None,
+            };
+            given.0.insert(id, all);
+            if let Some(default) = &variable.default {
+                given.add(id, default);
+            }
+        }
+        let sections = program.sections.iter();
+        let settings = sections
+            .flat_map(|s| {
+                s.settings
+                    .iter()
+                    .chain(s.target.iter().flat_map(|target| &target.vars))
+            })
+            .chain(
+                program
+                    .providers
+                    .iter()
+                    .flat_map(|provider| &provider.defaults),
+            );
+        for setting in settings.filter(|setting| setting.change != Change::Unset) {
+            given.add(setting.variable, &setting.value);
+        }
+        given
+    }
+
+    fn add(&mut self, id: VarId, value: &Expr) {
+        let Some(entry) = self.0.get_mut(&id) else {
+            return;
+        };
+        let text = match &value.kind {
+            ExprKind::Const(value) => text_of(value),
+            _ => None,
+        };
+        match (text, entry.as_mut()) {
+            (Some(text), Some(texts)) => drop(texts.insert(text)),
+            // An expression, or a mistake: it may be anything.
+            (None, _) => *entry = None,
+            _ => {}
+        }
+    }
+
+    fn values(&self, id: VarId) -> Option<Vec<SmolStr>> {
+        let texts = self.0.get(&id)?.as_ref()?;
+        let mut texts: Vec<SmolStr> = texts.iter().cloned().collect();
+        texts.sort_unstable();
+        (!texts.is_empty()).then_some(texts)
+    }
+}

@@ -1,0 +1,489 @@
+//! Bodies of layers and images: settings, `when`, and the blocks in them.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::project::check::expr::Place;
+use crate::project::check::items::{edit, new_variable};
+use crate::project::check::notices::Spelling;
+use crate::project::check::var_file;
+use crate::project::check::{Lowering, Unit};
+use crate::project::hir::*;
+use crate::project::hir::{SECTIONS, VARIABLES};
+use crate::schema::{Base, Receivers, Type};
+use crate::source::Span;
+use crate::syntax::{Meant, ast, meant_by};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+impl Lowering<'_> {
+    /// Layers, images, providers and rules.
+    pub(crate) fn lower_bodies(&mut self, unit: &Unit) {
+        let mut sections = unit.declared.sections.iter();
+        let mut providers = unit.declared.providers.iter();
+        let mut rules = unit.declared.rules.iter();
+        for item in &unit.ast.items {
+            let ast::Item::Section(section) = item else {
+                continue;
+            };
+            match section.kind {
+                ast::SectionKind::Image | ast::SectionKind::Layer => {
+                    if let Some((_, id, _)) = sections.next() {
+                        self.lower_section(section, *id);
+                    }
+                }
+                ast::SectionKind::Provider => {
+                    if let Some((_, id, _)) = providers.next() {
+                        self.lower_provider(section, *id);
+                    }
+                }
+                ast::SectionKind::Rule => {
+                    if let Some((_, id, _)) = rules.next() {
+                        self.lower_rule(section, *id);
+                    }
+                }
+            }
+        }
+        for ((_, file), (_, id, _)) in unit.json.iter().zip(sections) {
+            var_file::lower_layer(self, *file, *id);
+        }
+    }
+
+    pub(crate) fn lower_section(&mut self, section: &ast::Section, id: SectionId) {
+        let mut extends = Vec::with_capacity(section.extends.len());
+        let mut lacks_parent = false;
+        for name in &section.extends {
+            match self.view().find(SECTIONS, &name.text) {
+                Some((parent, _)) => extends.push((*parent, name.span)),
+                None => {
+                    self.report_unknown_section(name);
+                    lacks_parent = true;
+                }
+            }
+        }
+        let mut body = Body::default();
+        self.lower_statements(&section.body, None, Block::Section, &mut body);
+        if section.kind == ast::SectionKind::Layer
+            && let Some(target) = body.target.take()
+        {
+            self.report(
+                Diagnostic::new(Code::WrongPlace, target.span, "a layer has no target")
+                    .help("only an image is built; write `image` instead of `layer`"),
+            );
+        }
+        if let Some(out) = edit(&mut self.sections, id) {
+            out.whole = section.span;
+            out.extends = extends;
+            // What a target that is wrong says of its provider is not known either.
+            let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
+            let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
+            out.lacks_parent = lacks_parent || lacks_target || self.is_incomplete;
+            out.settings = body.settings;
+            out.conditions = body.conditions;
+            out.target = body.target;
+        }
+    }
+
+    pub(crate) fn lower_statements(
+        &mut self,
+        stmts: &[ast::Stmt],
+        condition: Option<u32>,
+        block: Block,
+        body: &mut Body,
+    ) {
+        let mut set_here: FxHashMap<VarId, Span> = FxHashMap::default();
+        for stmt in stmts {
+            match stmt {
+                ast::Stmt::Set(set) => {
+                    if self.lower_misplaced(set, condition, block, body) {
+                        continue;
+                    }
+                    let Some(id) = self.find_set(&set.name, Some(&set.value), block) else {
+                        self.hide_misspelt(set);
+                        continue;
+                    };
+                    if self.report_null(set, block) {
+                        continue;
+                    }
+                    if condition.is_none()
+                        && set.op == ast::SetOp::Replace
+                        && let Some(first) = set_here.insert(id, set.name.span)
+                    {
+                        self.report(
+                            Diagnostic::new(
+                                Code::DuplicateSetting,
+                                set.name.span,
+                                format!("`{}` is set twice in this body", set.name.text),
+                            )
+                            .label("set again here")
+                            .related(first, "first set here")
+                            .help("remove one; what depends on a fact stands in a `when`"),
+                        );
+                    }
+                    let sets = |name: &str| {
+                        let is_it = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Set(s) if s.name.text == name);
+                        stmts.iter().any(is_it)
+                    };
+                    if !set.is_final {
+                        // A final one is refused, with the same repair.
+                        self.check_deprecated(id, set.name.span, Spelling::Spec, sets);
+                    }
+                    if let Some(setting) = self.lower_setting(set, id, condition) {
+                        body.settings.push(setting);
+                    }
+                }
+                ast::Stmt::Unset { name, span } => {
+                    let Some(id) = self.find_set(name, None, block) else {
+                        continue;
+                    };
+                    self.check_deprecated(id, name.span, Spelling::Spec, |_| false);
+                    self.check_fact_setting(id, name.span, condition);
+                    body.settings.push(Setting {
+                        variable: id,
+                        change: Change::Unset,
+                        value: Expr {
+                            kind: ExprKind::Missing,
+                            span: *span,
+                        },
+                        is_final: false,
+                        condition,
+                        span: *span,
+                        name_span: name.span,
+                        had_quotes: false,
+                    });
+                }
+                ast::Stmt::When {
+                    condition: expr,
+                    body: inner,
+                    span,
+                } => {
+                    if block != Block::Section {
+                        self.report_wrong_place(*span, "`when`", "put the `when` around the block");
+                        continue;
+                    }
+                    let expr = self.lower_condition(expr, Place::FACTS);
+                    let index = body.conditions.len() as u32;
+                    body.conditions.push(Condition {
+                        expr,
+                        outer: condition,
+                    });
+                    self.lower_statements(inner, Some(index), block, body);
+                }
+                ast::Stmt::Block {
+                    name,
+                    body: inner,
+                    span,
+                } => {
+                    let kind = match name.text.as_str() {
+                        "ansible" => Block::Extra(Owner::Ansible),
+                        "packer" => Block::Extra(Owner::Packer),
+                        "target" if block == Block::Section && condition.is_none() => {
+                            self.lower_target(inner, *span, name, body);
+                            continue;
+                        }
+                        "target" => {
+                            self.report_wrong_place(
+                                name.span,
+                                "`target`",
+                                "it stands in an image's own body",
+                            );
+                            continue;
+                        }
+                        "when" => continue,
+                        _ => {
+                            self.report_unknown_attribute(
+                                name,
+                                "block",
+                                &["ansible", "packer", "target"],
+                            );
+                            continue;
+                        }
+                    };
+                    if block != Block::Section {
+                        self.report_wrong_place(
+                            name.span,
+                            &format!("`{}`", name.text),
+                            "blocks of this kind are not nested",
+                        );
+                        continue;
+                    }
+                    self.lower_statements(inner, condition, kind, body);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn report_wrong_place(&mut self, span: Span, what: &str, help: &str) {
+        self.report(
+            Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help),
+        );
+    }
+
+    /// A statement in the form of a setting that is another one. True where it was one.
+    fn lower_misplaced(
+        &mut self,
+        set: &ast::Set,
+        condition: Option<u32>,
+        block: Block,
+        body: &mut Body,
+    ) -> bool {
+        if block != Block::Section || self.find_variable(&set.name.text).is_some() {
+            return false;
+        }
+        let Some(Meant { found, statements }) =
+            meant_by(set, &self.sources.get(set.span.file).text)
+        else {
+            return false;
+        };
+        self.report(found);
+        self.lower_statements(&statements, condition, block, body);
+        true
+    }
+
+    /// `x = null`: what other languages have for `unset x`. True where it was that.
+    fn report_null(&mut self, set: &ast::Set, block: Block) -> bool {
+        let ast::ExprKind::Name(word) = &set.value.kind else {
+            return false;
+        };
+        let is_null = matches!(
+            word.as_str(),
+            "null" | "nil" | "None" | "undefined" | "unset"
+        );
+        if !is_null || block != Block::Section || set.is_final || self.find_variable(word).is_some()
+        {
+            return false;
+        }
+        let text = format!("unset {}", set.name.text);
+        let message = format!("there is no value `{word}`");
+        self.report(
+            Diagnostic::new(Code::UnknownVariable, set.value.span, message)
+                .label("`unset` takes a value back; an empty one is `\"\"` or `[]`")
+                .fix(format!("write `{text}`"), set.span, text),
+        );
+        true
+    }
+
+    /// The variable that a statement sets: a declared one, or an entry of the block it stands in.
+    pub(crate) fn find_set(
+        &mut self,
+        name: &ast::Ident,
+        value: Option<&ast::Expr>,
+        block: Block,
+    ) -> Option<VarId> {
+        let declared = self.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
+        let Block::Extra(owner) = block else {
+            match declared {
+                None => self.report_unknown(name, value, true),
+                Some(id) => {
+                    let variable = &self.variables[id];
+                    if let Some(removed) = variable.removed.clone() {
+                        self.report(
+                            Diagnostic::new(
+                                Code::RemovedVariable,
+                                name.span,
+                                format!("`{}` is gone", name.text),
+                            )
+                            .help(removed.to_string()),
+                        );
+                        return None;
+                    }
+                }
+            }
+            return declared;
+        };
+        // What no playbook receives is free for roles of one's own.
+        let to = declared.map(|id| self.variables[id].to);
+        let is_free = owner == Owner::Ansible
+            && to.is_some_and(|to| !to.has(Receivers::LINUX) && !to.has(Receivers::WINDOWS));
+        if declared.is_some() && !is_free {
+            let word = if owner == Owner::Ansible {
+                "ansible"
+            } else {
+                "packer"
+            };
+            self.report(
+                Diagnostic::new(
+                    Code::DeclaredVariable,
+                    name.span,
+                    format!("`{}` is a declared variable and cannot stand in `{word} {{ }}`", name.text),
+                )
+                .help(format!(
+                    "set it in the body itself: its declaration says who receives it (`imgspec explain {}`)",
+                    name.text
+                )),
+            );
+            return None;
+        }
+        if owner == Owner::Ansible
+            && !name
+                .text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
+            self.report(
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    name.span,
+                    format!("Ansible takes no variable named `{}`", name.text),
+                )
+                .help("its variables hold letters, digits and `_`"),
+            );
+            return None;
+        }
+        Some(self.extra(owner, name))
+    }
+
+    /// The variable of an entry of an `ansible` or `packer` block.
+    pub(crate) fn extra(&mut self, owner: Owner, name: &ast::Ident) -> VarId {
+        let key = (owner, name.text.clone());
+        if let Some(id) = self.extras.get(&key) {
+            return *id;
+        }
+        let id = self
+            .variables
+            .push(Arc::new(new_variable(name, owner, None)));
+        self.extras.insert(key, id);
+        id
+    }
+
+    pub(crate) fn check_fact_setting(&mut self, id: VarId, span: Span, condition: Option<u32>) {
+        let variable = &self.variables[id];
+        if variable.is_fact && condition.is_some() {
+            let message = format!(
+                "`{}` is a fact and cannot be set in a `when`",
+                variable.name
+            );
+            self.report(
+                Diagnostic::new(Code::WrongPlace, span, message).help(
+                    "facts are settled before conditions are asked; set it in the body itself",
+                ),
+            );
+        }
+    }
+
+    pub(crate) fn lower_setting(
+        &mut self,
+        set: &ast::Set,
+        id: VarId,
+        condition: Option<u32>,
+    ) -> Option<Setting> {
+        if self.variables[id].is_secret {
+            self.hide_literals(&set.value);
+        }
+        self.check_fact_setting(id, set.name.span, condition);
+        let ty = self.variables[id].ty.clone();
+        let change = match set.op {
+            ast::SetOp::Replace => Change::Replace,
+            ast::SetOp::Append => Change::Append,
+            ast::SetOp::Remove => Change::Remove,
+        };
+        if change != Change::Replace && !matches!(ty.base, Base::List(_) | Base::Any) {
+            self.report_not_a_list(&set.name, change, &ty);
+            return None;
+        }
+        if change == Change::Replace
+            && let Some(repair) = self.self_append(set, id)
+        {
+            self.report(repair);
+            return None;
+        }
+        // What `-=` removes need not be a file that is there.
+        let value = self.lower_value(&set.value, id);
+        if set.is_final && self.variables[id].alias_of.is_some() {
+            self.report_final_alias(id, set);
+            return None;
+        }
+        self.check_user_setting(id, set, &value);
+        let value = self.read_args_file(id, value);
+        Some(Setting {
+            variable: id,
+            change,
+            value,
+            is_final: set.is_final,
+            condition,
+            span: set.span,
+            name_span: set.name.span,
+            had_quotes: false,
+        })
+    }
+
+    pub(crate) fn report_not_a_list(&mut self, name: &ast::Ident, change: Change, ty: &Type) {
+        let op = if change == Change::Append { "+=" } else { "-=" };
+        let message = format!(
+            "`{op}` changes lists, and `{}` is {}",
+            name.text,
+            ty.in_words()
+        );
+        let found = Diagnostic::new(Code::TypeMismatch, name.span, message).help("set it with `=`");
+        self.report(found);
+    }
+
+    /// What the real name says would still change a value that is final under its deprecated name.
+    fn report_final_alias(&mut self, id: VarId, set: &ast::Set) {
+        let Some(real) = self.variables[id].alias_of else {
+            return;
+        };
+        let real = self.variables[real].name.clone();
+        let message = format!(
+            "`{}` is a deprecated name and cannot be `final`",
+            set.name.text
+        );
+        self.report(
+            Diagnostic::new(Code::WrongPlace, set.name.span, message).fix(
+                format!("write `{real}`"),
+                set.name.span,
+                real,
+            ),
+        );
+    }
+
+    /// `x = x + […]` is a cycle; what is meant is `x += […]`.
+    pub(crate) fn self_append(&self, set: &ast::Set, id: VarId) -> Option<Diagnostic> {
+        let ast::ExprKind::Binary(ast::BinaryOp::Add, sides) = &set.value.kind else {
+            return None;
+        };
+        let [left, right] = sides.as_ref();
+        let ast::ExprKind::Name(name) = &left.kind else {
+            return None;
+        };
+        (self.find_variable(name) == Some(id)).then(|| {
+            let span = set.name.span.to(set.value.span);
+            let rest = self.sources.slice(right.span);
+            let found = Diagnostic::new(
+                Code::ReferenceCycle,
+                set.span,
+                format!("`{name}` is defined by itself"),
+            )
+            .label("a name stands for the final value, so this has no end");
+            match self.variables[id].ty.base {
+                Base::List(_) | Base::Any => found.fix(
+                    format!("write `{name} += …`"),
+                    span,
+                    format!("{name} += {rest}"),
+                ),
+                _ => found.help("write the value itself; only lists can be added to"),
+            }
+        })
+    }
+
+    /// Warnings for what the project, not the library, sets.
+    pub(crate) fn check_user_setting(&mut self, id: VarId, set: &ast::Set, value: &Expr) {
+        if !self.sources.is_users(set.span.file) {
+            return;
+        }
+        self.check_secret(id, value, Spelling::Spec);
+        self.check_args(id, value);
+    }
+}
+
+/// What kind of statements a block holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Block {
+    Section,
+    Extra(Owner),
+}
+
+#[derive(Default)]
+pub(crate) struct Body {
+    pub settings: Vec<Setting>,
+    pub conditions: Vec<Condition>,
+    pub target: Option<Target>,
+}

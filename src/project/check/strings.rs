@@ -1,0 +1,294 @@
+//! Texts in expressions: Packer's braces, holes, and paths that are relative to their file.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::packer::{Braced, parse_braces, users};
+use crate::project::check::expr::{Place, Ty};
+use crate::project::check::items::Lowering;
+use crate::project::hir::*;
+use crate::schema::{Base, Piece, Text, TextBuilder, Value};
+use crate::source::{Origin, Span, normalize};
+use crate::syntax::ast;
+use smol_str::SmolStr;
+use std::path::Path;
+
+impl Lowering<'_> {
+    /// A text without holes of ours; braces are read as the place says.
+    pub(crate) fn lower_text(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+        self.check_unfilled(text, span, place);
+        let kind = self.lower_braces(text, span, place);
+        match self.location(place) {
+            Some(location) => self.locate(kind, location, span),
+            None => kind,
+        }
+    }
+
+    pub(crate) fn lower_braces(
+        &mut self,
+        text: &SmolStr,
+        span: Span,
+        place: Place<'_>,
+    ) -> ExprKind {
+        if !place.packer_braces || memchr::memmem::find(text.as_bytes(), b"{{").is_none() {
+            return ExprKind::Const(Value::text(text.clone()));
+        }
+        let is_args = place.ty.is_some_and(|ty| matches!(ty.base, Base::Args));
+        let mut parts: Vec<Expr> = Vec::new();
+        for (_, piece) in parse_braces(text) {
+            let kind = match piece {
+                Braced::Text(text) => ExprKind::Const(Value::text(text)),
+                Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
+                Braced::User(name) => match self.find_reference(name, span, place) {
+                    Some(id) => ExprKind::Encoded(id),
+                    None => ExprKind::Missing,
+                },
+                Braced::Other(text, names) => {
+                    let ids = names
+                        .iter()
+                        .filter_map(|n| self.find_reference(n, span, place))
+                        .collect();
+                    ExprKind::Packer(text.into(), ids)
+                }
+                // A checkout's own text is for its own Packer to judge.
+                Braced::Bad(text, _) if self.adopted.is_some() && self.is_library(span) => {
+                    let names = users(text).into_iter();
+                    let ids = names
+                        .filter_map(|n| self.find_reference(n, span, place))
+                        .collect();
+                    ExprKind::Packer(text.into(), ids)
+                }
+                Braced::Bad(text, reason) => {
+                    self.report_literal_braces(span, text, reason, place.is_secret);
+                    ExprKind::Missing
+                }
+            };
+            parts.push(Expr { kind, span });
+        }
+        if is_args {
+            // Kept as written: its `{{user}}` are slots, read when the image is written.
+            return ExprKind::Const(Value::text(text.clone()));
+        }
+        match parts.len() {
+            1 => parts.remove(0).kind,
+            _ => ExprKind::Concat(parts),
+        }
+    }
+
+    pub(crate) fn report_literal_braces(
+        &mut self,
+        span: Span,
+        text: &str,
+        reason: &str,
+        is_secret: bool,
+    ) {
+        let shown = if is_secret {
+            "this".to_owned()
+        } else {
+            format!("`{text}`")
+        };
+        self.report(
+            Diagnostic::new(
+                Code::LiteralBraces,
+                span,
+                format!("{shown} cannot reach Packer: {reason}"),
+            )
+            .label("Packer reads `{{` as a template, and has no escape for it")
+            .help("what only your roles need goes into `ansible { }`, where braces are text"),
+        );
+    }
+
+    /// The variable that a `{{user}}` names.
+    pub(crate) fn find_reference(
+        &mut self,
+        name: &str,
+        span: Span,
+        place: Place<'_>,
+    ) -> Option<VarId> {
+        match self.find_variable(name) {
+            Some(id) if !self.check_fact(id, span, place) => return None,
+            Some(id) => {
+                let variable = &self.variables[id];
+                let Some(real) = variable.alias_of else {
+                    return Some(id);
+                };
+                if self.sources.is_users(span.file) {
+                    let real = &self.variables[real].name;
+                    let message = format!("`{name}` is a deprecated name of `{real}`");
+                    let found = Diagnostic::new(Code::DeprecatedName, span, message);
+                    let found = self.rename_reference(found, name, real, span);
+                    self.report(found);
+                }
+                return Some(real);
+            }
+            None => {
+                let near = self.guess_variable(name, None).filter(|_| !place.is_secret);
+                if self.is_incomplete && near.as_ref().is_none_or(|near| !near.is_sure) {
+                    return None;
+                }
+                let shown = if place.is_secret { "…" } else { name };
+                if place.is_secret {
+                    self.sources.hide(span);
+                }
+                let mut found = Diagnostic::new(
+                    Code::UnknownReference,
+                    span,
+                    format!("`{{{{user `{shown}`}}}}` names no variable"),
+                );
+                if let Some(near) = near {
+                    found = match near.is_sure {
+                        true => {
+                            let found = found.label(format!("did you mean `{}`?", near.name));
+                            self.rename_reference(found, name, &near.name, span)
+                        }
+                        false => found.help(format!("did you mean `{}`?", near.name)),
+                    };
+                }
+                self.report(found);
+            }
+        }
+        None
+    }
+
+    /// Adds the repair of the name in a `{{user}}`, if there is but one of that name in the text.
+    fn rename_reference(&self, found: Diagnostic, name: &str, new: &str, span: Span) -> Diagnostic {
+        let quoted = format!("`{name}`");
+        let mut places = self
+            .sources
+            .slice(span)
+            .match_indices(&quoted)
+            .map(|(at, _)| at as u32 + 1);
+        match (places.next(), places.next()) {
+            (Some(at), None) => {
+                let start = span.start + at;
+                let place = Span::new(span.file, start, start + name.len() as u32);
+                found.fix(format!("write `{new}`"), place, new)
+            }
+            _ => found.help(format!("write `{new}`")),
+        }
+    }
+
+    /// The variable that a `{{user}}` of a JSON layer names; an unknown one is reported.
+    pub(crate) fn reference(&mut self, name: &str, span: Span, is_secret: bool) -> Option<VarId> {
+        self.find_reference(
+            name,
+            span,
+            Place {
+                is_secret,
+                ..Place::PLAIN
+            },
+        )
+    }
+
+    pub(crate) fn lower_template(
+        &mut self,
+        parts: &[ast::Part],
+        span: Span,
+        place: Place<'_>,
+    ) -> ExprKind {
+        let mut lowered = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                ast::Part::Text(text) => {
+                    let kind = self.lower_braces(text, span, place);
+                    lowered.push(Expr { kind, span });
+                }
+                ast::Part::Hole(hole) => {
+                    let (expr, ty) = self.lower_typed(hole, place.argument());
+                    if matches!(ty, Ty::List(_) | Ty::Map(_)) {
+                        self.report(
+                            Diagnostic::new(
+                                Code::TypeMismatch,
+                                hole.span,
+                                format!("{} cannot stand in a text", ty.word()),
+                            )
+                            .help("join a list with `join(list, \" \")`"),
+                        );
+                    }
+                    lowered.push(expr);
+                }
+            }
+        }
+        let kind = match lowered
+            .iter()
+            .all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_))))
+        {
+            true => {
+                let mut text = TextBuilder::default();
+                for expr in &lowered {
+                    if let ExprKind::Const(Value::Text(part)) = &expr.kind {
+                        text.push(part);
+                    }
+                }
+                ExprKind::Const(Value::Text(text.finish()))
+            }
+            false => ExprKind::Concat(lowered),
+        };
+        match self.location(place) {
+            Some(location) => self.locate(kind, location, span),
+            None => kind,
+        }
+    }
+
+    /// Whether a relative text in this place is a path from the file that it stands in.
+    pub(crate) fn location(&self, place: Place<'_>) -> Option<Location> {
+        match &place.ty?.base {
+            Base::Path => Some(Location::Path),
+            Base::File => Some(Location::File),
+            Base::Role => Some(Location::Role),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn locate(&mut self, kind: ExprKind, location: Location, span: Span) -> ExprKind {
+        if self.is_library(span) {
+            // The library's own paths are relative to where Packer runs.
+            return kind;
+        }
+        let ExprKind::Const(Value::Text(text)) = &kind else {
+            return ExprKind::Located(location, Box::new(Expr { kind, span }));
+        };
+        let Some(known) = text.known() else {
+            return kind;
+        };
+        let located = locate_text(&known, location, self.sources.get(span.file).folder());
+        if location == Location::File && !known.is_empty() {
+            // What is in a home folder is the build's to find.
+            let path = located.known().unwrap_or_default().into_owned();
+            match self.loader.look(Path::new(&path)) {
+                _ if path.starts_with('~') => {}
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.report(
+                    Diagnostic::new(
+                        Code::FileNotFound,
+                        span,
+                        format!("the file `{known}` is not there"),
+                    )
+                    .label(format!("looked for {path}"))
+                    .help(match self.sources.get(span.file).origin {
+                        Origin::Argument => "a path in `--set` starts from the current folder",
+                        _ => "a path is relative to the file that it stands in",
+                    }),
+                ),
+                Err(error) => {
+                    let message = format!("cannot read {path}: {error}");
+                    self.report(Diagnostic::new(Code::CannotRead, span, message));
+                }
+            }
+        }
+        ExprKind::Const(Value::Text(located))
+    }
+}
+
+/// A relative path as an absolute one, remembered as such; a role without `/` is a name.
+pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text {
+    // Who reads `~/` resolves it: the home folder is that of the build.
+    let stays = text.is_empty()
+        || text.starts_with(['/', '~'])
+        || (location == Location::Role && !text.contains('/'));
+    match stays {
+        true => Text::Plain(SmolStr::new(text)),
+        false => {
+            let path = normalize(&folder.join(text));
+            Text::Pieces([Piece::Path(SmolStr::new(path.to_string_lossy()))].into())
+        }
+    }
+}

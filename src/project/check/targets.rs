@@ -1,0 +1,408 @@
+//! `target` blocks, providers and rules.
+
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::packer::{Template, named};
+use crate::project::check::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS};
+use crate::project::check::expr::Place;
+use crate::project::check::items::{Lowering, new_provider, new_rule};
+use crate::project::check::notices::Spelling;
+use crate::project::check::sections::{Block, Body};
+use crate::project::hir::*;
+use crate::project::hir::{PROVIDERS, SECTIONS};
+use crate::schema::{Base, Playbook, Roles, Type};
+use crate::source::{Origin, Span, embedded, normalize};
+use crate::syntax::ast;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+impl Lowering<'_> {
+    pub(crate) fn lower_target(
+        &mut self,
+        stmts: &[ast::Stmt],
+        span: Span,
+        name: &ast::Ident,
+        body: &mut Body,
+    ) {
+        if let Some(first) = &body.target {
+            self.report(
+                Diagnostic::new(Code::TwoTargets, name.span, "an image has one target")
+                    .related(first.span, "the first stands here"),
+            );
+            return;
+        }
+        let mut provider = None;
+        let mut target = Target {
+            span: name.span,
+            provider: ProviderId(0),
+            runs: Vec::new(),
+            above: Vec::new(),
+            vars: Vec::new(),
+            make: None,
+            refused: None,
+        };
+        let mut single = Run::default();
+        for stmt in stmts {
+            if let ast::Stmt::Block { name, body, .. } = stmt
+                && name.text == "run"
+            {
+                let mut run = Run::default();
+                for set in self.attributes(body, "a run", &[]) {
+                    if !self.lower_run(set, &mut run) {
+                        self.report_unknown_attribute(&set.name, "attribute of a run", &OF_RUNS);
+                    }
+                }
+                target.runs.push(run);
+            }
+        }
+        for set in self.attributes(stmts, "a target", &["run"]) {
+            match set.name.text.as_str() {
+                "provider" => {
+                    if let Some(word) = self.word(set) {
+                        provider = self.find_provider(&word);
+                    }
+                }
+                "make" => target.make = self.constant_text(set),
+                "refused" => target.refused = self.constant_text(set),
+                "above" => target.above = self.sections_named(&set.value),
+                _ if self.lower_run(set, &mut single) => {}
+                _ => self.report_unknown_attribute(&set.name, "attribute of a target", &OF_TARGETS),
+            }
+        }
+        if target.refused.is_some() {
+            body.target = Some(target);
+            return;
+        }
+        let Some(provider) = provider else {
+            let named = stmts
+                .iter()
+                .any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
+            if !named {
+                self.report(
+                    Diagnostic::new(Code::Required, span, "the target names no provider")
+                        .help("write `target { provider = NAME }`"),
+                );
+            }
+            return;
+        };
+        target.provider = provider;
+        target.vars = std::mem::take(&mut single.vars);
+        if target.runs.is_empty() {
+            target.runs.push(single);
+        }
+        body.target = Some(target);
+    }
+
+    fn sections_named(&mut self, value: &ast::Expr) -> Vec<(SectionId, Span)> {
+        let mut out = Vec::new();
+        for name in self.words(value) {
+            match self.view().find(SECTIONS, &name.text) {
+                Some((id, _)) => out.push((*id, name.span)),
+                None => self.report_unknown_section(&name),
+            }
+        }
+        out
+    }
+
+    pub(crate) fn find_provider(&mut self, word: &ast::Ident) -> Option<ProviderId> {
+        if let Some((id, _)) = self.view().find(PROVIDERS, &word.text) {
+            return Some(*id);
+        }
+        let names: Vec<SmolStr> = self.view().all(PROVIDERS).map(SmolStr::new).collect();
+        let mut found = Diagnostic::new(
+            Code::UnknownName,
+            word.span,
+            format!("there is no provider `{}`", word.text),
+        );
+        found = match nearest(&word.text, names.iter().map(SmolStr::as_str)) {
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                word.span,
+                near,
+            ),
+            None => {
+                let mut names = names;
+                names.sort();
+                found.help(format!("the providers are {}", names.join(", ")))
+            }
+        };
+        self.report(found);
+        None
+    }
+
+    pub(crate) fn lower_run(&mut self, set: &ast::Set, run: &mut Run) -> bool {
+        match set.name.text.as_str() {
+            "only" => run.selection.only = self.constant_texts(&set.value),
+            "except" => run.selection.except = self.constant_texts(&set.value),
+            "vars" => run.vars = self.lower_vars(&set.value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// `vars = { name = value }`: what the target passes to Packer as `-var`.
+    pub(crate) fn lower_vars(&mut self, value: &ast::Expr) -> Vec<Setting> {
+        let ast::ExprKind::Map(pairs) = &value.kind else {
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, value.span, "`vars` is a map")
+                    .help("write `vars = { name = value }`"),
+            );
+            return Vec::new();
+        };
+        let mut settings = Vec::with_capacity(pairs.len());
+        for (name, value) in pairs {
+            let Some(id) = self.find_set(name, Some(value), Block::Section) else {
+                continue;
+            };
+            let value = self.lower_value(value, id);
+            self.check_secret(id, &value, Spelling::Spec);
+            settings.push(Setting {
+                variable: id,
+                change: Change::Replace,
+                span: name.span.to(value.span),
+                value,
+                is_final: false,
+                condition: None,
+                name_span: name.span,
+                had_quotes: false,
+            });
+        }
+        settings
+    }
+
+    pub(crate) fn lower_provider(&mut self, section: &ast::Section, id: ProviderId) {
+        let mut provider = new_provider(&section.name, section.doc.clone());
+        self.check_extends_nothing(section, "a provider");
+        let (mut reads, mut extra_vars, mut template_span) = (None, None, None);
+        let mut first_defaults = None;
+        for stmt in &section.body {
+            if let ast::Stmt::Block { name, body, .. } = stmt
+                && name.text == "defaults"
+            {
+                if let Some(first) = first_defaults.replace(name.span) {
+                    self.report_twice(name, first);
+                }
+                let mut defaults = Body::default();
+                self.lower_statements(body, None, Block::Section, &mut defaults);
+                if let Some(condition) = defaults.conditions.first() {
+                    self.report_wrong_place(
+                        condition.expr.span,
+                        "`when`",
+                        "a template's defaults hold for all its images",
+                    );
+                }
+                if let Some(target) = &defaults.target {
+                    self.report_wrong_place(
+                        target.span,
+                        "`target`",
+                        "it stands in an image's own body",
+                    );
+                }
+                // A provider has no conditions: what stands under one is not kept.
+                defaults
+                    .settings
+                    .retain(|setting| setting.condition.is_none());
+                provider.defaults = defaults.settings;
+            }
+        }
+        for set in self.attributes(&section.body, "a provider", &["defaults"]) {
+            match set.name.text.as_str() {
+                "template" => {
+                    provider.template = self.constant_text(set).unwrap_or_default();
+                    template_span = Some(set.value.span);
+                }
+                "artifact" => provider.artifact = self.constant_text(set),
+                "tools" => provider.tools = self.constant_texts(&set.value),
+                "extra_vars" => {
+                    self.check_extra_vars(&set.value);
+                    extra_vars = Some(self.constant_texts(&set.value));
+                }
+                "roles" => {
+                    if let Some(word) = self.word(set) {
+                        match word.text.as_str() {
+                            "native" => provider.roles = Roles::Native,
+                            "upstream" => provider.roles = Roles::Upstream,
+                            _ => self.report_unknown_attribute(
+                                &word,
+                                "kind of roles",
+                                &["native", "upstream"],
+                            ),
+                        }
+                    }
+                }
+                "playbook" => {
+                    if let Some(word) = self.word(set) {
+                        match word.text.as_str() {
+                            "linux" => provider.playbook = Playbook::Linux,
+                            "windows" => provider.playbook = Playbook::Windows,
+                            _ => self.report_unknown_attribute(
+                                &word,
+                                "playbook",
+                                &["linux", "windows"],
+                            ),
+                        }
+                    }
+                }
+                "reads" => {
+                    let names = self.words(&set.value);
+                    for name in &names {
+                        if self.find_variable(&name.text).is_none() {
+                            self.report_unknown_variable(name, false);
+                        }
+                    }
+                    reads = Some(names.into_iter().map(|name| name.text).collect());
+                }
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a provider",
+                    &OF_PROVIDERS,
+                ),
+            }
+        }
+        if provider.template.is_empty() {
+            self.report(
+                Diagnostic::new(
+                    Code::Required,
+                    section.name.span,
+                    format!("the provider `{}` names no template", section.name.text),
+                )
+                .help("write `template = \"path/to/packer.json\"`"),
+            );
+        }
+        provider.readers = match (reads, extra_vars, template_span) {
+            (None, None, Some(span)) => self.read_template(&provider.template, span),
+            (reads, extra_vars, _) => {
+                Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
+            }
+        };
+        self.providers[id] = Arc::new(provider);
+    }
+
+    /// A `{{user}}` of stated arguments is as known as one of a value.
+    fn check_extra_vars(&mut self, value: &ast::Expr) {
+        let ast::ExprKind::List(elements) = &value.kind else {
+            return;
+        };
+        for element in elements {
+            let ast::ExprKind::Str(text) = &element.kind else {
+                continue;
+            };
+            for name in named(text) {
+                // A template may well hand a deprecated name on.
+                if self.find_variable(&name).is_none() {
+                    self.find_reference(&name, element.span, Place::PLAIN);
+                }
+            }
+        }
+    }
+
+    /// Only layers and images are made of each other.
+    fn check_extends_nothing(&mut self, section: &ast::Section, what: &str) {
+        if let Some(name) = section.extends.first() {
+            self.report(
+                Diagnostic::new(
+                    Code::WrongPlace,
+                    name.span,
+                    format!("{what} extends nothing"),
+                )
+                .help("layers and images extend each other"),
+            );
+        }
+    }
+
+    /// Reads what a provider's template says; a project's template is relative to the spec.
+    fn read_template(&mut self, path: &str, span: Span) -> Template {
+        let source = self.sources.get(span.file);
+        let text = match source.origin {
+            Origin::Library => match self.adopted {
+                Some(adopted) => adopted.template(path).map(str::to_owned),
+                None => embedded::template(path).map(str::to_owned),
+            },
+            _ => {
+                let path = normalize(&source.folder().join(path));
+                if self.loader.exists(&path) {
+                    match self.read_data(&path, span) {
+                        Some(text) => Some(text),
+                        None => return Template::missing(),
+                    }
+                } else {
+                    None
+                }
+            }
+        };
+        let found = match text.as_deref().map(Template::parse) {
+            Some(Ok(template)) => return template,
+            Some(Err(error)) => Diagnostic::new(
+                Code::JsonSyntax,
+                span,
+                format!("the template `{path}` cannot be read: {error}"),
+            ),
+            None => Diagnostic::new(Code::FileNotFound, span, format!("the template `{path}` is not there"))
+                .help("its path is relative to this file; or state what it reads: `extra_vars = [ … ], reads = [ … ]`"),
+        };
+        self.report(found);
+        Template::missing()
+    }
+
+    pub(crate) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {
+        let found = self.diagnostics.len();
+        let mut rule = new_rule(&section.name);
+        self.check_extends_nothing(section, "a rule");
+        let mut condition: Option<&ast::Set> = None;
+        for set in self.attributes(&section.body, "a rule", &[]) {
+            match set.name.text.as_str() {
+                "deny" | "warn" => {
+                    if let Some(first) = condition.replace(set) {
+                        self.report(
+                            Diagnostic::new(
+                                Code::DuplicateSetting,
+                                set.name.span,
+                                "a rule has one condition, `deny` or `warn`",
+                            )
+                            .related(first.name.span, "the other one")
+                            .help("join them with `or`, or write two rules"),
+                        );
+                    }
+                    rule.condition = self.lower_condition(&set.value, Place::PLAIN);
+                    rule.is_deny = set.name.text == "deny";
+                }
+                "message" => rule.message = self.lower_message(&set.value),
+                "help" => rule.help = Some(self.lower_message(&set.value)),
+                _ => self.report_unknown_attribute(&set.name, "attribute of a rule", &OF_RULES),
+            }
+        }
+        let has_message = !matches!(rule.message.kind, ExprKind::Missing);
+        if condition.is_none() || !has_message {
+            self.report(
+                Diagnostic::new(
+                    Code::Required,
+                    section.name.span,
+                    format!(
+                        "the rule `{}` needs `deny` or `warn`, and a `message`",
+                        section.name.text
+                    ),
+                )
+                .help("write `rule name { deny = condition, message = \"what is wrong\" }`"),
+            );
+        }
+        if self.adopted.is_some()
+            && self.is_library(section.name.span)
+            && self.diagnostics.len() > found
+        {
+            // A built-in rule holds where an adopted library has all that it reads, in its types.
+            self.diagnostics.truncate(found);
+            return;
+        }
+        self.rules[id] = Arc::new(rule);
+    }
+
+    pub(crate) fn lower_message(&mut self, value: &ast::Expr) -> Expr {
+        let ty = Type::of(Base::String);
+        self.lower_expr(
+            value,
+            Place {
+                ty: Some(&ty),
+                ..Place::PLAIN
+            },
+        )
+    }
+}

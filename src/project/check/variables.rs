@@ -1,0 +1,257 @@
+//! `variable` items: types and attributes, then defaults and conditions of use.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::project::check::attributes::OF_VARIABLES;
+use crate::project::check::expr::Place;
+use crate::project::check::items::{edit, new_variable};
+use crate::project::check::notices::Spelling;
+use crate::project::check::{Lowering, Unit};
+use crate::project::hir::Table;
+use crate::project::hir::*;
+use crate::schema::{Encoding, Receivers, Type};
+use crate::source::Span;
+use crate::syntax::{ast, type_of_literal};
+use std::sync::Arc;
+
+impl Lowering<'_> {
+    /// Types, encodings and receivers: all that expressions elsewhere depend on.
+    pub(crate) fn lower_variable_types(&mut self, unit: &Unit) {
+        let mut declared = unit.declared.variables.iter();
+        for item in &unit.ast.items {
+            let ast::Item::Variable(decl) = item else {
+                continue;
+            };
+            let Some((_, id, _)) = declared.next() else {
+                continue;
+            };
+            let ty = decl
+                .ty
+                .as_ref()
+                .map(|ty| self.resolve_type(ty, &unit.declared.types));
+            let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
+            variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
+            variable.ty = ty.unwrap_or(Type::ANY);
+            self.lower_attributes(decl, &mut variable);
+            self.variables[*id] = Arc::new(variable);
+        }
+    }
+
+    /// An alias, from the given variable on, has the type of what it stands for, and is as secret and as much a
+    /// fact. What it stands for is no alias itself: one step always gives the name that counts.
+    pub(crate) fn settle_aliases(&mut self, first: usize) {
+        let stands: Table<VarId, Option<VarId>> =
+            Table::new(self.variables.iter().map(|v| v.alias_of).collect());
+        for (id, real) in stands.pairs().skip(first) {
+            let Some(real) = *real else {
+                continue;
+            };
+            if stands[real].is_some() {
+                self.report_alias_of_alias(id, real, &stands);
+                if let Some(alias) = edit(&mut self.variables, id) {
+                    alias.alias_of = None;
+                }
+                continue;
+            }
+            if let Some(removed) = &self.variables[real].removed {
+                let message = format!(
+                    "`{}` stands for `{}`, which is gone",
+                    self.variables[id].name, self.variables[real].name
+                );
+                let found =
+                    Diagnostic::new(Code::RemovedVariable, self.variables[id].span, message)
+                        .help(removed.to_string());
+                self.report(found);
+            }
+            let real = &self.variables[real];
+            let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
+            let (is_fact, is_secret, is_typed) = (real.is_fact, real.is_secret, real.is_typed);
+            if let Some(alias) = edit(&mut self.variables, id) {
+                alias.is_fact = is_fact;
+                (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
+                (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
+            }
+        }
+    }
+
+    fn report_alias_of_alias(
+        &mut self,
+        alias: VarId,
+        named: VarId,
+        stands: &Table<VarId, Option<VarId>>,
+    ) {
+        let (alias, other) = (&self.variables[alias], &self.variables[named]);
+        let mut real = named;
+        // In a circle no name is the real one.
+        for _ in 0..stands.len() {
+            real = stands[real].unwrap_or(real);
+        }
+        let found = Diagnostic::new(
+            Code::WrongPlace,
+            alias.span,
+            format!(
+                "`{}` stands for `{}`, which is a deprecated name itself",
+                alias.name, other.name
+            ),
+        )
+        .related(other.span, "declared here")
+        .help(match stands[real] {
+            None => format!("write `alias_of = {}`", self.variables[real].name),
+            Some(_) => "they stand for each other; one of them needs a type".to_owned(),
+        });
+        self.report(found);
+    }
+
+    pub(crate) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
+        let attributes = self.attributes(&decl.attributes, "a variable's attributes", &[]);
+        if let Some(alias) = attributes.iter().find(|set| set.name.text == "alias_of") {
+            self.check_alias(decl, alias, &attributes);
+        }
+        for set in attributes {
+            match set.name.text.as_str() {
+                "encoding" => self.lower_encoding(set, variable),
+                "to" => variable.to = self.lower_receivers(&set.value),
+                "fact" => variable.is_fact = self.flag(set),
+                "secret" => variable.is_secret = self.flag(set),
+                "typed" => variable.is_typed = self.flag(set),
+                "alias_of" => {
+                    if let Some(name) = self.word(set) {
+                        match self.find_variable(&name.text) {
+                            Some(id) => variable.alias_of = Some(id),
+                            None => self.report_unknown_variable(&name, false),
+                        }
+                    }
+                }
+                "removed" => variable.removed = self.constant_text(set),
+                "adopt" => variable.adopt = self.constant_pairs(set),
+                "applies" => {}
+                _ => self.report_unknown_attribute(
+                    &set.name,
+                    "attribute of a variable",
+                    &OF_VARIABLES,
+                ),
+            }
+        }
+        if decl.ty.is_none() && variable.alias_of.is_none() && variable.removed.is_none() {
+            let found = Diagnostic::new(
+                Code::Syntax,
+                decl.name.span,
+                format!("the variable `{}` needs a type", decl.name.text),
+            );
+            let default = decl
+                .default
+                .as_ref()
+                .map(|default| self.sources.slice(default.span));
+            let end = Span::new(decl.name.span.file, decl.name.span.end, decl.name.span.end);
+            self.report(match default.and_then(type_of_literal) {
+                Some(ty) => found.fix(
+                    format!("write `{} : {ty}`", decl.name.text),
+                    end,
+                    format!(" : {ty}"),
+                ),
+                None => found.help(format!(
+                    "write `variable {} : string`; only `alias_of` and `removed` go without",
+                    decl.name.text
+                )),
+            });
+        }
+        if !decl
+            .name
+            .text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
+            self.report(
+                Diagnostic::new(
+                    Code::Syntax,
+                    decl.name.span,
+                    format!("`{}` cannot be the name of a variable", decl.name.text),
+                )
+                .help("variables hold lower case letters, digits and `_`"),
+            );
+        }
+    }
+
+    /// An alias is what it stands for, and says nothing of its own.
+    fn check_alias(&mut self, decl: &ast::Variable, alias: &ast::Set, attributes: &[&ast::Set]) {
+        let other = attributes.iter().find(|set| set.name.text != "alias_of");
+        let span = match (&decl.ty, &decl.default, other) {
+            (Some(ty), ..) => ty.span,
+            (None, Some(default), _) => default.span,
+            (None, None, Some(other)) => other.name.span,
+            (None, None, None) => return,
+        };
+        let message = format!(
+            "`{}` is another name, and has no type or attributes of its own",
+            decl.name.text
+        );
+        self.report(
+            Diagnostic::new(Code::WrongPlace, span, message)
+                .related(alias.span, "what it stands for says all")
+                .help("remove this, or `alias_of`"),
+        );
+    }
+
+    pub(crate) fn lower_encoding(&mut self, set: &ast::Set, variable: &mut Variable) {
+        let Some(word) = self.word(set) else { return };
+        let allowed = Encoding::for_type(&variable.ty);
+        match Encoding::parse(&word.text).filter(|e| allowed.contains(e)) {
+            Some(encoding) => variable.encoding = encoding,
+            None => {
+                let names: Vec<_> = allowed.iter().map(|e| e.as_str()).collect();
+                self.report(
+                    Diagnostic::new(
+                        Code::UnknownAttribute,
+                        word.span,
+                        format!("{} has no encoding `{}`", variable.ty.in_words(), word.text),
+                    )
+                    .help(format!("it can have {}", names.join(", "))),
+                );
+            }
+        }
+    }
+
+    pub(crate) fn lower_receivers(&mut self, value: &ast::Expr) -> Receivers {
+        let mut to = Receivers::NONE;
+        for name in self.words(value) {
+            match Receivers::parse(&name.text) {
+                Some(receiver) => to = to.with(receiver),
+                None => self.report_unknown_attribute(
+                    &name,
+                    "receiver",
+                    &["packer", "linux", "windows"],
+                ),
+            }
+        }
+        to
+    }
+
+    /// Defaults and conditions of use, when all types are known.
+    pub(crate) fn lower_variable_values(&mut self, unit: &Unit) {
+        let mut declared = unit.declared.variables.iter();
+        for item in &unit.ast.items {
+            let ast::Item::Variable(decl) = item else {
+                continue;
+            };
+            let Some((_, id, _)) = declared.next() else {
+                continue;
+            };
+            if let Some(default) = &decl.default {
+                let value = self.lower_value(default, *id);
+                self.check_secret(*id, &value, Spelling::Spec);
+                if let Some(variable) = edit(&mut self.variables, *id) {
+                    variable.default = Some(value);
+                }
+            }
+            let applies = decl.attributes.iter().find_map(|stmt| match stmt {
+                ast::Stmt::Set(set) if set.name.text == "applies" => Some(&set.value),
+                _ => None,
+            });
+            if let Some(applies) = applies {
+                let condition = self.lower_condition(applies, Place::FACTS);
+                if let Some(variable) = edit(&mut self.variables, *id) {
+                    variable.applies = Some(condition);
+                }
+            }
+        }
+    }
+}

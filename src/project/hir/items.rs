@@ -1,0 +1,335 @@
+//! A program: every item with its names resolved and its types checked once.
+
+use crate::packer::{Selection, Template};
+use crate::schema::{Encoding, Playbook, Receivers, Roles, Type, Value};
+use crate::source::{FileId, Span};
+use crate::syntax::ast::BinaryOp;
+use smol_str::SmolStr;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        $($(#[$doc])* #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)] pub struct $name(pub u32);)*
+    };
+}
+
+ids! {
+    /// A variable: declared, or an entry of an `ansible` or `packer` block.
+    VarId,
+    /// A layer or an image.
+    SectionId,
+    /// A provider.
+    ProviderId,
+    /// A rule.
+    RuleId,
+}
+
+/// Who made a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A `variable` item.
+    Declared,
+    /// An entry of an `ansible` block: an extra var for roles.
+    Ansible,
+    /// An entry of a `packer` block, or of a JSON var file: an undeclared Packer variable.
+    Packer,
+}
+
+/// What a variable is.
+#[derive(Debug)]
+pub struct Variable {
+    pub name: SmolStr,
+    pub owner: Owner,
+    /// Its name in its declaration, or its first mention.
+    pub span: Span,
+    pub ty: Type,
+    pub default: Option<Expr>,
+    pub encoding: Encoding,
+    pub to: Receivers,
+    /// Over facts: where it has an effect.
+    pub applies: Option<Expr>,
+    pub is_fact: bool,
+    pub is_secret: bool,
+    /// Roles need the real type, upstream's too.
+    pub is_typed: bool,
+    pub alias_of: Option<VarId>,
+    /// The release that dropped it, and what to use.
+    pub removed: Option<SmolStr>,
+    /// What `imgspec adopt` sets it to in the layer of a file whose path a pattern matches.
+    pub adopt: Vec<(SmolStr, SmolStr)>,
+    pub doc: Option<String>,
+}
+
+impl Variable {
+    /// True where a `{{` in its text is Packer's.
+    pub fn has_packer_braces(&self) -> bool {
+        self.to.has(Receivers::PACKER) && self.encoding != Encoding::Base64
+    }
+}
+
+/// What kind of layer a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SectionKind {
+    Layer,
+    Image,
+    /// A JSON var file, included or from `PACKER_VAR_FILES`.
+    Json,
+    /// `--set`
+    Argument,
+}
+
+#[derive(Debug)]
+pub struct Section {
+    pub kind: SectionKind,
+    pub name: SmolStr,
+    pub span: Span,
+    pub extends: Vec<(SectionId, Span)>,
+    /// All of its text, from its keyword to its closing brace.
+    pub whole: Span,
+    /// It names a parent that is not there, which has been reported.
+    pub lacks_parent: bool,
+    pub settings: Vec<Setting>,
+    /// The conditions of its `when` blocks, an outer one before its inner ones.
+    pub conditions: Vec<Condition>,
+    pub target: Option<Target>,
+    pub doc: Option<String>,
+}
+
+/// The condition of a `when`.
+#[derive(Debug)]
+pub struct Condition {
+    pub expr: Expr,
+    /// The `when` around it.
+    pub outer: Option<u32>,
+}
+
+/// What a setting does to a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Replace,
+    Append,
+    Remove,
+    Unset,
+}
+
+#[derive(Debug)]
+pub struct Setting {
+    pub variable: VarId,
+    pub change: Change,
+    pub value: Expr,
+    pub is_final: bool,
+    /// An index into its section's conditions.
+    pub condition: Option<u32>,
+    pub span: Span,
+    pub name_span: Span,
+    /// JSON only: the value had quotes of its own.
+    pub had_quotes: bool,
+}
+
+/// What an image's `target` block says.
+#[derive(Debug)]
+pub struct Target {
+    pub span: Span,
+    pub provider: ProviderId,
+    pub runs: Vec<Run>,
+    /// Layers above all that the project says: var files that are named after those of `PACKER_VAR_FILES`.
+    pub above: Vec<(SectionId, Span)>,
+    pub vars: Vec<Setting>,
+    pub make: Option<SmolStr>,
+    /// Why nothing can be built with it: a target that is known by its name only.
+    pub refused: Option<SmolStr>,
+}
+
+/// One run of Packer.
+#[derive(Debug, Default)]
+pub struct Run {
+    pub selection: Selection,
+    pub vars: Vec<Setting>,
+}
+
+/// A Packer template and what it reads.
+#[derive(Debug)]
+pub struct Provider {
+    pub name: SmolStr,
+    pub span: Span,
+    pub template: SmolStr,
+    pub roles: Roles,
+    pub playbook: Playbook,
+    pub tools: Vec<SmolStr>,
+    pub artifact: Option<SmolStr>,
+    /// What the template reads and hands on: from its text, or as stated.
+    pub readers: Template,
+    pub defaults: Vec<Setting>,
+    pub doc: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Rule {
+    pub name: SmolStr,
+    pub span: Span,
+    pub condition: Expr,
+    /// `deny`; otherwise `warn`.
+    pub is_deny: bool,
+    pub message: Expr,
+    pub help: Option<Expr>,
+    pub file: FileId,
+}
+
+#[derive(Debug)]
+pub struct Expr {
+    pub kind: ExprKind,
+    pub span: Span,
+}
+
+#[derive(Debug)]
+pub enum ExprKind {
+    /// Reported already.
+    Missing,
+    Const(Value),
+    /// A variable's final value.
+    Variable(VarId),
+    /// `{{user `x`}}`: the string that Packer gets for a variable.
+    Encoded(VarId),
+    /// A template that only Packer can fill, with the variables that it names.
+    Packer(SmolStr, Vec<VarId>),
+    /// Texts, joined.
+    Concat(Vec<Expr>),
+    /// A path that is relative to the file of its span.
+    Located(Location, Box<Expr>),
+    /// The text that a JSON layer has for a variable, read by that variable's type.
+    Decoded(VarId, Box<Expr>),
+    List(Vec<Expr>),
+    Map(Vec<(SmolStr, Expr)>),
+    If(Box<[Expr; 3]>),
+    Not(Box<Expr>),
+    Binary {
+        op: BinaryOp,
+        versions: bool,
+        sides: Box<[Expr; 2]>,
+    },
+    Call(Function, Vec<Expr>),
+}
+
+/// What a relative path is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location {
+    Path,
+    /// The file must be there.
+    File,
+    /// A path only where it has a `/`; else a role's name.
+    Role,
+}
+
+impl Expr {
+    pub fn constant(value: Value, span: Span) -> Expr {
+        Expr {
+            kind: ExprKind::Const(value),
+            span,
+        }
+    }
+
+    /// Calls `visit` with every variable that it names.
+    pub fn for_each_variable(&self, visit: &mut impl FnMut(VarId)) {
+        match &self.kind {
+            ExprKind::Missing | ExprKind::Const(_) => {}
+            ExprKind::Variable(id) | ExprKind::Encoded(id) => visit(*id),
+            ExprKind::Packer(_, ids) => ids.iter().for_each(|id| visit(*id)),
+            ExprKind::Concat(parts) | ExprKind::List(parts) | ExprKind::Call(_, parts) => {
+                parts.iter().for_each(|e| e.for_each_variable(visit));
+            }
+            ExprKind::Map(pairs) => pairs.iter().for_each(|(_, e)| e.for_each_variable(visit)),
+            ExprKind::If(parts) => parts.iter().for_each(|e| e.for_each_variable(visit)),
+            ExprKind::Binary { sides, .. } => sides.iter().for_each(|e| e.for_each_variable(visit)),
+            ExprKind::Located(_, inner) | ExprKind::Decoded(_, inner) | ExprKind::Not(inner) => {
+                inner.for_each_variable(visit);
+            }
+        }
+    }
+}
+
+macro_rules! functions {
+    ($($name:ident $text:literal $args:literal $signature:literal $doc:literal,)*) => {
+        /// The functions of the language.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Function { $($name,)* }
+
+        impl Function {
+            pub const ALL: &[Function] = &[$(Function::$name,)*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Function::$name => $text,)* }
+            }
+
+            /// How many arguments it takes.
+            pub fn arguments(self) -> usize {
+                match self { $(Function::$name => $args,)* }
+            }
+
+            /// How it is written, for messages and editors.
+            pub fn signature(self) -> &'static str {
+                match self { $(Function::$name => $signature,)* }
+            }
+
+            /// What it gives, in a sentence.
+            pub fn doc(self) -> &'static str {
+                match self { $(Function::$name => $doc,)* }
+            }
+        }
+    };
+}
+
+functions! {
+    Env "env" 1 "env(\"NAME\")"
+        "What an environment variable holds during the build. It is named here, never read.",
+    File "file" 1 "file(\"path\")"
+        "The content of a file, now. The path is relative to this spec.",
+    Path "path" 1 "path(\"path\")"
+        "A path relative to this spec, where the type does not say so already.",
+    Jinja "jinja" 1 "jinja(\"{{ expression }}\")"
+        "What Ansible shall evaluate; elsewhere braces are text.",
+    Major "major" 1 "major(version)"
+        "The first number of a version.",
+    Minor "minor" 1 "minor(version)"
+        "The second number of a version.",
+    Patch "patch" 1 "patch(version)"
+        "The third number of a version.",
+    TrimPrefix "trim_prefix" 2 "trim_prefix(text, prefix)"
+        "The text without a beginning, where it begins so.",
+    TrimSuffix "trim_suffix" 2 "trim_suffix(text, suffix)"
+        "The text without an end, where it ends so.",
+    Replace "replace" 3 "replace(text, from, to)"
+        "The text with every occurrence of one text replaced by another.",
+    Lower "lower" 1 "lower(text)"
+        "The text in lower case.",
+    Upper "upper" 1 "upper(text)"
+        "The text in upper case.",
+    Join "join" 2 "join(list, separator)"
+        "The elements of a list as one text, with a separator between them.",
+    Split "split" 2 "split(text, separator)"
+        "The parts of a text between separators, as a list.",
+    Base64 "base64" 1 "base64(text)"
+        "The text in Base64.",
+    Len "len" 1 "len(list)"
+        "How many elements a list has.",
+    Keys "keys" 1 "keys(map)"
+        "The keys of a map, as a list.",
+    Unique "unique" 1 "unique(list)"
+        "The list without elements that stand further ahead already.",
+    IsSet "is_set" 1 "is_set(variable)"
+        "Whether a variable has a value.",
+    IsYours "is_yours" 1 "is_yours(variable)"
+        "Whether the project itself sets a variable, not only the library: for what a rule advises.",
+    Matches "matches" 2 "matches(text or list, 'pattern')"
+        "Whether a text, or every element of a list, matches a regular expression from end to end.",
+}
+
+impl Function {
+    /// True where the argument only says where something is.
+    pub fn is_pointer(self) -> bool {
+        matches!(self, Function::Env | Function::File | Function::Path)
+    }
+
+    /// The function of that name.
+    pub fn parse(name: &str) -> Option<Function> {
+        Function::ALL.iter().copied().find(|f| f.as_str() == name)
+    }
+}

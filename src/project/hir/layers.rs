@@ -1,0 +1,273 @@
+//! Inheritance: the layers of an image, in order.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::project::Program;
+use crate::project::hir::Table;
+use crate::project::hir::*;
+use crate::source::Span;
+use std::sync::Arc;
+
+/// The ancestors of a section and itself, weakest first: depth first over `extends`, each at its
+/// first place, so that a child is stronger than its parents and the last-named parent strongest.
+pub fn linearize(sections: &Table<SectionId, Arc<Section>>, start: SectionId) -> Vec<SectionId> {
+    let mut out = Vec::new();
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut stack = vec![(start, 0)];
+    seen.insert(start);
+    while let Some((at, next)) = stack.pop() {
+        match sections[at].extends.get(next) {
+            Some((parent, _)) => {
+                stack.push((at, next + 1));
+                if seen.insert(*parent) {
+                    stack.push((*parent, 0));
+                }
+            }
+            None => out.push(at),
+        }
+    }
+    out
+}
+
+impl Program {
+    /// Takes out of what was found for an image what follows from a mistake in its text: what a parent that is not
+    /// there, or a setting that could not be read, would have said.
+    pub fn drop_consequences(&self, image: SectionId, found: &mut Vec<Diagnostic>) {
+        let may_follow =
+            |d: &Diagnostic| matches!(d.code, Code::NoTarget | Code::Required | Code::UnsetFact);
+        if !found.iter().any(may_follow) {
+            return;
+        }
+        let order = linearize(&self.sections, image);
+        let sections = || order.iter().map(|id| self.section(*id));
+        let errors = || self.diagnostics.iter().filter(|d| d.is_error());
+        let lacks_parent = sections().any(|s| s.lacks_parent)
+            || errors().any(|d| sections().any(|s| self.is_on_line_of(d, s)));
+        let is_unread = |d: &Diagnostic| {
+            matches!(
+                d.code,
+                Code::Syntax | Code::Unclosed | Code::UnknownVariable | Code::RemovedVariable
+            )
+        };
+        let lacks_setting = errors().filter(|d| is_unread(d)).any(|d| {
+            let at = d.primary.span;
+            sections().any(|s| {
+                s.whole.file == at.file && s.whole.start <= at.start && at.end <= s.whole.end
+            })
+        });
+        found.retain(|d| match d.code {
+            Code::NoTarget | Code::UnsetFact => !lacks_parent,
+            Code::Required => !lacks_parent && !lacks_setting,
+            _ => true,
+        });
+    }
+
+    /// Whether a finding stands on the line that names a section.
+    fn is_on_line_of(&self, found: &Diagnostic, section: &Section) -> bool {
+        let (a, b) = (found.primary.span, section.span);
+        let between = Span::new(a.file, a.start.min(b.start), a.start.max(b.start));
+        a.file == b.file
+            && found.code == Code::Syntax
+            && !self.sources.slice(between).contains('\n')
+    }
+}
+
+/// Layers that extend each other in a circle: an error that shows it. [`linearize`] copes.
+pub(crate) fn find_cycles(sections: &Table<SectionId, Arc<Section>>) -> Vec<Diagnostic> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    let mut states = Table::filled(sections, State::New);
+    let mut found = Vec::new();
+    for start in states.ids() {
+        if states[start] != State::New {
+            continue;
+        }
+        let mut path: Vec<(SectionId, usize)> = vec![(start, 0)];
+        states[start] = State::Open;
+        while let Some((at, next)) = path.pop() {
+            let Some((parent, span)) = sections[at].extends.get(next) else {
+                states[at] = State::Done;
+                continue;
+            };
+            path.push((at, next + 1));
+            let parent = *parent;
+            match states[parent] {
+                State::New => {
+                    states[parent] = State::Open;
+                    path.push((parent, 0));
+                }
+                State::Open => {
+                    let from = path.iter().position(|(p, _)| *p == parent).unwrap_or(0);
+                    let circle = path
+                        .iter()
+                        .skip(from)
+                        .map(|(section, _)| *section)
+                        .chain([parent]);
+                    let names: Vec<&str> = circle.map(|id| sections[id].name.as_str()).collect();
+                    let message = format!(
+                        "layers extend each other in a circle: {}",
+                        names.join(" → ")
+                    );
+                    found.push(
+                        Diagnostic::new(Code::ExtendsCycle, *span, message)
+                            .label("this closes the circle"),
+                    );
+                }
+                State::Done => {}
+            }
+        }
+    }
+    found
+}
+
+/// What a layer of an image's stack is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackLayer {
+    /// The template's own defaults.
+    Provider(ProviderId),
+    /// A layer or image, `--set`, or a JSON var file.
+    Section(SectionId),
+    /// The `vars` of the target, held by this image.
+    TargetVars(SectionId),
+}
+
+/// The layers of an image, weakest first. The variables' own defaults lie below all of them.
+#[derive(Debug)]
+pub struct Stack {
+    pub layers: Vec<StackLayer>,
+    /// Where in `layers` the image stands that holds the target.
+    pub target_at: usize,
+    /// The image that holds the target.
+    pub target: SectionId,
+    /// `layers` from here on are the command's, not the image's.
+    pub overlays_at: usize,
+    /// `layers` from here on are the target's own, above all others.
+    pub fixed_at: usize,
+}
+
+impl Stack {
+    /// One of its layers, by what an active setting says.
+    pub fn layer(&self, at: u32) -> Option<StackLayer> {
+        self.layers.get(at as usize).copied()
+    }
+
+    /// The layers that are the command's, not the image's.
+    pub fn above_image(&self) -> &[StackLayer] {
+        self.layers.get(self.overlays_at..).unwrap_or_default()
+    }
+
+    /// Builds the stack of an image.
+    ///
+    /// # Errors
+    /// `no-target` or `two-targets`.
+    pub fn new(
+        program: &Program,
+        image: SectionId,
+        provider: Option<ProviderId>,
+    ) -> Result<Stack, Box<Diagnostic>> {
+        let order = linearize(&program.sections, image);
+        let target = find_target(program, image, &order)?;
+        let own = program.section(target).target.as_ref().map(|t| t.provider);
+        let mut layers = Vec::with_capacity(order.len() + program.overlays.len() + 2);
+        layers.extend(provider.or(own).map(StackLayer::Provider));
+        let common = order.iter().take_while(|id| **id != target).enumerate();
+        let common = common
+            .filter(|(_, id)| is_common_file(program.section(**id)))
+            .last();
+        let (below, rest) = order.split_at(common.map_or(0, |(at, _)| at + 1));
+        layers.extend(
+            below
+                .iter()
+                .chain(&program.flag_files)
+                .copied()
+                .map(StackLayer::Section),
+        );
+        let target_at = layers.len() + rest.iter().position(|s| *s == target).unwrap_or(0);
+        layers.extend(rest.iter().copied().map(StackLayer::Section));
+        let overlays_at = layers.len();
+        layers.extend(program.overlays.iter().copied().map(StackLayer::Section));
+        let fixed_at = layers.len();
+        if provider.is_none() {
+            let above = program
+                .section(target)
+                .target
+                .as_ref()
+                .map_or(&[][..], |t| &t.above);
+            layers.extend(above.iter().map(|(id, _)| StackLayer::Section(*id)));
+            layers.extend(program.flags.iter().copied().map(StackLayer::Section));
+            layers.push(StackLayer::TargetVars(target));
+        }
+        Ok(Stack {
+            layers,
+            target_at,
+            target,
+            overlays_at,
+            fixed_at,
+        })
+    }
+}
+
+/// True for the layer of a var file that Image Builder's Makefile names before `PACKER_FLAGS`: those in
+/// `packer/config`, which all targets share (`PACKER_NODE_FLAGS`). The files of a provider and a system follow.
+fn is_common_file(section: &Section) -> bool {
+    section
+        .doc
+        .as_deref()
+        .is_some_and(|doc| doc.starts_with("packer/config/"))
+}
+
+/// The one target of an image: the one that overrides all others among its ancestors.
+fn find_target(
+    program: &Program,
+    image: SectionId,
+    order: &[SectionId],
+) -> Result<SectionId, Box<Diagnostic>> {
+    let section = program.section(image);
+    let holders: Vec<SectionId> = order
+        .iter()
+        .copied()
+        .filter(|s| program.section(*s).target.is_some())
+        .collect();
+    let Some(&last) = holders.last() else {
+        return Err(Box::new(
+            Diagnostic::new(Code::NoTarget, section.span, format!("the image `{}` has no target", section.name))
+                .label("nothing says how it is built")
+                .help("extend one, such as `node-ova-local-photon-3` (`imgspec list --targets`), or write `target { provider = NAME }`"),
+        ));
+    };
+    if let Some(reason) = program.refusal(last) {
+        let target = program.section(last);
+        return Err(Box::new(
+            Diagnostic::new(
+                Code::RefusedTarget,
+                section.span,
+                format!("nothing can be built with the target `{}`: {reason}", target.name),
+            )
+            .label("for this image")
+            .help(
+                "mend what the reason names, or extend another target; `imgspec list --targets` shows them",
+            ),
+        ));
+    }
+    let above = linearize(&program.sections, last);
+    let Some(other) = holders.iter().find(|h| !above.contains(h)) else {
+        return Ok(last);
+    };
+    let (a, b) = (program.section(*other), program.section(last));
+    Err(Box::new(
+        Diagnostic::new(
+            Code::TwoTargets,
+            section.span,
+            format!(
+                "the image `{}` has two targets: `{}` and `{}`",
+                section.name, a.name, b.name
+            ),
+        )
+        .related(a.span, "one target")
+        .related(b.span, "the other")
+        .help("extend one of them, and layers for the rest"),
+    ))
+}

@@ -1,0 +1,17 @@
+//! What a program is made of: items, names, layers. Built by [`super::load`], read by every room behind it.
+
+mod items;
+mod layers;
+mod origins;
+mod program;
+mod scope;
+mod table;
+
+pub use items::*;
+pub(crate) use layers::find_cycles;
+pub use layers::{Stack, StackLayer, linearize};
+pub use origins::{Origins, in_checkout, place_in_checkout};
+pub use program::{DataFile, FileView, Items, Program};
+pub use scope::Names;
+pub(crate) use scope::{PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
+pub use table::{Id, Table};

@@ -1,0 +1,150 @@
+//! The program: all items of a command, with names resolved, and what asks it.
+
+use super::*;
+use crate::diagnostic::Diagnostic;
+use crate::project::config::Configs;
+use crate::source::{FileId, SourceMap, Span};
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The items of a library, with which every program begins.
+#[derive(Debug, Default)]
+pub struct Items {
+    pub variables: Table<VarId, Arc<Variable>>,
+    pub sections: Table<SectionId, Arc<Section>>,
+    pub providers: Table<ProviderId, Arc<Provider>>,
+    pub rules: Table<RuleId, Arc<Rule>>,
+    /// Entries of `ansible` and `packer` blocks.
+    pub extras: FxHashMap<(Owner, SmolStr), VarId>,
+    pub names: Arc<Names>,
+}
+
+/// A file whose content a spec uses: through `file("…")`, or as the extra vars of an argument `@path`.
+#[derive(Debug)]
+pub struct DataFile {
+    /// The spec that uses it, and where.
+    pub reader: FileId,
+    pub at: Span,
+    pub path: PathBuf,
+    pub text: String,
+}
+
+/// What one spec file sees.
+#[derive(Debug)]
+pub struct FileView {
+    /// Its own names and those of the files that it includes.
+    pub names: Arc<Names>,
+    /// The file and all that it includes, however deep, JSON layers among them.
+    pub files: Vec<FileId>,
+    /// Its project's root.
+    pub root: PathBuf,
+}
+
+/// All items of a command, with names resolved.
+#[derive(Debug)]
+pub struct Program {
+    pub sources: SourceMap,
+    pub variables: Table<VarId, Arc<Variable>>,
+    pub sections: Table<SectionId, Arc<Section>>,
+    pub providers: Table<ProviderId, Arc<Provider>>,
+    pub rules: Table<RuleId, Arc<Rule>>,
+    pub library: Arc<Names>,
+    /// The library is not the built-in one, but what a checkout was adopted as.
+    pub is_adopted: bool,
+    /// The folder that the specs of an adopted library stand in, or a name for it.
+    pub adopted_root: PathBuf,
+    /// Where its items come from, where it was made of a checkout in memory.
+    pub origins: Origins,
+    /// The checkout that is the library, where it is at hand: the folder of its Makefile.
+    pub checkout: Option<PathBuf>,
+    /// The root of the project that a command runs in, for images that no file of it defines.
+    pub root: Option<PathBuf>,
+    /// Deprecated names, with what they stand for.
+    pub aliases: Vec<(VarId, VarId)>,
+    /// The views of the project's files.
+    pub views: FxHashMap<FileId, FileView>,
+    /// For each of the request's specs, its file.
+    pub specs: Vec<Option<FileId>>,
+    /// The layers of `--set` and `PACKER_VAR_FILES`, weakest first.
+    pub overlays: Vec<SectionId>,
+    /// The layers of `PACKER_FLAGS`: each `-var`, which beats every file, and each `-var-file`, which stands below the
+    /// target's own.
+    pub flags: Vec<SectionId>,
+    pub flag_files: Vec<SectionId>,
+    pub data: Vec<DataFile>,
+    /// What the projects that the specs lie in say in their `imgspec.toml`.
+    pub configs: Configs,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Program {
+    pub fn variable(&self, id: VarId) -> &Variable {
+        &self.variables[id]
+    }
+
+    pub fn section(&self, id: SectionId) -> &Section {
+        &self.sections[id]
+    }
+
+    pub fn provider(&self, id: ProviderId) -> &Provider {
+        &self.providers[id]
+    }
+
+    /// The rules that hold for what a file defines, the library's first.
+    pub fn rules_for(&self, file: FileId) -> Vec<RuleId> {
+        let own = self.views.get(&file).map(|v| &v.names.rules);
+        let mut ids: Vec<RuleId> = self
+            .library
+            .rules
+            .values()
+            .chain(own.into_iter().flat_map(|r| r.values()))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// A variable that a file sees.
+    pub fn find_variable(&self, file: Option<FileId>, name: &str) -> Option<VarId> {
+        let own = file
+            .and_then(|f| self.views.get(&f))
+            .and_then(|v| v.names.variables.get(name));
+        own.or_else(|| self.library.variables.get(name))
+            .map(|(id, _)| *id)
+    }
+
+    /// An image or layer of the library.
+    pub fn find_library_section(&self, name: &str) -> Option<SectionId> {
+        self.library.sections.get(name).map(|(id, _)| *id)
+    }
+
+    /// Why nothing can be built with an image's own target, where it says so.
+    pub fn refusal(&self, id: SectionId) -> Option<&str> {
+        self.section(id).target.as_ref()?.refused.as_deref()
+    }
+
+    /// The library's images, in its order, but for those that nothing can be built with.
+    pub fn library_images(&self) -> Vec<SectionId> {
+        let mut ids: Vec<SectionId> = self.library.sections.values().map(|(id, _)| *id).collect();
+        ids.retain(|id| {
+            self.section(*id).kind == SectionKind::Image && self.refusal(*id).is_none()
+        });
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The images that a file defines, in its order; of the library's those that can be built.
+    pub fn images_of(&self, file: FileId) -> Vec<SectionId> {
+        self.sections
+            .ids()
+            .filter(|id| {
+                let section = self.section(*id);
+                section.kind == SectionKind::Image
+                    && section.span.file == file
+                    && (self.sources.is_users(file) || self.refusal(*id).is_none())
+            })
+            .collect()
+    }
+}

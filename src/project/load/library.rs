@@ -1,0 +1,150 @@
+//! A library, read and lowered once: programs begin with it.
+
+use crate::diagnostic::Diagnostic;
+use crate::project::Adopted;
+use crate::project::check::{Declared, Lowering, Unit};
+use crate::project::hir::*;
+use crate::source::embedded::STDLIB;
+use crate::source::{Memory, Origin, SourceMap};
+use crate::syntax::{self, ast};
+use include_dir::Dir;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+/// A library: its variables, rules, providers, layers and targets.
+#[derive(Debug, Default)]
+pub struct Library {
+    pub(crate) sources: SourceMap,
+    pub(crate) items: Items,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) adopted: Option<Adopted>,
+}
+
+static BUILT_IN: LazyLock<Arc<Library>> = LazyLock::new(|| Arc::new(Library::read(None)));
+
+impl Library {
+    /// The one that the program carries.
+    pub fn built_in() -> Arc<Library> {
+        BUILT_IN.clone()
+    }
+
+    /// One in the place of the built-in, of which types and rules stay, the rules as far as they can.
+    pub fn adopted(adopted: Adopted) -> Arc<Library> {
+        Arc::new(Library::read(Some(adopted)))
+    }
+
+    fn read(adopted: Option<Adopted>) -> Library {
+        let mut library = Library {
+            adopted,
+            ..Library::default()
+        };
+        let mut units = Vec::new();
+        let mut files: Vec<(PathBuf, &str)> = Vec::new();
+        collect(&STDLIB, &mut files);
+        // Types first: they are resolved in order.
+        files.sort_by_key(|(path, _)| (!path.ends_with("types.imgspec"), path.clone()));
+        let adopted = library.adopted.take();
+        for (path, text) in files {
+            let mut unit = library.read_file(Path::new("stdlib").join(path), text);
+            if adopted.is_some() {
+                unit.ast.items.retain(stays);
+            }
+            units.push(unit);
+        }
+        for (path, text) in adopted.iter().flat_map(Adopted::specs) {
+            let root = adopted.as_ref().map_or(Path::new(""), |a| &a.root);
+            units.push(library.read_file(root.join(path), text));
+        }
+        for (path, text) in adopted.iter().flat_map(|adopted| &adopted.origins) {
+            library
+                .sources
+                .add(path.clone(), Origin::Library, text.clone());
+        }
+        library.lower(units, adopted.as_ref());
+        library.adopted = adopted;
+        library
+    }
+
+    fn read_file(&mut self, path: PathBuf, text: &str) -> Unit {
+        let file = self.sources.add(path, Origin::Library, text.into());
+        let parse = syntax::parse(file, text);
+        self.diagnostics.extend(parse.diagnostics);
+        Unit {
+            is_incomplete: false,
+            file,
+            ast: parse.file,
+            includes: Vec::new(),
+            json: Vec::new(),
+            declared: Declared::default(),
+            roots: Vec::new(),
+        }
+    }
+
+    /// The files of a library see each other, in whatever order they stand.
+    fn lower(&mut self, mut units: Vec<Unit>, adopted: Option<&Adopted>) {
+        let nothing = Memory::default();
+        let mut sources = std::mem::take(&mut self.sources);
+        let mut lowering = Lowering::new(&nothing, adopted, &mut sources, &Items::default());
+        for unit in &mut units {
+            lowering.declare(unit);
+            lowering.declare_types(unit);
+            let mut names =
+                Arc::try_unwrap(std::mem::take(&mut lowering.library)).unwrap_or_default();
+            lowering.define_all(&mut names, None, &unit.declared);
+            lowering.library = Arc::new(names);
+        }
+        for unit in &units {
+            lowering.declare_packer_entries(unit);
+            lowering.lower_variable_types(unit);
+        }
+        lowering.settle_aliases(0);
+        for unit in &units {
+            lowering.lower_variable_values(unit);
+            lowering.lower_bodies(unit);
+        }
+        let Lowering {
+            diagnostics,
+            variables,
+            sections,
+            providers,
+            rules,
+            extras,
+            library,
+            ..
+        } = lowering;
+        self.diagnostics.extend(diagnostics);
+        self.sources = sources;
+        self.items = Items {
+            variables,
+            sections,
+            providers,
+            rules,
+            extras,
+            names: library,
+        };
+    }
+}
+
+/// What of the built-in library stays where another stands in its place.
+fn stays(item: &ast::Item) -> bool {
+    match item {
+        ast::Item::Type(_) => true,
+        ast::Item::Section(section) => section.kind == ast::SectionKind::Rule,
+        ast::Item::Variable(_) | ast::Item::Include(_) => false,
+    }
+}
+
+fn collect(dir: &'static Dir<'static>, out: &mut Vec<(PathBuf, &'static str)>) {
+    for file in dir
+        .files()
+        .filter(|f| f.path().extension().is_some_and(|e| e == "imgspec"))
+    {
+        out.extend(
+            file.contents_utf8()
+                .map(|text| (file.path().to_owned(), text)),
+        );
+    }
+    for dir in dir.dirs() {
+        collect(dir, out);
+    }
+}

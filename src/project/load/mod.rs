@@ -1,0 +1,266 @@
+//! From files to a program: reads what a command asks for, and has it checked.
+
+mod library;
+mod reader;
+mod redact;
+
+pub use library::Library;
+
+use crate::project::check::{Lowering, Unit, UnitId, find_never_true, var_file};
+use crate::project::hir::*;
+use crate::source::{FileId, Loader, Origin};
+use reader::{Read, read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a command asks for.
+#[derive(Debug, Default)]
+pub struct Request {
+    /// Spec files, as absolute paths.
+    pub specs: Vec<PathBuf>,
+    /// `--set` arguments, `name=value`.
+    pub set: Vec<String>,
+    /// The files of `PACKER_VAR_FILES`, in order, as absolute paths.
+    pub var_files: Vec<PathBuf>,
+    /// The `-var` and the `-var-file` of `PACKER_FLAGS`, which make hands to Packer.
+    pub flags: Vec<String>,
+    pub flag_files: Vec<PathBuf>,
+    /// Folders outside the project that may be read.
+    pub include_roots: Vec<PathBuf>,
+    /// What stands in the place of the built-in library.
+    pub library: Option<Arc<Library>>,
+    /// The folder in which the command runs; paths of `--set` start there.
+    pub here: Option<PathBuf>,
+    /// The folder in which make runs Packer; paths in JSON var files start there.
+    pub packer_folder: Option<PathBuf>,
+}
+
+/// Reads and checks all that a command asks for. Never fails: what is wrong is in the program's
+/// diagnostics.
+pub fn load(loader: &dyn Loader, request: &Request) -> Program {
+    let library = request.library.clone().unwrap_or_else(Library::built_in);
+    let Read {
+        mut sources,
+        mut units,
+        specs,
+        overlays,
+        flags,
+        flag_files,
+        mut diagnostics,
+        configs,
+    } = read(loader, request, library.sources.clone());
+    diagnostics.extend(library.diagnostics.iter().cloned());
+
+    let mut lowering = Lowering::new(
+        loader,
+        library.adopted.as_ref(),
+        &mut sources,
+        &library.items,
+    );
+    lowering.packer_folder.clone_from(&request.packer_folder);
+    let closures: Table<UnitId, Vec<UnitId>> =
+        Table::new(units.ids().map(|unit| closure(&units, unit)).collect());
+
+    // Names: each file's with what it includes.
+    let library_names = library.items.names.clone();
+    let mut names: Table<UnitId, Arc<Names>> = Table::filled(&units, Arc::default());
+    for i in units.ids() {
+        lowering.declare(&mut units[i]);
+        lowering.own = Arc::new(lowering.union(&units, &closures[i], &library_names));
+        lowering.is_incomplete = units[i].is_incomplete;
+        lowering.declare_types(&mut units[i]);
+        lowering.own = Arc::default();
+    }
+    for i in units.ids() {
+        let mut own = Names::default();
+        for at in &closures[i] {
+            lowering.define_all(&mut own, Some(&library_names), &units[*at].declared);
+        }
+        names[i] = Arc::new(own);
+    }
+
+    // Bodies, in three rounds: each reads only what the rounds before it settled.
+    let enter = |lowering: &mut Lowering<'_>, i: UnitId| {
+        lowering.own = names[i].clone();
+        lowering.roots.clone_from(&units[i].roots);
+        lowering.is_incomplete = units[i].is_incomplete;
+    };
+    for (i, unit) in units.pairs() {
+        enter(&mut lowering, i);
+        lowering.declare_packer_entries(unit);
+        lowering.lower_variable_types(unit);
+    }
+    let everything = lowering.union(&units, &units.ids().collect::<Vec<_>>(), &library_names);
+    let everything = Arc::new(everything);
+    lowering.own = everything.clone();
+    for (file, _) in overlays.iter().chain(&flag_files) {
+        if lowering.sources.get(*file).origin == Origin::Project {
+            var_file::declare_extras(&mut lowering, *file);
+        }
+    }
+    lowering.settle_aliases(library.items.variables.len());
+    for (i, unit) in units.pairs() {
+        enter(&mut lowering, i);
+        lowering.lower_variable_values(unit);
+        lowering.lower_bodies(unit);
+    }
+    lowering.own = everything;
+    lowering.is_incomplete = units.iter().any(|unit| unit.is_incomplete);
+    let overlays = overlays
+        .into_iter()
+        .map(|(file, name)| lowering.lower_overlay(file, &name))
+        .collect();
+    let flag_files = flag_files
+        .into_iter()
+        .map(|(file, name)| lowering.lower_overlay(file, &name))
+        .collect();
+    let flags = flags
+        .into_iter()
+        .map(|file| lowering.lower_flag(file))
+        .collect();
+    let cycles = find_cycles(&lowering.sections);
+    lowering.diagnostics.extend(cycles);
+
+    let Lowering {
+        diagnostics: found,
+        variables,
+        sections,
+        providers,
+        rules,
+        data,
+        ..
+    } = lowering;
+    diagnostics.extend(found);
+    let rule_names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    for config in &configs.0 {
+        let is_rule = |name: &str| names_rule(loader, &config.root, name);
+        config.check_names(
+            &rule_names,
+            is_rule,
+            |path| loader.exists(path),
+            &mut diagnostics,
+        );
+    }
+    // What is no word of the grammar has been quoted before anybody knew that it is a secret.
+    redact::hide(&mut sources, variables.as_slice(), &diagnostics);
+    redact::redact(&sources, &mut diagnostics);
+    let views = units
+        .ids()
+        .map(|i| {
+            let mut files: Vec<FileId> = Vec::new();
+            for at in &closures[i] {
+                files.push(units[*at].file);
+                files.extend(units[*at].json.iter().map(|(_, file)| *file));
+            }
+            let root = units[i].roots.first().cloned().unwrap_or_default();
+            (
+                units[i].file,
+                FileView {
+                    names: names[i].clone(),
+                    files,
+                    root,
+                },
+            )
+        })
+        .collect();
+    let specs = specs
+        .into_iter()
+        .map(|s| s.map(|i| units[i].file))
+        .collect();
+    let aliases = variables
+        .pairs()
+        .filter_map(|(id, variable)| Some((id, variable.alias_of?)))
+        .collect();
+    let of_checkout = library.adopted.as_ref();
+    let is_origin =
+        |path: &PathBuf| of_checkout.is_some_and(|a| a.origins.iter().any(|(p, _)| p == path));
+    let origins = if of_checkout.is_some_and(|a| !a.origins.is_empty()) {
+        let library_files = sources
+            .iter()
+            .filter(|(_, source)| source.origin == Origin::Library);
+        library_files
+            .filter(|(_, source)| is_origin(&source.path))
+            .map(|(file, _)| file)
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let mut program = Program {
+        adopted_root: of_checkout
+            .map(|adopted| adopted.root.clone())
+            .unwrap_or_default(),
+        origins: Origins::new(origins),
+        sources,
+        variables,
+        sections,
+        providers,
+        rules,
+        library: library_names,
+        is_adopted: library.adopted.is_some(),
+        checkout: of_checkout.and_then(|adopted| adopted.checkout.clone()),
+        root: None,
+        aliases,
+        views,
+        specs,
+        overlays,
+        flags,
+        flag_files,
+        data,
+        configs,
+        diagnostics,
+    };
+    let never = find_never_true(&program);
+    program.diagnostics.extend(never);
+    program
+}
+
+/// Whether some spec of a project, read by this command or not, declares a rule of that name.
+fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
+    /// Bounds the search, which only a name that nothing else knows begins.
+    const MAX_DEPTH: usize = 8;
+    let mut open = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = open.pop() {
+        for entry in loader
+            .entries(&folder)
+            .into_iter()
+            .filter(|entry| !entry.starts_with('.'))
+        {
+            let path = folder.join(&entry);
+            if entry.ends_with(".imgspec") {
+                let text = loader.read(&path).unwrap_or_default();
+                let mut names = text
+                    .lines()
+                    .filter_map(|line| line.trim_start().strip_prefix("rule "));
+                if names.any(|rest| rest.trim_start().split([' ', '{']).next() == Some(name)) {
+                    return true;
+                }
+            } else if depth < MAX_DEPTH
+                && !loader.is_file(&path)
+                && !matches!(entry.as_str(), "target" | "node_modules")
+            {
+                open.push((path, depth + 1));
+            }
+        }
+    }
+    false
+}
+
+/// A file and all that it includes, each once, the file itself last.
+fn closure(units: &Table<UnitId, Unit>, start: UnitId) -> Vec<UnitId> {
+    let mut out = Vec::new();
+    let mut seen = Table::filled(units, false);
+    let mut stack = vec![(start, 0)];
+    seen[start] = true;
+    while let Some((at, next)) = stack.pop() {
+        match units[at].includes.get(next) {
+            Some(include) => {
+                stack.push((at, next + 1));
+                if !std::mem::replace(&mut seen[*include], true) {
+                    stack.push((*include, 0));
+                }
+            }
+            None => out.push(at),
+        }
+    }
+    out
+}

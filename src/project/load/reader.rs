@@ -1,0 +1,456 @@
+//! Reading: the library, specs with what they include, and the layers of the command line.
+
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::project::Request;
+use crate::project::check::{Declared, Unit, UnitId};
+use crate::project::config::{CONFIG_FILE, Config, Configs, Unread, find_root, read_config_text};
+use crate::project::hir::Table;
+use crate::project::roots::{is_inside, outside_root};
+use crate::source::{FileId, Loader, MAX_FILE, Origin, SourceMap, Span, normalize};
+use crate::syntax::{self, ast};
+use rustc_hash::FxHashMap;
+use std::path::{Path, PathBuf};
+
+/// How long a chain of includes may be.
+const MAX_INCLUDES: usize = 200;
+
+/// Everything that a command reads besides the library, parsed.
+pub(crate) struct Read {
+    /// The library's files among them.
+    pub sources: SourceMap,
+    /// A file stands after those that it includes.
+    pub units: Table<UnitId, Unit>,
+    /// For each spec of the request its unit, if it could be read.
+    pub specs: Vec<Option<UnitId>>,
+    /// The layers above all images, weakest first, with their names.
+    pub overlays: Vec<(FileId, String)>,
+    /// What `PACKER_FLAGS` says: each `-var`, and each `-var-file` with its name.
+    pub flags: Vec<FileId>,
+    pub flag_files: Vec<(FileId, String)>,
+    pub diagnostics: Vec<Diagnostic>,
+    pub configs: Configs,
+}
+
+/// Reads all that a request names.
+pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -> Read {
+    let mut reader = Reader {
+        loader,
+        request,
+        sources,
+        units: Table::default(),
+        by_path: FxHashMap::default(),
+        json_by_path: FxHashMap::default(),
+        diagnostics: Vec::new(),
+        configs: Configs::default(),
+        further_roots: FxHashMap::default(),
+    };
+    let specs = request
+        .specs
+        .iter()
+        .map(|path| reader.read_spec(path))
+        .collect();
+    // Without a spec a var file's own project says what is allowed.
+    if let (true, Some(path)) = (request.specs.is_empty(), request.var_files.last()) {
+        let root = find_root(path, |p| loader.exists(p));
+        reader.read_config(std::slice::from_ref(&root));
+    }
+    let overlays = reader.read_overlays();
+    let flags = request
+        .flags
+        .iter()
+        .map(|flag| reader.add_argument("PACKER_FLAGS", flag))
+        .collect();
+    let flag_files = reader.read_var_files(&request.flag_files);
+    let Reader {
+        sources,
+        units,
+        diagnostics,
+        configs,
+        ..
+    } = reader;
+    Read {
+        sources,
+        units,
+        specs,
+        overlays,
+        flags,
+        flag_files,
+        diagnostics,
+        configs,
+    }
+}
+
+struct Reader<'l> {
+    loader: &'l dyn Loader,
+    request: &'l Request,
+    sources: SourceMap,
+    units: Table<UnitId, Unit>,
+    by_path: FxHashMap<PathBuf, UnitId>,
+    json_by_path: FxHashMap<PathBuf, FileId>,
+    diagnostics: Vec<Diagnostic>,
+    configs: Configs,
+    /// For each project's root the further folders that its `imgspec.toml` names.
+    further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
+}
+
+impl Reader<'_> {
+    fn read_spec(&mut self, path: &Path) -> Option<UnitId> {
+        let path = normalize(path);
+        let mut roots = vec![find_root(&path, |p| self.loader.exists(p))];
+        roots.extend(self.request.include_roots.iter().cloned());
+        let further = self.read_config(&roots);
+        roots.extend(further);
+        if !is_inside(self.loader, &path, &roots) {
+            // Its name lies in the project, and it is a link that leads out of it.
+            let file = self.sources.add(path.clone(), Origin::Argument, "".into());
+            let target = self.loader.canonical(&path);
+            self.diagnostics
+                .push(outside_root(Span::new(file, 0, 0), &target, &roots));
+            return None;
+        }
+        self.read_unit(&path, &roots, None, &mut Vec::new())
+    }
+
+    /// Reads what the project at the first of these folders says, once, and returns the further folders that it may
+    /// include from.
+    fn read_config(&mut self, roots: &[PathBuf]) -> Vec<PathBuf> {
+        let Some(root) = roots.first() else {
+            return Vec::new();
+        };
+        if let Some(known) = self.further_roots.get(root) {
+            return known.clone();
+        }
+        let path = root.join(CONFIG_FILE);
+        let Some(read) = read_config_text(self.loader, roots) else {
+            // Nothing of another project's holds here.
+            self.configs.0.push(Config {
+                root: root.to_owned(),
+                ..Config::default()
+            });
+            self.further_roots.insert(root.to_owned(), Vec::new());
+            return Vec::new();
+        };
+        let text = read.as_deref().unwrap_or_default();
+        let file = self.sources.add(path.clone(), Origin::Project, text.into());
+        let span = Span::new(file, 0, 0);
+        let config = Config::parse(file, text, &mut self.diagnostics);
+        match &read {
+            Ok(_) => {}
+            Err(Unread::Outside(target)) => {
+                self.diagnostics.push(outside_root(span, target, roots))
+            }
+            Err(Unread::Failed(error)) => {
+                let message = format!("{CONFIG_FILE} cannot be read: {error}");
+                self.diagnostics
+                    .push(Diagnostic::new(Code::CannotRead, span, message));
+            }
+        }
+        let further: Vec<PathBuf> = config
+            .include_roots
+            .iter()
+            .map(|folder| normalize(&root.join(folder)))
+            .collect();
+        self.configs.0.push(Config {
+            root: root.to_owned(),
+            ..config
+        });
+        self.further_roots.insert(root.to_owned(), further.clone());
+        further
+    }
+
+    fn read_unit(
+        &mut self,
+        path: &Path,
+        roots: &[PathBuf],
+        included: Option<Span>,
+        chain: &mut Vec<(PathBuf, Option<Span>)>,
+    ) -> Option<UnitId> {
+        let key = self.loader.canonical(path);
+        if let Some(at) = chain.iter().position(|(p, _)| *p == key) {
+            self.report_include_cycle(included?, chain.get(at..).unwrap_or_default());
+            return None;
+        }
+        if let Some(unit) = self.by_path.get(&key) {
+            return Some(*unit);
+        }
+        if chain.len() >= MAX_INCLUDES {
+            let span = included?;
+            self.diagnostics.push(Diagnostic::new(
+                Code::IncludeCycle,
+                span,
+                format!("more than {MAX_INCLUDES} files include each other in a row"),
+            ));
+            return None;
+        }
+        let text = self.read_text(path, included)?;
+        if included.is_some() {
+            // What is found in another project's file is judged by that project.
+            let root = find_root(path, |p| self.loader.exists(p));
+            self.read_config(std::slice::from_ref(&root));
+        }
+        let file = self
+            .sources
+            .add(path.to_owned(), Origin::Project, text.as_str().into());
+        let parse = syntax::parse(file, &text);
+        self.diagnostics.extend(parse.diagnostics);
+        let includes: Vec<(ast::Ident, Option<ast::Ident>)> = parse
+            .file
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                ast::Item::Include(include) => Some((include.path.clone(), include.name.clone())),
+                _ => None,
+            })
+            .collect();
+        // The unit gets its place after those that it includes.
+        chain.push((key.clone(), included));
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let (mut units, mut json) = (Vec::new(), Vec::new());
+        let mut is_incomplete = has_broken_include(&text, &parse.file);
+        for (target, name) in includes {
+            let path = normalize(&folder.join(target.text.as_str()));
+            if target.text.is_empty() {
+                continue;
+            }
+            if !is_inside(self.loader, &path, roots) {
+                self.diagnostics
+                    .push(outside_root(target.span, &path, roots));
+                is_incomplete = true;
+                continue;
+            }
+            match (name, path.extension().is_some_and(|e| e == "json")) {
+                (Some(name), true) => {
+                    let file = self.read_json(&path, Some(target.span));
+                    is_incomplete |= file.is_none();
+                    json.extend(file.map(|file| (name, file)));
+                }
+                (None, true) => {
+                    is_incomplete = true;
+                    self.diagnostics.push(
+                        Diagnostic::new(
+                            Code::Syntax,
+                            target.span,
+                            "a JSON var file becomes a layer, and needs a name",
+                        )
+                        .help(format!("write `include \"{}\" as NAME`", target.text)),
+                    );
+                }
+                (Some(name), false) if path.extension().is_some_and(|e| e != "imgspec") => {
+                    is_incomplete = true;
+                    let message = "`as` is for JSON var files, and var files are JSON";
+                    self.diagnostics.push(
+                        Diagnostic::new(Code::Syntax, target.span, message).help(format!(
+                            "write it as JSON, and include that file `as {}`",
+                            name.text
+                        )),
+                    );
+                }
+                (Some(name), false) => {
+                    is_incomplete = true;
+                    let behind = Span::new(file, target.span.end, name.span.end);
+                    self.diagnostics.push(
+                        Diagnostic::new(Code::Syntax, name.span, "`as` is for JSON var files")
+                            .help("an included spec keeps its own names")
+                            .fix("remove it", behind, ""),
+                    );
+                }
+                (None, false) => {
+                    let unit = self.read_unit(&path, roots, Some(target.span), chain);
+                    is_incomplete |= unit.is_none_or(|unit| self.units[unit].is_incomplete);
+                    units.extend(unit);
+                }
+            }
+        }
+        chain.pop();
+        let declared = Declared::default();
+        let unit = self.units.push(Unit {
+            file,
+            ast: parse.file,
+            includes: units,
+            json,
+            declared,
+            roots: roots.to_vec(),
+            is_incomplete,
+        });
+        self.by_path.insert(key, unit);
+        Some(unit)
+    }
+
+    fn read_text(&mut self, path: &Path, included: Option<Span>) -> Option<String> {
+        match self.loader.read(path) {
+            // Places count bytes in 32 bits.
+            Ok(text) if text.len() as u64 <= MAX_FILE => Some(text),
+            Ok(_) => {
+                let why = format!("the file is larger than {} MiB", MAX_FILE >> 20);
+                self.report_unreadable(path, included, &why);
+                None
+            }
+            Err(error) => {
+                match error.kind() {
+                    std::io::ErrorKind::NotFound => self.report_absent(path, included),
+                    _ => self.report_unreadable(path, included, &error.to_string()),
+                }
+                None
+            }
+        }
+    }
+
+    fn report_unreadable(&mut self, path: &Path, included: Option<Span>, why: &str) {
+        let span = included.unwrap_or_else(|| {
+            let file = self
+                .sources
+                .add(path.to_owned(), Origin::Argument, "".into());
+            Span::new(file, 0, 0)
+        });
+        self.diagnostics.push(Diagnostic::new(
+            Code::CannotRead,
+            span,
+            format!("cannot read {}: {why}", path.display()),
+        ));
+    }
+
+    /// A file that is not there; perhaps one with nearly its name is.
+    fn report_absent(&mut self, path: &Path, included: Option<Span>) {
+        let Some(span) = included else {
+            return self.report_unreadable(path, included, "it is not there");
+        };
+        let source = self.sources.get(span.file);
+        let folder = source.folder().to_owned();
+        let written = self
+            .sources
+            .slice(span)
+            .trim_matches(['"', '\''])
+            .to_owned();
+        let is_pattern = written.contains(['*', '?']);
+        let own = source.path.clone();
+        let near = near_path(self.loader, &folder, &written)
+            .filter(|near| !is_pattern && normalize(&folder.join(near)) != own);
+        let found = Diagnostic::new(
+            Code::CannotRead,
+            span,
+            format!("cannot read `{written}`: the file is not there"),
+        );
+        self.diagnostics.push(match near {
+            Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                span,
+                format!("\"{near}\""),
+            ),
+            None if is_pattern => found.help("an `include` names one file; write one for each"),
+            None => found
+                .label(format!("looked for {}", path.display()))
+                .help("a path is relative to the file that it stands in"),
+        });
+    }
+
+    fn report_include_cycle(&mut self, span: Span, chain: &[(PathBuf, Option<Span>)]) {
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let mut names: Vec<String> = chain.iter().map(|(path, _)| name(path)).collect();
+        names.extend(names.first().cloned());
+        let mut found = Diagnostic::new(
+            Code::IncludeCycle,
+            span,
+            format!(
+                "files include each other in a circle: {}",
+                names.join(" → ")
+            ),
+        )
+        .label("this include closes the circle")
+        .help("move what both need into a third file");
+        for (path, included) in chain.iter().skip(1) {
+            if let Some(included) = included {
+                found = found.related(*included, format!("{} is included here", name(path)));
+            }
+        }
+        self.diagnostics.push(found);
+    }
+
+    /// A JSON file may be several layers; it is one text, in which a place has one finding and one edit.
+    fn read_json(&mut self, path: &Path, included: Option<Span>) -> Option<FileId> {
+        let key = self.loader.canonical(path);
+        if let Some(file) = self.json_by_path.get(&key) {
+            return Some(*file);
+        }
+        let text = self.read_text(path, included)?;
+        let file = self
+            .sources
+            .add(path.to_owned(), Origin::Project, text.as_str().into());
+        self.json_by_path.insert(key, file);
+        Some(file)
+    }
+
+    /// The layers above all images, weakest first: `--set`, then `PACKER_VAR_FILES`.
+    fn read_overlays(&mut self) -> Vec<(FileId, String)> {
+        let mut overlays = Vec::new();
+        for set in &self.request.set {
+            overlays.push((self.add_argument("--set", set), "--set".to_owned()));
+        }
+        overlays.extend(self.read_var_files(&self.request.var_files));
+        overlays
+    }
+
+    /// An argument's text, named for what it is in the folder of the command.
+    fn add_argument(&mut self, name: &str, text: &str) -> FileId {
+        let path = self.request.here.clone().unwrap_or_default().join(name);
+        self.sources.add(path, Origin::Argument, text.into())
+    }
+
+    fn read_var_files(&mut self, paths: &[PathBuf]) -> Vec<(FileId, String)> {
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        paths
+            .iter()
+            .filter_map(|path| Some((self.read_json(path, None)?, name(path))))
+            .collect()
+    }
+}
+
+/// Whether a file has an `include` of which not even the path could be read.
+fn has_broken_include(text: &str, file: &ast::File) -> bool {
+    let written = text
+        .lines()
+        .filter(|line| line.starts_with("include "))
+        .count();
+    written
+        > file
+            .items
+            .iter()
+            .filter(|item| matches!(item, ast::Item::Include(_)))
+            .count()
+}
+
+/// The path of a file that is there, and that a path was probably meant to be: each of its parts that is not
+/// there is the nearest name in its folder.
+fn near_path(loader: &dyn Loader, folder: &Path, written: &str) -> Option<String> {
+    if written.contains(['\\', '"', '$']) {
+        return None;
+    }
+    let mut at = folder.to_owned();
+    let mut out: Vec<String> = Vec::new();
+    for part in written.split('/') {
+        let is_there = matches!(part, "" | "." | "..") || loader.exists(&at.join(part));
+        let part = match is_there {
+            true => part.to_owned(),
+            false => {
+                let names = loader.entries(&at);
+                let with_ending = format!("{part}.imgspec");
+                match names.contains(&with_ending) {
+                    true => with_ending,
+                    false => nearest(part, names.iter().map(String::as_str))?.to_owned(),
+                }
+            }
+        };
+        at = normalize(&at.join(&part));
+        out.push(part);
+    }
+    loader.is_file(&at).then(|| out.join("/"))
+}

@@ -1,0 +1,370 @@
+//! Secrets on damaged lines: what cannot be read as a setting can still be one's value.
+//!
+//! A sound setting's literals are hidden as it is lowered (`notices.rs`). Where a text is damaged nobody knows where a
+//! value ends, so that what stands behind a secret's name is hidden to the end of its line, or of what is open there.
+//! Findings then quote nothing of it.
+
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::project::hir::*;
+use crate::source::{FileId, Origin, SourceMap, Span};
+use rustc_hash::FxHashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Hides what may be the value of a secret in what the project wrote.
+pub(crate) fn hide(
+    sources: &mut SourceMap,
+    variables: &[Arc<Variable>],
+    diagnostics: &[Diagnostic],
+) {
+    let is_damage = |d: &&Diagnostic| {
+        matches!(
+            d.code,
+            Code::Syntax | Code::Unclosed | Code::Reserved | Code::JsonSyntax | Code::BadConfig
+        )
+    };
+    let damaged: FxHashSet<FileId> = diagnostics
+        .iter()
+        .filter(is_damage)
+        .map(|d| d.primary.span.file)
+        .collect();
+    let own = sources
+        .iter()
+        .filter(|(_, source)| source.origin != Origin::Library);
+    let texts: Vec<(FileId, Arc<str>)> = own
+        .map(|(file, source)| (file, source.text.clone()))
+        .collect();
+    let known: FxHashSet<&str> = variables.iter().map(|v| v.name.as_str()).collect();
+    let mut secrets: FxHashSet<&str> = variables
+        .iter()
+        .filter(|v| v.is_secret)
+        .map(|v| v.name.as_str())
+        .collect();
+    for (_, text) in texts.iter().filter(|(file, _)| damaged.contains(file)) {
+        secrets.extend(text.lines().filter_map(damaged_declaration));
+    }
+    for (file, text) in &texts {
+        let names = Names {
+            secrets: &secrets,
+            known: &known,
+            is_damaged: damaged.contains(file),
+        };
+        for range in names.values(text) {
+            sources.hide(Span::new(*file, range.start as u32, range.end as u32));
+        }
+    }
+}
+
+/// The variable of a declaration on one line that speaks of `secret`, whether it can be read or not.
+fn damaged_declaration(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("variable ")?;
+    let (name, rest) = rest
+        .trim_start()
+        .split_at_checked(word_len(rest.trim_start()))?;
+    (!name.is_empty() && rest.contains("secret")).then_some(name)
+}
+
+struct Names<'n> {
+    secrets: &'n FxHashSet<&'n str>,
+    known: &'n FxHashSet<&'n str>,
+    /// Whether anything in the file cannot be read.
+    is_damaged: bool,
+}
+
+impl Names<'_> {
+    /// The places behind secrets' names in a text.
+    fn values(&self, text: &str) -> Vec<Range<usize>> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        while let Some(rest) = text.get(at..) {
+            let Some(start) = rest.find(is_word).map(|i| at + i) else {
+                break;
+            };
+            let end = start + text.get(start..).map_or(0, word_len).max(1);
+            at = end;
+            let word = text.get(start..end).unwrap_or_default();
+            if !self.is_secret(word) {
+                continue;
+            }
+            let value = match self.is_damaged {
+                true => damaged_value(text, start, end),
+                false => sound_value(text, end),
+            };
+            if let Some(value) = value {
+                at = value.end.max(end);
+                out.push(value);
+            }
+        }
+        out
+    }
+
+    fn is_secret(&self, word: &str) -> bool {
+        if self.secrets.contains(word) {
+            return true;
+        }
+        if !self.is_damaged || self.known.contains(word) {
+            return false;
+        }
+        // In a damaged text its name may be so too.
+        let name = word.to_lowercase().replace(['-', '.'], "_");
+        self.secrets.contains(name.as_str())
+            || nearest(&name, self.secrets.iter().copied()).is_some()
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
+fn word_len(text: &str) -> usize {
+    text.find(|c| !is_word(c)).unwrap_or(text.len())
+}
+
+/// The string that is set right behind a name in a text that can be read, in a comment or deep in JSON, say. What is
+/// only a template says nothing.
+fn sound_value(text: &str, end: usize) -> Option<Range<usize>> {
+    let rest = text.get(end..)?;
+    let signed = rest.trim_start_matches(['"', '\'', ' ', '\t']);
+    let behind = signed.trim_start_matches(['=', ':', '!']);
+    if behind.len() == signed.len() {
+        return None;
+    }
+    let behind = behind.trim_start_matches([' ', '\t']);
+    let start = text.len() - behind.len();
+    let Some(quote) = behind.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+        // Inside of a string of pairs, as Ansible takes them.
+        let is_pair =
+            rest.starts_with('=') && !rest.starts_with("==") && !behind.starts_with(['$', '{']);
+        let bare = behind.trim_start_matches('\\');
+        let length = bare.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ','));
+        let end = text.len() - bare.len() + length.unwrap_or(bare.len());
+        return (is_pair && start < end).then_some(start..end);
+    };
+    let inner = behind.get(1..)?;
+    let mut is_escaped = false;
+    let close = inner.find(|c| {
+        let is_close = c == '\n' || (c == quote && !is_escaped);
+        is_escaped = c == '\\' && !is_escaped;
+        is_close
+    });
+    let inner = inner.get(..close.unwrap_or(inner.len()))?;
+    (!is_template(inner)).then(|| start..start + 1 + inner.len())
+}
+
+/// True for a text that is empty, or one template or hole.
+fn is_template(text: &str) -> bool {
+    let of = |open: &str, close: &str| {
+        text.strip_prefix(open)
+            .and_then(|t| t.strip_suffix(close))
+            .is_some_and(|inner| !inner.contains(close))
+    };
+    text.is_empty() || of("{{", "}}") || of("${", "}")
+}
+
+/// What stands behind a name as far as it may be its value, in a text that cannot be read.
+fn damaged_value(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
+    let before = text.get(..start)?.trim_end_matches([' ', '\t', '"', '\'']);
+    let before = before
+        .strip_suffix("final")
+        .map_or(before, |rest| rest.trim_end_matches([' ', '\t']));
+    let begins = before.is_empty() || before.ends_with(['\n', '{', ',', '}', ';']);
+    let line = text.get(end..)?;
+    let behind = line.trim_start_matches(['"', '\'', ']', ')', '`', ' ', '\t']);
+    let is_set = behind.starts_with(['=', ':', '+', '-', '<', '"', '\''])
+        || behind.len() < line.trim_start_matches([' ', '\t']).len();
+    let names_nothing = behind.is_empty() || behind.starts_with(['\n', '\r', '}', ',', '#']);
+    let goes_on = names_nothing
+        && begins
+        && behind.starts_with(['\n', '\r'])
+        && starts_with_sign(behind.trim_start());
+    if (names_nothing || !(is_set || begins)) && !goes_on {
+        return None;
+    }
+    let value = behind
+        .trim_start()
+        .trim_start_matches(['=', ':', '+', '-', '>', '~', ' ', '\t']);
+    let from = text.len() - value.len();
+    let length = value_len(value);
+    // What closes a block is no part of it, as far as anybody can tell.
+    let to = from
+        + value
+            .get(..length)?
+            .trim_end_matches([' ', '\t', '\r', '\n', '}', ','])
+            .len();
+    // What names where a secret is may be seen; what is joined to it not.
+    let pointer = pointer_len(value);
+    let rest = text.get(from + pointer..to)?;
+    let is_over = rest
+        .trim_start_matches([' ', '\t'])
+        .chars()
+        .next()
+        .is_none_or(|c| ",}#\r\n".contains(c));
+    (from < to && !(pointer > 0 && is_over)).then_some(from + pointer..to)
+}
+
+fn starts_with_sign(text: &str) -> bool {
+    text.starts_with(['=', ':', '"', '\'']) || text.starts_with("+=")
+}
+
+/// How long the call is that a value begins with and that names where the secret is.
+fn pointer_len(value: &str) -> usize {
+    const FORMS: [(&str, &str); 4] = [
+        ("env(\"", "\")"),
+        ("file(\"", "\")"),
+        ("{{env `", "`}}"),
+        ("\"{{env `", "`}}\""),
+    ];
+    let of = |(open, close): (&str, &str)| {
+        let (name, rest) = value.strip_prefix(open)?.split_once(close)?;
+        let is_name = !name.is_empty() && name.chars().all(|c| is_word(c) || c == '/');
+        is_name.then_some(value.len() - rest.len())
+    };
+    FORMS.into_iter().find_map(of).unwrap_or(0)
+}
+
+/// How long what may be a value is: to the end of its line, of the brackets that are open there, or of the heredoc. A
+/// line that begins an item ends everything.
+fn value_len(text: &str) -> usize {
+    let mut length = 0;
+    let mut depth = 0_i64;
+    let mut tag: Option<&str> = None;
+    let mut is_empty = true;
+    for line in text.split_inclusive('\n') {
+        if length > 0 && begins_item(line) {
+            break;
+        }
+        let word = line.trim();
+        let is_closing = tag.is_some_and(|tag| word.starts_with(tag));
+        length += line.trim_end_matches(['\n', '\r']).len();
+        if is_closing {
+            break;
+        }
+        if tag.is_none() {
+            tag = heredoc_tag(word);
+            let opened = word.matches(['[', '(', '{']).count();
+            let closed = word.matches([']', ')', '}']).count();
+            depth += opened as i64 - closed as i64;
+            is_empty &= word.is_empty() || word.starts_with('#');
+            let is_joined = word.ends_with(['+', '\\', '=', ':']);
+            if tag.is_none() && depth <= 0 && !is_empty && !is_joined {
+                break;
+            }
+        }
+        length += line.len() - line.trim_end_matches(['\n', '\r']).len();
+    }
+    length.min(text.len())
+}
+
+/// The word that closes a heredoc which begins on a line.
+fn heredoc_tag(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("<<")?;
+    let rest = rest.trim_start_matches(['-', '~', '\'', '"', ' ']);
+    let tag = rest.get(
+        ..rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(rest.len()),
+    )?;
+    (!tag.is_empty()).then_some(tag)
+}
+
+fn begins_item(line: &str) -> bool {
+    const ITEMS: [&str; 7] = [
+        "variable ",
+        "image ",
+        "layer ",
+        "provider ",
+        "rule ",
+        "include ",
+        "type ",
+    ];
+    ITEMS.iter().any(|item| line.starts_with(item))
+}
+
+/// Takes what is hidden out of the words of findings, and drops repairs that would write it again.
+pub(crate) fn redact(sources: &SourceMap, diagnostics: &mut [Diagnostic]) {
+    for diagnostic in diagnostics {
+        let spans: Vec<Span> = diagnostic
+            .related
+            .iter()
+            .map(|label| label.span)
+            .chain(
+                diagnostic
+                    .fixes
+                    .iter()
+                    .flat_map(|fix| fix.edits.iter().map(|(span, _)| *span)),
+            )
+            .chain([diagnostic.primary.span])
+            .collect();
+        let lines: Vec<(FileId, Range<usize>)> = spans
+            .iter()
+            .flat_map(|span| sources.hidden_near(*span))
+            .collect();
+        if lines.is_empty() {
+            continue;
+        }
+        let hidden: Vec<&str> = lines
+            .iter()
+            .filter_map(|(file, range)| sources.get(*file).text.get(range.clone()))
+            .collect();
+        let labels = diagnostic
+            .related
+            .iter_mut()
+            .chain([&mut diagnostic.primary])
+            .map(|label| &mut label.text);
+        // A label or a help that would say nothing is left out.
+        for label in labels.filter(|label| quotes(label, &hidden)) {
+            label.clear();
+        }
+        diagnostic.help = diagnostic.help.take().filter(|help| !quotes(help, &hidden));
+        diagnostic.message = without(&diagnostic.message, &hidden);
+        diagnostic.fixes.retain(|fix| {
+            let mut texts = fix.edits.iter().map(|(_, text)| text).chain([&fix.title]);
+            !texts.any(|text| repeats(text, &hidden))
+        });
+    }
+}
+
+/// True for a sentence that quotes something hidden.
+fn quotes(text: &str, hidden: &[&str]) -> bool {
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .any(|part| repeats(part, hidden))
+}
+
+/// A sentence in which each quotation that repeats something hidden stands as `…`.
+fn without(text: &str, hidden: &[&str]) -> String {
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(i, part)| {
+        if i % 2 == 1 && repeats(part, hidden) {
+            "…"
+        } else {
+            part
+        }
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+/// True where a text holds a word of something hidden, or the beginning of one at its own end, where it was cut.
+fn repeats(text: &str, hidden: &[&str]) -> bool {
+    let is_part = |c: char| !c.is_whitespace() && !"\"'`,;=:()[]{}#".contains(c);
+    let words = hidden
+        .iter()
+        .flat_map(|text| text.split(|c| !is_part(c)))
+        .filter(|word| !["", "user", "env"].contains(word));
+    let (own, is_cut) = match text.strip_suffix('…') {
+        Some(own) => (own, true),
+        None => (text, false),
+    };
+    let own: Vec<&str> = own
+        .split(|c| !is_part(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let last = own.last().copied().unwrap_or_default();
+    let holds = |a: &str, b: &str| a == b || (b.len() >= 3 && a.contains(b));
+    words.into_iter().any(|word| {
+        own.iter()
+            .any(|other| holds(other, word) || holds(word, other))
+            || (is_cut && !last.is_empty() && word.starts_with(last))
+    })
+}

@@ -1,0 +1,326 @@
+//! Junk, explained: what a line that the grammar does not know was probably meant to be.
+
+use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::source::{Span, part};
+use crate::syntax::tail::{comment, leading_word};
+
+const ITEMS: [&str; 7] = [
+    "include", "type", "variable", "rule", "provider", "layer", "image",
+];
+
+/// Words that are kept for a later version.
+const RESERVED: [&str; 5] = ["matrix", "test", "axis", "assert", "exclude"];
+
+/// Words that other languages have before the name of what they set.
+const DECLARES: [&str; 18] = [
+    "set", "let", "var", "const", "export", "local", "def", "define", "declare", "readonly",
+    "override", "default", "public", "static", "string", "int", "bool", "mut",
+];
+
+/// A reserved word at the beginning of a text, if one stands there and nothing is set by that name.
+pub(crate) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
+    let word = first_word(text);
+    let is_set = part(text, word.len()..)
+        .trim_start()
+        .starts_with(['=', '+', '-']);
+    (RESERVED.contains(&word) && !is_set).then(|| {
+        let span = Span::new(span.file, span.start, span.start + word.len() as u32);
+        let message = format!("`{word}` is kept for a later version of the language");
+        Diagnostic::new(Code::Reserved, span, message)
+            .help("this version has images, layers, providers, rules, variables and types")
+    })
+}
+
+/// A line outside all blocks that begins no item.
+pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
+    if let Some(found) =
+        explain_reserved(span, text).or_else(|| comment(trimmed(span, text), text.trim_end()))
+    {
+        return found;
+    }
+    let found = Diagnostic::new(
+        Code::Syntax,
+        trimmed(span, text),
+        format!("expected an item, found `{}`", shorten(text)),
+    );
+    let word = first_word(text);
+    let word_span = Span::new(span.file, span.start, span.start + word.len() as u32);
+    let rest = part(text, word.len()..).trim_start();
+    if text.starts_with('}') {
+        return found
+            .label("this closes nothing")
+            .help("remove it, or look above for a `}` too many");
+    }
+    if let Some(item) = nearest_item(word).filter(|_| !rest.starts_with(['=', '+', '-', '{'])) {
+        return found.label(format!("did you mean `{item}`?")).fix(
+            format!("replace `{word}` by `{item}`"),
+            word_span,
+            item,
+        );
+    }
+    if ITEMS.contains(&word) {
+        return found.label(format!(
+            "`{word}` needs a name, and what follows it, on this line"
+        ));
+    }
+    if matches!(
+        word,
+        "when" | "if" | "unless" | "ansible" | "packer" | "target" | "unset" | "final"
+    ) {
+        return found
+            .label(format!("`{word}` stands in an image or a layer"))
+            .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
+    }
+    if text.contains('=') {
+        return found
+            .label("a setting stands in an image or a layer")
+            .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
+    }
+    found.help(
+        "a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items",
+    )
+}
+
+/// The keyword of an item that a word was probably meant to be.
+pub(crate) fn nearest_item(word: &str) -> Option<&'static str> {
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "import" | "require" | "source" | "use" => "include",
+        "var" => "variable",
+        "template" | "profile" | "group" | "mixin" => "layer",
+        lower => ITEMS
+            .into_iter()
+            .find(|item| *item == lower)
+            .or_else(|| nearest(lower, ITEMS))?,
+    };
+    (meant != word).then_some(meant)
+}
+
+/// A line inside a block that is no statement.
+pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
+    let at = trimmed(span, text);
+    let text = text.trim_end();
+    if let Some(found) = explain_reserved(span, text).or_else(|| comment(at, text)) {
+        return found;
+    }
+    let found = Diagnostic::new(
+        Code::Syntax,
+        at,
+        format!("expected a statement, found `{}`", shorten(text)),
+    );
+    let word = first_word(text);
+    let rest = part(text, word.len()..).trim_start();
+    let word_span = Span::new(span.file, span.start, span.start + word.len() as u32);
+    if text.starts_with([')', ']']) {
+        return found.label("this closes nothing");
+    }
+    if ITEMS.contains(&word) && !rest.is_empty() && !rest.starts_with(['=', '+', '-', ':']) {
+        return outside(found, word);
+    }
+    if let Some((word, rest)) = leading_word(text) {
+        if let Some(value) = rest
+            .strip_prefix("final")
+            .map(str::trim_start)
+            .filter(|v| v.starts_with('='))
+        {
+            let text = format!("final {word} {value}");
+            return found.label("`final` goes before the name").fix(
+                format!("write `{text}`"),
+                at,
+                text,
+            );
+        }
+        let meant = nearest(word, ["final", "unset"]);
+        let rest_at = span.start + (text.len() - rest.len()) as u32;
+        return match meant {
+            Some(meant) => found.label(format!("did you mean `{meant}`?")).fix(
+                format!("write `{meant}`"),
+                word_span,
+                meant,
+            ),
+            None if DECLARES.contains(&word.to_ascii_lowercase().as_str()) => found
+                .label(format!("a setting begins with its name, without `{word}`"))
+                .fix(
+                    format!("remove `{word}`"),
+                    Span::new(span.file, span.start, rest_at),
+                    "",
+                ),
+            None => found.label("a setting is `name = value`; only `final` goes before the name"),
+        };
+    }
+    if word == "unset"
+        && let Some(names) = names_in(rest)
+    {
+        let text = unset_all(&names);
+        return found
+            .label("`unset` takes one name")
+            .fix(format!("write `{text}`"), at, text);
+    }
+    if matches!(
+        word,
+        "delete" | "remove" | "del" | "undef" | "unsett" | "reset"
+    ) && is_word(rest)
+    {
+        return found.label("a value is taken back with `unset`").fix(
+            "write `unset`",
+            word_span,
+            "unset",
+        );
+    }
+    let is_value = rest.starts_with(['"', '\'', '['])
+        || rest.parse::<i64>().is_ok()
+        || matches!(rest, "true" | "false");
+    if !word.is_empty() && is_value {
+        let at = span.start + word.len() as u32;
+        return found.label("`=` is missing").fix(
+            "insert ` =`",
+            Span::new(span.file, at, at),
+            " =",
+        );
+    }
+    if !word.is_empty() && rest.is_empty() {
+        return found
+            .label("a name alone says nothing")
+            .help(format!("write `{word} = value`"));
+    }
+    found.help("a statement is `name = value`, `name += [ … ]`, `name -= [ … ]`, `unset name`, `when condition { … }`, or a block")
+}
+
+/// A block whose head is no statement.
+pub(crate) fn explain_block(span: Span, head: &str) -> Diagnostic {
+    let at = trimmed(span, head);
+    let head = head.trim_end();
+    let found = Diagnostic::new(
+        Code::Syntax,
+        at,
+        format!("expected a statement, found `{}`", shorten(head)),
+    );
+    let word = first_word(head);
+    let place = Span::new(span.file, span.start, span.start + word.len() as u32);
+    if ITEMS.contains(&word) {
+        return outside(found, word);
+    }
+    match nearest(word, ["when"]) {
+        Some(when) => found.label("did you mean `when`?").fix("write `when`", place, when),
+        None => found.help("the blocks in an image or a layer are `when condition { … }`, `ansible { … }`, `packer { … }` and `target { … }`; there are no loops"),
+    }
+}
+
+/// An item in a block.
+fn outside(found: Diagnostic, word: &str) -> Diagnostic {
+    found
+        .label(format!("`{word}` stands outside of blocks"))
+        .help(match word {
+            "include" | "type" | "variable" => "move it to the top of the file",
+            _ => "close the block above it first",
+        })
+}
+
+/// Names with spaces or commas between them, perhaps in brackets.
+pub(crate) fn names_in(text: &str) -> Option<Vec<&str>> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|t| t.strip_suffix(']'))
+        .unwrap_or(text);
+    let names: Vec<&str> = inner
+        .split([' ', '\t', ','])
+        .filter(|name| !name.is_empty())
+        .collect();
+    (!names.is_empty() && names.iter().all(|name| is_word(name))).then_some(names)
+}
+
+/// Statements that take back the values of several variables, on one line.
+pub(crate) fn unset_all(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("unset {name}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What stands behind an item's name in the place of `extends` and names, with the names if they are clear.
+pub(crate) fn parents_in(text: &str, has_extends: bool) -> Option<Vec<(usize, &str)>> {
+    const WORDS: [&str; 12] = [
+        "extends",
+        "extend",
+        "inherits",
+        "inherit",
+        "from",
+        "base",
+        "parent",
+        "is",
+        "with",
+        "uses",
+        "using",
+        "extending",
+    ];
+    let mut names = Vec::new();
+    let mut is_marked = has_extends;
+    let mut at = 0;
+    for piece in text.split_inclusive([' ', '\t', ',', '(', ')', ':', '=']) {
+        let word = piece.trim_end_matches([' ', '\t', ',', '(', ')', ':', '=']);
+        let mark = part(piece, word.len()..);
+        let bare = word.trim_matches(['"', '\'']);
+        if names.is_empty()
+            && (WORDS.contains(&word.to_ascii_lowercase().as_str()) || word == "<" || word == "<-")
+        {
+            is_marked = true;
+        } else if (has_extends || !names.is_empty()) && matches!(word, "and" | "&" | "&&" | "+") {
+            // What follows is another name.
+        } else if !word.is_empty() {
+            if !is_name(bare) {
+                return None;
+            }
+            names.push((at + word.find(bare).unwrap_or(0), bare));
+        }
+        is_marked |= names.is_empty() && mark.contains([':', '(', '=']);
+        at += piece.len();
+    }
+    (is_marked && !names.is_empty()).then_some(names)
+}
+
+/// At most forty characters of the first line.
+pub(crate) fn shorten(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("").trim_end();
+    match line.char_indices().nth(40) {
+        Some((at, _)) => format!("{}…", part(line, ..at)),
+        None => line.to_owned(),
+    }
+}
+
+pub(crate) fn first_word(text: &str) -> &str {
+    let end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
+    part(text, ..end)
+}
+
+fn trimmed(span: Span, text: &str) -> Span {
+    Span::new(
+        span.file,
+        span.start,
+        span.start + text.trim_end().len() as u32,
+    )
+}
+
+/// Whether a text is the name of a layer, an image, a provider or a rule.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && is_word_of(part);
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.split(['-', '.']).all(is_part)
+}
+
+fn is_word_of(text: &str) -> bool {
+    text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+}
+
+/// Whether a text is one word: a name without `-` and `.`.
+pub(crate) fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && is_word_of(text)
+}
+
+/// A text that has the look of an environment variable's name.
+pub(crate) fn env_name(text: &str) -> Option<&str> {
+    let is_upper = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
+    (text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') && text.bytes().all(is_upper))
+        .then_some(text)
+}

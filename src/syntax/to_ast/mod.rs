@@ -1,0 +1,8 @@
+//! Tree to typed view ([`super::ast`]).
+
+mod expr;
+mod items;
+mod string;
+
+pub(crate) use items::*;
+pub(crate) use string::*;

@@ -1,0 +1,71 @@
+//! The templates, playbooks and roles that the program carries, on disk for Packer and Ansible.
+
+use crate::source::embedded;
+use include_dir::{Dir, DirEntry};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The folder in a cache that holds what was unpacked.
+const ASSETS: &str = "assets";
+
+/// The folder that holds what was unpacked, by this version of the program or another.
+pub fn assets(cache: &Path) -> PathBuf {
+    cache.join(ASSETS)
+}
+
+/// Unpacks `config` and `ansible` below a cache folder, in a folder of their own that is named after
+/// their content; one that is there already is right.
+///
+/// # Errors
+/// What the system says.
+pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
+    let folder = cache.join(ASSETS).join(digest());
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    crate::workspace::make_cache(cache)?;
+    let new = tempfile::tempdir_in(cache.join(ASSETS))?;
+    for (name, dir) in [
+        ("config", &embedded::CONFIG),
+        ("ansible", &embedded::ANSIBLE),
+        ("stdlib", &embedded::STDLIB),
+    ] {
+        let root = new.path().join(name);
+        fs::create_dir(&root)?;
+        dir.extract(&root)?;
+    }
+    match fs::rename(new.path(), &folder) {
+        // Another process was faster.
+        Err(_) if folder.is_dir() => Ok(folder),
+        result => result.map(|()| folder),
+    }
+}
+
+/// Names the content: the same files give the same name.
+pub(crate) fn digest() -> String {
+    let mut hash = Sha256::new();
+    for dir in [&embedded::CONFIG, &embedded::ANSIBLE, &embedded::STDLIB] {
+        add(dir, &mut hash);
+    }
+    hash.finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn add(dir: &Dir<'_>, hash: &mut Sha256) {
+    for entry in dir.entries() {
+        match entry {
+            DirEntry::Dir(dir) => add(dir, hash),
+            DirEntry::File(file) => {
+                hash.update(file.path().as_os_str().as_encoded_bytes());
+                hash.update([0]);
+                hash.update((file.contents().len() as u64).to_le_bytes());
+                hash.update(file.contents());
+            }
+        }
+    }
+}

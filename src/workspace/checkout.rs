@@ -1,0 +1,370 @@
+//! An Image Builder checkout as a library, in memory. Reading one asks make and reads some hundred files, so what came of
+//! it is kept in the cache, and used while everything that was read is as it was.
+
+use crate::import::{Checkout, Refused, adopt};
+use crate::project::Adopted;
+use crate::source::Disk;
+use crate::workspace::cache;
+use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
+use crate::workspace::write::replace;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use walkdir::{DirEntry, WalkDir};
+
+/// What an adopted library in memory is called in place of a folder.
+pub const ADOPTED_ROOT: &str = "adopted";
+
+/// Reads a checkout, and nothing from the cache.
+///
+/// # Errors
+/// In words, where it is none, make does not take its Makefile, or no target can be read.
+pub fn read_checkout(folder: &Path) -> Result<Checkout, String> {
+    let root = find_checkout(folder)?;
+    Ok(read_with_makefiles(&root, &[])?.0)
+}
+
+fn read_with_makefiles(
+    root: &Path,
+    environment: &[(String, OsString)],
+) -> Result<(Checkout, Vec<PathBuf>), String> {
+    let MakeFacts { recipes, makefiles } = read_targets(root, environment)?;
+    let checkout = Checkout::read(&Disk, root, &recipes, USER_FILE, &json_files(root));
+    if checkout.targets.is_empty() {
+        let lines = refusals(&checkout).join("\n  ");
+        return Err(format!(
+            "no target of {} can be read:\n  {lines}",
+            root.display()
+        ));
+    }
+    Ok((checkout, makefiles))
+}
+
+/// The targets of a checkout that cannot be read, a line for each reason.
+pub fn refusals(checkout: &Checkout) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Refused { make, reason, .. } in checkout.refused.iter().filter(|refused| refused.is_unread)
+    {
+        match by_reason.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, names)) => names.push(make),
+            None => by_reason.push((reason, vec![make])),
+        }
+    }
+    let line = |(reason, names): (&str, Vec<&str>)| match &names[..] {
+        [a, b, c, rest @ ..] if !rest.is_empty() => {
+            format!("{a}, {b}, {c} and {} more: {reason}", rest.len())
+        }
+        names => format!("{}: {reason}", names.join(", ")),
+    };
+    by_reason.into_iter().map(line).collect()
+}
+
+/// A checkout as a library, as make would build it now: from the cache if nothing that was read has changed since, else
+/// read anew. What the environment holds under names that the Makefile asks for (`SSH_USERNAME`, `FOREGROUND`) has its
+/// part in that, as it has where make builds.
+///
+/// # Errors
+/// As [`read_checkout`].
+pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
+    let root = find_checkout(folder)?;
+    let root = root.canonicalize().unwrap_or(root);
+    let place = place_of(&root);
+    let inputs = Inputs::read(&root);
+    if let Some(entry) = Entry::read(&place).filter(|entry| entry.is_of(&inputs)) {
+        return Ok(entry.library(&root, &inputs));
+    }
+    let (checkout, makefiles) = read_with_makefiles(&root, &inputs.environment)?;
+    let is_seen = |path: &PathBuf| {
+        inputs
+            .files
+            .contains_key(path.strip_prefix(&root).unwrap_or(path))
+    };
+    let others = makefiles
+        .into_iter()
+        .map(|path| root.join(path))
+        .filter(|path| !is_seen(path));
+    let entry = Entry {
+        digest: inputs.digest.clone(),
+        others: others.map(|path| (digest_of(&path), path)).collect(),
+        origins: checkout
+            .texts
+            .keys()
+            .map(PathBuf::from)
+            .chain([PathBuf::from("Makefile")])
+            .collect(),
+        files: adopt(&checkout),
+    };
+    // A cache that cannot be written costs time and nothing else.
+    let text = serde_json::to_vec(&entry).unwrap_or_default();
+    let _ = replace(&place, &text);
+    remove_old(&place);
+    Ok(entry.library(&root, &inputs))
+}
+
+/// How many checkouts the cache holds.
+const MOST: usize = 16;
+
+/// Removes the entries beside a new one that have not been written for the longest time.
+fn remove_old(new: &Path) {
+    let entries = new
+        .parent()
+        .map(fs::read_dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .flatten();
+    let mut dated: Vec<_> = entries
+        .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path())))
+        .collect();
+    dated.sort();
+    for (_, path) in dated.iter().rev().skip(MOST) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// True where a checkout has been read on this machine before.
+pub fn is_known(folder: &Path) -> bool {
+    let root = find_checkout(folder)
+        .ok()
+        .and_then(|root| root.canonicalize().ok());
+    root.is_some_and(|root| place_of(&root).is_file())
+}
+
+fn place_of(root: &Path) -> PathBuf {
+    let name = hex(Sha256::digest(root.as_os_str().as_encoded_bytes()).as_slice());
+    cache().join("adopted").join(format!("{name}.json"))
+}
+
+/// What the cache keeps of a checkout.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    /// Of all that stands below the checkout and may have been read.
+    digest: String,
+    /// Makefiles elsewhere, each with the digest of its text.
+    others: Vec<(String, PathBuf)>,
+    /// The files that the library was made of, by their paths below the checkout.
+    origins: Vec<PathBuf>,
+    files: BTreeMap<PathBuf, String>,
+}
+
+impl Entry {
+    fn read(place: &Path) -> Option<Entry> {
+        serde_json::from_slice(&fs::read(place).ok()?).ok()
+    }
+
+    fn is_of(&self, inputs: &Inputs) -> bool {
+        self.digest == inputs.digest
+            && self
+                .others
+                .iter()
+                .all(|(digest, path)| *digest == digest_of(path))
+    }
+
+    fn library(self, root: &Path, inputs: &Inputs) -> Adopted {
+        let origin = |path: &PathBuf| {
+            let text = std::str::from_utf8(inputs.files.get(path)?).ok()?;
+            Some((root.join(path), text.into()))
+        };
+        let origins = self.origins.iter().filter_map(origin).collect();
+        Adopted {
+            root: PathBuf::from(ADOPTED_ROOT),
+            checkout: Some(root.to_owned()),
+            files: self.files,
+            origins,
+        }
+    }
+}
+
+/// What may have a part in how a checkout is read.
+#[derive(Debug)]
+struct Inputs {
+    /// The files below it by their paths there, with their bytes; of large ones their size and time.
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    /// What the environment holds under names that makefiles ask for.
+    environment: Vec<(String, OsString)>,
+    digest: String,
+}
+
+/// No larger file is a Makefile, a script, a template or a var file.
+const LARGEST: u64 = 1 << 20;
+
+/// The environment that make is given to read a checkout.
+const ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
+
+impl Inputs {
+    fn read(root: &Path) -> Inputs {
+        let mut files = BTreeMap::new();
+        let walk = WalkDir::new(root)
+            .into_iter()
+            .filter_entry(may_be_read)
+            .filter_map(Result::ok);
+        for entry in walk.filter(|entry| !entry.file_type().is_dir()) {
+            let path = entry
+                .path()
+                .strip_prefix(root)
+                .unwrap_or(entry.path())
+                .to_owned();
+            files.insert(path, read_input(&entry));
+        }
+        let mut digest = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+        };
+        add(&program());
+        for name in ENVIRONMENT {
+            add(std::env::var_os(name)
+                .unwrap_or_default()
+                .as_encoded_bytes());
+        }
+        add(&revision(root));
+        let environment = asked_for(&files);
+        for (name, value) in &environment {
+            add(name.as_bytes());
+            add(value.as_encoded_bytes());
+        }
+        for (path, bytes) in &files {
+            add(path.as_os_str().as_encoded_bytes());
+            add(bytes);
+        }
+        Inputs {
+            files,
+            environment,
+            digest: hex(digest.finalize().as_slice()),
+        }
+    }
+}
+
+/// What the environment holds under the names that makefiles ask for, `$(NAME)`. What is read by itself, and what make
+/// sets, is not among them.
+fn asked_for(files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<(String, OsString)> {
+    const OTHERS: [&str; 7] = [
+        "PACKER_VAR_FILES",
+        "PACKER_FLAGS",
+        "PATH",
+        "HOME",
+        "SHELL",
+        "PWD",
+        "CURDIR",
+    ];
+    let is_makefile = |path: &&PathBuf| {
+        let is_at_root = path.components().count() == 1;
+        is_at_root || path.extension().is_some_and(|e| e == "mk") || path.ends_with("Makefile")
+    };
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for (_, bytes) in files.iter().filter(|(path, _)| is_makefile(path)) {
+        let text = String::from_utf8_lossy(bytes);
+        for rest in text.split(['(', '{']) {
+            let end =
+                rest.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+            let name = end
+                .and_then(|end| rest.split_at_checked(end))
+                .map_or(rest, |(name, _)| name);
+            if name.len() > 1 && !name.starts_with("MAKE") && !OTHERS.contains(&name) {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    names
+        .into_iter()
+        .filter_map(|name| Some((std::env::var_os(&name)?, name)))
+        .map(|(v, n)| (n, v))
+        .collect()
+}
+
+/// Not what builds leave, nor the roles, of which nothing is read here.
+fn may_be_read(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    let is_other = entry.depth() == 1 && matches!(&*name, "ansible" | "output" | "node_modules");
+    entry.depth() == 0 || !entry.file_type().is_dir() || !(name.starts_with('.') || is_other)
+}
+
+fn read_input(entry: &DirEntry) -> Vec<u8> {
+    if entry.file_type().is_symlink() {
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        let mut bytes = target.as_os_str().as_encoded_bytes().to_vec();
+        bytes.extend(digest_of(entry.path()).into_bytes());
+        return bytes;
+    }
+    let Ok(metadata) = entry.metadata() else {
+        return Vec::new();
+    };
+    if metadata.is_file() && metadata.len() <= LARGEST {
+        return fs::read(entry.path()).unwrap_or_default();
+    }
+    format!("{:?} {:?}", metadata.len(), metadata.modified().ok()).into_bytes()
+}
+
+/// The digest of a file's bytes; of what is none, or is too large to be read, an empty text.
+fn digest_of(path: &Path) -> String {
+    let is_small = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST);
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    if is_small && matches!(read, Ok(Ok(_))) {
+        hex(Sha256::digest(&bytes).as_slice())
+    } else {
+        String::new()
+    }
+}
+
+/// The program that reads: another one may read otherwise.
+fn program() -> Vec<u8> {
+    let metadata = std::env::current_exe().and_then(fs::metadata);
+    let known = metadata
+        .map(|m| format!("{} {:?}", m.len(), m.modified().ok()))
+        .unwrap_or_default();
+    format!("{} {known}", env!("CARGO_PKG_VERSION")).into_bytes()
+}
+
+/// The commit that the checkout stands at: Makefiles ask git for it.
+fn revision(root: &Path) -> Vec<u8> {
+    let Some(git) = root
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|git| git.is_dir())
+    else {
+        return Vec::new();
+    };
+    let mut head = fs::read(git.join("HEAD")).unwrap_or_default();
+    let branch = std::str::from_utf8(&head)
+        .ok()
+        .and_then(|text| text.strip_prefix("ref: "));
+    let commit = branch.and_then(|branch| fs::read(git.join(branch.trim())).ok());
+    head.extend(commit.unwrap_or_default());
+    head
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// The JSON files below `packer`, which may be var files; a script's source `FILE.json.tmpl` counts as FILE.json.
+fn json_files(root: &Path) -> Vec<String> {
+    let files = WalkDir::new(root.join("packer"))
+        .sort_by_file_name()
+        .into_iter()
+        .filter_map(Result::ok);
+    let mut out: Vec<String> = files
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| {
+            let path = entry
+                .path()
+                .strip_prefix(root)
+                .ok()?
+                .to_string_lossy()
+                .into_owned();
+            let path = path.strip_suffix(".tmpl").unwrap_or(&path);
+            path.ends_with(".json").then(|| path.to_owned())
+        })
+        .collect();
+    out.dedup();
+    out
+}

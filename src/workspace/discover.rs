@@ -1,0 +1,152 @@
+//! A project's folder: its configuration, its specs, its library.
+
+use crate::project::Adopted;
+use crate::project::{Config, find_root, is_inside, read_config_text};
+use crate::source::{Disk, FileId, Loader, normalize, read_text};
+use crate::workspace::checkout::{adopt_checkout, is_known};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// What the project around a folder says in its `imgspec.toml`, with the project's root. What is wrong with it is
+/// said when the project is loaded.
+pub fn read_config(folder: &Path) -> (PathBuf, Config) {
+    let root = find_root(&folder.join("spec"), |p| Disk.exists(p));
+    let text = read_config_text(&Disk, std::slice::from_ref(&root))
+        .and_then(Result::ok)
+        .unwrap_or_default();
+    let config = Config::parse(FileId(0), &text, &mut Vec::new());
+    (root, config)
+}
+
+/// All specs below a folder, in order, but those in folders that the project excludes, in hidden ones and in other
+/// tools' output.
+///
+/// # Errors
+/// What the system says.
+pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let (root, config) = read_config(folder);
+    let excluded: Vec<PathBuf> = config
+        .exclude
+        .iter()
+        .map(|e| normalize(&root.join(e)))
+        .collect();
+    let mut out = Vec::new();
+    collect_specs(folder, &excluded, &mut out)?;
+    Ok(out)
+}
+
+fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) -> io::Result<()> {
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        entries.push(entry?.path());
+    }
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || name == "target" || name == "node_modules" {
+            continue;
+        }
+        let is_link = path.is_symlink();
+        if path.is_dir() && !is_link {
+            // A folder with a configuration of its own is another project.
+            if !excluded.contains(&path) && !path.join("imgspec.toml").exists() {
+                collect_specs(&path, excluded, out)?;
+            }
+        } else if name.ends_with(".imgspec") && !path.is_dir() {
+            // A pipe, or a link that leads to nothing, is said to be what it is.
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The names in a folder that an include may lead to or through, with whether each is a folder; none where the folder
+/// cannot be read.
+pub fn list_includable(folder: &Path) -> Vec<(String, bool)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path().is_dir())));
+    let is_wanted = |(name, is_folder): &(String, bool)| {
+        !name.starts_with('.')
+            && (*is_folder || name.ends_with(".imgspec") || name.ends_with(".json"))
+    };
+    named.filter(is_wanted).collect()
+}
+
+/// The library that the project around a folder uses in the place of the built-in one, with the folder of its specs if
+/// they stand in one. `allowed` are folders outside the project that may be read.
+///
+/// Reading a checkout runs what its Makefile asks for. One that lies inside the project comes from wherever the project
+/// does, and is read only where it has been read by name (`--in`) before.
+///
+/// # Errors
+/// In words, where it cannot be read.
+pub fn project_library(
+    folder: &Path,
+    allowed: &[PathBuf],
+) -> Result<Option<(Option<PathBuf>, Adopted)>, String> {
+    let (root, config) = read_config(folder);
+    if let Some(library) = config.library {
+        let folder = normalize(&root.join(library));
+        let mut roots = vec![root.clone()];
+        roots.extend(
+            config
+                .include_roots
+                .iter()
+                .map(|folder| normalize(&root.join(folder))),
+        );
+        roots.extend(allowed.iter().cloned());
+        let library = read_library(&folder, &roots);
+        let library =
+            library.map_err(|e| format!("cannot read the library {}: {e}", folder.display()))?;
+        return Ok(Some((Some(folder), library)));
+    }
+    let Some(checkout) = config.checkout else {
+        return Ok(None);
+    };
+    if checkout.as_os_str().is_empty() {
+        return Err(
+            "`checkout` in imgspec.toml is empty: name the folder of the checkout, or remove it"
+                .to_owned(),
+        );
+    }
+    let folder = normalize(&root.join(&checkout));
+    if folder.starts_with(&root) && !is_known(&folder) {
+        return Err(format!(
+            "imgspec.toml names the checkout {0} inside the project, and reading it runs commands of its Makefile: if you trust it, use `--in {0}` once",
+            checkout.display()
+        ));
+    }
+    Ok(Some((None, adopt_checkout(&folder)?)))
+}
+
+/// The library that stands in a folder, which must lie in one of those that the project may read.
+///
+/// # Errors
+/// What the system says, and where it lies elsewhere.
+fn read_library(root: &Path, roots: &[PathBuf]) -> io::Result<Adopted> {
+    if !is_inside(&Disk, root, roots) {
+        let why = "it is outside the project; `--include-root FOLDER` allows a folder";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    let mut library = Adopted {
+        root: root.to_owned(),
+        ..Adopted::default()
+    };
+    for entry in WalkDir::new(root).sort_by_file_name() {
+        let entry = entry?;
+        let is_of_it = entry
+            .path()
+            .extension()
+            .is_some_and(|e| e == "imgspec" || e == "json");
+        if entry.file_type().is_file() && is_of_it {
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            library
+                .files
+                .insert(path.to_owned(), read_text(entry.path())?);
+        }
+    }
+    Ok(library)
+}

@@ -1,0 +1,24 @@
+//! What a command finds around it, and where it writes: projects, checkouts, the cache, files on the disk.
+//!
+//! The command line and the language server stand on this room; nothing here builds an image.
+
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
+mod assets;
+mod cache;
+mod checkout;
+mod discover;
+mod lock;
+mod make;
+mod write;
+
+pub(crate) use assets::digest;
+pub use assets::{assets, unpack};
+pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};
+pub use cache::{cache, make_cache, make_ignored};
+pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
+pub use discover::{list_includable, project_library, read_config, spec_files};
+pub(crate) use lock::LOCK;
+pub use lock::Lock;
+pub use make::{find_checkout, find_installers};
+pub use write::{replace, rewrite, stale, write};

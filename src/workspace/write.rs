@@ -1,0 +1,113 @@
+//! Output on disk: each file replaced whole or not at all.
+
+use crate::emit::{Artifacts, Output};
+use crate::source::read_bytes;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes the files of images below the output folder, and returns the images' folders; files that
+/// are right already stay. No file is replaced before all new ones are on the disk. An output folder that is made here is
+/// left out of version control.
+///
+/// # Errors
+/// What the system says; files that are already there stay whole.
+pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> {
+    if !output.portable {
+        // Output that is the same everywhere may be committed; other output names this machine's paths.
+        crate::workspace::make_ignored(&output.dir)?;
+    }
+    let mut dirs = Vec::with_capacity(images.len());
+    let mut staged = Vec::new();
+    for artifacts in images {
+        let dir = output.dir.join(&artifacts.image);
+        fs::create_dir_all(&dir)?;
+        let mode = if artifacts.is_secret { 0o600 } else { 0o644 };
+        for (name, content) in artifacts.files() {
+            let path = dir.join(name);
+            if let Some(file) = stage(&path, content.as_bytes(), mode)? {
+                staged.push((file, path));
+            }
+        }
+        dirs.push(dir);
+    }
+    for (file, path) in staged {
+        file.persist(path).map_err(|e| e.error)?;
+    }
+    Ok(dirs)
+}
+
+/// Writes one file, whole or not at all; its folder is made where it is missing.
+///
+/// # Errors
+/// What the system says.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    match stage(path, content, 0o644)? {
+        Some(file) => file.persist(path).map_err(|e| e.error),
+        None => Ok(()),
+    }
+}
+
+/// Writes a file of the user's anew, whole or not at all: where it is a link, what it points to, and
+/// with the mode that it has.
+///
+/// # Errors
+/// What the system says.
+pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let mode = mode_of(&path)?;
+    match stage(&path, content, mode)? {
+        Some(file) => file.persist(path).map_err(|e| e.error),
+        None => Ok(()),
+    }
+}
+
+/// The files of an image that are missing or differ from what a compile would write.
+pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
+    let dir = output.dir.join(&artifacts.image);
+    artifacts
+        .files()
+        .into_iter()
+        .filter(|(name, content)| {
+            read_bytes(&dir.join(name)).ok().as_deref() != Some(content.as_bytes())
+        })
+        .map(|(name, _)| dir.join(name))
+        .collect()
+}
+
+/// Writes beside the file, so that readers see the old content or the new, never a part. None where
+/// the file is right already.
+fn stage(path: &Path, content: &[u8], mode: u32) -> io::Result<Option<tempfile::TempPath>> {
+    if read_bytes(path).is_ok_and(|old| old == content)
+        && mode_of(path).is_ok_and(|old| old == mode)
+    {
+        return Ok(None);
+    }
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(content)?;
+    set_mode(file.as_file(), mode)?;
+    Ok(Some(file.into_temp_path()))
+}
+
+#[cfg(unix)]
+fn set_mode(file: &fs::File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(unix)]
+fn mode_of(path: &Path) -> io::Result<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &fs::File, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &Path) -> io::Result<u32> {
+    Ok(0)
+}
