@@ -4,12 +4,12 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use imgspec::workspace;
 use imgspec::emit::{Output, emit};
 use imgspec::eval::evaluate;
 use imgspec::project::{Program, Request, load};
 use imgspec::source::{Disk, FileId};
 use imgspec::syntax::parse;
+use imgspec::workspace;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -1,27 +1,27 @@
 //! Which settings hold for an image: facts first, then conditions, then all settings by variable.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::eval::interpret::Stop;
-use crate::eval::{Active, Image};
+use crate::eval::interpret::{Interpret, Stop};
+use crate::eval::{Active, Evaluator, Image};
 use crate::project::hir::*;
 use crate::project::{StackLayer, Table};
 use crate::schema::Value;
 
-impl<'p> Image<'p> {
+impl<'p> Evaluator<'p> {
     /// Settles facts, then asks the conditions, then sorts what holds by variable.
     pub(crate) fn settle(&mut self) {
-        let program = self.program;
+        let program = self.image.program;
         self.gather(|_, setting| {
             setting.condition.is_none() && program.variable(setting.variable).is_fact
         });
         for (id, variable) in program.variables.pairs() {
             if variable.is_fact {
-                self.compute(id);
+                self.require(id);
             }
         }
-        let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.stack.layers.len());
-        for layer in 0..self.stack.layers.len() {
-            let (_, conditions) = self.layer_settings(layer);
+        let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.image.stack.layers.len());
+        for layer in 0..self.image.stack.layers.len() {
+            let (_, conditions) = self.image.layer_settings(layer);
             let mut answers: Vec<bool> = Vec::with_capacity(conditions.len());
             for condition in conditions {
                 let outer = condition.outer.is_none_or(|o| holds_at(&answers, o));
@@ -33,14 +33,15 @@ impl<'p> Image<'p> {
             let answers = holds.get(layer).map_or(&[][..], Vec::as_slice);
             setting.condition.is_none_or(|c| holds_at(answers, c))
         });
-        self.ids = self.visible();
+        self.image.ids = self.image.visible();
     }
 
     /// Sorts the settings that pass by variable; within one variable they stay in order of strength.
     fn gather(&mut self, passes: impl Fn(usize, &Setting) -> bool) {
         let mut active: Vec<Active<'p>> = Vec::new();
-        for layer in 0..self.stack.layers.len() {
+        for layer in 0..self.image.stack.layers.len() {
             let settings = self
+                .image
                 .layer_settings(layer)
                 .0
                 .iter()
@@ -51,7 +52,7 @@ impl<'p> Image<'p> {
             }));
         }
         active.sort_by_key(|active| active.setting.variable);
-        let mut places = Table::filled(&self.program.variables, (0, 0));
+        let mut places = Table::filled(&self.image.program.variables, (0, 0));
         let mut from = 0;
         for group in active.chunk_by(|a, b| a.setting.variable == b.setting.variable) {
             let to = from + group.len();
@@ -60,7 +61,7 @@ impl<'p> Image<'p> {
             }
             from = to;
         }
-        (self.places, self.active) = (places, active);
+        (self.image.places, self.image.active) = (places, active);
     }
 
     /// Asks a condition over facts; where a fact is not known, that is an error.
@@ -81,13 +82,13 @@ impl<'p> Image<'p> {
                 };
                 let mut names = Vec::new();
                 condition.for_each_variable(&mut |id| {
-                    let value = self.value(id);
+                    let value = self.image.value(id);
                     if value.is_none_or(Value::is_opaque) {
-                        names.push(format!("`{}`", self.program.variable(id).name));
+                        names.push(format!("`{}`", self.image.program.variable(id).name));
                     }
                 });
                 names.dedup();
-                self.diagnostics.push(match names.is_empty() {
+                self.image.diagnostics.push(match names.is_empty() {
                     true => Diagnostic::new(
                         Code::OpaqueValue,
                         condition.span,
@@ -100,7 +101,7 @@ impl<'p> Image<'p> {
                         format!(
                             "this condition asks after {}, which is {why} for the image `{}`",
                             names.join(" and "),
-                            self.name()
+                            self.image.name()
                         ),
                     )
                     .help("set the fact in the image or in the layer of its operating system"),
@@ -114,21 +115,15 @@ impl<'p> Image<'p> {
     fn eval_condition(&mut self, condition: &'p Expr) {
         if let Some(value) = self.eval_reported(condition) {
             let message = format!("expected a bool, found {}", value.kind());
-            self.diagnostics.push(
+            self.image.diagnostics.push(
                 Diagnostic::new(Code::TypeMismatch, condition.span, message)
                     .help("a condition is true or false"),
             );
         }
     }
+}
 
-    /// True where a variable's `applies` holds, or cannot be asked.
-    pub fn applies(&mut self, id: VarId) -> bool {
-        match &self.program.variable(id).applies {
-            Some(condition) => !matches!(self.eval(condition), Ok(Some(Value::Bool(false)))),
-            None => true,
-        }
-    }
-
+impl<'p> Image<'p> {
     fn layer_settings(&self, layer: usize) -> (&'p [Setting], &'p [Condition]) {
         match self.stack.layers.get(layer) {
             None => (&[], &[]),

@@ -20,6 +20,7 @@ use smol_str::SmolStr;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How large a value may become, in bytes. A few names that stand for each other's doubles would fill
 /// any memory.
@@ -40,15 +41,30 @@ pub(crate) enum Stop {
 
 type Computed = Result<Option<Value>, Stop>;
 
-impl<'p> Image<'p> {
-    pub(crate) fn eval(&mut self, expr: &'p Expr) -> Computed {
+/// Interprets expressions over an image's values.
+///
+/// There are two: [`super::Evaluator`], which computes a variable when it is first read, and [`Finished`], which reads an
+/// image that has been evaluated.
+pub(crate) trait Interpret<'p> {
+    /// The image, as far as it is evaluated.
+    fn image(&self) -> &Image<'p>;
+
+    /// Makes sure that a variable is computed.
+    fn require(&mut self, id: VarId);
+
+    /// The variable that is being computed.
+    fn current(&self) -> Option<VarId> {
+        None
+    }
+
+    fn eval(&mut self, expr: &'p Expr) -> Computed {
         Ok(match &expr.kind {
             ExprKind::Missing => return Err(Stop::Reported),
             ExprKind::Const(value) => Some(value.clone()),
             ExprKind::Variable(id) => return self.read(*id),
-            ExprKind::Encoded(id) => self
-                .read(*id)?
-                .map(|value| Value::Text(encode(&value, self.program.variable(*id).encoding))),
+            ExprKind::Encoded(id) => self.read(*id)?.map(|value| {
+                Value::Text(encode(&value, self.image().program.variable(*id).encoding))
+            }),
             ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
             ExprKind::Concat(parts) => return self.eval_concat(parts, expr.span),
             ExprKind::Located(location, path) => self.eval(path)?.map(|value| match value {
@@ -110,12 +126,12 @@ impl<'p> Image<'p> {
 
     /// A variable's final value; a secret's is a hole.
     fn read(&mut self, id: VarId) -> Computed {
-        self.compute(id);
-        let variable = self.program.variable(id);
-        if self.is_broken(id) {
+        self.require(id);
+        let variable = self.image().program.variable(id);
+        if self.image().is_broken(id) {
             return Err(Stop::Reported);
         }
-        let Some(value) = self.value(id).cloned() else {
+        let Some(value) = self.image().value(id).cloned() else {
             return Ok(None);
         };
         if !variable.is_secret {
@@ -138,7 +154,7 @@ impl<'p> Image<'p> {
 
     fn locate(&self, text: &Text, location: Location, span: Span) -> Text {
         // A path that begins with a hole is somebody else's.
-        let folder = self.program.sources.get(span.file).folder();
+        let folder = self.image().program.sources.get(span.file).folder();
         match text.known() {
             Some(known) => locate_text(&known, location, folder),
             None => text.clone(),
@@ -172,7 +188,7 @@ impl<'p> Image<'p> {
         let Some(Value::Text(joined)) = self.eval(text)? else {
             return Ok(None);
         };
-        let variable = self.program.variable(id);
+        let variable = self.image().program.variable(id);
         match decode(&variable.ty, variable.encoding, &joined) {
             Ok(decoded) => Ok(Some(decoded.value)),
             Err(mismatch) => {
@@ -220,7 +236,7 @@ impl<'p> Image<'p> {
                 };
                 let mut size = a.size(MAX_SIZE);
                 add_size(&mut size, &b, left.span.to(right.span))?;
-                match (Self::elements(&a), Self::elements(&b)) {
+                match (elements(&a), elements(&b)) {
                     (Some(a), Some(b)) => Ok(Some(Value::list(
                         a.iter().chain(b.iter()).cloned().collect(),
                     ))),
@@ -235,7 +251,7 @@ impl<'p> Image<'p> {
                 let (Some(a), Some(b)) = (a, b) else {
                     return Ok(None);
                 };
-                let Some(elements) = Self::elements(&b) else {
+                let Some(elements) = elements(&b) else {
                     return Err(Stop::Failed(
                         right.span,
                         format!("`in` asks a list, found {}", b.kind()),
@@ -310,7 +326,7 @@ impl<'p> Image<'p> {
             ],
         ) = (function, args)
         {
-            return Ok(Some(Value::Bool(self.is_set_by_users(*id))));
+            return Ok(Some(Value::Bool(self.image().is_set_by_users(*id))));
         }
         let mut values = Vec::with_capacity(args.len());
         for arg in args {
@@ -337,7 +353,7 @@ impl<'p> Image<'p> {
         };
         let list = |i: usize| -> Result<std::sync::Arc<[Value]>, Stop> {
             match values.get(i) {
-                Some(value) => Self::elements(value).ok_or_else(|| {
+                Some(value) => elements(value).ok_or_else(|| {
                     Stop::Failed(place(i), format!("expected a list, found {}", value.kind()))
                 }),
                 None => Err(Stop::Reported),
@@ -464,6 +480,24 @@ impl<'p> Image<'p> {
             }
         }))
     }
+}
+
+fn elements(value: &Value) -> Option<Arc<[Value]>> {
+    match value {
+        Value::List(elements) => Some(elements.clone()),
+        _ => None,
+    }
+}
+
+/// An image that has been evaluated.
+pub(crate) struct Finished<'i, 'p>(pub &'i Image<'p>);
+
+impl<'p> Interpret<'p> for Finished<'_, 'p> {
+    fn image(&self) -> &Image<'p> {
+        self.0
+    }
+
+    fn require(&mut self, _: VarId) {}
 }
 
 /// Counts a part of a value that is being put together.

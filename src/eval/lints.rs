@@ -8,7 +8,7 @@ use crate::source::Span;
 
 impl<'p> Image<'p> {
     /// A `final` value that a stronger layer changes.
-    pub(crate) fn check_finals(&mut self) {
+    pub(crate) fn check_finals(&self, found: &mut Vec<Diagnostic>) {
         for id in self.ids.clone() {
             if self.program.variable(id).alias_of.is_some() {
                 // Its value is the real variable's part; by itself it has none.
@@ -22,14 +22,14 @@ impl<'p> Image<'p> {
                 .collect();
             for made_final in finals {
                 if self.compute_upto(id, made_final).as_ref() != self.value(id) {
-                    self.report_final(id, made_final);
+                    self.report_final(id, made_final, found);
                     break;
                 }
             }
         }
     }
 
-    fn report_final(&mut self, id: VarId, made_final: Active<'p>) {
+    fn report_final(&self, id: VarId, made_final: Active<'p>, found: &mut Vec<Diagnostic>) {
         let program = self.program;
         let aliases = program
             .aliases
@@ -45,7 +45,7 @@ impl<'p> Image<'p> {
         };
         let name = &program.variable(id).name;
         let holder = self.layer_name(made_final.layer);
-        self.diagnostics.push(
+        found.push(
             Diagnostic::new(
                 Code::FinalOverridden,
                 changing.setting.span,
@@ -58,7 +58,7 @@ impl<'p> Image<'p> {
     }
 
     /// Two unrelated parents that disagree, and layers that the target overrides.
-    pub(crate) fn check_parents(&mut self) {
+    pub(crate) fn check_parents(&self, found: &mut Vec<Diagnostic>) {
         for id in self.ids.clone() {
             let above: Vec<Active<'p>> = self
                 .settings(id)
@@ -74,13 +74,19 @@ impl<'p> Image<'p> {
             if let [others @ .., winner] = &above[..]
                 && !others.is_empty()
             {
-                self.check_disagreement(id, others, *winner);
+                self.check_disagreement(id, others, *winner, found);
             }
         }
-        self.check_below_target();
+        self.check_below_target(found);
     }
 
-    fn check_disagreement(&mut self, id: VarId, others: &[Active<'p>], winner: Active<'p>) {
+    fn check_disagreement(
+        &self,
+        id: VarId,
+        others: &[Active<'p>],
+        winner: Active<'p>,
+        found: &mut Vec<Diagnostic>,
+    ) {
         let Some(StackLayer::Section(strongest)) = self.stack.layer(winner.layer) else {
             return;
         };
@@ -96,7 +102,7 @@ impl<'p> Image<'p> {
         }
         let name = &self.program.variable(id).name;
         let (a, b) = (self.layer_name(other.layer), self.layer_name(winner.layer));
-        self.diagnostics.push(
+        found.push(
             Diagnostic::new(
                 Code::ParentsDiffer,
                 self.program.section(self.section).span,
@@ -109,7 +115,7 @@ impl<'p> Image<'p> {
         );
     }
 
-    fn check_below_target(&mut self) {
+    fn check_below_target(&self, found: &mut Vec<Diagnostic>) {
         let needed = linearize(&self.program.sections, self.stack.target);
         let target = &self.program.section(self.stack.target).name;
         for layer in self.stack.layers.iter().take(self.stack.target_at) {
@@ -121,7 +127,7 @@ impl<'p> Image<'p> {
             }
             let name = &self.program.section(id).name;
             let span = self.place_of_parent(id);
-            self.diagnostics.push(
+            found.push(
                 Diagnostic::new(
                     Code::BelowTarget,
                     span,
@@ -144,7 +150,7 @@ impl<'p> Image<'p> {
     }
 
     /// What a `-var-file` of `PACKER_FLAGS` says, and a file of the target's provider or system says otherwise.
-    pub(crate) fn check_flag_files(&mut self) {
+    pub(crate) fn check_flag_files(&self, found: &mut Vec<Diagnostic>) {
         let program = self.program;
         let settings = program
             .flag_files
@@ -161,7 +167,7 @@ impl<'p> Image<'p> {
             }
             let name = &program.variable(setting.variable).name;
             let layer = self.layer_name(winner.layer);
-            self.diagnostics.push(
+            found.push(
                 Diagnostic::new(
                     Code::NoEffect,
                     setting.span,
@@ -175,7 +181,7 @@ impl<'p> Image<'p> {
     }
 
     /// Settings of what the target passes to Packer itself, which beats every file.
-    pub(crate) fn check_fixed(&mut self) {
+    pub(crate) fn check_fixed(&self, found: &mut Vec<Diagnostic>) {
         let Some(StackLayer::TargetVars(holder)) = self.stack.layers.last().copied() else {
             return;
         };
@@ -208,7 +214,7 @@ impl<'p> Image<'p> {
                 continue;
             };
             let name = &program.variable(fixed.variable).name;
-            self.diagnostics.push(
+            found.push(
                 Diagnostic::new(
                     Code::FixedByTarget,
                     own.setting.span,

@@ -1,8 +1,8 @@
 //! The settings of one variable to its value: fold, deprecated names, types, circles.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::eval::interpret::MAX_SIZE;
-use crate::eval::{Active, Image, State};
+use crate::eval::interpret::{Finished, Interpret, MAX_SIZE};
+use crate::eval::{Active, Evaluator, Image, Log, State, too_large};
 use crate::project::hir::*;
 use crate::schema::{Base, Value, check_value, find_unencodable};
 use crate::source::Span;
@@ -23,9 +23,9 @@ enum FoldBase<'p> {
     Expr(&'p Expr),
 }
 
-impl<'p> Image<'p> {
+impl<'p> Evaluator<'p> {
     /// Computes a variable's final value, once.
-    pub(crate) fn compute(&mut self, id: VarId) {
+    fn compute(&mut self, id: VarId) {
         match self.states[id] {
             State::Done => return,
             State::Open => {
@@ -35,34 +35,34 @@ impl<'p> Image<'p> {
             State::New => {}
         }
         if self.chain.len() >= MAX_CHAIN {
-            let span = self.program.variable(id).span;
-            self.diagnostics.push(Diagnostic::new(
+            let span = self.image.program.variable(id).span;
+            self.image.diagnostics.push(Diagnostic::new(
                 Code::ReferenceCycle,
                 span,
                 format!("more than {MAX_CHAIN} variables are defined by each other in a row"),
             ));
             self.states[id] = State::Done;
-            self.broken[id] = true;
+            self.image.broken[id] = true;
             return;
         }
         self.states[id] = State::Open;
         self.chain.push(id);
         let outer = std::mem::replace(&mut self.has_failed, false);
         let value = self.compute_new(id);
-        self.broken[id] |= std::mem::replace(&mut self.has_failed, outer);
+        self.image.broken[id] |= std::mem::replace(&mut self.has_failed, outer);
         self.chain.pop();
         // A cycle found below has closed this variable already.
         if self.states[id] == State::Open {
-            self.values[id] = value;
+            self.image.values[id] = value;
         }
         self.states[id] = State::Done;
     }
 
     fn compute_new(&mut self, id: VarId) -> Option<Value> {
-        let variable = self.program.variable(id);
+        let variable = self.image.program.variable(id);
         if let Some(real) = variable.alias_of {
-            let is_list = matches!(self.program.variable(real).ty.base, Base::List(_));
-            let is_set = !self.settings(id).is_empty();
+            let is_list = matches!(self.image.program.variable(real).ty.base, Base::List(_));
+            let is_set = !self.image.settings(id).is_empty();
             return (is_list && is_set).then(|| Value::list(Vec::new()));
         }
         let value = self.compute_folded(id);
@@ -71,20 +71,155 @@ impl<'p> Image<'p> {
 
     /// The value of a variable's own settings.
     fn compute_folded(&mut self, id: VarId) -> Option<Value> {
-        let (settings, has_default) = match self.settings(id) {
+        let (settings, has_default) = match self.image.settings(id) {
             [] => (Vec::new(), true),
             [.., last] if last.setting.change == Change::Replace => (vec![*last], false),
-            _ => self.effective_settings(id),
+            _ => self.image.effective_settings(id),
         };
-        let folded = self.fold(id, settings, has_default);
-        let is_checked = self.is_constant(&folded);
-        let value = self.compute_fold(&folded)?;
+        let folded = self.image.fold(id, settings, has_default);
+        let is_checked = self.image.is_constant(&folded);
+        let mut log = Log::default();
+        let value = log.compute_fold(self, &folded);
+        self.absorb(log);
+        let value = value?;
         if !is_checked {
             self.check_computed(id, &value, &folded);
         }
         Some(value)
     }
 
+    /// The lists of deprecated names go in front; of other types only one name may be set.
+    fn merge_aliases(&mut self, id: VarId, value: Option<Value>) -> Option<Value> {
+        let program = self.image.program;
+        let mut value = value;
+        for (alias_id, real) in &program.aliases {
+            let (alias_id, alias) = (*alias_id, program.variable(*alias_id));
+            if *real != id || self.image.settings(alias_id).is_empty() {
+                continue;
+            }
+            let Some(folded) = self.compute_folded(alias_id) else {
+                continue;
+            };
+            value = match (folded, value) {
+                (Value::List(front), Some(Value::List(own))) => Some(Value::list(
+                    front.iter().chain(own.iter()).cloned().collect(),
+                )),
+                (front, own) => {
+                    let is_users = |a: &Active<'p>| program.sources.is_users(a.setting.span.file);
+                    let place =
+                        |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
+                    if let (true, Some(here), Some(there)) = (
+                        self.image.effective_settings(id).0.iter().any(is_users),
+                        place(&self.image, alias_id),
+                        place(&self.image, id),
+                    ) {
+                        self.image.diagnostics.push(
+                            Diagnostic::new(
+                                Code::DuplicateSetting,
+                                here,
+                                format!(
+                                    "`{}` and `{}` are one variable, and both are set",
+                                    alias.name,
+                                    program.variable(id).name
+                                ),
+                            )
+                            .related(there, "its other name is set here")
+                            .help(format!("keep `{}`", program.variable(id).name)),
+                        );
+                        own
+                    } else {
+                        Some(front)
+                    }
+                }
+            };
+        }
+        value
+    }
+
+    /// A computed value of the wrong type, or one that its encoding cannot carry.
+    fn check_computed(&mut self, id: VarId, value: &Value, folded: &Folded<'p>) {
+        let variable = self.image.program.variable(id);
+        let expr = match (folded.changes.last(), folded.base) {
+            (Some(active), _) => &active.setting.value,
+            (None, FoldBase::Expr(expr)) => expr,
+            (None, FoldBase::Nothing) => return,
+        };
+        if let Err(mismatch) = check_value(&variable.ty, value) {
+            let message = format!(
+                "`{}`: {}",
+                variable.name,
+                mismatch.message(variable.is_secret)
+            );
+            self.image.diagnostics.push(
+                Diagnostic::new(Code::TypeMismatch, expr.span, message)
+                    .label("this is what it comes to"),
+            );
+        } else if let Some((_, reason)) = find_unencodable(value, variable.encoding) {
+            let message = format!("`{}`: {reason}", variable.name);
+            self.image
+                .diagnostics
+                .push(Diagnostic::new(Code::NotEncodable, expr.span, message));
+        }
+    }
+
+    fn report_cycle(&mut self, id: VarId) {
+        let from = self.chain.iter().position(|v| *v == id).unwrap_or(0);
+        let members: Vec<VarId> = self.chain.get(from..).unwrap_or_default().to_vec();
+        let first = self.image.program.variable(id).name.as_str();
+        let mut names: Vec<&str> = members
+            .iter()
+            .map(|v| self.image.program.variable(*v).name.as_str())
+            .collect();
+        names.push(first);
+        let place = |image: &Image<'p>, id: VarId| match image.winner(id) {
+            Some(active) => active.setting.value.span,
+            None => image
+                .program
+                .variable(id)
+                .default
+                .as_ref()
+                .map_or(image.program.variable(id).span, |d| d.span),
+        };
+        let mut found = Diagnostic::new(
+            Code::ReferenceCycle,
+            place(&self.image, id),
+            format!("variables are defined by each other: {}", names.join(" → ")),
+        )
+        .label(format!("`{first}` is set here"))
+        .help("a name stands for the variable's final value; give one of them a value of its own");
+        for member in members.iter().skip(1) {
+            found = found.related(
+                place(&self.image, *member),
+                format!(
+                    "`{}` is set here",
+                    self.image.program.variable(*member).name
+                ),
+            );
+        }
+        self.image.diagnostics.push(found);
+        for member in members {
+            self.image.broken[member] = true;
+            self.states[member] = State::Done;
+            self.image.values[member] = None;
+        }
+    }
+}
+
+impl<'p> Interpret<'p> for Evaluator<'p> {
+    fn image(&self) -> &Image<'p> {
+        &self.image
+    }
+
+    fn require(&mut self, id: VarId) {
+        self.compute(id);
+    }
+
+    fn current(&self) -> Option<VarId> {
+        self.chain.last().copied()
+    }
+}
+
+impl<'p> Image<'p> {
     /// What `unset` leaves of settings: above the target it drops those above it, at the target or
     /// below it all, and the default too.
     pub(crate) fn drop_unset(&self, settings: &[Active<'p>]) -> (Vec<Active<'p>>, bool) {
@@ -104,8 +239,7 @@ impl<'p> Image<'p> {
     }
 
     /// The value that the layers up to one give, without a word about what is wrong with it.
-    pub(crate) fn compute_upto(&mut self, id: VarId, last: Active<'p>) -> Option<Value> {
-        let (said, removed) = (self.diagnostics.len(), self.removals.len());
+    pub(crate) fn compute_upto(&self, id: VarId, last: Active<'p>) -> Option<Value> {
         let settings = self.settings(id);
         let end = settings
             .iter()
@@ -127,14 +261,12 @@ impl<'p> Image<'p> {
                 ));
             }
         }
-        self.diagnostics.truncate(said);
-        self.removals.truncate(removed);
         value
     }
 
     /// True where a setting of the image itself says what the weaker layers give already, so that nothing changes
     /// without it. A `final` one says more than its value.
-    pub fn is_redundant(&mut self, setting: &Setting) -> bool {
+    pub fn is_redundant(&self, setting: &Setting) -> bool {
         let id = setting.variable;
         let is_it = |active: &Active<'p>| std::ptr::eq(active.setting, setting);
         let settings = self.settings(id);
@@ -150,17 +282,14 @@ impl<'p> Image<'p> {
             .copied()
             .filter(|active| !is_it(active))
             .collect();
-        let (said, removed) = (self.diagnostics.len(), self.removals.len());
         let value = self.compute_part(id, &rest);
-        self.diagnostics.truncate(said);
-        self.removals.truncate(removed);
         value.is_some() && value.as_ref() == self.value(id)
     }
 
-    fn compute_part(&mut self, id: VarId, settings: &[Active<'p>]) -> Option<Value> {
+    fn compute_part(&self, id: VarId, settings: &[Active<'p>]) -> Option<Value> {
         let (kept, has_default) = self.drop_unset(settings);
         let folded = self.fold(id, kept, has_default);
-        self.compute_fold(&folded)
+        Log::default().compute_fold(&mut Finished(self), &folded)
     }
 
     fn fold(&self, id: VarId, settings: Vec<Active<'p>>, has_default: bool) -> Folded<'p> {
@@ -195,15 +324,21 @@ impl<'p> Image<'p> {
                 FoldBase::Nothing => true,
             }
     }
+}
 
-    fn compute_fold(&mut self, folded: &Folded<'p>) -> Option<Value> {
+impl Log {
+    fn compute_fold<'p>(
+        &mut self,
+        reader: &mut impl Interpret<'p>,
+        folded: &Folded<'p>,
+    ) -> Option<Value> {
         let mut value = match folded.base {
-            FoldBase::Expr(expr) => self.eval_reported(expr),
+            FoldBase::Expr(expr) => self.eval(reader, expr),
             FoldBase::Nothing => None,
         };
         for active in &folded.changes {
             let setting = active.setting;
-            let change = self.eval_reported(&setting.value);
+            let change = self.eval(reader, &setting.value);
             let mut elements = match value.take() {
                 None => Vec::new(),
                 Some(Value::List(elements)) => elements.to_vec(),
@@ -226,7 +361,7 @@ impl<'p> Image<'p> {
             }
             let joined = Value::list(elements);
             if joined.size(MAX_SIZE) > MAX_SIZE {
-                self.report_too_large(setting.value.span);
+                self.diagnostics.push(too_large(setting.value.span));
                 return None;
             }
             value = Some(joined);
@@ -249,117 +384,5 @@ impl<'p> Image<'p> {
         };
         self.diagnostics
             .push(found.related(setting, "`+=` and `-=` change lists"));
-    }
-
-    /// The lists of deprecated names go in front; of other types only one name may be set.
-    fn merge_aliases(&mut self, id: VarId, value: Option<Value>) -> Option<Value> {
-        let program = self.program;
-        let mut value = value;
-        for (alias_id, real) in &program.aliases {
-            let (alias_id, alias) = (*alias_id, program.variable(*alias_id));
-            if *real != id || self.settings(alias_id).is_empty() {
-                continue;
-            }
-            let Some(folded) = self.compute_folded(alias_id) else {
-                continue;
-            };
-            value = match (folded, value) {
-                (Value::List(front), Some(Value::List(own))) => Some(Value::list(
-                    front.iter().chain(own.iter()).cloned().collect(),
-                )),
-                (front, own) => {
-                    let is_users = |a: &Active<'p>| program.sources.is_users(a.setting.span.file);
-                    let place =
-                        |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
-                    if let (true, Some(here), Some(there)) = (
-                        self.effective_settings(id).0.iter().any(is_users),
-                        place(self, alias_id),
-                        place(self, id),
-                    ) {
-                        self.diagnostics.push(
-                            Diagnostic::new(
-                                Code::DuplicateSetting,
-                                here,
-                                format!(
-                                    "`{}` and `{}` are one variable, and both are set",
-                                    alias.name,
-                                    program.variable(id).name
-                                ),
-                            )
-                            .related(there, "its other name is set here")
-                            .help(format!("keep `{}`", program.variable(id).name)),
-                        );
-                        own
-                    } else {
-                        Some(front)
-                    }
-                }
-            };
-        }
-        value
-    }
-
-    /// A computed value of the wrong type, or one that its encoding cannot carry.
-    fn check_computed(&mut self, id: VarId, value: &Value, folded: &Folded<'p>) {
-        let variable = self.program.variable(id);
-        let expr = match (folded.changes.last(), folded.base) {
-            (Some(active), _) => &active.setting.value,
-            (None, FoldBase::Expr(expr)) => expr,
-            (None, FoldBase::Nothing) => return,
-        };
-        if let Err(mismatch) = check_value(&variable.ty, value) {
-            let message = format!(
-                "`{}`: {}",
-                variable.name,
-                mismatch.message(variable.is_secret)
-            );
-            self.diagnostics.push(
-                Diagnostic::new(Code::TypeMismatch, expr.span, message)
-                    .label("this is what it comes to"),
-            );
-        } else if let Some((_, reason)) = find_unencodable(value, variable.encoding) {
-            let message = format!("`{}`: {reason}", variable.name);
-            self.diagnostics
-                .push(Diagnostic::new(Code::NotEncodable, expr.span, message));
-        }
-    }
-
-    fn report_cycle(&mut self, id: VarId) {
-        let from = self.chain.iter().position(|v| *v == id).unwrap_or(0);
-        let members: Vec<VarId> = self.chain.get(from..).unwrap_or_default().to_vec();
-        let first = self.program.variable(id).name.as_str();
-        let mut names: Vec<&str> = members
-            .iter()
-            .map(|v| self.program.variable(*v).name.as_str())
-            .collect();
-        names.push(first);
-        let place = |image: &Image<'p>, id: VarId| match image.winner(id) {
-            Some(active) => active.setting.value.span,
-            None => image
-                .program
-                .variable(id)
-                .default
-                .as_ref()
-                .map_or(image.program.variable(id).span, |d| d.span),
-        };
-        let mut found = Diagnostic::new(
-            Code::ReferenceCycle,
-            place(self, id),
-            format!("variables are defined by each other: {}", names.join(" → ")),
-        )
-        .label(format!("`{first}` is set here"))
-        .help("a name stands for the variable's final value; give one of them a value of its own");
-        for member in members.iter().skip(1) {
-            found = found.related(
-                place(self, *member),
-                format!("`{}` is set here", self.program.variable(*member).name),
-            );
-        }
-        self.diagnostics.push(found);
-        for member in members {
-            self.broken[member] = true;
-            self.states[member] = State::Done;
-            self.values[member] = None;
-        }
     }
 }

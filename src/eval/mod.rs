@@ -19,8 +19,7 @@ use crate::project::hir::*;
 use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 use crate::source::Span;
-use interpret::Stop;
-use std::sync::Arc;
+use interpret::{Finished, Interpret, Stop};
 
 /// A setting that holds for an image: its conditions are true.
 #[derive(Debug, Clone, Copy)]
@@ -46,13 +45,28 @@ pub struct Image<'p> {
     /// Every `-=` that holds, and whether it removed something.
     pub removals: Vec<(Span, bool)>,
     pub diagnostics: Vec<Diagnostic>,
-    states: Table<VarId, State>,
-    chain: Vec<VarId>,
     /// Variables that the library derives from one that only the build knows, and that have no value for it.
     pub underived: Vec<VarId>,
     /// Variables whose value could not be computed; what reads them is silent.
     broken: Table<VarId, bool>,
-    /// The variable that is being computed is one of them.
+}
+
+/// An image while it is evaluated: each variable is computed when it is first read.
+struct Evaluator<'p> {
+    image: Image<'p>,
+    states: Table<VarId, State>,
+    /// The variables that are being computed, each for the one before it.
+    chain: Vec<VarId>,
+    /// The variable that is being computed has no value because of an error.
+    has_failed: bool,
+}
+
+/// What is found while a value is computed. It is dropped where a value is computed only to be shown or compared.
+#[derive(Debug, Default)]
+struct Log {
+    diagnostics: Vec<Diagnostic>,
+    removals: Vec<(Span, bool)>,
+    underived: Vec<VarId>,
     has_failed: bool,
 }
 
@@ -78,7 +92,7 @@ pub fn evaluate<'p>(
         .target
         .as_ref()
         .map(|t| t.provider);
-    let mut image = Image {
+    let image = Image {
         program,
         section,
         provider: provider.or(own).unwrap_or(ProviderId(0)),
@@ -89,26 +103,105 @@ pub fn evaluate<'p>(
         ids: Vec::new(),
         removals: Vec::new(),
         diagnostics: Vec::new(),
-        states: Table::filled(&program.variables, State::New),
-        chain: Vec::new(),
         underived: Vec::new(),
         broken: Table::filled(&program.variables, false),
-        has_failed: false,
     };
-    image.settle();
-    for id in image.ids.clone() {
-        image.compute(id);
-    }
-    image.check_finals();
-    image.check_parents();
-    image.check_fixed();
-    image.check_flag_files();
-    image.check_rules();
+    let mut image = Evaluator::new(image).evaluate();
+    let found = image.check();
+    image.diagnostics.extend(found);
     let name = program.section(section).name.to_string();
     for diagnostic in &mut image.diagnostics {
         diagnostic.images.push(name.clone());
     }
     Ok(image)
+}
+
+impl<'p> Evaluator<'p> {
+    fn new(image: Image<'p>) -> Evaluator<'p> {
+        let states = Table::filled(&image.program.variables, State::New);
+        Evaluator {
+            image,
+            states,
+            chain: Vec::new(),
+            has_failed: false,
+        }
+    }
+
+    fn evaluate(mut self) -> Image<'p> {
+        self.settle();
+        for id in self.image.ids.clone() {
+            self.require(id);
+        }
+        self.image
+    }
+
+    /// Evaluates, reporting what cannot be computed.
+    fn eval_reported(&mut self, expr: &'p Expr) -> Option<Value> {
+        let mut log = Log::default();
+        let value = log.eval(self, expr);
+        self.absorb(log);
+        value
+    }
+
+    fn absorb(&mut self, log: Log) {
+        self.image.diagnostics.extend(log.diagnostics);
+        self.image.removals.extend(log.removals);
+        self.image.underived.extend(log.underived);
+        self.has_failed |= log.has_failed;
+    }
+}
+
+impl Log {
+    /// Evaluates, and notes what cannot be computed.
+    fn eval<'p>(&mut self, reader: &mut impl Interpret<'p>, expr: &'p Expr) -> Option<Value> {
+        let result = reader.eval(expr);
+        self.has_failed |= result.is_err();
+        match result {
+            Ok(value) => value,
+            Err(Stop::Reported) => None,
+            // The library's own expression over what the project leaves open: whether that matters, the target's readers
+            // say.
+            Err(Stop::Opaque(span))
+                if !reader.image().program.sources.is_users(span.file)
+                    && reader.current().is_some() =>
+            {
+                self.underived.extend(reader.current());
+                None
+            }
+            Err(Stop::Opaque(span)) => {
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::OpaqueValue,
+                        span,
+                        "this needs a value that is known only during the build",
+                    )
+                    .label("such a value can only be passed on, alone or in a text")
+                    .help(
+                        "environment variables, secrets and Packer's templates have no value while compiling",
+                    ),
+                );
+                None
+            }
+            Err(Stop::TooLarge(span)) => {
+                self.diagnostics.push(too_large(span));
+                None
+            }
+            Err(Stop::Failed(span, message)) => {
+                self.diagnostics
+                    .push(Diagnostic::new(Code::TypeMismatch, span, message));
+                None
+            }
+        }
+    }
+}
+
+fn too_large(span: Span) -> Diagnostic {
+    let message = format!(
+        "this value would be larger than {} MiB",
+        interpret::MAX_SIZE >> 20
+    );
+    Diagnostic::new(Code::NotEncodable, span, message)
+        .help("what is as large as that belongs into a file that a role copies")
 }
 
 impl<'p> Image<'p> {
@@ -269,73 +362,36 @@ impl<'p> Image<'p> {
         }
     }
 
-    /// Evaluates, reporting what cannot be computed.
-    fn eval_reported(&mut self, expr: &'p Expr) -> Option<Value> {
-        let result = self.eval(expr);
-        self.has_failed |= result.is_err();
-        match result {
-            Ok(value) => value,
-            Err(Stop::Reported) => None,
-            // The library's own expression over what the project leaves open: whether that matters, the target's readers
-            // say.
-            Err(Stop::Opaque(span))
-                if !self.program.sources.is_users(span.file) && !self.chain.is_empty() =>
-            {
-                self.underived.extend(self.chain.last());
-                None
-            }
-            Err(Stop::Opaque(span)) => {
-                self.diagnostics.push(
-                    Diagnostic::new(
-                        Code::OpaqueValue,
-                        span,
-                        "this needs a value that is known only during the build",
-                    )
-                    .label("such a value can only be passed on, alone or in a text")
-                    .help(
-                        "environment variables, secrets and Packer's templates have no value while compiling",
-                    ),
-                );
-                None
-            }
-            Err(Stop::TooLarge(span)) => {
-                self.report_too_large(span);
-                None
-            }
-            Err(Stop::Failed(span, message)) => {
-                self.diagnostics
-                    .push(Diagnostic::new(Code::TypeMismatch, span, message));
-                None
-            }
-        }
+    /// What its layers and rules find wrong with an image whose values are computed.
+    fn check(&self) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        self.check_finals(&mut found);
+        self.check_parents(&mut found);
+        self.check_fixed(&mut found);
+        self.check_flag_files(&mut found);
+        self.check_rules(&mut found);
+        found
     }
 
-    fn report_too_large(&mut self, span: Span) {
-        let message = format!(
-            "this value would be larger than {} MiB",
-            interpret::MAX_SIZE >> 20
-        );
-        self.diagnostics.push(
-            Diagnostic::new(Code::NotEncodable, span, message)
-                .help("what is as large as that belongs into a file that a role copies"),
-        );
+    /// True where a variable's `applies` holds, or cannot be computed.
+    pub fn applies(&self, id: VarId) -> bool {
+        match &self.program.variable(id).applies {
+            Some(condition) => {
+                let answer = Finished(self).eval(condition);
+                !matches!(answer, Ok(Some(Value::Bool(false))))
+            }
+            None => true,
+        }
     }
 
     /// The value of one setting alone, for showing where a value comes from.
-    pub fn setting_value(&mut self, setting: &'p Setting) -> Option<Value> {
-        self.eval(&setting.value).ok().flatten()
+    pub fn setting_value(&self, setting: &'p Setting) -> Option<Value> {
+        Finished(self).eval(&setting.value).ok().flatten()
     }
 
     /// The value of a variable's declared default.
-    pub fn default_value(&mut self, id: VarId) -> Option<Value> {
+    pub fn default_value(&self, id: VarId) -> Option<Value> {
         let default = self.program.variable(id).default.as_ref()?;
-        self.eval(default).ok().flatten()
-    }
-
-    fn elements(value: &Value) -> Option<Arc<[Value]>> {
-        match value {
-            Value::List(elements) => Some(elements.clone()),
-            _ => None,
-        }
+        Finished(self).eval(default).ok().flatten()
     }
 }

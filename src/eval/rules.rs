@@ -2,20 +2,23 @@
 
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::eval::Image;
+use crate::eval::interpret::{Finished, Interpret};
 use crate::project::hir::*;
 use crate::schema::Value;
 
 impl<'p> Image<'p> {
     /// Reports the rules whose condition is true. Over an unset or opaque value a rule is silent, and so it is over
     /// what a checkout itself says: that is nothing that the project could repair.
-    pub(super) fn check_rules(&mut self) {
+    pub(super) fn check_rules(&self, out: &mut Vec<Diagnostic>) {
         let program = self.program;
         for id in program.rules_for(program.section(self.section).span.file) {
             let rule = &program.rules[id];
-            if matches!(self.eval(&rule.condition), Ok(Some(Value::Bool(true))))
-                && self.concerns_users(rule)
+            if matches!(
+                Finished(self).eval(&rule.condition),
+                Ok(Some(Value::Bool(true)))
+            ) && self.concerns_users(rule)
             {
-                self.report_rule(rule);
+                self.report_rule(rule, out);
             }
         }
     }
@@ -27,7 +30,7 @@ impl<'p> Image<'p> {
         has_users
     }
 
-    fn report_rule(&mut self, rule: &'p Rule) {
+    fn report_rule(&self, rule: &'p Rule, out: &mut Vec<Diagnostic>) {
         let mut read: Vec<VarId> = Vec::new();
         rule.condition.for_each_variable(&mut |id| {
             if !read.contains(&id) {
@@ -70,11 +73,11 @@ impl<'p> Image<'p> {
         };
         found.help = help;
         found.rule = Some(rule.name.to_string());
-        self.diagnostics.push(found);
+        out.push(found);
     }
 
-    fn eval_text(&mut self, expr: &'p Expr) -> Option<String> {
-        match self.eval(expr).ok().flatten()? {
+    fn eval_text(&self, expr: &'p Expr) -> Option<String> {
+        match Finished(self).eval(expr).ok().flatten()? {
             Value::Text(text) => text.known().map(|t| t.into_owned()),
             _ => None,
         }
