@@ -148,8 +148,8 @@ fn check_all(program: &Program, output: &Output, write: bool) -> usize {
     let images = program.images_of(program.specs[0].expect("loaded"));
     let mut all = Vec::with_capacity(images.len());
     for id in &images {
-        let mut image = evaluate(program, *id, None).expect("a target");
-        let artifacts = emit(&mut image, output);
+        let image = evaluate(program, *id, None).expect("a target");
+        let artifacts = emit(&image, output);
         assert!(
             artifacts.diagnostics.iter().all(|d| !d.is_error()),
             "{:#?}",

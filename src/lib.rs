@@ -8,6 +8,7 @@ pub mod ansible;
 pub mod build;
 pub mod cli;
 pub mod diagnostic;
+pub mod driver;
 pub mod emit;
 pub mod eval;
 pub mod import;

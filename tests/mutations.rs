@@ -9,7 +9,8 @@ mod common;
 use common::editor::{Client, position};
 use common::specs::{Random, edit, specs, specs_below};
 use imgspec::diagnostic::{self, Diagnostic};
-use imgspec::emit::{Output, emit, emit_all, show_value};
+use imgspec::driver::{Compilation, compile};
+use imgspec::emit::{Output, emit, show_value};
 use imgspec::eval::evaluate;
 use imgspec::project::hir::ProviderId;
 use imgspec::project::{Program, Request, load};
@@ -233,7 +234,10 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
     let images = &images[..images.len().min(6)];
     let other = random.below(program.providers.len()) as u32;
     let provider = (random.below(5) == 0).then_some(ProviderId(other));
-    let (artifacts, found) = emit_all(&disk, &program, images, provider, &output);
+    let Compilation {
+        images: artifacts,
+        diagnostics: found,
+    } = compile(&disk, &program, images, provider, &output);
     for image in &artifacts {
         assert_eq!(image.files().len(), 3);
     }
@@ -245,10 +249,10 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
             .apply(&program.sources, diagnostic::merge(found)),
     );
     for id in images.iter().take(2) {
-        let Ok(mut image) = evaluate(&program, *id, provider) else {
+        let Ok(image) = evaluate(&program, *id, provider) else {
             continue;
         };
-        drop(emit(&mut image, &output));
+        drop(emit(&image, &output));
         for id in image.ids().to_vec() {
             let settings = image.all_settings(id);
             for active in settings {

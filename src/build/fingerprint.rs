@@ -1,7 +1,7 @@
 //! What goes into a build, as one name: an image whose inputs are the same needs no second build.
 
 use crate::build::artifacts::sha256_file;
-use crate::emit::{Artifacts, Recipe, TemplatePath};
+use crate::emit::{Artifacts, BuildPlan, TemplatePath};
 use crate::workspace::digest;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -27,13 +27,13 @@ pub(crate) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> i
         add(name, &content);
     }
     add("assets", &digest());
-    if let TemplatePath::Disk(path) = &artifacts.recipe.template {
+    if let TemplatePath::Disk(path) = &artifacts.build.template {
         add("template", &sha256_file(path)?);
     }
     for (name, value) in variables {
         add(name, value);
     }
-    for folder in paths(&artifacts.recipe) {
+    for folder in paths(&artifacts.build) {
         for file in files(&folder)? {
             add(&file.display().to_string(), &sha256_file(&file)?);
         }
@@ -48,7 +48,7 @@ pub(crate) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> i
 /// The files and folders of this machine that an image is made of. A role may use the roles beside it, by `dependencies`
 /// or `include_role` under a name that only Ansible works out: where an image names a role of its own, all role folders
 /// of the project count.
-fn paths(recipe: &Recipe) -> BTreeSet<PathBuf> {
+fn paths(recipe: &BuildPlan) -> BTreeSet<PathBuf> {
     let mut paths = recipe.paths.clone();
     let named = recipe
         .roles

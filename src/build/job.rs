@@ -116,7 +116,7 @@ impl<'a> Job<'a> {
         let folder = output.dir.join(&artifacts.image);
         let work = folder.join("work");
         let names = artifacts
-            .recipe
+            .build
             .tools
             .iter()
             .map(String::as_str)
@@ -137,7 +137,7 @@ impl<'a> Job<'a> {
             .into_owned();
         let cache = workspace::cache();
         let role_folders = artifacts
-            .recipe
+            .build
             .role_folders
             .iter()
             .filter(|f| f.is_dir())
@@ -203,7 +203,7 @@ impl<'a> Job<'a> {
         let names: Vec<&str> = self.tools.keys().map(String::as_str).collect();
         let record = self.guarded(&names, |running| {
             self.validate_runs(&display, running)?;
-            for (at, packer_run) in self.artifacts.recipe.runs.iter().enumerate() {
+            for (at, packer_run) in self.artifacts.build.runs.iter().enumerate() {
                 display.show(&self.run_in_words(at));
                 self.packer(&self.build_arguments(packer_run), &display, running)?;
             }
@@ -222,7 +222,7 @@ impl<'a> Job<'a> {
             .iter()
             .filter(|(name, _)| !secret.contains(&name.as_str()));
         out.extend(names.map(|(name, value)| format!("export {name}={}", quote(value))));
-        let runs = &self.artifacts.recipe.runs;
+        let runs = &self.artifacts.build.runs;
         let validate = runs.iter().map(|run| self.validate_arguments(run));
         for arguments in validate.chain(runs.iter().map(|run| self.build_arguments(run))) {
             let words: Vec<String> = arguments.iter().map(|a| quote(a)).collect();
@@ -232,7 +232,7 @@ impl<'a> Job<'a> {
     }
 
     fn run_in_words(&self, at: usize) -> String {
-        let runs = &self.artifacts.recipe.runs;
+        let runs = &self.artifacts.build.runs;
         match runs.get(at).map_or(&[][..], |run| &run.only) {
             [] => "packer build".to_owned(),
             only => format!(
@@ -247,7 +247,7 @@ impl<'a> Job<'a> {
     /// Names what goes into the build, after a look whether all of it is there.
     fn inputs(&self) -> io::Result<String> {
         let mut variables = Vec::new();
-        for name in &self.artifacts.recipe.environment {
+        for name in &self.artifacts.build.environment {
             match std::env::var(name) {
                 Ok(value) => variables.push((name.clone(), value)),
                 Err(_) if self.environment.iter().any(|(own, _)| own == name) => {}
@@ -341,7 +341,7 @@ impl<'a> Job<'a> {
 
     fn validate_runs(&self, display: &Display, running: &mut Running) -> Result<(), Failure> {
         display.show("packer validate");
-        for packer_run in &self.artifacts.recipe.runs {
+        for packer_run in &self.artifacts.build.runs {
             self.packer(&self.validate_arguments(packer_run), display, running)?;
         }
         Ok(())
@@ -377,7 +377,7 @@ impl<'a> Job<'a> {
         if self.flags.foreground {
             out.extend(["-var".to_owned(), "headless=false".to_owned()]);
         }
-        out.push(match &self.artifacts.recipe.template {
+        out.push(match &self.artifacts.build.template {
             TemplatePath::BuiltIn(path) => path.clone(),
             TemplatePath::Disk(path) => path.display().to_string(),
         });
@@ -440,7 +440,7 @@ impl<'a> Job<'a> {
 
     /// Moves what came out to its place, and records it.
     fn keep(&self, inputs: String) -> io::Result<Record> {
-        let pattern = self.artifacts.recipe.artifact.as_deref();
+        let pattern = self.artifacts.build.artifact.as_deref();
         let (artifacts, files) = artifacts::keep(&self.work, &self.folder, pattern)?;
         let record = Record {
             build: 1,

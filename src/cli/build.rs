@@ -291,7 +291,7 @@ fn make(
 ) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen();
     for image in artifacts {
-        let target = image.recipe.make.clone().unwrap_or_default();
+        let target = image.build.make.clone().unwrap_or_default();
         let target = match action {
             // Each target has a twin that validates.
             Action::Validate { .. } => target.replacen("build-", "validate-", 1),
@@ -310,7 +310,7 @@ fn make(
             root,
             target: &target,
             var_file: output.dir.join(&image.image).join("packer.vars.json"),
-            role_folders: &image.recipe.role_folders,
+            role_folders: &image.build.role_folders,
             flags,
             done: if is_silent { &installers } else { &[] },
         };

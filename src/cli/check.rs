@@ -5,7 +5,8 @@ use crate::cli::report::{compile_all, format, is_fine, report};
 use crate::cli::select::{no_specs, select};
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::render_json;
-use crate::emit::{Output, of_var_files};
+use crate::driver::of_var_files;
+use crate::emit::Output;
 
 pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     let mut selected = select(cli, selection)?;

@@ -44,8 +44,8 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
             .ok_or_else(|| Failure("the library has no defaults".to_owned()))?;
         evaluate(&program, id, None).map_err(|found| Failure(found.message))
     };
-    let (mut plain, mut windows) = (image()?, image()?);
-    let files = default_files(&mut plain, &mut windows);
+    let (plain, windows) = (image()?, image()?);
+    let files = default_files(&plain, &windows);
     let Some(out) = &args.out else {
         print(&json_text(&files))?;
         return Ok(true);

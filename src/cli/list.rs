@@ -1,9 +1,10 @@
 //! `imgspec list`
 
-use crate::cli::report::{finish, format, is_fine, report};
+use crate::cli::report::{format, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::json_text;
+use crate::driver;
 use crate::project::place_in_checkout;
 use clap::Args;
 use serde_json::json;
@@ -81,7 +82,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             );
         }
     }
-    let diagnostics = finish(program, Vec::new());
+    let diagnostics = driver::finish(program, Vec::new());
     if !is_fine(&diagnostics) {
         report(cli, program, &diagnostics);
     }

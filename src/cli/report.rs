@@ -2,46 +2,26 @@
 
 use crate::cli::{Cli, Format, print_aside, print_rendered};
 use crate::diagnostic::{
-    Diagnostic, Fix, Severity, merge, render_json, render_plain, render_rich, render_short,
+    Diagnostic, Severity, render_json, render_plain, render_rich, render_short,
 };
-use crate::emit::{Artifacts, Output, emit_all};
-use crate::project::{Program, in_checkout};
-use crate::source::{Disk, Origin, Span};
+use crate::driver;
+use crate::emit::{Artifacts, Output};
+use crate::project::Program;
+use crate::source::Disk;
 use std::io::IsTerminal;
 
 use crate::cli::select::Selected;
 
-/// Evaluates and emits the selected images; returns their output and everything that was found.
+/// Compiles the selected images; returns their output and all diagnostics in order.
 pub(super) fn compile_all(
     selected: &Selected,
     output: &Output,
 ) -> (Vec<Artifacts>, Vec<Diagnostic>) {
     let program = &selected.program;
-    let (all, found) = emit_all(&Disk, program, &selected.images, selected.provider, output);
-    let found = selected.diagnostics.iter().cloned().chain(found).collect();
-    (all, finish(program, found))
-}
-
-/// Everything that was found, with the program's own, merged and ordered, after `imgspec.toml`.
-pub(super) fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let all = program.diagnostics.iter().cloned().chain(found);
-    let all = all.map(|d| in_checkout(program, without_edits_of_arguments(program, d)));
-    program
-        .configs
-        .apply(&program.sources, merge(all.collect()))
-}
-
-/// An argument of the command line is no file that an editor could edit: its repair is said in words.
-fn without_edits_of_arguments(program: &Program, mut diagnostic: Diagnostic) -> Diagnostic {
-    let is_argument = |span: &Span| program.sources.get(span.file).origin == Origin::Argument;
-    let (said, fixes): (Vec<Fix>, Vec<Fix>) = std::mem::take(&mut diagnostic.fixes)
-        .into_iter()
-        .partition(|fix| fix.edits.iter().any(|(span, _)| is_argument(span)));
-    diagnostic.fixes = fixes;
-    diagnostic.help = diagnostic
-        .help
-        .or(said.into_iter().next().map(|fix| fix.title));
-    diagnostic
+    let compiled = driver::compile(&Disk, program, &selected.images, selected.provider, output);
+    let found = selected.diagnostics.iter().cloned();
+    let found = found.chain(compiled.diagnostics).collect();
+    (compiled.images, driver::finish(program, found))
 }
 
 /// True if nothing is an error.

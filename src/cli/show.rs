@@ -1,10 +1,11 @@
 //! `imgspec show`
 
 use crate::cli::place::{here, out};
-use crate::cli::report::{finish, format, is_fine, report};
+use crate::cli::report::{format, is_fine, report};
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::{Diagnostic, json_text, nearest, suggest_image};
+use crate::driver;
 use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, shows_secret};
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
@@ -61,22 +62,22 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
                 continue;
             }
         };
-        let mut artifacts = emit(&mut image, &output);
-        selected
-            .program
-            .drop_consequences(*id, &mut artifacts.diagnostics);
-        found.extend(artifacts.diagnostics.iter().cloned());
+        let mut artifacts = emit(&image, &output);
+        let mut alone = std::mem::take(&mut image.diagnostics);
+        alone.append(&mut artifacts.diagnostics);
+        selected.program.drop_consequences(*id, &mut alone);
+        found.append(&mut alone);
         if as_json {
-            array.push(show_json(&mut image, &artifacts, &variables));
+            array.push(show_json(&image, &artifacts, &variables));
         } else if variables.is_empty() {
             show_image(&image, &mut text, selected.images.len() > 1);
         }
         for name in variables.iter().filter(|_| !as_json) {
             text.push_str(if text.is_empty() { "" } else { "\n" });
-            show_variable(&mut image, &artifacts, name, &mut text)?;
+            show_variable(&image, &artifacts, name, &mut text)?;
         }
     }
-    let diagnostics = finish(&selected.program, found);
+    let diagnostics = driver::finish(&selected.program, found);
     if !diagnostics.is_empty() {
         report(cli, &selected.program, &diagnostics);
     }
@@ -237,7 +238,7 @@ fn hides(image: &Image<'_>, id: VarId) -> bool {
 
 // ---- JSON -------------------------------------------------------------------------------------
 
-fn show_json(image: &mut Image<'_>, artifacts: &Artifacts, only: &[String]) -> Json {
+fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> Json {
     let program = image.program;
     let mut variables = serde_json::Map::new();
     let mut all: Vec<VarId> = image
@@ -309,7 +310,7 @@ struct Entry {
 }
 
 /// Everything that set a variable, the strongest first, the declared default last.
-fn history(image: &mut Image<'_>, id: VarId) -> Vec<Entry> {
+fn history(image: &Image<'_>, id: VarId) -> Vec<Entry> {
     let program = image.program;
     let settings = image.settings_and_dropped(id);
     let (_, has_default) = image.effective_settings(id);
@@ -378,7 +379,7 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
 }
 
 fn show_variable(
-    image: &mut Image<'_>,
+    image: &Image<'_>,
     artifacts: &Artifacts,
     name: &str,
     out: &mut String,

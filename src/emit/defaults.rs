@@ -11,11 +11,11 @@ use std::path::Path;
 /// File names, relative to `config`, with their variables. `plain` is an image without layers; of
 /// `windows` its library layers count, and stand below `windows/`.
 pub fn default_files(
-    plain: &mut Image<'_>,
-    windows: &mut Image<'_>,
+    plain: &Image<'_>,
+    windows: &Image<'_>,
 ) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut out: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for id in plain.ids().to_vec() {
+    for id in plain.ids().iter().copied() {
         let variable = plain.program.variable(id);
         let Some(default) = variable
             .default
@@ -36,7 +36,7 @@ pub fn default_files(
             .or_default()
             .insert(variable.name.to_string(), text);
     }
-    for id in windows.ids().to_vec() {
+    for id in windows.ids().iter().copied() {
         let variable = windows.program.variable(id);
         let Some(active) = windows.winner(id).filter(|_| is_listed(windows, variable)) else {
             continue;

@@ -1,6 +1,7 @@
 //! The manifest: what the output was made of. No clock, no machine: the same sources give the same bytes.
 
-use crate::emit::Emission;
+use crate::emit::plan::Plan;
+use crate::emit::{Delivery, Environment};
 use crate::project::StackLayer;
 use crate::project::hir::*;
 use crate::source::{Origin, sha256};
@@ -8,8 +9,8 @@ use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-impl Emission<'_, '_> {
-    pub(super) fn manifest(&mut self) -> Json {
+impl Delivery<'_, '_> {
+    pub(super) fn manifest(&self, plan: &Plan<'_>, environment: &Environment) -> Json {
         let program = self.image.program;
         let target = program.section(self.image.stack.target);
         let provider = self.provider();
@@ -36,9 +37,9 @@ impl Emission<'_, '_> {
             "target": { "image": target.name, "make": self.make_target(), "provider": provider.name, "template": provider.template, "vars": vars, "runs": runs },
             "var_files": ["packer.vars.json"],
             "layers": layers,
-            "file_route": self.route.file.map(|id| program.variable(id).name.to_string()),
+            "file_route": plan.file.map(|id| program.variable(id).name.to_string()),
             "sources": self.sources(),
-            "environment": self.environment,
+            "environment": environment,
         })
     }
 

@@ -1,32 +1,38 @@
 //! Values to files: Packer's var file, Ansible's extra vars, the manifest.
 //!
-//! [`emit`] works out who reads what on an image's target, and writes each value in the form that
-//! each reader wants. It writes no file itself: [`Artifacts`] are bytes with names.
+//! [`emit()`] decides, and then writes. A [`Delivery`] is what is known about an image on its target: who reads what, and
+//! by which ways values reach Ansible. [`plan::plan`] decides for each variable in which form each receiver gets it, or
+//! why it cannot. `packer`, `ansible` and `manifest` only render that plan. Nothing here writes a file: [`Artifacts`] are
+//! bytes with names.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod ansible;
+mod build_plan;
+#[cfg(test)]
+mod cells;
 mod defaults;
+mod lints;
 mod manifest;
 mod packer;
-mod reach;
-mod recipe;
+mod plan;
+mod readers;
 mod roles;
-mod slots;
+mod route;
 
 pub use ansible::show_value;
+pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
 pub use defaults::default_files;
-pub use reach::Reach;
-pub use recipe::{PackerRun, Recipe, Role, TemplatePath};
+pub use readers::Reach;
+pub use roles::check_roles;
 
-use crate::diagnostic::{Code, Diagnostic};
-use crate::eval::{Image, evaluate};
+use crate::diagnostic::Diagnostic;
+use crate::eval::Image;
 use crate::project::hir::*;
 use crate::project::{Program, secret_literal};
 use crate::schema::{Receivers, Roles, Text, Value};
-use crate::source::{Loader, Origin, Span};
-use rustc_hash::FxHashMap;
-use slots::Route;
+use crate::source::Span;
+use route::{Route, Slot};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -38,6 +44,27 @@ pub struct Output {
     pub dir: PathBuf,
     /// Write paths through the environment name `IMGSPEC_OUT`, which names that folder.
     pub portable: bool,
+}
+
+impl Output {
+    /// A path relative to the output folder, for portable output.
+    fn relative(&self, path: &str) -> String {
+        let mut base = self.dir.as_path();
+        let path = Path::new(path);
+        let mut up = String::new();
+        loop {
+            if let Ok(rest) = path.strip_prefix(base) {
+                return format!("{up}{}", rest.display());
+            }
+            match base.parent() {
+                Some(parent) => {
+                    base = parent;
+                    up.push_str("../");
+                }
+                None => return path.display().to_string(),
+            }
+        }
+    }
 }
 
 /// The environment name of the output folder in portable output.
@@ -56,11 +83,13 @@ pub struct Artifacts {
     pub withheld: BTreeSet<String>,
     /// The files hold a secret in plain text: nobody else may read them.
     pub is_secret: bool,
-    /// Who reads each variable, in words: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
+    /// The ways by which each variable is read: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
     pub routes: BTreeMap<String, Vec<String>>,
     /// The variable that carries the extra-vars file, if one can.
     pub file_route: Option<String>,
-    pub recipe: Recipe,
+    /// What a build needs to know besides the files.
+    pub build: BuildPlan,
+    /// What is wrong with the output. What is wrong with the values is in the image.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -83,166 +112,88 @@ fn render(value: &impl serde::Serialize) -> String {
     text
 }
 
-/// One image on its way out.
-pub(crate) struct Emission<'i, 'p> {
-    image: &'i mut Image<'p>,
-    output: &'i Output,
-    reach: Reach,
+/// Names of environment variables that the output reads.
+type Environment = BTreeSet<SmolStr>;
+
+/// How the values of an image reach Packer and Ansible on its target.
+struct Delivery<'i, 'p> {
+    image: &'i Image<'p>,
     route: Route,
-    environment: BTreeSet<SmolStr>,
-    /// What a checkout's texts name and nothing declares.
-    undeclared: BTreeSet<SmolStr>,
-    diagnostics: Vec<Diagnostic>,
+    reach: Reach,
 }
 
-/// Who reads what on an image's target.
+/// Finds out who reads what on an image's target.
 pub fn find_reach(image: &Image<'_>) -> Reach {
     Reach::new(image, &Route::find(image))
 }
 
-/// Evaluates and writes images; returns their output and what was found for them. The roles that they name are looked
-/// for through the loader.
-pub fn emit_all(
-    loader: &dyn Loader,
-    program: &Program,
-    images: &[SectionId],
-    provider: Option<ProviderId>,
-    output: &Output,
-) -> (Vec<Artifacts>, Vec<Diagnostic>) {
-    let mut found: Vec<Diagnostic> = Vec::new();
-    let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
-    let mut all = Vec::with_capacity(images.len());
-    for id in images {
-        match evaluate(program, *id, provider) {
-            Ok(mut image) => {
-                for (span, removed) in &image.removals {
-                    *removals.entry(*span).or_default() |= removed;
-                }
-                let mut artifacts = emit(&mut image, output);
-                program.drop_consequences(*id, &mut artifacts.diagnostics);
-                found.append(&mut artifacts.diagnostics);
-                found.extend(roles::check_roles(
-                    loader,
-                    program,
-                    &artifacts.recipe,
-                    &artifacts.image,
-                ));
-                all.push(artifacts);
-            }
-            Err(diagnostic) => {
-                let mut alone = vec![*diagnostic];
-                program.drop_consequences(*id, &mut alone);
-                found.append(&mut alone);
-            }
-        }
-    }
-    let idle = removals
-        .into_iter()
-        .filter(|(span, removed)| !removed && program.sources.is_users(span.file));
-    found.extend(idle.map(|(span, _)| {
-        Diagnostic::new(
-            Code::NothingRemoved,
-            span,
-            "this removes nothing from any image",
-        )
-        .help("no weaker layer has such an element; look for a spelling mistake")
-    }));
-    (all, found)
-}
-
-/// What is wrong with var files on their own: of what was found for a number of images, which may be anybody's, what
-/// stands in the files and holds for all of them.
-pub fn of_var_files(
-    program: &Program,
-    files: &[PathBuf],
-    images: usize,
-    found: Vec<Diagnostic>,
-) -> Vec<Diagnostic> {
-    // What `--set` says is as much on its own as they are.
-    let is_in_one = |d: &Diagnostic| {
-        let source = program.sources.get(d.primary.span.file);
-        source.origin == Origin::Argument || files.contains(&source.path)
-    };
-    // Quotes that one template has already are wrong wherever that template is used.
-    let holds = |d: &Diagnostic| {
-        d.images.is_empty() || d.images.len() == images || d.code == Code::LegacyQuotes
-    };
-    let mut found: Vec<Diagnostic> = found
-        .into_iter()
-        .filter(|d| is_in_one(d) && holds(d))
-        .collect();
-    found.iter_mut().for_each(|d| d.images.clear());
-    found
-}
-
-/// Writes an image in the form that its readers want. Diagnostics are the image's own among them.
-pub fn emit(image: &mut Image<'_>, output: &Output) -> Artifacts {
-    let route = Route::find(image);
-    let reach = Reach::new(image, &route);
-    let mut emission = Emission {
-        image,
-        output,
-        reach,
-        route,
-        environment: BTreeSet::new(),
-        undeclared: BTreeSet::new(),
-        diagnostics: Vec::new(),
-    };
-    emission.check_reach();
-    emission.check_underived();
-    emission.check_secrets();
-    let ansible = emission.ansible_vars();
-    emission.check_route();
-    emission.check_builders();
-    let packer = emission.packer_vars(&ansible);
-    let withheld = emission.withheld();
-    let is_secret = emission.holds_secret();
-    let routes = emission.routes(&ansible);
-    let file_route = emission
-        .route
-        .file
-        .map(|id| emission.image.program.variable(id).name.to_string());
-    let manifest = emission.manifest();
-    let recipe = emission.recipe();
-    let Emission {
-        mut diagnostics,
-        image,
-        ..
-    } = emission;
+/// Renders the files of an image.
+pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
+    let delivery = Delivery::new(image);
+    let mut diagnostics = Vec::new();
+    let undeclared = delivery.check_readers(&mut diagnostics);
+    delivery.check_underived(&mut diagnostics);
+    delivery.check_secrets(&mut diagnostics);
+    delivery.check_route(&mut diagnostics);
+    delivery.check_builders(&mut diagnostics);
+    let plan = plan::plan(&delivery, undeclared, output, &mut diagnostics);
     for diagnostic in &mut diagnostics {
         diagnostic.images.push(image.name().to_owned());
     }
-    let mut all = std::mem::take(&mut image.diagnostics);
-    all.extend(diagnostics);
+    let mut environment = Environment::new();
+    let ansible = ansible::render(&delivery, &plan, output, &mut environment);
+    let packer = packer::render(&delivery, &plan, output, &mut environment);
     Artifacts {
         image: image.name().to_owned(),
         packer,
         ansible,
-        manifest,
-        withheld,
-        is_secret,
-        routes,
-        file_route,
-        recipe,
-        diagnostics: all,
+        manifest: delivery.manifest(&plan, &environment),
+        withheld: delivery.withheld(),
+        is_secret: delivery.holds_secret(),
+        routes: plan.routes(image.program),
+        file_route: plan
+            .file
+            .map(|id| image.program.variable(id).name.to_string()),
+        build: delivery.build_plan(),
+        diagnostics,
     }
 }
 
-impl<'p> Emission<'_, 'p> {
-    fn ids(&self) -> Vec<VarId> {
-        self.image.ids().to_vec()
+impl<'i, 'p> Delivery<'i, 'p> {
+    fn new(image: &'i Image<'p>) -> Delivery<'i, 'p> {
+        let route = Route::find(image);
+        Delivery {
+            image,
+            reach: Reach::new(image, &route),
+            route,
+        }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = VarId> + use<'i, 'p> {
+        self.image.ids().iter().copied()
+    }
+
+    /// The slots that carry a variable to Ansible.
+    fn slots_of(&self, id: VarId) -> Vec<&Slot> {
+        self.route
+            .slots
+            .iter()
+            .filter(|slot| slot.variable == id)
+            .collect()
+    }
+
+    /// True where the value is a checkout's own: the project sets neither it nor anything that it depends on. Its strings
+    /// are made for its slots already.
+    fn is_of_checkout(&self, id: VarId) -> bool {
+        self.image.program.is_adopted && !self.image.is_made_by_users(id)
     }
 
     fn provider(&self) -> &'p Provider {
         self.image.program.provider(self.image.provider)
     }
 
-    fn is_native(&self) -> bool {
-        self.provider().roles == Roles::Native
-    }
-
-    fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+    fn roles(&self) -> Roles {
+        self.provider().roles
     }
 
     /// Where a variable's value was written: its strongest setting, or its default.
@@ -267,7 +218,7 @@ impl<'p> Emission<'_, 'p> {
     }
 
     /// Warns of secrets that come from what the project writes out elsewhere.
-    fn check_secrets(&mut self) {
+    fn check_secrets(&self, out: &mut Vec<Diagnostic>) {
         for id in self.ids() {
             let Some(active) = self
                 .image
@@ -281,12 +232,12 @@ impl<'p> Emission<'_, 'p> {
             if !matches!(value.kind, ExprKind::Const(_)) {
                 let name = &self.image.program.variable(id).name;
                 let found = secret_literal(name, value.span)
-                    .label("what this comes to is known to everyone who reads the project")
+                    .label("everyone who can read the project can compute this secret")
                     .help(format!(
-                        "read it from the environment: env(\"{}\")",
+                        "read it from the environment: `env(\"{}\")`",
                         name.to_uppercase()
                     ));
-                self.report(found);
+                out.push(found);
             }
         }
     }
@@ -298,56 +249,6 @@ impl<'p> Emission<'_, 'p> {
             .iter()
             .copied()
             .any(|id| is_literal_secret(self.image, id))
-    }
-
-    /// The path of the extra-vars file, as Packer reads it.
-    fn file_argument(&mut self) -> String {
-        let name = self.image.name();
-        match self.output.portable {
-            true => {
-                self.environment.insert(SmolStr::new_static(OUT_ENV));
-                format!("@{{{{env `{OUT_ENV}`}}}}/{name}/ansible.vars.json")
-            }
-            false => format!(
-                "@{}",
-                self.output
-                    .dir
-                    .join(name)
-                    .join("ansible.vars.json")
-                    .display()
-            ),
-        }
-    }
-
-    /// A path relative to the output folder, for portable output.
-    fn relative(&self, path: &str) -> String {
-        let mut base = self.output.dir.as_path();
-        let path = Path::new(path);
-        let mut up = String::new();
-        loop {
-            if let Ok(rest) = path.strip_prefix(base) {
-                return format!("{up}{}", rest.display());
-            }
-            match base.parent() {
-                Some(parent) => {
-                    base = parent;
-                    up.push_str("../");
-                }
-                None => return path.display().to_string(),
-            }
-        }
-    }
-
-    fn report_braces(&mut self, id: VarId) {
-        let name = &self.image.program.variable(id).name;
-        let found = Diagnostic::new(
-            Code::LiteralBraces,
-            self.place(id),
-            format!("`{name}` holds `{{{{`, which Packer reads as a template"),
-        )
-        .label("Packer has no escape for it")
-        .help("what only your roles need goes into `ansible { }`, where braces are text");
-        self.report(found);
     }
 
     /// Ansible's receiver for this image's playbook.

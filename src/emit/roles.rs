@@ -1,26 +1,26 @@
 //! The roles of a project: whether those that an image names are there, and which of two with one name runs.
 
 use crate::diagnostic::{Code, Diagnostic, Fit, Suggestion, nearest, suggest};
-use crate::emit::recipe::{Recipe, Role};
+use crate::emit::build_plan::{BuildPlan, Role};
 use crate::project::Program;
 use crate::source::embedded::ANSIBLE;
 use crate::source::{Loader, Origin, Span, normalize, part};
 use std::path::{Component, Path, PathBuf};
 
 /// What is wrong with the roles that an image names.
-pub(super) fn check_roles(
+pub fn check_roles(
     loader: &dyn Loader,
     program: &Program,
-    recipe: &Recipe,
+    plan: &BuildPlan,
     image: &str,
 ) -> Vec<Diagnostic> {
     let checker = Checker {
         loader,
         program,
-        recipe,
+        plan,
     };
     // What the library itself names is not the project's to mend.
-    let roles = recipe
+    let roles = plan
         .roles
         .iter()
         .filter(|role| program.sources.is_users(role.span.file));
@@ -36,7 +36,7 @@ pub(super) fn check_roles(
 struct Checker<'a> {
     loader: &'a dyn Loader,
     program: &'a Program,
-    recipe: &'a Recipe,
+    plan: &'a BuildPlan,
 }
 
 impl Checker<'_> {
@@ -59,7 +59,7 @@ impl Checker<'_> {
             return (!self.is_path_there(&role.name)).then(|| self.missing_path(role));
         }
         let own = self
-            .recipe
+            .plan
             .role_folders
             .iter()
             .map(|folder| folder.join(&role.name));
@@ -114,7 +114,7 @@ impl Checker<'_> {
             return self.loader.is_dir(path);
         }
         let of_project = self
-            .recipe
+            .plan
             .role_folders
             .iter()
             .map(|folder| folder.join(path));
@@ -185,7 +185,7 @@ impl Checker<'_> {
     }
 
     fn missing_name(&self, role: &Role) -> Diagnostic {
-        let folders = &self.recipe.role_folders;
+        let folders = &self.plan.role_folders;
         let own = folders
             .iter()
             .flat_map(|folder| self.loader.entries(folder));
@@ -219,20 +219,20 @@ impl Checker<'_> {
             None => {}
         }
         let whose = if self.program.is_adopted {
-            "of the checkout"
+            "the checkout's roles"
         } else {
-            "of imgspec"
+            "imgspec's roles"
         };
         let places = folders.iter().map(|folder| folder.display().to_string());
         let places: Vec<String> = places.collect();
         let found = found.label(match places.is_empty() {
-            true => format!("it is no role {whose}"),
-            false => format!("it is no role {whose}, and in no role folder of the project"),
+            true => format!("this is not one of {whose}"),
+            false => format!("this is not one of {whose}, and the project has no such role"),
         });
         match places.is_empty() {
             true => found.help("write the path of the role's folder"),
             false => found.help(format!(
-                "put the role into {}, or write its path",
+                "put the role in {}, or write the path of its folder",
                 places.join(" or ")
             )),
         }
@@ -243,7 +243,7 @@ impl Checker<'_> {
         Diagnostic::new(
             Code::UnknownRole,
             role.span,
-            format!("there is no role `{}`", role.name),
+            format!("unknown role `{}`", role.name),
         )
     }
 
@@ -256,12 +256,12 @@ impl Checker<'_> {
         };
         let written = self.written(role, own);
         let message = format!(
-            "two roles are named `{}`, and the project's is not the one that runs",
+            "the project's role `{}` does not run, because another role has the same name",
             role.name
         );
         let found = Diagnostic::new(Code::ShadowedRole, role.span, message)
-            .label(format!("{whose} role runs here, not {}", own.display()))
-            .help(format!("name the project's role by its path: `{written}`"));
+            .label(format!("Ansible runs {whose} role, not {}", own.display()))
+            .help(format!("write the path of the project's role: `{written}`"));
         self.offer(found, role, &written)
     }
 

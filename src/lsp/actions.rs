@@ -48,7 +48,7 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
     let section = spec.program.section(id);
     if section.kind == SectionKind::Image
         && section.span.file == spec.file
-        && let Ok(mut image) = evaluate(&spec.program, id, None)
+        && let Ok(image) = evaluate(&spec.program, id, None)
     {
         for setting in section
             .settings
@@ -56,7 +56,7 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
             .filter(|s| s.span.start <= end && start <= s.span.end)
         {
             out.extend(inline(server, &spec, &image, setting));
-            out.extend(remove(server, &spec, &mut image, setting));
+            out.extend(remove(server, &spec, &image, setting));
         }
     }
     out
@@ -131,7 +131,7 @@ fn indented(value: &str, text: &str, at: u32) -> String {
 fn remove(
     server: &Server,
     spec: &Spec,
-    image: &mut Image<'_>,
+    image: &Image<'_>,
     setting: &Setting,
 ) -> Option<CodeAction> {
     if !image.is_redundant(setting) {

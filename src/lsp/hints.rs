@@ -45,7 +45,7 @@ pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
         if section.kind != SectionKind::Image || section.span.file != spec.file {
             continue;
         }
-        let Ok(mut image) = evaluate(program, id, None) else {
+        let Ok(image) = evaluate(program, id, None) else {
             continue;
         };
         let reach = find_reach(&image);
@@ -59,14 +59,14 @@ pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
                 .winner(setting.variable)
                 .is_some_and(|a| std::ptr::eq(a.setting, setting));
             if wins && !image.is_broken(setting.variable) {
-                out.extend(hint(&mut image, &reach, setting));
+                out.extend(hint(&image, &reach, setting));
             }
         }
     }
     out
 }
 
-fn hint(image: &mut Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
+fn hint(image: &Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
     let name = &image.program.variable(setting.variable).name;
     let is_computed = setting.change != Change::Replace || !is_written_out(&setting.value);
     let own = is_computed

@@ -100,9 +100,9 @@ fn describe_variable(
 
 /// What a variable comes to in an image, and who reads it there.
 fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<String> {
-    let mut image = evaluate(program, section, None).ok()?;
+    let image = evaluate(program, section, None).ok()?;
     let name = program.section(section).name.as_str();
-    let artifacts = emit(&mut image, &output());
+    let artifacts = emit(&image, &output());
     let variable = program.variable(id);
     let value = match image.value(id) {
         Some(_) if crate::emit::is_literal_secret(&image, id) => "a secret".to_owned(),

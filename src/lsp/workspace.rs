@@ -4,7 +4,8 @@
 //! waiting. Findings are kept by the file whose check they come from, so that each check replaces its own.
 
 use crate::diagnostic;
-use crate::emit::{Output, emit_all, of_var_files};
+use crate::driver::{compile, of_var_files};
+use crate::emit::Output;
 use crate::lsp::client::Client;
 use crate::lsp::documents::Documents;
 use crate::lsp::findings::Finding;
@@ -416,14 +417,14 @@ impl Workspace {
                         .all(|file| view.files.contains(&file) || !parts.contains(&file))
                         && parts.contains(&found.primary.span.file)
                 };
-                let of_images = emit_all(
+                let of_images = compile(
                     &self.documents,
                     program,
                     &program.images_of(file),
                     None,
                     &output(),
                 )
-                .1;
+                .diagnostics;
                 let of_images = program
                     .configs
                     .apply(&program.sources, diagnostic::merge(of_images));
@@ -455,7 +456,7 @@ impl Workspace {
         };
         let program = self.load_request(request, &self.documents);
         let images = program.library_images();
-        let of_images = emit_all(&self.documents, &program, &images, None, &output()).1;
+        let of_images = compile(&self.documents, &program, &images, None, &output()).diagnostics;
         let all = program
             .diagnostics
             .iter()

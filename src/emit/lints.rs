@@ -1,88 +1,50 @@
-//! Who reads a variable on a target, and what follows: what is required, what has no effect.
+//! What is wrong with what an image sets, as far as its target's readers show it.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::emit::Emission;
-use crate::emit::slots::{Route, Slot, carry_all};
-use crate::eval::{Active, Image};
+use crate::emit::Delivery;
+use crate::emit::route::{Slot, carry_all};
+use crate::eval::Active;
 use crate::packer;
+use crate::project::StackLayer;
 use crate::project::hir::*;
-use crate::project::{StackLayer, Table};
-use crate::schema::{Base, Receivers, Value};
+use crate::schema::{Base, Receivers, Roles, Value};
 use crate::source::Origin;
+use smol_str::SmolStr;
+use std::collections::BTreeSet;
 
-/// The readers of an image's target.
-#[derive(Debug)]
-pub struct Reach {
-    /// Read by the template, the playbook, or by something that they read.
-    read: Table<VarId, bool>,
-    /// Read by more than slots: its Packer string must stay as it is.
-    beyond_slots: Table<VarId, bool>,
-}
-
-impl Reach {
-    pub fn new(image: &Image<'_>, route: &Route) -> Reach {
-        let program = image.program;
-        let provider = program.provider(image.provider);
-        let receiver = provider.playbook.receiver();
-        let mut read = Table::filled(&program.variables, false);
-        let mut queue: Vec<VarId> = route.named.clone();
-        for id in image.ids().iter().copied() {
-            let variable = program.variable(id);
-            let is_entry = variable.owner == Owner::Ansible && image.value(id).is_some();
-            let is_received = variable.owner == Owner::Declared && variable.to.has(receiver);
-            if route.has_playbook && (is_entry || is_received) {
-                queue.push(id);
-            }
-        }
-        image.spread(queue, &mut read);
-        // The playbook itself takes typed values; only what Packer reads must keep its string.
-        let mut beyond_slots = Table::filled(&program.variables, false);
-        image.spread(route.named.clone(), &mut beyond_slots);
-        image.spread(route.slots.iter().map(|s| s.variable).collect(), &mut read);
-        // Where only a deprecated name has a slot, that is the way of the real one.
-        let reals = program
-            .aliases
-            .iter()
-            .filter(|(alias, _)| route.slots.iter().any(|s| s.variable == *alias));
-        image.spread(reals.map(|(_, real)| *real).collect(), &mut read);
-        Reach { read, beyond_slots }
-    }
-
-    pub fn reads(&self, id: VarId) -> bool {
-        self.read[id]
-    }
-
-    /// True where Packer itself needs the string, not only its slots.
-    pub fn reads_beyond_slots(&self, id: VarId) -> bool {
-        self.beyond_slots[id]
-    }
-}
-
-impl Emission<'_, '_> {
-    /// What the target needs and nobody sets; what is set and nobody reads.
-    pub(super) fn check_reach(&mut self) {
+impl Delivery<'_, '_> {
+    /// Reports what the target needs and nothing sets, and what is set and nothing reads. Returns the names that a
+    /// checkout's strings mention and nothing declares.
+    pub(super) fn check_readers(&self, out: &mut Vec<Diagnostic>) -> BTreeSet<SmolStr> {
         let program = self.image.program;
+        let mut undeclared = BTreeSet::new();
         for id in self.ids() {
             let variable = program.variable(id);
             if variable.owner == Owner::Declared && variable.alias_of.is_none() {
-                self.check_required(id);
-                self.check_effect(id);
+                self.check_required(id, out);
+                self.check_effect(id, out);
             } else if variable.owner == Owner::Ansible {
-                self.check_effect(id);
+                self.check_effect(id, out);
             }
-            self.check_quotes(id);
-            self.check_carried(id);
+            self.check_quotes(id, out);
+            self.check_carried(id, out);
             if program.is_adopted {
-                self.check_references(id);
+                self.check_references(id, &mut undeclared, out);
             }
         }
+        undeclared
     }
 
     /// In a checkout a text may name what nothing on this target declares. By chance Packer takes that for empty:
     /// it does while another variable's value names one, and else interpolates nothing at all ("Failed to
     /// interpolate", kubernetes-sigs/image-builder#615; `core.go`, `renderVarsRecursively`). Our file, in which no
     /// value names another, would be such a case, and so says that these are empty.
-    fn check_references(&mut self, id: VarId) {
+    fn check_references(
+        &self,
+        id: VarId,
+        undeclared: &mut BTreeSet<SmolStr>,
+        out: &mut Vec<Diagnostic>,
+    ) {
         let program = self.image.program;
         let variable = program.variable(id);
         if self.image.settings(id).is_empty() || !variable.to.has(Receivers::PACKER) {
@@ -116,33 +78,27 @@ impl Emission<'_, '_> {
         });
         if is_default && !named.is_empty() && self.image.value(id).is_none() {
             // A template's default that cannot be interpolated is no value at all.
-            self.undeclared.insert(variable.name.clone());
+            undeclared.insert(variable.name.clone());
         }
         for missing in named {
             let missing = &program.variable(missing).name;
             if !program.sources.is_users(place.file) {
-                self.undeclared.insert(missing.clone());
+                undeclared.insert(missing.clone());
                 continue;
             }
             let target = &program.section(self.image.stack.target).name;
             let message = format!("nothing on the target `{target}` declares `{missing}`");
             let found = Diagnostic::new(Code::UnknownReference, place, message)
-                .label(format!("`{}` names it here", variable.name))
+                .label(format!("`{}` refers to it here", variable.name))
                 .help(format!(
-                    "Packer would stop with \"Failed to interpolate\": set `{missing}`"
+                    "set `{missing}`; without it Packer stops with \"Failed to interpolate\""
                 ));
-            self.report(found);
+            out.push(found);
         }
     }
 
-    /// True where the value is a checkout's own: neither the project nor what it sets has a part in it. Its
-    /// strings are made for its slots already.
-    pub(super) fn is_of_checkout(&self, id: VarId) -> bool {
-        self.image.program.is_adopted && !self.image.is_made_by_users(id)
-    }
-
     /// What the library would derive from a value that only the build knows must be set, too, where the target reads it.
-    pub(super) fn check_underived(&mut self) {
+    pub(super) fn check_underived(&self, out: &mut Vec<Diagnostic>) {
         let program = self.image.program;
         let mut by_cause: Vec<(VarId, Vec<VarId>)> = Vec::new();
         for id in self.image.underived.clone() {
@@ -176,27 +132,27 @@ impl Emission<'_, '_> {
             let (names, verb) = (
                 names.join(" and "),
                 if names.len() == 1 {
-                    "follows"
+                    "depends"
                 } else {
-                    "follow"
+                    "depend"
                 },
             );
             let name = &program.variable(cause).name;
-            self.report(
+            out.push(
                 Diagnostic::new(
                     Code::OpaqueValue,
                     self.place(cause),
-                    format!("`{name}` is known only during the build, and {names} {verb} from it"),
+                    format!("`{name}` is known only during the build, but {names} {verb} on it"),
                 )
-                .label("nothing can be computed from this value")
+                .label("imgspec cannot compute anything from this value")
                 .help(format!(
-                    "set {names}, too, or write the value of `{name}` out"
+                    "set {names} too, or write the value of `{name}` in the spec"
                 )),
             );
         }
     }
 
-    fn check_required(&mut self, id: VarId) {
+    fn check_required(&self, id: VarId, out: &mut Vec<Diagnostic>) {
         let program = self.image.program;
         let variable = program.variable(id);
         // What the template has no default for, Packer wants, whatever the type says.
@@ -216,26 +172,26 @@ impl Emission<'_, '_> {
             Code::Required,
             image.span,
             format!(
-                "the target `{target}` needs `{}`, and nothing sets it",
+                "the target `{target}` requires `{}`, but nothing sets it",
                 variable.name
             ),
         )
-        .label("for this image")
+        .label("in this image")
         .help(format!(
-            "set `{} = …`, {}, in this image or in a layer of it",
+            "set `{} = …` ({}) in this image or in one of its layers",
             variable.name,
             variable.ty.in_words()
         ));
         if let Some(active) = self.image.winner(id) {
             found = found.related(
                 active.setting.value.span,
-                "this value is unset, because it is made of one that is",
+                "this value is unset because it depends on an unset variable",
             );
         }
-        self.report(found);
+        out.push(found);
     }
 
-    fn check_effect(&mut self, id: VarId) {
+    fn check_effect(&self, id: VarId, out: &mut Vec<Diagnostic>) {
         let program = self.image.program;
         let variable = program.variable(id);
         // Who reads what is not known where the template is not, or where no builder runs; that has been reported.
@@ -269,7 +225,7 @@ impl Emission<'_, '_> {
                 .applies
                 .as_ref()
                 .map_or("", |a| program.sources.slice(a.span));
-            format!("it applies only where {condition}")
+            format!("it applies only if {condition}")
         } else if !self.reach.reads(id) {
             let provider = self.provider();
             let is_for_packer =
@@ -296,7 +252,7 @@ impl Emission<'_, '_> {
             return;
         };
         let near = self.near_in_effect(&variable.name);
-        self.report(
+        out.push(
             Diagnostic::new(
                 Code::NoEffect,
                 active.setting.name_span,
@@ -326,11 +282,11 @@ impl Emission<'_, '_> {
             && !variable.to.has(receiver)
         {
             return format!(
-                "if your roles read it, declare it with `to = [{playbook}]`; else remove it"
+                "if your roles read it, declare it with `to = [{playbook}]`; otherwise remove it"
             );
         }
         match program.sources.get(setting).origin {
-            Origin::Argument => "leave the argument out".to_owned(),
+            Origin::Argument => "remove the argument".to_owned(),
             _ if program
                 .sources
                 .get(setting)
@@ -341,16 +297,15 @@ impl Emission<'_, '_> {
                 "remove it from the file".to_owned()
             }
             _ => match near {
-                Some(near) => format!("did you mean `{near}`? It has an effect here"),
-                None => {
-                    "remove it, or put it in a `when` that asks for where it applies".to_owned()
-                }
+                Some(near) => format!("did you mean `{near}`? It has an effect on this target"),
+                None => "remove it, or put it in a `when` block for the images that it applies to"
+                    .to_owned(),
             },
         }
     }
 
     /// The variable of that name in the singular or plural that has an effect on the target.
-    fn near_in_effect(&mut self, name: &str) -> Option<String> {
+    fn near_in_effect(&self, name: &str) -> Option<String> {
         let program = self.image.program;
         let all = (0..program.variables.len() as u32).map(VarId);
         let is_plural = |a: &str, b: &str| a.strip_suffix('s') == Some(b);
@@ -363,7 +318,7 @@ impl Emission<'_, '_> {
     }
 
     /// What a slot makes of a JSON value where make passes it as it is. What is compiled is quoted as the slot needs.
-    fn check_carried(&mut self, id: VarId) {
+    fn check_carried(&self, id: VarId, out: &mut Vec<Diagnostic>) {
         let program = self.image.program;
         let Some(active) = self.image.winner(id).filter(|a| !a.setting.had_quotes) else {
             return;
@@ -408,20 +363,22 @@ impl Emission<'_, '_> {
                     }
                 };
                 let shown: String = arrived.chars().map(spelled).collect();
-                format!("Ansible gets `{shown}` of `{}`", variable.name)
+                format!("Ansible would get `{shown}` for `{}`", variable.name)
             }
-            None => format!("Ansible stops at the value of `{}`", variable.name),
+            None => format!("Ansible would fail on the value of `{}`", variable.name),
         };
         let label = match slot.quote {
             Some(quote) => format!("the template passes it in {quote} quotes"),
-            None => "the template passes it without quotes, and a space ends it".to_owned(),
+            None => "the template passes it without quotes, so a space ends it".to_owned(),
         };
         let found = Diagnostic::new(Code::ValueLost, span, message).label(label);
         let written = carry_all(&meant, &[&slot], !self.reach.reads_beyond_slots(id));
-        self.report(
+        out.push(
             match written.map(|text| serde_json::Value::from(text).to_string()) {
                 Ok(json) => found.fix(format!("write {json}"), span, json),
-                Err(_) => found.help("set it in a spec: it then goes through the extra-vars file"),
+                Err(_) => {
+                    found.help("set it in a spec, which passes it through the extra-vars file")
+                }
             },
         );
     }
@@ -450,7 +407,7 @@ impl Emission<'_, '_> {
     /// stands for Image Builder's, whose slots for such lists have no quotes.
     fn raw_slots(&self, id: VarId) -> Vec<Slot> {
         let variable = self.image.program.variable(id);
-        let is_ours = self.is_native()
+        let is_ours = self.roles() == Roles::Native
             && variable.to.has(self.receiver())
             && variable.to.has(Receivers::PACKER);
         if is_ours && variable.encoding == crate::schema::Encoding::Commas {
@@ -464,7 +421,7 @@ impl Emission<'_, '_> {
     }
 
     /// Quotes that a JSON value carries for a slot that has its own.
-    fn check_quotes(&mut self, id: VarId) {
+    fn check_quotes(&self, id: VarId, out: &mut Vec<Diagnostic>) {
         let Some(active) = self.image.winner(id).filter(|a| a.setting.had_quotes) else {
             return;
         };
@@ -508,28 +465,98 @@ impl Emission<'_, '_> {
                         _ => None,
                     })
                     .collect();
-                format!("{} would be lost without a word", lost.join(", "))
+                format!("{} would be lost silently", lost.join(", "))
             }
-            _ => "what stands after the first blank would be lost without a word".to_owned(),
+            _ => "everything after the first space would be lost silently".to_owned(),
         };
         let found = Diagnostic::new(
             Code::LegacyQuotes,
             span,
-            format!(
-                "`{}` has quotes of its own inside the string",
-                variable.name
-            ),
+            format!("the string of `{}` contains quotes", variable.name),
         )
         .label(format!(
-            "Image Builder's template quotes it already: {what}"
+            "Image Builder's template adds quotes itself: {what}"
         ));
         let found = match variable.is_secret {
-            true => found.help("write it without them; it is read here as if written so"),
+            true => found.help("remove the quotes; imgspec reads the value without them"),
             false => found
-                .help(format!("write {json}; it is read here as if written so"))
+                .help(format!("write {json}; imgspec reads it like that"))
                 .fix(format!("write {json}"), span, json),
         };
-        self.report(found);
+        out.push(found);
+    }
+
+    /// Says where the extra-vars file goes another way than usual.
+    pub(super) fn check_route(&self, out: &mut Vec<Diagnostic>) {
+        if !self.route.is_other {
+            return;
+        }
+        let (Some(file), image) = (self.route.file, &self.image) else {
+            return;
+        };
+        let program = image.program;
+        let span = program.section(image.section).span;
+        let name = &program.variable(file).name;
+        out.push(
+            Diagnostic::new(Code::OtherRoute, span, format!("`{name}` passes the extra-vars file, because the target sets the argument after it"))
+                .label("in this image"),
+        );
+    }
+
+    /// Says which run of Packer would build nothing: Packer itself ends with success then.
+    pub(super) fn check_builders(&self, out: &mut Vec<Diagnostic>) {
+        let Some((at, builders)) = self.route.idle.clone() else {
+            return;
+        };
+        let Some(run) = self.image.runs().get(at) else {
+            return;
+        };
+        let program = self.image.program;
+        let file = Some(program.section(self.image.section).span.file);
+        // What a setting of the project has renamed is said there.
+        let names = self
+            .provider()
+            .readers
+            .builder_names()
+            .flat_map(packer::named);
+        let renamed = names
+            .filter_map(|name| program.find_variable(file, &name))
+            .find(|id| self.image.is_set_by_users(*id));
+        let span = renamed.map_or(program.section(self.image.section).span, |id| {
+            self.place(id)
+        });
+        let quote = |names: &[SmolStr]| {
+            names
+                .iter()
+                .map(|n| format!("`{n}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let selected = match run.selection.only.is_empty() {
+            true => format!("-except={}", quote(&run.selection.except)),
+            false => format!("-only={}", quote(&run.selection.only)),
+        };
+        let target = &program.section(self.image.stack.target).name;
+        let builders: Vec<SmolStr> = builders.into_iter().map(SmolStr::from).collect();
+        let found = Diagnostic::new(
+            Code::NoBuilder,
+            span,
+            format!("Packer would build nothing: the target `{target}` runs it with {selected}"),
+        )
+        .label(format!(
+            "the template has the builders {}",
+            quote(&builders)
+        ));
+        out.push(match renamed {
+            Some(id) => {
+                let name = &program.variable(id).name;
+                found.help(format!(
+                    "the names of the builders depend on `{name}`; remove this setting"
+                ))
+            }
+            None => found
+                .help("correct `only` or `except` in the target, or the builders in the template"),
+        });
     }
 }
 

@@ -1,7 +1,6 @@
 //! The ways from Packer to Ansible: slots in the text of `--extra-vars` arguments, and the file.
 
 use crate::ansible::{ArgsProblem, Argument, check_args, is_all_known, parse_pairs, read_escapes};
-use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::Image;
 use crate::packer::{self, Braced, Filling, named, parse_braces, whole_argument};
 use crate::project::Program;
@@ -10,9 +9,6 @@ use crate::schema::{Value, encode};
 use crate::source::Span;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
-
-use crate::emit::Emission;
 
 /// A place in an argument's text that carries a variable's Packer string to Ansible.
 #[derive(Debug, Clone)]
@@ -323,17 +319,17 @@ const LONGEST: usize = 120_000;
 /// How a slot with these quotes carries a string to Ansible, byte for byte.
 fn carry(text: &str, quote: Option<char>) -> Carried {
     if text.contains("{%") || text.contains("{#") || text.contains("{{") {
-        return Carried::Not("Ansible would read it as a template");
+        return Carried::Not("Ansible would evaluate it as a Jinja template");
     }
     if text.ends_with('\\') {
-        return Carried::Not("a backslash at the end would swallow the quote");
+        return Carried::Not("the backslash at its end would escape the quote");
     }
     let fits = !text.contains('\\')
         && match quote {
             Some(quote) => !text.contains(quote),
             None => !text.contains(['"', '\'']) && !text.contains(char::is_whitespace),
         };
-    let too_long = Carried::Not("it is longer than an argument can be");
+    let too_long = Carried::Not("it is too long for a program argument");
     if fits {
         return if text.len() > LONGEST {
             too_long
@@ -366,125 +362,16 @@ pub(super) fn carry_all(
     let mut forms = slots.iter().map(|slot| match carry(text, slot.quote) {
         Carried::AsItIs => Ok(text.to_owned()),
         Carried::Wrapped(wrapped) if may_wrap => Ok(wrapped),
-        Carried::Wrapped(_) => Err("Packer needs the same string as it is"),
+        Carried::Wrapped(_) => Err("Packer itself reads the string, which must stay as it is"),
         Carried::Not(reason) => Err(reason),
     });
     let first = forms.next().unwrap_or_else(|| Ok(text.to_owned()))?;
     for form in forms {
         if form? != first {
-            return Err("its slots differ in their quotes");
+            return Err("the template passes it in two places with different quotes");
         }
     }
     Ok(first)
-}
-
-impl Emission<'_, '_> {
-    /// Says where the extra-vars file goes another way than usual.
-    pub(super) fn check_route(&mut self) {
-        if !self.route.is_other {
-            return;
-        }
-        let (Some(file), image) = (self.route.file, &self.image) else {
-            return;
-        };
-        let program = image.program;
-        let span = program.section(image.section).span;
-        let name = &program.variable(file).name;
-        self.report(
-            Diagnostic::new(Code::OtherRoute, span, format!("the extra-vars file goes through `{name}`, because the target fills the argument after it itself"))
-                .label("for this image"),
-        );
-    }
-
-    /// Says which run of Packer would build nothing: Packer itself ends with success then.
-    pub(super) fn check_builders(&mut self) {
-        let Some((at, builders)) = self.route.idle.clone() else {
-            return;
-        };
-        let Some(run) = self.image.runs().get(at) else {
-            return;
-        };
-        let program = self.image.program;
-        let file = Some(program.section(self.image.section).span.file);
-        // What a setting of the project has renamed is said there.
-        let names = self.provider().readers.builder_names().flat_map(named);
-        let renamed = names
-            .filter_map(|name| program.find_variable(file, &name))
-            .find(|id| self.image.is_set_by_users(*id));
-        let span = renamed.map_or(program.section(self.image.section).span, |id| {
-            self.place(id)
-        });
-        let quote = |names: &[SmolStr]| {
-            names
-                .iter()
-                .map(|n| format!("`{n}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let selected = match run.selection.only.is_empty() {
-            true => format!("-except={}", quote(&run.selection.except)),
-            false => format!("-only={}", quote(&run.selection.only)),
-        };
-        let target = &program.section(self.image.stack.target).name;
-        let builders: Vec<SmolStr> = builders.into_iter().map(SmolStr::from).collect();
-        let found = Diagnostic::new(
-            Code::NoBuilder,
-            span,
-            format!("Packer would build nothing: the target `{target}` selects {selected}"),
-        )
-        .label(format!(
-            "the template's builders are named {}",
-            quote(&builders)
-        ));
-        self.report(match renamed {
-            Some(id) => {
-                let name = &program.variable(id).name;
-                found.help(format!(
-                    "the names of the builders follow `{name}`: remove this setting"
-                ))
-            }
-            None => found
-                .help("correct `only` and `except` of the target, or the builders of the template"),
-        });
-    }
-
-    /// Who reads each variable, in words.
-    pub(super) fn routes(
-        &self,
-        ansible: &BTreeMap<String, serde_json::Value>,
-    ) -> BTreeMap<String, Vec<String>> {
-        let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for id in self.ids() {
-            let name = &self.image.program.variable(id).name;
-            let mut words = Vec::new();
-            words.extend(
-                self.reach
-                    .reads_beyond_slots(id)
-                    .then(|| "packer".to_owned()),
-            );
-            words.extend(
-                self.route
-                    .slots
-                    .iter()
-                    .filter(|slot| slot.variable == id)
-                    .map(|slot| {
-                        let quotes = if slot.quote.is_some() { ", quoted" } else { "" };
-                        format!("slot {}{quotes}", slot.name)
-                    }),
-            );
-            words.extend(
-                ansible
-                    .contains_key(name.as_str())
-                    .then(|| "file".to_owned()),
-            );
-            // Several provisioners hand the same on.
-            words.dedup();
-            if !words.is_empty() {
-                out.insert(name.to_string(), words);
-            }
-        }
-        out
-    }
 }
 
 /// An item of a list, with those before and behind it.

@@ -1,6 +1,6 @@
 //! What a build of an image needs to know beyond the files that it reads.
 
-use crate::emit::Emission;
+use crate::emit::Delivery;
 use crate::emit::packer::render_text;
 use crate::emit::roles::find_name;
 use crate::project::hir::*;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// How an image is built.
 #[derive(Debug, Clone)]
-pub struct Recipe {
+pub struct BuildPlan {
     pub template: TemplatePath,
     /// The target's name for make, where a checkout's own Makefile builds it.
     pub make: Option<String>,
@@ -66,8 +66,8 @@ pub struct PackerRun {
     pub vars: Vec<String>,
 }
 
-impl Emission<'_, '_> {
-    pub(super) fn recipe(&self) -> Recipe {
+impl Delivery<'_, '_> {
+    pub(super) fn build_plan(&self) -> BuildPlan {
         let provider = self.provider();
         let source = self.image.program.sources.get(provider.span.file);
         let template = match source.origin {
@@ -76,7 +76,7 @@ impl Emission<'_, '_> {
                 &source.folder().join(&provider.template),
             )),
         };
-        let mut recipe = Recipe {
+        let mut plan = BuildPlan {
             template,
             make: self.image.program.is_adopted.then(|| self.make_target()),
             runs: self.packer_runs(),
@@ -90,8 +90,8 @@ impl Emission<'_, '_> {
         for id in self.ids() {
             let is_users = self.image.is_set_by_users(id);
             if let Some(value) = self.image.value(id) {
-                recipe.roles.extend(self.roles(id, value));
-                recipe.paths.extend(
+                plan.roles.extend(self.roles_in(id, value));
+                plan.paths.extend(
                     is_users
                         .then(|| self.absolute_paths(id, value))
                         .into_iter()
@@ -99,16 +99,16 @@ impl Emission<'_, '_> {
                 );
                 for_each_piece(value, &mut |piece| match piece {
                     Piece::Path(path) => {
-                        recipe.paths.insert(PathBuf::from(path.as_str()));
+                        plan.paths.insert(PathBuf::from(path.as_str()));
                     }
                     Piece::Env(name) if is_users => {
-                        recipe.environment.insert(name.to_string());
+                        plan.environment.insert(name.to_string());
                     }
                     _ => {}
                 });
             }
         }
-        recipe
+        plan
     }
 
     /// What make calls the target.
@@ -125,7 +125,7 @@ impl Emission<'_, '_> {
     }
 
     /// The roles in a variable's value, if that is what it is for.
-    fn roles(&self, id: VarId, value: &Value) -> Vec<Role> {
+    fn roles_in(&self, id: VarId, value: &Value) -> Vec<Role> {
         // This library's playbooks read what is sent to them and nothing else; `no-effect` says so.
         let program = self.image.program;
         if !program.is_adopted && !program.variable(id).to.has(self.receiver()) {

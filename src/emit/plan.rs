@@ -1,0 +1,735 @@
+//! Who gets what, in which form, and why not: the decisions behind an image's files.
+//!
+//! [`plan`] looks at each variable once. What it decides is a [`Row`], and what an extra-vars argument of the template
+//! leaves for the file is an [`Entry`]. Rendering adds nothing to that and takes nothing away.
+
+use crate::ansible::{Argument, Pair, ansible_bool, parse_pairs, parse_vars, read_escapes};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::emit::ansible::{Obstacle, find_obstacle, show_value};
+use crate::emit::route::{Moved, Slot, carry_all};
+use crate::emit::{Delivery, Environment, Output, is_literal_secret, packer, packer_text};
+use crate::packer::{Braced, parse_braces};
+use crate::project::Program;
+use crate::project::hir::*;
+use crate::schema::{
+    Base, Encoding, Mismatch, Piece, Receivers, Roles, Text, TextBuilder, Type, Value, check_value,
+    decode, encode, from_json,
+};
+use serde_json::Value as Json;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the files of an image contain.
+#[derive(Debug)]
+pub(super) struct Plan<'p> {
+    /// The variables that the image sees, in order of declaration.
+    pub rows: Vec<Row>,
+    /// The variable that carries the path of the extra-vars file; none where no file is needed or none can be passed.
+    pub file: Option<VarId>,
+    /// The names in the extra-vars file: those of rows, under the names that the roles use, and the moved ones.
+    pub names: BTreeSet<String>,
+    /// What moves from arguments into the file; it wins over a row of the same name.
+    pub moved: BTreeMap<String, Entry<'p>>,
+    /// Names that a checkout's strings mention and nothing declares: Packer must get an empty string for them.
+    pub undeclared: BTreeSet<SmolStr>,
+}
+
+/// How one variable is delivered.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub variable: VarId,
+    /// In Packer's var file; none where it is not in it.
+    pub packer: Option<PackerForm>,
+    /// In the extra-vars file; none where it is not in it under its own name.
+    pub file: Option<FileForm>,
+    /// The template or a builder reads it, not only a slot.
+    pub is_read_by_packer: bool,
+    pub slots: Vec<Slot>,
+}
+
+/// In which form Packer's var file has a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PackerForm {
+    /// `@` and the path of the extra-vars file.
+    FileArgument,
+    /// The encoded string of this variable's value: its own, or that of the variable that a deprecated name stands for.
+    String(VarId),
+    /// The string with the quotes and escapes that its slots need.
+    Wrapped(String),
+    /// Empty, because the extra-vars file carries a value that the slots cannot.
+    Empty,
+}
+
+/// In which form the extra-vars file has a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileForm {
+    /// A real value: a bool, an integer, a list, a map, or a string.
+    Typed,
+    /// The string that Packer would get.
+    Encoded,
+}
+
+/// An entry of the extra-vars file.
+#[derive(Debug, Clone)]
+pub(super) enum Entry<'p> {
+    /// A value, and the type in which the roles need it.
+    Value(Value, Option<(&'p Type, Encoding)>),
+    /// An entry of a file or of YAML, as it was read.
+    Json(Json),
+}
+
+/// What the slots of a variable do with its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SlotUse {
+    /// The template has no slot for it.
+    NoSlot,
+    /// They pass it to Ansible.
+    Carried,
+    /// They would change it or lose a part of it.
+    NotCarried,
+    /// A checkout's own string, or a value that only the build knows: the slots pass it as it is.
+    AsItIs,
+}
+
+/// Decides in which form the extra-vars file has a variable that the playbook receives. The columns "the file" of the
+/// table in docs/language.md, "What is written".
+fn file_form(
+    roles: Roles,
+    is_for_packer: bool,
+    is_typed: bool,
+    slots: impl FnOnce() -> SlotUse,
+) -> Option<FileForm> {
+    match (roles, is_for_packer) {
+        (Roles::Native, _) => Some(FileForm::Typed),
+        (Roles::Upstream, false) => Some(FileForm::Typed),
+        (Roles::Upstream, true) if is_typed => Some(FileForm::Typed),
+        (Roles::Upstream, true) => match slots() {
+            SlotUse::NoSlot | SlotUse::NotCarried => Some(FileForm::Encoded),
+            SlotUse::Carried | SlotUse::AsItIs => None,
+        },
+    }
+}
+
+/// Decides in which form Packer's var file has a string that slots read.
+fn slot_form(
+    variable: VarId,
+    text: &str,
+    slots: &[&Slot],
+    may_wrap: bool,
+    is_in_file: impl Fn(&Slot) -> bool,
+) -> Result<PackerForm, &'static str> {
+    match carry_all(text, slots, may_wrap) {
+        Ok(carried) if carried == text => Ok(PackerForm::String(variable)),
+        Ok(carried) => Ok(PackerForm::Wrapped(carried)),
+        Err(_) if may_wrap && slots.iter().all(|slot| is_in_file(slot)) => Ok(PackerForm::Empty),
+        Err(reason) => Err(reason),
+    }
+}
+
+impl Plan<'_> {
+    /// The ways by which each variable is read: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
+    pub(super) fn routes(&self, program: &Program) -> BTreeMap<String, Vec<String>> {
+        let mut out = BTreeMap::new();
+        for row in &self.rows {
+            let name = program.variable(row.variable).name.as_str();
+            let slots = row.slots.iter().map(|slot| {
+                let quotes = if slot.quote.is_some() { ", quoted" } else { "" };
+                format!("slot {}{quotes}", slot.name)
+            });
+            let packer = row.is_read_by_packer.then(|| "packer".to_owned());
+            let file = self.names.contains(name).then(|| "file".to_owned());
+            let mut words: Vec<String> = packer.into_iter().chain(slots).chain(file).collect();
+            // Several provisioners pass the same argument.
+            words.dedup();
+            if !words.is_empty() {
+                out.insert(name.to_owned(), words);
+            }
+        }
+        out
+    }
+}
+
+/// Decides how each value of an image is delivered, and reports what cannot be.
+pub(super) fn plan<'p>(
+    delivery: &Delivery<'_, 'p>,
+    undeclared: BTreeSet<SmolStr>,
+    output: &Output,
+    out: &mut Vec<Diagnostic>,
+) -> Plan<'p> {
+    let mut planner = Planner {
+        delivery,
+        output,
+        out,
+    };
+    let mut plan = Plan {
+        rows: Vec::new(),
+        file: delivery.route.file,
+        names: BTreeSet::new(),
+        moved: BTreeMap::new(),
+        undeclared,
+    };
+    let forms: BTreeMap<VarId, FileForm> = planner.plan_file(&mut plan);
+    for id in delivery.ids() {
+        let packer = planner.plan_packer(id, &plan);
+        plan.rows.push(Row {
+            variable: id,
+            packer,
+            file: forms.get(&id).copied(),
+            is_read_by_packer: delivery.reach.reads_beyond_slots(id),
+            slots: delivery.slots_of(id).into_iter().cloned().collect(),
+        });
+    }
+    plan
+}
+
+/// Makes a plan, and collects what is wrong.
+struct Planner<'d, 'i, 'p> {
+    delivery: &'d Delivery<'i, 'p>,
+    output: &'d Output,
+    out: &'d mut Vec<Diagnostic>,
+}
+
+impl<'p> Planner<'_, '_, 'p> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.out.push(diagnostic);
+    }
+
+    // ---- the extra-vars file ------------------------------------------------------------------
+
+    /// Fills the entries of the file. Returns the forms of the variables that are in it.
+    fn plan_file(&mut self, plan: &mut Plan<'p>) -> BTreeMap<VarId, FileForm> {
+        let delivery = self.delivery;
+        let program = delivery.image.program;
+        let mut forms = BTreeMap::new();
+        if !delivery.route.has_playbook {
+            return forms;
+        }
+        for id in delivery.ids() {
+            let Some(form) = self.plan_file_form(id) else {
+                continue;
+            };
+            let obstacle = delivery
+                .entry(id, form)
+                .and_then(|entry| entry.find_obstacle());
+            if let Some(obstacle) = obstacle {
+                self.report_obstacle(id, obstacle);
+                continue;
+            }
+            forms.insert(id, form);
+            plan.names.extend(delivery.names_in_file(id));
+        }
+        self.plan_moved(plan);
+        if delivery.route.file.is_none() && !plan.names.is_empty() {
+            self.report_no_route(plan, &forms);
+        }
+        let moved = &delivery.route.moved;
+        let is_moved_by_users = moved
+            .iter()
+            .any(|moved| delivery.image.is_set_by_users(moved.variable));
+        if program.is_adopted && forms.is_empty() && !is_moved_by_users {
+            // A checkout needs no file where every value reaches Ansible through its own arguments.
+            plan.file = None;
+            plan.names.clear();
+            plan.moved.clear();
+        }
+        forms
+    }
+
+    fn plan_file_form(&mut self, id: VarId) -> Option<FileForm> {
+        let delivery = self.delivery;
+        let variable = delivery.image.program.variable(id);
+        let is_received = variable.to.has(delivery.receiver()) && variable.alias_of.is_none();
+        let value = delivery.image.value(id).filter(|_| is_received)?;
+        let is_for_packer = delivery.is_for_packer(variable);
+        let form = file_form(delivery.roles(), is_for_packer, variable.is_typed, || {
+            delivery.slot_use(id, value)
+        })?;
+        if is_literal_secret(delivery.image, id) {
+            self.report_secret(id, &variable.name);
+            return None;
+        }
+        // Without a file, only the slots carry the string; what they cannot carry is reported there.
+        let is_left_to_slots = form == FileForm::Encoded && delivery.route.file.is_none();
+        (!is_left_to_slots || delivery.slots_of(id).is_empty()).then_some(form)
+    }
+
+    fn report_obstacle(&mut self, id: VarId, obstacle: Obstacle) {
+        match obstacle {
+            Obstacle::Secret(secret) => self.report_secret(id, &secret),
+            // A slot passes it, filled by Packer.
+            Obstacle::Packer(_) if !self.delivery.slots_of(id).is_empty() => {}
+            Obstacle::Packer(expression) => {
+                let name = &self.delivery.image.program.variable(id).name;
+                let message = format!(
+                    "`{name}` goes to Ansible, but only Packer can evaluate `{expression}`"
+                );
+                let found = Diagnostic::new(Code::OpaqueValue, self.delivery.place(id), message)
+                    .help("remove the Packer expression, or read the value from the environment: env(\"NAME\")");
+                self.report(found);
+            }
+        }
+    }
+
+    fn report_secret(&mut self, id: VarId, secret: &str) {
+        let name = &self.delivery.image.program.variable(id).name;
+        let message = format!("`{name}` would expose the secret `{secret}` in the extra-vars file");
+        let found =
+            Diagnostic::new(Code::SecretInText, self.delivery.place(id), message).help(format!(
+                "read the secret from the environment: `{secret} = env(\"{}\")`",
+                secret.to_uppercase()
+            ));
+        self.report(found);
+    }
+
+    fn report_no_route(&mut self, plan: &Plan<'p>, forms: &BTreeMap<VarId, FileForm>) {
+        let delivery = self.delivery;
+        let program = delivery.image.program;
+        let provider = &delivery.provider().name;
+        if program.is_adopted && delivery.route.obstacle.is_none() {
+            // In a checkout few values need the file, so each is reported at its place.
+            for id in forms.keys() {
+                let name = &program.variable(*id).name;
+                let message = format!(
+                    "`{name}` cannot reach Ansible: no argument can pass the extra-vars file"
+                );
+                let found = Diagnostic::new(Code::NoFileRoute, delivery.place(*id), message)
+                    .label(format!("no `--extra-vars` argument of the provider `{provider}` can name the file"))
+                    .help("remove this setting, or use a provider whose template passes `--extra-vars {{user `…`}}`");
+                self.report(found);
+            }
+            return;
+        }
+        let names: Vec<&str> = plan.names.iter().take(3).map(String::as_str).collect();
+        let message = format!(
+            "`{}` cannot reach Ansible: no argument can pass the extra-vars file",
+            names.join("`, `")
+        );
+        let found = match &delivery.route.obstacle {
+            Some((id, expression)) => Diagnostic::new(Code::NoFileRoute, delivery.place(*id), message)
+                .label(format!("the file cannot replace `{expression}`, which only the build can read"))
+                .help("move its content to an `ansible { }` block, or name a file of the project: \"@vars.yml\""),
+            None => {
+                let image = program.section(delivery.image.section);
+                Diagnostic::new(Code::NoFileRoute, image.span, message)
+                    .label(format!("no `--extra-vars` argument of the provider `{provider}` is a single variable"))
+                    .help("add `--extra-vars {{user `NAME`}}` to the template, and `NAME` to the provider's `extra_vars`")
+            }
+        };
+        self.report(found);
+    }
+
+    // ---- Packer's var file ----------------------------------------------------------------------
+
+    /// Decides what Packer gets: what a layer sets or the target reads, if it has a value.
+    fn plan_packer(&mut self, id: VarId, plan: &Plan<'p>) -> Option<PackerForm> {
+        let delivery = self.delivery;
+        let variable = delivery.image.program.variable(id);
+        if !variable.to.has(Receivers::PACKER) {
+            return None;
+        }
+        if Some(id) == plan.file {
+            return Some(PackerForm::FileArgument);
+        }
+        let is_set = !delivery.image.settings(id).is_empty();
+        let is_demanded = delivery.provider().readers.demands(&variable.name);
+        if !is_set && !delivery.reach.reads(id) && !is_demanded {
+            return None;
+        }
+        let carried = delivery.carried_by(id);
+        let value = delivery.image.value(carried)?;
+        let encoded = encode(value, delivery.image.program.variable(carried).encoding);
+        self.check_packer_string(carried, &encoded);
+        let slots = delivery.slots_of(id);
+        let is_opaque = delivery.image.value(id).is_some_and(Value::has_holes);
+        let text = packer::string(&encoded, self.output, &mut Environment::new());
+        if slots.is_empty()
+            || is_opaque
+            || delivery.is_of_checkout(id)
+            || delivery.is_made_for_slots(id, &text)
+        {
+            return Some(PackerForm::String(carried));
+        }
+        let may_wrap = !delivery.reach.reads_beyond_slots(id);
+        let is_in_file = |slot: &Slot| plan.names.contains(slot.name.as_str());
+        let form = slot_form(carried, &text, &slots, may_wrap, is_in_file);
+        Some(form.unwrap_or_else(|reason| {
+            self.report_slots(id, reason);
+            PackerForm::String(carried)
+        }))
+    }
+
+    /// Reports what a string cannot carry to Packer.
+    fn check_packer_string(&mut self, id: VarId, encoded: &Text) {
+        let variable = self.delivery.image.program.variable(id);
+        let name = &variable.name;
+        let place = self.delivery.place(id);
+        let pieces = encoded.pieces();
+        let has_braces = pieces.iter().any(|piece| match piece {
+            Piece::Plain(text) | Piece::Path(text) => {
+                text.contains("{{") && !matches!(variable.ty.base, Base::Args)
+            }
+            Piece::Jinja(_) => true,
+            _ => false,
+        });
+        if has_braces {
+            let message = format!("`{name}` contains `{{{{`, which begins a Packer expression");
+            let found = Diagnostic::new(Code::LiteralBraces, place, message)
+                .label("Packer has no escape for it")
+                .help("if only your roles need the value, move it to `ansible { }`, where braces are ordinary text");
+            self.report(found);
+        }
+        let has_nul = |piece: &Piece| matches!(piece, Piece::Plain(text) if text.contains('\0'));
+        if pieces.iter().any(has_nul) {
+            let message =
+                format!("`{name}` contains a NUL character, which no program argument can contain");
+            self.report(Diagnostic::new(Code::NotEncodable, place, message));
+        }
+        if variable.encoding == Encoding::Base64 && pieces.len() > 1 && encoded.is_opaque() {
+            let message = format!(
+                "`{name}` is passed as base64, but a part of it is known only during the build"
+            );
+            self.report(Diagnostic::new(Code::NotEncodable, place, message));
+        }
+    }
+
+    fn report_slots(&mut self, id: VarId, reason: &str) {
+        let program = self.delivery.image.program;
+        let message = format!(
+            "the template cannot pass this value of `{}` to Ansible: {reason}",
+            program.variable(id).name
+        );
+        let help = match &self.delivery.route.obstacle {
+            Some((other, expression)) => format!(
+                "the extra-vars file cannot pass it either, because `{}` contains `{expression}`",
+                program.variable(*other).name
+            ),
+            None => "change the value".to_owned(),
+        };
+        let place = self.delivery.place(id);
+        self.report(Diagnostic::new(Code::SlotCannotCarry, place, message).help(help));
+    }
+
+    // ---- arguments that the file replaces -----------------------------------------------------------
+
+    /// Adds what moves into the file. As in Ansible, an argument wins over what comes before it; an `ansible { }`
+    /// entry wins over an argument of the same or a weaker layer.
+    fn plan_moved(&mut self, plan: &mut Plan<'p>) {
+        let delivery = self.delivery;
+        for moved in &delivery.route.moved {
+            for (name, entry) in self.read_moved(moved) {
+                let name = delivery.real_name(&name);
+                let is_new = !plan.names.contains(&name);
+                if moved.is_earlier && is_new || delivery.is_entry_above(&name, moved.variable) {
+                    continue;
+                }
+                self.check_passed_beside(moved, &name, &entry);
+                self.check_lost(moved, &name, &entry);
+                plan.names.insert(name.clone());
+                plan.moved.insert(name, entry);
+            }
+        }
+    }
+
+    /// The variables of an argument, in the form that the target's roles want.
+    fn read_moved(&mut self, moved: &Moved) -> Vec<(String, Entry<'p>)> {
+        let program = self.delivery.image.program;
+        let map = match Argument::of(&moved.text) {
+            Argument::Pairs(text) => {
+                let pairs = parse_pairs(text);
+                return pairs
+                    .iter()
+                    .filter_map(|pair| Some((pair.name.clone(), self.read_pair(moved, pair)?)))
+                    .collect();
+            }
+            Argument::Data(text) => parse_vars(text),
+            Argument::File(_) => match program.data.iter().find(|data| data.at == moved.place) {
+                Some(data) => parse_vars(&data.text),
+                None => return Vec::new(),
+            },
+        };
+        // What is not a map has been reported at its place.
+        map.unwrap_or_default()
+            .into_iter()
+            .filter_map(|(name, json)| {
+                let entry = self.read_entry(moved, &name, json)?;
+                Some((name, entry))
+            })
+            .collect()
+    }
+
+    fn read_pair(&mut self, moved: &Moved, pair: &Pair) -> Option<Entry<'p>> {
+        let text = self.delivery.resolve_pair(&pair.value);
+        let entry = match self.delivery.typed(&pair.name) {
+            Some(declared) => {
+                let ty = &declared.ty;
+                let decoded = match (&ty.base, text.known().as_deref().and_then(ansible_bool)) {
+                    (Base::Bool, Some(flag)) => Ok(Value::Bool(flag)),
+                    _ => decode(ty, declared.encoding, &text).map(|decoded| decoded.value),
+                };
+                match decoded.and_then(|value| check_value(ty, &value).map(|()| value)) {
+                    Ok(value) => Entry::Value(value, Some((ty, declared.encoding))),
+                    Err(mismatch) => {
+                        self.report_moved(moved, &pair.name, &mismatch);
+                        return None;
+                    }
+                }
+            }
+            None => Entry::Value(Value::Text(text), None),
+        };
+        match entry.find_obstacle() {
+            None => Some(entry),
+            Some(Obstacle::Secret(secret)) => {
+                self.report_secret(moved.variable, &secret);
+                None
+            }
+            Some(Obstacle::Packer(_)) => None,
+        }
+    }
+
+    /// Reads an entry of a file, or of YAML in the argument itself, which has types of its own.
+    fn read_entry(&mut self, moved: &Moved, name: &str, json: Json) -> Option<Entry<'p>> {
+        let Some(declared) = self.delivery.typed(name) else {
+            return Some(Entry::Json(json));
+        };
+        let value = match &json {
+            Json::String(text) if text.contains("{{") => return Some(Entry::Json(json)),
+            Json::String(text) => {
+                decode(&declared.ty, declared.encoding, &Text::Plain(text.into())).map(|d| d.value)
+            }
+            Json::Object(map) if map.keys().any(|key| key.starts_with("__ansible_")) => {
+                return Some(Entry::Json(json));
+            }
+            other => from_json(other),
+        };
+        match value.and_then(|value| check_value(&declared.ty, &value).map(|()| value)) {
+            Ok(value) => Some(Entry::Json(show_value(&value))),
+            Err(mismatch) => {
+                self.report_moved(moved, name, &mismatch);
+                None
+            }
+        }
+    }
+
+    fn report_moved(&mut self, moved: &Moved, name: &str, mismatch: &Mismatch) {
+        let program = self.delivery.image.program;
+        let declared = self.delivery.find_declared(name);
+        let is_secret = declared.is_some_and(|id| program.variable(id).is_secret);
+        let message = format!("`{name}`: {}", mismatch.message(is_secret));
+        self.report(Diagnostic::new(Code::TypeMismatch, moved.place, message));
+    }
+
+    /// Warns where an argument gives Ansible a value and Packer reads another of the same variable.
+    fn check_passed_beside(&mut self, moved: &Moved, name: &str, entry: &Entry<'_>) {
+        let delivery = self.delivery;
+        let program = delivery.image.program;
+        let declared = delivery.find_declared(name);
+        let Some(id) = declared.filter(|id| delivery.reach.reads_beyond_slots(*id)) else {
+            return;
+        };
+        let variable = program.variable(id);
+        // A name that only Packer receives is free for Ansible.
+        let is_received = variable.to.has(delivery.receiver()) && !variable.is_secret;
+        let Some(value) = delivery.image.value(id).filter(|_| is_received) else {
+            return;
+        };
+        if entry.is_same(value, variable.encoding) {
+            return;
+        }
+        let packer = packer_text(&encode(value, variable.encoding));
+        let argument = &program.variable(moved.variable).name;
+        let message =
+            format!("`{name}` in `{argument}` reaches only Ansible; Packer gets `{packer}`");
+        let mut found = Diagnostic::new(Code::DeclaredVariable, moved.place, message).help(
+            format!("set the variable `{name}`, so that both get the value"),
+        );
+        found.severity = Severity::Warning;
+        self.report(found);
+    }
+
+    /// Warns of a value of the project that Ansible never gets, because an argument has another. Where Packer reads the
+    /// variable, [`Planner::check_passed_beside`] has reported it.
+    fn check_lost(&mut self, moved: &Moved, name: &str, entry: &Entry<'_>) {
+        let delivery = self.delivery;
+        let program = delivery.image.program;
+        let is_lost = |id: &VarId| {
+            let variable = program.variable(*id);
+            let is_received =
+                variable.to.has(delivery.receiver()) && !delivery.reach.reads_beyond_slots(*id);
+            is_received && delivery.image.is_set_by_users(*id) && !variable.is_secret
+        };
+        let Some(id) = delivery.find_declared(name).filter(is_lost) else {
+            return;
+        };
+        let variable = program.variable(id);
+        let Some(value) = delivery.image.value(id) else {
+            return;
+        };
+        if entry.is_same(value, variable.encoding) {
+            return;
+        }
+        let text = packer_text(&encode(value, variable.encoding));
+        let argument = &program.variable(moved.variable).name;
+        let message = format!(
+            "Ansible does not get `{text}` for `{name}`, because `{argument}` sets another value"
+        );
+        let mut found = Diagnostic::new(Code::DeclaredVariable, delivery.place(id), message)
+            .related(moved.place, format!("this also sets `{name}`"))
+            .help(format!(
+                "remove one of the two settings; keep the variable `{name}` if you can"
+            ));
+        found.severity = Severity::Warning;
+        self.report(found);
+    }
+}
+
+impl Entry<'_> {
+    fn find_obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Entry::Value(value, _) => find_obstacle(value),
+            Entry::Json(_) => None,
+        }
+    }
+
+    /// True where Ansible gets the same as Packer, in the real type or as Packer's string.
+    fn is_same(&self, value: &Value, encoding: Encoding) -> bool {
+        let json = match self {
+            Entry::Value(value, _) => &show_value(value),
+            Entry::Json(json) => json,
+        };
+        *json == show_value(value) || json.as_str() == Some(&packer_text(&encode(value, encoding)))
+    }
+}
+
+impl<'p> Delivery<'_, 'p> {
+    /// The entry of a variable that has this form in the file.
+    pub(super) fn entry(&self, id: VarId, form: FileForm) -> Option<Entry<'p>> {
+        let variable = self.image.program.variable(id);
+        let value = self.image.value(id)?;
+        Some(match form {
+            FileForm::Typed => Entry::Value(value.clone(), Some((&variable.ty, variable.encoding))),
+            FileForm::Encoded => Entry::Value(Value::Text(encode(value, variable.encoding)), None),
+        })
+    }
+
+    /// The names that a variable has in the file. Upstream's roles know it by the names that the template gives it.
+    pub(super) fn names_in_file(&self, id: VarId) -> Vec<String> {
+        let own = &self.image.program.variable(id).name;
+        let mut names = vec![own.to_string()];
+        if self.roles() == Roles::Upstream {
+            let slots = self.slots_of(id).into_iter();
+            names.extend(slots.map(|slot| slot.name.to_string()));
+        }
+        names
+    }
+
+    fn is_for_packer(&self, variable: &Variable) -> bool {
+        variable.owner != Owner::Ansible && variable.to.has(Receivers::PACKER)
+    }
+
+    fn slot_use(&self, id: VarId, value: &Value) -> SlotUse {
+        let slots = self.slots_of(id);
+        if self.is_of_checkout(id) {
+            return SlotUse::AsItIs;
+        }
+        if slots.is_empty() {
+            return SlotUse::NoSlot;
+        }
+        let encoded = encode(value, self.image.program.variable(id).encoding);
+        let Some(text) = encoded.known() else {
+            return SlotUse::AsItIs;
+        };
+        match carry_all(&text, &slots, !self.reach.reads_beyond_slots(id)) {
+            Ok(_) => SlotUse::Carried,
+            Err(_) => SlotUse::NotCarried,
+        }
+    }
+
+    /// The variable whose value a name carries: a deprecated name that alone has a slot carries the real one's.
+    fn carried_by(&self, id: VarId) -> VarId {
+        let real = self.image.program.variable(id).alias_of;
+        real.filter(|real| !self.slots_of(id).is_empty() && self.slots_of(*real).is_empty())
+            .unwrap_or(id)
+    }
+
+    /// A declared variable that the playbook receives, where its roles want the real type.
+    fn typed(&self, name: &str) -> Option<&'p Variable> {
+        let variable = self.image.program.variable(self.find_declared(name)?);
+        let is_typed = self.roles() == Roles::Native
+            || variable.is_typed
+            || !variable.to.has(Receivers::PACKER);
+        (is_typed && variable.to.has(self.receiver())).then_some(variable)
+    }
+
+    fn find_declared(&self, name: &str) -> Option<VarId> {
+        let program = self.image.program;
+        let file = Some(program.section(self.image.section).span.file);
+        let id = program.find_variable(file, name)?;
+        let variable = program.variable(id);
+        (variable.owner == Owner::Declared && variable.removed.is_none()).then_some(id)
+    }
+
+    /// The name that our roles use for a variable.
+    fn real_name(&self, name: &str) -> String {
+        let program = self.image.program;
+        let declared = self.find_declared(name);
+        let real = declared.and_then(|id| program.variable(id).alias_of);
+        real.filter(|_| self.roles() == Roles::Native)
+            .map_or(name, |id| &program.variable(id).name)
+            .to_owned()
+    }
+
+    /// True where an `ansible { }` entry of this name is in the argument's layer or a stronger one.
+    fn is_entry_above(&self, name: &str, argument: VarId) -> bool {
+        let program = self.image.program;
+        let layer = |id: VarId| self.image.winner(id).map(|active| active.layer);
+        let entry = self.ids().find(|id| {
+            let variable = program.variable(*id);
+            variable.owner == Owner::Ansible && variable.name == name
+        });
+        entry
+            .and_then(layer)
+            .is_some_and(|entry| Some(entry) >= layer(argument))
+    }
+
+    /// The value of a pair with its `{{user}}` and `{{env}}` resolved.
+    fn resolve_pair(&self, value: &str) -> Text {
+        let mut out = TextBuilder::default();
+        for (_, piece) in parse_braces(value) {
+            match piece {
+                Braced::Text(text) => out.push_str(&read_escapes(text)),
+                Braced::Other(text, _) | Braced::Bad(text, _) => out.push_str(text),
+                Braced::Env(name) => out.push_piece(Piece::Env(name.into())),
+                Braced::User(name) => self.resolve_user(name, &mut out),
+            }
+        }
+        out.finish()
+    }
+
+    fn resolve_user(&self, name: &str, out: &mut TextBuilder) {
+        let program = self.image.program;
+        let file = Some(program.section(self.image.section).span.file);
+        let entry = || {
+            let mut all = program.variables.pairs();
+            all.find(|(_, v)| v.owner == Owner::Packer && v.name == name)
+                .map(|(id, _)| id)
+        };
+        let Some(named) = program.find_variable(file, name).or_else(entry) else {
+            return;
+        };
+        let id = program.variable(named).alias_of.unwrap_or(named);
+        let variable = program.variable(id);
+        let Some(value) = self.image.value(id) else {
+            return;
+        };
+        let text = encode(value, variable.encoding);
+        if !variable.is_secret {
+            return out.push(&text);
+        }
+        let env = text.pieces().iter().find_map(|piece| match piece {
+            Piece::Env(name) => Some(name.clone()),
+            _ => None,
+        });
+        let variable = variable.name.clone();
+        out.push_piece(Piece::Secret { variable, env });
+    }
+}

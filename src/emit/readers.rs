@@ -1,0 +1,54 @@
+//! Who reads a variable on a target.
+
+use crate::emit::route::Route;
+use crate::eval::Image;
+use crate::project::Table;
+use crate::project::hir::*;
+
+/// The readers of an image's target.
+#[derive(Debug)]
+pub struct Reach {
+    /// Read by the template, the playbook, or by something that they read.
+    read: Table<VarId, bool>,
+    /// Read by more than slots: its Packer string must stay as it is.
+    beyond_slots: Table<VarId, bool>,
+}
+
+impl Reach {
+    pub fn new(image: &Image<'_>, route: &Route) -> Reach {
+        let program = image.program;
+        let provider = program.provider(image.provider);
+        let receiver = provider.playbook.receiver();
+        let mut read = Table::filled(&program.variables, false);
+        let mut queue: Vec<VarId> = route.named.clone();
+        for id in image.ids().iter().copied() {
+            let variable = program.variable(id);
+            let is_entry = variable.owner == Owner::Ansible && image.value(id).is_some();
+            let is_received = variable.owner == Owner::Declared && variable.to.has(receiver);
+            if route.has_playbook && (is_entry || is_received) {
+                queue.push(id);
+            }
+        }
+        image.spread(queue, &mut read);
+        // The playbook itself takes typed values; only what Packer reads must keep its string.
+        let mut beyond_slots = Table::filled(&program.variables, false);
+        image.spread(route.named.clone(), &mut beyond_slots);
+        image.spread(route.slots.iter().map(|s| s.variable).collect(), &mut read);
+        // Where only a deprecated name has a slot, that is the way of the real one.
+        let reals = program
+            .aliases
+            .iter()
+            .filter(|(alias, _)| route.slots.iter().any(|s| s.variable == *alias));
+        image.spread(reals.map(|(_, real)| *real).collect(), &mut read);
+        Reach { read, beyond_slots }
+    }
+
+    pub fn reads(&self, id: VarId) -> bool {
+        self.read[id]
+    }
+
+    /// True where Packer itself needs the string, not only its slots.
+    pub fn reads_beyond_slots(&self, id: VarId) -> bool {
+        self.beyond_slots[id]
+    }
+}
