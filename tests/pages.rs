@@ -1,57 +1,110 @@
-//! What the documents show is so.
+//! The documents show what is so.
 //!
-//! A code block in `docs/codes/CODE.md` or `docs/language.md` says after its language where it stands
-//! (`spec.imgspec` unless it says otherwise) and whether it is `wrong` or `right`; a block that is neither
-//! belongs to both. What is wrong gives the page's code, what is right gives no finding at all.
+//! A code block in `docs/codes/CODE.md` or `docs/language.md` names its file after its language (`spec.imgspec` if it
+//! names none) and its verdict, `wrong` or `right`. A block without a verdict belongs to both. A wrong spec gives the
+//! page's code, and a right one gives no diagnostic.
+//!
+//! `tests/pages/CODE.txt` contains the wrong specs of a page and their diagnostics.
+//! `IMGSPEC_BLESS=1 cargo test --test pages` rewrites these files. `cargo test --test pages CODE` checks one page.
 
 mod common;
 
 use common::pages::{blocks, projects};
+use common::snapshot;
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-#[test]
-fn pages_are_right_about_wrong_and_right() {
-    let mut problems = Vec::new();
-    let mut unchecked = Vec::new();
-    for page in common::files(&common::root().join("docs/codes"), "md") {
-        let code = page.file_stem().unwrap().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&page).unwrap();
-        let blocks = blocks(&text);
-        let projects = |verdict: &str| projects(&blocks, verdict);
-        if projects("wrong").is_empty() {
-            unchecked.push(code);
-            continue;
-        }
-        for files in projects("wrong") {
-            let found = check(&files);
-            if !codes(&found).contains(&code.as_str()) {
-                problems.push(format!(
-                    "{code}: what is wrong does not give it: {files:?}: {}",
-                    shown(&found)
-                ));
-            }
-        }
-        assert!(
-            !projects("right").is_empty(),
-            "{code} shows nothing that is right"
-        );
-        for files in projects("right") {
-            let found = check(&files);
-            if !found.is_empty() {
-                problems.push(format!(
-                    "{code}: what is right is not: {files:?}: {}",
-                    shown(&found)
-                ));
-            }
-        }
-    }
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-    // It depends on where the output goes; `tests/cases/checkout` has it.
-    assert_eq!(unchecked, ["native-output"], "pages without a wrong spec");
+/// A page without a wrong spec: the diagnostic depends on the output folder, and `tests/cases/checkout` has it.
+const WITHOUT_WRONG: &str = "native-output";
+
+fn main() -> ExitCode {
+    let mut trials = snapshot::trials(pages(), check_page);
+    let others: [(&str, fn()); 4] = [
+        ("every_snapshot_has_a_page", every_snapshot_has_a_page),
+        ("the_language_is_as_described", the_language_is_as_described),
+        (
+            "the_readme_shows_a_sound_spec",
+            the_readme_shows_a_sound_spec,
+        ),
+        (
+            "json_has_the_documented_forms",
+            json_has_the_documented_forms,
+        ),
+    ];
+    trials.extend(others.map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    }));
+    snapshot::run(trials)
 }
 
-#[test]
+fn pages() -> Vec<PathBuf> {
+    common::files(&common::root().join("docs/codes"), "md")
+}
+
+fn snapshots() -> PathBuf {
+    common::root().join("tests/pages")
+}
+
+/// Checks the specs of a page, and compares the diagnostics of the wrong ones with their snapshot.
+fn check_page(page: &Path) -> Result<(), Failed> {
+    let code = page.file_stem().unwrap().to_str().unwrap();
+    let text = std::fs::read_to_string(page)?;
+    let blocks = blocks(&text);
+    let (wrong, right) = (projects(&blocks, "wrong"), projects(&blocks, "right"));
+    assert_eq!(
+        wrong.is_empty(),
+        code == WITHOUT_WRONG,
+        "the page has a wrong spec"
+    );
+    assert_eq!(
+        right.is_empty(),
+        code == WITHOUT_WRONG,
+        "the page has a right spec"
+    );
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    for files in &wrong {
+        let found = check(files);
+        let has_code = found.iter().any(|d| d["code"] == code);
+        assert!(
+            has_code,
+            "a wrong spec gives no `{code}`: {files:?}: {}",
+            shown(&found)
+        );
+    }
+    for files in &right {
+        let found = check(files);
+        assert!(
+            found.is_empty(),
+            "a right spec gives diagnostics: {files:?}: {}",
+            shown(&found)
+        );
+    }
+    let rendered: Vec<String> = wrong.iter().map(render).collect();
+    snapshot::compare(
+        &snapshots().join(format!("{code}.txt")),
+        &rendered.join("\n"),
+    )
+}
+
+fn every_snapshot_has_a_page() {
+    for snapshot in common::entries(&snapshots()) {
+        let page = Path::new("docs/codes")
+            .join(snapshot.file_name().unwrap())
+            .with_extension("md");
+        let is_there = common::root().join(&page).is_file();
+        assert!(is_there, "{} has no {}", snapshot.display(), page.display());
+    }
+}
+
 fn the_language_is_as_described() {
     let text = std::fs::read_to_string(common::root().join("docs/language.md")).unwrap();
     let blocks = blocks(&text);
@@ -63,7 +116,6 @@ fn the_language_is_as_described() {
     }
 }
 
-#[test]
 fn the_readme_shows_a_sound_spec() {
     let text = std::fs::read_to_string(common::root().join("README.md")).unwrap();
     let blocks = blocks(&text);
@@ -82,7 +134,6 @@ fn the_readme_shows_a_sound_spec() {
 }
 
 /// The examples of `docs/json.md`, against what the commands print for the specs that they speak of.
-#[test]
 fn json_has_the_documented_forms() {
     let text = std::fs::read_to_string(common::root().join("docs/json.md")).unwrap();
     let blocks = blocks(&text);
@@ -132,17 +183,41 @@ fn holds(whole: &Value, part: &Value) -> bool {
     }
 }
 
-/// What `imgspec check .` finds in a folder of these files.
+/// Returns the diagnostics of `imgspec check .` in a folder that contains these files.
 fn check(files: &BTreeMap<&str, &str>) -> Vec<Value> {
     let outer = tempfile::tempdir().unwrap();
-    let project = outer.path().join("project");
+    let project = write_project(outer.path(), files);
+    let found = common::run_json(&project, &["check", ".", "--format", "json"]);
+    found["diagnostics"].as_array().unwrap().clone()
+}
+
+/// Returns the files, and what `imgspec check .` prints for them.
+fn render(files: &BTreeMap<&str, &str>) -> String {
+    let temporary = tempfile::tempdir().unwrap();
+    let outer = temporary.path().canonicalize().unwrap();
+    let project = write_project(&outer, files);
+    let args = ["check", ".", "--format", "plain"];
+    let output = common::run(&project, &args);
+    let mut out = String::new();
+    for (path, text) in files {
+        writeln!(out, "==== {path}\n{text}").unwrap();
+    }
+    writeln!(out, "==== imgspec {}", args.join(" ")).unwrap();
+    for stream in [output.stdout, output.stderr] {
+        out.push_str(&String::from_utf8(stream).unwrap());
+    }
+    out.replace(outer.to_str().unwrap(), "FOLDER")
+}
+
+/// Writes the files to a project in a folder, and returns the project's folder. A path may lead out of the project.
+fn write_project(outer: &Path, files: &BTreeMap<&str, &str>) -> PathBuf {
+    let project = outer.join("project");
     let files = files
         .iter()
         .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
         .collect();
     common::pages::write(&project, &files);
-    let found = common::run_json(&project, &["check", ".", "--format", "json"]);
-    found["diagnostics"].as_array().unwrap().clone()
+    project
 }
 
 fn shown(found: &[Value]) -> String {
@@ -155,8 +230,4 @@ fn shown(found: &[Value]) -> String {
             )
         })
         .collect()
-}
-
-fn codes(found: &[Value]) -> Vec<&str> {
-    found.iter().map(|d| d["code"].as_str().unwrap()).collect()
 }

@@ -5,6 +5,7 @@ pub mod editor;
 pub mod fixes;
 pub mod pages;
 pub mod place;
+pub mod snapshot;
 pub mod specs;
 
 use serde_json::Value;

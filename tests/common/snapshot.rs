@@ -1,0 +1,57 @@
+//! Tests with a name for each case, and expected outputs that a run can rewrite.
+//!
+//! A test file that uses this has `harness = false` in `Cargo.toml` and a `main` that returns [`run`].
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use similar::TextDiff;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs the tests that the command line selects.
+pub fn run(trials: Vec<Trial>) -> ExitCode {
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Returns a test for each file or folder, with its name without ending. A test fails by a panic or an `Err`.
+pub fn trials(
+    paths: Vec<PathBuf>,
+    test: impl Fn(&Path) -> Result<(), Failed> + Clone + Send + 'static,
+) -> Vec<Trial> {
+    paths
+        .into_iter()
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let test = test.clone();
+            Trial::test(name, move || test(&path))
+        })
+        .collect()
+}
+
+/// Whether expected outputs are rewritten: `IMGSPEC_BLESS=1`.
+pub fn is_blessing() -> bool {
+    std::env::var_os("IMGSPEC_BLESS").is_some()
+}
+
+/// Compares a text with the file that contains the expected one. Rewrites the file when blessing.
+///
+/// # Errors
+///
+/// The difference, as a unified diff. A file that does not exist counts as empty.
+pub fn compare(expected: &Path, found: &str) -> Result<(), Failed> {
+    if is_blessing() {
+        std::fs::write(expected, found)?;
+        return Ok(());
+    }
+    let old = std::fs::read_to_string(expected).unwrap_or_default();
+    if old == found {
+        return Ok(());
+    }
+    let name = expected.strip_prefix(super::root()).unwrap_or(expected);
+    let diff = TextDiff::from_lines(old.as_str(), found);
+    Err(format!(
+        "the output differs from {}; IMGSPEC_BLESS=1 rewrites it\n{}",
+        name.display(),
+        diff.unified_diff().header("expected", "found")
+    )
+    .into())
+}
