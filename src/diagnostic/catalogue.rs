@@ -1,4 +1,4 @@
-//! Every code that a diagnostic can have, and the page that `imgspec explain` prints for it.
+//! The codes of diagnostics, and the pages that `imgspec explain` prints for them.
 
 use crate::diagnostic::Severity;
 use include_dir::{Dir, include_dir};
@@ -8,19 +8,19 @@ static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/codes");
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal $severity:ident,)*) => {
-        /// What kind of finding a diagnostic is. Codes are lasting: scripts and `imgspec.toml` name them.
+        /// The kind of a diagnostic. Codes do not change, because scripts and `imgspec.toml` name them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
         impl Code {
             pub const ALL: &[Code] = &[$(Code::$name,)*];
 
-            /// The kebab-case name.
+            /// Returns the code's name in kebab case.
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $text,)* }
             }
 
-            /// How bad it is unless `imgspec.toml` says otherwise.
+            /// Returns the severity that the code has unless `imgspec.toml` changes it.
             pub fn severity(self) -> Severity {
                 match self { $(Code::$name => Severity::$severity,)* }
             }
@@ -29,124 +29,124 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The text does not follow the grammar.
+    /// A part of a file does not follow the grammar.
     Syntax = "syntax" Error,
-    /// A bracket, quote or block is not closed.
+    /// A bracket, quote or heredoc is never closed.
     Unclosed = "unclosed" Error,
-    /// A word that is kept for a later version of the language.
+    /// A word is reserved for a later version of the language.
     Reserved = "reserved" Error,
-    /// A file cannot be read.
+    /// `imgspec` cannot read a file.
     CannotRead = "cannot-read" Error,
     /// Files include each other in a circle.
     IncludeCycle = "include-cycle" Error,
-    /// A file outside the project's root.
+    /// A spec names a file outside the project.
     OutsideRoot = "outside-root" Error,
-    /// `imgspec.toml` is wrong.
+    /// `imgspec.toml` is not valid.
     BadConfig = "bad-config" Error,
-    /// A name in `imgspec.toml` that means nothing.
+    /// A name in `imgspec.toml` changes nothing.
     UnusedConfig = "unused-config" Warning,
-    /// A variable that nobody declared.
+    /// Nothing declares the variable.
     UnknownVariable = "unknown-variable" Error,
-    /// A layer, image, provider or type that nobody declared.
+    /// Nothing declares the layer, image, provider or type.
     UnknownName = "unknown-name" Error,
-    /// An attribute or a block that does not exist there.
+    /// An attribute, block or encoding does not exist.
     UnknownAttribute = "unknown-attribute" Error,
-    /// A function that does not exist, or called with the wrong arguments.
+    /// A function does not exist, or it has other parameters.
     UnknownFunction = "unknown-function" Error,
-    /// A `{{user}}` that names nothing.
+    /// A `{{user}}` names a variable that does not exist.
     UnknownReference = "unknown-reference" Error,
-    /// A variable that Image Builder has dropped.
+    /// Image Builder has removed the variable.
     RemovedVariable = "removed-variable" Error,
-    /// One name, two definitions.
+    /// One name has two definitions.
     DuplicateName = "duplicate-name" Error,
     /// One body sets a variable twice.
     DuplicateSetting = "duplicate-setting" Error,
-    /// Two images of one command have one name.
+    /// Two images in one command have the same name.
     DuplicateImage = "duplicate-image" Error,
-    /// A statement that does not belong where it stands.
+    /// A statement or block has no meaning in its place.
     WrongPlace = "wrong-place" Error,
-    /// Layers extend each other in a circle.
+    /// Layers or images extend each other in a circle.
     ExtendsCycle = "extends-cycle" Error,
-    /// An image without a target.
+    /// An image has no target.
     NoTarget = "no-target" Error,
-    /// An image with two unrelated targets.
+    /// An image extends two unrelated targets.
     TwoTargets = "two-targets" Error,
-    /// A value that is not of its variable's type.
+    /// A value does not have the type of its variable.
     TypeMismatch = "type-mismatch" Error,
-    /// A file that is not there.
+    /// A variable of type `file` names a file that does not exist.
     FileNotFound = "file-not-found" Error,
-    /// A value that its variable's encoding cannot carry.
+    /// The encoding of a variable cannot carry the value.
     NotEncodable = "not-encodable" Error,
-    /// Variables that are defined by each other.
+    /// The values of variables refer to each other in a circle.
     ReferenceCycle = "reference-cycle" Error,
-    /// A condition that reads what is not a fact.
+    /// A condition reads a variable that is not a fact.
     NotAFact = "not-a-fact" Error,
-    /// A condition that reads a fact without a value.
+    /// A condition reads a fact that has no value.
     UnsetFact = "unset-fact" Error,
-    /// A variable that the target reads and nobody sets.
+    /// The target reads a variable that has no value, or an item lacks a required attribute.
     Required = "required" Error,
-    /// A `final` value that something stronger changes.
+    /// A stronger setting changes a `final` value.
     FinalOverridden = "final-overridden" Error,
-    /// A setting of what the target itself fixes.
+    /// A setting changes a variable that the target fixes.
     FixedByTarget = "fixed-by-target" Error,
-    /// An operation on a value that is only known at build time.
+    /// An operation needs a value that is only known during the build.
     OpaqueValue = "opaque-value" Error,
-    /// A literal `{{` on its way to Packer.
+    /// A string for Packer contains a literal `{{`.
     LiteralBraces = "literal-braces" Error,
-    /// A value that the template's slot cannot carry.
+    /// A slot of the template cannot carry the value.
     SlotCannotCarry = "slot-cannot-carry" Error,
-    /// A target that is known by its name only.
+    /// Nothing can be built with the target.
     RefusedTarget = "refused-target" Error,
-    /// A run of Packer selects none of the template's builders.
+    /// A Packer run selects no builder of the template.
     NoBuilder = "no-builder" Error,
-    /// A value that needs the extra-vars file where there is no way for it.
+    /// A value needs the extra-vars file, and no argument can name the file.
     NoFileRoute = "no-file-route" Error,
-    /// A declared variable in an `ansible` or `packer` block.
+    /// An `ansible` or `packer` block sets a declared variable.
     DeclaredVariable = "declared-variable" Error,
-    /// A secret on its way into plain text.
+    /// A string for Ansible contains a literal secret.
     SecretInText = "secret-in-text" Error,
-    /// A JSON var file that is not JSON.
+    /// A JSON var file is not valid JSON.
     JsonSyntax = "json-syntax" Error,
-    /// A JSON var file with a value that is not a string.
+    /// A JSON var file contains a value that is not a string.
     JsonNotAString = "json-not-a-string" Error,
-    /// A rule of the library or the project is broken; a rule with `warn` gives a warning.
+    /// A rule of the library or the project is violated. A rule with `warn` gives a warning.
     RuleViolated = "rule-violated" Error,
-    /// A setting without effect on this target.
+    /// A setting has no effect on the target.
     NoEffect = "no-effect" Warning,
-    /// A condition that is never true.
+    /// No image can satisfy a condition.
     NeverTrue = "never-true" Warning,
-    /// A variable's name in a text, in the spelling of another language.
+    /// A string contains a variable's name in the syntax of another language.
     UnfilledName = "unfilled-name" Warning,
-    /// A deprecated name.
+    /// A setting or an expression uses the old name of a variable.
     DeprecatedName = "deprecated-name" Warning,
-    /// A name in a JSON var file that nothing knows.
+    /// A JSON var file sets a variable that nothing declares.
     UnknownJsonName = "unknown-json-name" Warning,
-    /// Quotes inside a JSON value that upstream no longer wants.
+    /// A JSON string has extra quotes that Image Builder no longer requires.
     LegacyQuotes = "legacy-quotes" Warning,
-    /// A part of a value that is lost between Packer and Ansible.
+    /// A part of a JSON value is lost between Packer and Ansible.
     ValueLost = "value-lost" Warning,
-    /// A list whose elements are divided by another separator than its own.
+    /// A string separates the elements of a list with the wrong character.
     WrongSeparator = "wrong-separator" Warning,
-    /// A secret that stands in the text.
+    /// A spec contains a literal secret.
     SecretLiteral = "secret-literal" Warning,
-    /// Two parents disagree and the image does not decide.
+    /// Two parents set different values, and the image sets none.
     ParentsDiffer = "parents-differ" Warning,
-    /// A layer that the target overrides.
+    /// A layer comes before the target, which overrides it.
     BelowTarget = "below-target" Warning,
-    /// A `-=` that removes nothing.
+    /// A `-=` removes no element.
     NothingRemoved = "nothing-removed" Warning,
-    /// A role that is nowhere; an error where an image is built.
+    /// A role does not exist. This is an error for a build.
     UnknownRole = "unknown-role" Warning,
-    /// A role of the project that has the name of one beside the playbook.
+    /// Ansible runs another role with the name of the project's role.
     ShadowedRole = "shadowed-role" Warning,
-    /// The extra-vars file goes another way than usual.
+    /// The extra-vars file reaches Ansible through a different variable than usual.
     OtherRoute = "other-route" Note,
-    /// Output of the built-in library in an Image Builder checkout.
+    /// The output for the standard library's roles goes to an Image Builder checkout.
     NativeOutput = "native-output" Warning,
 }
 
 impl Code {
-    /// The code of that name.
+    /// Returns the code with this name.
     pub fn parse(text: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|c| c.as_str() == text)
     }
@@ -158,7 +158,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// The page of a code, in Markdown.
+/// Returns the page of a code, in Markdown.
 pub fn page(code: Code) -> &'static str {
     PAGES
         .get_file(format!("{code}.md"))
