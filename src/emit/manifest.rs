@@ -2,8 +2,8 @@
 
 use crate::emit::plan::Plan;
 use crate::emit::{Delivery, Environment};
-use crate::project::StackLayer;
 use crate::project::hir::*;
+use crate::project::{Region, StackLayer};
 use crate::source::{Origin, sha256};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -26,7 +26,10 @@ impl Delivery<'_, '_> {
             .map(|run| json!({ "only": run.selection.only, "except": run.selection.except, "vars": self.vars(&run.vars) }))
             .collect();
         let vars = own.map(|t| self.vars(&t.vars)).unwrap_or_default();
-        let layers: Vec<String> = (0..self.image.stack.layers.len() as u32)
+        let layers: Vec<String> = self
+            .image
+            .stack
+            .places()
             .map(|l| self.image.layer_name(l))
             .collect();
         json!({
@@ -79,9 +82,12 @@ impl Delivery<'_, '_> {
             let source = program.sources.get(*id);
             add(&source.path, source.sha256());
         }
-        let above = self.image.stack.above_image();
+        let above = self
+            .image
+            .stack
+            .layers_in(|region| region >= Region::Command);
         let flag_files = program.flag_files.iter().copied().map(StackLayer::Section);
-        for layer in above.iter().copied().chain(flag_files) {
+        for layer in above.chain(flag_files) {
             if let StackLayer::Section(id) = layer {
                 let source = program.sources.get(program.section(id).span.file);
                 if source.origin == Origin::Project {

@@ -3,8 +3,8 @@
 use crate::ansible::{ArgsProblem, Argument, check_args, is_all_known, parse_pairs, read_escapes};
 use crate::eval::Image;
 use crate::packer::{self, Braced, Filling, named, parse_braces, whole_argument};
-use crate::project::Program;
 use crate::project::hir::*;
+use crate::project::{Program, Region};
 use crate::schema::{Value, encode};
 use crate::source::Span;
 use rustc_hash::FxHashSet;
@@ -131,7 +131,7 @@ impl Route {
             image
                 .settings(*id)
                 .last()
-                .is_some_and(|a| a.layer as usize >= image.stack.fixed_at)
+                .is_some_and(|a| image.stack.region(a.layer) == Region::Fixed)
         };
         // What a checkout fills with slots of its own stays as it is.
         let has_slots = |id: &VarId| {

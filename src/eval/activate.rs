@@ -19,8 +19,8 @@ impl<'p> Evaluator<'p> {
                 self.require(id);
             }
         }
-        let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.image.stack.layers.len());
-        for layer in 0..self.image.stack.layers.len() {
+        let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.image.stack.places().len());
+        for layer in self.image.stack.places() {
             let (_, conditions) = self.image.layer_settings(layer);
             let mut answers: Vec<bool> = Vec::with_capacity(conditions.len());
             for condition in conditions {
@@ -39,17 +39,14 @@ impl<'p> Evaluator<'p> {
     /// Sorts the settings that pass by variable; within one variable they stay in order of strength.
     fn gather(&mut self, passes: impl Fn(usize, &Setting) -> bool) {
         let mut active: Vec<Active<'p>> = Vec::new();
-        for layer in 0..self.image.stack.layers.len() {
+        for (at, layer) in self.image.stack.places().enumerate() {
             let settings = self
                 .image
                 .layer_settings(layer)
                 .0
                 .iter()
-                .filter(|setting| passes(layer, setting));
-            active.extend(settings.map(|setting| Active {
-                layer: layer as u32,
-                setting,
-            }));
+                .filter(|setting| passes(at, setting));
+            active.extend(settings.map(|setting| Active { layer, setting }));
         }
         active.sort_by_key(|active| active.setting.variable);
         let mut places = Table::filled(&self.image.program.variables, (0, 0));
@@ -124,18 +121,18 @@ impl<'p> Evaluator<'p> {
 }
 
 impl<'p> Image<'p> {
-    fn layer_settings(&self, layer: usize) -> (&'p [Setting], &'p [Condition]) {
-        match self.stack.layers.get(layer) {
+    fn layer_settings(&self, layer: LayerIdx) -> (&'p [Setting], &'p [Condition]) {
+        match self.stack.layer(layer) {
             None => (&[], &[]),
-            Some(StackLayer::Provider(id)) => (&self.program.provider(*id).defaults, &[]),
+            Some(StackLayer::Provider(id)) => (&self.program.provider(id).defaults, &[]),
             Some(StackLayer::Section(id)) => {
-                let section = self.program.section(*id);
+                let section = self.program.section(id);
                 (&section.settings, &section.conditions)
             }
             Some(StackLayer::TargetVars(id)) => {
                 let vars = self
                     .program
-                    .section(*id)
+                    .section(id)
                     .target
                     .as_ref()
                     .map_or(&[][..], |t| t.vars.as_slice());

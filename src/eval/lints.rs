@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Active, Image};
 use crate::project::hir::*;
-use crate::project::{StackLayer, linearize};
+use crate::project::{Region, StackLayer, linearize};
 use crate::source::Span;
 
 impl<'p> Image<'p> {
@@ -64,9 +64,7 @@ impl<'p> Image<'p> {
                 .settings(id)
                 .iter()
                 .filter(|a| {
-                    let layer = a.layer as usize;
-                    layer > self.stack.target_at
-                        && layer < self.stack.overlays_at
+                    self.stack.region(a.layer) == Region::AboveTarget
                         && a.setting.change == Change::Replace
                 })
                 .copied()
@@ -118,8 +116,8 @@ impl<'p> Image<'p> {
     fn check_below_target(&self, found: &mut Vec<Diagnostic>) {
         let needed = linearize(&self.program.sections, self.stack.target);
         let target = &self.program.section(self.stack.target).name;
-        for layer in self.stack.layers.iter().take(self.stack.target_at) {
-            let StackLayer::Section(id) = *layer else {
+        for layer in self.stack.layers_in(|region| region < Region::Target) {
+            let StackLayer::Section(id) = layer else {
                 continue;
             };
             if needed.contains(&id) || self.program.flag_files.contains(&id) {
@@ -160,7 +158,7 @@ impl<'p> Image<'p> {
             let Some(winner) = self.settings(setting.variable).last().copied() else {
                 continue;
             };
-            let is_own = winner.layer as usize <= self.stack.target_at
+            let is_own = self.stack.region(winner.layer) <= Region::Target
                 && !std::ptr::eq(winner.setting, setting);
             if !is_own || program.sources.is_users(winner.setting.span.file) {
                 continue;
@@ -182,7 +180,8 @@ impl<'p> Image<'p> {
 
     /// Settings of what the target passes to Packer itself, which beats every file.
     pub(crate) fn check_fixed(&self, found: &mut Vec<Diagnostic>) {
-        let Some(StackLayer::TargetVars(holder)) = self.stack.layers.last().copied() else {
+        let fixed = self.stack.layers_in(|region| region == Region::Fixed);
+        let Some(StackLayer::TargetVars(holder)) = fixed.last() else {
             return;
         };
         let program = self.program;
@@ -195,8 +194,8 @@ impl<'p> Image<'p> {
             .iter()
             .flat_map(|(id, _)| &program.section(*id).settings);
         // Layers below the target are its own, and may say what one above them overrides.
-        let vars = target.vars.iter().chain(runs).map(|fixed| (fixed, 0));
-        for (fixed, from) in vars.chain(above.map(|fixed| (fixed, self.stack.target_at + 1))) {
+        let vars = target.vars.iter().chain(runs).map(|fixed| (fixed, false));
+        for (fixed, is_above) in vars.chain(above.map(|fixed| (fixed, true))) {
             let readers = &program.provider(self.provider).readers;
             if readers.is_whole_argument(&program.variable(fixed.variable).name) {
                 // Whole arguments of Ansible are merged with the file route, or reported there.
@@ -205,8 +204,15 @@ impl<'p> Image<'p> {
             let Some(own) = self
                 .settings(fixed.variable)
                 .iter()
-                .filter(|a| !matches!(self.stack.layer(a.layer), Some(StackLayer::Provider(_))))
-                .filter(|a| (from..self.stack.fixed_at).contains(&(a.layer as usize)))
+                .filter(|a| {
+                    let region = self.stack.region(a.layer);
+                    let weakest = if is_above {
+                        Region::AboveTarget
+                    } else {
+                        Region::BelowTarget
+                    };
+                    (weakest..Region::Fixed).contains(&region)
+                })
                 .find(|a| {
                     program.sources.is_users(a.setting.span.file) && !std::ptr::eq(a.setting, fixed)
                 })

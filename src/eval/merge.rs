@@ -228,8 +228,8 @@ impl<'p> Image<'p> {
         for active in settings {
             if active.setting.change != Change::Unset {
                 kept.push(*active);
-            } else if active.layer as usize > self.stack.target_at {
-                kept.retain(|k| k.layer as usize <= self.stack.target_at);
+            } else if self.stack.region(active.layer) > Region::Target {
+                kept.retain(|k| self.stack.region(k.layer) <= Region::Target);
             } else {
                 kept.clear();
                 has_default = false;

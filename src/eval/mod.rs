@@ -24,8 +24,7 @@ use interpret::{Finished, Interpret, Stop};
 /// A setting that holds for an image: its conditions are true.
 #[derive(Debug, Clone, Copy)]
 pub struct Active<'p> {
-    /// Index into the stack's layers.
-    pub layer: u32,
+    pub layer: LayerIdx,
     pub setting: &'p Setting,
 }
 
@@ -311,12 +310,12 @@ impl<'p> Image<'p> {
 
     /// The condition of the `when` that a setting stands in.
     pub fn condition(&self, active: Active<'p>) -> Option<Span> {
-        let StackLayer::Section(id) = self.stack.layers.get(active.layer as usize)? else {
+        let StackLayer::Section(id) = self.stack.layer(active.layer)? else {
             return None;
         };
         let condition = self
             .program
-            .section(*id)
+            .section(id)
             .conditions
             .get(active.setting.condition? as usize)?;
         Some(condition.expr.span)
@@ -349,14 +348,14 @@ impl<'p> Image<'p> {
     }
 
     /// The name of a layer, for people.
-    pub fn layer_name(&self, layer: u32) -> String {
-        match self.stack.layers.get(layer as usize) {
+    pub fn layer_name(&self, layer: LayerIdx) -> String {
+        match self.stack.layer(layer) {
             Some(StackLayer::Provider(id)) => {
-                format!("provider {}", self.program.provider(*id).name)
+                format!("provider {}", self.program.provider(id).name)
             }
-            Some(StackLayer::Section(id)) => self.program.section(*id).name.to_string(),
+            Some(StackLayer::Section(id)) => self.program.section(id).name.to_string(),
             Some(StackLayer::TargetVars(id)) => {
-                format!("target of {}", self.program.section(*id).name)
+                format!("target of {}", self.program.section(id).name)
             }
             None => String::new(),
         }

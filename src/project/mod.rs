@@ -19,8 +19,8 @@ pub use check::attributes;
 pub(crate) use check::{locate_text, secret_literal, var_file};
 pub use config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
 pub use hir::{
-    DataFile, FileView, Names, Origins, Program, Stack, StackLayer, Table, in_checkout, linearize,
-    place_in_checkout,
+    DataFile, FileView, Names, Origins, Program, Region, Stack, StackLayer, Table, in_checkout,
+    linearize, place_in_checkout,
 };
 pub use load::{Library, Request, load};
 pub(crate) use roots::is_inside;

@@ -134,29 +134,60 @@ pub enum StackLayer {
     TargetVars(SectionId),
 }
 
-/// The layers of an image, weakest first. The variables' own defaults lie below all of them.
+/// The place of a layer in a stack. A greater one is stronger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerIdx(u32);
+
+/// The part of a stack that a layer belongs to, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Region {
+    /// The defaults of the provider's template.
+    Provider,
+    /// What the target extends, and the var files that make names before the target's own.
+    BelowTarget,
+    /// The image that holds the target.
+    Target,
+    /// What extends the target: the image, and its other layers.
+    AboveTarget,
+    /// `--set` and `PACKER_VAR_FILES`.
+    Command,
+    /// What the target passes to Packer itself, which wins over every file.
+    Fixed,
+}
+
+/// The layers of an image, weakest first. The variables' own defaults are below all of them.
 #[derive(Debug)]
 pub struct Stack {
-    pub layers: Vec<StackLayer>,
-    /// Where in `layers` the image stands that holds the target.
-    pub target_at: usize,
+    layers: Vec<(Region, StackLayer)>,
     /// The image that holds the target.
     pub target: SectionId,
-    /// `layers` from here on are the command's, not the image's.
-    pub overlays_at: usize,
-    /// `layers` from here on are the target's own, above all others.
-    pub fixed_at: usize,
 }
 
 impl Stack {
-    /// One of its layers, by what an active setting says.
-    pub fn layer(&self, at: u32) -> Option<StackLayer> {
-        self.layers.get(at as usize).copied()
+    /// A layer by its place.
+    pub fn layer(&self, at: LayerIdx) -> Option<StackLayer> {
+        self.layers.get(at.0 as usize).map(|(_, layer)| *layer)
     }
 
-    /// The layers that are the command's, not the image's.
-    pub fn above_image(&self) -> &[StackLayer] {
-        self.layers.get(self.overlays_at..).unwrap_or_default()
+    /// The region of a layer.
+    pub fn region(&self, at: LayerIdx) -> Region {
+        let found = self.layers.get(at.0 as usize);
+        found.map_or(Region::Provider, |(region, _)| *region)
+    }
+
+    /// The places of all layers, weakest first.
+    pub fn places(&self) -> impl ExactSizeIterator<Item = LayerIdx> + use<> {
+        (0..self.layers.len() as u32).map(LayerIdx)
+    }
+
+    /// The layers of some regions, weakest first.
+    pub fn layers_in(
+        &self,
+        is_wanted: impl Fn(Region) -> bool,
+    ) -> impl Iterator<Item = StackLayer> {
+        let all = self.layers.iter();
+        all.filter(move |(region, _)| is_wanted(*region))
+            .map(|(_, layer)| *layer)
     }
 
     /// Builds the stack of an image.
@@ -172,41 +203,39 @@ impl Stack {
         let target = find_target(program, image, &order)?;
         let own = program.section(target).target.as_ref().map(|t| t.provider);
         let mut layers = Vec::with_capacity(order.len() + program.overlays.len() + 2);
-        layers.extend(provider.or(own).map(StackLayer::Provider));
+        let mut add = |region: Region, layer: StackLayer| layers.push((region, layer));
+        if let Some(provider) = provider.or(own) {
+            add(Region::Provider, StackLayer::Provider(provider));
+        }
         let common = order.iter().take_while(|id| **id != target).enumerate();
         let common = common
             .filter(|(_, id)| is_common_file(program.section(**id)))
             .last();
         let (below, rest) = order.split_at(common.map_or(0, |(at, _)| at + 1));
-        layers.extend(
-            below
-                .iter()
-                .chain(&program.flag_files)
-                .copied()
-                .map(StackLayer::Section),
-        );
-        let target_at = layers.len() + rest.iter().position(|s| *s == target).unwrap_or(0);
-        layers.extend(rest.iter().copied().map(StackLayer::Section));
-        let overlays_at = layers.len();
-        layers.extend(program.overlays.iter().copied().map(StackLayer::Section));
-        let fixed_at = layers.len();
-        if provider.is_none() {
-            let above = program
-                .section(target)
-                .target
-                .as_ref()
-                .map_or(&[][..], |t| &t.above);
-            layers.extend(above.iter().map(|(id, _)| StackLayer::Section(*id)));
-            layers.extend(program.flags.iter().copied().map(StackLayer::Section));
-            layers.push(StackLayer::TargetVars(target));
+        for id in below.iter().chain(&program.flag_files) {
+            add(Region::BelowTarget, StackLayer::Section(*id));
         }
-        Ok(Stack {
-            layers,
-            target_at,
-            target,
-            overlays_at,
-            fixed_at,
-        })
+        let mut region = Region::BelowTarget;
+        for id in rest {
+            if *id == target {
+                add(Region::Target, StackLayer::Section(*id));
+                region = Region::AboveTarget;
+            } else {
+                add(region, StackLayer::Section(*id));
+            }
+        }
+        for id in &program.overlays {
+            add(Region::Command, StackLayer::Section(*id));
+        }
+        if provider.is_none() {
+            let above = program.section(target).target.as_ref();
+            let above = above.map_or(&[][..], |t| &t.above);
+            for id in above.iter().map(|(id, _)| id).chain(&program.flags) {
+                add(Region::Fixed, StackLayer::Section(*id));
+            }
+            add(Region::Fixed, StackLayer::TargetVars(target));
+        }
+        Ok(Stack { layers, target })
     }
 }
 

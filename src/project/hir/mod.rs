@@ -9,7 +9,7 @@ mod table;
 
 pub use items::*;
 pub(crate) use layers::find_cycles;
-pub use layers::{Stack, StackLayer, linearize};
+pub use layers::{LayerIdx, Region, Stack, StackLayer, linearize};
 pub use origins::{Origins, in_checkout, place_in_checkout};
 pub use program::{DataFile, FileView, Items, Program};
 pub use scope::Names;
