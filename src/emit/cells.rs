@@ -1,5 +1,7 @@
 //! Each cell of the table "What is written" in docs/language.md, by the name of its row.
 
+#![cfg(test)]
+
 use super::*;
 use crate::eval::evaluate;
 use crate::project::{Request, load};

@@ -9,7 +9,6 @@
 
 mod ansible;
 mod build_plan;
-#[cfg(test)]
 mod cells;
 mod defaults;
 mod lints;
