@@ -175,7 +175,7 @@ impl Renderer<'_> {
     }
 }
 
-/// True where a text holds a Jinja template of the spec's own, which says itself what it gives.
+/// True where a string contains a Jinja template that the spec wrote, which decides itself what type it has.
 fn has_jinja(text: &Text) -> bool {
     text.pieces()
         .iter()
@@ -218,7 +218,7 @@ fn is_jinja(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 
-/// Text beside a hole, with what Jinja would read written as Jinja strings.
+/// The plain text of an interpolated string, with what Jinja would evaluate written as Jinja strings.
 fn quote_jinja(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! What a build of an image needs to know beyond the files that it reads.
+//! What a build of an image needs to know besides the files that it reads.
 
 use crate::emit::Delivery;
 use crate::emit::packer::render_text;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 /// How an image is built.
 #[derive(Debug, Clone)]
 pub struct BuildPlan {
+    /// The Packer template.
     pub template: TemplatePath,
     /// The target's name for make, where a checkout's own Makefile builds it.
     pub make: Option<String>,
@@ -27,7 +28,7 @@ pub struct BuildPlan {
     pub environment: BTreeSet<String>,
     /// The roles that values name.
     pub roles: Vec<Role>,
-    /// The folders in which a role may stand that is named without a path.
+    /// The folders in which Ansible looks for a role that is named without a path.
     pub role_folders: Vec<PathBuf>,
 }
 
@@ -36,6 +37,7 @@ pub struct BuildPlan {
 pub struct Role {
     /// A name, or a path: absolute where a spec names it, as it was written where a var file does.
     pub name: String,
+    /// Where the name is written, or the value that contains it.
     pub span: Span,
     /// The place is that of the name alone, not of the value around it.
     pub is_exact: bool,
@@ -60,7 +62,9 @@ pub enum TemplatePath {
 /// One run of Packer.
 #[derive(Debug, Clone, Default)]
 pub struct PackerRun {
+    /// `-only` arguments.
     pub only: Vec<String>,
+    /// `-except` arguments.
     pub except: Vec<String>,
     /// `-var` arguments, `name=value`.
     pub vars: Vec<String>,
@@ -126,7 +130,7 @@ impl Delivery<'_, '_> {
 
     /// The roles in a variable's value, if that is what it is for.
     fn roles_in(&self, id: VarId, value: &Value) -> Vec<Role> {
-        // This library's playbooks read what is sent to them and nothing else; `no-effect` says so.
+        // The standard library's playbooks read only what they receive; `no-effect` reports the rest.
         let program = self.image.program;
         if !program.is_adopted && !program.variable(id).to.has(self.receiver()) {
             return Vec::new();
@@ -166,7 +170,7 @@ impl Delivery<'_, '_> {
         texts.collect()
     }
 
-    /// A role with the place of its name: in the strongest setting that writes it out, else the value as a whole.
+    /// A role with the place of its name: in the strongest setting that contains it, otherwise the whole value.
     fn role(&self, id: VarId, name: String) -> Role {
         let sources = &self.image.program.sources;
         let settings = self.image.all_settings(id);

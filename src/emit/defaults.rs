@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// File names, relative to `config`, with their variables. `plain` is an image without layers; of
-/// `windows` its library layers count, and stand below `windows/`.
+/// `windows` the library's layers count; their files are in `windows/`.
 pub fn default_files(
     plain: &Image<'_>,
     windows: &Image<'_>,

@@ -60,7 +60,7 @@ impl Delivery<'_, '_> {
                     .collect()
             }
             Some(_) => return,
-            None => self.image.parts(id),
+            None => self.image.dependencies(id),
         };
         let readers = &self.provider().readers;
         named.retain(|id| {
@@ -105,14 +105,14 @@ impl Delivery<'_, '_> {
             if !self.reach.reads(id) || !self.image.applies(id) {
                 continue;
             }
-            let mut open = self.image.parts(id);
+            let mut open = self.image.dependencies(id);
             let mut seen: Vec<VarId> = Vec::new();
             while let Some(part) = open.pop() {
                 if seen.contains(&part) {
                     continue;
                 }
                 seen.push(part);
-                open.extend(self.image.parts(part));
+                open.extend(self.image.dependencies(part));
             }
             let is_open = |id: &&VarId| {
                 self.image.is_set_by_users(**id)
@@ -155,7 +155,7 @@ impl Delivery<'_, '_> {
     fn check_required(&self, id: VarId, out: &mut Vec<Diagnostic>) {
         let program = self.image.program;
         let variable = program.variable(id);
-        // What the template has no default for, Packer wants, whatever the type says.
+        // Packer requires a variable for which the template has no default, whatever its type.
         let is_demanded = self.provider().readers.demands(&variable.name);
         if variable.ty.optional && !is_demanded
             || variable.default.is_some()
@@ -263,7 +263,7 @@ impl Delivery<'_, '_> {
         );
     }
 
-    /// What to do about a setting without effect: what is possible where it stands, and to its variable.
+    /// What to do about a setting without effect, which depends on where it is and on its variable.
     fn help_for_effect(&self, id: VarId, active: Active<'_>, near: Option<String>) -> String {
         let program = self.image.program;
         let variable = program.variable(id);
@@ -404,7 +404,7 @@ impl Delivery<'_, '_> {
     }
 
     /// The slots that make would hand a variable's string to. Our own templates have none: there a list with commas
-    /// stands for Image Builder's, whose slots for such lists have no quotes.
+    /// is passed as in Image Builder, whose slots for such lists have no quotes.
     fn raw_slots(&self, id: VarId) -> Vec<Slot> {
         let variable = self.image.program.variable(id);
         let is_ours = self.roles() == Roles::Native
@@ -427,7 +427,7 @@ impl Delivery<'_, '_> {
         };
         let variable = self.image.program.variable(id);
         let real = variable.alias_of.unwrap_or(id);
-        // What wins under the name that it stands for is said there.
+        // If the setting of the real name wins, it is reported there.
         let of_real = self.image.winner(real).filter(|_| real != id);
         if of_real.is_some_and(|other| std::ptr::eq(other.setting, active.setting)) {
             return;
@@ -477,11 +477,12 @@ impl Delivery<'_, '_> {
         .label(format!(
             "Image Builder's template adds quotes itself: {what}"
         ));
-        let found = match variable.is_secret {
-            true => found.help("remove the quotes; imgspec reads the value without them"),
-            false => found
+        let found = if variable.is_secret {
+            found.help("remove the quotes; imgspec reads the value without them")
+        } else {
+            found
                 .help(format!("write {json}; imgspec reads it like that"))
-                .fix(format!("write {json}"), span, json),
+                .fix(format!("write {json}"), span, json)
         };
         out.push(found);
     }
@@ -513,7 +514,7 @@ impl Delivery<'_, '_> {
         };
         let program = self.image.program;
         let file = Some(program.section(self.image.section).span.file);
-        // What a setting of the project has renamed is said there.
+        // If a setting of the project renamed a builder, the diagnostic points at that setting.
         let names = self
             .provider()
             .readers
@@ -532,9 +533,10 @@ impl Delivery<'_, '_> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let selected = match run.selection.only.is_empty() {
-            true => format!("-except={}", quote(&run.selection.except)),
-            false => format!("-only={}", quote(&run.selection.only)),
+        let selected = if run.selection.only.is_empty() {
+            format!("-except={}", quote(&run.selection.except))
+        } else {
+            format!("-only={}", quote(&run.selection.only))
         };
         let target = &program.section(self.image.stack.target).name;
         let builders: Vec<SmolStr> = builders.into_iter().map(SmolStr::from).collect();
@@ -560,10 +562,11 @@ impl Delivery<'_, '_> {
     }
 }
 
-/// The string that stands in a place of a JSON file, or after `name=` in an argument.
+/// The string at a place of a JSON file, or after `name=` in an argument.
 fn raw_string(source: &str) -> Option<String> {
-    match source.starts_with('"') {
-        true => serde_json::from_str(source).ok(),
-        false => (source != "null").then(|| source.to_owned()),
+    if source.starts_with('"') {
+        serde_json::from_str(source).ok()
+    } else {
+        (source != "null").then(|| source.to_owned())
     }
 }

@@ -1,4 +1,5 @@
-//! The manifest: what the output was made of. No clock, no machine: the same sources give the same bytes.
+//! The manifest: what the output was made from. It depends on no clock and no machine, so the same sources give the
+//! same bytes.
 
 use crate::emit::plan::Plan;
 use crate::emit::{Delivery, Environment};
@@ -66,7 +67,7 @@ impl Delivery<'_, '_> {
             .collect()
     }
 
-    /// The sha256 of every file that the image was made of, by its path from the project's root.
+    /// The SHA-256 of every file that the image depends on, by its path relative to the project's root.
     fn sources(&self) -> BTreeMap<String, String> {
         let program = self.image.program;
         let mut out = BTreeMap::new();

@@ -36,7 +36,7 @@ use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Where the output will stand, as far as the output itself must know.
+/// Where the output will be, as far as its content depends on that.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The folder that holds a folder for each image; absolute.
@@ -72,15 +72,17 @@ pub const OUT_ENV: &str = "IMGSPEC_OUT";
 /// The files of one image.
 #[derive(Debug)]
 pub struct Artifacts {
+    /// The image's name.
     pub image: String,
     /// `packer.vars.json`: name to string.
     pub packer: BTreeMap<String, String>,
     /// `ansible.vars.json`: name to value.
     pub ansible: BTreeMap<String, serde_json::Value>,
+    /// `manifest.json`: what the two were made from.
     pub manifest: serde_json::Value,
-    /// What a checkout has already and shall not be written again: its secrets.
+    /// Names that are not written, because a checkout's own files set them: its secrets.
     pub withheld: BTreeSet<String>,
-    /// The files hold a secret in plain text: nobody else may read them.
+    /// The files contain a secret in plain text, so only their owner may read them.
     pub is_secret: bool,
     /// The ways by which each variable is read: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
     pub routes: BTreeMap<String, Vec<String>>,
@@ -184,7 +186,7 @@ impl<'i, 'p> Delivery<'i, 'p> {
     /// True where the value is a checkout's own: the project sets neither it nor anything that it depends on. Its strings
     /// are made for its slots already.
     fn is_of_checkout(&self, id: VarId) -> bool {
-        self.image.program.is_adopted && !self.image.is_made_by_users(id)
+        self.image.program.is_adopted && !self.image.depends_on_users(id)
     }
 
     fn provider(&self) -> &'p Provider {
@@ -227,7 +229,7 @@ impl<'i, 'p> Delivery<'i, 'p> {
                 continue;
             };
             let value = &active.setting.value;
-            // A secret that stands here itself has been reported whether an image uses it or not.
+            // A literal secret has been reported already, whether an image uses it or not.
             if !matches!(value.kind, ExprKind::Const(_)) {
                 let name = &self.image.program.variable(id).name;
                 let found = secret_literal(name, value.span)
@@ -241,7 +243,7 @@ impl<'i, 'p> Delivery<'i, 'p> {
         }
     }
 
-    /// True where a secret stands in the project's text, and so in the output.
+    /// True where the project's text, and so the output, contains a secret.
     fn holds_secret(&self) -> bool {
         self.image
             .ids()

@@ -86,7 +86,7 @@ pub(super) fn render_text(
             Piece::Packer(_) | Piece::Env(_) | Piece::Secret { .. }
         );
         if is_expression && out.ends_with('{') {
-            // Packer cannot parse `{{{`: the brace becomes an expression of its own.
+            // Packer cannot parse `{{{`, so the brace becomes an expression.
             out.pop();
             out.push_str("{{`{`}}");
         }

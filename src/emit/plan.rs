@@ -52,7 +52,7 @@ pub(super) struct Row {
 pub(super) enum PackerForm {
     /// `@` and the path of the extra-vars file.
     FileArgument,
-    /// The encoded string of this variable's value: its own, or that of the variable that a deprecated name stands for.
+    /// The encoded string of a variable: of the row's own, or of the one that its deprecated name refers to.
     String(VarId),
     /// The string with the quotes and escapes that its slots need.
     Wrapped(String),

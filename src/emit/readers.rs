@@ -15,6 +15,7 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// Follows the values that the template, its slots and the playbook read.
     pub fn new(image: &Image<'_>, route: &Route) -> Reach {
         let program = image.program;
         let provider = program.provider(image.provider);
@@ -29,20 +30,21 @@ impl Reach {
                 queue.push(id);
             }
         }
-        image.spread(queue, &mut read);
+        image.mark_dependencies(queue, &mut read);
         // The playbook itself takes typed values; only what Packer reads must keep its string.
         let mut beyond_slots = Table::filled(&program.variables, false);
-        image.spread(route.named.clone(), &mut beyond_slots);
-        image.spread(route.slots.iter().map(|s| s.variable).collect(), &mut read);
+        image.mark_dependencies(route.named.clone(), &mut beyond_slots);
+        image.mark_dependencies(route.slots.iter().map(|s| s.variable).collect(), &mut read);
         // Where only a deprecated name has a slot, that is the way of the real one.
         let reals = program
             .aliases
             .iter()
             .filter(|(alias, _)| route.slots.iter().any(|s| s.variable == *alias));
-        image.spread(reals.map(|(_, real)| *real).collect(), &mut read);
+        image.mark_dependencies(reals.map(|(_, real)| *real).collect(), &mut read);
         Reach { read, beyond_slots }
     }
 
+    /// True where something on the target reads the variable.
     pub fn reads(&self, id: VarId) -> bool {
         self.read[id]
     }

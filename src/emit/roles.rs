@@ -71,7 +71,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether the playbooks have a role of that name beside them; none where nobody can know.
+    /// Whether the playbooks have a role of that name beside them; none where that is unknown.
     fn is_carried(&self, name: &str) -> Option<bool> {
         match self.carried_folder() {
             Some(folder) => self
@@ -125,7 +125,7 @@ impl Checker<'_> {
         all.any(|folder| self.loader.is_dir(&normalize(&folder))) || self.is_built_in(path)
     }
 
-    /// Packer runs where `ansible` stands for what the program carries.
+    /// Packer runs in a folder in which `ansible` is the folder that the program contains.
     fn is_built_in(&self, path: &Path) -> bool {
         let path = normalize(path);
         let below = |folder: &str| ANSIBLE.get_dir(Path::new(folder).join(&path)).is_some();
@@ -159,9 +159,7 @@ impl Checker<'_> {
                     &self.written(role, &near),
                 )
             }
-            None => found.help(
-                "a role is a folder; in a spec its path is relative to the file that it stands in",
-            ),
+            None => found.help("write the path of the role's folder, relative to this file"),
         }
     }
 
@@ -171,16 +169,15 @@ impl Checker<'_> {
             .missing(role)
             .label("Ansible takes this path from the folders where roles are, and finds none");
         let beside = normalize(&self.program.sources.get(role.span.file).folder().join(path));
-        match self.loader.is_dir(&beside) {
-            true => {
-                let written = beside.display().to_string();
-                self.offer(
-                    found.help("write the absolute path of the folder"),
-                    role,
-                    &written,
-                )
-            }
-            false => found.help("write the absolute path of the role's folder"),
+        if self.loader.is_dir(&beside) {
+            let written = beside.display().to_string();
+            self.offer(
+                found.help("write the absolute path of the folder"),
+                role,
+                &written,
+            )
+        } else {
+            found.help("write the absolute path of the role's folder")
         }
     }
 
@@ -198,9 +195,10 @@ impl Checker<'_> {
             }
             return found
                 .label("a comma does not separate roles")
-                .help(match self.is_json(role) {
-                    true => "write a space between two roles",
-                    false => "write each role as an element of its own: [\"a\", \"b\"]",
+                .help(if self.is_json(role) {
+                    "write a space between two roles"
+                } else {
+                    "write each role as a separate element: [\"a\", \"b\"]"
                 });
         }
         match suggest(&role.name, known.iter().map(String::as_str), |_| Fit::Maybe) {
@@ -225,16 +223,18 @@ impl Checker<'_> {
         };
         let places = folders.iter().map(|folder| folder.display().to_string());
         let places: Vec<String> = places.collect();
-        let found = found.label(match places.is_empty() {
-            true => format!("this is not one of {whose}"),
-            false => format!("this is not one of {whose}, and the project has no such role"),
+        let found = found.label(if places.is_empty() {
+            format!("this is not one of {whose}")
+        } else {
+            format!("this is not one of {whose}, and the project has no such role")
         });
-        match places.is_empty() {
-            true => found.help("write the path of the role's folder"),
-            false => found.help(format!(
+        if places.is_empty() {
+            found.help("write the path of the role's folder")
+        } else {
+            found.help(format!(
                 "put the role in {}, or write the path of its folder",
                 places.join(" or ")
-            )),
+            ))
         }
     }
 
@@ -268,9 +268,10 @@ impl Checker<'_> {
     /// How a role's folder is written where the role is named: relative to the file, in a var file absolute.
     fn written(&self, role: &Role, folder: &Path) -> String {
         let source = self.program.sources.get(role.span.file);
-        match source.origin == Origin::Project && !self.is_json(role) {
-            true => relative(source.folder(), folder),
-            false => folder.display().to_string(),
+        if source.origin == Origin::Project && !self.is_json(role) {
+            relative(source.folder(), folder)
+        } else {
+            folder.display().to_string()
         }
     }
 
@@ -283,11 +284,12 @@ impl Checker<'_> {
             .is_some_and(|e| e == "json")
     }
 
-    /// Adds the repair of the name, where its place is known.
+    /// Adds a fix of the name, where its place is known.
     fn offer(&self, found: Diagnostic, role: &Role, new: &str) -> Diagnostic {
-        match role.is_exact {
-            true => found.fix(format!("write `{new}`"), role.span, new),
-            false => found,
+        if role.is_exact {
+            found.fix(format!("write `{new}`"), role.span, new)
+        } else {
+            found
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// What Ansible gets of a string that stands in the slot as it is; none where it stops with an error.
+    /// What Ansible gets if the slot contains this string unchanged; none where Ansible fails.
     pub fn deliver(&self, text: &str) -> Option<String> {
         let quote = self.quote.map(String::from).unwrap_or_default();
         let argument = format!("{}={quote}{text}{quote}", self.name);
@@ -35,7 +35,7 @@ impl Slot {
             .map(|pair| read_escapes(&pair.value))
     }
 
-    /// True for a string that is written for the slot already: its quotes and escapes bring another one whole.
+    /// True for a string that already has the quotes and escapes that this slot needs.
     pub fn is_made_for(&self, text: &str) -> bool {
         let form = |arrived: String| match carry(&arrived, self.quote) {
             Carried::Wrapped(wrapped) => wrapped == text,
@@ -92,7 +92,7 @@ fn fill(image: &Image<'_>, text: &str) -> Option<String> {
 #[derive(Debug, Clone)]
 pub struct Moved {
     pub variable: VarId,
-    /// Where its text stands.
+    /// The place of its text.
     pub place: Span,
     pub text: String,
     /// The argument goes to Ansible as well, before the file: only what the file would override moves into it.
@@ -133,7 +133,7 @@ impl Route {
                 .last()
                 .is_some_and(|a| image.stack.region(a.layer) == Region::Fixed)
         };
-        // What a checkout fills with slots of its own stays as it is.
+        // A checkout's own argument with slots stays as it is.
         let has_slots = |id: &VarId| {
             let text =
                 args_text(image, *id).filter(|_| program.is_adopted && !image.is_set_by_users(*id));
@@ -181,9 +181,10 @@ impl Route {
             let text = match whole_argument(arg).and_then(lookup) {
                 Some(id) => {
                     route.named.push(id);
-                    match Some(id) == route.file {
-                        true => continue,
-                        false => args_text(image, id).unwrap_or_default(),
+                    if Some(id) == route.file {
+                        continue;
+                    } else {
+                        args_text(image, id).unwrap_or_default()
                     }
                 }
                 None => arg.to_string(),
@@ -285,7 +286,7 @@ fn argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
     })
 }
 
-/// What the project itself says for a variable that the target fixes.
+/// The project's own argument for a variable that the target fixes.
 fn own_argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
     let own = image
         .settings(id)
@@ -374,7 +375,7 @@ pub(super) fn carry_all(
     Ok(first)
 }
 
-/// An item of a list, with those before and behind it.
+/// Splits a list at an item: the items before it, the item, and those after it.
 fn cut_at<T: Copy>(items: &[T], at: usize) -> Option<(&[T], T, &[T])> {
     let (before, from) = items.split_at_checked(at)?;
     let (item, behind) = from.split_first()?;

@@ -8,7 +8,7 @@ use crate::project::{StackLayer, Table};
 use crate::schema::Value;
 
 impl<'p> Evaluator<'p> {
-    /// Settles facts, then asks the conditions, then sorts what holds by variable.
+    /// Computes the facts, then the conditions, and then sorts the active settings by variable.
     pub(crate) fn settle(&mut self) {
         let program = self.image.program;
         self.gather(|_, setting| {
@@ -71,7 +71,7 @@ impl<'p> Evaluator<'p> {
                     Ok(None) => "not set",
                     Err(Stop::Opaque(_)) => "only known at build time",
                     Ok(Some(value)) if value.is_opaque() => "only known at build time",
-                    // Not for want of a fact: said as of any other expression.
+                    // The cause is not a missing fact: it is reported as in any other expression.
                     _ => {
                         self.eval_condition(condition);
                         return false;
@@ -85,14 +85,15 @@ impl<'p> Evaluator<'p> {
                     }
                 });
                 names.dedup();
-                self.image.diagnostics.push(match names.is_empty() {
-                    true => Diagnostic::new(
+                self.image.diagnostics.push(if names.is_empty() {
+                    Diagnostic::new(
                         Code::OpaqueValue,
                         condition.span,
                         format!("this condition asks after what is {why}"),
                     )
-                    .help("a condition reads facts, which are known while compiling"),
-                    false => Diagnostic::new(
+                    .help("a condition reads facts, which are known while compiling")
+                } else {
+                    Diagnostic::new(
                         Code::UnsetFact,
                         condition.span,
                         format!(
@@ -101,7 +102,7 @@ impl<'p> Evaluator<'p> {
                             self.image.name()
                         ),
                     )
-                    .help("set the fact in the image or in the layer of its operating system"),
+                    .help("set the fact in the image or in the layer of its operating system")
                 });
                 false
             }

@@ -1,21 +1,21 @@
-//! What values are made of.
+//! What values depend on.
 
 use crate::eval::Image;
 use crate::project::Table;
 use crate::project::hir::*;
 
 impl Image<'_> {
-    /// Marks variables, and all that their values are made of.
-    pub fn spread(&self, mut queue: Vec<VarId>, marked: &mut Table<VarId, bool>) {
+    /// Marks variables, and everything that their values depend on.
+    pub fn mark_dependencies(&self, mut queue: Vec<VarId>, marked: &mut Table<VarId, bool>) {
         while let Some(id) = queue.pop() {
             if !std::mem::replace(&mut marked[id], true) {
-                queue.extend(self.parts(id));
+                queue.extend(self.dependencies(id));
             }
         }
     }
 
-    /// The variables that a variable's value is made of.
-    pub fn parts(&self, id: VarId) -> Vec<VarId> {
+    /// The variables that a variable's value depends on.
+    pub fn dependencies(&self, id: VarId) -> Vec<VarId> {
         let program = self.program;
         let (settings, has_default) = self.effective_settings(id);
         let base = settings
@@ -44,10 +44,10 @@ impl Image<'_> {
         out
     }
 
-    /// True where the project has a part in a value: it sets the variable, or one that the value is made of.
-    pub fn is_made_by_users(&self, id: VarId) -> bool {
+    /// True where the project sets the variable, or one that its value depends on.
+    pub fn depends_on_users(&self, id: VarId) -> bool {
         let mut marked = Table::filled(&self.program.variables, false);
-        self.spread(vec![id], &mut marked);
+        self.mark_dependencies(vec![id], &mut marked);
         let mut all = marked.pairs().filter(|(_, is_marked)| **is_marked);
         all.any(|(id, _)| self.is_set_by_users(id))
     }

@@ -22,14 +22,14 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How large a value may become, in bytes. A few names that stand for each other's doubles would fill
+/// The greatest size of a value, in bytes. A few names that double each other would fill
 /// any memory.
 pub(crate) const MAX_SIZE: usize = 4 << 20;
 
 /// Why an expression has no value.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// What it comes to is larger than any reader takes.
+    /// The value is larger than any receiver accepts.
     TooLarge(Span),
     /// Something here is only known at build time.
     Opaque(Span),
@@ -124,7 +124,7 @@ pub(crate) trait Interpret<'p> {
         })
     }
 
-    /// A variable's final value; a secret's is a hole.
+    /// A variable's final value; a secret's is a placeholder.
     fn read(&mut self, id: VarId) -> Computed {
         self.require(id);
         let variable = self.image().program.variable(id);
@@ -153,7 +153,7 @@ pub(crate) trait Interpret<'p> {
     }
 
     fn locate(&self, text: &Text, location: Location, span: Span) -> Text {
-        // A path that begins with a hole is somebody else's.
+        // Only the build knows where a path begins that starts with an interpolation.
         let folder = self.image().program.sources.get(span.file).folder();
         match text.known() {
             Some(known) => locate_text(&known, location, folder),
@@ -294,7 +294,7 @@ pub(crate) trait Interpret<'p> {
         }
     }
 
-    /// A value that is not opaque as a whole.
+    /// A value that is not wholly opaque.
     fn eval_known(&mut self, expr: &'p Expr) -> Computed {
         match self.eval(expr)? {
             Some(value) if value.is_opaque() => Err(Stop::Opaque(expr.span)),

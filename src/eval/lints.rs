@@ -147,7 +147,7 @@ impl<'p> Image<'p> {
             .map_or(section.span, |(_, span)| *span)
     }
 
-    /// What a `-var-file` of `PACKER_FLAGS` says, and a file of the target's provider or system says otherwise.
+    /// Settings of a `-var-file` in `PACKER_FLAGS` that a file of the target's provider or system overrides.
     pub(crate) fn check_flag_files(&self, found: &mut Vec<Diagnostic>) {
         let program = self.program;
         let settings = program

@@ -238,7 +238,7 @@ impl<'p> Image<'p> {
         (kept, has_default)
     }
 
-    /// The value that the layers up to one give, without a word about what is wrong with it.
+    /// The value that the layers up to one give. Reports nothing.
     pub(crate) fn compute_upto(&self, id: VarId, last: Active<'p>) -> Option<Value> {
         let settings = self.settings(id);
         let end = settings
@@ -264,8 +264,8 @@ impl<'p> Image<'p> {
         value
     }
 
-    /// True where a setting of the image itself says what the weaker layers give already, so that nothing changes
-    /// without it. A `final` one says more than its value.
+    /// True where a setting of the image itself repeats the value of the weaker layers, so that nothing changes without
+    /// it. A `final` setting is never redundant.
     pub fn is_redundant(&self, setting: &Setting) -> bool {
         let id = setting.variable;
         let is_it = |active: &Active<'p>| std::ptr::eq(active.setting, setting);
@@ -370,17 +370,18 @@ impl Log {
     }
 
     fn report_not_a_list(&mut self, span: Span, setting: Span, value: &Value) {
-        let found = match value.is_opaque() {
-            true => Diagnostic::new(
+        let found = if value.is_opaque() {
+            Diagnostic::new(
                 Code::OpaqueValue,
                 span,
                 "a value that is only known at build time cannot be joined with a list",
-            ),
-            false => Diagnostic::new(
+            )
+        } else {
+            Diagnostic::new(
                 Code::TypeMismatch,
                 span,
                 format!("expected a list, found {}", value.kind()),
-            ),
+            )
         };
         self.diagnostics
             .push(found.related(setting, "`+=` and `-=` change lists"));

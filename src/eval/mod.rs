@@ -1,8 +1,8 @@
-//! Layers to values: what each variable comes to for one image, and whether that is right.
+//! Layers to values: the final value of each variable in one image, and what is wrong with it.
 //!
-//! [`evaluate`] is a pure function of the program and the image. It settles facts, asks conditions,
-//! folds the layers, computes the late-bound values and checks them. Names are final values: an
-//! expression sees what the strongest layer made of a variable, wherever it stands itself.
+//! [`evaluate`] is a pure function of the program and the image. It computes facts and conditions, merges the layers,
+//! computes the late-bound values and checks them. A name refers to the final value: an expression sees what the
+//! strongest layer sets, wherever the expression itself is.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -24,16 +24,22 @@ use interpret::{Finished, Interpret, Stop};
 /// A setting that holds for an image: its conditions are true.
 #[derive(Debug, Clone, Copy)]
 pub struct Active<'p> {
+    /// The layer that contains it.
     pub layer: LayerIdx,
+    /// The setting.
     pub setting: &'p Setting,
 }
 
 /// One image with the final value of every variable.
 #[derive(Debug)]
 pub struct Image<'p> {
+    /// The program that declares it.
     pub program: &'p Program,
+    /// Its declaration.
     pub section: SectionId,
+    /// Its layers.
     pub stack: Stack,
+    /// The provider that builds it.
     pub provider: ProviderId,
     /// For each variable where its settings are in `active`: from, and up to.
     places: Table<VarId, (usize, usize)>,
@@ -43,6 +49,7 @@ pub struct Image<'p> {
     ids: Vec<VarId>,
     /// Every `-=` that holds, and whether it removed something.
     pub removals: Vec<(Span, bool)>,
+    /// What is wrong with its values.
     pub diagnostics: Vec<Diagnostic>,
     /// Variables that the library derives from one that only the build knows, and that have no value for it.
     pub underived: Vec<VarId>,
@@ -204,6 +211,7 @@ fn too_large(span: Span) -> Diagnostic {
 }
 
 impl<'p> Image<'p> {
+    /// Its name.
     pub fn name(&self) -> &'p str {
         &self.program.section(self.section).name
     }
@@ -219,7 +227,7 @@ impl<'p> Image<'p> {
     }
 
     /// The target's runs of Packer; where another provider builds it, those of the library's targets of that provider if
-    /// they all say the same. None where nobody says how Packer runs.
+    /// they all agree. None where nothing defines how Packer runs.
     pub fn runs(&self) -> &'p [Run] {
         let target = self.program.section(self.stack.target).target.as_ref();
         match target.filter(|t| t.provider == self.provider) {
@@ -308,7 +316,7 @@ impl<'p> Image<'p> {
         all
     }
 
-    /// The condition of the `when` that a setting stands in.
+    /// The condition of the `when` block around a setting.
     pub fn condition(&self, active: Active<'p>) -> Option<Span> {
         let StackLayer::Section(id) = self.stack.layer(active.layer)? else {
             return None;

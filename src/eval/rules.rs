@@ -8,7 +8,7 @@ use crate::schema::Value;
 
 impl<'p> Image<'p> {
     /// Reports the rules whose condition is true. Over an unset or opaque value a rule is silent, and so it is over
-    /// what a checkout itself says: that is nothing that the project could repair.
+    /// what a checkout itself sets, which the project cannot change.
     pub(super) fn check_rules(&self, out: &mut Vec<Diagnostic>) {
         let program = self.program;
         for id in program.rules_for(program.section(self.section).span.file) {
@@ -26,7 +26,7 @@ impl<'p> Image<'p> {
     fn concerns_users(&self, rule: &Rule) -> bool {
         let mut has_users = !self.program.is_adopted;
         rule.condition
-            .for_each_variable(&mut |id| has_users = has_users || self.is_made_by_users(id));
+            .for_each_variable(&mut |id| has_users = has_users || self.depends_on_users(id));
         has_users
     }
 
@@ -37,7 +37,7 @@ impl<'p> Image<'p> {
                 read.push(id);
             }
         });
-        // What the project set comes first: there the repair is made.
+        // What the project sets comes first, since that is what the user can change.
         let mut places: Vec<_> = read
             .into_iter()
             .filter_map(|id| Some((self.program.variable(id), self.winner(id)?)))
