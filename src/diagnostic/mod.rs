@@ -199,6 +199,30 @@ impl Diagnostic {
     }
 }
 
+/// Proof that an error has been reported, so that nothing else needs to be said about its place.
+///
+/// Whoever reports an error has one, and what could not be computed because of the error carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reported(());
+
+impl Reported {
+    /// Reports an error.
+    pub fn push(diagnostics: &mut Vec<Diagnostic>, error: Diagnostic) -> Reported {
+        debug_assert!(
+            error.is_error(),
+            "a warning proves nothing: {}",
+            error.message
+        );
+        diagnostics.push(error);
+        Reported(())
+    }
+
+    /// The parser reports what it cannot read, and leaves a gap in the [`ast`](crate::syntax::ast) there.
+    pub fn by_parser() -> Reported {
+        Reported(())
+    }
+}
+
 /// Puts what was found for several images at one place together, and orders by place.
 pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen: rustc_hash::FxHashMap<(Code, Span, String), usize> = Default::default();

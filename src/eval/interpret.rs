@@ -59,7 +59,8 @@ pub(crate) trait Interpret<'p> {
 
     fn eval(&mut self, expr: &'p Expr) -> Computed {
         Ok(match &expr.kind {
-            ExprKind::Missing => return Err(Stop::Reported),
+            ExprKind::Missing(_) => return Err(Stop::Reported),
+            ExprKind::Nothing => return Ok(None),
             ExprKind::Const(value) => Some(value.clone()),
             ExprKind::Variable(id) => return self.read(*id),
             ExprKind::Encoded(id) => self.read(*id)?.map(|value| {

@@ -122,7 +122,7 @@ fn followers(image: &Image<'_>, reach: &Reach, id: VarId) -> Vec<VarId> {
 /// True for a value that says itself what it is.
 fn is_written_out(value: &Expr) -> bool {
     match &value.kind {
-        ExprKind::Const(_) | ExprKind::Missing => true,
+        ExprKind::Const(_) | ExprKind::Missing(_) | ExprKind::Nothing => true,
         ExprKind::Located(_, inner) | ExprKind::Decoded(_, inner) => is_written_out(inner),
         ExprKind::List(elements) => elements.iter().all(is_written_out),
         ExprKind::Map(pairs) => pairs.iter().all(|(_, value)| is_written_out(value)),

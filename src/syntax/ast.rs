@@ -16,6 +16,16 @@ pub struct File {
     pub items: Vec<Item>,
 }
 
+impl File {
+    /// The file's `include` items, in order.
+    pub fn includes(&self) -> impl Iterator<Item = &Include> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Include(include) => Some(include),
+            _ => None,
+        })
+    }
+}
+
 #[derive(Debug)]
 pub enum Item {
     Include(Include),
@@ -35,7 +45,7 @@ impl Item {
 }
 
 /// `include "path" as name`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Include {
     pub path: Ident,
     pub name: Option<Ident>,

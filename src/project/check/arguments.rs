@@ -58,8 +58,10 @@ impl Lowering<'_> {
         if self.is_json(span) {
             found.code = Code::ValueLost;
             found.severity = Severity::Warning;
+            self.warn(found);
+        } else {
+            self.report(found);
         }
-        self.report(found);
     }
 
     /// True for a text that goes to Packer as it is: of a JSON var file, or of `PACKER_FLAGS`.

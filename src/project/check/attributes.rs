@@ -155,10 +155,12 @@ impl Lowering<'_> {
                     text: name.clone(),
                     span: element.span,
                 }),
-                _ => self.report(
-                    Diagnostic::new(Code::TypeMismatch, element.span, "expected a name")
-                        .help("without quotes"),
-                ),
+                _ => {
+                    self.report(
+                        Diagnostic::new(Code::TypeMismatch, element.span, "expected a name")
+                            .help("without quotes"),
+                    );
+                }
             }
         }
         words
@@ -212,11 +214,13 @@ impl Lowering<'_> {
         for element in elements {
             match &element.kind {
                 ast::ExprKind::Str(text) => texts.push(text.clone()),
-                _ => self.report(Diagnostic::new(
-                    Code::TypeMismatch,
-                    element.span,
-                    "expected a text in quotes",
-                )),
+                _ => {
+                    self.report(Diagnostic::new(
+                        Code::TypeMismatch,
+                        element.span,
+                        "expected a text in quotes",
+                    ));
+                }
             }
         }
         texts

@@ -1,7 +1,7 @@
 //! Calls of functions: their arguments, and those that are computed at once.
 
-use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::project::check::expr::{Place, Ty};
+use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
+use crate::project::check::expr::{Place, Ty, Typed};
 use crate::project::check::items::Lowering;
 use crate::project::check::strings::locate_text;
 use crate::project::hir::*;
@@ -17,7 +17,7 @@ impl Lowering<'_> {
         args: &[ast::Expr],
         span: Span,
         place: Place<'_>,
-    ) -> (ExprKind, Ty) {
+    ) -> Typed {
         let Some(function) = Function::parse(&name.text) else {
             let mut found = Diagnostic::new(
                 Code::UnknownFunction,
@@ -38,13 +38,12 @@ impl Lowering<'_> {
                     found.help(format!("the functions are {}", all.join(", ")))
                 }
             };
-            self.report(found);
-            return (ExprKind::Missing, Ty::Any);
+            return Err(self.report(found));
         };
         if args.len() != function.arguments() {
             let wanted = function.arguments();
             let plural = if wanted == 1 { "" } else { "s" };
-            self.report(
+            return Err(self.report(
                 Diagnostic::new(
                     Code::UnknownFunction,
                     span,
@@ -55,33 +54,31 @@ impl Lowering<'_> {
                     ),
                 )
                 .help(function.signature()),
-            );
-            return (ExprKind::Missing, Ty::Any);
+            ));
         }
         match (function, args) {
             (Function::Env | Function::File | Function::Path | Function::Jinja, [arg]) => {
-                return (
-                    self.lower_constant_call(function, arg, place),
-                    if function == Function::Env {
-                        Ty::Any
-                    } else {
-                        Ty::Text
-                    },
-                );
+                let ty = if function == Function::Env {
+                    Ty::Any
+                } else {
+                    Ty::Text
+                };
+                return Ok((self.lower_constant_call(function, arg, place)?, ty));
             }
             (Function::IsSet | Function::IsYours, [written]) => {
                 let (arg, _) = self.lower_typed(written, place.argument());
-                if !matches!(arg.kind, ExprKind::Variable(_) | ExprKind::Missing) {
-                    self.report(
+                let arg = arg.sound()?;
+                if !matches!(arg.kind, ExprKind::Variable(_)) {
+                    return Err(self.report(
                         Diagnostic::new(
                             Code::UnknownFunction,
                             written.span,
                             format!("`{}` takes the name of a variable", function.as_str()),
                         )
                         .help(format!("{}(http_proxy)", function.as_str())),
-                    );
+                    ));
                 }
-                return (ExprKind::Call(function, vec![arg]), Ty::Bool);
+                return Ok((ExprKind::Call(function, vec![arg]), Ty::Bool));
             }
             _ => {}
         }
@@ -101,9 +98,15 @@ impl Lowering<'_> {
             Function::Matches => &[Ty::Any, Ty::Text],
             _ => &[Ty::Text, Ty::Text, Ty::Text],
         };
+        let mut fits = Ok(());
         for ((ty, wanted), arg) in types.iter().zip(wanted).zip(args) {
-            self.expect(ty, wanted, arg.span, function.signature());
+            fits = fits.and(self.expect(ty, wanted, arg.span, function.signature()));
         }
+        fits?;
+        let lowered = lowered
+            .into_iter()
+            .map(Expr::sound)
+            .collect::<Result<Vec<_>, _>>()?;
         if let (
             Function::Matches,
             Some(Expr {
@@ -117,10 +120,10 @@ impl Lowering<'_> {
             if self.sources.is_users(span.file)
                 && let Err(error) = whole(&pattern)
             {
-                self.report(
+                return Err(self.report(
                     Diagnostic::new(Code::TypeMismatch, span, "this is no regular expression")
                         .help(error.to_string()),
-                );
+                ));
             }
         }
         let ty = match function {
@@ -130,7 +133,7 @@ impl Lowering<'_> {
             Function::Unique => types.into_iter().next().unwrap_or(list),
             _ => Ty::Text,
         };
-        (ExprKind::Call(function, lowered), ty)
+        Ok((ExprKind::Call(function, lowered), ty))
     }
 
     /// The functions whose argument must stand in the text, because it names something outside it.
@@ -139,30 +142,29 @@ impl Lowering<'_> {
         function: Function,
         arg: &ast::Expr,
         place: Place<'_>,
-    ) -> ExprKind {
+    ) -> Result<ExprKind, Reported> {
         let ast::ExprKind::Str(text) = &arg.kind else {
-            self.report_no_constant(function, arg);
-            return ExprKind::Missing;
+            return Err(self.report_no_constant(function, arg));
         };
-        match function {
+        Ok(match function {
             Function::Env => {
                 let is_name = !text.is_empty()
                     && !text.starts_with(|c: char| c.is_ascii_digit())
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
                 if !is_name {
-                    self.report(
+                    return Err(self.report(
                         Diagnostic::new(
                             Code::UnknownFunction,
                             arg.span,
                             format!("`{text}` is not the name of an environment variable"),
                         )
                         .help("such a name holds letters, digits and `_`"),
-                    );
+                    ));
                 }
                 ExprKind::Const(Value::piece(Piece::Env(text.clone())))
             }
             Function::Jinja if place.packer_braces => {
-                self.report(
+                return Err(self.report(
                     Diagnostic::new(
                         Code::LiteralBraces,
                         arg.span,
@@ -171,20 +173,19 @@ impl Lowering<'_> {
                     .help(
                         "use `jinja` in an `ansible { }` block, or in a variable whose `to` lacks `packer`",
                     ),
-                );
-                ExprKind::Missing
+                ));
             }
             Function::Jinja => ExprKind::Const(Value::piece(Piece::Jinja(text.clone()))),
             Function::Path => {
                 let folder = self.sources.get(arg.span.file).folder();
                 ExprKind::Const(Value::Text(locate_text(text, Location::Path, folder)))
             }
-            _ => self.lower_file(text, arg.span),
-        }
+            _ => self.lower_file(text, arg.span)?,
+        })
     }
 
     /// An argument that is not a text in quotes.
-    fn report_no_constant(&mut self, function: Function, arg: &ast::Expr) {
+    fn report_no_constant(&mut self, function: Function, arg: &ast::Expr) -> Reported {
         let word = function.as_str();
         let (what, example) = match function {
             Function::Env => ("name", "HTTP_PROXY"),
@@ -208,17 +209,15 @@ impl Lowering<'_> {
         self.report(match name {
             Some(name) => found.fix("put it in quotes", arg.span, format!("\"{name}\"")),
             None => found.help("what it names has to be known before the specs are evaluated"),
-        });
+        })
     }
 
     /// `file("path")`: the content, read now.
-    pub(crate) fn lower_file(&mut self, text: &str, span: Span) -> ExprKind {
+    fn lower_file(&mut self, text: &str, span: Span) -> Result<ExprKind, Reported> {
         let folder = self.sources.get(span.file).folder();
         let path = normalize(&folder.join(text));
-        match self.read_data(&path, span) {
-            Some(content) => ExprKind::Const(Value::text(SmolStr::new(content))),
-            None => ExprKind::Missing,
-        }
+        let content = self.read_data(&path, span)?;
+        Ok(ExprKind::Const(Value::text(SmolStr::new(content))))
     }
 }
 

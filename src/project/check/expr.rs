@@ -1,6 +1,6 @@
 //! Expressions: names resolved, types checked, constants computed. Each is checked once, used or not.
 
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::check::items::Lowering;
 use crate::project::hir::VARIABLES;
 use crate::project::hir::*;
@@ -104,6 +104,9 @@ impl Ty {
     }
 }
 
+/// What an expression is lowered to, with its type; nothing where it is wrong.
+pub(crate) type Typed = Result<(ExprKind, Ty), Reported>;
+
 impl Lowering<'_> {
     /// An expression that a variable gets as its value.
     pub(crate) fn lower_value(&mut self, value: &ast::Expr, id: VarId) -> Expr {
@@ -134,35 +137,50 @@ impl Lowering<'_> {
     /// A condition: must be a bool.
     pub fn lower_condition(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
         let (lowered, ty) = self.lower_typed(expr, place);
-        self.expect(&ty, &Ty::Bool, expr.span, "a condition is true or false");
-        lowered
+        match self.expect(&ty, &Ty::Bool, expr.span, "a condition is true or false") {
+            Ok(()) => lowered,
+            Err(reported) => Expr::missing(reported, expr.span),
+        }
     }
 
-    pub(crate) fn expect(&mut self, ty: &Ty, wanted: &Ty, span: Span, help: &str) {
-        if !ty.fits(wanted) {
-            self.report(
-                Diagnostic::new(
-                    Code::TypeMismatch,
-                    span,
-                    format!("expected {}, found {}", wanted.word(), ty.word()),
-                )
-                .help(help),
-            );
+    pub(crate) fn expect(
+        &mut self,
+        ty: &Ty,
+        wanted: &Ty,
+        span: Span,
+        help: &str,
+    ) -> Result<(), Reported> {
+        if ty.fits(wanted) {
+            return Ok(());
         }
+        Err(self.report(
+            Diagnostic::new(
+                Code::TypeMismatch,
+                span,
+                format!("expected {}, found {}", wanted.word(), ty.word()),
+            )
+            .help(help),
+        ))
     }
 
     pub(crate) fn lower_typed(&mut self, expr: &ast::Expr, place: Place<'_>) -> (Expr, Ty) {
         let span = expr.span;
-        let said = self.diagnostics.len();
-        let (lowered, ty) = match &expr.kind {
-            ast::ExprKind::Missing => (ExprKind::Missing, Ty::Any),
-            ast::ExprKind::Bool(flag) => (ExprKind::Const(Value::Bool(*flag)), Ty::Bool),
-            ast::ExprKind::Int(number) => (ExprKind::Const(Value::Int(*number)), Ty::Int),
-            ast::ExprKind::NoInt(text) => (self.report_no_int(text, span, place), Ty::Any),
-            ast::ExprKind::Str(text) => (self.lower_text(text, span, place), Ty::Text),
-            ast::ExprKind::Template(parts) => (self.lower_template(parts, span, place), Ty::Text),
+        let lowered = match &expr.kind {
+            ast::ExprKind::Missing => Err(Reported::by_parser()),
+            ast::ExprKind::Bool(flag) => Ok((ExprKind::Const(Value::Bool(*flag)), Ty::Bool)),
+            ast::ExprKind::Int(number) => Ok((ExprKind::Const(Value::Int(*number)), Ty::Int)),
+            ast::ExprKind::NoInt(text) => Err(self.report_no_int(text, span, place)),
+            ast::ExprKind::Str(text) => {
+                let text = self.lower_text(text, span, place);
+                text.map(|kind| (kind, Ty::Text))
+            }
+            ast::ExprKind::Template(parts) => {
+                let text = self.lower_template(parts, span, place);
+                text.map(|kind| (kind, Ty::Text))
+            }
             ast::ExprKind::Name(name) => self.lower_name(name, span, place),
             ast::ExprKind::Call { name, args } => self.lower_call(name, args, span, place),
+            // An element or a branch that is wrong leaves the others as they are.
             ast::ExprKind::List(elements) => return self.lower_list(elements, span, place),
             ast::ExprKind::Map(pairs) => return self.lower_map(pairs, span, place),
             ast::ExprKind::If(parts) => {
@@ -180,27 +198,20 @@ impl Lowering<'_> {
                 );
             }
             ast::ExprKind::Not(inner) => {
-                let inner = self.lower_condition(inner, place.argument());
-                (ExprKind::Not(Box::new(inner)), Ty::Bool)
+                let inner = self.lower_condition(inner, place.argument()).sound();
+                inner.map(|inner| (ExprKind::Not(Box::new(inner)), Ty::Bool))
             }
             ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
         };
-        // What is wrong is put out of the way, so that nothing else is said because of it.
-        if self.diagnostics.iter().skip(said).any(Diagnostic::is_error) {
-            return (
-                Expr {
-                    kind: ExprKind::Missing,
-                    span,
-                },
-                Ty::Any,
-            );
+        match lowered {
+            Ok((kind, ty)) => {
+                let mut lowered = Expr { kind, span };
+                self.check_place(&mut lowered, &ty, place);
+                (lowered, ty)
+            }
+            // What is wrong is put out of the way, so that nothing else is said because of it.
+            Err(reported) => (Expr::missing(reported, span), Ty::Any),
         }
-        let mut lowered = Expr {
-            kind: lowered,
-            span,
-        };
-        self.check_place(&mut lowered, &ty, place);
-        (lowered, ty)
     }
 
     /// Checks what stands in a place that wants a type: the kind always, a constant wholly.
@@ -216,14 +227,13 @@ impl Lowering<'_> {
                         true => found,
                         false => self.repair(found, expr.span, wanted, value),
                     };
-                    self.report(found);
-                    expr.kind = ExprKind::Missing;
+                    expr.kind = ExprKind::Missing(self.report(found));
                 }
             }
             _ if !ty.fits(&Ty::of(wanted)) => {
                 let message = format!("expected {}, found {}", wanted.in_words(), ty.word());
-                self.report(Diagnostic::new(Code::TypeMismatch, expr.span, message));
-                expr.kind = ExprKind::Missing;
+                let found = Diagnostic::new(Code::TypeMismatch, expr.span, message);
+                expr.kind = ExprKind::Missing(self.report(found));
             }
             _ => {}
         }
@@ -242,33 +252,34 @@ impl Lowering<'_> {
         }
     }
 
-    /// True where the place may read the variable.
-    pub(crate) fn check_fact(&mut self, id: VarId, span: Span, place: Place<'_>) -> bool {
+    /// Reports a variable that the place may not read.
+    pub(crate) fn check_fact(
+        &mut self,
+        id: VarId,
+        span: Span,
+        place: Place<'_>,
+    ) -> Result<(), Reported> {
         let Some(reader) = place.facts_only else {
-            return true;
+            return Ok(());
         };
         let variable = &self.variables[id];
         if !variable.is_fact {
             let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} reads facts only, and `{}` is none", variable.name))
                 .label("not a fact")
                 .help("facts are settled before everything else, such as `os_family`, `distro_name` and `provider`; where a value depends on another, set it with `if … then … else …`");
-            self.report(found);
-            return false;
+            return Err(self.report(found));
         }
-        true
+        Ok(())
     }
 
-    fn lower_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) -> (ExprKind, Ty) {
-        if let Some(id) = self.find_variable(name) {
-            if !self.check_fact(id, span, place) {
-                return (ExprKind::Missing, Ty::Any);
-            }
-            let id = self.stands_for(id, span);
-            let ty = Ty::of(&self.variables[id].ty);
-            return (ExprKind::Variable(id), ty);
-        }
-        self.report_unknown_name(name, span, place);
-        (ExprKind::Missing, Ty::Any)
+    fn lower_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) -> Typed {
+        let Some(id) = self.find_variable(name) else {
+            return Err(self.report_unknown_name(name, span, place));
+        };
+        self.check_fact(id, span, place)?;
+        let id = self.stands_for(id, span);
+        let ty = Ty::of(&self.variables[id].ty);
+        Ok((ExprKind::Variable(id), ty))
     }
 
     // ---- lists and maps ---------------------------------------------------------------------
@@ -279,18 +290,12 @@ impl Lowering<'_> {
             Some(Base::Any) | None => None,
             Some(_) => {
                 let ty = place.ty.map(Type::in_words).unwrap_or_default();
-                self.report(Diagnostic::new(
+                let reported = self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     span,
                     format!("expected {ty}, found a list"),
                 ));
-                return (
-                    Expr {
-                        kind: ExprKind::Missing,
-                        span,
-                    },
-                    Ty::Any,
-                );
+                return (Expr::missing(reported, span), Ty::Any);
             }
         };
         let any = place.ty.filter(|ty| matches!(ty.base, Base::Any));
@@ -298,11 +303,11 @@ impl Lowering<'_> {
         let mut lowered = Vec::with_capacity(elements.len());
         let mut ty = Ty::Any;
         for element in elements {
-            let (expr, element_ty) = self.lower_typed(element, inner);
+            let (mut expr, element_ty) = self.lower_typed(element, inner);
             if ty == Ty::Any {
                 ty = element_ty;
             } else if place.ty.is_none() && !element_ty.fits(&ty) {
-                self.report(Diagnostic::new(
+                let reported = self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     element.span,
                     format!(
@@ -311,13 +316,13 @@ impl Lowering<'_> {
                         element_ty.word()
                     ),
                 ));
+                expr = Expr::missing(reported, element.span);
             }
             if let ExprKind::Const(value) = &expr.kind {
-                self.check_encodable(
-                    &Value::list(vec![value.clone()]),
-                    element.span,
-                    place.encoding,
-                );
+                let value = Value::list(vec![value.clone()]);
+                if let Err(reported) = self.check_encodable(&value, element.span, place.encoding) {
+                    expr = Expr::missing(reported, element.span);
+                }
             }
             lowered.push(expr);
         }
@@ -336,9 +341,14 @@ impl Lowering<'_> {
     }
 
     /// Reports what the encoding of the list cannot carry.
-    pub fn check_encodable(&mut self, value: &Value, span: Span, encoding: Encoding) {
+    pub fn check_encodable(
+        &mut self,
+        value: &Value,
+        span: Span,
+        encoding: Encoding,
+    ) -> Result<(), Reported> {
         let Some((at, reason)) = find_unencodable(value, encoding) else {
-            return;
+            return Ok(());
         };
         let element = match value {
             Value::List(elements) => elements.get(at),
@@ -353,13 +363,13 @@ impl Lowering<'_> {
         });
         let found = Diagnostic::new(Code::NotEncodable, span, reason);
         // What stands in the text may well be without a fault: the folders above it have it.
-        self.report(match (path, encoding) {
+        Err(self.report(match (path, encoding) {
             (Some(path), _) => found
                 .label(format!("written as {path}"))
                 .help("move or rename the folder, so that the whole path can be written"),
             (None, Encoding::Words) => found.help("one element a word: `[\"a\", \"b\"]`"),
             (None, _) => found.help("remove it from the element"),
-        });
+        }))
     }
 
     fn lower_map(
@@ -374,18 +384,12 @@ impl Lowering<'_> {
             None => None,
             Some(_) => {
                 let ty = place.ty.map(Type::in_words).unwrap_or_default();
-                self.report(Diagnostic::new(
+                let reported = self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     span,
                     format!("expected {ty}, found a map"),
                 ));
-                return (
-                    Expr {
-                        kind: ExprKind::Missing,
-                        span,
-                    },
-                    Ty::Any,
-                );
+                return (Expr::missing(reported, span), Ty::Any);
             }
         };
         let inner = place.inner(wanted);
@@ -427,12 +431,7 @@ impl Lowering<'_> {
 
     // ---- operators --------------------------------------------------------------------------
 
-    fn lower_binary(
-        &mut self,
-        op: BinaryOp,
-        sides: &[ast::Expr; 2],
-        place: Place<'_>,
-    ) -> (ExprKind, Ty) {
+    fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Place<'_>) -> Typed {
         let [left, right] = sides;
         let build = |a, b, versions| ExprKind::Binary {
             op,
@@ -443,7 +442,7 @@ impl Lowering<'_> {
             BinaryOp::And | BinaryOp::Or => {
                 let a = self.lower_condition(left, place.argument());
                 let b = self.lower_condition(right, place.argument());
-                (build(a, b, false), Ty::Bool)
+                Ok((build(a.sound()?, b.sound()?, false), Ty::Bool))
             }
             BinaryOp::Add => {
                 // Both sides are lists of what the place wants.
@@ -457,20 +456,18 @@ impl Lowering<'_> {
                     .find(|(ty, _)| !ty.fits(&list))
                 {
                     let help = "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`";
-                    self.expect(ty, &list, side.span, help);
+                    self.expect(ty, &list, side.span, help)?;
                 }
-                (
-                    build(a, b, false),
-                    if a_ty == Ty::Any { b_ty } else { a_ty },
-                )
+                let ty = if a_ty == Ty::Any { b_ty } else { a_ty };
+                Ok((build(a.sound()?, b.sound()?, false), ty))
             }
             BinaryOp::In | BinaryOp::NotIn => {
                 if let ast::ExprKind::List(elements) = &right.kind
-                    && elements
+                    && let Some(reported) = elements
                         .iter()
-                        .any(|element| self.report_bare_word(element, left))
+                        .find_map(|element| self.report_bare_word(element, left))
                 {
-                    return (ExprKind::Missing, Ty::Any);
+                    return Err(reported);
                 }
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
@@ -479,21 +476,23 @@ impl Lowering<'_> {
                     &Ty::List(Box::new(Ty::Any)),
                     right.span,
                     "`in` asks a list: `x in [\"a\", \"b\"]`",
-                );
+                )?;
                 if let Ty::List(element) = &b_ty {
                     self.expect(
                         &a_ty,
                         element,
                         left.span,
                         "`in` compares with the elements of the list",
-                    );
+                    )?;
                 }
-                self.check_choice(&a, &b);
-                (build(a, b, a_ty == Ty::Version), Ty::Bool)
+                self.check_choice(&a, &b)?;
+                let versions = a_ty == Ty::Version;
+                Ok((build(a.sound()?, b.sound()?, versions), Ty::Bool))
             }
             _ => {
-                if self.report_bare_word(right, left) || self.report_bare_word(left, right) {
-                    return (ExprKind::Missing, Ty::Any);
+                let bare = self.report_bare_word(right, left);
+                if let Some(reported) = bare.or_else(|| self.report_bare_word(left, right)) {
+                    return Err(reported);
                 }
                 let (a, a_ty) = self.lower_typed(left, place.argument());
                 let (b, b_ty) = self.lower_typed(right, place.argument());
@@ -502,35 +501,35 @@ impl Lowering<'_> {
                     &a_ty,
                     right.span,
                     "both sides of a comparison are of one type",
-                );
+                )?;
                 let versions = a_ty == Ty::Version || b_ty == Ty::Version;
                 let is_ordered = matches!(a_ty, Ty::Int | Ty::Any) || versions;
                 if !is_ordered && !matches!(op, BinaryOp::Equal | BinaryOp::NotEqual) {
-                    self.report(
+                    return Err(self.report(
                         Diagnostic::new(
                             Code::TypeMismatch,
                             left.span.to(right.span),
                             "only numbers and versions have an order",
                         )
                         .help("compare with `==`, or declare the variable as `version`"),
-                    );
+                    ));
                 }
-                self.check_choice(&a, &b);
-                self.check_choice(&b, &a);
-                (build(a, b, versions), Ty::Bool)
+                self.check_choice(&a, &b)?;
+                self.check_choice(&b, &a)?;
+                Ok((build(a.sound()?, b.sound()?, versions), Ty::Bool))
             }
         }
     }
 
     /// A comparison of a variable of few values with one that it never has.
-    fn check_choice(&mut self, variable: &Expr, value: &Expr) {
+    fn check_choice(&mut self, variable: &Expr, value: &Expr) -> Result<(), Reported> {
         let (ExprKind::Variable(id), ExprKind::Const(value_const)) = (&variable.kind, &value.kind)
         else {
-            return;
+            return Ok(());
         };
         let variable = &self.variables[*id];
         let Base::OneOf(choices) = &variable.ty.base else {
-            return;
+            return Ok(());
         };
         let texts: &[Value] = match value_const {
             Value::List(elements) => elements,
@@ -558,9 +557,9 @@ impl Lowering<'_> {
                         );
                     }
                 }
-                self.report(found);
-                return;
+                return Err(self.report(found));
             }
         }
+        Ok(())
     }
 }

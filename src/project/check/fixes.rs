@@ -1,9 +1,8 @@
 //! Constants of the wrong type, with the repair where one can be guessed.
 
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::check::expr::Place;
 use crate::project::check::items::Lowering;
-use crate::project::hir::ExprKind;
 use crate::schema::{Base, Type, Value, check_value, decode_words};
 use crate::source::Span;
 use crate::syntax::print_text;
@@ -11,7 +10,7 @@ use smol_str::SmolStr;
 
 impl Lowering<'_> {
     /// What begins like a number and is none; it is offered quotes where a text fits.
-    pub(crate) fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> ExprKind {
+    pub(crate) fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> Reported {
         let shown = if place.is_secret {
             "this".to_owned()
         } else {
@@ -33,8 +32,7 @@ impl Lowering<'_> {
             Some(ty) if !fits(ty) && !ty.is_text() => self.repair(found, span, ty, &value),
             Some(ty) if !fits(ty) => self.repair(in_quotes, span, ty, &value),
             _ => in_quotes.fix("put it in quotes", span, print_text(text)),
-        });
-        ExprKind::Missing
+        })
     }
 
     /// Adds the repair of a wrong constant, where one can be guessed.

@@ -1,6 +1,6 @@
 //! What was probably meant by a name that nobody declared.
 
-use crate::diagnostic::{Code, Diagnostic, Fit, suggest, suggest_image};
+use crate::diagnostic::{Code, Diagnostic, Fit, Reported, suggest, suggest_image};
 use crate::project::check::expr::Place;
 use crate::project::check::items::Lowering;
 use crate::project::hir::*;
@@ -56,8 +56,12 @@ impl Lowering<'_> {
             .map(|guess| guess.name)
     }
 
-    pub(crate) fn report_unknown_variable(&mut self, name: &ast::Ident, is_setting: bool) {
-        self.report_unknown(name, None, is_setting);
+    pub(crate) fn report_unknown_variable(
+        &mut self,
+        name: &ast::Ident,
+        is_setting: bool,
+    ) -> Reported {
+        self.report_unknown(name, None, is_setting)
     }
 
     /// A name that nothing declares, with what it is set to.
@@ -66,11 +70,13 @@ impl Lowering<'_> {
         name: &ast::Ident,
         value: Option<&ast::Expr>,
         is_setting: bool,
-    ) {
+    ) -> Reported {
         let guess = self.guess_variable(&name.text, value);
-        if self.is_incomplete && guess.as_ref().is_none_or(|guess| !guess.is_sure) {
+        if let Some(incomplete) = self.incomplete
+            && guess.as_ref().is_none_or(|guess| !guess.is_sure)
+        {
             // It may be declared where nothing could be read.
-            return;
+            return incomplete;
         }
         let found = Diagnostic::new(
             Code::UnknownVariable,
@@ -83,11 +89,16 @@ impl Lowering<'_> {
             ),
             guess => Guess::add_to(guess.as_ref(), found, name.span),
         };
-        self.report(found);
+        self.report(found)
     }
 
     /// A name in an expression that is no variable.
-    pub(crate) fn report_unknown_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) {
+    pub(crate) fn report_unknown_name(
+        &mut self,
+        name: &SmolStr,
+        span: Span,
+        place: Place<'_>,
+    ) -> Reported {
         let found = Diagnostic::new(
             Code::UnknownVariable,
             span,
@@ -125,10 +136,10 @@ impl Lowering<'_> {
                         "declare it (`variable {rest} : type`) and write `{rest}`"
                     )),
             },
-            _ => match self.guess_variable(name, None) {
-                None if self.is_incomplete => return,
-                Some(guess) if self.is_incomplete && !guess.is_sure => return,
-                None => match place.ty.filter(|ty| self.fits_in_quotes(ty, name)) {
+            _ => match (self.guess_variable(name, None), self.incomplete) {
+                (None, Some(incomplete)) => return incomplete,
+                (Some(guess), Some(incomplete)) if !guess.is_sure => return incomplete,
+                (None, None) => match place.ty.filter(|ty| self.fits_in_quotes(ty, name)) {
                     Some(_) => found.label("unknown name; text needs quotes").fix(
                         "put it in quotes",
                         span,
@@ -136,10 +147,10 @@ impl Lowering<'_> {
                     ),
                     None => found.help("unknown name; text needs quotes"),
                 },
-                guess => Guess::add_to(guess.as_ref(), found, span),
+                (guess, _) => Guess::add_to(guess.as_ref(), found, span),
             },
         };
-        self.report(found);
+        self.report(found)
     }
 
     /// Whether a word was probably meant as a text of a type.
@@ -149,33 +160,36 @@ impl Lowering<'_> {
             && check_value(ty, &Value::text(word)).is_ok()
     }
 
-    /// Reports a word without quotes that a variable is compared with. True where it was one.
-    pub(crate) fn report_bare_word(&mut self, word: &ast::Expr, other: &ast::Expr) -> bool {
+    /// Reports a word without quotes that a variable is compared with, where it is one.
+    pub(crate) fn report_bare_word(
+        &mut self,
+        word: &ast::Expr,
+        other: &ast::Expr,
+    ) -> Option<Reported> {
         let (ast::ExprKind::Name(word_text), ast::ExprKind::Name(variable)) =
             (&word.kind, &other.kind)
         else {
-            return false;
+            return None;
         };
         if self.find_variable(word_text).is_some() {
-            return false;
+            return None;
         }
-        let Some(id) = self.find_variable(variable) else {
-            return false;
-        };
+        let id = self.find_variable(variable)?;
         let ty = self.variables[id].ty.clone();
         if !self.fits_in_quotes(&ty, word_text) {
-            return false;
+            return None;
         }
-        self.report(
-            Diagnostic::new(
-                Code::UnknownVariable,
-                word.span,
-                format!("there is no variable `{word_text}`"),
-            )
-            .label("unknown name; text needs quotes")
-            .fix("put it in quotes", word.span, format!("\"{word_text}\"")),
-        );
-        true
+        Some(
+            self.report(
+                Diagnostic::new(
+                    Code::UnknownVariable,
+                    word.span,
+                    format!("there is no variable `{word_text}`"),
+                )
+                .label("unknown name; text needs quotes")
+                .fix("put it in quotes", word.span, format!("\"{word_text}\"")),
+            ),
+        )
     }
 
     pub(crate) fn report_unknown_section(&mut self, name: &ast::Ident) {
@@ -190,7 +204,7 @@ impl Lowering<'_> {
             name: SmolStr::new(near.name),
             is_sure: near.is_sure,
         });
-        if self.is_incomplete
+        if self.incomplete.is_some()
             && target.is_none()
             && guess.as_ref().is_none_or(|guess| !guess.is_sure)
         {

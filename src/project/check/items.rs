@@ -1,6 +1,6 @@
 //! Items to a program: first all names, then all bodies, so that order and files do not matter.
 
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::packer::Template;
 use crate::project::Adopted;
 use crate::project::check::{Declared, Unit};
@@ -41,7 +41,7 @@ pub(crate) struct Lowering<'l> {
     /// Where make runs Packer: relative paths in JSON var files start there, for Packer hands them on as they are.
     pub packer_folder: Option<PathBuf>,
     /// A file that the current one includes could not be read: what nobody declares may be declared there.
-    pub is_incomplete: bool,
+    pub incomplete: Option<Reported>,
     /// The variable whose value is being lowered.
     pub setting: Option<VarId>,
 }
@@ -69,13 +69,19 @@ impl<'l> Lowering<'l> {
             roots: Vec::new(),
             data: Vec::new(),
             packer_folder: None,
-            is_incomplete: false,
+            incomplete: None,
             setting: None,
         }
     }
 
-    pub fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+    /// Reports an error.
+    pub fn report(&mut self, error: Diagnostic) -> Reported {
+        Reported::push(&mut self.diagnostics, error)
+    }
+
+    /// Reports a warning.
+    pub fn warn(&mut self, warning: Diagnostic) {
+        self.diagnostics.push(warning);
     }
 
     /// True for a place in the library, the built-in one or another.
@@ -270,7 +276,7 @@ impl<'l> Lowering<'l> {
             "boolean" => Some("bool"),
             _ => nearest(name, names),
         };
-        if self.is_incomplete && near.is_none() {
+        if self.incomplete.is_some() && near.is_none() {
             return;
         }
         let mut found = Diagnostic::new(
@@ -307,36 +313,30 @@ impl<'l> Lowering<'l> {
     }
 
     /// Reads a file whose content a spec uses; it must lie inside the project's roots.
-    pub fn read_data(&mut self, path: &Path, span: Span) -> Option<String> {
+    pub fn read_data(&mut self, path: &Path, span: Span) -> Result<String, Reported> {
         if !self.may_read(path) {
-            self.report(outside_root(span, path, &self.roots));
-            return None;
+            let found = outside_root(span, path, &self.roots);
+            return Err(self.report(found));
         }
         match self.loader.read(path) {
             Ok(text) => {
                 self.add_data(path, text.clone(), span);
-                Some(text)
+                Ok(text)
             }
-            Err(error) => {
-                self.report(Diagnostic::new(
-                    Code::CannotRead,
-                    span,
-                    format!("cannot read {}: {error}", path.display()),
-                ));
-                None
-            }
+            Err(error) => Err(self.report(Diagnostic::new(
+                Code::CannotRead,
+                span,
+                format!("cannot read {}: {error}", path.display()),
+            ))),
         }
     }
 
     /// Checks a value that no expression produced against a variable's type.
-    pub fn check_decoded(&mut self, id: VarId, value: &Value, span: Span) -> bool {
+    pub fn check_decoded(&mut self, id: VarId, value: &Value, span: Span) -> Result<(), Reported> {
         let variable = &self.variables[id];
         let encoding = variable.encoding;
         match check_value(&variable.ty, value) {
-            Ok(()) => {
-                self.check_encodable(value, span, encoding);
-                true
-            }
+            Ok(()) => self.check_encodable(value, span, encoding),
             Err(mismatch) => {
                 let message = format!(
                     "`{}`: {}",
@@ -346,13 +346,12 @@ impl<'l> Lowering<'l> {
                 let found = Diagnostic::new(Code::TypeMismatch, span, message);
                 let is_secret = variable.is_secret;
                 let repaired = repair_version(&variable.ty, value).filter(|_| !is_secret);
-                self.report(
+                Err(self.report(
                     match repaired.map(|text| serde_json::Value::from(text).to_string()) {
                         Some(text) => found.fix(format!("write {text}"), span, text),
                         None => found,
                     },
-                );
-                false
+                ))
             }
         }
     }
@@ -423,16 +422,13 @@ pub(crate) fn new_provider(name: &ast::Ident, doc: Option<String>) -> Provider {
 }
 
 pub(crate) fn new_rule(name: &ast::Ident) -> Rule {
-    let nothing = || Expr {
-        kind: ExprKind::Missing,
-        span: name.span,
-    };
     Rule {
         name: name.text.clone(),
         span: name.span,
-        condition: nothing(),
+        // It forbids nothing until its body is lowered.
+        condition: Expr::constant(Value::Bool(false), name.span),
         is_deny: true,
-        message: nothing(),
+        message: Expr::constant(Value::text(""), name.span),
         help: None,
         file: name.span.file,
     }

@@ -44,7 +44,7 @@ impl Lowering<'_> {
             Spelling::Spec => real.to_string(),
             Spelling::Json => format!("\"{real}\""),
         };
-        self.report(match sets(&real) {
+        self.warn(match sets(&real) {
             true => found.help(format!("`{real}` is set here too: write both values there")),
             false => found.fix(format!("write `{real}`"), span, text),
         });
@@ -99,7 +99,7 @@ impl Lowering<'_> {
                 Spelling::Spec => format!("env(\"{name}\")"),
                 Spelling::Json => format!("\"{{{{env `{name}`}}}}\""),
             };
-            self.report(
+            self.warn(
                 found
                     .label("anyone who reads this file reads the secret")
                     .fix(

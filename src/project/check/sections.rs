@@ -75,7 +75,7 @@ impl Lowering<'_> {
             // What a target that is wrong says of its provider is not known either.
             let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
             let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
-            out.lacks_parent = lacks_parent || lacks_target || self.is_incomplete;
+            out.lacks_parent = lacks_parent || lacks_target || self.incomplete.is_some();
             out.settings = body.settings;
             out.conditions = body.conditions;
             out.target = body.target;
@@ -140,7 +140,7 @@ impl Lowering<'_> {
                         variable: id,
                         change: Change::Unset,
                         value: Expr {
-                            kind: ExprKind::Missing,
+                            kind: ExprKind::Nothing,
                             span: *span,
                         },
                         is_final: false,
@@ -271,7 +271,9 @@ impl Lowering<'_> {
         let declared = self.view().find(VARIABLES, &name.text).map(|(id, _)| *id);
         let Block::Extra(owner) = block else {
             match declared {
-                None => self.report_unknown(name, value, true),
+                None => {
+                    self.report_unknown(name, value, true);
+                }
                 Some(id) => {
                     let variable = &self.variables[id];
                     if let Some(removed) = variable.removed.clone() {

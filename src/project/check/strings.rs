@@ -1,6 +1,6 @@
 //! Texts in expressions: Packer's braces, holes, and paths that are relative to their file.
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Reported};
 use crate::packer::{Braced, parse_braces, users};
 use crate::project::check::expr::{Place, Ty};
 use crate::project::check::items::Lowering;
@@ -13,12 +13,17 @@ use std::path::Path;
 
 impl Lowering<'_> {
     /// A text without holes of ours; braces are read as the place says.
-    pub(crate) fn lower_text(&mut self, text: &SmolStr, span: Span, place: Place<'_>) -> ExprKind {
+    pub(crate) fn lower_text(
+        &mut self,
+        text: &SmolStr,
+        span: Span,
+        place: Place<'_>,
+    ) -> Result<ExprKind, Reported> {
         self.check_unfilled(text, span, place);
-        let kind = self.lower_braces(text, span, place);
+        let kind = self.lower_braces(text, span, place)?;
         match self.location(place) {
             Some(location) => self.locate(kind, location, span),
-            None => kind,
+            None => Ok(kind),
         }
     }
 
@@ -27,50 +32,59 @@ impl Lowering<'_> {
         text: &SmolStr,
         span: Span,
         place: Place<'_>,
-    ) -> ExprKind {
+    ) -> Result<ExprKind, Reported> {
         if !place.packer_braces || memchr::memmem::find(text.as_bytes(), b"{{").is_none() {
-            return ExprKind::Const(Value::text(text.clone()));
+            return Ok(ExprKind::Const(Value::text(text.clone())));
         }
         let is_args = place.ty.is_some_and(|ty| matches!(ty.base, Base::Args));
         let mut parts: Vec<Expr> = Vec::new();
+        let mut sound = Ok(());
         for (_, piece) in parse_braces(text) {
             let kind = match piece {
-                Braced::Text(text) => ExprKind::Const(Value::text(text)),
-                Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
-                Braced::User(name) => match self.find_reference(name, span, place) {
-                    Some(id) => ExprKind::Encoded(id),
-                    None => ExprKind::Missing,
-                },
-                Braced::Other(text, names) => {
-                    let ids = names
-                        .iter()
-                        .filter_map(|n| self.find_reference(n, span, place))
-                        .collect();
-                    ExprKind::Packer(text.into(), ids)
-                }
+                Braced::Text(text) => Ok(ExprKind::Const(Value::text(text))),
+                Braced::Env(name) => Ok(ExprKind::Const(Value::piece(Piece::Env(name.into())))),
+                Braced::User(name) => self
+                    .find_reference(name, span, place)
+                    .map(ExprKind::Encoded),
+                Braced::Other(text, names) => self.lower_packer(text, &names, span, place),
                 // A checkout's own text is for its own Packer to judge.
                 Braced::Bad(text, _) if self.adopted.is_some() && self.is_library(span) => {
-                    let names = users(text).into_iter();
-                    let ids = names
-                        .filter_map(|n| self.find_reference(n, span, place))
-                        .collect();
-                    ExprKind::Packer(text.into(), ids)
+                    self.lower_packer(text, &users(text), span, place)
                 }
                 Braced::Bad(text, reason) => {
-                    self.report_literal_braces(span, text, reason, place.is_secret);
-                    ExprKind::Missing
+                    Err(self.report_literal_braces(span, text, reason, place.is_secret))
                 }
             };
-            parts.push(Expr { kind, span });
+            match kind {
+                Ok(kind) => parts.push(Expr { kind, span }),
+                Err(reported) => sound = Err(reported),
+            }
         }
+        sound?;
         if is_args {
             // Kept as written: its `{{user}}` are slots, read when the image is written.
-            return ExprKind::Const(Value::text(text.clone()));
+            return Ok(ExprKind::Const(Value::text(text.clone())));
         }
-        match parts.len() {
+        Ok(match parts.len() {
             1 => parts.remove(0).kind,
             _ => ExprKind::Concat(parts),
-        }
+        })
+    }
+
+    /// An expression that only Packer can compute.
+    fn lower_packer(
+        &mut self,
+        text: &str,
+        names: &[&str],
+        span: Span,
+        place: Place<'_>,
+    ) -> Result<ExprKind, Reported> {
+        let ids: Vec<_> = names
+            .iter()
+            .map(|name| self.find_reference(name, span, place))
+            .collect();
+        let ids = ids.into_iter().collect::<Result<_, _>>()?;
+        Ok(ExprKind::Packer(text.into(), ids))
     }
 
     pub(crate) fn report_literal_braces(
@@ -79,7 +93,7 @@ impl Lowering<'_> {
         text: &str,
         reason: &str,
         is_secret: bool,
-    ) {
+    ) -> Reported {
         let shown = if is_secret {
             "this".to_owned()
         } else {
@@ -93,7 +107,7 @@ impl Lowering<'_> {
             )
             .label("Packer reads `{{` as a template, and has no escape for it")
             .help("what only your roles need goes into `ansible { }`, where braces are text"),
-        );
+        )
     }
 
     /// The variable that a `{{user}}` names.
@@ -102,27 +116,29 @@ impl Lowering<'_> {
         name: &str,
         span: Span,
         place: Place<'_>,
-    ) -> Option<VarId> {
+    ) -> Result<VarId, Reported> {
         match self.find_variable(name) {
-            Some(id) if !self.check_fact(id, span, place) => return None,
             Some(id) => {
+                self.check_fact(id, span, place)?;
                 let variable = &self.variables[id];
                 let Some(real) = variable.alias_of else {
-                    return Some(id);
+                    return Ok(id);
                 };
                 if self.sources.is_users(span.file) {
                     let real = &self.variables[real].name;
                     let message = format!("`{name}` is a deprecated name of `{real}`");
                     let found = Diagnostic::new(Code::DeprecatedName, span, message);
                     let found = self.rename_reference(found, name, real, span);
-                    self.report(found);
+                    self.warn(found);
                 }
-                return Some(real);
+                Ok(real)
             }
             None => {
                 let near = self.guess_variable(name, None).filter(|_| !place.is_secret);
-                if self.is_incomplete && near.as_ref().is_none_or(|near| !near.is_sure) {
-                    return None;
+                if let Some(incomplete) = self.incomplete
+                    && near.as_ref().is_none_or(|near| !near.is_sure)
+                {
+                    return Err(incomplete);
                 }
                 let shown = if place.is_secret { "…" } else { name };
                 if place.is_secret {
@@ -142,10 +158,9 @@ impl Lowering<'_> {
                         false => found.help(format!("did you mean `{}`?", near.name)),
                     };
                 }
-                self.report(found);
+                Err(self.report(found))
             }
         }
-        None
     }
 
     /// Adds the repair of the name in a `{{user}}`, if there is but one of that name in the text.
@@ -167,7 +182,12 @@ impl Lowering<'_> {
     }
 
     /// The variable that a `{{user}}` of a JSON layer names; an unknown one is reported.
-    pub(crate) fn reference(&mut self, name: &str, span: Span, is_secret: bool) -> Option<VarId> {
+    pub(crate) fn reference(
+        &mut self,
+        name: &str,
+        span: Span,
+        is_secret: bool,
+    ) -> Result<VarId, Reported> {
         self.find_reference(
             name,
             span,
@@ -183,30 +203,35 @@ impl Lowering<'_> {
         parts: &[ast::Part],
         span: Span,
         place: Place<'_>,
-    ) -> ExprKind {
+    ) -> Result<ExprKind, Reported> {
         let mut lowered = Vec::with_capacity(parts.len());
+        let mut sound = Ok(());
         for part in parts {
             match part {
-                ast::Part::Text(text) => {
-                    let kind = self.lower_braces(text, span, place);
-                    lowered.push(Expr { kind, span });
-                }
+                ast::Part::Text(text) => match self.lower_braces(text, span, place) {
+                    Ok(kind) => lowered.push(Expr { kind, span }),
+                    Err(reported) => sound = Err(reported),
+                },
                 ast::Part::Hole(hole) => {
                     let (expr, ty) = self.lower_typed(hole, place.argument());
                     if matches!(ty, Ty::List(_) | Ty::Map(_)) {
-                        self.report(
+                        sound = Err(self.report(
                             Diagnostic::new(
                                 Code::TypeMismatch,
                                 hole.span,
                                 format!("{} cannot stand in a text", ty.word()),
                             )
                             .help("join a list with `join(list, \" \")`"),
-                        );
+                        ));
                     }
-                    lowered.push(expr);
+                    match expr.sound() {
+                        Ok(expr) => lowered.push(expr),
+                        Err(reported) => sound = Err(reported),
+                    }
                 }
             }
         }
+        sound?;
         let kind = match lowered
             .iter()
             .all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_))))
@@ -224,7 +249,7 @@ impl Lowering<'_> {
         };
         match self.location(place) {
             Some(location) => self.locate(kind, location, span),
-            None => kind,
+            None => Ok(kind),
         }
     }
 
@@ -238,16 +263,21 @@ impl Lowering<'_> {
         }
     }
 
-    pub(crate) fn locate(&mut self, kind: ExprKind, location: Location, span: Span) -> ExprKind {
+    pub(crate) fn locate(
+        &mut self,
+        kind: ExprKind,
+        location: Location,
+        span: Span,
+    ) -> Result<ExprKind, Reported> {
         if self.is_library(span) {
             // The library's own paths are relative to where Packer runs.
-            return kind;
+            return Ok(kind);
         }
         let ExprKind::Const(Value::Text(text)) = &kind else {
-            return ExprKind::Located(location, Box::new(Expr { kind, span }));
+            return Ok(ExprKind::Located(location, Box::new(Expr { kind, span })));
         };
         let Some(known) = text.known() else {
-            return kind;
+            return Ok(kind);
         };
         let located = locate_text(&known, location, self.sources.get(span.file).folder());
         if location == Location::File && !known.is_empty() {
@@ -256,25 +286,27 @@ impl Lowering<'_> {
             match self.loader.look(Path::new(&path)) {
                 _ if path.starts_with('~') => {}
                 Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.report(
-                    Diagnostic::new(
-                        Code::FileNotFound,
-                        span,
-                        format!("the file `{known}` is not there"),
-                    )
-                    .label(format!("looked for {path}"))
-                    .help(match self.sources.get(span.file).origin {
-                        Origin::Argument => "a path in `--set` starts from the current folder",
-                        _ => "a path is relative to the file that it stands in",
-                    }),
-                ),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(self.report(
+                        Diagnostic::new(
+                            Code::FileNotFound,
+                            span,
+                            format!("the file `{known}` is not there"),
+                        )
+                        .label(format!("looked for {path}"))
+                        .help(match self.sources.get(span.file).origin {
+                            Origin::Argument => "a path in `--set` starts from the current folder",
+                            _ => "a path is relative to the file that it stands in",
+                        }),
+                    ));
+                }
                 Err(error) => {
                     let message = format!("cannot read {path}: {error}");
-                    self.report(Diagnostic::new(Code::CannotRead, span, message));
+                    return Err(self.report(Diagnostic::new(Code::CannotRead, span, message)));
                 }
             }
         }
-        ExprKind::Const(Value::Text(located))
+        Ok(ExprKind::Const(Value::Text(located)))
     }
 }
 

@@ -289,7 +289,7 @@ impl Lowering<'_> {
             for name in named(text) {
                 // A template may well hand a deprecated name on.
                 if self.find_variable(&name).is_none() {
-                    self.find_reference(&name, element.span, Place::PLAIN);
+                    let _ = self.find_reference(&name, element.span, Place::PLAIN);
                 }
             }
         }
@@ -321,8 +321,8 @@ impl Lowering<'_> {
                 let path = normalize(&source.folder().join(path));
                 if self.loader.exists(&path) {
                     match self.read_data(&path, span) {
-                        Some(text) => Some(text),
-                        None => return Template::missing(),
+                        Ok(text) => Some(text),
+                        Err(_) => return Template::missing(),
                     }
                 } else {
                     None
@@ -344,10 +344,22 @@ impl Lowering<'_> {
     }
 
     pub(crate) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {
-        let found = self.diagnostics.len();
+        let reported = std::mem::take(&mut self.diagnostics);
+        let rule = self.lower_rule_body(section);
+        let found = std::mem::replace(&mut self.diagnostics, reported);
+        // A built-in rule holds where an adopted library has all that it reads, in its types.
+        if self.adopted.is_some() && self.is_library(section.name.span) && !found.is_empty() {
+            return;
+        }
+        self.diagnostics.extend(found);
+        self.rules[id] = Arc::new(rule);
+    }
+
+    fn lower_rule_body(&mut self, section: &ast::Section) -> Rule {
         let mut rule = new_rule(&section.name);
         self.check_extends_nothing(section, "a rule");
         let mut condition: Option<&ast::Set> = None;
+        let mut has_message = false;
         for set in self.attributes(&section.body, "a rule", &[]) {
             match set.name.text.as_str() {
                 "deny" | "warn" => {
@@ -365,12 +377,14 @@ impl Lowering<'_> {
                     rule.condition = self.lower_condition(&set.value, Place::PLAIN);
                     rule.is_deny = set.name.text == "deny";
                 }
-                "message" => rule.message = self.lower_message(&set.value),
+                "message" => {
+                    has_message = true;
+                    rule.message = self.lower_message(&set.value);
+                }
                 "help" => rule.help = Some(self.lower_message(&set.value)),
                 _ => self.report_unknown_attribute(&set.name, "attribute of a rule", &OF_RULES),
             }
         }
-        let has_message = !matches!(rule.message.kind, ExprKind::Missing);
         if condition.is_none() || !has_message {
             self.report(
                 Diagnostic::new(
@@ -384,15 +398,7 @@ impl Lowering<'_> {
                 .help("write `rule name { deny = condition, message = \"what is wrong\" }`"),
             );
         }
-        if self.adopted.is_some()
-            && self.is_library(section.name.span)
-            && self.diagnostics.len() > found
-        {
-            // A built-in rule holds where an adopted library has all that it reads, in its types.
-            self.diagnostics.truncate(found);
-            return;
-        }
-        self.rules[id] = Arc::new(rule);
+        rule
     }
 
     pub(crate) fn lower_message(&mut self, value: &ast::Expr) -> Expr {

@@ -29,7 +29,7 @@ impl Lowering<'_> {
         let whole = environment(text).filter(|_| is_raw || !text.contains('{'));
         if let Some(call) = whole.filter(|_| matches!(ty.base, Base::String)) {
             let message = format!("`{text}` is not filled in: it stays as it is written");
-            self.report(
+            self.warn(
                 Diagnostic::new(Code::UnfilledName, span, message)
                     .label("an environment variable is read with `env`")
                     .fix(format!("write `{call}`"), span, call),
@@ -50,7 +50,7 @@ impl Lowering<'_> {
         let inner = part(written, 1..written.len().saturating_sub(1));
         let is_plain = inner == text && !text.contains(['"', '\\']);
         let id = self.find_variable(&name);
-        self.report(match is_plain && id != self.setting {
+        self.warn(match is_plain && id != self.setting {
             true => {
                 let new = format!("\"{}\"", text.replace(shown, &hole));
                 let mut found = found;

@@ -1,5 +1,6 @@
 //! A file on its way into the program.
 
+use crate::diagnostic::Reported;
 use crate::project::hir::*;
 use crate::schema::Type;
 use crate::source::{FileId, Span};
@@ -24,7 +25,7 @@ pub(crate) struct Unit {
     /// The folders that it may read.
     pub roots: Vec<PathBuf>,
     /// Something that it includes, itself or through another, could not be read.
-    pub is_incomplete: bool,
+    pub incomplete: Option<Reported>,
 }
 
 /// The ids of a file's items, in the order of the items.

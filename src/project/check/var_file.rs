@@ -5,7 +5,7 @@
 //! Packer variables.
 
 use crate::ansible::ansible_bool;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Reported, Severity};
 use crate::packer::json::{JsonError, Parsed, PropertyValue, parse_json};
 use crate::packer::{Braced, parse_braces};
 use crate::project::check::expr::Place;
@@ -117,7 +117,7 @@ fn report_not_a_string(
     id: VarId,
     what: &str,
     json: Option<&serde_json::Value>,
-) {
+) -> Reported {
     let message = format!("`{}` is {what}; Packer takes only strings", entry.name.text);
     let found =
         Diagnostic::new(Code::JsonNotAString, entry.span, message).label("write it as a string");
@@ -128,7 +128,7 @@ fn report_not_a_string(
             found.fix(format!("write {text}"), entry.span, text)
         }
         None => found,
-    });
+    })
 }
 
 /// The string that a variable would have for a value: in the way that the variable wants, else the JSON itself.
@@ -237,7 +237,14 @@ fn lower_unset(
     lowering.check_deprecated(id, whole, Spelling::Json, |_| false);
     Some(Setting {
         change: Change::Unset,
-        ..missing(&name, id, whole)
+        ..missing(
+            &name,
+            id,
+            Expr {
+                kind: ExprKind::Nothing,
+                span: whole,
+            },
+        )
     })
 }
 
@@ -362,12 +369,13 @@ fn lower_entry<'e>(
             if is_secret {
                 lowering.sources.hide(*span);
             }
-            report_not_a_string(lowering, entry, id, what, json.as_ref());
-            return Some(missing(name, id, *span));
+            let reported = report_not_a_string(lowering, entry, id, what, json.as_ref());
+            return Some(missing(name, id, Expr::missing(reported, *span)));
         }
     };
-    let Some((value, had_quotes)) = lower_value(lowering, id, text, *span) else {
-        return Some(missing(name, id, *span));
+    let (value, had_quotes) = match lower_value(lowering, id, text, *span) {
+        Ok(lowered) => lowered,
+        Err(reported) => return Some(missing(name, id, Expr::missing(reported, *span))),
     };
     lowering.check_secret(id, &value, Spelling::Json);
     lowering.check_args(id, &value);
@@ -384,18 +392,15 @@ fn lower_entry<'e>(
     })
 }
 
-/// A setting whose value has been reported: what reads it is silent.
-fn missing(name: &Ident, id: VarId, span: Span) -> Setting {
+/// A setting without a value: what reads it is silent.
+fn missing(name: &Ident, id: VarId, value: Expr) -> Setting {
     Setting {
         variable: id,
         change: Change::Replace,
-        value: Expr {
-            kind: ExprKind::Missing,
-            span,
-        },
+        span: name.span.to(value.span),
+        value,
         is_final: false,
         condition: None,
-        span: name.span.to(span),
         name_span: name.span,
         had_quotes: false,
     }
@@ -417,7 +422,7 @@ fn report_unknown_names(
             );
             let found = suggest_name(lowering, found, name, sets);
             let has_way_out = !found.fixes.is_empty() || found.help.is_some();
-            lowering.report(match has_way_out {
+            lowering.warn(match has_way_out {
                 true => found,
                 false => found.help("Packer takes it, and nothing reads it; if your own template does, say so in a `packer { }` block"),
             });
@@ -461,7 +466,7 @@ fn report_unknown_names(
         found = found.related(name.span, text);
         found.fixes.extend(one.fixes);
     }
-    lowering.report(found.help(
+    lowering.warn(found.help(
         "for another release name its checkout: `--in CHECKOUT`; what your own template reads goes into a `packer { }` block",
     ));
 }
@@ -495,7 +500,7 @@ fn lower_value(
     id: VarId,
     text: SmolStr,
     span: Span,
-) -> Option<(Expr, bool)> {
+) -> Result<(Expr, bool), Reported> {
     let variable = &lowering.variables[id];
     let (ty, encoding, is_secret) = (variable.ty.clone(), variable.encoding, variable.is_secret);
     let is_text = matches!(ty.base, Base::Args)
@@ -509,29 +514,28 @@ fn lower_value(
         let decoded = match decode(&ty, encoding, &Text::Plain(text)) {
             Ok(decoded) => decoded,
             Err(mismatch) => {
-                report_mismatch(lowering, id, &known, &mismatch, span);
-                return None;
+                return Err(report_mismatch(lowering, id, &known, &mismatch, span));
             }
         };
         let divided = find_separator(&variable, &known).filter(|_| !is_secret);
         if check_value(&ty, &decoded.value).is_err()
             && let Some(divided) = &divided
         {
-            report_separator(lowering, id, divided, span, Severity::Error);
-            return None;
+            let mut found = wrong_separator(lowering, id, divided, span);
+            found.severity = Severity::Error;
+            return Err(lowering.report(found));
         }
-        if !lowering.check_decoded(id, &decoded.value, span) {
-            return None;
-        }
+        lowering.check_decoded(id, &decoded.value, span)?;
         if let Some(divided) = &divided {
-            report_separator(lowering, id, divided, span, Severity::Warning);
+            let found = wrong_separator(lowering, id, divided, span);
+            lowering.warn(found);
         }
         // A path of Packer's own starts from where Packer runs, one of `--set` from here.
         let value = match lowering.sources.get(span.file).path.ends_with("--set") {
             true => locate_value(lowering, &ty, decoded.value, span),
             false => decoded.value,
         };
-        return Some((Expr::constant(value, span), decoded.had_quotes));
+        return Ok((Expr::constant(value, span), decoded.had_quotes));
     }
     let inner = inside_quotes(&ty, &text);
     let mut parts = Vec::new();
@@ -543,13 +547,12 @@ fn lower_value(
             Braced::Other(text, names) => {
                 let ids = names
                     .iter()
-                    .filter_map(|n| lowering.reference(n, span, is_secret))
+                    .filter_map(|n| lowering.reference(n, span, is_secret).ok())
                     .collect();
                 ExprKind::Packer(text.into(), ids)
             }
             Braced::Bad(text, reason) => {
-                lowering.report_literal_braces(span, text, reason, is_secret);
-                return None;
+                return Err(lowering.report_literal_braces(span, text, reason, is_secret));
             }
         };
         parts.push(Expr { kind, span });
@@ -558,7 +561,7 @@ fn lower_value(
         kind: ExprKind::Concat(parts),
         span,
     };
-    Some((
+    Ok((
         Expr {
             kind: ExprKind::Decoded(id, Box::new(joined)),
             span,
@@ -600,15 +603,15 @@ fn report_mismatch(
     text: &str,
     mismatch: &Mismatch,
     span: Span,
-) {
+) -> Reported {
     let variable = &lowering.variables[id];
     let name = &variable.name;
     if text.is_empty() {
         let is_null = lowering.sources.slice(span) == "null";
         let message = format!("`{name}`: {}", is_no_value(&variable.ty, is_null));
         let found = Diagnostic::new(Code::TypeMismatch, span, message);
-        lowering.report(found.help("it always needs a value; leave it out to keep the default"));
-        return;
+        return lowering
+            .report(found.help("it always needs a value; leave it out to keep the default"));
     }
     let message = format!("`{name}`: {}", mismatch.message(variable.is_secret));
     let found = Diagnostic::new(Code::TypeMismatch, span, message);
@@ -624,7 +627,7 @@ fn report_mismatch(
             found.fix(format!("write {text}"), span, text)
         }
         None => found,
-    });
+    })
 }
 
 /// Says that an empty string, or the `null` that stands for one, is no value of a type.
@@ -661,7 +664,7 @@ fn locate_value(lowering: &mut Lowering<'_>, ty: &Type, value: Value, span: Span
         return value;
     };
     match lowering.locate(ExprKind::Const(value.clone()), location, span) {
-        ExprKind::Const(located) => located,
+        Ok(ExprKind::Const(located)) => located,
         _ => value,
     }
 }
@@ -721,13 +724,12 @@ pub(crate) fn find_separator(variable: &Variable, text: &str) -> Option<Divided>
     parts.iter().all(is_element).then_some(divided)
 }
 
-fn report_separator(
-    lowering: &mut Lowering<'_>,
+fn wrong_separator(
+    lowering: &Lowering<'_>,
     id: VarId,
     divided: &Divided,
     span: Span,
-    severity: Severity,
-) {
+) -> Diagnostic {
     let name = &lowering.variables[id].name;
     let source = lowering.sources.slice(span);
     let at = source.find(divided.given).map_or(span, |at| {
@@ -745,10 +747,9 @@ fn report_separator(
         "the elements of `{name}` are divided by {}",
         divided.separator
     );
-    let mut found = Diagnostic::new(Code::WrongSeparator, at, message)
-        .label(format!("with this, `{}` is one element", divided.element));
-    found.severity = severity;
-    lowering.report(found.fix(format!("write {text}"), span, text));
+    Diagnostic::new(Code::WrongSeparator, at, message)
+        .label(format!("with this, `{}` is one element", divided.element))
+        .fix(format!("write {text}"), span, text)
 }
 
 /// True where a comma seems to divide elements: not in an address, nor behind an option's `=`.
@@ -761,10 +762,11 @@ fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span, is_secr
     for (_, piece) in parse_braces(text) {
         match piece {
             Braced::User(name) => {
-                lowering.reference(name, span, is_secret);
+                // An unknown one is reported, and the arguments go on as they are.
+                let _ = lowering.reference(name, span, is_secret);
             }
             Braced::Bad(text, reason) => {
-                lowering.report_literal_braces(span, text, reason, is_secret)
+                lowering.report_literal_braces(span, text, reason, is_secret);
             }
             _ => {}
         }

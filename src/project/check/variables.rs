@@ -117,7 +117,9 @@ impl Lowering<'_> {
                     if let Some(name) = self.word(set) {
                         match self.find_variable(&name.text) {
                             Some(id) => variable.alias_of = Some(id),
-                            None => self.report_unknown_variable(&name, false),
+                            None => {
+                                self.report_unknown_variable(&name, false);
+                            }
                         }
                     }
                 }

@@ -1,5 +1,6 @@
 //! A program: every item with its names resolved and its types checked once.
 
+use crate::diagnostic::Reported;
 use crate::packer::{Selection, Template};
 use crate::schema::{Encoding, Playbook, Receivers, Roles, Type, Value};
 use crate::source::{FileId, Span};
@@ -182,8 +183,10 @@ pub struct Expr {
 
 #[derive(Debug)]
 pub enum ExprKind {
-    /// Reported already.
-    Missing,
+    /// An error stands here.
+    Missing(Reported),
+    /// What `unset` sets: no value.
+    Nothing,
     Const(Value),
     /// A variable's final value.
     Variable(VarId),
@@ -227,10 +230,38 @@ impl Expr {
         }
     }
 
+    /// What stands where an error was reported.
+    pub fn missing(reported: Reported, span: Span) -> Expr {
+        Expr {
+            kind: ExprKind::Missing(reported),
+            span,
+        }
+    }
+
+    /// The error because of which it has no value: its own, or that of an element or a branch. Operators and calls are
+    /// missing as a whole where an operand is.
+    pub fn error(&self) -> Option<Reported> {
+        match &self.kind {
+            ExprKind::Missing(reported) => Some(*reported),
+            ExprKind::List(parts) => parts.iter().find_map(Expr::error),
+            ExprKind::Map(pairs) => pairs.iter().find_map(|(_, value)| value.error()),
+            ExprKind::If(parts) => parts.iter().find_map(Expr::error),
+            _ => None,
+        }
+    }
+
+    /// The expression, if it has a value.
+    pub fn sound(self) -> Result<Expr, Reported> {
+        match self.error() {
+            Some(reported) => Err(reported),
+            None => Ok(self),
+        }
+    }
+
     /// Calls `visit` with every variable that it names.
     pub fn for_each_variable(&self, visit: &mut impl FnMut(VarId)) {
         match &self.kind {
-            ExprKind::Missing | ExprKind::Const(_) => {}
+            ExprKind::Missing(_) | ExprKind::Nothing | ExprKind::Const(_) => {}
             ExprKind::Variable(id) | ExprKind::Encoded(id) => visit(*id),
             ExprKind::Packer(_, ids) => ids.iter().for_each(|id| visit(*id)),
             ExprKind::Concat(parts) | ExprKind::List(parts) | ExprKind::Call(_, parts) => {

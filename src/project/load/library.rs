@@ -70,7 +70,7 @@ impl Library {
         let parse = syntax::parse(file, text);
         self.diagnostics.extend(parse.diagnostics);
         Unit {
-            is_incomplete: false,
+            incomplete: None,
             file,
             ast: parse.file,
             includes: Vec::new(),

@@ -67,7 +67,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     for i in units.ids() {
         lowering.declare(&mut units[i]);
         lowering.own = Arc::new(lowering.union(&units, &closures[i], &library_names));
-        lowering.is_incomplete = units[i].is_incomplete;
+        lowering.incomplete = units[i].incomplete;
         lowering.declare_types(&mut units[i]);
         lowering.own = Arc::default();
     }
@@ -83,7 +83,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let enter = |lowering: &mut Lowering<'_>, i: UnitId| {
         lowering.own = names[i].clone();
         lowering.roots.clone_from(&units[i].roots);
-        lowering.is_incomplete = units[i].is_incomplete;
+        lowering.incomplete = units[i].incomplete;
     };
     for (i, unit) in units.pairs() {
         enter(&mut lowering, i);
@@ -105,7 +105,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         lowering.lower_bodies(unit);
     }
     lowering.own = everything;
-    lowering.is_incomplete = units.iter().any(|unit| unit.is_incomplete);
+    lowering.incomplete = units.iter().find_map(|unit| unit.incomplete);
     let overlays = overlays
         .into_iter()
         .map(|(file, name)| lowering.lower_overlay(file, &name))

@@ -1,6 +1,6 @@
 //! Reading: the library, specs with what they include, and the layers of the command line.
 
-use crate::diagnostic::{Code, Diagnostic, nearest};
+use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::Request;
 use crate::project::check::{Declared, Unit, UnitId};
 use crate::project::config::{CONFIG_FILE, Config, Configs, Unread, find_root, read_config_text};
@@ -94,6 +94,10 @@ struct Reader<'l> {
 }
 
 impl Reader<'_> {
+    fn report(&mut self, error: Diagnostic) -> Reported {
+        Reported::push(&mut self.diagnostics, error)
+    }
+
     fn read_spec(&mut self, path: &Path) -> Option<UnitId> {
         let path = normalize(path);
         let mut roots = vec![find_root(&path, |p| self.loader.exists(p))];
@@ -104,11 +108,10 @@ impl Reader<'_> {
             // Its name lies in the project, and it is a link that leads out of it.
             let file = self.sources.add(path.clone(), Origin::Argument, "".into());
             let target = self.loader.canonical(&path);
-            self.diagnostics
-                .push(outside_root(Span::new(file, 0, 0), &target, &roots));
+            self.report(outside_root(Span::new(file, 0, 0), &target, &roots));
             return None;
         }
-        self.read_unit(&path, &roots, None, &mut Vec::new())
+        self.read_unit(&path, &roots, None, &mut Vec::new()).ok()
     }
 
     /// Reads what the project at the first of these folders says, once, and returns the further folders that it may
@@ -137,12 +140,11 @@ impl Reader<'_> {
         match &read {
             Ok(_) => {}
             Err(Unread::Outside(target)) => {
-                self.diagnostics.push(outside_root(span, target, roots))
+                self.report(outside_root(span, target, roots));
             }
             Err(Unread::Failed(error)) => {
                 let message = format!("{CONFIG_FILE} cannot be read: {error}");
-                self.diagnostics
-                    .push(Diagnostic::new(Code::CannotRead, span, message));
+                self.report(Diagnostic::new(Code::CannotRead, span, message));
             }
         }
         let further: Vec<PathBuf> = config
@@ -158,29 +160,39 @@ impl Reader<'_> {
         further
     }
 
+    /// Reads a file that another includes.
+    fn read_include(
+        &mut self,
+        path: &Path,
+        roots: &[PathBuf],
+        span: Span,
+        chain: &mut Vec<(PathBuf, Option<Span>)>,
+    ) -> Result<UnitId, Reported> {
+        let key = self.loader.canonical(path);
+        if let Some(at) = chain.iter().position(|(p, _)| *p == key) {
+            return Err(self.report_include_cycle(span, chain.get(at..).unwrap_or_default()));
+        }
+        if chain.len() >= MAX_INCLUDES && !self.by_path.contains_key(&key) {
+            return Err(self.report(Diagnostic::new(
+                Code::IncludeCycle,
+                span,
+                format!("more than {MAX_INCLUDES} files include each other in a row"),
+            )));
+        }
+        self.read_unit(path, roots, Some(span), chain)
+    }
+
+    /// Reads a file and what it includes; `chain` has the files that are being read, each with its `include`.
     fn read_unit(
         &mut self,
         path: &Path,
         roots: &[PathBuf],
         included: Option<Span>,
         chain: &mut Vec<(PathBuf, Option<Span>)>,
-    ) -> Option<UnitId> {
+    ) -> Result<UnitId, Reported> {
         let key = self.loader.canonical(path);
-        if let Some(at) = chain.iter().position(|(p, _)| *p == key) {
-            self.report_include_cycle(included?, chain.get(at..).unwrap_or_default());
-            return None;
-        }
         if let Some(unit) = self.by_path.get(&key) {
-            return Some(*unit);
-        }
-        if chain.len() >= MAX_INCLUDES {
-            let span = included?;
-            self.diagnostics.push(Diagnostic::new(
-                Code::IncludeCycle,
-                span,
-                format!("more than {MAX_INCLUDES} files include each other in a row"),
-            ));
-            return None;
+            return Ok(*unit);
         }
         let text = self.read_text(path, included)?;
         if included.is_some() {
@@ -193,124 +205,117 @@ impl Reader<'_> {
             .add(path.to_owned(), Origin::Project, text.as_str().into());
         let parse = syntax::parse(file, &text);
         self.diagnostics.extend(parse.diagnostics);
-        let includes: Vec<(ast::Ident, Option<ast::Ident>)> = parse
-            .file
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                ast::Item::Include(include) => Some((include.path.clone(), include.name.clone())),
-                _ => None,
-            })
-            .collect();
+        let mut unit = Unit {
+            file,
+            includes: Vec::new(),
+            json: Vec::new(),
+            declared: Declared::default(),
+            roots: roots.to_vec(),
+            incomplete: has_broken_include(&text, &parse.file).then(Reported::by_parser),
+            ast: parse.file,
+        };
         // The unit gets its place after those that it includes.
         chain.push((key.clone(), included));
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let (mut units, mut json) = (Vec::new(), Vec::new());
-        let mut is_incomplete = has_broken_include(&text, &parse.file);
-        for (target, name) in includes {
-            let path = normalize(&folder.join(target.text.as_str()));
-            if target.text.is_empty() {
-                continue;
-            }
-            if !is_inside(self.loader, &path, roots) {
-                self.diagnostics
-                    .push(outside_root(target.span, &path, roots));
-                is_incomplete = true;
-                continue;
-            }
-            match (name, path.extension().is_some_and(|e| e == "json")) {
-                (Some(name), true) => {
-                    let file = self.read_json(&path, Some(target.span));
-                    is_incomplete |= file.is_none();
-                    json.extend(file.map(|file| (name, file)));
-                }
-                (None, true) => {
-                    is_incomplete = true;
-                    self.diagnostics.push(
-                        Diagnostic::new(
-                            Code::Syntax,
-                            target.span,
-                            "a JSON var file becomes a layer, and needs a name",
-                        )
-                        .help(format!("write `include \"{}\" as NAME`", target.text)),
-                    );
-                }
-                (Some(name), false) if path.extension().is_some_and(|e| e != "imgspec") => {
-                    is_incomplete = true;
-                    let message = "`as` is for JSON var files, and var files are JSON";
-                    self.diagnostics.push(
-                        Diagnostic::new(Code::Syntax, target.span, message).help(format!(
-                            "write it as JSON, and include that file `as {}`",
-                            name.text
-                        )),
-                    );
-                }
-                (Some(name), false) => {
-                    is_incomplete = true;
-                    let behind = Span::new(file, target.span.end, name.span.end);
-                    self.diagnostics.push(
-                        Diagnostic::new(Code::Syntax, name.span, "`as` is for JSON var files")
-                            .help("an included spec keeps its own names")
-                            .fix("remove it", behind, ""),
-                    );
-                }
-                (None, false) => {
-                    let unit = self.read_unit(&path, roots, Some(target.span), chain);
-                    is_incomplete |= unit.is_none_or(|unit| self.units[unit].is_incomplete);
-                    units.extend(unit);
-                }
+        let includes: Vec<ast::Include> = unit.ast.includes().cloned().collect();
+        for include in includes
+            .iter()
+            .filter(|include| !include.path.text.is_empty())
+        {
+            if let Err(reported) = self.include(include, path, &mut unit, chain) {
+                unit.incomplete = Some(reported);
             }
         }
         chain.pop();
-        let declared = Declared::default();
-        let unit = self.units.push(Unit {
-            file,
-            ast: parse.file,
-            includes: units,
-            json,
-            declared,
-            roots: roots.to_vec(),
-            is_incomplete,
-        });
+        let unit = self.units.push(unit);
         self.by_path.insert(key, unit);
-        Some(unit)
+        Ok(unit)
     }
 
-    fn read_text(&mut self, path: &Path, included: Option<Span>) -> Option<String> {
-        match self.loader.read(path) {
-            // Places count bytes in 32 bits.
-            Ok(text) if text.len() as u64 <= MAX_FILE => Some(text),
-            Ok(_) => {
-                let why = format!("the file is larger than {} MiB", MAX_FILE >> 20);
-                self.report_unreadable(path, included, &why);
-                None
+    /// Reads what an `include` names, and adds it to its file.
+    fn include(
+        &mut self,
+        include: &ast::Include,
+        path: &Path,
+        unit: &mut Unit,
+        chain: &mut Vec<(PathBuf, Option<Span>)>,
+    ) -> Result<(), Reported> {
+        let target = &include.path;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let path = normalize(&folder.join(target.text.as_str()));
+        if !is_inside(self.loader, &path, &unit.roots) {
+            return Err(self.report(outside_root(target.span, &path, &unit.roots)));
+        }
+        let ending = path.extension();
+        match (&include.name, ending.is_some_and(|e| e == "json")) {
+            (Some(name), true) => {
+                let file = self.read_json(&path, Some(target.span))?;
+                unit.json.push((name.clone(), file));
+                Ok(())
             }
-            Err(error) => {
-                match error.kind() {
-                    std::io::ErrorKind::NotFound => self.report_absent(path, included),
-                    _ => self.report_unreadable(path, included, &error.to_string()),
-                }
-                None
+            (None, true) => Err(self.report(
+                Diagnostic::new(
+                    Code::Syntax,
+                    target.span,
+                    "a JSON var file becomes a layer, and needs a name",
+                )
+                .help(format!("write `include \"{}\" as NAME`", target.text)),
+            )),
+            (Some(name), false) if ending.is_some_and(|e| e != "imgspec") => {
+                let message = "`as` is for JSON var files, and var files are JSON";
+                Err(self.report(
+                    Diagnostic::new(Code::Syntax, target.span, message).help(format!(
+                        "write it as JSON, and include that file `as {}`",
+                        name.text
+                    )),
+                ))
+            }
+            (Some(name), false) => {
+                let behind = Span::new(unit.file, target.span.end, name.span.end);
+                Err(self.report(
+                    Diagnostic::new(Code::Syntax, name.span, "`as` is for JSON var files")
+                        .help("an included spec keeps its own names")
+                        .fix("remove it", behind, ""),
+                ))
+            }
+            (None, false) => {
+                let included = self.read_include(&path, &unit.roots, target.span, chain)?;
+                unit.includes.push(included);
+                self.units[included].incomplete.map_or(Ok(()), Err)
             }
         }
     }
 
-    fn report_unreadable(&mut self, path: &Path, included: Option<Span>, why: &str) {
+    fn read_text(&mut self, path: &Path, included: Option<Span>) -> Result<String, Reported> {
+        match self.loader.read(path) {
+            // Places count bytes in 32 bits.
+            Ok(text) if text.len() as u64 <= MAX_FILE => Ok(text),
+            Ok(_) => {
+                let why = format!("the file is larger than {} MiB", MAX_FILE >> 20);
+                Err(self.report_unreadable(path, included, &why))
+            }
+            Err(error) => Err(match error.kind() {
+                std::io::ErrorKind::NotFound => self.report_absent(path, included),
+                _ => self.report_unreadable(path, included, &error.to_string()),
+            }),
+        }
+    }
+
+    fn report_unreadable(&mut self, path: &Path, included: Option<Span>, why: &str) -> Reported {
         let span = included.unwrap_or_else(|| {
             let file = self
                 .sources
                 .add(path.to_owned(), Origin::Argument, "".into());
             Span::new(file, 0, 0)
         });
-        self.diagnostics.push(Diagnostic::new(
+        self.report(Diagnostic::new(
             Code::CannotRead,
             span,
             format!("cannot read {}: {why}", path.display()),
-        ));
+        ))
     }
 
     /// A file that is not there; perhaps one with nearly its name is.
-    fn report_absent(&mut self, path: &Path, included: Option<Span>) {
+    fn report_absent(&mut self, path: &Path, included: Option<Span>) -> Reported {
         let Some(span) = included else {
             return self.report_unreadable(path, included, "it is not there");
         };
@@ -330,7 +335,7 @@ impl Reader<'_> {
             span,
             format!("cannot read `{written}`: the file is not there"),
         );
-        self.diagnostics.push(match near {
+        self.report(match near {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(
                 format!("write `{near}`"),
                 span,
@@ -340,10 +345,10 @@ impl Reader<'_> {
             None => found
                 .label(format!("looked for {}", path.display()))
                 .help("a path is relative to the file that it stands in"),
-        });
+        })
     }
 
-    fn report_include_cycle(&mut self, span: Span, chain: &[(PathBuf, Option<Span>)]) {
+    fn report_include_cycle(&mut self, span: Span, chain: &[(PathBuf, Option<Span>)]) -> Reported {
         let name = |path: &Path| {
             path.file_name()
                 .unwrap_or_default()
@@ -367,21 +372,21 @@ impl Reader<'_> {
                 found = found.related(*included, format!("{} is included here", name(path)));
             }
         }
-        self.diagnostics.push(found);
+        self.report(found)
     }
 
     /// A JSON file may be several layers; it is one text, in which a place has one finding and one edit.
-    fn read_json(&mut self, path: &Path, included: Option<Span>) -> Option<FileId> {
+    fn read_json(&mut self, path: &Path, included: Option<Span>) -> Result<FileId, Reported> {
         let key = self.loader.canonical(path);
         if let Some(file) = self.json_by_path.get(&key) {
-            return Some(*file);
+            return Ok(*file);
         }
         let text = self.read_text(path, included)?;
         let file = self
             .sources
             .add(path.to_owned(), Origin::Project, text.as_str().into());
         self.json_by_path.insert(key, file);
-        Some(file)
+        Ok(file)
     }
 
     /// The layers above all images, weakest first: `--set`, then `PACKER_VAR_FILES`.
@@ -409,7 +414,7 @@ impl Reader<'_> {
         };
         paths
             .iter()
-            .filter_map(|path| Some((self.read_json(path, None)?, name(path))))
+            .filter_map(|path| Some((self.read_json(path, None).ok()?, name(path))))
             .collect()
     }
 }
@@ -420,12 +425,7 @@ fn has_broken_include(text: &str, file: &ast::File) -> bool {
         .lines()
         .filter(|line| line.starts_with("include "))
         .count();
-    written
-        > file
-            .items
-            .iter()
-            .filter(|item| matches!(item, ast::Item::Include(_)))
-            .count()
+    written > file.includes().count()
 }
 
 /// The path of a file that is there, and that a path was probably meant to be: each of its parts that is not
