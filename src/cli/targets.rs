@@ -22,12 +22,7 @@ pub(super) fn run(cli: &Cli, args: &Targets) -> Result<bool, Failure> {
     let selected = select(cli, &selection)?;
     let program = &selected.program;
     let is_wanted = |p: &&Provider| args.provider.as_deref().is_none_or(|name| p.name == name);
-    let providers: Vec<&Provider> = program
-        .providers
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(is_wanted)
-        .collect();
+    let providers: Vec<&Provider> = program.providers.iter().filter(is_wanted).collect();
     if providers.is_empty() {
         let known: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
         return Err(Failure(format!("the providers are {}", known.join(", "))));
@@ -54,12 +49,7 @@ pub(super) fn run(cli: &Cli, args: &Targets) -> Result<bool, Failure> {
                 .as_ref()
                 .is_some_and(|t| std::ptr::eq(program.provider(t.provider), *provider))
         };
-        let images: Vec<&Section> = program
-            .sections
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(is_built_so)
-            .collect();
+        let images: Vec<&Section> = program.sections.iter().filter(is_built_so).collect();
         if images.is_empty() {
             continue;
         }

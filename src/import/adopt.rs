@@ -107,11 +107,7 @@ impl Writer<'_> {
     fn own_facts(&self) -> impl Iterator<Item = &Variable> {
         let is_missing =
             |v: &&Variable| v.is_fact && !self.declarations.contains_key(v.name.as_str());
-        self.library
-            .variables
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(is_missing)
+        self.library.variables.iter().filter(is_missing)
     }
 
     fn write_variable(&self, out: &mut String, name: &str, declaration: &Declaration) {

@@ -4,8 +4,8 @@ use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::packer::Template;
 use crate::project::Adopted;
 use crate::project::check::{Declared, Unit};
+use crate::project::hir::Table;
 use crate::project::hir::*;
-use crate::project::hir::{Id, Table};
 use crate::project::hir::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
 use crate::project::roots::{is_inside, outside_root};
 use crate::schema::{
@@ -25,10 +25,10 @@ pub(crate) struct Lowering<'l> {
     pub adopted: Option<&'l Adopted>,
     pub sources: &'l mut SourceMap,
     pub diagnostics: Vec<Diagnostic>,
-    pub variables: Table<VarId, Arc<Variable>>,
-    pub sections: Table<SectionId, Arc<Section>>,
-    pub providers: Table<ProviderId, Arc<Provider>>,
-    pub rules: Table<RuleId, Arc<Rule>>,
+    pub variables: Table<VarId, Variable>,
+    pub sections: Table<SectionId, Section>,
+    pub providers: Table<ProviderId, Provider>,
+    pub rules: Table<RuleId, Rule>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     pub library: Arc<Names>,
@@ -59,10 +59,10 @@ impl<'l> Lowering<'l> {
             adopted,
             sources,
             diagnostics: Vec::new(),
-            variables: library.variables.clone(),
-            sections: library.sections.clone(),
-            providers: library.providers.clone(),
-            rules: library.rules.clone(),
+            variables: Table::of_library(&library.variables),
+            sections: Table::of_library(&library.sections),
+            providers: Table::of_library(&library.providers),
+            rules: Table::of_library(&library.rules),
             extras: library.extras.clone(),
             library: library.names.clone(),
             own: Arc::default(),
@@ -103,7 +103,7 @@ impl<'l> Lowering<'l> {
             match item {
                 ast::Item::Variable(variable) => {
                     let new = new_variable(&variable.name, Owner::Declared, variable.doc.clone());
-                    let id = self.variables.push(Arc::new(new));
+                    let id = self.variables.push(new);
                     declared
                         .variables
                         .push((variable.name.text.clone(), id, variable.name.span));
@@ -122,13 +122,13 @@ impl<'l> Lowering<'l> {
                     ast::SectionKind::Provider => {
                         let id = self
                             .providers
-                            .push(Arc::new(new_provider(&section.name, section.doc.clone())));
+                            .push(new_provider(&section.name, section.doc.clone()));
                         declared
                             .providers
                             .push((section.name.text.clone(), id, section.name.span));
                     }
                     ast::SectionKind::Rule => {
-                        let id = self.rules.push(Arc::new(new_rule(&section.name)));
+                        let id = self.rules.push(new_rule(&section.name));
                         declared
                             .rules
                             .push((section.name.text.clone(), id, section.name.span));
@@ -150,7 +150,7 @@ impl<'l> Lowering<'l> {
         name: &ast::Ident,
         doc: Option<String>,
     ) -> SectionId {
-        self.sections.push(Arc::new(Section {
+        self.sections.push(Section {
             kind,
             name: name.text.clone(),
             span: name.span,
@@ -161,7 +161,7 @@ impl<'l> Lowering<'l> {
             conditions: Vec::new(),
             target: None,
             doc,
-        }))
+        })
     }
 
     /// Adds what a file declares to the names of a view that contains it.
@@ -371,11 +371,6 @@ fn repair_version(ty: &Type, value: &Value) -> Option<String> {
     check_value(ty, &Value::text(repaired.as_str()))
         .is_ok()
         .then_some(repaired)
-}
-
-/// An item that is being lowered, and that nothing shares yet; none where something does.
-pub(crate) fn edit<I: Id, T>(items: &mut Table<I, Arc<T>>, id: I) -> Option<&mut T> {
-    Arc::get_mut(&mut items[id])
 }
 
 pub(crate) fn new_variable(name: &ast::Ident, owner: Owner, doc: Option<String>) -> Variable {

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::check::expr::Place;
-use crate::project::check::items::{edit, new_variable};
+use crate::project::check::items::new_variable;
 use crate::project::check::notices::Spelling;
 use crate::project::check::var_file;
 use crate::project::check::{Lowering, Unit};
@@ -12,7 +12,6 @@ use crate::schema::{Base, Receivers, Type};
 use crate::source::Span;
 use crate::syntax::{Meant, ast, meant_by};
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
 
 impl Lowering<'_> {
     /// Layers, images, providers and rules.
@@ -69,17 +68,16 @@ impl Lowering<'_> {
                     .help("only an image is built; write `image` instead of `layer`"),
             );
         }
-        if let Some(out) = edit(&mut self.sections, id) {
-            out.whole = section.span;
-            out.extends = extends;
-            // What a target that is wrong says of its provider is not known either.
-            let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
-            let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
-            out.lacks_parent = lacks_parent || lacks_target || self.incomplete.is_some();
-            out.settings = body.settings;
-            out.conditions = body.conditions;
-            out.target = body.target;
-        }
+        // What a target that is wrong says of its provider is not known either.
+        let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
+        let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
+        let out = &mut self.sections[id];
+        out.whole = section.span;
+        out.extends = extends;
+        out.lacks_parent = lacks_parent || lacks_target || self.incomplete.is_some();
+        out.settings = body.settings;
+        out.conditions = body.conditions;
+        out.target = body.target;
     }
 
     pub(crate) fn lower_statements(
@@ -339,9 +337,7 @@ impl Lowering<'_> {
         if let Some(id) = self.extras.get(&key) {
             return *id;
         }
-        let id = self
-            .variables
-            .push(Arc::new(new_variable(name, owner, None)));
+        let id = self.variables.push(new_variable(name, owner, None));
         self.extras.insert(key, id);
         id
     }

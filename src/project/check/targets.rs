@@ -13,7 +13,6 @@ use crate::schema::{Base, Playbook, Roles, Type};
 use crate::source::{Origin, Span, embedded, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
-use std::sync::Arc;
 
 impl Lowering<'_> {
     pub(crate) fn lower_target(
@@ -274,7 +273,7 @@ impl Lowering<'_> {
                 Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
             }
         };
-        self.providers[id] = Arc::new(provider);
+        self.providers[id] = provider;
     }
 
     /// A `{{user}}` of stated arguments is as known as one of a value.
@@ -352,7 +351,7 @@ impl Lowering<'_> {
             return;
         }
         self.diagnostics.extend(found);
-        self.rules[id] = Arc::new(rule);
+        self.rules[id] = rule;
     }
 
     fn lower_rule_body(&mut self, section: &ast::Section) -> Rule {

@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, Reported, Severity};
 use crate::packer::json::{JsonError, Parsed, PropertyValue, parse_json};
 use crate::packer::{Braced, parse_braces};
 use crate::project::check::expr::Place;
-use crate::project::check::items::{Lowering, edit};
+use crate::project::check::items::Lowering;
 use crate::project::check::notices::Spelling;
 use crate::project::check::sections::Block;
 use crate::project::hir::VARIABLES;
@@ -182,9 +182,7 @@ pub(crate) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
         settings.extend(lower_entry(lowering, entry, is_read, &sets, &mut unknown));
     }
     report_unknown_names(lowering, &unknown, &sets);
-    if let Some(section) = edit(&mut lowering.sections, id) {
-        section.settings = settings;
-    }
+    lowering.sections[id].settings = settings;
 }
 
 /// `--set name=value`, `--set 'name+=value'`, `--set 'name-=value'`, `--set 'unset name'`
@@ -194,9 +192,7 @@ pub(crate) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
         Some(name) => lower_unset(lowering, file, &text, name.trim()),
         None => lower_assignment(lowering, file, &text),
     };
-    if let Some(section) = edit(&mut lowering.sections, id) {
-        section.settings.extend(setting);
-    }
+    lowering.sections[id].settings.extend(setting);
 }
 
 /// `-var name=value` of `PACKER_FLAGS`: a string, as Packer takes it.
@@ -217,9 +213,7 @@ pub(crate) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionI
     let mut unknown = Vec::new();
     let setting = lower_entry(lowering, &entry, false, &|_| false, &mut unknown);
     report_unknown_names(lowering, &unknown, &|_| false);
-    if let Some(section) = edit(&mut lowering.sections, id) {
-        section.settings.extend(setting);
-    }
+    lowering.sections[id].settings.extend(setting);
 }
 
 fn lower_unset(
@@ -510,14 +504,13 @@ fn lower_value(
             check_references(lowering, &text, span, is_secret);
         }
         let known = text.clone();
-        let variable = lowering.variables[id].clone();
         let decoded = match decode(&ty, encoding, &Text::Plain(text)) {
             Ok(decoded) => decoded,
             Err(mismatch) => {
                 return Err(report_mismatch(lowering, id, &known, &mismatch, span));
             }
         };
-        let divided = find_separator(&variable, &known).filter(|_| !is_secret);
+        let divided = find_separator(&lowering.variables[id], &known).filter(|_| !is_secret);
         if check_value(&ty, &decoded.value).is_err()
             && let Some(divided) = &divided
         {

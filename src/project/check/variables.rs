@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::check::attributes::OF_VARIABLES;
 use crate::project::check::expr::Place;
-use crate::project::check::items::{edit, new_variable};
+use crate::project::check::items::new_variable;
 use crate::project::check::notices::Spelling;
 use crate::project::check::{Lowering, Unit};
 use crate::project::hir::Table;
@@ -11,7 +11,6 @@ use crate::project::hir::*;
 use crate::schema::{Encoding, Receivers, Type};
 use crate::source::Span;
 use crate::syntax::{ast, type_of_literal};
-use std::sync::Arc;
 
 impl Lowering<'_> {
     /// Types, encodings and receivers: all that expressions elsewhere depend on.
@@ -32,24 +31,22 @@ impl Lowering<'_> {
             variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
             variable.ty = ty.unwrap_or(Type::ANY);
             self.lower_attributes(decl, &mut variable);
-            self.variables[*id] = Arc::new(variable);
+            self.variables[*id] = variable;
         }
     }
 
-    /// An alias, from the given variable on, has the type of what it stands for, and is as secret and as much a
+    /// A declared alias has the type of what it stands for, and is as secret and as much a
     /// fact. What it stands for is no alias itself: one step always gives the name that counts.
-    pub(crate) fn settle_aliases(&mut self, first: usize) {
+    pub(crate) fn settle_aliases(&mut self) {
         let stands: Table<VarId, Option<VarId>> =
             Table::new(self.variables.iter().map(|v| v.alias_of).collect());
-        for (id, real) in stands.pairs().skip(first) {
-            let Some(real) = *real else {
+        for id in self.variables.own_ids() {
+            let Some(real) = stands[id] else {
                 continue;
             };
             if stands[real].is_some() {
                 self.report_alias_of_alias(id, real, &stands);
-                if let Some(alias) = edit(&mut self.variables, id) {
-                    alias.alias_of = None;
-                }
+                self.variables[id].alias_of = None;
                 continue;
             }
             if let Some(removed) = &self.variables[real].removed {
@@ -65,11 +62,10 @@ impl Lowering<'_> {
             let real = &self.variables[real];
             let (ty, encoding, to) = (real.ty.clone(), real.encoding, real.to);
             let (is_fact, is_secret, is_typed) = (real.is_fact, real.is_secret, real.is_typed);
-            if let Some(alias) = edit(&mut self.variables, id) {
-                alias.is_fact = is_fact;
-                (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
-                (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
-            }
+            let alias = &mut self.variables[id];
+            alias.is_fact = is_fact;
+            (alias.ty, alias.encoding, alias.to) = (ty, encoding, to);
+            (alias.is_secret, alias.is_typed) = (is_secret, is_typed);
         }
     }
 
@@ -240,9 +236,7 @@ impl Lowering<'_> {
             if let Some(default) = &decl.default {
                 let value = self.lower_value(default, *id);
                 self.check_secret(*id, &value, Spelling::Spec);
-                if let Some(variable) = edit(&mut self.variables, *id) {
-                    variable.default = Some(value);
-                }
+                self.variables[*id].default = Some(value);
             }
             let applies = decl.attributes.iter().find_map(|stmt| match stmt {
                 ast::Stmt::Set(set) if set.name.text == "applies" => Some(&set.value),
@@ -250,9 +244,7 @@ impl Lowering<'_> {
             });
             if let Some(applies) = applies {
                 let condition = self.lower_condition(applies, Place::FACTS);
-                if let Some(variable) = edit(&mut self.variables, *id) {
-                    variable.applies = Some(condition);
-                }
+                self.variables[*id].applies = Some(condition);
             }
         }
     }

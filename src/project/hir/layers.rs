@@ -5,11 +5,10 @@ use crate::project::Program;
 use crate::project::hir::Table;
 use crate::project::hir::*;
 use crate::source::Span;
-use std::sync::Arc;
 
 /// The ancestors of a section and itself, weakest first: depth first over `extends`, each at its
 /// first place, so that a child is stronger than its parents and the last-named parent strongest.
-pub fn linearize(sections: &Table<SectionId, Arc<Section>>, start: SectionId) -> Vec<SectionId> {
+pub fn linearize(sections: &Table<SectionId, Section>, start: SectionId) -> Vec<SectionId> {
     let mut out = Vec::new();
     let mut seen = rustc_hash::FxHashSet::default();
     let mut stack = vec![(start, 0)];
@@ -72,7 +71,7 @@ impl Program {
 }
 
 /// Layers that extend each other in a circle: an error that shows it. [`linearize`] copes.
-pub(crate) fn find_cycles(sections: &Table<SectionId, Arc<Section>>) -> Vec<Diagnostic> {
+pub(crate) fn find_cycles(sections: &Table<SectionId, Section>) -> Vec<Diagnostic> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
         New,

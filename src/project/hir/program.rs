@@ -12,10 +12,10 @@ use std::sync::Arc;
 /// The items of a library, with which every program begins.
 #[derive(Debug, Default)]
 pub struct Items {
-    pub variables: Table<VarId, Arc<Variable>>,
-    pub sections: Table<SectionId, Arc<Section>>,
-    pub providers: Table<ProviderId, Arc<Provider>>,
-    pub rules: Table<RuleId, Arc<Rule>>,
+    pub variables: Table<VarId, Variable>,
+    pub sections: Table<SectionId, Section>,
+    pub providers: Table<ProviderId, Provider>,
+    pub rules: Table<RuleId, Rule>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     pub names: Arc<Names>,
@@ -46,10 +46,10 @@ pub struct FileView {
 #[derive(Debug)]
 pub struct Program {
     pub sources: SourceMap,
-    pub variables: Table<VarId, Arc<Variable>>,
-    pub sections: Table<SectionId, Arc<Section>>,
-    pub providers: Table<ProviderId, Arc<Provider>>,
-    pub rules: Table<RuleId, Arc<Rule>>,
+    pub variables: Table<VarId, Variable>,
+    pub sections: Table<SectionId, Section>,
+    pub providers: Table<ProviderId, Provider>,
+    pub rules: Table<RuleId, Rule>,
     pub library: Arc<Names>,
     /// The library is not the built-in one, but what a checkout was adopted as.
     pub is_adopted: bool,

@@ -3,6 +3,7 @@
 use crate::project::hir::{ProviderId, RuleId, SectionId, VarId};
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 /// An id that stands for a place in a list.
 pub trait Id: Copy {
@@ -26,91 +27,122 @@ macro_rules! id {
 
 id! { VarId SectionId ProviderId RuleId }
 
-/// A list with an item for each id of one kind.
+/// A list with an item for each id of one kind: a library's items first, which many programs share and none changes,
+/// then those of its own.
 ///
 /// No text makes an id: a program gives ids to its own items only, and never removes an item. So an id finds its item,
-/// and this is the one place that relies on it. An id of another program is a mistake in the compiler.
+/// and this is the one place that relies on it. An id of another program is a mistake in the compiler, and so is a
+/// change of a library's item.
 #[derive(Debug)]
-pub struct Table<I, T>(Vec<T>, PhantomData<I>);
+pub struct Table<I, T> {
+    library: Arc<[T]>,
+    own: Vec<T>,
+    ids: PhantomData<I>,
+}
 
 impl<I: Id, T> Table<I, T> {
-    pub fn new(items: Vec<T>) -> Table<I, T> {
-        Table(items, PhantomData)
+    /// Makes a table without a library.
+    pub fn new(own: Vec<T>) -> Table<I, T> {
+        Table {
+            library: Arc::default(),
+            own,
+            ids: PhantomData,
+        }
     }
 
-    /// The same value for each item of another table.
+    /// Makes a table with the same value for each item of another table.
     pub fn filled<U>(like: &Table<I, U>, value: T) -> Table<I, T>
     where
         T: Clone,
     {
-        Table::new(vec![value; like.0.len()])
+        Table::new(vec![value; like.len()])
+    }
+
+    /// Makes its own items those of a library.
+    pub fn into_library(self) -> Table<I, T> {
+        let mut items = Table::new(Vec::new());
+        items.library = self.own.into();
+        items
+    }
+
+    /// Makes a table that begins with the items of a library.
+    pub fn of_library(library: &Table<I, T>) -> Table<I, T> {
+        let mut items = Table::new(Vec::new());
+        items.library = library.library.clone();
+        items
     }
 
     /// Adds an item, and gives it its id.
     pub fn push(&mut self, item: T) -> I {
-        self.0.push(item);
-        I::new(self.0.len() - 1)
+        self.own.push(item);
+        I::new(self.len() - 1)
     }
 
-    pub fn as_slice(&self) -> &[T] {
-        &self.0
+    /// Returns all items, in the order of their ids.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + Clone {
+        self.library.iter().chain(&self.own)
     }
 
-    pub fn iter(&self) -> std::slice::Iter<'_, T> {
-        self.0.iter()
-    }
-
+    /// Returns the number of items.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.library.len() + self.own.len()
     }
 
+    /// True where it has no item.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
-    /// The item of an id that may be one of another program.
+    /// Finds the item of an id that may be one of another program.
     pub fn find(&self, id: I) -> Option<&T> {
-        self.0.get(id.at())
+        match id.at().checked_sub(self.library.len()) {
+            Some(at) => self.own.get(at),
+            None => self.library.get(id.at()),
+        }
     }
 
-    /// All ids, in order.
+    /// Returns all ids, in order.
     pub fn ids(&self) -> impl ExactSizeIterator<Item = I> + DoubleEndedIterator + use<I, T> {
-        (0..self.0.len()).map(I::new)
+        (0..self.len()).map(I::new)
     }
 
-    /// All items with their ids.
+    /// Returns the ids of its own items, in order.
+    pub fn own_ids(&self) -> impl ExactSizeIterator<Item = I> + DoubleEndedIterator + use<I, T> {
+        (self.library.len()..self.len()).map(I::new)
+    }
+
+    /// Returns all items with their ids.
     pub fn pairs(&self) -> impl Iterator<Item = (I, &T)> {
-        self.0
-            .iter()
-            .enumerate()
-            .map(|(at, item)| (I::new(at), item))
+        self.iter().enumerate().map(|(at, item)| (I::new(at), item))
     }
 }
 
-impl<I, T: Clone> Clone for Table<I, T> {
-    fn clone(&self) -> Table<I, T> {
-        Table(self.0.clone(), PhantomData)
-    }
-}
-
-impl<I, T> Default for Table<I, T> {
+impl<I: Id, T> Default for Table<I, T> {
     fn default() -> Table<I, T> {
-        Table(Vec::new(), PhantomData)
+        Table::new(Vec::new())
     }
 }
 
-#[allow(clippy::indexing_slicing, reason = "an id finds its item; see `Table`")]
 impl<I: Id, T> Index<I> for Table<I, T> {
     type Output = T;
 
+    #[allow(clippy::indexing_slicing, reason = "an id finds its item; see `Table`")]
     fn index(&self, id: I) -> &T {
-        &self.0[id.at()]
+        match id.at().checked_sub(self.library.len()) {
+            Some(at) => &self.own[at],
+            None => &self.library[id.at()],
+        }
     }
 }
 
-#[allow(clippy::indexing_slicing, reason = "an id finds its item; see `Table`")]
+/// Own items only.
 impl<I: Id, T> IndexMut<I> for Table<I, T> {
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "only own items change; see `Table`"
+    )]
     fn index_mut(&mut self, id: I) -> &mut T {
-        &mut self.0[id.at()]
+        let at = id.at() - self.library.len();
+        &mut self.own[at]
     }
 }

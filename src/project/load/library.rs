@@ -97,7 +97,7 @@ impl Library {
             lowering.declare_packer_entries(unit);
             lowering.lower_variable_types(unit);
         }
-        lowering.settle_aliases(0);
+        lowering.settle_aliases();
         for unit in &units {
             lowering.lower_variable_values(unit);
             lowering.lower_bodies(unit);
@@ -115,10 +115,10 @@ impl Library {
         self.diagnostics.extend(diagnostics);
         self.sources = sources;
         self.items = Items {
-            variables,
-            sections,
-            providers,
-            rules,
+            variables: variables.into_library(),
+            sections: sections.into_library(),
+            providers: providers.into_library(),
+            rules: rules.into_library(),
             extras,
             names: library,
         };

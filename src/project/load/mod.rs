@@ -98,7 +98,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
             var_file::declare_extras(&mut lowering, *file);
         }
     }
-    lowering.settle_aliases(library.items.variables.len());
+    lowering.settle_aliases();
     for (i, unit) in units.pairs() {
         enter(&mut lowering, i);
         lowering.lower_variable_values(unit);
@@ -142,7 +142,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         );
     }
     // What is no word of the grammar has been quoted before anybody knew that it is a secret.
-    redact::hide(&mut sources, variables.as_slice(), &diagnostics);
+    redact::hide(&mut sources, &variables, &diagnostics);
     redact::redact(&sources, &mut diagnostics);
     let views = units
         .ids()

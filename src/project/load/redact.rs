@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Hides what may be the value of a secret in what the project wrote.
 pub(crate) fn hide(
     sources: &mut SourceMap,
-    variables: &[Arc<Variable>],
+    variables: &Table<VarId, Variable>,
     diagnostics: &[Diagnostic],
 ) {
     let is_damage = |d: &&Diagnostic| {
