@@ -262,7 +262,7 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
             }
             drop((
                 image.default_value(id),
-                image.parts(id),
+                image.dependencies(id),
                 image.winner(id),
                 image.applies(id),
             ));
