@@ -6,7 +6,6 @@ use crate::import::{VarFile, import, spell_value};
 use crate::lsp::answers::workspace_edit;
 use crate::lsp::cursor::section_at;
 use crate::lsp::findings::edit;
-use crate::lsp::hover::find_section;
 use crate::lsp::places::uri;
 use crate::lsp::server::Server;
 use crate::lsp::workspace::Spec;
@@ -42,7 +41,7 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
         }
     }
     let section = section_at(&spec.parse.file, start).map(|s| s.name.text.as_str());
-    let Some(id) = section.and_then(|name| find_section(&spec.program, spec.file, name)) else {
+    let Some(id) = section.and_then(|name| spec.program.find_section(spec.file, name)) else {
         return out;
     };
     let section = spec.program.section(id);

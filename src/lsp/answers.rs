@@ -1,8 +1,7 @@
 //! Requests and their answers.
 
 use crate::lsp::actions;
-use crate::lsp::candidates::resolve;
-use crate::lsp::completion::complete;
+use crate::lsp::completion::{complete, resolve};
 use crate::lsp::cursor::{Named, name_at, section_at};
 use crate::lsp::hints::hints;
 use crate::lsp::hover::describe;
@@ -14,7 +13,7 @@ use crate::lsp::symbols::{definition, flatten, folds, links, outline, references
 use crate::lsp::tokens::tokens;
 use crate::lsp::workspace::{Spec, find_source};
 use crate::project::Program;
-use crate::source::{FileId, Loader, Origin, Span, normalize, part};
+use crate::source::{FileId, Loader, Origin, Span, normalize};
 use crate::syntax::{self, format, format_range};
 use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
@@ -94,7 +93,13 @@ impl Server {
 
     fn completion(&self, params: CompletionParams) -> Option<Vec<CompletionItem>> {
         let (spec, offset) = self.spec_at(&params.text_document_position)?;
-        Some(complete(&spec, offset as usize, self.client.has_snippets))
+        let documents = &self.workspace.documents;
+        Some(complete(
+            &spec,
+            documents,
+            offset as usize,
+            self.client.has_snippets,
+        ))
     }
 
     fn signature(&self, params: SignatureHelpParams) -> Option<SignatureHelp> {
@@ -103,8 +108,8 @@ impl Server {
             .workspace
             .documents
             .text(&path(&at.text_document.uri)?)?;
-        let before = part(text, ..self.workspace.encoding.offset(text, at.position));
-        signature(before, self.client.has_label_offsets)
+        let offset = self.workspace.encoding.offset(text, at.position);
+        signature(text, offset, self.client.has_label_offsets)
     }
 
     fn definition(&self, params: GotoDefinitionParams) -> Option<Location> {

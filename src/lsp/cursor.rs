@@ -1,7 +1,7 @@
 //! What stands at a place in a spec.
 
 use crate::project::hir::Function;
-use crate::source::{Span, part};
+use crate::source::Span;
 use crate::syntax::ast::*;
 
 /// A name at a place, and what it is the name of.
@@ -36,29 +36,6 @@ pub fn section_at(file: &File, offset: u32) -> Option<&Section> {
         }
         _ => None,
     })
-}
-
-/// The innermost named block of a section around an offset.
-pub fn block_at(section: &Section, offset: u32) -> Option<&str> {
-    fn find(body: &[Stmt], offset: u32) -> Option<&str> {
-        body.iter().find_map(|stmt| match stmt {
-            Stmt::Block { name, body, span } if span.start <= offset && offset <= span.end => {
-                find(body, offset).or(Some(name.text.as_str()))
-            }
-            Stmt::When { body, .. } => find(body, offset),
-            _ => None,
-        })
-    }
-    find(&section.body, offset)
-}
-
-/// Where the last item of a text begins: at a word in column 0.
-pub fn item_start(text: &str) -> usize {
-    let starts = text.match_indices('\n').map(|(at, _)| at + 1);
-    starts
-        .rev()
-        .find(|at| part(text, *at..).starts_with(|c: char| c.is_ascii_alphabetic()))
-        .unwrap_or(0)
 }
 
 /// Every name of a file, in order.

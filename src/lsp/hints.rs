@@ -5,7 +5,6 @@
 
 use crate::emit::{Reach, find_reach, is_literal_secret};
 use crate::eval::{Image, evaluate};
-use crate::lsp::hover::find_section;
 use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
 use crate::schema::print_value;
@@ -38,7 +37,7 @@ pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
         if section.span.end < wanted.start || section.span.start > wanted.end {
             continue;
         }
-        let Some(id) = find_section(program, spec.file, &section.name.text) else {
+        let Some(id) = program.find_section(spec.file, &section.name.text) else {
             continue;
         };
         let section = program.section(id);

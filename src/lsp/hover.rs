@@ -6,8 +6,8 @@ use crate::lsp::cursor::Named;
 use crate::lsp::workspace::output;
 use crate::project::Program;
 use crate::project::hir::*;
-use crate::schema::{Type, print_value};
-use crate::source::{FileId, Span, part};
+use crate::schema::print_value;
+use crate::source::{FileId, part};
 use std::fmt::Write;
 
 /// What is to be said of a name in a file, as Markdown. `section` is the layer or image around it.
@@ -19,11 +19,11 @@ pub fn describe(
 ) -> Option<String> {
     match named {
         Named::Variable(name) => describe_variable(program, file, name, section),
-        Named::Section(name) => {
-            find_section(program, file, name).map(|id| describe_section(program, id))
-        }
+        Named::Section(name) => program
+            .find_section(file, name)
+            .map(|id| describe_section(program, id)),
         Named::Provider(name) => {
-            let provider = program.providers.iter().find(|p| p.name == name)?;
+            let provider = program.provider(program.find_provider(file, name)?);
             let doc = provider.doc.as_deref().unwrap_or_default();
             Some(format!(
                 "```imgspec\nprovider {name}\n```\n\n{doc}\n\nTemplate: `{}`",
@@ -41,7 +41,7 @@ pub fn describe(
 }
 
 fn describe_type(program: &Program, file: FileId, name: &str) -> Option<String> {
-    let (ty, span) = find_type(program, file, name)?;
+    let (ty, span) = program.find_type(file, name)?;
     let line = part(&program.sources.get(span.file).text, span.start as usize..)
         .lines()
         .next()
@@ -91,7 +91,7 @@ fn describe_variable(
         let _ = write!(out, ", where `{}`", program.sources.slice(applies.span));
     }
     out.push_str(".\n");
-    let section = section.and_then(|name| find_section(program, file, name));
+    let section = section.and_then(|name| program.find_section(file, name));
     if let Some(value) = section.and_then(|section| effective_value(program, section, id)) {
         out.push_str(&value);
     }
@@ -146,23 +146,4 @@ fn describe_section(program: &Program, id: SectionId) -> String {
         if count == 1 { "" } else { "s" }
     );
     out
-}
-
-/// A layer or image that a file sees.
-pub fn find_section(program: &Program, file: FileId, name: &str) -> Option<SectionId> {
-    let own = program
-        .views
-        .get(&file)
-        .and_then(|view| view.names.sections.get(name));
-    own.or_else(|| program.library.sections.get(name))
-        .map(|(id, _)| *id)
-}
-
-/// A type that a file sees, with its place.
-pub fn find_type<'p>(program: &'p Program, file: FileId, name: &str) -> Option<&'p (Type, Span)> {
-    let own = program
-        .views
-        .get(&file)
-        .and_then(|view| view.names.types.get(name));
-    own.or_else(|| program.library.types.get(name))
 }

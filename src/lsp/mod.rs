@@ -8,7 +8,6 @@
 
 mod actions;
 mod answers;
-mod candidates;
 mod client;
 mod completion;
 mod cursor;
@@ -16,6 +15,7 @@ mod documents;
 mod findings;
 mod hints;
 mod hover;
+mod marked;
 mod places;
 mod rename;
 mod server;

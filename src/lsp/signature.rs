@@ -1,16 +1,16 @@
-//! Signature help: the call around the cursor. It is read off the text before the cursor, so that a half-typed call is
-//! no obstacle.
+//! Signature help: the call around the cursor.
 
-use crate::lsp::cursor::item_start;
+use crate::lsp::completion::call;
+use crate::lsp::marked::Marked;
 use crate::project::hir::Function;
 use crate::source::part;
 use lsp_types::{
     Documentation, ParameterInformation, ParameterLabel, SignatureHelp, SignatureInformation,
 };
 
-/// The innermost call of a function that is open at the end of a text.
-pub fn signature(before: &str, has_label_offsets: bool) -> Option<SignatureHelp> {
-    let (function, argument) = open_call(before)?;
+/// The innermost call of a function around an offset of a text.
+pub fn signature(text: &str, offset: usize, has_label_offsets: bool) -> Option<SignatureHelp> {
+    let (function, argument) = call_at(text, offset)?;
     let label = function.signature();
     let parameters = parameters(label, has_label_offsets);
     Some(SignatureHelp {
@@ -47,56 +47,12 @@ fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
     out
 }
 
-/// What is open at a place.
-enum Open {
-    Text,
-    Hole,
-    /// A bracket, with the function in front and the commas since.
-    Bracket(Option<Function>, usize),
-}
-
-/// The innermost function whose `(` is open at the end of a text, and how many commas stand behind it.
-fn open_call(before: &str) -> Option<(Function, usize)> {
-    let mut stack: Vec<Open> = Vec::new();
-    let text = part(before, item_start(before)..);
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        let is_in_text = matches!(stack.last(), Some(Open::Text));
-        match c {
-            '\n' => {
-                // A string ends with its line, and what is open in it.
-                let first = stack.iter().position(|open| matches!(open, Open::Text));
-                stack.truncate(first.unwrap_or(stack.len()));
-            }
-            '"' if is_in_text => drop(stack.pop()),
-            '\\' if is_in_text => drop(chars.next()),
-            '$' if is_in_text && part(text, at..).starts_with("${") => {
-                chars.next();
-                stack.push(Open::Hole);
-            }
-            _ if is_in_text => {}
-            '"' => stack.push(Open::Text),
-            '\'' => drop(chars.by_ref().find(|(_, c)| *c == '\'' || *c == '\n')),
-            '#' => drop(chars.by_ref().find(|(_, c)| *c == '\n')),
-            '(' => {
-                let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let word = part(text, ..at).trim_end_matches(is_word).len();
-                stack.push(Open::Bracket(Function::parse(part(text, word..at)), 0));
-            }
-            '[' | '{' => stack.push(Open::Bracket(None, 0)),
-            ')' | ']' | '}' => drop(stack.pop()),
-            ',' => {
-                if let Some(Open::Bracket(_, commas)) = stack.last_mut() {
-                    *commas += 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    stack.into_iter().rev().find_map(|open| match open {
-        Open::Bracket(function, commas) => function.map(|function| (function, commas)),
-        _ => None,
-    })
+/// The function of that call, and how many of its arguments stand before the cursor.
+fn call_at(text: &str, offset: usize) -> Option<(Function, usize)> {
+    let marked = Marked::new(text, offset);
+    (0..marked.depth())
+        .rev()
+        .find_map(|level| call(&marked, level))
 }
 
 #[cfg(test)]
@@ -104,28 +60,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_call_around_the_end() {
+    fn the_cursor_is_in_the_innermost_open_call() {
         let cases = [
-            ("x = join(", Some(("join", 0))),
-            ("x = join(xs, ", Some(("join", 1))),
-            ("x = join(split(a, \",\"), ", Some(("join", 1))),
-            ("x = \"${replace(lower(a), \"x\", ", Some(("replace", 2))),
-            ("x = join([a, b, ", Some(("join", 0))),
-            ("x = join([a, b], \", ", Some(("join", 1))),
-            ("x = join(xs, \",\")", None),
-            ("x = join(\"a\", \"b, ", Some(("join", 1))),
-            ("x = \"${join(\"a\", \"b, ", Some(("join", 1))),
-            ("x = join(\n  [\"a\"], # (\n  ', (", Some(("join", 1))),
-            ("x = nothing(", None),
-            ("x = (lower(a)", None),
-            ("image a {\n  x = join(\nimage b {\n  x = [", None),
-            ("x = ü(join(\"ü, ü\", ", Some(("join", 1))),
+            ("x = join(|", Some(("join", 0))),
+            ("x = join(xs, |", Some(("join", 1))),
+            ("x = join(xs, |)", Some(("join", 1))),
+            ("x = join(xs,\n  |\n)", Some(("join", 1))),
+            ("x = join(\n  xs # a, b\n  |\n)", Some(("join", 1))),
+            ("x = join(split(a, \",\"), |", Some(("join", 1))),
+            ("x = join(split(a, |\",\"), b)", Some(("split", 1))),
+            ("x = \"${replace(lower(a), \"x\", |", Some(("replace", 2))),
+            ("x = join([a, b, |", Some(("join", 0))),
+            ("x = join([a, b], \", |", Some(("join", 1))),
+            ("x = join(xs, \",\")|", None),
+            ("x = join(\"a\", \"b, |", Some(("join", 1))),
+            ("x = \"${join(\"a\", \"b, |", Some(("join", 1))),
+            ("x = join(\n  [\"a\"], # (\n  ', (|", Some(("join", 1))),
+            ("x = <<TEXT\n  join(a, |\n  TEXT", None),
+            ("x = <<TEXT\n  ${join(a, |\n  TEXT", Some(("join", 1))),
+            ("x = <<'TEXT'\n  ${join(a, |\n  TEXT", None),
+            ("x = 'join(a, |'", None),
+            ("x = nothing(|", None),
+            ("x = lower(nothing(|", Some(("lower", 0))),
+            ("x = (lower(a)|", None),
+            ("x = join(\n}\nimage b {\n  x = [|", None),
         ];
-        for (text, expected) in cases {
+        for (written, expected) in cases {
+            let written = format!("image a {{\n{written}");
+            let offset = written.find('|').unwrap();
+            let text = written.replacen('|', "", 1);
             assert_eq!(
-                open_call(text).map(|(f, n)| (f.as_str(), n)),
+                call_at(&text, offset).map(|(f, n)| (f.as_str(), n)),
                 expected,
-                "{text}"
+                "{written}"
             );
         }
     }

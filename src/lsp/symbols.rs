@@ -1,7 +1,6 @@
 //! Where names are defined, and what a file defines.
 
 use crate::lsp::cursor::{Named, for_each_name};
-use crate::lsp::hover::{find_section, find_type};
 use crate::lsp::places::Encoding;
 use crate::lsp::places::uri;
 use crate::project::Program;
@@ -19,9 +18,9 @@ use std::path::Path;
 /// The definition of a name that a file uses.
 pub fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<Span> {
     match named {
-        Named::Section(name) => {
-            find_section(program, file, name).map(|id| program.section(id).span)
-        }
+        Named::Section(name) => program
+            .find_section(file, name)
+            .map(|id| program.section(id).span),
         Named::Variable(name) => program
             .find_variable(Some(file), name)
             .map(|id| program.variable(id).span),
@@ -30,7 +29,7 @@ pub fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<S
             .iter()
             .find(|p| p.name == name)
             .map(|p| p.span),
-        Named::Type(name) => find_type(program, file, name).map(|(_, span)| *span),
+        Named::Type(name) => program.find_type(file, name).map(|(_, span)| *span),
         Named::Include(_) | Named::Function(_) => None,
     }
 }

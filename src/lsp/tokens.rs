@@ -1,7 +1,6 @@
 //! Semantic tokens: what each word of a spec is.
 
 use crate::lsp::cursor::{Named, for_each_name};
-use crate::lsp::hover::find_section;
 use crate::lsp::places::Encoding;
 use crate::lsp::workspace::Spec;
 use crate::project::Program;
@@ -157,7 +156,9 @@ fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (To
     let (token, defined) = match named {
         Named::Section(name) => (
             Token::Section,
-            find_section(program, file, name).map(|id| program.section(id).span),
+            program
+                .find_section(file, name)
+                .map(|id| program.section(id).span),
         ),
         Named::Provider(name) => (
             Token::Provider,

@@ -43,6 +43,11 @@ pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnost
     to_ast::lower_setting(file, text, &tree).filter(|_| is_all)
 }
 
+/// Parses a text of the language to its tree alone.
+pub fn parse_tree(text: &str) -> Tree {
+    grammar::parse_file(text)
+}
+
 /// Parses a text of the language. Total: any text gives a tree, and what does not belong is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
     let tree = grammar::parse_file(text);

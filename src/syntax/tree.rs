@@ -4,6 +4,9 @@
 //! allocation. What lies between nodes is blanks and punctuation; nodes and gaps together spell the
 //! file again, byte for byte.
 
+use crate::source::part;
+use crate::syntax::grammar::parse_heredoc;
+
 /// What a node is: the rules of `grammar/imgspec.pest` that have names.
 pub use crate::syntax::grammar::Rule as Kind;
 
@@ -45,6 +48,33 @@ impl Tree {
             at: at + 1,
             end: self.node(at).next as usize,
         }
+    }
+
+    /// Puts the interpolations of a heredoc below its node. The grammar takes a heredoc as one token, so the tree of a
+    /// file has none of them. A raw heredoc has none at all.
+    pub fn open_heredoc(&mut self, at: usize, text: &str) {
+        let Node { start, end, .. } = self.node(at);
+        let slice = part(text, start as usize..end as usize);
+        let Some(first) = slice.find('\n').filter(|_| !slice.starts_with("<<'")) else {
+            return;
+        };
+        let Some(inside) = parse_heredoc(part(slice, first + 1..)) else {
+            return;
+        };
+        let offset = start + first as u32 + 1;
+        // Its first node is the body itself, whose place this node has.
+        let inside: Vec<Node> = inside.nodes.into_iter().skip(1).collect();
+        let added = inside.len() as u32;
+        for node in self.nodes.iter_mut().filter(|node| node.next > at as u32) {
+            node.next += added;
+        }
+        let moved = inside.into_iter().map(|node| Node {
+            start: node.start + offset,
+            end: node.end + offset,
+            next: node.next + at as u32,
+            kind: node.kind,
+        });
+        self.nodes.splice(at + 1..at + 1, moved);
     }
 
     /// The leaves and the gaps between them, as byte ranges in order, without overlap. Together they

@@ -62,19 +62,6 @@ fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) ->
     Ok(())
 }
 
-/// The names in a folder that an include may lead to or through, with whether each is a folder; none where the folder
-/// cannot be read.
-pub fn list_includable(folder: &Path) -> Vec<(String, bool)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let named = entries
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path().is_dir())));
-    let is_wanted = |(name, is_folder): &(String, bool)| {
-        !name.starts_with('.')
-            && (*is_folder || name.ends_with(".imgspec") || name.ends_with(".json"))
-    };
-    named.filter(is_wanted).collect()
-}
-
 /// The library that the project around a folder uses in the place of the built-in one, with the folder of its specs if
 /// they stand in one. `allowed` are folders outside the project that may be read.
 ///

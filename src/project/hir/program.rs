@@ -3,11 +3,12 @@
 use super::*;
 use crate::diagnostic::Diagnostic;
 use crate::project::config::Configs;
+use crate::schema::Type;
 use crate::source::{FileId, SourceMap, Span};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The items of a library, with which every program begins.
 #[derive(Debug, Default)]
@@ -106,13 +107,37 @@ impl Program {
         ids
     }
 
-    /// A variable that a file sees.
+    /// The names that a file sees: those of its project, and the library's. A file of the library sees the library's.
+    pub(crate) fn visible(&self, file: FileId) -> View<'_> {
+        static NONE: LazyLock<Names> = LazyLock::new(Names::default);
+        View {
+            own: self.views.get(&file).map_or(&NONE, |view| &view.names),
+            library: &self.library,
+        }
+    }
+
+    /// A variable that a file sees; without a file, one of the library.
     pub fn find_variable(&self, file: Option<FileId>, name: &str) -> Option<VarId> {
-        let own = file
-            .and_then(|f| self.views.get(&f))
-            .and_then(|v| v.names.variables.get(name));
-        own.or_else(|| self.library.variables.get(name))
-            .map(|(id, _)| *id)
+        match file {
+            Some(file) => self.visible(file).find(VARIABLES, name),
+            None => self.library.variables.get(name),
+        }
+        .map(|(id, _)| *id)
+    }
+
+    /// A layer or image that a file sees.
+    pub fn find_section(&self, file: FileId, name: &str) -> Option<SectionId> {
+        self.visible(file).find(SECTIONS, name).map(|(id, _)| *id)
+    }
+
+    /// A provider that a file sees.
+    pub fn find_provider(&self, file: FileId, name: &str) -> Option<ProviderId> {
+        self.visible(file).find(PROVIDERS, name).map(|(id, _)| *id)
+    }
+
+    /// A type that a file sees, with its place.
+    pub fn find_type(&self, file: FileId, name: &str) -> Option<&(Type, Span)> {
+        self.visible(file).find(TYPES, name)
     }
 
     /// An image or layer of the library.

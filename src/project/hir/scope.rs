@@ -90,6 +90,15 @@ impl<'n> View<'n> {
             .or_else(|| get(self.library).get(name))
     }
 
+    /// All names of a kind, with what they name.
+    pub fn entries<T: 'n>(self, table: Namespace<T>) -> impl Iterator<Item = (&'n str, &'n T)> {
+        let (_, get, _) = table;
+        get(self.own)
+            .iter()
+            .chain(get(self.library))
+            .map(|(name, (item, _))| (name.as_str(), item))
+    }
+
     /// All names of a kind.
     pub fn all<T: 'n>(self, table: Namespace<T>) -> impl Iterator<Item = &'n str> {
         let (_, get, _) = table;

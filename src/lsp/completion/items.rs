@@ -3,22 +3,24 @@
 use crate::emit::find_reach;
 use crate::eval::evaluate;
 use crate::lsp::client::Client;
+use crate::lsp::completion::context::Value;
 use crate::lsp::cursor::Named;
-use crate::lsp::hover::{describe, find_section, find_type};
+use crate::lsp::hover::describe;
 use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
-use crate::project::{Program, Table};
-use crate::schema::{Base, Type};
-use crate::source::part;
-use crate::syntax::ast;
-use crate::workspace;
+use crate::project::{Program, Table, is_inside};
+use crate::schema::{self, Base, Type};
+use crate::source::{Loader, normalize, part};
+use crate::syntax::print_text;
 use lsp_types::{CompletionItem, CompletionItemKind as Kind, CompletionItemTag, InsertTextFormat};
 use serde_json::json;
 use std::mem::discriminant;
+use std::path::{Path, PathBuf};
 
 /// What there is to choose from, for one spec.
 pub struct Candidates<'s> {
     pub spec: &'s Spec,
+    pub loader: &'s dyn Loader,
     pub has_snippets: bool,
 }
 
@@ -67,72 +69,76 @@ impl Candidates<'_> {
             .collect()
     }
 
+    /// The keyword `extends`.
+    pub fn extends(&self) -> Vec<CompletionItem> {
+        vec![self.with_snippet(item("extends", Kind::KEYWORD, 0), "extends $0")]
+    }
+
     /// Layers and images, the project's first; without the one that is being written.
-    pub fn sections(&self, around: Option<&ast::Section>) -> Vec<CompletionItem> {
+    pub fn sections(&self, around: Option<&str>) -> Vec<CompletionItem> {
         let program = &self.spec.program;
-        let own = program
-            .views
-            .get(&self.spec.file)
-            .map(|view| &view.names.sections);
-        let own = own
-            .into_iter()
-            .flat_map(|names| names.iter())
-            .map(|(name, (id, _))| (name, *id, 0));
-        let library = program
-            .library
-            .sections
-            .iter()
-            .map(|(name, (id, _))| (name, *id, 1));
-        let is_other = |name: &str| around.is_none_or(|section| section.name.text != name);
-        let all = own.chain(library).filter(|(name, ..)| is_other(name));
+        let sections = program.visible(self.spec.file).entries(SECTIONS);
+        let others = sections.filter(|(name, _)| around != Some(name));
         sorted(
-            all.map(|(name, id, order)| CompletionItem {
-                detail: program
-                    .section(id)
-                    .doc
-                    .as_deref()
-                    .and_then(|d| d.lines().next())
-                    .map(str::to_owned),
-                data: Some(json!({ "section": name })),
-                ..item(name, Kind::CLASS, order)
-            })
-            .collect(),
+            others
+                .map(|(name, id)| {
+                    let section = program.section(*id);
+                    let is_of_library = !program.sources.is_users(section.span.file);
+                    let doc = section.doc.as_deref();
+                    CompletionItem {
+                        detail: doc.and_then(|d| d.lines().next()).map(str::to_owned),
+                        data: Some(json!({ "section": name })),
+                        ..item(name, Kind::CLASS, u32::from(is_of_library))
+                    }
+                })
+                .collect(),
         )
     }
 
-    /// Specs and var files below the spec's folder, by path as far as it is typed.
-    pub fn paths(&self, typed: &str) -> Vec<CompletionItem> {
-        let folder = typed.rfind('/').map_or("", |at| part(typed, ..=at));
+    /// Specs and var files that the spec may include, by path as far as it is typed.
+    pub fn includes(&self, typed: &str) -> Vec<CompletionItem> {
         let own = &self.spec.program.sources.get(self.spec.file).path;
-        let Some(parent) = own.parent() else {
+        self.paths(typed, &|path| {
+            let is_includable = path
+                .extension()
+                .is_some_and(|e| e == "imgspec" || e == "json");
+            is_includable && path != own
+        })
+    }
+
+    /// Files and folders by path, relative to the spec, as far as it is typed; nothing outside the project.
+    pub fn paths(&self, typed: &str, is_wanted: &dyn Fn(&Path) -> bool) -> Vec<CompletionItem> {
+        let program = &self.spec.program;
+        let typed = typed.rfind('/').map_or("", |at| part(typed, ..=at));
+        let folder = program.sources.get(self.spec.file).folder().join(typed);
+        let Some(root) = program.views.get(&self.spec.file).map(|view| &view.root) else {
             return Vec::new();
         };
-        let of_entry = |(name, is_folder): (String, bool)| match is_folder {
-            true => item(&format!("{name}/"), Kind::FOLDER, 1),
-            false => item(&name, Kind::FILE, 0),
-        };
-        let folder = parent.join(folder);
-        let others = workspace::list_includable(&folder)
+        let config = program.configs.0.iter().find(|config| config.root == *root);
+        let further = config.into_iter().flat_map(|config| &config.include_roots);
+        let roots: Vec<PathBuf> = std::iter::once(root.clone())
+            .chain(further.map(|folder| normalize(&root.join(folder))))
+            .collect();
+        if !is_inside(self.loader, &folder, &roots) {
+            return Vec::new();
+        }
+        let names = self.loader.entries(&folder);
+        let items = names
             .into_iter()
-            .filter(|(name, _)| folder.join(name) != *own);
-        let out = others.map(of_entry).collect();
-        sorted(out)
+            .filter(|name| !name.starts_with('.'))
+            .filter_map(|name| {
+                let path = normalize(&folder.join(&name));
+                match self.loader.is_dir(&path) {
+                    true => Some(item(&format!("{name}/"), Kind::FOLDER, 1)),
+                    false => is_wanted(&path).then(|| item(&name, Kind::FILE, 0)),
+                }
+            });
+        sorted(items.collect())
     }
 
     pub fn types(&self) -> Vec<CompletionItem> {
-        let program = &self.spec.program;
-        let own = program
-            .views
-            .get(&self.spec.file)
-            .map(|view| &view.names.types);
-        let own = own
-            .into_iter()
-            .flat_map(|names| names.iter())
-            .map(|(name, _)| name.as_str());
-        let library = program.library.types.keys().map(|name| name.as_str());
-        let named = own
-            .chain(library)
-            .map(|name| item(name, Kind::TYPE_PARAMETER, 1));
+        let named = self.spec.program.visible(self.spec.file).all(TYPES);
+        let named = named.map(|name| item(name, Kind::TYPE_PARAMETER, 1));
         let builtin = Type::BUILTIN
             .iter()
             .map(|name| item(name, Kind::TYPE_PARAMETER, 0));
@@ -140,11 +146,16 @@ impl Candidates<'_> {
     }
 
     pub fn providers(&self) -> Vec<CompletionItem> {
-        self.spec
-            .program
-            .providers
+        let names = self.spec.program.visible(self.spec.file).all(PROVIDERS);
+        sorted(names.map(|name| item(name, Kind::MODULE, 0)).collect())
+    }
+
+    /// Words, in their order.
+    pub fn words(&self, words: &[&str]) -> Vec<CompletionItem> {
+        words
             .iter()
-            .map(|p| item(&p.name, Kind::MODULE, 0))
+            .enumerate()
+            .map(|(i, word)| item(word, Kind::ENUM_MEMBER, i as u32))
             .collect()
     }
 
@@ -180,12 +191,8 @@ impl Candidates<'_> {
         )
     }
 
-    pub fn statements(
-        &self,
-        around: Option<&ast::Section>,
-        has_snippets: bool,
-    ) -> Vec<CompletionItem> {
-        let mut out = self.variables(around, has_snippets);
+    pub fn statements(&self, around: Option<&str>) -> Vec<CompletionItem> {
+        let mut out = self.settable(around, true);
         for word in ["ansible", "packer", "target"] {
             out.push(self.block(word, 3));
         }
@@ -197,14 +204,10 @@ impl Candidates<'_> {
         sorted(out)
     }
 
-    /// Variables: those that have an effect on this image and are not set in it yet come first.
-    pub fn variables(
-        &self,
-        around: Option<&ast::Section>,
-        has_values: bool,
-    ) -> Vec<CompletionItem> {
+    /// Variables that a spec can set: those that have an effect on this image and are not set in it yet come first.
+    pub fn settable(&self, around: Option<&str>, has_values: bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
-        let id = around.and_then(|s| find_section(program, self.spec.file, &s.name.text));
+        let id = around.and_then(|name| program.find_section(self.spec.file, name));
         let mut is_set = Table::filled(&program.variables, false);
         for setting in id.iter().flat_map(|id| &program.section(*id).settings) {
             is_set[setting.variable] = true;
@@ -212,7 +215,8 @@ impl Candidates<'_> {
         let mut image = id.and_then(|id| evaluate(program, id, None).ok());
         let reach = image.as_ref().map(find_reach);
         let mut out = Vec::new();
-        for (name, id) in self.visible() {
+        for (name, id) in program.visible(self.spec.file).entries(VARIABLES) {
+            let id = *id;
             let variable = program.variable(id);
             if variable.owner != Owner::Declared || variable.removed.is_some() || variable.is_fact {
                 continue;
@@ -246,70 +250,65 @@ impl Candidates<'_> {
         }
     }
 
-    fn visible(&self) -> impl Iterator<Item = (&str, VarId)> {
-        let program = &self.spec.program;
-        let own = program
-            .views
-            .get(&self.spec.file)
-            .map(|view| &view.names.variables);
-        let own = own.into_iter().flat_map(|names| names.iter());
-        own.chain(program.library.variables.iter())
-            .map(|(name, (id, _))| (name.as_str(), *id))
-    }
-
-    /// What can be a value of a variable, or of a named type: its own words first. Inside quotes there are only words.
-    pub fn values(&self, name: &str, is_quoted: bool) -> Vec<CompletionItem> {
-        let program = &self.spec.program;
-        let variable = program
-            .find_variable(Some(self.spec.file), name)
-            .map(|id| &program.variable(id).ty);
-        let ty = variable.or_else(|| find_type(program, self.spec.file, name).map(|(ty, _)| ty));
-        let words: Vec<CompletionItem> = match ty.map(|ty| &ty.base) {
-            Some(Base::OneOf(choices)) => choices
-                .iter()
-                .map(|c| {
-                    if is_quoted {
-                        c.to_string()
-                    } else {
-                        format!("\"{c}\"")
-                    }
-                })
-                .map(|choice| item(&choice, Kind::ENUM_MEMBER, 0))
-                .collect(),
-            Some(Base::Bool) if !is_quoted => {
-                ["true", "false"].map(|w| item(w, Kind::VALUE, 0)).to_vec()
-            }
-            _ => Vec::new(),
+    /// What can be a value: the words that the type has, or the elements that can be removed, then names.
+    pub fn values(&self, value: &Value, around: Option<&str>) -> Vec<CompletionItem> {
+        let mut out = Vec::new();
+        let written = |text: &str| match value.is_quoted {
+            true => text.to_owned(),
+            false => print_text(text),
         };
-        let others = if is_quoted {
-            Vec::new()
-        } else {
-            self.operands(ty, false)
-        };
-        words.into_iter().chain(others).collect()
-    }
-
-    /// Variables and functions, those first that fit a type, or facts where a condition is wanted.
-    pub fn operands(&self, ty: Option<&Type>, is_condition: bool) -> Vec<CompletionItem> {
-        let program = &self.spec.program;
-        let mut out: Vec<CompletionItem> = Vec::new();
-        for (name, id) in self.visible() {
-            let variable = program.variable(id);
-            if variable.alias_of.is_some() || variable.removed.is_some() {
-                continue;
-            }
-            let fits = match is_condition {
-                true => variable.is_fact,
-                false => {
-                    ty.is_none_or(|ty| discriminant(&ty.base) == discriminant(&variable.ty.base))
-                }
-            };
-            let order = if fits { 1 } else { 3 };
-            out.push(CompletionItem {
-                kind: Some(Kind::VARIABLE),
-                ..self.variable(name, variable, order)
-            });
+        if let Some(list) = value.removed_from {
+            let elements = self.elements(list, around);
+            out.extend(elements.iter().map(|e| item(&written(e), Kind::VALUE, 0)));
         }
+        match value.ty.as_ref().map(|ty| &ty.base) {
+            Some(Base::OneOf(choices)) => {
+                out.extend(
+                    choices
+                        .iter()
+                        .map(|c| item(&written(c), Kind::ENUM_MEMBER, 0)),
+                );
+            }
+            Some(Base::Bool) if !value.is_quoted && !value.is_condition => {
+                out.extend(["true", "false"].map(|w| item(w, Kind::VALUE, 0)));
+            }
+            _ => {}
+        }
+        if !value.is_quoted {
+            out.extend(self.operands(value.ty.as_ref(), value.is_condition));
+        }
+        out
+    }
+
+    /// The texts in a list, as the section around the cursor has it.
+    fn elements(&self, list: VarId, around: Option<&str>) -> Vec<String> {
+        let program = &self.spec.program;
+        let id = around.and_then(|name| program.find_section(self.spec.file, name));
+        let image = id.and_then(|id| evaluate(program, id, None).ok());
+        let Some(schema::Value::List(elements)) =
+            image.as_ref().and_then(|image| image.value(list))
+        else {
+            return Vec::new();
+        };
+        let texts = elements.iter().filter_map(|element| match element {
+            schema::Value::Text(text) => text.known(),
+            _ => None,
+        });
+        texts.map(|text| text.into_owned()).collect()
+    }
+
+    /// All variables.
+    pub fn variables(&self) -> Vec<CompletionItem> {
+        self.names(|_| 0)
+    }
+
+    /// Variables and functions, those first that fit a type, or facts where only those are known.
+    fn operands(&self, ty: Option<&Type>, is_condition: bool) -> Vec<CompletionItem> {
+        let fits = |variable: &Variable| match is_condition {
+            true => variable.is_fact,
+            false => ty.is_none_or(|ty| discriminant(&ty.base) == discriminant(&variable.ty.base)),
+        };
+        let mut out = self.names(|variable| if fits(variable) { 1 } else { 3 });
         for function in Function::ALL {
             let name = function.as_str();
             let completion = CompletionItem {
@@ -320,6 +319,22 @@ impl Candidates<'_> {
             out.push(self.with_snippet(completion, &format!("{name}($0)")));
         }
         sorted(out)
+    }
+
+    /// The variables that a value can name.
+    fn names(&self, order: impl Fn(&Variable) -> u32) -> Vec<CompletionItem> {
+        let program = &self.spec.program;
+        let variables = program.visible(self.spec.file).entries(VARIABLES);
+        let named = variables.map(|(name, id)| (name, program.variable(*id)));
+        let current = named.filter(|(_, v)| v.alias_of.is_none() && v.removed.is_none());
+        sorted(
+            current
+                .map(|(name, variable)| CompletionItem {
+                    kind: Some(Kind::VARIABLE),
+                    ..self.variable(name, variable, order(variable))
+                })
+                .collect(),
+        )
     }
 }
 

@@ -1,0 +1,636 @@
+//! What can stand at the cursor, as the tree around it has it.
+
+use crate::lsp::marked::{Child, Marked};
+use crate::project::Program;
+use crate::project::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES};
+use crate::project::hir::{Function, Owner, VarId};
+use crate::schema::{Base, Encoding, Type};
+use crate::source::FileId;
+use crate::syntax::Kind;
+
+/// What can stand at the cursor.
+#[derive(Debug)]
+pub enum Context {
+    Nothing,
+    /// The keyword of an item.
+    Item,
+    /// The keyword `extends`.
+    Extends,
+    /// A layer or an image.
+    Section,
+    /// A path of an include, as far as it is typed.
+    Include(String),
+    /// A path of a file, as far as it is typed.
+    Path(String),
+    Type,
+    /// The beginning of a statement in an image or a layer.
+    Statement,
+    /// An attribute, or a block, of something that has only those.
+    Attribute(&'static [&'static str], &'static [&'static str]),
+    /// A name in an `ansible` or `packer` block.
+    Entry(Owner),
+    /// A variable that an image can set.
+    Settable,
+    /// Any variable.
+    Variable,
+    Provider,
+    /// One of some words.
+    Word(Vec<&'static str>),
+    Value(Value),
+}
+
+/// A value at the cursor: what is known of it.
+#[derive(Debug, Default)]
+pub struct Value {
+    pub ty: Option<Type>,
+    /// Only facts are known there.
+    pub is_condition: bool,
+    /// It is the text of a string: a choice of words at most.
+    pub is_quoted: bool,
+    /// The list that it is taken out of.
+    pub removed_from: Option<VarId>,
+}
+
+/// What a body holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    Variable,
+    Settings,
+    Provider,
+    Defaults,
+    Rule,
+    Target,
+    Run,
+    Entries(Owner),
+}
+
+impl Context {
+    /// What can stand at an offset of a text, and the name of the section around it.
+    pub fn at(
+        program: &Program,
+        file: FileId,
+        text: &str,
+        offset: usize,
+    ) -> (Context, Option<String>) {
+        let marked = Marked::new(text, offset);
+        let finder = Finder {
+            program,
+            file,
+            marked: &marked,
+        };
+        let mut context = finder.find();
+        let is_broken = finder
+            .leaf()
+            .is_some_and(|leaf| leaf.kind == Kind::junk_entry);
+        if is_broken && matches!(context, Context::Nothing) {
+            let marked = Marked::with_value(text, offset);
+            let finder = Finder {
+                program,
+                file,
+                marked: &marked,
+            };
+            // With a value behind it, the word is the name of a setting, or it is nothing.
+            if finder.leaf().is_some_and(|leaf| leaf.kind == Kind::name) {
+                context = finder.find();
+            }
+        }
+        (context, finder.section_name())
+    }
+}
+
+struct Finder<'a> {
+    program: &'a Program,
+    file: FileId,
+    marked: &'a Marked,
+}
+
+impl Finder<'_> {
+    fn leaf(&self) -> Option<crate::syntax::Node> {
+        self.marked.node(self.marked.depth() - 1)
+    }
+
+    fn section_name(&self) -> Option<String> {
+        let level = self.level_of(&[Kind::section, Kind::wrong_section])?;
+        let (children, _) = self.marked.children(level);
+        let name = children.iter().find(|child| child.kind() == Kind::name)?;
+        Some(self.marked.slice(name.node).to_owned())
+    }
+
+    fn level_of(&self, kinds: &[Kind]) -> Option<usize> {
+        (0..self.marked.depth()).find(|level| {
+            self.marked
+                .kind(*level)
+                .is_some_and(|kind| kinds.contains(&kind))
+        })
+    }
+
+    fn find(&self) -> Context {
+        let level = self.marked.depth() - 1;
+        let Some(leaf) = self.leaf() else {
+            return Context::Nothing;
+        };
+        let typed = self.marked.typed(leaf);
+        match leaf.kind {
+            Kind::junk_item | Kind::wrong_kind => self.begins_statement(
+                self.level_of(&[Kind::junk_item, Kind::wrong_section]),
+                typed,
+                Context::Item,
+            ),
+            Kind::junk_entry => {
+                let begins = self.body(level).map_or(Context::Nothing, Body::beginning);
+                self.begins_statement(Some(level), typed, begins)
+            }
+            Kind::junk_header if self.parent(level) == Some(Kind::section) => {
+                let (children, _) = self.marked.children(level - 1);
+                let extends = children.iter().any(|child| child.kind() == Kind::extends);
+                match is_word(typed) && !extends && self.can_extend(level - 1) {
+                    true => Context::Extends,
+                    false => Context::Nothing,
+                }
+            }
+            Kind::junk_word => self.key(level),
+            Kind::name => self.name(level, typed),
+            Kind::string | Kind::raw | Kind::broken_raw => self.text(level, typed),
+            Kind::chunk => self.text(
+                level - 1,
+                self.marked
+                    .typed(self.marked.node(level - 1).unwrap_or(leaf)),
+            ),
+            _ => Context::Nothing,
+        }
+    }
+
+    fn parent(&self, level: usize) -> Option<Kind> {
+        self.marked.kind(level.checked_sub(1)?)
+    }
+
+    /// A context for a word that nothing stands before on its line but what a statement can follow.
+    fn begins_statement(&self, level: Option<usize>, typed: &str, context: Context) -> Context {
+        let Some(parent) = level.and_then(|level| level.checked_sub(1)) else {
+            return Context::Nothing;
+        };
+        let (children, place) = self.marked.children(parent);
+        let is_separate = place == 0
+            || children
+                .get(place)
+                .is_some_and(|child| child.has_comma || child.has_line);
+        match is_separate && is_word(typed) {
+            true => context,
+            false => Context::Nothing,
+        }
+    }
+
+    fn can_extend(&self, level: usize) -> bool {
+        let (children, _) = self.marked.children(level);
+        let word = children
+            .iter()
+            .find(|child| child.kind() == Kind::section_kind);
+        word.is_some_and(|word| matches!(self.marked.slice(word.node), "image" | "layer"))
+    }
+
+    // ---- names ----------------------------------------------------------------------------------
+
+    fn name(&self, level: usize, typed: &str) -> Context {
+        let is_first = self.marked.children(level - 1).1 == 0;
+        match self.parent(level) {
+            Some(Kind::extends) => Context::Section,
+            Some(Kind::type_) => Context::Type,
+            Some(Kind::unset) => Context::Settable,
+            Some(Kind::set) if is_first && self.parent(level - 1) == Some(Kind::final_) => {
+                Context::Settable
+            }
+            Some(Kind::set | Kind::nested) if is_first => {
+                let begins = self
+                    .body(level - 1)
+                    .map_or(Context::Nothing, Body::beginning);
+                self.begins_statement(Some(level - 1), typed, begins)
+            }
+            Some(Kind::pair) if is_first => self.key(level - 1),
+            // No variable has such a name.
+            _ if typed.contains(['.', '-']) && !self.is_section_wanted(level) => Context::Nothing,
+            Some(
+                Kind::set
+                | Kind::pair
+                | Kind::list
+                | Kind::args
+                | Kind::paren
+                | Kind::hole
+                | Kind::if_
+                | Kind::when
+                | Kind::wrong_when
+                | Kind::assert_
+                | Kind::axis,
+            ) => self.operand(level),
+            Some(Kind::variable) if !is_first => self.operand(level),
+            _ => Context::Nothing,
+        }
+    }
+
+    fn is_section_wanted(&self, level: usize) -> bool {
+        matches!(self.operand(level), Context::Section | Context::Provider)
+    }
+
+    /// A key of a map: only those that are variables are known.
+    fn key(&self, level: usize) -> Context {
+        match self.level_of_attribute(level) {
+            Some((Body::Target | Body::Run, name, _)) if name == "vars" => Context::Settable,
+            _ => Context::Nothing,
+        }
+    }
+
+    // ---- texts ----------------------------------------------------------------------------------
+
+    /// In the text of a string that has begun before the cursor.
+    fn text(&self, level: usize, typed: &str) -> Context {
+        let inside = typed.get(1..).unwrap_or_default().to_owned();
+        match self.parent(level) {
+            Some(Kind::include) => return Context::Include(inside),
+            Some(Kind::args) => {
+                if let Some((Function::File | Function::Path, _)) = self.call(level - 1) {
+                    return Context::Path(inside);
+                }
+            }
+            Some(Kind::type_ | Kind::type_decl | Kind::test | Kind::section) => {
+                return Context::Nothing;
+            }
+            Some(Kind::set | Kind::pair) if self.marked.children(level - 1).1 == 0 => {
+                return Context::Nothing;
+            }
+            _ => {}
+        }
+        match self.operand(level) {
+            Context::Value(value) => match value.ty.as_ref().map(|ty| &ty.base) {
+                Some(Base::Path | Base::File) => Context::Path(inside),
+                _ => Context::Value(Value {
+                    is_quoted: true,
+                    ..value
+                }),
+            },
+            _ => Context::Nothing,
+        }
+    }
+
+    // ---- values ---------------------------------------------------------------------------------
+
+    /// What the operand of a level is for.
+    fn operand(&self, level: usize) -> Context {
+        let Some(above) = level.checked_sub(1) else {
+            return Context::Nothing;
+        };
+        let (children, place) = self.operands(above);
+        if self.follows_operand(above, &children, place) {
+            return Context::Nothing;
+        }
+        if let Some(context) = self.beside_operator(&children, place) {
+            return context;
+        }
+        match self.marked.kind(above) {
+            Some(Kind::set) => self.value_of_setting(above),
+            Some(Kind::pair) => match self.level_of_attribute(above) {
+                Some((Body::Target | Body::Run, name, level))
+                    if name == "vars" && level + 2 == above =>
+                {
+                    let (children, _) = self.marked.children(above);
+                    let name = children.first().map(|name| self.marked.slice(name.node));
+                    self.value(name.and_then(|name| self.type_of(name)))
+                }
+                _ => self.inside(above - 1),
+            },
+            Some(Kind::list) => self.inside(above),
+            Some(Kind::paren) => self.operand(above),
+            Some(Kind::if_) => {
+                let (all, place) = self.marked.children(above);
+                let is_condition = !all
+                    .iter()
+                    .take(place)
+                    .any(|child| child.kind() == Kind::then_);
+                match is_condition {
+                    true => self.value(Some(BOOL)),
+                    false => self.operand(above),
+                }
+            }
+            Some(Kind::args) => match self.call(above) {
+                Some((Function::IsSet | Function::IsYours, _)) => Context::Variable,
+                Some((Function::Env | Function::File | Function::Path | Function::Jinja, _)) => {
+                    Context::Nothing
+                }
+                _ => self.value(None),
+            },
+            Some(Kind::when | Kind::wrong_when | Kind::assert_) => self.value(Some(BOOL)),
+            Some(Kind::variable) => {
+                let (children, _) = self.marked.children(above);
+                let text = |kind| {
+                    let child = children
+                        .iter()
+                        .find(|child: &&Child| child.kind() == kind)?;
+                    Some(self.marked.slice(child.node))
+                };
+                let own = text(Kind::name).and_then(|name| self.type_of(name));
+                let named = || {
+                    let name = text(Kind::type_)?;
+                    self.program
+                        .find_type(self.file, name)
+                        .map(|(ty, _)| ty.clone())
+                };
+                self.value(own.or_else(named))
+            }
+            _ => self.value(None),
+        }
+    }
+
+    fn value(&self, ty: Option<Type>) -> Context {
+        Context::Value(Value {
+            ty,
+            is_condition: self.is_condition(),
+            ..Value::default()
+        })
+    }
+
+    /// An element of the list, or a value of the map, of a level.
+    fn inside(&self, level: usize) -> Context {
+        match self.operand(level) {
+            Context::Value(value) => {
+                let ty = match value.ty.map(|ty| ty.base) {
+                    Some(Base::List(inner) | Base::Map(inner)) => Some(*inner),
+                    _ => None,
+                };
+                Context::Value(Value { ty, ..value })
+            }
+            other => other,
+        }
+    }
+
+    /// True where only facts are known.
+    fn is_condition(&self) -> bool {
+        (0..self.marked.depth()).any(|level| match self.marked.kind(level) {
+            Some(Kind::when | Kind::wrong_when) => {
+                // Its body is not a part of the condition.
+                self.marked.kind(level + 1) != Some(Kind::block)
+            }
+            Some(Kind::set) => {
+                self.set_name(level) == Some("applies") && self.body(level) == Some(Body::Variable)
+            }
+            _ => false,
+        })
+    }
+
+    /// The operands and operators of a level's node, and the place of the one around the word.
+    fn operands(&self, level: usize) -> (Vec<Child>, usize) {
+        let (mut children, mut place) = self.marked.children(level);
+        let before = match self.marked.kind(level) {
+            Some(Kind::set | Kind::pair | Kind::axis) => {
+                let is_operator = |child: &&Child| {
+                    matches!(
+                        child.kind(),
+                        Kind::append | Kind::remove | Kind::wrong_colon
+                    )
+                };
+                1 + usize::from(children.get(1).as_ref().is_some_and(is_operator))
+            }
+            Some(Kind::variable) => {
+                let is_head = |child: &&Child| {
+                    matches!(child.kind(), Kind::name | Kind::quoted_name | Kind::type_)
+                };
+                // A default may be a name, too: only the first is the variable's own.
+                1 + usize::from(
+                    children
+                        .get(1)
+                        .as_ref()
+                        .is_some_and(|child| is_head(child) && child.kind() == Kind::type_),
+                )
+            }
+            Some(Kind::wrong_when) => 1,
+            _ => 0,
+        };
+        let before = before.min(place);
+        children.drain(..before);
+        place -= before;
+        (children, place)
+    }
+
+    /// True where an operand stands before, with nothing between that could go on with another one.
+    fn follows_operand(&self, level: usize, children: &[Child], place: usize) -> bool {
+        let (Some(own), Some(before)) = (
+            children.get(place),
+            place.checked_sub(1).and_then(|at| children.get(at)),
+        ) else {
+            return false;
+        };
+        let is_separate = match self.marked.kind(level) {
+            Some(Kind::list | Kind::args) => own.has_comma || own.has_line,
+            _ => false,
+        };
+        let goes_on = matches!(
+            before.kind(),
+            Kind::infix
+                | Kind::wrong_equal
+                | Kind::not_
+                | Kind::then_
+                | Kind::else_
+                | Kind::junk_element
+        );
+        !is_separate && !goes_on && own.kind() != Kind::args
+    }
+
+    /// What stands beside an operator.
+    fn beside_operator(&self, children: &[Child], place: usize) -> Option<Context> {
+        let operator = |child: &Child| match child.kind() {
+            Kind::infix | Kind::wrong_equal | Kind::not_ => Some(self.marked.slice(child.node)),
+            _ => None,
+        };
+        let before = place.checked_sub(1).and_then(|at| children.get(at));
+        let behind = children.get(place + 1);
+        let left = before.and_then(operator);
+        let right = behind.and_then(operator);
+        let partner = match (left, right) {
+            (Some(word), _) if is_comparison(word) => {
+                Some(place.checked_sub(2).and_then(|at| children.get(at)))
+            }
+            (_, Some(word)) if is_comparison(word) && !is_membership(word) => {
+                // A call is two nodes.
+                let is_call = children
+                    .get(place + 3)
+                    .is_some_and(|child| child.kind() == Kind::args);
+                Some(children.get(place + 2).filter(|_| !is_call))
+            }
+            _ => None,
+        };
+        if let Some(partner) = partner {
+            let name = partner.filter(|child| child.kind() == Kind::name);
+            let ty = name.and_then(|name| self.type_of(self.marked.slice(name.node)));
+            let ty = match left.is_some_and(is_membership) {
+                true => ty.map(|ty| Type {
+                    base: Base::List(Box::new(ty)),
+                    optional: false,
+                }),
+                false => ty,
+            };
+            return Some(self.value(ty));
+        }
+        let is_logic = |word: &str| matches!(word, "and" | "or" | "not" | "&&" | "||" | "!");
+        if left.is_some_and(is_logic) || right.is_some_and(is_logic) {
+            return Some(self.value(Some(BOOL)));
+        }
+        right.is_some_and(is_membership).then(|| self.value(None))
+    }
+
+    fn type_of(&self, variable: &str) -> Option<Type> {
+        let id = self.program.find_variable(Some(self.file), variable)?;
+        Some(self.program.variable(id).ty.clone())
+    }
+
+    // ---- bodies ---------------------------------------------------------------------------------
+
+    /// What the body around a level holds.
+    fn body(&self, level: usize) -> Option<Body> {
+        let block = (0..level)
+            .rev()
+            .find(|at| self.marked.kind(*at) == Some(Kind::block))?;
+        let owner = block.checked_sub(1)?;
+        let (children, _) = self.marked.children(owner);
+        let word = children
+            .first()
+            .map_or("", |child| self.marked.slice(child.node));
+        match self.marked.kind(owner)? {
+            Kind::variable => Some(Body::Variable),
+            Kind::section | Kind::wrong_section => Some(match word {
+                "provider" => Body::Provider,
+                "rule" => Body::Rule,
+                _ => Body::Settings,
+            }),
+            Kind::nested => match word {
+                "ansible" => Some(Body::Entries(Owner::Ansible)),
+                "packer" => Some(Body::Entries(Owner::Packer)),
+                "target" => Some(Body::Target),
+                "run" => Some(Body::Run),
+                "defaults" => Some(Body::Defaults),
+                _ => self.body(owner),
+            },
+            _ => self.body(owner),
+        }
+    }
+
+    fn set_name(&self, level: usize) -> Option<&str> {
+        let (children, _) = self.marked.children(level);
+        Some(self.marked.slice(children.first()?.node))
+    }
+
+    /// The attribute around a level, with the body that it stands in and its own level.
+    fn level_of_attribute(&self, level: usize) -> Option<(Body, String, usize)> {
+        let set = (0..=level)
+            .rev()
+            .find(|at| self.marked.kind(*at) == Some(Kind::set))?;
+        Some((self.body(set)?, self.set_name(set)?.to_owned(), set))
+    }
+
+    /// The value of the setting of a level.
+    fn value_of_setting(&self, level: usize) -> Context {
+        let (Some(body), Some(name)) = (self.body(level), self.set_name(level)) else {
+            return self.value(None);
+        };
+        let is_in_list = self.marked.kind(level + 1) == Some(Kind::list);
+        match (body, name) {
+            (Body::Settings | Body::Defaults, _) => {
+                let (children, _) = self.marked.children(level);
+                let is_removal = children
+                    .get(1)
+                    .is_some_and(|child| child.kind() == Kind::remove);
+                let id = self.program.find_variable(Some(self.file), name);
+                Context::Value(Value {
+                    ty: id.map(|id| self.program.variable(id).ty.clone()),
+                    removed_from: id.filter(|_| is_removal),
+                    ..Value::default()
+                })
+            }
+            (Body::Entries(_), _) => self.value(None),
+            (Body::Variable, "to") if is_in_list => Context::Word(RECEIVERS.to_vec()),
+            (Body::Variable, "encoding") => Context::Word(self.encodings()),
+            (Body::Variable, "fact" | "secret" | "typed") => Context::Word(vec!["true", "false"]),
+            (Body::Variable, "alias_of") => Context::Settable,
+            (Body::Variable, "applies") | (Body::Rule, "deny" | "warn") => self.value(Some(BOOL)),
+            (Body::Rule, "message" | "help") => self.value(Some(STRING)),
+            (Body::Provider, "roles") => Context::Word(vec!["native", "upstream"]),
+            (Body::Provider, "playbook") => Context::Word(vec!["linux", "windows"]),
+            (Body::Target, "provider") => Context::Provider,
+            (Body::Target, "above") if is_in_list => Context::Section,
+            _ => Context::Nothing,
+        }
+    }
+
+    fn encodings(&self) -> Vec<&'static str> {
+        let variable = self.level_of(&[Kind::variable]);
+        let name = variable.and_then(|level| {
+            let (children, _) = self.marked.children(level);
+            Some(self.marked.slice(children.first()?.node))
+        });
+        let ty = name
+            .and_then(|name| self.type_of(name))
+            .unwrap_or(Type::ANY);
+        Encoding::for_type(&ty).iter().map(|e| e.as_str()).collect()
+    }
+
+    /// The function that is called with the arguments of a level, and the place of the one at the cursor.
+    fn call(&self, level: usize) -> Option<(Function, usize)> {
+        call(self.marked, level)
+    }
+}
+
+impl Body {
+    /// What begins a statement in it.
+    fn beginning(self) -> Context {
+        match self {
+            Body::Settings => Context::Statement,
+            Body::Defaults => Context::Settable,
+            Body::Variable => Context::Attribute(&OF_VARIABLES, &[]),
+            Body::Provider => Context::Attribute(&OF_PROVIDERS, &["defaults"]),
+            Body::Rule => Context::Attribute(&OF_RULES, &[]),
+            Body::Target => Context::Attribute(&OF_TARGETS, &["run"]),
+            Body::Run => Context::Attribute(&OF_RUNS, &[]),
+            Body::Entries(owner) => Context::Entry(owner),
+        }
+    }
+}
+
+const RECEIVERS: [&str; 3] = ["packer", "linux", "windows"];
+const BOOL: Type = Type {
+    base: Base::Bool,
+    optional: false,
+};
+const STRING: Type = Type {
+    base: Base::String,
+    optional: false,
+};
+
+fn is_word(typed: &str) -> bool {
+    typed
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
+
+fn is_comparison(word: &str) -> bool {
+    matches!(word, "==" | "!=" | "<" | "<=" | ">" | ">=" | "=") || is_membership(word)
+}
+
+fn is_membership(word: &str) -> bool {
+    word == "in" || word.starts_with("not") && word.ends_with("in")
+}
+
+/// The function that is called with the arguments of a level, and how many arguments stand before the cursor.
+pub fn call(marked: &Marked, level: usize) -> Option<(Function, usize)> {
+    if marked.kind(level)? != Kind::args {
+        return None;
+    }
+    let (around, place) = marked.children(level.checked_sub(1)?);
+    let name = around.get(place.checked_sub(1)?)?;
+    let function = Function::parse(marked.slice(name.node))?;
+    let (children, place) = marked.children(level);
+    let is_operator = |child: Option<&Child>| {
+        child.is_some_and(|child| matches!(child.kind(), Kind::infix | Kind::not_))
+    };
+    let before = children.iter().enumerate().take(place + 1).skip(1);
+    let arguments = before.filter(|(at, child)| {
+        let continues = is_operator(Some(child)) || is_operator(children.get(at - 1));
+        child.has_comma || child.has_line && !continues
+    });
+    Some((function, arguments.count()))
+}

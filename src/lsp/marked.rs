@@ -1,0 +1,128 @@
+//! A text with a word at the cursor, so that the tree has a node for what is only half typed.
+
+use crate::source::part;
+use crate::syntax::{Kind, Node, Tree, parse_tree};
+
+/// The word. No keyword begins or ends with it, so it makes a name of whatever it touches.
+const WORD: &str = "cursor_is_here";
+
+/// The tree of such a text, with the nodes around the word.
+pub struct Marked {
+    text: String,
+    tree: Tree,
+    /// The nodes around the word, from the file to the smallest one.
+    path: Vec<usize>,
+    offset: usize,
+}
+
+impl Marked {
+    pub fn new(text: &str, offset: usize) -> Marked {
+        Marked::with(text, offset, WORD)
+    }
+
+    /// The same with a value behind the word, so that a name that begins a statement makes one.
+    pub fn with_value(text: &str, offset: usize) -> Marked {
+        Marked::with(text, offset, &format!("{WORD} = {WORD} "))
+    }
+
+    fn with(text: &str, offset: usize, inserted: &str) -> Marked {
+        let mut marked = String::with_capacity(text.len() + inserted.len());
+        marked.push_str(part(text, ..offset));
+        marked.push_str(inserted);
+        marked.push_str(part(text, offset..));
+        let mut tree = parse_tree(&marked);
+        let mut path = path_to(&tree, offset, offset + WORD.len());
+        if let Some(at) = path.last().copied()
+            && matches!(tree.node(at).kind, Kind::heredoc | Kind::broken_heredoc)
+        {
+            tree.open_heredoc(at, &marked);
+            path = path_to(&tree, offset, offset + WORD.len());
+        }
+        Marked {
+            text: marked,
+            tree,
+            path,
+            offset,
+        }
+    }
+
+    /// How many nodes there are around the word.
+    pub fn depth(&self) -> usize {
+        self.path.len()
+    }
+
+    /// The node of a level; 0 is the file.
+    pub fn node(&self, level: usize) -> Option<Node> {
+        self.path.get(level).map(|at| self.tree.node(*at))
+    }
+
+    pub fn kind(&self, level: usize) -> Option<Kind> {
+        self.node(level).map(|node| node.kind)
+    }
+
+    /// The children of a level's node, without comments, and the place among them of the one around the word.
+    pub fn children(&self, level: usize) -> (Vec<Child>, usize) {
+        let mut out: Vec<Child> = Vec::new();
+        let mut place = 0;
+        let Some(parent) = self.path.get(level) else {
+            return (out, place);
+        };
+        let (mut end, mut has_comma, mut has_line) = (self.tree.node(*parent).start, false, false);
+        for at in self.tree.children(*parent) {
+            let node = self.tree.node(at);
+            let gap = part(&self.text, end as usize..node.start as usize);
+            has_comma |= gap.contains(',');
+            has_line |= gap.contains('\n');
+            end = node.end;
+            let is_inner = self.path.get(level + 1) == Some(&at);
+            if is_inner {
+                place = out.len();
+            } else if node.kind == Kind::comment {
+                continue;
+            }
+            out.push(Child {
+                node,
+                has_comma: std::mem::take(&mut has_comma),
+                has_line: std::mem::take(&mut has_line),
+            });
+        }
+        (out, place)
+    }
+
+    pub fn slice(&self, node: Node) -> &str {
+        part(&self.text, node.start as usize..node.end as usize)
+    }
+
+    /// What of a node stands before the cursor.
+    pub fn typed(&self, node: Node) -> &str {
+        part(&self.text, node.start as usize..self.offset)
+    }
+}
+
+/// A child of a node, and what stands between it and the child before it, or the parent's beginning.
+#[derive(Debug, Clone, Copy)]
+pub struct Child {
+    pub node: Node,
+    pub has_comma: bool,
+    pub has_line: bool,
+}
+
+impl Child {
+    pub fn kind(&self) -> Kind {
+        self.node.kind
+    }
+}
+
+/// The nodes around a range, outermost first.
+fn path_to(tree: &Tree, start: usize, end: usize) -> Vec<usize> {
+    let mut path = vec![0];
+    let mut next = Some(0);
+    while let Some(at) = next {
+        next = tree.children(at).find(|child| {
+            let node = tree.node(*child);
+            node.start as usize <= start && end <= node.end as usize
+        });
+        path.extend(next);
+    }
+    path
+}
