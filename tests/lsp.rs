@@ -1,53 +1,172 @@
-//! The language server on its wire: a folder a case.
+//! The language server on its wire.
 //!
-//! `tests/lsp/NAME/` holds a workspace and `requests.json`, whose steps are lists:
+//! `tests/lsp/sessions/NAME/` contains a workspace and `requests.json`, whose steps are lists:
 //!
-//! - `["open", FILE]` opens a file, or goes on with it.
-//! - `["change", OLD, NEW]` replaces a text in it, and prints what is found in it then.
-//! - `["wait", FILE, TEXT]` waits until this text is in what is found in a file; with null, until nothing is found there.
-//! - `["write", FILE, TEXT]` writes a file behind the client's back, which tells of it; null removes it.
-//! - `[METHOD, BEHIND, COUNT or {PARAMETERS}]` asks with the cursor at the end of a text: of lists COUNT items are kept.
+//! - `["open", FILE]` opens a file, or returns to it.
+//! - `["change", OLD, NEW]` replaces a text in it and prints its diagnostics.
+//! - `["wait", FILE, TEXT]` waits until the diagnostics of a file contain this text; with null, until it has none.
+//! - `["write", FILE, TEXT]` writes a file that the client has not opened, and tells the server; null removes it.
+//! - `[METHOD, BEHIND, COUNT or {PARAMETERS}]` asks with the cursor at the end of a text. COUNT cuts a list.
 //!
-//! What comes back stands in `expected.json`. `IMGSPEC_BLESS=1 cargo test --test lsp` writes it anew.
+//! `expected.json` contains the replies.
+//!
+//! `tests/lsp/positions/TOPIC.txt` contains texts, each below a line `=== TITLE`, with a cursor `<|>`. The line `>>>`
+//! below a text says what completion offers there: the first labels of each kind, in the order of the reply.
+//!
+//! `IMGSPEC_BLESS=1 cargo test --test lsp` rewrites what is expected; `cargo test --test lsp NAME` runs one test.
 
 mod common;
 
 use common::editor::{Client, Desk};
+use common::snapshot;
+use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-#[test]
-fn requests_are_answered_as_they_should() {
-    let bless = std::env::var_os("IMGSPEC_BLESS").is_some();
-    for case in common::entries(&common::root().join("tests/lsp")) {
-        let copy = tempfile::tempdir().unwrap();
-        let folder = copy.path().canonicalize().unwrap();
-        for file in common::entries(&case) {
-            std::fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
+/// There are at least so many sessions, and positions of the cursor.
+const FEWEST_SESSIONS: usize = 7;
+const FEWEST_POSITIONS: usize = 150;
+
+fn main() -> ExitCode {
+    let sessions = common::entries(&common::root().join("tests/lsp/sessions"));
+    let topics = common::files(&common::root().join("tests/lsp/positions"), "txt");
+    let examples = common::files(&common::root().join("examples"), "imgspec");
+    assert!(sessions.len() >= FEWEST_SESSIONS && !examples.is_empty());
+    let mut trials = group("sessions", sessions, check_session);
+    trials.extend(group("positions", topics.clone(), check_positions));
+    trials.extend(group("examples", examples, type_example));
+    let positions = move || {
+        let texts = topics
+            .iter()
+            .map(|topic| std::fs::read_to_string(topic).unwrap());
+        let positions: usize = texts.map(|text| text.matches(CURSOR).count()).sum();
+        assert!(positions >= FEWEST_POSITIONS, "{positions} positions");
+        Ok(())
+    };
+    trials.push(Trial::test("there_are_enough_positions", positions));
+    let others: [(&str, fn()); 2] = [
+        (
+            "the_life_cycle_is_the_protocols",
+            the_life_cycle_is_the_protocols,
+        ),
+        (
+            "waiting_requests_can_be_cancelled",
+            waiting_requests_can_be_cancelled,
+        ),
+    ];
+    trials.extend(others.map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    }));
+    snapshot::run(trials)
+}
+
+/// A test for each path, with the group and the path's name without ending.
+fn group(name: &str, paths: Vec<PathBuf>, test: fn(&Path) -> Result<(), Failed>) -> Vec<Trial> {
+    let named = paths.into_iter().map(|path| {
+        let stem = path.file_stem().unwrap().to_string_lossy();
+        Trial::test(format!("{name}::{stem}"), move || test(&path))
+    });
+    named.collect()
+}
+
+/// A copy of a folder, at a path without links.
+fn copy(folder: &Path) -> (tempfile::TempDir, PathBuf) {
+    let copy = tempfile::tempdir().unwrap();
+    let path = copy.path().canonicalize().unwrap();
+    common::fixes::copy_folder(folder, &path);
+    std::fs::write(path.join("imgspec.toml"), "").unwrap();
+    (copy, path)
+}
+
+fn check_session(case: &Path) -> Result<(), Failed> {
+    let (_copy, folder) = copy(case);
+    let found = serde_json::to_string_pretty(&run_session(case, &folder))?;
+    let found = found.replace(folder.to_str().unwrap(), "CASE") + "\n";
+    snapshot::compare(&case.join("expected.json"), &found)
+}
+
+// ---- positions ------------------------------------------------------------------------------------------------------
+
+const CURSOR: &str = "<|>";
+const TITLE: &str = "=== ";
+const OFFERED: &str = ">>>";
+
+/// Types each text of a topic, and compares what completion offers at its cursor.
+fn check_positions(topic: &Path) -> Result<(), Failed> {
+    let (_copy, folder) = copy(&topic.with_file_name("workspace"));
+    std::fs::write(folder.join("typed.imgspec"), "")?;
+    let mut desk = Desk::new(Client::start(&folder), &folder);
+    desk.open("typed.imgspec");
+    let table = std::fs::read_to_string(topic)?;
+    let mut found = String::new();
+    for case in table.split(TITLE).skip(1) {
+        let text: String = case
+            .split_inclusive('\n')
+            .skip(1)
+            .filter(|line| !line.starts_with(OFFERED))
+            .collect();
+        let text = text.trim_end();
+        let title = case.lines().next().unwrap_or_default();
+        let (before, behind) = text
+            .split_once(CURSOR)
+            .ok_or(format!("{title}: no cursor"))?;
+        let old = desk.open[&desk.name].0.len();
+        desk.edit(0..old, &format!("{before}{behind}\n"));
+        desk.found();
+        let offered = desk.ask("textDocument/completion", before.len(), &Value::Null);
+        let offered = summary(&offered);
+        found += &format!("{TITLE}{title}\n{text}\n{OFFERED} {offered}\n\n");
+    }
+    assert_eq!(desk.client.end(), Some(0));
+    snapshot::compare(topic, &(found.trim_end().to_owned() + "\n"))
+}
+
+/// The kinds of items in their order, each with its first labels.
+fn summary(offered: &Value) -> String {
+    const SHOWN: usize = 3;
+    // Numbers of the protocol's `CompletionItemKind`.
+    let word = |kind: &Value| match kind.as_u64() {
+        Some(3) => "functions",
+        Some(6) => "variables",
+        Some(7) => "layers and images",
+        Some(9) => "providers",
+        Some(10) => "settings",
+        Some(12) => "values",
+        Some(14) => "keywords",
+        Some(17) => "files",
+        Some(19) => "folders",
+        Some(20) => "words",
+        Some(25) => "types",
+        _ => panic!("a kind without a name: {kind}"),
+    };
+    let mut kinds: Vec<(&str, Vec<&str>)> = Vec::new();
+    for item in offered.as_array().into_iter().flatten() {
+        let (kind, label) = (word(&item["kind"]), item["label"].as_str().unwrap());
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, labels)) => labels.push(label),
+            None => kinds.push((kind, vec![label])),
         }
-        std::fs::write(folder.join("imgspec.toml"), "").unwrap();
-        let found = run_case(&case, &folder);
-        let found = serde_json::to_string_pretty(&found)
-            .unwrap()
-            .replace(folder.to_str().unwrap(), "CASE")
-            + "\n";
-        let expected = case.join("expected.json");
-        if bless {
-            std::fs::write(&expected, found).unwrap();
-        } else {
-            assert_eq!(
-                found,
-                std::fs::read_to_string(&expected).unwrap_or_default(),
-                "{}",
-                case.display()
-            );
-        }
+    }
+    let shown = kinds.iter().map(|(kind, labels)| {
+        let more = if labels.len() > SHOWN { ", …" } else { "" };
+        let labels = &labels[..labels.len().min(SHOWN)];
+        format!("{kind}: {}{more}", labels.join(", "))
+    });
+    match kinds.is_empty() {
+        true => "nothing".to_owned(),
+        false => shown.collect::<Vec<_>>().join("; "),
     }
 }
 
-fn run_case(case: &Path, folder: &Path) -> Value {
+// ---- sessions -------------------------------------------------------------------------------------------------------
+
+fn run_session(case: &Path, folder: &Path) -> Value {
     let client = Client::start(folder);
     let mut desk = Desk::new(client, folder);
     let requests: Value =
@@ -153,114 +272,112 @@ const OTHERS: [&str; 15] = [
     "textDocument/codeAction",
 ];
 
-/// Every example typed letter by letter, with letters taken back and pieces pasted in the middle: after each stroke
-/// findings, a completion and a hover at the cursor come, and something else; at the end what `imgspec check` says.
-#[test]
-fn typing_an_example_ends_in_what_check_says() {
-    for (seed, example) in common::files(&common::root().join("examples"), "imgspec")
-        .iter()
-        .enumerate()
-    {
-        let copy = tempfile::tempdir().unwrap();
-        let folder = copy.path().canonicalize().unwrap();
-        for entry in common::entries(&common::root().join("examples")) {
-            if entry.is_file() {
-                std::fs::copy(&entry, folder.join(entry.file_name().unwrap())).unwrap();
-            }
+/// An example typed letter by letter, with letters taken back and pieces pasted in the middle. After each stroke the
+/// diagnostics come, and replies to a completion, a hover and one other request at the cursor. At the end the
+/// diagnostics are those of `imgspec check`.
+fn type_example(example: &Path) -> Result<(), Failed> {
+    let copy = tempfile::tempdir().unwrap();
+    let folder = copy.path().canonicalize().unwrap();
+    for entry in common::entries(example.parent().unwrap()) {
+        if entry.is_file() {
+            std::fs::copy(&entry, folder.join(entry.file_name().unwrap())).unwrap();
         }
-        let name = example.file_name().unwrap().to_str().unwrap().to_owned();
-        let text = std::fs::read_to_string(example).unwrap();
-        std::fs::write(folder.join(&name), "").unwrap();
-        let client = Client::start(&folder);
-        let mut desk = Desk::new(client, &folder);
-        desk.open(&name);
-        let mut dice = Dice(0x9e37_79b9 + seed as u64);
-        let letters: Vec<usize> = text
-            .char_indices()
-            .map(|(at, _)| at)
-            .chain([text.len()])
-            .collect();
-        let (mut typed, mut strokes) = (0, 0);
-        while typed + 1 < letters.len() {
-            let mut stroke = |desk: &mut Desk<'_>, range: Range<usize>, new: &str| {
-                let cursor = range.start + new.len();
-                desk.edit(range, new);
-                desk.found();
-                strokes += 1;
-                for method in [
-                    "textDocument/completion",
-                    "textDocument/hover",
-                    OTHERS[strokes % OTHERS.len()],
-                ] {
-                    let more = json!({
-                        "newName": "other", "query": "a",
-                        "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1, "isRetrigger": false },
-                    });
-                    let reply = desk.ask(method, cursor, &more);
-                    // Refusing in words is an answer.
-                    let code = reply.get("code").and_then(Value::as_i64);
-                    assert!(
-                        code.is_none_or(|code| code == -32803),
-                        "{name}: {method} at {cursor}: {reply}"
-                    );
-                }
-            };
-            let here = letters[typed];
-            match dice.below(20) {
-                0 if typed > 0 => {
-                    let back = 1 + dice.below(typed.min(5));
-                    typed -= back;
-                    stroke(&mut desk, letters[typed]..here, "");
-                }
-                1 => {
-                    // A piece of the text, somewhere in what is typed already, and gone again.
-                    let (from, at) = (
-                        dice.below(letters.len() - 1),
-                        letters[dice.below(typed + 1)],
-                    );
-                    let to = (from + 1 + dice.below(40)).min(letters.len() - 1);
-                    let piece = &text[letters[from]..letters[to]];
-                    stroke(&mut desk, at..at, piece);
-                    stroke(&mut desk, at..at + piece.len(), "");
-                }
-                2 => {
-                    let to = (typed + 1 + dice.below(60)).min(letters.len() - 1);
-                    stroke(&mut desk, here..here, &text[here..letters[to]]);
-                    typed = to;
-                }
-                _ => {
-                    stroke(&mut desk, here..here, &text[here..letters[typed + 1]]);
-                    typed += 1;
-                }
-            }
-        }
-        assert_eq!(desk.open[&name].0, text, "the test types what it should");
-        let codes = |diagnostics: &Value, is_wanted: &dyn Fn(&Value) -> bool| {
-            let wanted = diagnostics
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|d| is_wanted(d));
-            let mut codes: Vec<String> = wanted
-                .map(|d| d["code"].as_str().unwrap().to_owned())
-                .collect();
-            codes.sort();
-            codes
-        };
-        let said = codes(&desk.found()["diagnostics"], &|_| true);
-        std::fs::write(folder.join(&name), &text).unwrap();
-        let check = common::run_json(&folder, &["check", &name, "--format", "json"]);
-        let path = folder.join(&name);
-        let expected = codes(&check["diagnostics"], &|d| {
-            d["file"] == path.to_str().unwrap()
-        });
-        assert_eq!(said, expected, "{name}");
-        assert_eq!(desk.client.end(), Some(0));
     }
+    let name = example.file_name().unwrap().to_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(example).unwrap();
+    std::fs::write(folder.join(&name), "").unwrap();
+    let client = Client::start(&folder);
+    let mut desk = Desk::new(client, &folder);
+    desk.open(&name);
+    let seed = name.bytes().fold(0x9e37_79b9_u64, |sum, byte| {
+        u64::from(byte).wrapping_add(sum.wrapping_mul(31))
+    });
+    let mut dice = Dice(seed);
+    let letters: Vec<usize> = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([text.len()])
+        .collect();
+    let (mut typed, mut strokes) = (0, 0);
+    while typed + 1 < letters.len() {
+        let mut stroke = |desk: &mut Desk<'_>, range: Range<usize>, new: &str| {
+            let cursor = range.start + new.len();
+            desk.edit(range, new);
+            desk.found();
+            strokes += 1;
+            for method in [
+                "textDocument/completion",
+                "textDocument/hover",
+                OTHERS[strokes % OTHERS.len()],
+            ] {
+                let more = json!({
+                    "newName": "other", "query": "a",
+                    "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1, "isRetrigger": false },
+                });
+                let reply = desk.ask(method, cursor, &more);
+                // Refusing in words is an answer.
+                let code = reply.get("code").and_then(Value::as_i64);
+                assert!(
+                    code.is_none_or(|code| code == -32803),
+                    "{name}: {method} at {cursor}: {reply}"
+                );
+            }
+        };
+        let here = letters[typed];
+        match dice.below(20) {
+            0 if typed > 0 => {
+                let back = 1 + dice.below(typed.min(5));
+                typed -= back;
+                stroke(&mut desk, letters[typed]..here, "");
+            }
+            1 => {
+                // A piece of the text, somewhere in what is typed already, and gone again.
+                let (from, at) = (
+                    dice.below(letters.len() - 1),
+                    letters[dice.below(typed + 1)],
+                );
+                let to = (from + 1 + dice.below(40)).min(letters.len() - 1);
+                let piece = &text[letters[from]..letters[to]];
+                stroke(&mut desk, at..at, piece);
+                stroke(&mut desk, at..at + piece.len(), "");
+            }
+            2 => {
+                let to = (typed + 1 + dice.below(60)).min(letters.len() - 1);
+                stroke(&mut desk, here..here, &text[here..letters[to]]);
+                typed = to;
+            }
+            _ => {
+                stroke(&mut desk, here..here, &text[here..letters[typed + 1]]);
+                typed += 1;
+            }
+        }
+    }
+    assert_eq!(desk.open[&name].0, text, "the test types what it should");
+    let codes = |diagnostics: &Value, is_wanted: &dyn Fn(&Value) -> bool| {
+        let wanted = diagnostics
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|d| is_wanted(d));
+        let mut codes: Vec<String> = wanted
+            .map(|d| d["code"].as_str().unwrap().to_owned())
+            .collect();
+        codes.sort();
+        codes
+    };
+    let said = codes(&desk.found()["diagnostics"], &|_| true);
+    std::fs::write(folder.join(&name), &text).unwrap();
+    let check = common::run_json(&folder, &["check", &name, "--format", "json"]);
+    let path = folder.join(&name);
+    let expected = codes(&check["diagnostics"], &|d| {
+        d["file"] == path.to_str().unwrap()
+    });
+    assert_eq!(said, expected, "{name}");
+    assert_eq!(desk.client.end(), Some(0));
+    Ok(())
 }
 
 /// What is no message of the protocol ends nothing, or ends the server with an exit code of its own.
-#[test]
 fn the_life_cycle_is_the_protocols() {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::start(folder.path());
@@ -290,7 +407,6 @@ fn the_life_cycle_is_the_protocols() {
 }
 
 /// A request that is taken back while it waits is answered so, and the others are answered in order.
-#[test]
 fn waiting_requests_can_be_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::start(folder.path());
