@@ -3,10 +3,9 @@
 use crate::emit::is_literal_secret;
 use crate::eval::{Image, evaluate};
 use crate::import::{VarFile, import, spell_value};
-use crate::lsp::answers::workspace_edit;
-use crate::lsp::cursor::section_at;
-use crate::lsp::findings::edit;
-use crate::lsp::places::uri;
+use crate::lsp::edits::{edit, workspace_edit};
+use crate::lsp::navigation::section_at;
+use crate::lsp::position::uri;
 use crate::lsp::server::Server;
 use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
@@ -209,7 +208,7 @@ fn convert(
     include: Option<(&Path, TextEdit)>,
 ) -> Option<CodeAction> {
     let new: PathBuf = json.with_extension("imgspec");
-    if !server.client.can_create || server.workspace.documents.exists(&new) {
+    if !server.client.can_create() || server.workspace.documents.exists(&new) {
         return None;
     }
     let name = json.file_name()?.to_str()?;

@@ -1,6 +1,6 @@
 //! Open documents, laid over the disk.
 
-use crate::lsp::places::Encoding;
+use crate::lsp::position::Encoding;
 use crate::source::{Disk, Loader};
 use lsp_types::{TextDocumentContentChangeEvent, TextDocumentItem};
 use rustc_hash::FxHashMap;

@@ -2,7 +2,7 @@
 
 use crate::emit::emit;
 use crate::eval::evaluate;
-use crate::lsp::cursor::Named;
+use crate::lsp::navigation::Named;
 use crate::lsp::workspace::output;
 use crate::project::Program;
 use crate::project::hir::*;

@@ -7,22 +7,28 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod actions;
-mod answers;
-mod client;
+mod capabilities;
+mod checks;
 mod completion;
-mod cursor;
+mod diagnostics;
 mod documents;
-mod findings;
+mod edits;
+mod folding;
+mod goto;
+mod handlers;
 mod hints;
 mod hover;
 mod marked;
-mod places;
+mod navigation;
+mod position;
+mod publisher;
 mod rename;
+mod scheduler;
 mod server;
 mod signature;
 mod symbols;
 mod tokens;
-mod wire;
+mod transport;
 mod workspace;
 
 pub use server::serve;

@@ -1,25 +1,26 @@
-//! Renaming what the project defines: layers, images, variables, types, providers.
+//! Renaming of the project's own layers, images, variables, types and providers.
 
 use crate::diagnostic::Severity;
-use crate::lsp::cursor::{Named, name_at};
 use crate::lsp::documents::Documents;
-use crate::lsp::findings::edit;
-use crate::lsp::symbols::{definition, references};
+use crate::lsp::edits::edit;
+use crate::lsp::goto::{definition, references};
+use crate::lsp::navigation::{Named, name_at};
 use crate::lsp::workspace::Workspace;
+use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
 use crate::project::hir::{Owner, SectionKind, VarId};
-use crate::source::{FileId, Loader, Origin, Span};
-use crate::syntax::{self, ast::File, print_text};
+use crate::source::{FileId, Loader, Origin, Span, part};
+use crate::syntax::{self, Kind, Parse, Tree, ast::File, is_name, print_text};
 use lsp_types::TextEdit;
-use regex::Regex;
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What is to be renamed.
+/// What a request renames.
 #[derive(Debug)]
 pub struct Subject {
-    /// Its name as it is.
+    /// Its present name.
     pub name: String,
     /// The name under the cursor.
     pub place: Span,
@@ -29,10 +30,11 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// What the name at an offset stands for; none where no name is there.
+    /// The item whose name is at an offset; `None` if there is no name.
     ///
     /// # Errors
-    /// In words, where it is not the project's to rename.
+    ///
+    /// The reason, if the project does not define the item.
     pub fn at(
         program: &Program,
         file: FileId,
@@ -50,7 +52,7 @@ impl Subject {
         let is_declared = |id: VarId| program.variable(id).owner == Owner::Declared;
         if matches!(named, Named::Variable(_)) && !variable.is_some_and(is_declared) {
             return Err(format!(
-                "`{name}` has no declaration: who reads it knows it by this name"
+                "`{name}` has no declaration, so its receivers know it by this name"
             ));
         }
         let Some(defined) = definition(program, file, named) else {
@@ -68,27 +70,27 @@ impl Subject {
     }
 }
 
-/// The edits that give a subject another name wherever the workspace's specs and their JSON layers say it.
+/// The edits that replace a name in all specs of the workspace and in their JSON layers.
 ///
 /// # Errors
-/// In words, where the name cannot be one or something would be wrong then that is right now.
+///
+/// The reason, if the new name is not a name, or causes an error that is not there now.
 pub fn edits(
     workspace: &Workspace,
     program: &Program,
     subject: &Subject,
     new: &str,
 ) -> Result<Vec<(PathBuf, TextEdit)>, String> {
-    let is_name = Regex::new(r"^[A-Za-z_][A-Za-z0-9_]*([-.][A-Za-z0-9_]+)*$").expect("a pattern");
-    if !is_name.is_match(new) {
+    if !is_name(new) {
         return Err(format!(
-            "`{new}` is no name: letters, digits, `_`, and `-` or `.` between them"
+            "`{new}` cannot be a name: a name contains letters, digits and `_`, with single `-` or `.` between them"
         ));
     }
     let mut places = places(program, subject, new);
     places.sort_by_key(|(span, _)| (span.file, span.start));
     places.dedup();
     let renamed = apply(program, &places);
-    // What else can go wrong with a name is what the compiler says of it.
+    // The compiler knows what else can be wrong with a name.
     let after = workspace.load_over(
         workspace.specs(),
         &Overlay {
@@ -110,7 +112,7 @@ pub fn edits(
         .into_iter()
         .find(|e| !known.contains(&forms(e)))
     {
-        return Err(format!("with that name {error}"));
+        return Err(format!("this name causes an error: {error}"));
     }
     Ok(places
         .into_iter()
@@ -118,36 +120,27 @@ pub fn edits(
         .collect())
 }
 
-/// Where the name stands, with what is to stand there.
+/// The places of the name, with the text to put there.
 fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)> {
     let mut out: Vec<(Span, String)> = Vec::new();
-    // Strings name variables in Packer's way.
-    let in_braces = Regex::new(&format!(
-        r"\{{\{{-?\s*user\s+[`']({})[`']",
-        regex::escape(&subject.name)
-    ));
     for (file, source) in program
         .sources
         .iter()
         .filter(|(file, _)| program.views.contains_key(file))
     {
-        let ast = syntax::parse(file, &source.text).file;
+        let Parse {
+            tree, file: ast, ..
+        } = syntax::parse(file, &source.text);
+        let names = references(program, file, &ast, subject.defined);
+        let in_strings = names_in_strings(&source.text, &tree, &subject.name)
+            .map(|range| Span::new(file, range.start, range.end))
+            .filter(|span| reads(program, subject, *span));
         out.extend(
-            references(program, file, &ast, subject.defined)
+            names
                 .into_iter()
-                .map(|s| (s, new.to_owned())),
+                .chain(in_strings)
+                .map(|span| (span, new.to_owned())),
         );
-        if let Ok(in_braces) = &in_braces {
-            let found = in_braces
-                .captures_iter(&source.text)
-                .filter_map(|captures| captures.get(1));
-            let spans = found.map(|name| Span::new(file, name.start() as u32, name.end() as u32));
-            out.extend(
-                spans
-                    .filter(|span| reads(program, subject, *span))
-                    .map(|span| (span, new.to_owned())),
-            );
-        }
     }
     for section in program
         .sections
@@ -165,7 +158,33 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
     out
 }
 
-/// True where a setting around a place reads the variable: elsewhere braces are text.
+/// Where the Packer expressions in a text's strings name a variable.
+fn names_in_strings(text: &str, tree: &Tree, name: &str) -> impl Iterator<Item = Range<u32>> {
+    let strings = (0..tree.len()).map(|at| tree.node(at)).filter(|node| {
+        matches!(
+            node.kind,
+            Kind::string | Kind::raw | Kind::chunk | Kind::heredoc
+        )
+    });
+    strings.flat_map(move |node| {
+        let string = part(text, node.start as usize..node.end as usize);
+        let named = parse_braces(string)
+            .into_iter()
+            .flat_map(|(_, piece)| match piece {
+                Braced::User(name) => vec![name],
+                Braced::Other(_, names) => names,
+                Braced::Text(_) | Braced::Env(_) | Braced::Bad(..) => Vec::new(),
+            });
+        let ranges = named.filter(|other| *other == name).map(|name| {
+            // The names are parts of the string.
+            let start = node.start + (name.as_ptr().addr() - string.as_ptr().addr()) as u32;
+            start..start + name.len() as u32
+        });
+        ranges.collect::<Vec<_>>()
+    })
+}
+
+/// True if a setting around a place reads the variable. Elsewhere braces are plain text.
 fn reads(program: &Program, subject: &Subject, place: Span) -> bool {
     let mut found = false;
     for setting in program
@@ -183,7 +202,7 @@ fn reads(program: &Program, subject: &Subject, place: Span) -> bool {
     found
 }
 
-/// The texts with the edits in them.
+/// The texts after the edits.
 fn apply(program: &Program, places: &[(Span, String)]) -> BTreeMap<PathBuf, String> {
     let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (span, new) in places.iter().rev() {
@@ -199,7 +218,7 @@ fn apply(program: &Program, places: &[(Span, String)]) -> BTreeMap<PathBuf, Stri
     out
 }
 
-/// Texts over those of the client.
+/// Texts in front of those of the client.
 struct Overlay<'d> {
     below: &'d Documents,
     texts: BTreeMap<PathBuf, String>,

@@ -1,22 +1,24 @@
 //! The loop: messages in, answers and findings out. A request that cannot be answered gets an error, and the server
 //! goes on.
 
-use crate::lsp::client::Client;
-use crate::lsp::places::{Encoding, path, uri};
-use crate::lsp::tokens;
-use crate::lsp::wire;
-use crate::lsp::workspace::{Publication, Workspace};
+use crate::lsp::capabilities::{Client, server_capabilities};
+use crate::lsp::position::{path, uri};
+use crate::lsp::publisher::Publication;
+use crate::lsp::transport;
+use crate::lsp::workspace::Workspace;
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::notification::{
     Cancel, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders,
     DidCloseTextDocument, DidOpenTextDocument, Exit, Initialized, Notification as _,
     PublishDiagnostics,
 };
+use lsp_types::request::{RegisterCapability, Request as _, Shutdown};
 use lsp_types::*;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
 
@@ -25,7 +27,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
 /// # Errors
 /// Where the connection breaks.
 pub fn serve() -> Outcome<bool> {
-    let (connection, writer) = wire::stdio();
+    let (connection, writer) = transport::stdio();
     let is_asked = serve_on(&connection)?;
     drop(connection);
     writer.finish()?;
@@ -47,7 +49,7 @@ fn serve_on(connection: &Connection) -> Outcome<bool> {
     };
     let server = Server::new(&params);
     let reply = json!({
-        "capabilities": server.capabilities(),
+        "capabilities": server_capabilities(server.workspace.encoding),
         "serverInfo": { "name": "imgspec", "version": env!("CARGO_PKG_VERSION") },
     });
     connection.sender.send(Response::new_ok(id, reply).into())?;
@@ -56,20 +58,12 @@ fn serve_on(connection: &Connection) -> Outcome<bool> {
 
 pub(super) struct Server {
     pub(super) workspace: Workspace,
-    pub(super) client: Client,
+    pub(super) client: Rc<Client>,
 }
 
 impl Server {
     #[allow(deprecated)] // `root_uri` is what older clients send
     fn new(params: &InitializeParams) -> Server {
-        let general = params.capabilities.general.as_ref();
-        let encodings = general
-            .and_then(|g| g.position_encodings.as_deref())
-            .unwrap_or_default();
-        let encoding = match encodings.contains(&PositionEncodingKind::UTF8) {
-            true => Encoding::Utf8,
-            false => Encoding::Utf16,
-        };
         let folders = params
             .workspace_folders
             .iter()
@@ -79,77 +73,10 @@ impl Server {
         if roots.is_empty() {
             roots.extend(params.root_uri.as_ref().and_then(path));
         }
-        let client = Client::new(&params.capabilities);
+        let client = Rc::new(Client::new(params.capabilities.clone()));
         Server {
-            workspace: Workspace::new(encoding, client, roots),
+            workspace: Workspace::new(client.clone(), roots),
             client,
-        }
-    }
-
-    fn capabilities(&self) -> ServerCapabilities {
-        ServerCapabilities {
-            position_encoding: Some(match self.workspace.encoding {
-                Encoding::Utf8 => PositionEncodingKind::UTF8,
-                Encoding::Utf16 => PositionEncodingKind::UTF16,
-            }),
-            text_document_sync: Some(TextDocumentSyncCapability::Options(
-                TextDocumentSyncOptions {
-                    open_close: Some(true),
-                    change: Some(TextDocumentSyncKind::INCREMENTAL),
-                    ..TextDocumentSyncOptions::default()
-                },
-            )),
-            hover_provider: Some(HoverProviderCapability::Simple(true)),
-            completion_provider: Some(CompletionOptions {
-                resolve_provider: Some(true),
-                trigger_characters: Some([" ", "=", "[", "\"", "/"].map(str::to_owned).to_vec()),
-                ..CompletionOptions::default()
-            }),
-            signature_help_provider: Some(SignatureHelpOptions {
-                trigger_characters: Some(vec!["(".to_owned(), ",".to_owned()]),
-                ..SignatureHelpOptions::default()
-            }),
-            definition_provider: Some(OneOf::Left(true)),
-            references_provider: Some(OneOf::Left(true)),
-            rename_provider: Some(OneOf::Right(RenameOptions {
-                prepare_provider: Some(true),
-                work_done_progress_options: WorkDoneProgressOptions::default(),
-            })),
-            document_symbol_provider: Some(OneOf::Left(true)),
-            workspace_symbol_provider: Some(OneOf::Left(true)),
-            document_link_provider: Some(DocumentLinkOptions {
-                resolve_provider: Some(false),
-                work_done_progress_options: WorkDoneProgressOptions::default(),
-            }),
-            folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
-            inlay_hint_provider: Some(OneOf::Left(true)),
-            semantic_tokens_provider: Some(
-                SemanticTokensOptions {
-                    legend: tokens::legend(),
-                    range: Some(true),
-                    full: Some(SemanticTokensFullOptions::Bool(true)),
-                    ..SemanticTokensOptions::default()
-                }
-                .into(),
-            ),
-            document_formatting_provider: Some(OneOf::Left(true)),
-            document_range_formatting_provider: Some(OneOf::Left(true)),
-            code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
-                code_action_kinds: Some(vec![
-                    CodeActionKind::QUICKFIX,
-                    CodeActionKind::REFACTOR_INLINE,
-                    CodeActionKind::REFACTOR_REWRITE,
-                ]),
-                ..CodeActionOptions::default()
-            })),
-            workspace: Some(WorkspaceServerCapabilities {
-                workspace_folders: Some(WorkspaceFoldersServerCapabilities {
-                    supported: Some(true),
-                    change_notifications: Some(OneOf::Left(true)),
-                }),
-                file_operations: None,
-            }),
-            ..ServerCapabilities::default()
         }
     }
 
@@ -161,7 +88,7 @@ impl Server {
                 receive(message, &mut inbox, connection)?;
             }
             let Some(message) = inbox.pop_front() else {
-                if !self.workspace.is_settled() && !is_asked {
+                if !self.workspace.scheduler.is_settled() && !is_asked {
                     publish(connection, self.workspace.check_some())?;
                 } else if let Ok(message) = connection.receiver.recv() {
                     receive(message, &mut inbox, connection)?;
@@ -177,13 +104,13 @@ impl Server {
                         Response::new_err(request.id, ErrorCode::InvalidRequest as i32, error);
                     connection.sender.send(reply.into())?;
                 }
-                Message::Request(request) if request.method == "shutdown" => {
+                Message::Request(request) if request.method == Shutdown::METHOD => {
                     is_asked = true;
                     connection
                         .sender
                         .send(Response::new_ok(request.id, ()).into())?;
                 }
-                Message::Request(request) => connection.sender.send(self.answer(request).into())?,
+                Message::Request(request) => connection.sender.send(self.handle(request).into())?,
                 Message::Notification(notification) if notification.method == Exit::METHOD => {
                     return Ok(is_asked);
                 }
@@ -207,7 +134,7 @@ impl Server {
 
     /// Asks for news of files that are not open.
     fn watch_files(&self, connection: &Connection) -> Outcome<()> {
-        if !self.client.can_watch {
+        if !self.client.can_watch() {
             return Ok(());
         }
         let globs = ["**/*.imgspec", "**/*.json", "**/imgspec.toml"];
@@ -222,7 +149,7 @@ impl Server {
         });
         let request = Request::new(
             RequestId::from("files".to_owned()),
-            "client/registerCapability".to_owned(),
+            RegisterCapability::METHOD.to_owned(),
             json!({ "registrations": [registration] }),
         );
         Ok(connection.sender.send(request.into())?)

@@ -1,7 +1,7 @@
 //! Semantic tokens: what each word of a spec is.
 
-use crate::lsp::cursor::{Named, for_each_name};
-use crate::lsp::places::Encoding;
+use crate::lsp::navigation::{Named, for_each_name};
+use crate::lsp::position::Encoding;
 use crate::lsp::workspace::Spec;
 use crate::project::Program;
 use crate::schema::Type;
@@ -163,10 +163,8 @@ fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (To
         Named::Provider(name) => (
             Token::Provider,
             program
-                .providers
-                .iter()
-                .find(|p| p.name == name)
-                .map(|p| p.span),
+                .find_provider(file, name)
+                .map(|id| program.provider(id).span),
         ),
         Named::Variable(name) => {
             let Some(id) = program.find_variable(Some(file), name) else {
@@ -188,7 +186,7 @@ fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (To
         Named::Type(name) if Type::builtin(name).is_some() => return (Token::Type, OF_LIBRARY),
         Named::Type(_) => (
             Token::Type,
-            crate::lsp::symbols::definition(program, file, named),
+            crate::lsp::goto::definition(program, file, named),
         ),
         Named::Function(_) => return (Token::Function, OF_LIBRARY),
         Named::Include(_) => return (Token::Text, 0),

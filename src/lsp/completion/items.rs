@@ -2,10 +2,10 @@
 
 use crate::emit::find_reach;
 use crate::eval::evaluate;
-use crate::lsp::client::Client;
+use crate::lsp::capabilities::Client;
 use crate::lsp::completion::context::Value;
-use crate::lsp::cursor::Named;
 use crate::lsp::hover::describe;
+use crate::lsp::navigation::Named;
 use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
 use crate::project::{Program, Table, is_inside};

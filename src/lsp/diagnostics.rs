@@ -1,44 +1,45 @@
-//! The compiler's findings as the protocol's.
+//! The compiler's diagnostics as the protocol's.
 
-use crate::diagnostic::{Code, Diagnostic as Found, Severity};
-use crate::lsp::places::{Encoding, uri};
+use crate::diagnostic::{self, Code, Severity};
+use crate::lsp::edits::edit;
+use crate::lsp::position::{Encoding, uri};
 use crate::source::{Origin, SourceMap, Span};
 use lsp_types::{
-    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location,
-    NumberOrString, Range, TextEdit,
+    DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString,
+    Range, TextEdit,
 };
 use std::path::PathBuf;
 
-/// A repair: what it does, where the finding is, and the edits by file.
+/// An edit that a diagnostic offers.
 #[derive(Debug, Clone)]
-pub struct Repair {
+pub struct Fix {
     pub title: String,
+    /// The range of the diagnostic.
     pub range: Range,
     pub edits: Vec<(PathBuf, TextEdit)>,
 }
 
-/// What was found at one place.
+/// A diagnostic as the client gets it, with its fixes.
 #[derive(Debug, Clone)]
-pub struct Finding {
-    pub diagnostic: Diagnostic,
-    pub repairs: Vec<Repair>,
+pub struct Diagnostic {
+    pub published: lsp_types::Diagnostic,
+    pub fixes: Vec<Fix>,
 }
 
-impl Finding {
-    /// A finding with the file that it stands in; none for what is not the project's own.
+impl Diagnostic {
+    /// A diagnostic with its file. `None` for the built-in library, which a client cannot edit.
     pub fn new(
         sources: &SourceMap,
-        found: &Found,
+        found: &diagnostic::Diagnostic,
         encoding: Encoding,
-    ) -> Option<(PathBuf, Finding)> {
+    ) -> Option<(PathBuf, Diagnostic)> {
         let file = sources.get(found.primary.span.file);
         let found = &found.visible();
-        // An adopted library can be mended, the built-in one not.
         if file.origin != Origin::Project && file.path.is_relative() {
             return None;
         }
         let range = encoding.range_of(sources, found.primary.span);
-        let repairs = found.fixes.iter().map(|fix| Repair {
+        let fixes = found.fixes.iter().map(|fix| Fix {
             title: fix.title.clone(),
             range,
             edits: fix
@@ -58,7 +59,7 @@ impl Finding {
                 })
             })
             .collect();
-        let diagnostic = Diagnostic {
+        let published = lsp_types::Diagnostic {
             range,
             severity: Some(severity(found.severity)),
             code: Some(NumberOrString::String(found.code.as_str().to_owned())),
@@ -66,20 +67,20 @@ impl Finding {
             message: message(found),
             related_information: (!related.is_empty()).then_some(related),
             tags: tags(found.code),
-            ..Diagnostic::default()
+            ..lsp_types::Diagnostic::default()
         };
         Some((
             file.path.clone(),
-            Finding {
-                diagnostic,
-                repairs: repairs.collect(),
+            Diagnostic {
+                published,
+                fixes: fixes.collect(),
             },
         ))
     }
 }
 
-/// What was found, why there, and what to do, a line each.
-fn message(found: &Found) -> String {
+/// The message, the label and the help, a line each.
+fn message(found: &diagnostic::Diagnostic) -> String {
     let more = [Some(&found.primary.text), found.help.as_ref()]
         .into_iter()
         .flatten();
@@ -103,7 +104,7 @@ fn tags(code: Code) -> Option<Vec<DiagnosticTag>> {
     }
 }
 
-/// A place in a file of the project.
+/// A location in a file of the project.
 fn location(sources: &SourceMap, span: Span, encoding: Encoding) -> Option<Location> {
     let source = sources.get(span.file);
     let is_there = source.origin == Origin::Project;
@@ -115,15 +116,4 @@ fn location(sources: &SourceMap, span: Span, encoding: Encoding) -> Option<Locat
             ))
         })
         .flatten()
-}
-
-/// An edit, with its file.
-pub fn edit(
-    sources: &SourceMap,
-    span: Span,
-    text: &str,
-    encoding: Encoding,
-) -> (PathBuf, TextEdit) {
-    let edit = TextEdit::new(encoding.range_of(sources, span), text.to_owned());
-    (sources.get(span.file).path.clone(), edit)
 }

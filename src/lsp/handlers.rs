@@ -1,70 +1,59 @@
-//! Requests and their answers.
+//! Requests and their handlers.
 
 use crate::lsp::actions;
 use crate::lsp::completion::{complete, resolve};
-use crate::lsp::cursor::{Named, name_at, section_at};
+use crate::lsp::edits::workspace_edit;
+use crate::lsp::folding::folds;
+use crate::lsp::goto::{definition, links, references};
 use crate::lsp::hints::hints;
 use crate::lsp::hover::describe;
-use crate::lsp::places::{path, uri};
+use crate::lsp::navigation::{Named, name_at, section_at};
+use crate::lsp::position::{Positions, path, uri};
 use crate::lsp::rename::{self, Subject};
 use crate::lsp::server::Server;
 use crate::lsp::signature::signature;
-use crate::lsp::symbols::{definition, flatten, folds, links, outline, references, search};
+use crate::lsp::symbols::{flatten, outline, search};
 use crate::lsp::tokens::tokens;
 use crate::lsp::workspace::{Spec, find_source};
 use crate::project::Program;
-use crate::source::{FileId, Loader, Origin, Span, normalize};
+use crate::source::{FileId, LineIndex, Loader, Origin, Span, normalize};
 use crate::syntax::{self, format, format_range};
 use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
+use lsp_types::request::{
+    self, CodeActionRequest, Completion, DocumentLinkRequest, DocumentSymbolRequest,
+    FoldingRangeRequest, Formatting, GotoDefinition, HoverRequest, InlayHintRequest,
+    PrepareRenameRequest, RangeFormatting, References, Rename, ResolveCompletionItem,
+    SemanticTokensFullRequest, SemanticTokensRangeRequest, SignatureHelpRequest,
+    WorkspaceSymbolRequest,
+};
 use lsp_types::*;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-/// Why a request has no answer: a code of the protocol, and words for people.
-type Refusal = (ErrorCode, String);
-
 impl Server {
-    pub(super) fn answer(&self, request: Request) -> Response {
-        let Request { id, method, params } = request;
-        let answer = match method.as_str() {
-            "textDocument/hover" => with(params, |p| self.hover(p)),
-            "textDocument/completion" => with(params, |p| self.completion(p)),
-            "completionItem/resolve" => with(params, |item| {
-                Some(resolve(
-                    &self.workspace.load(Vec::new()),
-                    item,
-                    &self.client,
-                ))
-            }),
-            "textDocument/signatureHelp" => with(params, |p| self.signature(p)),
-            "textDocument/definition" => with(params, |p| self.definition(p)),
-            "textDocument/references" => with(params, |p| self.references(p)),
-            "textDocument/prepareRename" => with_reason(params, |p| self.prepare_rename(p)),
-            "textDocument/rename" => with_reason(params, |p| self.rename(p)),
-            "textDocument/documentSymbol" => with(params, |p| self.symbols(p)),
-            "workspace/symbol" => with(params, |p| self.all_symbols(p)),
-            "textDocument/documentLink" => with(params, |p| self.links(p)),
-            "textDocument/foldingRange" => with(params, |p| self.folds(p)),
-            "textDocument/inlayHint" => with(params, |p| self.hints(p)),
-            "textDocument/semanticTokens/full" => with(params, |p| self.tokens(p)),
-            "textDocument/semanticTokens/range" => with(params, |p| self.tokens_in(p)),
-            "textDocument/formatting" => with(params, |p| self.formatting(p)),
-            "textDocument/rangeFormatting" => with(params, |p| self.range_formatting(p)),
-            "textDocument/codeAction" => with(params, |p| self.actions(p)),
-            _ => Err((
-                ErrorCode::MethodNotFound,
-                format!("there is no method {method}"),
-            )),
-        };
-        match answer {
-            Ok(value) => Response::new_ok(id, value),
-            Err((code, message)) => Response::new_err(id, code as i32, message),
-        }
+    /// The response to a request.
+    pub(super) fn handle(&self, request: Request) -> Response {
+        Dispatcher::new(self, request)
+            .on::<HoverRequest>(Server::hover)
+            .on::<Completion>(Server::completion)
+            .on::<ResolveCompletionItem>(Server::resolve)
+            .on::<SignatureHelpRequest>(Server::signature)
+            .on::<GotoDefinition>(Server::definition)
+            .on::<References>(Server::references)
+            .on_fallible::<PrepareRenameRequest>(Server::prepare_rename)
+            .on_fallible::<Rename>(Server::rename)
+            .on::<DocumentSymbolRequest>(Server::symbols)
+            .on::<WorkspaceSymbolRequest>(Server::workspace_symbols)
+            .on::<DocumentLinkRequest>(Server::links)
+            .on::<FoldingRangeRequest>(Server::folds)
+            .on::<InlayHintRequest>(Server::hints)
+            .on::<SemanticTokensFullRequest>(Server::tokens)
+            .on::<SemanticTokensRangeRequest>(Server::tokens_in)
+            .on::<Formatting>(Server::formatting)
+            .on::<RangeFormatting>(Server::range_formatting)
+            .on::<CodeActionRequest>(Server::actions)
+            .finish()
     }
 
     /// An open spec, with the program around it.
@@ -91,15 +80,15 @@ impl Server {
         })
     }
 
-    fn completion(&self, params: CompletionParams) -> Option<Vec<CompletionItem>> {
+    fn completion(&self, params: CompletionParams) -> Option<CompletionResponse> {
         let (spec, offset) = self.spec_at(&params.text_document_position)?;
         let documents = &self.workspace.documents;
-        Some(complete(
-            &spec,
-            documents,
-            offset as usize,
-            self.client.has_snippets,
-        ))
+        let snippets = self.client.has_snippets();
+        Some(complete(&spec, documents, offset as usize, snippets).into())
+    }
+
+    fn resolve(&self, item: CompletionItem) -> CompletionItem {
+        resolve(&self.workspace.load(Vec::new()), item, &self.client)
     }
 
     fn signature(&self, params: SignatureHelpParams) -> Option<SignatureHelp> {
@@ -109,20 +98,19 @@ impl Server {
             .documents
             .text(&path(&at.text_document.uri)?)?;
         let offset = self.workspace.encoding.offset(text, at.position);
-        signature(text, offset, self.client.has_label_offsets)
+        signature(text, offset, self.client.has_label_offsets())
     }
 
-    fn definition(&self, params: GotoDefinitionParams) -> Option<Location> {
+    fn definition(&self, params: GotoDefinitionParams) -> Option<GotoDefinitionResponse> {
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
         let (named, span) = name_at(&spec.parse.file, offset)?;
         if let Named::Include(target) = named {
             let folder = spec.program.sources.get(span.file).folder();
-            return Some(Location::new(
-                uri(&normalize(&folder.join(target)))?,
-                Range::default(),
-            ));
+            let uri = uri(&normalize(&folder.join(target)))?;
+            return Some(Location::new(uri, Range::default()).into());
         }
-        self.location(&spec.program, definition(&spec.program, spec.file, named)?)
+        let span = definition(&spec.program, spec.file, named)?;
+        Some(self.location(&spec.program, span)?.into())
     }
 
     fn references(&self, params: ReferenceParams) -> Option<Vec<Location>> {
@@ -196,45 +184,50 @@ impl Server {
     fn symbols(&self, params: DocumentSymbolParams) -> Option<DocumentSymbolResponse> {
         let uri = params.text_document.uri;
         let (text, parse) = self.parsed(&uri)?;
-        let symbols = outline(text, &parse.file, self.workspace.encoding);
-        Some(match self.client.has_nested_symbols {
+        let lines = LineIndex::new(text);
+        let positions = Positions::new(text, &lines, self.workspace.encoding);
+        let symbols = outline(&parse.file, positions);
+        Some(match self.client.has_nested_symbols() {
             true => DocumentSymbolResponse::Nested(symbols),
             false => DocumentSymbolResponse::Flat(flatten(symbols, &uri)),
         })
     }
 
-    fn all_symbols(&self, params: WorkspaceSymbolParams) -> Option<Vec<WorkspaceSymbol>> {
+    fn workspace_symbols(&self, params: WorkspaceSymbolParams) -> Option<WorkspaceSymbolResponse> {
         let files = self.workspace.specs().into_iter().filter_map(|path| {
             let text = self.workspace.documents.read(&path).ok()?;
             Some((uri(&path)?, text))
         });
-        Some(search(files, &params.query, self.workspace.encoding))
+        let found = search(files, &params.query, self.workspace.encoding);
+        Some(WorkspaceSymbolResponse::Nested(found))
     }
 
     fn links(&self, params: DocumentLinkParams) -> Option<Vec<DocumentLink>> {
         let path = path(&params.text_document.uri)?;
         let text = self.workspace.documents.text(&path)?;
         let file = syntax::parse(FileId(0), text).file;
-        Some(links(text, &file, path.parent()?, self.workspace.encoding))
+        let lines = LineIndex::new(text);
+        let positions = Positions::new(text, &lines, self.workspace.encoding);
+        Some(links(&file, path.parent()?, positions))
     }
 
     fn folds(&self, params: FoldingRangeParams) -> Option<Vec<FoldingRange>> {
         let (text, parse) = self.parsed(&params.text_document.uri)?;
-        Some(folds(text, &parse, self.workspace.encoding))
+        let lines = LineIndex::new(text);
+        let positions = Positions::new(text, &lines, self.workspace.encoding);
+        Some(folds(text, &parse.tree, positions))
     }
 
     fn hints(&self, params: InlayHintParams) -> Option<Vec<InlayHint>> {
         let spec = self.spec(&params.text_document.uri)?;
-        let wanted = self.offsets(&spec.text, params.range);
-        let hints = hints(&spec, wanted);
+        let positions = self.positions(&spec);
+        let wanted = positions.offset(params.range.start)..positions.offset(params.range.end);
+        let hints = hints(&spec, wanted.start as u32..wanted.end as u32);
         Some(
             hints
                 .into_iter()
                 .map(|hint| InlayHint {
-                    position: self
-                        .workspace
-                        .encoding
-                        .position(&spec.text, hint.offset as usize),
+                    position: positions.position(hint.offset as usize),
                     label: InlayHintLabel::String(hint.label),
                     kind: None,
                     text_edits: None,
@@ -247,26 +240,22 @@ impl Server {
         )
     }
 
-    fn tokens(&self, params: SemanticTokensParams) -> Option<SemanticTokens> {
+    fn tokens(&self, params: SemanticTokensParams) -> Option<SemanticTokensResult> {
         let spec = self.spec(&params.text_document.uri)?;
         let data = tokens(&spec, 0..spec.text.len() as u32, self.workspace.encoding);
-        Some(SemanticTokens {
-            result_id: None,
-            data,
-        })
+        let result_id = None;
+        Some(SemanticTokens { result_id, data }.into())
     }
 
-    fn tokens_in(&self, params: SemanticTokensRangeParams) -> Option<SemanticTokens> {
+    fn tokens_in(&self, params: SemanticTokensRangeParams) -> Option<SemanticTokensRangeResult> {
         let spec = self.spec(&params.text_document.uri)?;
         let data = tokens(
             &spec,
             self.offsets(&spec.text, params.range),
             self.workspace.encoding,
         );
-        Some(SemanticTokens {
-            result_id: None,
-            data,
-        })
+        let result_id = None;
+        Some(SemanticTokens { result_id, data }.into())
     }
 
     fn formatting(&self, params: DocumentFormattingParams) -> Option<Vec<TextEdit>> {
@@ -295,23 +284,24 @@ impl Server {
     }
 
     fn actions(&self, params: CodeActionParams) -> Option<Vec<CodeActionOrCommand>> {
-        let path = path(&params.text_document.uri).filter(|_| self.client.has_actions)?;
+        let path = path(&params.text_document.uri).filter(|_| self.client.has_actions())?;
         let wanted = |kind: &CodeActionKind| {
             let only = params.context.only.as_deref();
             only.is_none_or(|only| only.iter().any(|o| kind.as_str().starts_with(o.as_str())))
         };
-        let repairs = self
+        let fixes = self
             .workspace
-            .findings(&path)
-            .flat_map(|finding| &finding.repairs);
+            .publisher
+            .diagnostics(&path)
+            .flat_map(|diagnostic| &diagnostic.fixes);
         let meets =
             |range: Range| range.start <= params.range.end && params.range.start <= range.end;
         let mut out: Vec<CodeAction> = Vec::new();
-        for repair in repairs.filter(|repair| meets(repair.range)) {
+        for fix in fixes.filter(|fix| meets(fix.range)) {
             out.push(CodeAction {
-                title: repair.title.clone(),
+                title: fix.title.clone(),
                 kind: Some(CodeActionKind::QUICKFIX),
-                edit: workspace_edit(repair.edits.clone()),
+                edit: workspace_edit(fix.edits.clone()),
                 is_preferred: Some(true),
                 ..CodeAction::default()
             });
@@ -333,6 +323,12 @@ impl Server {
     }
 
     // ---- places ---------------------------------------------------------------------------------
+
+    /// The positions in a spec's text.
+    fn positions<'s>(&self, spec: &'s Spec) -> Positions<'s> {
+        let source = spec.program.sources.get(spec.file);
+        Positions::new(&source.text, source.lines(), self.workspace.encoding)
+    }
 
     /// The text of an open spec. Other files are not ours to parse.
     fn spec_text(&self, uri: &Uri) -> Option<&str> {
@@ -376,34 +372,63 @@ impl Server {
     }
 }
 
-/// Edits of files, as the protocol has them.
-#[allow(clippy::mutable_key_type)] // the protocol's map has URIs as keys
-pub fn workspace_edit(edits: Vec<(PathBuf, TextEdit)>) -> Option<WorkspaceEdit> {
-    let mut changes: HashMap<Uri, Vec<TextEdit>> = HashMap::new();
-    for (path, edit) in edits {
-        changes.entry(uri(&path)?).or_default().push(edit);
+/// Finds the handler of a request: the request's type ties its method to its parameters and its result.
+struct Dispatcher<'s> {
+    server: &'s Server,
+    /// The request, until a handler takes it.
+    request: Result<Request, Response>,
+}
+
+impl<'s> Dispatcher<'s> {
+    fn new(server: &'s Server, request: Request) -> Dispatcher<'s> {
+        Dispatcher {
+            server,
+            request: Ok(request),
+        }
     }
-    Some(WorkspaceEdit {
-        changes: Some(changes),
-        ..WorkspaceEdit::default()
-    })
-}
 
-/// Answers with what a function makes of the parameters; `null` where that is nothing.
-fn with<P: DeserializeOwned, A: Serialize>(
-    params: Value,
-    answer: impl FnOnce(P) -> Option<A>,
-) -> Result<Value, Refusal> {
-    with_reason(params, |params| Ok(answer(params)))
-}
+    /// Adds the handler of a type of requests.
+    fn on<R: request::Request>(self, handler: fn(&Server, R::Params) -> R::Result) -> Self {
+        self.respond::<R>(|server, params| Ok(handler(server, params)))
+    }
 
-/// The same for what can be refused in words.
-fn with_reason<P: DeserializeOwned, A: Serialize>(
-    params: Value,
-    answer: impl FnOnce(P) -> Result<Option<A>, String>,
-) -> Result<Value, Refusal> {
-    let params =
-        serde_json::from_value(params).map_err(|e| (ErrorCode::InvalidParams, e.to_string()))?;
-    let answer = answer(params).map_err(|words| (ErrorCode::RequestFailed, words))?;
-    serde_json::to_value(answer).map_err(|e| (ErrorCode::InternalError, e.to_string()))
+    /// Adds the handler of a type of requests that it can refuse, with a reason for the user.
+    fn on_fallible<R: request::Request>(
+        self,
+        handler: fn(&Server, R::Params) -> Result<R::Result, String>,
+    ) -> Self {
+        self.respond::<R>(handler)
+    }
+
+    fn respond<R: request::Request>(
+        self,
+        handler: impl FnOnce(&Server, R::Params) -> Result<R::Result, String>,
+    ) -> Self {
+        let request = self.request.and_then(|request| {
+            if request.method != R::METHOD {
+                return Ok(request);
+            }
+            let Request { id, params, .. } = request;
+            let result = serde_json::from_value(params)
+                .map_err(|error| (ErrorCode::InvalidParams, error.to_string()))
+                .and_then(|params| {
+                    handler(self.server, params).map_err(|why| (ErrorCode::RequestFailed, why))
+                });
+            Err(match result {
+                Ok(result) => Response::new_ok(id, result),
+                Err((code, message)) => Response::new_err(id, code as i32, message),
+            })
+        });
+        Dispatcher { request, ..self }
+    }
+
+    fn finish(self) -> Response {
+        match self.request {
+            Err(response) => response,
+            Ok(Request { id, method, .. }) => {
+                let message = format!("unknown method {method}");
+                Response::new_err(id, ErrorCode::MethodNotFound as i32, message)
+            }
+        }
+    }
 }

@@ -1,0 +1,222 @@
+//! What the client can do, as it says when it connects, and what the server can do.
+
+use crate::lsp::position::Encoding;
+use crate::lsp::tokens;
+use lsp_types::*;
+
+/// A client, by its capabilities. It can do nothing that it does not mention.
+#[derive(Debug, Default)]
+pub struct Client(ClientCapabilities);
+
+impl Client {
+    pub fn new(capabilities: ClientCapabilities) -> Client {
+        Client(capabilities)
+    }
+
+    /// The unit of columns: UTF-8 if the client offers it.
+    pub fn encoding(&self) -> Encoding {
+        let general = self.0.general.as_ref();
+        let offered = general.and_then(|general| general.position_encodings.as_deref());
+        match offered.is_some_and(|all| all.contains(&PositionEncodingKind::UTF8)) {
+            true => Encoding::Utf8,
+            false => Encoding::Utf16,
+        }
+    }
+
+    fn text_document(&self) -> Option<&TextDocumentClientCapabilities> {
+        self.0.text_document.as_ref()
+    }
+
+    fn completion_item(&self) -> Option<&CompletionItemCapability> {
+        self.text_document()?
+            .completion
+            .as_ref()?
+            .completion_item
+            .as_ref()
+    }
+
+    fn publishes(&self) -> Option<&PublishDiagnosticsClientCapabilities> {
+        self.text_document()?.publish_diagnostics.as_ref()
+    }
+
+    /// Completion items can be snippets.
+    pub fn has_snippets(&self) -> bool {
+        self.completion_item().and_then(|item| item.snippet_support) == Some(true)
+    }
+
+    /// Edits can create files.
+    pub fn can_create(&self) -> bool {
+        let operations = || {
+            let edit = self.0.workspace.as_ref()?.workspace_edit.as_ref()?;
+            edit.resource_operations.as_deref()
+        };
+        operations().is_some_and(|all| all.contains(&ResourceOperationKind::Create))
+    }
+
+    /// The client reports changes of files on disk when it is asked to.
+    pub fn can_watch(&self) -> bool {
+        let watch = || {
+            let workspace = self.0.workspace.as_ref()?;
+            workspace.did_change_watched_files?.dynamic_registration
+        };
+        watch() == Some(true)
+    }
+
+    /// Code actions can be edits, not only commands.
+    pub fn has_actions(&self) -> bool {
+        let literal = || {
+            let action = self.text_document()?.code_action.as_ref()?;
+            action.code_action_literal_support.as_ref()
+        };
+        literal().is_some()
+    }
+
+    /// Symbols of a document can contain others.
+    pub fn has_nested_symbols(&self) -> bool {
+        let nested = || {
+            let symbol = self.text_document()?.document_symbol.as_ref()?;
+            symbol.hierarchical_document_symbol_support
+        };
+        nested() == Some(true)
+    }
+
+    /// Parameters of signatures can be ranges of the label.
+    pub fn has_label_offsets(&self) -> bool {
+        let offsets = || {
+            let help = self.text_document()?.signature_help.as_ref()?;
+            let signature = help.signature_information.as_ref()?;
+            signature
+                .parameter_information
+                .as_ref()?
+                .label_offset_support
+        };
+        offsets() == Some(true)
+    }
+
+    /// Diagnostics can have related locations.
+    pub fn has_related(&self) -> bool {
+        self.publishes()
+            .and_then(|publish| publish.related_information)
+            == Some(true)
+    }
+
+    /// Diagnostics can have tags.
+    pub fn has_tags(&self) -> bool {
+        self.publishes()
+            .is_some_and(|publish| publish.tag_support.is_some())
+    }
+
+    /// A hover, in Markdown if the client reads it.
+    pub fn hover_markup(&self, markdown: String) -> MarkupContent {
+        let formats = || {
+            self.text_document()?
+                .hover
+                .as_ref()?
+                .content_format
+                .as_deref()
+        };
+        match has_markdown(formats()) {
+            true => MarkupContent {
+                kind: MarkupKind::Markdown,
+                value: markdown,
+            },
+            false => MarkupContent {
+                kind: MarkupKind::PlainText,
+                value: plain(&markdown),
+            },
+        }
+    }
+
+    /// The documentation of a completion item, in Markdown if the client reads it.
+    pub fn doc_markup(&self, markdown: String) -> Documentation {
+        let formats = || self.completion_item()?.documentation_format.as_deref();
+        match has_markdown(formats()) {
+            true => Documentation::MarkupContent(MarkupContent {
+                kind: MarkupKind::Markdown,
+                value: markdown,
+            }),
+            false => Documentation::String(plain(&markdown)),
+        }
+    }
+}
+
+fn has_markdown(formats: Option<&[MarkupKind]>) -> bool {
+    formats.is_some_and(|formats| formats.contains(&MarkupKind::Markdown))
+}
+
+/// Markdown without the fences around code.
+fn plain(markdown: &str) -> String {
+    let lines: Vec<&str> = markdown
+        .lines()
+        .filter(|line| !line.starts_with("```"))
+        .collect();
+    lines.join("\n")
+}
+
+/// What the server can do.
+pub fn server_capabilities(encoding: Encoding) -> ServerCapabilities {
+    ServerCapabilities {
+        position_encoding: Some(match encoding {
+            Encoding::Utf8 => PositionEncodingKind::UTF8,
+            Encoding::Utf16 => PositionEncodingKind::UTF16,
+        }),
+        text_document_sync: Some(TextDocumentSyncCapability::Options(
+            TextDocumentSyncOptions {
+                open_close: Some(true),
+                change: Some(TextDocumentSyncKind::INCREMENTAL),
+                ..TextDocumentSyncOptions::default()
+            },
+        )),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        completion_provider: Some(CompletionOptions {
+            resolve_provider: Some(true),
+            trigger_characters: Some([" ", "=", "[", "\"", "/"].map(str::to_owned).to_vec()),
+            ..CompletionOptions::default()
+        }),
+        signature_help_provider: Some(SignatureHelpOptions {
+            trigger_characters: Some(vec!["(".to_owned(), ",".to_owned()]),
+            ..SignatureHelpOptions::default()
+        }),
+        definition_provider: Some(OneOf::Left(true)),
+        references_provider: Some(OneOf::Left(true)),
+        rename_provider: Some(OneOf::Right(RenameOptions {
+            prepare_provider: Some(true),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
+        })),
+        document_symbol_provider: Some(OneOf::Left(true)),
+        workspace_symbol_provider: Some(OneOf::Left(true)),
+        document_link_provider: Some(DocumentLinkOptions {
+            resolve_provider: Some(false),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
+        }),
+        folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
+        inlay_hint_provider: Some(OneOf::Left(true)),
+        semantic_tokens_provider: Some(
+            SemanticTokensOptions {
+                legend: tokens::legend(),
+                range: Some(true),
+                full: Some(SemanticTokensFullOptions::Bool(true)),
+                ..SemanticTokensOptions::default()
+            }
+            .into(),
+        ),
+        document_formatting_provider: Some(OneOf::Left(true)),
+        document_range_formatting_provider: Some(OneOf::Left(true)),
+        code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
+            code_action_kinds: Some(vec![
+                CodeActionKind::QUICKFIX,
+                CodeActionKind::REFACTOR_INLINE,
+                CodeActionKind::REFACTOR_REWRITE,
+            ]),
+            ..CodeActionOptions::default()
+        })),
+        workspace: Some(WorkspaceServerCapabilities {
+            workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                supported: Some(true),
+                change_notifications: Some(OneOf::Left(true)),
+            }),
+            file_operations: None,
+        }),
+        ..ServerCapabilities::default()
+    }
+}

@@ -1,0 +1,184 @@
+//! Checks of files, and what changes by them for the client.
+
+use crate::diagnostic;
+use crate::driver::{compile, of_var_files};
+use crate::lsp::diagnostics::Diagnostic;
+use crate::lsp::publisher::{ByFile, Publication};
+use crate::lsp::workspace::{Workspace, is_spec, output};
+use crate::project::{Program, Request, in_checkout};
+use crate::source::{FileId, Loader};
+use rustc_hash::FxHashSet;
+use std::path::{Path, PathBuf};
+
+impl Workspace {
+    /// Checks the files that changed.
+    pub fn check_changed(&mut self) -> Vec<Publication> {
+        let changed = self.scheduler.take_urgent();
+        self.check(changed)
+    }
+
+    /// Checks some of the files that are left.
+    pub fn check_some(&mut self) -> Vec<Publication> {
+        let documents = &self.documents;
+        let next = self
+            .scheduler
+            .take_batch(|path| documents.get(path).is_some());
+        self.check(next)
+    }
+
+    /// Checks files, and gives what the client does not show yet.
+    fn check(&mut self, files: Vec<PathBuf>) -> Vec<Publication> {
+        let mut touched: FxHashSet<PathBuf> = FxHashSet::default();
+        let (specs, others): (Vec<PathBuf>, Vec<PathBuf>) =
+            files.into_iter().partition(|path| is_spec(path));
+        let mut found: Vec<(PathBuf, ByFile)> = Vec::new();
+        for path in others {
+            let is_open = self.var_files.contains(&path);
+            let by_file = if is_open {
+                self.check_var_file(&path)
+            } else {
+                ByFile::default()
+            };
+            found.push((path, by_file));
+        }
+        let (specs, gone): (Vec<PathBuf>, Vec<PathBuf>) = specs
+            .into_iter()
+            .partition(|path| self.documents.exists(path));
+        for path in gone {
+            self.specs.remove(&path);
+            self.parts.remove(&path);
+            found.push((path, ByFile::default()));
+        }
+        if !specs.is_empty() {
+            found.extend(self.check_specs(&specs));
+        }
+        for (path, by_file) in found {
+            self.publisher.replace(path, by_file, &mut touched);
+        }
+        let publications = touched.into_iter().filter_map(|path| {
+            let version = self.documents.get(&path).map(|document| document.version);
+            self.publisher.publish(path, version)
+        });
+        publications.collect()
+    }
+
+    fn check_specs(&mut self, specs: &[PathBuf]) -> Vec<(PathBuf, ByFile)> {
+        // The next requests are about the file that changed last.
+        let kept = if let [spec] = specs {
+            self.spec(spec)
+        } else {
+            None
+        };
+        let loaded = kept.is_none().then(|| self.load(specs.to_vec()));
+        let Some(program) = kept.as_ref().map(|spec| &spec.program).or(loaded.as_ref()) else {
+            return Vec::new();
+        };
+        let texts = program.configs.apply(
+            &program.sources,
+            diagnostic::merge(program.diagnostics.clone()),
+        );
+        let mut out: Vec<(PathBuf, ByFile)> = Vec::new();
+        let mut of_no_spec = ByFile::default();
+        let parts: FxHashSet<FileId> = program
+            .views
+            .values()
+            .flat_map(|view| &view.files)
+            .copied()
+            .collect();
+        for (path, file) in specs.iter().zip(&program.specs) {
+            let mut by_file = ByFile::default();
+            if let Some((file, view)) =
+                file.and_then(|file| Some((file, program.views.get(&file)?)))
+            {
+                let included = view
+                    .files
+                    .iter()
+                    .map(|file| program.sources.get(*file).path.clone());
+                let data = program
+                    .data
+                    .iter()
+                    .filter(|data| view.files.contains(&data.reader));
+                let included = included.chain(data.map(|data| data.path.clone())).collect();
+                self.parts.insert(path.clone(), included);
+                // A name that two files define is a mistake of the spec that includes both, and of neither alone.
+                let is_seen = |found: &&diagnostic::Diagnostic| {
+                    let spans = found
+                        .related
+                        .iter()
+                        .chain([&found.primary])
+                        .map(|label| label.span.file);
+                    spans
+                        .into_iter()
+                        .all(|file| view.files.contains(&file) || !parts.contains(&file))
+                        && parts.contains(&found.primary.span.file)
+                };
+                let of_images = compile(
+                    &self.documents,
+                    program,
+                    &program.images_of(file),
+                    None,
+                    &output(),
+                )
+                .diagnostics;
+                let of_images = program
+                    .configs
+                    .apply(&program.sources, diagnostic::merge(of_images));
+                self.sort_in(
+                    program,
+                    texts.iter().filter(is_seen).chain(&of_images),
+                    &mut by_file,
+                );
+            }
+            out.push((path.clone(), by_file));
+        }
+        let others = texts
+            .iter()
+            .filter(|found| !parts.contains(&found.primary.span.file));
+        self.sort_in(program, others, &mut of_no_spec);
+        out.extend(
+            of_no_spec
+                .into_iter()
+                .map(|(path, found)| (path.clone(), ByFile::from_iter([(path, found)]))),
+        );
+        out
+    }
+
+    /// The diagnostics of a var file on its own.
+    fn check_var_file(&self, path: &Path) -> ByFile {
+        let request = Request {
+            var_files: vec![path.to_owned()],
+            ..Request::default()
+        };
+        let program = self.load_request(request, &self.documents);
+        let images = program.library_images();
+        let of_images = compile(&self.documents, &program, &images, None, &output()).diagnostics;
+        let all = program
+            .diagnostics
+            .iter()
+            .cloned()
+            .chain(of_images)
+            .collect();
+        let all = program
+            .configs
+            .apply(&program.sources, diagnostic::merge(all));
+        let found = of_var_files(&program, &[path.to_owned()], images.len(), all);
+        let mut by_file = ByFile::default();
+        self.sort_in(&program, found.iter(), &mut by_file);
+        by_file
+    }
+
+    /// Adds diagnostics to those of their files.
+    fn sort_in<'f>(
+        &self,
+        program: &Program,
+        found: impl Iterator<Item = &'f diagnostic::Diagnostic>,
+        by_file: &mut ByFile,
+    ) {
+        let found = found.map(|found| in_checkout(program, found.clone()));
+        for (path, diagnostic) in
+            found.filter_map(|f| Diagnostic::new(&program.sources, &f, self.encoding))
+        {
+            by_file.entry(path).or_default().push(diagnostic);
+        }
+    }
+}

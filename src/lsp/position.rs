@@ -1,0 +1,165 @@
+//! Positions and URIs of the protocol: lines from 0 with columns in the negotiated unit, and files by URI.
+
+use crate::source::{LineIndex, SourceMap, Span, part};
+use lsp_types::{Position, Range, Uri};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use url::Url;
+
+/// What a column counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    Utf16,
+}
+
+impl Encoding {
+    /// The number of columns of a text on one line.
+    pub fn width(self, text: &str) -> usize {
+        match self {
+            Encoding::Utf8 => text.len(),
+            Encoding::Utf16 => text.encode_utf16().count(),
+        }
+    }
+
+    /// The byte offset of a position. [`Positions`] finds several in one text.
+    pub fn offset(self, text: &str, position: Position) -> usize {
+        Positions::new(text, &LineIndex::new(text), self).offset(position)
+    }
+
+    pub fn range(self, text: &str, start: usize, end: usize) -> Range {
+        Positions::new(text, &LineIndex::new(text), self).range(start, end)
+    }
+
+    /// The range of a place in a source text.
+    pub fn range_of(self, sources: &SourceMap, span: Span) -> Range {
+        let source = sources.get(span.file);
+        Positions::new(&source.text, source.lines(), self).range_of(span)
+    }
+}
+
+/// The positions in one text, whose lines are counted once.
+#[derive(Debug, Clone, Copy)]
+pub struct Positions<'t> {
+    text: &'t str,
+    lines: &'t LineIndex,
+    encoding: Encoding,
+}
+
+impl<'t> Positions<'t> {
+    pub fn new(text: &'t str, lines: &'t LineIndex, encoding: Encoding) -> Positions<'t> {
+        Positions {
+            text,
+            lines,
+            encoding,
+        }
+    }
+
+    /// The position of a byte offset. An offset inside a character gives the character's own.
+    pub fn position(self, offset: usize) -> Position {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let line = self.lines.line_at(offset as u32);
+        let start = self
+            .lines
+            .range(line, self.text.len())
+            .map_or(0, |range| range.start);
+        let column = self.encoding.width(part(self.text, start..offset));
+        Position::new(line as u32, column as u32)
+    }
+
+    /// The byte offset of a position. A column behind the end of a line gives that end, and a line behind the last one
+    /// the end of the text.
+    pub fn offset(self, position: Position) -> usize {
+        let Some(range) = self.lines.range(position.line as usize, self.text.len()) else {
+            return self.text.len();
+        };
+        let line = part(self.text, range.clone()).trim_end_matches('\n');
+        let mut width = 0;
+        for (at, c) in line.char_indices() {
+            if width >= position.character as usize {
+                return range.start + at;
+            }
+            width += match self.encoding {
+                Encoding::Utf8 => c.len_utf8(),
+                Encoding::Utf16 => c.len_utf16(),
+            };
+        }
+        range.start + line.len()
+    }
+
+    pub fn range(self, start: usize, end: usize) -> Range {
+        Range::new(self.position(start), self.position(end))
+    }
+
+    pub fn range_of(self, span: Span) -> Range {
+        self.range(span.start as usize, span.end as usize)
+    }
+}
+
+/// The path of a `file:` URI of this machine.
+pub fn path(uri: &Uri) -> Option<PathBuf> {
+    Url::parse(uri.as_str()).ok()?.to_file_path().ok()
+}
+
+/// The `file:` URI of an absolute path, in the spelling of editors: everything is escaped that RFC 3986 does not call
+/// unreserved. [`Url`] leaves more characters as they are, some of which a URI may not contain.
+pub fn uri(path: &Path) -> Option<Uri> {
+    let url = Url::from_file_path(path).ok()?;
+    let mut out = String::from("file://");
+    for c in url.path().chars() {
+        match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '/' | '-' | '_' | '.' | '~' | '%' => out.push(c),
+            _ => out.push_str(&format!("%{:02X}", u32::from(c))),
+        }
+    }
+    Uri::from_str(&out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_in_both_units() {
+        let text = "a\nü😀b";
+        for (encoding, column) in [(Encoding::Utf8, 6), (Encoding::Utf16, 3)] {
+            let lines = LineIndex::new(text);
+            let position = Positions::new(text, &lines, encoding).position(8);
+            assert_eq!((position.line, position.character), (1, column));
+            assert_eq!(encoding.offset(text, position), 8);
+        }
+        assert_eq!(Encoding::Utf16.offset(text, Position::new(0, 9)), 1);
+        assert_eq!(
+            Encoding::Utf16.offset(text, Position::new(9, 0)),
+            text.len()
+        );
+    }
+
+    #[test]
+    fn uris_and_paths_are_each_others_inverse() {
+        let written = [
+            ("/a b/ü%/x.imgspec", "file:///a%20b/%C3%BC%25/x.imgspec"),
+            (
+                "/a[1]|^{}(+&)@:;/x",
+                "file:///a%5B1%5D%7C%5E%7B%7D%28%2B%26%29%40%3A%3B/x",
+            ),
+        ];
+        for (name, expected) in written {
+            let uri = uri(Path::new(name)).unwrap();
+            assert_eq!(uri.as_str(), expected);
+            assert_eq!(path(&uri).unwrap(), Path::new(name));
+        }
+    }
+
+    #[test]
+    fn only_files_of_this_machine_have_a_path() {
+        let path = |uri| path(&Uri::from_str(uri).unwrap());
+        assert_eq!(path("file://localhost/a").unwrap(), Path::new("/a"));
+        assert_eq!(path("file:///a/../b").unwrap(), Path::new("/b"));
+        assert_eq!(path("file://elsewhere/a"), None);
+        assert_eq!(path("untitled:Untitled-1"), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! The diagnostics that the client shows. They are kept by the file whose check found them, so that each check replaces
+//! its own.
+
+use crate::lsp::capabilities::Client;
+use crate::lsp::diagnostics::Diagnostic;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Diagnostics by the file that contains them.
+pub type ByFile = FxHashMap<PathBuf, Vec<Diagnostic>>;
+
+/// The diagnostics of a file, for the client.
+pub struct Publication {
+    pub path: PathBuf,
+    /// The version of the open document that was checked.
+    pub version: Option<i32>,
+    pub diagnostics: Vec<lsp_types::Diagnostic>,
+}
+
+#[derive(Debug)]
+pub struct Publisher {
+    client: Rc<Client>,
+    /// The diagnostics of each check, by the file that was checked.
+    found: FxHashMap<PathBuf, ByFile>,
+    /// What the client shows.
+    published: FxHashMap<PathBuf, Vec<lsp_types::Diagnostic>>,
+}
+
+impl Publisher {
+    pub fn new(client: Rc<Client>) -> Publisher {
+        Publisher {
+            client,
+            found: FxHashMap::default(),
+            published: FxHashMap::default(),
+        }
+    }
+
+    /// The diagnostics in a file, from all checks.
+    pub fn diagnostics(&self, path: &Path) -> impl Iterator<Item = &Diagnostic> {
+        self.found
+            .values()
+            .filter_map(|files| files.get(path))
+            .flatten()
+    }
+
+    /// True for a file that was checked.
+    pub fn was_checked(&self, path: &Path) -> bool {
+        self.found.contains_key(path)
+    }
+
+    /// Forgets what the checks of other files found in a file: its text is a different one now.
+    pub fn forget_others(&mut self, path: &Path) {
+        for (_, by_file) in self.found.iter_mut().filter(|(from, _)| *from != path) {
+            by_file.remove(path);
+        }
+    }
+
+    /// Takes what the check of a file found, and adds the files with other diagnostics than before.
+    pub fn replace(&mut self, path: PathBuf, by_file: ByFile, touched: &mut FxHashSet<PathBuf>) {
+        touched.extend(by_file.keys().cloned());
+        let old = self.found.insert(path.clone(), by_file).unwrap_or_default();
+        touched.extend(old.into_keys());
+        touched.insert(path);
+    }
+
+    /// The diagnostics of a file, unless the client shows them already. Each version of an open document is answered.
+    pub fn publish(&mut self, path: PathBuf, version: Option<i32>) -> Option<Publication> {
+        let mut diagnostics: Vec<lsp_types::Diagnostic> = Vec::new();
+        for diagnostic in self.diagnostics(&path) {
+            let new = &diagnostic.published;
+            if !diagnostics
+                .iter()
+                .any(|d| d.range == new.range && d.message == new.message)
+            {
+                let related_information = new
+                    .related_information
+                    .clone()
+                    .filter(|_| self.client.has_related());
+                let tags = new.tags.clone().filter(|_| self.client.has_tags());
+                diagnostics.push(lsp_types::Diagnostic {
+                    related_information,
+                    tags,
+                    ..new.clone()
+                });
+            }
+        }
+        diagnostics.sort_by(|a, b| {
+            (a.range.start, a.range.end, &a.message).cmp(&(b.range.start, b.range.end, &b.message))
+        });
+        let is_known = match self.published.get(&path) {
+            Some(known) => *known == diagnostics,
+            None => diagnostics.is_empty(),
+        };
+        if version.is_none() && is_known {
+            return None;
+        }
+        self.published.insert(path.clone(), diagnostics.clone());
+        Some(Publication {
+            path,
+            version,
+            diagnostics,
+        })
+    }
+}
