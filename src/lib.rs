@@ -4,8 +4,25 @@
 //! [`emit::Artifacts`] → [`build`]. Each arrow is one function: [`syntax::parse`], [`project::load`],
 //! [`eval::evaluate`], [`emit::emit`], [`build::write`].
 
+#![warn(
+    clippy::disallowed_methods,
+    clippy::exit,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
 pub mod ansible;
+#[expect(clippy::disallowed_methods, reason = "a build is files and programs")]
 pub mod build;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line reads the environment for the rest"
+)]
 pub mod cli;
 pub mod diagnostic;
 pub mod driver;
@@ -18,4 +35,8 @@ pub mod project;
 pub mod schema;
 pub mod source;
 pub mod syntax;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what all commands read and write on the disk"
+)]
 pub mod workspace;

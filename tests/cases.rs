@@ -3,34 +3,21 @@
 //! `tests/cases/NAME/` holds specs and `cmd`, the arguments of one or more runs, a line each, with
 //! `VAR=value` words before them for the environment, and `CD=folder` for the folder below that it runs in. What they print, with exit codes, is in
 //! `expected.txt`; behind a `|` stand the words of which a printed line must have one to be kept.
-//! `IMGSPEC_BLESS=1 cargo test --test cases` writes it anew.
+//! `IMGSPEC_BLESS=1 cargo test --test cases` rewrites it, and `cargo test --test cases NAME` runs the cases with `NAME` in
+//! their names.
 
 mod common;
 
+use common::snapshot;
 use std::fmt::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
-#[test]
-fn cases_print_what_they_should() {
-    let bless = std::env::var_os("IMGSPEC_BLESS").is_some();
-    let mut problems = Vec::new();
+fn main() -> ExitCode {
     let cases = common::entries(&common::root().join("tests/cases"));
-    for case in &cases {
-        let found = run_case(case);
-        let expected = case.join("expected.txt");
-        if bless {
-            std::fs::write(&expected, &found).unwrap();
-        } else if std::fs::read_to_string(&expected).unwrap_or_default() != found {
-            problems.push(format!("==== {}\n{found}", case.display()));
-        }
-    }
-    assert!(cases.len() >= 20, "only {} cases", cases.len());
-    assert!(
-        problems.is_empty(),
-        "{} cases print something else:\n{}",
-        problems.len(),
-        problems.join("\n")
-    );
+    snapshot::run(snapshot::trials(cases, |case| {
+        snapshot::compare(&case.join("expected.txt"), &run_case(case))
+    }))
 }
 
 /// Runs a case in a copy of its folder, so that what it writes stays out of the repository.

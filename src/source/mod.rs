@@ -7,6 +7,7 @@
 
 pub mod embedded;
 mod line_index;
+#[expect(clippy::disallowed_methods, reason = "`Disk` reads for all rooms")]
 mod loader;
 mod part;
 mod visible;
