@@ -1,4 +1,4 @@
-//! Code actions beyond the repairs that findings carry.
+//! Code actions besides the fixes of diagnostics.
 
 use crate::emit::is_literal_secret;
 use crate::eval::{Image, evaluate};
@@ -16,7 +16,7 @@ use crate::syntax::print_text;
 use lsp_types::*;
 use std::path::{Path, PathBuf};
 
-/// What can be done to what stands in a range of a file.
+/// The actions for a range of a file.
 pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
     if path.extension().is_some_and(|e| e == "json") {
         return convert_file(server, path).into_iter().collect();
@@ -60,7 +60,7 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
     out
 }
 
-/// Writes out what a setting comes to, in the place of what it is made of.
+/// Replaces the expression of a setting by its value.
 fn inline(
     server: &Server,
     spec: &Spec,
@@ -103,7 +103,7 @@ fn inline(
     })
 }
 
-/// True where all of a value is known, and means the same wherever it stands.
+/// True if all of a value is known, and means the same in any file.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::Text(text) => matches!(text, Text::Plain(_)),
@@ -113,7 +113,7 @@ fn is_plain(value: &Value) -> bool {
     }
 }
 
-/// The lines of a value behind the indentation of the line that it begins on.
+/// A value of several lines, with the indentation of the line that it begins on.
 fn indented(value: &str, text: &str, at: u32) -> String {
     let line = part(text, ..at as usize)
         .rfind('\n')
@@ -125,7 +125,7 @@ fn indented(value: &str, text: &str, at: u32) -> String {
     value.replace('\n', &format!("\n{indent}"))
 }
 
-/// Removes a setting that says what the image inherits already.
+/// Removes a setting with the value that the image inherits.
 fn remove(
     server: &Server,
     spec: &Spec,
@@ -155,19 +155,22 @@ fn remove(
     })
 }
 
-/// A range, and its whole line where nothing else stands on it.
+/// The range, or its whole line if the line contains nothing else.
 fn with_line(text: &str, start: usize, end: usize) -> (usize, usize) {
     let line = part(text, ..start).rfind('\n').map_or(0, |at| at + 1);
     let behind = part(text, end..)
         .find('\n')
         .map_or(text.len(), |at| end + at + 1);
-    match part(text, line..start).trim().is_empty() && part(text, end..behind).trim().is_empty() {
-        true => (line, behind),
-        false => (start, end),
+    let is_alone =
+        part(text, line..start).trim().is_empty() && part(text, end..behind).trim().is_empty();
+    if is_alone {
+        (line, behind)
+    } else {
+        (start, end)
     }
 }
 
-/// Turns an included JSON var file into an included spec.
+/// Converts an included JSON var file to an included spec.
 fn convert_layer(
     server: &Server,
     spec: &Spec,
@@ -192,7 +195,7 @@ fn convert_layer(
     convert(server, &json, Some(&name.text), Some((path, edit)))
 }
 
-/// Turns an open var file into a spec beside it.
+/// Converts an open var file to a spec in the same folder.
 fn convert_file(server: &Server, path: &Path) -> Option<CodeAction> {
     server
         .workspace

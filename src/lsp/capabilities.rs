@@ -17,9 +17,10 @@ impl Client {
     pub fn encoding(&self) -> Encoding {
         let general = self.0.general.as_ref();
         let offered = general.and_then(|general| general.position_encodings.as_deref());
-        match offered.is_some_and(|all| all.contains(&PositionEncodingKind::UTF8)) {
-            true => Encoding::Utf8,
-            false => Encoding::Utf16,
+        if offered.is_some_and(|all| all.contains(&PositionEncodingKind::UTF8)) {
+            Encoding::Utf8
+        } else {
+            Encoding::Utf16
         }
     }
 
@@ -115,27 +116,29 @@ impl Client {
                 .content_format
                 .as_deref()
         };
-        match has_markdown(formats()) {
-            true => MarkupContent {
+        if has_markdown(formats()) {
+            MarkupContent {
                 kind: MarkupKind::Markdown,
                 value: markdown,
-            },
-            false => MarkupContent {
+            }
+        } else {
+            MarkupContent {
                 kind: MarkupKind::PlainText,
                 value: plain(&markdown),
-            },
+            }
         }
     }
 
     /// The documentation of a completion item, in Markdown if the client reads it.
     pub fn doc_markup(&self, markdown: String) -> Documentation {
         let formats = || self.completion_item()?.documentation_format.as_deref();
-        match has_markdown(formats()) {
-            true => Documentation::MarkupContent(MarkupContent {
+        if has_markdown(formats()) {
+            Documentation::MarkupContent(MarkupContent {
                 kind: MarkupKind::Markdown,
                 value: markdown,
-            }),
-            false => Documentation::String(plain(&markdown)),
+            })
+        } else {
+            Documentation::String(plain(&markdown))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Checks of files, and what changes by them for the client.
+//! Checks of files: their diagnostics, and which of them the client does not show yet.
 
 use crate::diagnostic;
 use crate::driver::{compile, of_var_files};
@@ -26,7 +26,7 @@ impl Workspace {
         self.check(next)
     }
 
-    /// Checks files, and gives what the client does not show yet.
+    /// Checks files. Returns what the client does not show yet.
     fn check(&mut self, files: Vec<PathBuf>) -> Vec<Publication> {
         let mut touched: FxHashSet<PathBuf> = FxHashSet::default();
         let (specs, others): (Vec<PathBuf>, Vec<PathBuf>) =

@@ -27,7 +27,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A diagnostic with its file. `None` for the built-in library, which a client cannot edit.
+    /// A diagnostic with its file. `None` for the standard library, which a client cannot edit.
     pub fn new(
         sources: &SourceMap,
         found: &diagnostic::Diagnostic,

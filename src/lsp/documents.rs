@@ -1,4 +1,4 @@
-//! Open documents, laid over the disk.
+//! Open documents, in front of the files on disk.
 
 use crate::lsp::position::Encoding;
 use crate::source::{Disk, Loader};
@@ -7,13 +7,13 @@ use rustc_hash::FxHashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A text that the client holds.
+/// A text that the client has open.
 #[derive(Debug)]
 pub struct Document {
     pub text: String,
     /// The client's count of its changes.
     pub version: i32,
-    /// The client's name for what it is.
+    /// The client's name of its language.
     pub language: String,
 }
 
@@ -56,7 +56,7 @@ impl Documents {
         self.open.keys()
     }
 
-    /// Applies changes, one after the other; a change without a range replaces all.
+    /// Applies changes in order. A change without a range replaces the whole text.
     pub fn change(
         &mut self,
         path: &Path,

@@ -25,7 +25,7 @@ pub fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<S
     }
 }
 
-/// The places of a file that use what is defined at a place.
+/// The places of a file that name the item with a definition.
 pub fn references(program: &Program, file: FileId, ast: &File, defined: Span) -> Vec<Span> {
     let mut out = Vec::new();
     for_each_name(ast, &mut |named, span| {

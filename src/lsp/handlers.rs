@@ -61,7 +61,7 @@ impl Server {
         self.workspace.spec(&path(uri)?)
     }
 
-    /// The same, with the offset of a place.
+    /// The same, with the offset of a position.
     fn spec_at(&self, at: &TextDocumentPositionParams) -> Option<(Rc<Spec>, u32)> {
         let spec = self.spec(&at.text_document.uri)?;
         let offset = self.workspace.encoding.offset(&spec.text, at.position);
@@ -139,7 +139,7 @@ impl Server {
         Some(out)
     }
 
-    /// All specs of the workspace as one program, with a place in it.
+    /// All specs of the workspace as one program, with the file and the offset of a position.
     fn everything_at(&self, at: &TextDocumentPositionParams) -> Option<(Program, FileId, u32)> {
         let path = path(&at.text_document.uri)?;
         let program = self.workspace.load(self.workspace.specs());
@@ -187,9 +187,10 @@ impl Server {
         let lines = LineIndex::new(text);
         let positions = Positions::new(text, &lines, self.workspace.encoding);
         let symbols = outline(&parse.file, positions);
-        Some(match self.client.has_nested_symbols() {
-            true => DocumentSymbolResponse::Nested(symbols),
-            false => DocumentSymbolResponse::Flat(flatten(symbols, &uri)),
+        Some(if self.client.has_nested_symbols() {
+            DocumentSymbolResponse::Nested(symbols)
+        } else {
+            DocumentSymbolResponse::Flat(flatten(symbols, &uri))
         })
     }
 
@@ -322,7 +323,7 @@ impl Server {
         )
     }
 
-    // ---- places ---------------------------------------------------------------------------------
+    // ---- positions ------------------------------------------------------------------------------
 
     /// The positions in a spec's text.
     fn positions<'s>(&self, spec: &'s Spec) -> Positions<'s> {
@@ -330,7 +331,7 @@ impl Server {
         Positions::new(&source.text, source.lines(), self.workspace.encoding)
     }
 
-    /// The text of an open spec. Other files are not ours to parse.
+    /// The text of an open spec; `None` for another file.
     fn spec_text(&self, uri: &Uri) -> Option<&str> {
         let path = path(uri)?;
         self.workspace
@@ -355,14 +356,15 @@ impl Server {
         encoding.offset(text, range.start) as u32..encoding.offset(text, range.end) as u32
     }
 
-    /// A place that an editor can open: the built-in library's files are unpacked for that.
+    /// A location that an editor can open. The files of the standard library are unpacked to the cache.
     fn location(&self, program: &Program, span: Span) -> Option<Location> {
         let source = program.sources.get(span.file);
-        let path = match source.origin == Origin::Library && source.path.is_relative() {
-            true => workspace::unpack(&workspace::cache())
+        let path = if source.origin == Origin::Library && source.path.is_relative() {
+            workspace::unpack(&workspace::cache())
                 .ok()?
-                .join(&source.path),
-            false => source.path.clone(),
+                .join(&source.path)
+        } else {
+            source.path.clone()
         };
         let is_there = self.workspace.documents.is_file(Path::new(&path));
         let range = self.workspace.encoding.range_of(&program.sources, span);

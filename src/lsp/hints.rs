@@ -1,7 +1,7 @@
-//! Inlay hints: what settings come to that do not say so themselves.
+//! Inlay hints: the values of settings that an image computes.
 //!
-//! Behind a computed value stands the value, and behind a value the defaults that are made of it, where nothing else
-//! says what they are.
+//! A computed setting is followed by its value, and each setting by the defaults that depend on it and that nothing
+//! sets.
 
 use crate::emit::{Reach, find_reach, is_literal_secret};
 use crate::eval::{Image, evaluate};
@@ -11,12 +11,12 @@ use crate::schema::print_value;
 use crate::source::part;
 use std::ops::Range;
 
-/// How many characters of a value are shown.
+/// The most characters of a value in a hint.
 const WIDTH: usize = 60;
-/// How many values that follow from another are shown.
+/// The most defaults in a hint.
 const MOST: usize = 3;
 
-/// A hint behind an offset.
+/// A hint after an offset.
 pub struct Hint {
     pub offset: u32,
     pub label: String,
@@ -53,7 +53,7 @@ pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
             .iter()
             .filter(|s| wanted.start <= s.span.end && s.span.start <= wanted.end);
         for setting in settings {
-            // What is hidden by a stronger setting, or by its condition, is not what comes out.
+            // A stronger setting or a condition can make this setting ineffective.
             let wins = image
                 .winner(setting.variable)
                 .is_some_and(|a| std::ptr::eq(a.setting, setting));
@@ -73,7 +73,7 @@ fn hint(image: &Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
         .flatten();
     let mut parts: Vec<String> = own.iter().map(|value| format!("= {value}")).collect();
     let mut tooltip = own
-        .map(|_| format!("What `{name}` comes to in `{}`.", image.name()))
+        .map(|_| format!("The value of `{name}` in `{}`.", image.name()))
         .unwrap_or_default();
     let followers: Vec<String> = followers(image, reach, setting.variable)
         .into_iter()
@@ -88,7 +88,7 @@ fn hint(image: &Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
         .collect();
     if !followers.is_empty() {
         parts.push(format!("→ {}", followers.join(", ")));
-        tooltip.push_str(&format!(" Defaults that are made of `{name}`."));
+        tooltip.push_str(&format!(" Defaults that depend on `{name}`."));
     }
     let label = parts.join(" ");
     (!label.is_empty()).then(|| Hint {
@@ -98,7 +98,7 @@ fn hint(image: &Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
     })
 }
 
-/// Variables whose default names this one and which nothing sets, where the image's target reads them.
+/// The variables whose defaults name this one, if nothing sets them and the image's target reads them.
 fn followers(image: &Image<'_>, reach: &Reach, id: VarId) -> Vec<VarId> {
     let names = |other: VarId| {
         let mut found = false;
@@ -118,7 +118,7 @@ fn followers(image: &Image<'_>, reach: &Reach, id: VarId) -> Vec<VarId> {
         .collect()
 }
 
-/// True for a value that says itself what it is.
+/// True for an expression without names and calls.
 fn is_written_out(value: &Expr) -> bool {
     match &value.kind {
         ExprKind::Const(_) | ExprKind::Missing(_) | ExprKind::Nothing => true,
@@ -129,7 +129,7 @@ fn is_written_out(value: &Expr) -> bool {
     }
 }
 
-/// A value, shortened; none for secrets and what is unset.
+/// A value, shortened; `None` for a secret and for an unset variable.
 fn shown(image: &Image<'_>, id: VarId) -> Option<String> {
     let value = image.value(id).filter(|_| !is_literal_secret(image, id))?;
     let text = print_value(value);

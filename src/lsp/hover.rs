@@ -1,4 +1,4 @@
-//! Hover: what a name stands for.
+//! Hover: the documentation of a name, and its value in the image around it.
 
 use crate::emit::emit;
 use crate::eval::evaluate;
@@ -10,7 +10,7 @@ use crate::schema::print_value;
 use crate::source::{FileId, part};
 use std::fmt::Write;
 
-/// What is to be said of a name in a file, as Markdown. `section` is the layer or image around it.
+/// The documentation of a name in a file, as Markdown. `section` is the layer or image around it.
 pub fn describe(
     program: &Program,
     file: FileId,
@@ -78,19 +78,20 @@ fn describe_variable(
         let _ = write!(out, "\n{doc}\n");
     }
     let receivers = variable.to.names().join(", ");
-    let _ = write!(
-        out,
-        "\nFor {}",
-        if receivers.is_empty() {
-            "conditions only"
-        } else {
-            &receivers
-        }
-    );
+    let receivers = if receivers.is_empty() {
+        "none"
+    } else {
+        &receivers
+    };
+    let _ = write!(out, "\nReceivers: {receivers}.");
     if let Some(applies) = &variable.applies {
-        let _ = write!(out, ", where `{}`", program.sources.slice(applies.span));
+        let _ = write!(
+            out,
+            " Applies if `{}`.",
+            program.sources.slice(applies.span)
+        );
     }
-    out.push_str(".\n");
+    out.push('\n');
     let section = section.and_then(|name| program.find_section(file, name));
     if let Some(value) = section.and_then(|section| effective_value(program, section, id)) {
         out.push_str(&value);
@@ -98,7 +99,7 @@ fn describe_variable(
     Some(out)
 }
 
-/// What a variable comes to in an image, and who reads it there.
+/// The value of a variable in an image, and its receivers there.
 fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<String> {
     let image = evaluate(program, section, None).ok()?;
     let name = program.section(section).name.as_str();
@@ -114,7 +115,9 @@ fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<S
         let _ = write!(out, ", set by `{}`", image.layer_name(active.layer));
     }
     let routes = artifacts.routes.get(variable.name.as_str());
-    let readers = routes.map_or("nobody on this target".to_owned(), |words| words.join("; "));
+    let readers = routes.map_or("nothing on this target".to_owned(), |words| {
+        words.join("; ")
+    });
     let _ = writeln!(out, ". Read by: {readers}.");
     Some(out)
 }

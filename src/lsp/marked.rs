@@ -1,12 +1,12 @@
-//! A text with a word at the cursor, so that the tree has a node for what is only half typed.
+//! A text with a word inserted at the cursor, so that the tree has a node for a half typed one.
 
 use crate::source::part;
 use crate::syntax::{Kind, Node, Tree, parse_tree};
 
-/// The word. No keyword begins or ends with it, so it makes a name of whatever it touches.
+/// The inserted word. Together with a keyword before or after it, it is a name.
 const WORD: &str = "cursor_is_here";
 
-/// The tree of such a text, with the nodes around the word.
+/// The tree of a text with the word in it, and the nodes around the word.
 pub struct Marked {
     text: String,
     tree: Tree,
@@ -20,7 +20,7 @@ impl Marked {
         Marked::with(text, offset, WORD)
     }
 
-    /// The same with a value behind the word, so that a name that begins a statement makes one.
+    /// The same with `=` and a value after the word: a complete setting, if a statement can begin at the cursor.
     pub fn with_value(text: &str, offset: usize) -> Marked {
         Marked::with(text, offset, &format!("{WORD} = {WORD} "))
     }
@@ -46,12 +46,12 @@ impl Marked {
         }
     }
 
-    /// How many nodes there are around the word.
+    /// The number of nodes around the word.
     pub fn depth(&self) -> usize {
         self.path.len()
     }
 
-    /// The node of a level; 0 is the file.
+    /// The node at a level. Level 0 is the file.
     pub fn node(&self, level: usize) -> Option<Node> {
         self.path.get(level).map(|at| self.tree.node(*at))
     }
@@ -60,7 +60,7 @@ impl Marked {
         self.node(level).map(|node| node.kind)
     }
 
-    /// The children of a level's node, without comments, and the place among them of the one around the word.
+    /// The children of the node at a level without comments, and the index of the one around the word.
     pub fn children(&self, level: usize) -> (Vec<Child>, usize) {
         let mut out: Vec<Child> = Vec::new();
         let mut place = 0;
@@ -93,13 +93,13 @@ impl Marked {
         part(&self.text, node.start as usize..node.end as usize)
     }
 
-    /// What of a node stands before the cursor.
+    /// The part of a node before the cursor.
     pub fn typed(&self, node: Node) -> &str {
         part(&self.text, node.start as usize..self.offset)
     }
 }
 
-/// A child of a node, and what stands between it and the child before it, or the parent's beginning.
+/// A child of a node, and what is between it and the child before it, or the beginning of the parent.
 #[derive(Debug, Clone, Copy)]
 pub struct Child {
     pub node: Node,
@@ -113,7 +113,7 @@ impl Child {
     }
 }
 
-/// The nodes around a range, outermost first.
+/// The indices of the nodes around a range, outermost first.
 fn path_to(tree: &Tree, start: usize, end: usize) -> Vec<usize> {
     let mut path = vec![0];
     let mut next = Some(0);

@@ -1,8 +1,8 @@
 //! The language server: `imgspec lsp`, which speaks the Language Server Protocol on standard input and output.
 //!
-//! It answers from the functions that the command line uses; there is no second checker. `wire.rs` reads and writes,
-//! `server.rs` is the loop, `workspace.rs` what is known and found, `answers.rs` what requests get; `cursor.rs` says
-//! what stands at a place.
+//! It uses the functions that the command line uses; there is no second checker. `transport.rs` reads and writes
+//! messages, `server.rs` is the loop, `workspace.rs` has the files and their programs, `checks.rs` the diagnostics, and
+//! `handlers.rs` responds to requests.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 

@@ -1,10 +1,10 @@
-//! What stands at a place in a spec.
+//! The names in a file, and the name and the section at an offset.
 
 use crate::project::hir::Function;
 use crate::source::Span;
 use crate::syntax::ast::*;
 
-/// A name at a place, and what it is the name of.
+/// A name, by what it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named<'a> {
     /// A layer or an image.
@@ -17,7 +17,7 @@ pub enum Named<'a> {
     Include(&'a str),
 }
 
-/// The name at an offset, with its place.
+/// The name at an offset, with its span.
 pub fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
     let mut found = None;
     for_each_name(file, &mut |named, span| {
@@ -38,7 +38,7 @@ pub fn section_at(file: &File, offset: u32) -> Option<&Section> {
     })
 }
 
-/// Every name of a file, in order.
+/// Calls `visit` with every name of a file, in order.
 pub fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)) {
     for item in &file.items {
         match item {

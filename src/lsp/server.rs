@@ -1,5 +1,5 @@
-//! The loop: messages in, answers and findings out. A request that cannot be answered gets an error, and the server
-//! goes on.
+//! The loop: messages in, responses and diagnostics out. A request that fails gets an error, and the server
+//! continues.
 
 use crate::lsp::capabilities::{Client, server_capabilities};
 use crate::lsp::position::{path, uri};
@@ -22,20 +22,21 @@ use std::rc::Rc;
 
 type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
 
-/// Serves one client until it says goodbye. True where it has asked for the end before.
+/// Serves one client until it exits. Returns true if the client sent `shutdown` before.
 ///
 /// # Errors
-/// Where the connection breaks.
+///
+/// The connection breaks.
 pub fn serve() -> Outcome<bool> {
     let (connection, writer) = transport::stdio();
-    let is_asked = serve_on(&connection)?;
+    let is_shut_down = serve_on(&connection)?;
     drop(connection);
     writer.finish()?;
-    Ok(is_asked)
+    Ok(is_shut_down)
 }
 
 fn serve_on(connection: &Connection) -> Outcome<bool> {
-    // A client that leaves before anything was said is no broken connection.
+    // A client that exits before its first request did not break the connection.
     let Ok((id, params)) = connection.initialize_start() else {
         return Ok(false);
     };
@@ -82,37 +83,37 @@ impl Server {
 
     fn run(mut self, connection: &Connection) -> Outcome<bool> {
         let mut inbox: VecDeque<Message> = VecDeque::new();
-        let mut is_asked = false;
+        let mut is_shut_down = false;
         loop {
             for message in connection.receiver.try_iter() {
                 receive(message, &mut inbox, connection)?;
             }
             let Some(message) = inbox.pop_front() else {
-                if !self.workspace.scheduler.is_settled() && !is_asked {
+                if !self.workspace.scheduler.is_settled() && !is_shut_down {
                     publish(connection, self.workspace.check_some())?;
                 } else if let Ok(message) = connection.receiver.recv() {
                     receive(message, &mut inbox, connection)?;
                 } else {
-                    return Ok(is_asked);
+                    return Ok(is_shut_down);
                 }
                 continue;
             };
             match message {
-                Message::Request(request) if is_asked => {
+                Message::Request(request) if is_shut_down => {
                     let error = "the server is shutting down".to_owned();
                     let reply =
                         Response::new_err(request.id, ErrorCode::InvalidRequest as i32, error);
                     connection.sender.send(reply.into())?;
                 }
                 Message::Request(request) if request.method == Shutdown::METHOD => {
-                    is_asked = true;
+                    is_shut_down = true;
                     connection
                         .sender
                         .send(Response::new_ok(request.id, ()).into())?;
                 }
                 Message::Request(request) => connection.sender.send(self.handle(request).into())?,
                 Message::Notification(notification) if notification.method == Exit::METHOD => {
-                    return Ok(is_asked);
+                    return Ok(is_shut_down);
                 }
                 Message::Notification(notification)
                     if notification.method == Initialized::METHOD =>
@@ -121,7 +122,7 @@ impl Server {
                 }
                 Message::Notification(notification) => {
                     self.take(notification);
-                    // Several changes at once are one.
+                    // Changes that arrive together are checked once.
                     let is_last = !matches!(inbox.front(), Some(Message::Notification(_)));
                     if is_last {
                         publish(connection, self.workspace.check_changed())?;
@@ -132,7 +133,7 @@ impl Server {
         }
     }
 
-    /// Asks for news of files that are not open.
+    /// Asks the client to report changes of files that are not open.
     fn watch_files(&self, connection: &Connection) -> Outcome<()> {
         if !self.client.can_watch() {
             return Ok(());
@@ -155,7 +156,7 @@ impl Server {
         Ok(connection.sender.send(request.into())?)
     }
 
-    /// Takes a change in. What cannot be read changes nothing.
+    /// Applies a notification. One with wrong parameters changes nothing.
     fn take(&mut self, notification: Notification) {
         let Notification { method, params } = notification;
         let _ = match method.as_str() {
@@ -207,7 +208,7 @@ impl Server {
             };
             match event.typ {
                 FileChangeType::CHANGED => self.workspace.note_change(&path),
-                _ => self.workspace.note_coming_or_going(&path),
+                _ => self.workspace.note_creation_or_deletion(&path),
             }
         }
     }
@@ -221,7 +222,7 @@ impl Server {
     }
 }
 
-/// Puts a message behind those that wait. A request that is cancelled while it waits is answered so.
+/// Adds a message to those that wait. Removes a waiting request that the client cancels.
 fn receive(
     message: Message,
     inbox: &mut VecDeque<Message>,

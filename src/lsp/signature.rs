@@ -25,8 +25,7 @@ pub fn signature(text: &str, offset: usize, has_label_offsets: bool) -> Option<S
     })
 }
 
-/// The parameters of a signature, by their places in it or as they stand there. It is of ASCII, so that bytes are
-/// UTF-16 units.
+/// The parameters of a signature, as ranges of its label or as text. A signature is ASCII, so bytes are UTF-16 units.
 fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
     let open = label.find('(').map_or(0, |at| at + 1);
     let inside = part(label, open..).trim_end_matches(')');
@@ -34,9 +33,10 @@ fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
     let mut out = Vec::new();
     for name in inside.split(", ") {
         let end = at + name.len() as u32;
-        let label = match as_offsets {
-            true => ParameterLabel::LabelOffsets([at, end]),
-            false => ParameterLabel::Simple(name.to_owned()),
+        let label = if as_offsets {
+            ParameterLabel::LabelOffsets([at, end])
+        } else {
+            ParameterLabel::Simple(name.to_owned())
         };
         out.push(ParameterInformation {
             label,
@@ -47,7 +47,7 @@ fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
     out
 }
 
-/// The function of that call, and how many of its arguments stand before the cursor.
+/// The function of that call, and the number of its arguments before the cursor.
 fn call_at(text: &str, offset: usize) -> Option<(Function, usize)> {
     let marked = Marked::new(text, offset);
     (0..marked.depth())
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_where_the_signature_has_them() {
+    fn parameters_are_ranges_of_the_label() {
         for function in Function::ALL {
             let label = function.signature();
             let found = parameters(label, true);

@@ -8,7 +8,7 @@ use lsp_types::{
     DocumentSymbol, Location, OneOf, SymbolInformation, SymbolKind, Uri, WorkspaceSymbol,
 };
 
-/// A file's items as an outline.
+/// The items of a file.
 #[allow(deprecated)] // a field of the protocol's type, which has no constructor
 pub fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbol> {
     let symbol =
@@ -62,7 +62,7 @@ pub fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbol> {
         .collect()
 }
 
-/// An outline for clients that know no nesting.
+/// Symbols for clients that do not support nesting.
 #[allow(deprecated)] // a field of the protocol's type, which has no constructor
 pub fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInformation> {
     symbols
@@ -78,10 +78,10 @@ pub fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInformation
         .collect()
 }
 
-/// How many symbols a search gives.
+/// The most symbols that a search returns.
 const MOST_SYMBOLS: usize = 500;
 
-/// The items of some files whose names have the letters of a query in this order, those that begin so first.
+/// The items whose names contain the letters of a query in order. Names that begin with the query come first.
 pub fn search(
     files: impl Iterator<Item = (Uri, String)>,
     query: &str,

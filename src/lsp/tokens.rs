@@ -1,4 +1,4 @@
-//! Semantic tokens: what each word of a spec is.
+//! Semantic tokens: the kind of each word of a spec.
 
 use crate::lsp::navigation::{Named, for_each_name};
 use crate::lsp::position::Encoding;
@@ -11,7 +11,7 @@ use lsp_types::{SemanticToken, SemanticTokenModifier, SemanticTokenType, Semanti
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
-/// What a token is: an index into the legend.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
     Keyword,
@@ -46,10 +46,10 @@ const TYPES: [(Token, SemanticTokenType); 11] = [
 const DECLARATION: u32 = 1;
 const OF_LIBRARY: u32 = 2;
 const DEPRECATED: u32 = 4;
-/// A fact: nothing sets it.
+/// A fact, which no spec sets.
 const READ_ONLY: u32 = 8;
 
-/// The kinds of tokens and their marks, in the order of the numbers that stand for them.
+/// The kinds and modifiers of tokens, in the order of their numbers in the protocol.
 pub fn legend() -> SemanticTokensLegend {
     SemanticTokensLegend {
         token_types: TYPES.map(|(_, name)| name).to_vec(),
@@ -62,7 +62,7 @@ pub fn legend() -> SemanticTokensLegend {
     }
 }
 
-/// The tokens of a part of a spec, each relative to the one before, as the protocol has them.
+/// The tokens of a part of a spec, each with its position relative to the one before.
 pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<SemanticToken> {
     let text = &*spec.text;
     let mut names: FxHashMap<u32, (Token, u32)> = FxHashMap::default();
@@ -117,7 +117,7 @@ fn word_len(slice: &str) -> u32 {
         .max(1) as u32
 }
 
-/// What a node other than a name is; of a keyword's node the first word is meant.
+/// The token of a node that is not a name. For a keyword, it is the first word of the node.
 fn token_of(kind: Kind, slice: &str) -> Option<Token> {
     Some(match kind {
         Kind::comment => Token::Comment,
@@ -142,7 +142,7 @@ fn token_of(kind: Kind, slice: &str) -> Option<Token> {
     })
 }
 
-/// What a word is that stands for nothing: a constant, the name of a block, or a key.
+/// The token of a word that names nothing: a constant, the name of a block, or a key.
 fn of_word(text: &str, node: Node) -> (Token, u32) {
     let behind = part(text, node.end as usize..).trim_start_matches([' ', '\t']);
     match part(text, node.start as usize..node.end as usize) {
@@ -207,10 +207,10 @@ fn of_place(
     }
 }
 
-/// Tokens in order, cut at line ends, as differences.
+/// Encodes tokens as the protocol does: in order, cut at the ends of lines, each relative to the one before.
 fn encode(text: &str, found: &[(u32, u32, Token, u32)], encoding: Encoding) -> Vec<SemanticToken> {
     let mut out = Vec::with_capacity(found.len());
-    // Where the last token was: its line, that line's start, and its own start.
+    // The line of the last token, the start of that line, and the end of the token.
     let (mut line, mut line_start, mut behind) = (0, 0, 0);
     let (mut last_line, mut last_column) = (0, 0);
     for (from, to, token, marks) in found {

@@ -1,29 +1,30 @@
 //! The protocol's base layer on standard input and output.
 //!
-//! A message that cannot be read is answered with an error, and the next one is read as if nothing had been: an editor
-//! that stumbles once keeps its server.
+//! A message that is not valid gets an error, and the next one is read as usual: one mistake of an editor does not end
+//! the server.
 
 use lsp_server::{Connection, ErrorCode, Message};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Read, Write};
 use std::thread::{JoinHandle, spawn};
 
-/// What writes the answers; it ends when the server's side of the connection is dropped.
+/// The thread that writes. It ends when the server's side of the connection is dropped.
 pub struct Writer(JoinHandle<io::Result<()>>);
 
 impl Writer {
-    /// Waits until all is written.
+    /// Waits until everything is written.
     ///
     /// # Errors
-    /// Where the client reads no more.
+    ///
+    /// The client does not read any more.
     pub fn finish(self) -> io::Result<()> {
         self.0
             .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that writes ended early")))
     }
 }
 
-/// Reads and writes in threads of their own. The connection ends with the input, or with `exit`.
+/// Starts a thread that reads and one that writes. The connection ends with the input, or with `exit`.
 pub fn stdio() -> (Connection, Writer) {
     let (server, wire) = Connection::memory();
     let Connection { sender, receiver } = wire;
@@ -50,7 +51,7 @@ pub fn stdio() -> (Connection, Writer) {
     (server, Writer(writer))
 }
 
-/// The next message's bytes; none where the input ends. Headers without a length are passed over.
+/// The bytes of the next message; `None` at the end of the input. Headers without a length are skipped.
 fn read_frame(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut length: Option<u64> = None;
     let mut line = Vec::new();
@@ -62,7 +63,7 @@ fn read_frame(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
         let text = String::from_utf8_lossy(&line);
         match (text.trim(), length) {
             ("", Some(length)) => {
-                // What is read is what came: a length that lies takes no memory.
+                // Reading allocates what arrives, so a wrong length takes no memory.
                 let mut body = Vec::new();
                 input.take(length).read_to_end(&mut body)?;
                 return Ok(Some(body));
@@ -85,14 +86,14 @@ fn write_frame(output: &mut impl Write, body: &Value) -> io::Result<()> {
     output.flush()
 }
 
-/// A message, or the reply to what is none.
+/// A message, or the reply to bytes that are not one.
 fn parse(body: &[u8]) -> Result<Message, Value> {
     let refusal = |id: &Value, code: ErrorCode, message: String| json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code as i32, "message": message } });
     let value: Value = serde_json::from_slice(body).map_err(|e| {
         refusal(
             &Value::Null,
             ErrorCode::ParseError,
-            format!("this is not JSON: {e}"),
+            format!("expected JSON: {e}"),
         )
     })?;
     let id = value.get("id").cloned().unwrap_or_default();
@@ -100,7 +101,7 @@ fn parse(body: &[u8]) -> Result<Message, Value> {
         refusal(
             &id,
             ErrorCode::InvalidRequest,
-            "this is no request, notification or response".to_owned(),
+            "expected a request, a notification or a response".to_owned(),
         )
     })
 }
@@ -110,9 +111,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_messages_between_rubbish() {
+    fn messages_between_junk_are_read() {
         let mut input =
-            "rubbish\r\n\r\nContent-Type: x\r\ncontent-length: 2\r\n\r\n{}Content-Length: 9\r\n\r\n[1]"
+            "junk\r\n\r\nContent-Type: x\r\ncontent-length: 2\r\n\r\n{}Content-Length: 9\r\n\r\n[1]"
                 .as_bytes();
         assert_eq!(read_frame(&mut input).unwrap().unwrap(), b"{}");
         assert_eq!(read_frame(&mut input).unwrap().unwrap(), b"[1]");
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_what_is_no_message() {
+    fn invalid_messages_get_an_error() {
         assert_eq!(parse(b"{").unwrap_err()["error"]["code"], -32700);
         let reply = parse(br#"{ "id": 7, "method": 8 }"#).unwrap_err();
         assert_eq!(

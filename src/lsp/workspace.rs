@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// How long a JSON file may be, in bytes, for one to look whether it is a var file.
+/// The most bytes of a JSON file that is searched for variables.
 const LARGEST_VAR_FILE: usize = 1 << 20;
 
-/// A spec as a request finds it, with the program around it.
+/// A spec at the time of a request, with its program.
 #[derive(Debug)]
 pub struct Spec {
     pub program: Program,
@@ -66,14 +66,14 @@ impl Workspace {
         workspace
     }
 
-    /// Takes folders in and others out.
+    /// Adds folders and removes others.
     pub fn change_folders(&mut self, added: Vec<PathBuf>, removed: &[PathBuf]) {
         self.roots.retain(|root| !removed.contains(root));
         self.roots.extend(added);
         self.read_projects();
     }
 
-    /// Reads the folders' configuration and looks for specs; everything is to be checked then.
+    /// Reads the configuration of the folders and finds their specs, and schedules all checks.
     fn read_projects(&mut self) {
         let of_project = self
             .roots
@@ -97,7 +97,7 @@ impl Workspace {
         self.scheduler.add(self.specs());
     }
 
-    /// True for a file of the library, which is no spec of the project.
+    /// True for a file of the library, which is not a spec of the project.
     fn is_of_library(&self, path: &Path) -> bool {
         let root = self.library_root.as_ref();
         path.starts_with(workspace::assets(&workspace::cache()))
@@ -106,7 +106,7 @@ impl Workspace {
 
     // ---- programs -------------------------------------------------------------------------------
 
-    /// The program of some specs, as they are now.
+    /// The program of some specs, with the texts of the client.
     pub fn load(&self, specs: Vec<PathBuf>) -> Program {
         self.load_request(
             Request {
@@ -117,7 +117,7 @@ impl Workspace {
         )
     }
 
-    /// The same, over other texts than those of the client.
+    /// The same, with the texts of another loader.
     pub fn load_over(&self, specs: Vec<PathBuf>, loader: &dyn Loader) -> Program {
         self.load_request(
             Request {
@@ -138,7 +138,7 @@ impl Workspace {
         )
     }
 
-    /// A spec with its program; the last one is kept until something changes.
+    /// A spec with its program. The last one is kept until a file changes.
     pub fn spec(&self, path: &Path) -> Option<Rc<Spec>> {
         if let Some((of, spec)) = &*self.current.borrow()
             && of == path
@@ -152,9 +152,10 @@ impl Workspace {
         } else {
             vec![path.to_owned()]
         });
-        let file = match is_of_library {
-            true => find_source(&program, path)?,
-            false => (*program.specs.first()?)?,
+        let file = if is_of_library {
+            find_source(&program, path)?
+        } else {
+            (*program.specs.first()?)?
         };
         let text = program.sources.get(file).text.clone();
         let parse = syntax::parse(file, &text);
@@ -168,7 +169,7 @@ impl Workspace {
         Some(spec)
     }
 
-    /// The specs of the workspace, and those that are open besides.
+    /// The specs of the workspace, and those that are open outside of it.
     pub fn specs(&self) -> Vec<PathBuf> {
         let open = self
             .documents
@@ -181,7 +182,7 @@ impl Workspace {
         specs
     }
 
-    /// The specs that a file is a part of.
+    /// The specs that include a file, and the file itself if it is a spec.
     pub fn dependents(&self, file: &Path) -> Vec<PathBuf> {
         self.parts
             .iter()
@@ -192,7 +193,7 @@ impl Workspace {
 
     // ---- changes --------------------------------------------------------------------------------
 
-    /// A file has another text: it is to be checked first, and then what it is a part of.
+    /// Notes that the text of a file changed. It is checked first, and then the specs that include it.
     pub fn note_change(&mut self, path: &Path) {
         self.current.take();
         self.publisher.forget_others(path);
@@ -217,14 +218,14 @@ impl Workspace {
         self.scheduler.add(dependents.filter(|spec| spec != path));
     }
 
-    /// A file has come or gone: what names it may be right now, or wrong.
-    pub fn note_coming_or_going(&mut self, path: &Path) {
+    /// Notes that a file was created or deleted, which can concern any spec.
+    pub fn note_creation_or_deletion(&mut self, path: &Path) {
         self.note_change(path);
         self.check_everything();
     }
 
-    /// True for an open JSON file that is meant as a var file: the client calls it something else than JSON, a spec
-    /// includes it, or it sets a variable that there is.
+    /// True for an open JSON file that is a var file: its language is not JSON, a spec includes it, or it sets a variable
+    /// of the library.
     fn is_var_file(&mut self, path: &Path) -> bool {
         let Some(document) = self.documents.get(path) else {
             self.var_files.remove(path);
@@ -258,7 +259,7 @@ impl Workspace {
     }
 }
 
-/// The source that an editor knows under a path. Of the built-in library that is a copy in the cache.
+/// The source text of a path. An editor opens copies of the standard library's files in the cache.
 pub fn find_source(program: &Program, path: &Path) -> Option<FileId> {
     let is_it = |source: &SourceFile| match source.origin {
         Origin::Library => path.ends_with(&source.path),

@@ -1,4 +1,4 @@
-//! What can stand at the cursor, as the tree around it has it.
+//! The context of completion: what a spec can contain at the cursor, by the nodes of the tree around it.
 
 use crate::lsp::marked::{Child, Marked};
 use crate::project::Program;
@@ -8,7 +8,7 @@ use crate::schema::{Base, Encoding, Type};
 use crate::source::FileId;
 use crate::syntax::Kind;
 
-/// What can stand at the cursor.
+/// What a spec can contain at the cursor.
 #[derive(Debug)]
 pub enum Context {
     Nothing,
@@ -18,14 +18,14 @@ pub enum Context {
     Extends,
     /// A layer or an image.
     Section,
-    /// A path of an include, as far as it is typed.
+    /// The path of an include, up to the cursor.
     Include(String),
-    /// A path of a file, as far as it is typed.
+    /// The path of a file, up to the cursor.
     Path(String),
     Type,
     /// The beginning of a statement in an image or a layer.
     Statement,
-    /// An attribute, or a block, of something that has only those.
+    /// One of some attributes, or one of some blocks.
     Attribute(&'static [&'static str], &'static [&'static str]),
     /// A name in an `ansible` or `packer` block.
     Entry(Owner),
@@ -39,19 +39,19 @@ pub enum Context {
     Value(Value),
 }
 
-/// A value at the cursor: what is known of it.
+/// What is known of a value at the cursor.
 #[derive(Debug, Default)]
 pub struct Value {
     pub ty: Option<Type>,
-    /// Only facts are known there.
+    /// It is part of a condition over facts.
     pub is_condition: bool,
-    /// It is the text of a string: a choice of words at most.
+    /// The cursor is in the text of a string.
     pub is_quoted: bool,
-    /// The list that it is taken out of.
+    /// The list that `-=` removes it from.
     pub removed_from: Option<VarId>,
 }
 
-/// What a body holds.
+/// What a body contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Body {
     Variable,
@@ -65,7 +65,7 @@ enum Body {
 }
 
 impl Context {
-    /// What can stand at an offset of a text, and the name of the section around it.
+    /// The context at an offset of a text, and the name of the section around it.
     pub fn at(
         program: &Program,
         file: FileId,
@@ -89,7 +89,7 @@ impl Context {
                 file,
                 marked: &marked,
             };
-            // With a value behind it, the word is the name of a setting, or it is nothing.
+            // Followed by a value, the word is the name of a setting, or nothing is known of it.
             if finder.leaf().is_some_and(|leaf| leaf.kind == Kind::name) {
                 context = finder.find();
             }
@@ -143,9 +143,10 @@ impl Finder<'_> {
             Kind::junk_header if self.parent(level) == Some(Kind::section) => {
                 let (children, _) = self.marked.children(level - 1);
                 let extends = children.iter().any(|child| child.kind() == Kind::extends);
-                match is_word(typed) && !extends && self.can_extend(level - 1) {
-                    true => Context::Extends,
-                    false => Context::Nothing,
+                if is_word(typed) && !extends && self.can_extend(level - 1) {
+                    Context::Extends
+                } else {
+                    Context::Nothing
                 }
             }
             Kind::junk_word => self.key(level),
@@ -164,7 +165,8 @@ impl Finder<'_> {
         self.marked.kind(level.checked_sub(1)?)
     }
 
-    /// A context for a word that nothing stands before on its line but what a statement can follow.
+    /// The context, if the node at a level is one word that begins a statement: on a line of its own, or after `{` or a
+    /// comma.
     fn begins_statement(&self, level: Option<usize>, typed: &str, context: Context) -> Context {
         let Some(parent) = level.and_then(|level| level.checked_sub(1)) else {
             return Context::Nothing;
@@ -174,9 +176,10 @@ impl Finder<'_> {
             || children
                 .get(place)
                 .is_some_and(|child| child.has_comma || child.has_line);
-        match is_separate && is_word(typed) {
-            true => context,
-            false => Context::Nothing,
+        if is_separate && is_word(typed) {
+            context
+        } else {
+            Context::Nothing
         }
     }
 
@@ -206,7 +209,7 @@ impl Finder<'_> {
                 self.begins_statement(Some(level - 1), typed, begins)
             }
             Some(Kind::pair) if is_first => self.key(level - 1),
-            // No variable has such a name.
+            // Variables do not have such names.
             _ if typed.contains(['.', '-']) && !self.is_section_wanted(level) => Context::Nothing,
             Some(
                 Kind::set
@@ -230,7 +233,7 @@ impl Finder<'_> {
         matches!(self.operand(level), Context::Section | Context::Provider)
     }
 
-    /// A key of a map: only those that are variables are known.
+    /// The key of a map. Only `vars` has known keys, which are variables.
     fn key(&self, level: usize) -> Context {
         match self.level_of_attribute(level) {
             Some((Body::Target | Body::Run, name, _)) if name == "vars" => Context::Settable,
@@ -240,7 +243,7 @@ impl Finder<'_> {
 
     // ---- texts ----------------------------------------------------------------------------------
 
-    /// In the text of a string that has begun before the cursor.
+    /// The text of a string.
     fn text(&self, level: usize, typed: &str) -> Context {
         let inside = typed.get(1..).unwrap_or_default().to_owned();
         match self.parent(level) {
@@ -272,7 +275,7 @@ impl Finder<'_> {
 
     // ---- values ---------------------------------------------------------------------------------
 
-    /// What the operand of a level is for.
+    /// The operand at a level.
     fn operand(&self, level: usize) -> Context {
         let Some(above) = level.checked_sub(1) else {
             return Context::Nothing;
@@ -304,9 +307,10 @@ impl Finder<'_> {
                     .iter()
                     .take(place)
                     .any(|child| child.kind() == Kind::then_);
-                match is_condition {
-                    true => self.value(Some(BOOL)),
-                    false => self.operand(above),
+                if is_condition {
+                    self.value(Some(BOOL))
+                } else {
+                    self.operand(above)
                 }
             }
             Some(Kind::args) => match self.call(above) {
@@ -346,7 +350,7 @@ impl Finder<'_> {
         })
     }
 
-    /// An element of the list, or a value of the map, of a level.
+    /// An element of the list at a level, or a value of the map at a level.
     fn inside(&self, level: usize) -> Context {
         match self.operand(level) {
             Context::Value(value) => {
@@ -360,11 +364,11 @@ impl Finder<'_> {
         }
     }
 
-    /// True where only facts are known.
+    /// True in a condition over facts.
     fn is_condition(&self) -> bool {
         (0..self.marked.depth()).any(|level| match self.marked.kind(level) {
             Some(Kind::when | Kind::wrong_when) => {
-                // Its body is not a part of the condition.
+                // The body is not part of the condition.
                 self.marked.kind(level + 1) != Some(Kind::block)
             }
             Some(Kind::set) => {
@@ -374,7 +378,7 @@ impl Finder<'_> {
         })
     }
 
-    /// The operands and operators of a level's node, and the place of the one around the word.
+    /// The operands and operators among the children of a level, and the place of the one around the cursor.
     fn operands(&self, level: usize) -> (Vec<Child>, usize) {
         let (mut children, mut place) = self.marked.children(level);
         let before = match self.marked.kind(level) {
@@ -391,7 +395,6 @@ impl Finder<'_> {
                 let is_head = |child: &&Child| {
                     matches!(child.kind(), Kind::name | Kind::quoted_name | Kind::type_)
                 };
-                // A default may be a name, too: only the first is the variable's own.
                 1 + usize::from(
                     children
                         .get(1)
@@ -408,7 +411,7 @@ impl Finder<'_> {
         (children, place)
     }
 
-    /// True where an operand stands before, with nothing between that could go on with another one.
+    /// True if the child before is an operand, and no operator or separator follows it.
     fn follows_operand(&self, level: usize, children: &[Child], place: usize) -> bool {
         let (Some(own), Some(before)) = (
             children.get(place),
@@ -432,7 +435,7 @@ impl Finder<'_> {
         !is_separate && !goes_on && own.kind() != Kind::args
     }
 
-    /// What stands beside an operator.
+    /// An operand with an operator beside it; `None` if the operator does not change what is expected.
     fn beside_operator(&self, children: &[Child], place: usize) -> Option<Context> {
         let operator = |child: &Child| match child.kind() {
             Kind::infix | Kind::wrong_equal | Kind::not_ => Some(self.marked.slice(child.node)),
@@ -447,7 +450,7 @@ impl Finder<'_> {
                 Some(place.checked_sub(2).and_then(|at| children.get(at)))
             }
             (_, Some(word)) if is_comparison(word) && !is_membership(word) => {
-                // A call is two nodes.
+                // A call is two nodes: a name and its arguments.
                 let is_call = children
                     .get(place + 3)
                     .is_some_and(|child| child.kind() == Kind::args);
@@ -458,12 +461,13 @@ impl Finder<'_> {
         if let Some(partner) = partner {
             let name = partner.filter(|child| child.kind() == Kind::name);
             let ty = name.and_then(|name| self.type_of(self.marked.slice(name.node)));
-            let ty = match left.is_some_and(is_membership) {
-                true => ty.map(|ty| Type {
+            let ty = if left.is_some_and(is_membership) {
+                ty.map(|ty| Type {
                     base: Base::List(Box::new(ty)),
                     optional: false,
-                }),
-                false => ty,
+                })
+            } else {
+                ty
             };
             return Some(self.value(ty));
         }
@@ -481,7 +485,7 @@ impl Finder<'_> {
 
     // ---- bodies ---------------------------------------------------------------------------------
 
-    /// What the body around a level holds.
+    /// What the body around a level contains.
     fn body(&self, level: usize) -> Option<Body> {
         let block = (0..level)
             .rev()
@@ -515,7 +519,7 @@ impl Finder<'_> {
         Some(self.marked.slice(children.first()?.node))
     }
 
-    /// The attribute around a level, with the body that it stands in and its own level.
+    /// The setting around a level: its body, its name and its level.
     fn level_of_attribute(&self, level: usize) -> Option<(Body, String, usize)> {
         let set = (0..=level)
             .rev()
@@ -523,7 +527,7 @@ impl Finder<'_> {
         Some((self.body(set)?, self.set_name(set)?.to_owned(), set))
     }
 
-    /// The value of the setting of a level.
+    /// The value of the setting at a level.
     fn value_of_setting(&self, level: usize) -> Context {
         let (Some(body), Some(name)) = (self.body(level), self.set_name(level)) else {
             return self.value(None);
@@ -569,14 +573,14 @@ impl Finder<'_> {
         Encoding::for_type(&ty).iter().map(|e| e.as_str()).collect()
     }
 
-    /// The function that is called with the arguments of a level, and the place of the one at the cursor.
+    /// The call with the arguments at a level.
     fn call(&self, level: usize) -> Option<(Function, usize)> {
         call(self.marked, level)
     }
 }
 
 impl Body {
-    /// What begins a statement in it.
+    /// The context of the first word of a statement.
     fn beginning(self) -> Context {
         match self {
             Body::Settings => Context::Statement,
@@ -615,7 +619,7 @@ fn is_membership(word: &str) -> bool {
     word == "in" || word.starts_with("not") && word.ends_with("in")
 }
 
-/// The function that is called with the arguments of a level, and how many arguments stand before the cursor.
+/// The function with the arguments at a level, and the number of arguments before the cursor.
 pub fn call(marked: &Marked, level: usize) -> Option<(Function, usize)> {
     if marked.kind(level)? != Kind::args {
         return None;

@@ -1,4 +1,4 @@
-//! What completion offers: names and words, the likely ones first.
+//! Completion items: names and words, the likely ones first.
 
 use crate::emit::find_reach;
 use crate::eval::evaluate;
@@ -17,14 +17,14 @@ use serde_json::json;
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
-/// What there is to choose from, for one spec.
+/// The items for one spec.
 pub struct Candidates<'s> {
     pub spec: &'s Spec,
     pub loader: &'s dyn Loader,
     pub has_snippets: bool,
 }
 
-/// An item; `order` sorts it, then its label.
+/// An item, sorted by `order` and then by its label.
 fn item(label: &str, kind: Kind, order: u32) -> CompletionItem {
     CompletionItem {
         label: label.to_owned(),
@@ -40,7 +40,7 @@ fn sorted(mut items: Vec<CompletionItem>) -> Vec<CompletionItem> {
 }
 
 impl Candidates<'_> {
-    /// With the text to insert, in which `$0` is where the cursor goes.
+    /// The item with a snippet, in which `$0` is the position of the cursor.
     fn with_snippet(&self, mut item: CompletionItem, body: &str) -> CompletionItem {
         if self.has_snippets {
             item.insert_text = Some(body.to_owned());
@@ -74,7 +74,7 @@ impl Candidates<'_> {
         vec![self.with_snippet(item("extends", Kind::KEYWORD, 0), "extends $0")]
     }
 
-    /// Layers and images, the project's first; without the one that is being written.
+    /// Layers and images, the project's first, without the section around the cursor.
     pub fn sections(&self, around: Option<&str>) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let sections = program.visible(self.spec.file).entries(SECTIONS);
@@ -95,7 +95,7 @@ impl Candidates<'_> {
         )
     }
 
-    /// Specs and var files that the spec may include, by path as far as it is typed.
+    /// The specs and var files in the folder of a half typed path.
     pub fn includes(&self, typed: &str) -> Vec<CompletionItem> {
         let own = &self.spec.program.sources.get(self.spec.file).path;
         self.paths(typed, &|path| {
@@ -106,7 +106,8 @@ impl Candidates<'_> {
         })
     }
 
-    /// Files and folders by path, relative to the spec, as far as it is typed; nothing outside the project.
+    /// The files and folders in the folder of a half typed path, which is relative to the spec. Nothing outside the
+    /// project's roots.
     pub fn paths(&self, typed: &str, is_wanted: &dyn Fn(&Path) -> bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let typed = typed.rfind('/').map_or("", |at| part(typed, ..=at));
@@ -128,9 +129,10 @@ impl Candidates<'_> {
             .filter(|name| !name.starts_with('.'))
             .filter_map(|name| {
                 let path = normalize(&folder.join(&name));
-                match self.loader.is_dir(&path) {
-                    true => Some(item(&format!("{name}/"), Kind::FOLDER, 1)),
-                    false => is_wanted(&path).then(|| item(&name, Kind::FILE, 0)),
+                if self.loader.is_dir(&path) {
+                    Some(item(&format!("{name}/"), Kind::FOLDER, 1))
+                } else {
+                    is_wanted(&path).then(|| item(&name, Kind::FILE, 0))
                 }
             });
         sorted(items.collect())
@@ -150,7 +152,7 @@ impl Candidates<'_> {
         sorted(names.map(|name| item(name, Kind::MODULE, 0)).collect())
     }
 
-    /// Words, in their order.
+    /// Words, in the given order.
     pub fn words(&self, words: &[&str]) -> Vec<CompletionItem> {
         words
             .iter()
@@ -176,7 +178,7 @@ impl Candidates<'_> {
         )
     }
 
-    /// The names that entries of such blocks have elsewhere.
+    /// The names of entries in other blocks of the same kind.
     pub fn entries(&self, owner: Owner) -> Vec<CompletionItem> {
         let variables = self
             .spec
@@ -204,7 +206,7 @@ impl Candidates<'_> {
         sorted(out)
     }
 
-    /// Variables that a spec can set: those that have an effect on this image and are not set in it yet come first.
+    /// The variables that a spec can set. Those that have an effect on this image and that it does not set come first.
     pub fn settable(&self, around: Option<&str>, has_values: bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let id = around.and_then(|name| program.find_section(self.spec.file, name));
@@ -231,8 +233,10 @@ impl Candidates<'_> {
             };
             let mut completion = self.variable(name, variable, order);
             if has_values {
-                completion =
-                    self.with_snippet(completion, &format!("{name} = {}", blank(&variable.ty)));
+                completion = self.with_snippet(
+                    completion,
+                    &format!("{name} = {}", placeholder(&variable.ty)),
+                );
             }
             out.push(completion);
         }
@@ -250,12 +254,15 @@ impl Candidates<'_> {
         }
     }
 
-    /// What can be a value: the words that the type has, or the elements that can be removed, then names.
+    /// Values: the words of a type, the elements that can be removed, then names.
     pub fn values(&self, value: &Value, around: Option<&str>) -> Vec<CompletionItem> {
         let mut out = Vec::new();
-        let written = |text: &str| match value.is_quoted {
-            true => text.to_owned(),
-            false => print_text(text),
+        let written = |text: &str| {
+            if value.is_quoted {
+                text.to_owned()
+            } else {
+                print_text(text)
+            }
         };
         if let Some(list) = value.removed_from {
             let elements = self.elements(list, around);
@@ -280,7 +287,7 @@ impl Candidates<'_> {
         out
     }
 
-    /// The texts in a list, as the section around the cursor has it.
+    /// The strings in a list, with its value in the section around the cursor.
     fn elements(&self, list: VarId, around: Option<&str>) -> Vec<String> {
         let program = &self.spec.program;
         let id = around.and_then(|name| program.find_section(self.spec.file, name));
@@ -302,11 +309,14 @@ impl Candidates<'_> {
         self.names(|_| 0)
     }
 
-    /// Variables and functions, those first that fit a type, or facts where only those are known.
+    /// Variables and functions: first those that fit a type, or facts in a condition.
     fn operands(&self, ty: Option<&Type>, is_condition: bool) -> Vec<CompletionItem> {
-        let fits = |variable: &Variable| match is_condition {
-            true => variable.is_fact,
-            false => ty.is_none_or(|ty| discriminant(&ty.base) == discriminant(&variable.ty.base)),
+        let fits = |variable: &Variable| {
+            if is_condition {
+                variable.is_fact
+            } else {
+                ty.is_none_or(|ty| discriminant(&ty.base) == discriminant(&variable.ty.base))
+            }
         };
         let mut out = self.names(|variable| if fits(variable) { 1 } else { 3 });
         for function in Function::ALL {
@@ -321,7 +331,7 @@ impl Candidates<'_> {
         sorted(out)
     }
 
-    /// The variables that a value can name.
+    /// The variables that an expression can name.
     fn names(&self, order: impl Fn(&Variable) -> u32) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let variables = program.visible(self.spec.file).entries(VARIABLES);
@@ -338,8 +348,8 @@ impl Candidates<'_> {
     }
 }
 
-/// What one fills in for a value of a type.
-fn blank(ty: &Type) -> &'static str {
+/// A snippet for a value of a type.
+fn placeholder(ty: &Type) -> &'static str {
     match ty.base {
         Base::List(_) => "[$0]",
         Base::Map(_) => "{ $0 }",
@@ -348,7 +358,7 @@ fn blank(ty: &Type) -> &'static str {
     }
 }
 
-/// Adds its documentation to an item.
+/// Adds the documentation to an item.
 pub fn resolve(program: &Program, mut item: CompletionItem, client: &Client) -> CompletionItem {
     let data = item.data.take().unwrap_or_default();
     let value = |key: &str| data.get(key).and_then(|value| value.as_str());

@@ -1,4 +1,4 @@
-//! Completion: what can stand at the cursor, and what there is of it.
+//! Completion: the context of the cursor, and the items for it.
 
 mod context;
 mod items;
@@ -12,7 +12,7 @@ use context::Context;
 use items::Candidates;
 use lsp_types::CompletionItem;
 
-/// What can stand at an offset of a spec.
+/// The items at an offset of a spec.
 pub fn complete(
     spec: &Spec,
     loader: &dyn Loader,
