@@ -28,6 +28,7 @@ use lsp_types::request::{
     WorkspaceSymbolRequest,
 };
 use lsp_types::*;
+use serde_json::Value;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -377,21 +378,23 @@ impl Server {
 /// Finds the handler of a request: the request's type ties its method to its parameters and its result.
 struct Dispatcher<'s> {
     server: &'s Server,
-    /// The request, until a handler takes it.
-    request: Result<Request, Response>,
+    request: Request,
+    /// The result or the error of the handler, once it is found.
+    outcome: Option<Result<Value, (ErrorCode, String)>>,
 }
 
 impl<'s> Dispatcher<'s> {
     fn new(server: &'s Server, request: Request) -> Dispatcher<'s> {
         Dispatcher {
             server,
-            request: Ok(request),
+            request,
+            outcome: None,
         }
     }
 
     /// Adds the handler of a type of requests.
     fn on<R: request::Request>(self, handler: fn(&Server, R::Params) -> R::Result) -> Self {
-        self.respond::<R>(|server, params| Ok(handler(server, params)))
+        self.dispatch::<R>(|server, params| Ok(handler(server, params)))
     }
 
     /// Adds the handler of a type of requests that it can refuse, with a reason for the user.
@@ -399,38 +402,40 @@ impl<'s> Dispatcher<'s> {
         self,
         handler: fn(&Server, R::Params) -> Result<R::Result, String>,
     ) -> Self {
-        self.respond::<R>(handler)
+        self.dispatch::<R>(handler)
     }
 
-    fn respond<R: request::Request>(
-        self,
+    fn dispatch<R: request::Request>(
+        mut self,
         handler: impl FnOnce(&Server, R::Params) -> Result<R::Result, String>,
     ) -> Self {
-        let request = self.request.and_then(|request| {
-            if request.method != R::METHOD {
-                return Ok(request);
-            }
-            let Request { id, params, .. } = request;
-            let result = serde_json::from_value(params)
+        if self.request.method == R::METHOD {
+            let params = std::mem::take(&mut self.request.params);
+            let outcome = serde_json::from_value(params)
                 .map_err(|error| (ErrorCode::InvalidParams, error.to_string()))
                 .and_then(|params| {
                     handler(self.server, params).map_err(|why| (ErrorCode::RequestFailed, why))
+                })
+                .and_then(|result| {
+                    serde_json::to_value(result)
+                        .map_err(|error| (ErrorCode::InternalError, error.to_string()))
                 });
-            Err(match result {
-                Ok(result) => Response::new_ok(id, result),
-                Err((code, message)) => Response::new_err(id, code as i32, message),
-            })
-        });
-        Dispatcher { request, ..self }
+            self.outcome = Some(outcome);
+        }
+        self
     }
 
     fn finish(self) -> Response {
-        match self.request {
-            Err(response) => response,
-            Ok(Request { id, method, .. }) => {
-                let message = format!("unknown method {method}");
-                Response::new_err(id, ErrorCode::MethodNotFound as i32, message)
-            }
+        let Request { id, method, .. } = self.request;
+        let unknown = || {
+            Err((
+                ErrorCode::MethodNotFound,
+                format!("unknown method {method}"),
+            ))
+        };
+        match self.outcome.unwrap_or_else(unknown) {
+            Ok(result) => Response::new_ok(id, result),
+            Err((code, message)) => Response::new_err(id, code as i32, message),
         }
     }
 }
