@@ -132,7 +132,7 @@ fn compare(path: &Path) -> (usize, Vec<String>) {
 }
 
 fn drops(imported: &std::process::Output, name: &str) -> bool {
-    String::from_utf8_lossy(&imported.stderr).contains(&format!("{name}: Ansible drops"))
+    String::from_utf8_lossy(&imported.stderr).contains(&format!("`{name}`: left out `"))
 }
 
 fn is_same_string(ours: Option<&str>, raw: &str) -> bool {

@@ -230,7 +230,7 @@ fn clean_leaves_what_others_have_written() {
         "build/node/output/debian-12/mine.qcow2",
     ] {
         assert!(
-            said(&output).contains(&format!("kept {kept}: imgspec did not write it")),
+            said(&output).contains(&format!("kept {kept}, which imgspec has not written")),
             "{}",
             said(&output)
         );
@@ -265,9 +265,9 @@ fn a_running_build_is_left_alone() {
     let site = with_role();
     let child = site.start();
     for (args, wanted) in [
-        (&["clean"][..], "a build runs in build/node"),
-        (&["clean", "--cache"], "a build uses"),
-        (&["build", "node"], "another build of this image is running"),
+        (&["clean"][..], "build/node is in use by a build"),
+        (&["clean", "--cache"], "cache is in use by a build"),
+        (&["build", "node"], "another process is building this image"),
         (
             &["compile", "node", "--set", "extra_debs=jq"],
             "is being built",
@@ -302,7 +302,7 @@ fn a_cache_that_somebody_else_has_made_stays() {
     assert!(site.run(&["build", "node"]).status.success());
     let output = site.run(&["clean", "--cache"]);
     assert!(
-        said(&output).contains("cache/rootfs: imgspec did not write it"),
+        said(&output).contains("cache/rootfs, which imgspec has not written"),
         "{}",
         said(&output)
     );
@@ -439,7 +439,7 @@ fn programs_are_installed_in_the_open() {
         "{log}"
     );
     let (said, _) = install("1");
-    assert!(said.contains("imgspec removes none"), "{said}");
+    assert!(said.contains("imgspec never does"), "{said}");
 }
 
 #[test]
@@ -474,7 +474,7 @@ fn validating_with_a_checkout_installs_nothing() {
     };
     let told = validate(&[]);
     assert!(
-        told.contains("nothing is installed") && told.contains("make deps-qemu"),
+        told.contains("no program is installed") && told.contains("make deps-qemu"),
         "{told}"
     );
     assert!(checkout.join("validated").is_file() && !checkout.join("installed").exists());

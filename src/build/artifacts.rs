@@ -1,4 +1,4 @@
-//! What came out of a build, and the record of it.
+//! The artifacts of a build, and their record.
 
 use crate::source::{open_regular, read_text};
 use globset::{Glob, GlobSetBuilder};
@@ -9,33 +9,37 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// A file that a build has made.
+/// A file that a build made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// Relative to the image's folder.
+    /// The path, relative to the image's folder.
     pub path: PathBuf,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
+    /// The sha256 of the content, in hexadecimal.
     pub sha256: String,
 }
 
-/// `build.json`: what was built from what. Version 1.
+/// The content of `build.json` (docs/json.md).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
+    /// The version of the form, 1.
     pub build: u32,
+    /// The image's name.
     pub image: String,
-    /// Names everything that went in; the same inputs need no second build.
+    /// A fingerprint of all inputs. The same inputs need no second build.
     pub inputs: String,
+    /// The files that the provider's `artifact` pattern names.
     pub artifacts: Vec<Artifact>,
     /// All files in `output`, relative to the image's folder.
     #[serde(default)]
     pub files: Vec<PathBuf>,
-    /// The compile's own manifest.
+    /// The manifest of the compiled files.
     pub manifest: serde_json::Value,
 }
 
 impl Record {
-    /// The record of the last build that ended well.
+    /// Reads the record of the last successful build.
     pub fn read(folder: &Path) -> Option<Record> {
         let text = read_text(&folder.join("build.json")).ok()?;
         serde_json::from_str(&text)
@@ -43,7 +47,7 @@ impl Record {
             .filter(|record: &Record| record.build == 1)
     }
 
-    /// Everything that the build has left in `output`.
+    /// The paths of all files that the build left in `output`.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files
             .iter()
@@ -51,7 +55,7 @@ impl Record {
             .map(PathBuf::as_path)
     }
 
-    /// True where all artifacts are there as they were.
+    /// True if all artifacts exist with the recorded sizes.
     pub fn is_whole(&self, folder: &Path) -> bool {
         self.artifacts
             .iter()
@@ -59,11 +63,11 @@ impl Record {
     }
 }
 
-/// Moves `output` of the folder that Packer has run in to the image's folder, with all artifacts: the files that the
-/// pattern names. Gives the artifacts and all files. What somebody else has put into the last output goes along.
+/// Moves `output` from Packer's working folder to the image's folder, with the artifacts: the files that match `pattern`.
+/// Returns the artifacts and the paths of all files. Files that a user has added to the last output stay.
 ///
 /// # Errors
-/// What the system says, or that there is no such file; the last good output stays.
+/// If no file matches the pattern, or a file cannot be moved. The last output then stays.
 pub(crate) fn keep(
     work: &Path,
     folder: &Path,
@@ -72,7 +76,7 @@ pub(crate) fn keep(
     let mut artifacts = pattern.map_or(Ok(Vec::new()), |pattern| collect(work, pattern))?;
     if let (Some(pattern), true) = (pattern, artifacts.is_empty()) {
         let message = format!(
-            "Packer ended well, but there is no file {pattern} in {}",
+            "Packer succeeded, but no file matches `{pattern}` in {}",
             work.display()
         );
         return Err(io::Error::other(message));
@@ -81,7 +85,7 @@ pub(crate) fn keep(
         .iter_mut()
         .filter(|a| !a.path.starts_with("output"))
     {
-        // What a template puts elsewhere is kept with the rest.
+        // Artifacts outside `output` are moved into it.
         let path = Path::new("output").join(&artifact.path);
         fs::create_dir_all(work.join(&path).parent().unwrap_or(work))?;
         fs::rename(work.join(&artifact.path), work.join(&path))?;
@@ -115,7 +119,7 @@ pub(crate) fn keep(
     ))
 }
 
-/// The files below a folder, relative to it, in order.
+/// Returns the files below a folder, relative to it, sorted.
 fn list_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     for entry in WalkDir::new(folder).sort_by_file_name() {
@@ -133,8 +137,8 @@ fn list_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(out)
 }
 
-/// Links into the new output what is in the old one and no build has put there; under another name where the new output
-/// has a file of that name.
+/// Links the files that no build has made from the old output to the new one. If the new output contains a file of the same
+/// name, the link gets the suffix `.old`.
 fn carry_over(old: &Path, new: &Path, record: &Record) -> io::Result<()> {
     if !old.is_dir() {
         return Ok(());
@@ -155,10 +159,10 @@ fn carry_over(old: &Path, new: &Path, record: &Record) -> io::Result<()> {
     Ok(())
 }
 
-/// The files below a folder that a pattern matches, with their sums.
+/// Returns the files below a folder that match a pattern, with their sha256.
 ///
 /// # Errors
-/// What the system says; a pattern that is none.
+/// If the pattern is invalid, or a file cannot be read.
 fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
     let glob = Glob::new(pattern).map_err(io::Error::other)?;
     let set = GlobSetBuilder::new()
@@ -180,7 +184,7 @@ fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
     Ok(out)
 }
 
-/// The sha256 of a file's content in hexadecimal.
+/// Returns the sha256 of a file's content, in hexadecimal.
 pub(crate) fn sha256_file(path: &Path) -> io::Result<String> {
     let mut file = open_regular(path)?;
     let mut hash = Sha256::new();

@@ -1,4 +1,4 @@
-//! What is removed of what compiles and builds have written.
+//! Removing the files that compiles and builds have written.
 
 use crate::build::artifacts::Record;
 use crate::workspace::{CACHES, IGNORE, IGNORE_ALL, LOCK, Lock, TAG};
@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// What compiles and builds write into an image's folder, beside `output` and `work`.
+/// The files that compiles and builds write to an image's folder, in addition to `output` and `work`.
 const FILES: [&str; 6] = [
     "packer.vars.json",
     "ansible.vars.json",
@@ -18,10 +18,10 @@ const FILES: [&str; 6] = [
     LOCK,
 ];
 
-/// The folders below an output folder that hold images.
+/// Returns the images' folders in an output folder. A missing folder contains none.
 ///
 /// # Errors
-/// What the system says; a folder that is not there holds none.
+/// If the output folder cannot be read.
 pub fn image_folders(out: &Path) -> io::Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     let entries = match fs::read_dir(out) {
@@ -38,23 +38,24 @@ pub fn image_folders(out: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// What became of a folder that was to be removed.
+/// The result of removing a folder.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Cleaned {
+    /// The folder is removed.
     Removed,
-    /// What imgspec has written is gone. This it has not written, and it stays.
+    /// The files that imgspec wrote are removed. These others stay.
     Kept(Vec<PathBuf>),
-    /// A build is running there, and nothing was touched.
+    /// A build is running there, so nothing is removed.
     Running,
 }
 
-/// Removes from an image's folder what compiles and builds have written: compiled files, log, artifacts.
+/// Removes from an image's folder the files that compiles and builds wrote: compiled files, log, artifacts.
 ///
 /// # Errors
-/// What the system says.
+/// If the folder is not an image's, or a file cannot be removed.
 pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
     if !is_image_folder(folder) {
-        return Err(io::Error::other("no compile has written this folder"));
+        return Err(io::Error::other("the folder contains no compiled image"));
     }
     let Some(_lock) = Lock::of_image(folder)? else {
         return Ok(Cleaned::Running);
@@ -78,10 +79,10 @@ pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
     }
 }
 
-/// Removes an output folder that we have made, if nothing is left in it.
+/// Removes an output folder that imgspec made, if it is empty. Returns whether it was removed.
 ///
 /// # Errors
-/// What the system says.
+/// If it cannot be read or removed.
 pub fn clean_out(out: &Path) -> io::Result<bool> {
     let is_ours = fs::read_to_string(out.join(IGNORE)).is_ok_and(|text| text == IGNORE_ALL);
     if !is_ours || fs::read_dir(out)?.count() > 1 {
@@ -91,11 +92,11 @@ pub fn clean_out(out: &Path) -> io::Result<bool> {
     fs::remove_dir(out).map(|()| true)
 }
 
-/// Removes what builds share, folder by folder. The cache's name may have been given in the environment: a folder that
-/// builds have not made is not theirs.
+/// Removes the folders of the cache that carry its tag. `IMGSPEC_CACHE` may name any folder, so folders without the tag
+/// stay.
 ///
 /// # Errors
-/// What the system says.
+/// If a folder cannot be removed or the cache cannot be locked.
 pub fn clean_cache(cache: &Path) -> io::Result<(Vec<PathBuf>, Cleaned)> {
     if !cache.is_dir() {
         return Ok((Vec::new(), Cleaned::Removed));
@@ -127,7 +128,7 @@ pub fn clean_cache(cache: &Path) -> io::Result<(Vec<PathBuf>, Cleaned)> {
     ))
 }
 
-/// Removes from `output` what the last build has put there; gives what else is in it.
+/// Removes the files of the last build from `output`, and returns the files that remain.
 fn clean_output(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let output = folder.join("output");
     let record = Record::read(folder);
@@ -149,7 +150,7 @@ fn clean_output(folder: &Path) -> io::Result<Vec<PathBuf>> {
             entry => entry?,
         };
         if entry.file_type().is_dir() {
-            // Goes if nothing is left in it.
+            // Fails if the folder is not empty, and it then stays.
             let _ = fs::remove_dir(entry.path());
         } else if ours.contains(entry.path()) {
             fs::remove_file(entry.path())?;
@@ -167,13 +168,13 @@ fn remove_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// The name of a file that was being written when the program was killed (`tempfile`'s pattern).
+/// True for the name of an unfinished file, left by a program that was killed (`tempfile`'s pattern).
 fn is_staged(name: &str) -> bool {
     name.strip_prefix(".tmp")
         .is_some_and(|rest| rest.len() == 6 && rest.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
-/// A folder with a manifest of ours beside a var file.
+/// True if a folder contains a manifest of imgspec and a var file.
 fn is_image_folder(folder: &Path) -> bool {
     let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap_or_default();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap_or_default();

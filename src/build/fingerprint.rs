@@ -1,4 +1,4 @@
-//! What goes into a build, as one name: an image whose inputs are the same needs no second build.
+//! A fingerprint of a build's inputs: an image with the same inputs needs no second build.
 
 use crate::build::artifacts::sha256_file;
 use crate::emit::{Artifacts, BuildPlan, TemplatePath};
@@ -9,11 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// Names all inputs of an image: the compiled files, the templates and roles, the files and folders that
-/// values name, roles of the project among them, and what the environment holds under the names that the output reads.
+/// Returns a digest of all inputs of an image: the compiled files, the templates and roles, the files and folders that
+/// values name (including the project's roles), and the environment variables that the output reads.
 ///
 /// # Errors
-/// What the system says of a file that a value names.
+/// If a file that a value names cannot be read.
 pub(crate) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut add = |name: &str, content: &str| {
@@ -45,9 +45,9 @@ pub(crate) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> i
         .collect())
 }
 
-/// The files and folders of this machine that an image is made of. A role may use the roles beside it, by `dependencies`
-/// or `include_role` under a name that only Ansible works out: where an image names a role of its own, all role folders
-/// of the project count.
+/// Returns the files and folders of this machine that are inputs of an image. A role can use other roles through
+/// `dependencies` or `include_role`, with names that only Ansible can compute. So if an image uses a role of the project,
+/// all role folders of the project are inputs.
 fn paths(recipe: &BuildPlan) -> BTreeSet<PathBuf> {
     let mut paths = recipe.paths.clone();
     let named = recipe
@@ -73,7 +73,10 @@ fn paths(recipe: &BuildPlan) -> BTreeSet<PathBuf> {
     paths
 }
 
-/// A file itself, or all files of a folder, in order, links followed. What git keeps for itself does not count.
+/// Returns a file itself, or all files of a folder without `.git`, sorted, with links followed.
+///
+/// # Errors
+/// If a folder cannot be read.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     let entries = WalkDir::new(path)
@@ -84,7 +87,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
         match entry {
             Ok(entry) if entry.file_type().is_file() => out.push(entry.into_path()),
             Ok(_) => {}
-            // A link to nothing, or into its own folder, has no content of its own.
+            // A broken link, or a link to a parent folder, adds no content.
             Err(error) if error.loop_ancestor().is_some() || is_gone(&error) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! `imgspec deps --install`: programs into `.bin`, without root where that can be. Nothing is ever removed.
+//! `imgspec deps --install`: installs programs, in `.bin` if possible. Never removes anything.
 
 use crate::build::tools::{Tool, Toolbox};
 use std::fs;
@@ -6,30 +6,30 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The releases that are installed where a version has to be chosen.
+/// The releases to install if the installation does not choose one.
 const PACKER: &str = "1.9.5";
 const ANSIBLE: &str = "ansible-core==2.18.*";
 
-/// Where Packer comes from if no distribution has it; `IMGSPEC_PACKER_MIRROR` names another place.
+/// The download location of Packer, for systems without a package. `IMGSPEC_PACKER_MIRROR` replaces it.
 const PACKER_MIRROR: &str = "https://releases.hashicorp.com/packer";
 
-/// How apt installs packages. It never removes one: where packages stand in each other's way, a person decides.
+/// The arguments with which apt installs packages. `--no-remove`: the user decides about conflicts between packages.
 const APT: [&str; 4] = ["install", "-qy", "--no-install-recommends", "--no-remove"];
 
-/// What is to be installed, and how.
+/// The programs to install, and how.
 #[derive(Debug)]
 pub struct Plan<'t> {
     bin: &'t Path,
-    /// What goes into `bin`, a tool at a time.
+    /// The tools to install in `bin`, one by one.
     own: Vec<&'static Tool>,
-    /// What comes as packages, all at once.
+    /// The tools to install as packages, all at once.
     packages: Vec<&'static Tool>,
-    /// What cannot be installed from here, with what a person can do.
+    /// The tools that imgspec cannot install, with what the user can do.
     refused: Vec<(&'static Tool, String)>,
 }
 
 impl<'t> Plan<'t> {
-    /// Sorts tools by how they are installed.
+    /// Plans how to install each tool.
     pub fn new(tools: &[&'static Tool], toolbox: &'t Toolbox) -> Plan<'t> {
         let (own, rest): (Vec<_>, Vec<_>) = tools
             .iter()
@@ -44,12 +44,15 @@ impl<'t> Plan<'t> {
         let is_root = rustix::process::geteuid().is_root();
         for tool in rest {
             match tool.package {
-                "" => plan
-                    .refused
-                    .push((tool, format!("get it from {}", tool.hint))),
+                "" => plan.refused.push((
+                    tool,
+                    format!("cannot be installed by imgspec: get it from {}", tool.hint),
+                )),
                 package if !is_root => {
-                    plan.refused
-                        .push((tool, format!("needs root: sudo apt-get install {package}")));
+                    plan.refused.push((
+                        tool,
+                        format!("needs root: run `sudo apt-get install {package}`"),
+                    ));
                 }
                 _ => plan.packages.push(tool),
             }
@@ -57,12 +60,12 @@ impl<'t> Plan<'t> {
         plan
     }
 
-    /// True where there is nothing that can be installed.
+    /// True if imgspec can install none of the tools.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty() && self.packages.is_empty()
     }
 
-    /// What will be done, a line each, with the commands.
+    /// Describes what will be done, with the commands.
     pub fn lines(&self) -> Vec<String> {
         let bin = self.bin.display();
         let mut out: Vec<String> = self
@@ -70,7 +73,7 @@ impl<'t> Plan<'t> {
             .iter()
             .map(|tool| match tool.name {
                 "packer" => format!(
-                    "packer: `apt-get download packer`, unpacked into {bin}; if there is no such package, release {PACKER} from {}",
+                    "packer: `apt-get download packer`, unpacked to {bin}; without such a package, release {PACKER} from {}",
                     mirror()
                 ),
                 _ => format!("ansible: a Python environment in {bin}/ansible, with `pip install {ANSIBLE}`"),
@@ -96,8 +99,8 @@ impl<'t> Plan<'t> {
             .collect()
     }
 
-    /// Installs. What the programs print goes to standard error. Gives for each tool what was done, or what could not be
-    /// done and what a person can do instead.
+    /// Installs the tools. The output of the commands goes to standard error. Returns for each tool what was done, or why it
+    /// failed and what the user can do instead.
     pub fn run(self) -> Vec<(&'static str, Result<String, String>)> {
         let mut out = Vec::new();
         let made = crate::workspace::make_ignored(self.bin)
@@ -129,7 +132,10 @@ impl<'t> Plan<'t> {
     }
 }
 
-/// Installs packages; where the lists of packages are old, after getting new ones.
+/// Installs packages, and if that fails, updates apt's lists and tries again.
+///
+/// # Errors
+/// A message, if apt fails or would remove packages.
 fn install_packages(arguments: &[&str]) -> Result<(), String> {
     let root = Path::new("/");
     let first = run("apt-get", arguments, root);
@@ -141,7 +147,7 @@ fn install_packages(arguments: &[&str]) -> Result<(), String> {
     {
         let names = arguments.get(APT.len()..).unwrap_or_default().join(" ");
         return Err(format!(
-            "apt would have to remove other packages, and imgspec removes none: see `apt-get install {names}`"
+            "apt would remove other packages, and imgspec never does: run `apt-get install {names}` to decide yourself"
         ));
     }
     run("apt-get", &["update", "-q"], root)
@@ -149,10 +155,10 @@ fn install_packages(arguments: &[&str]) -> Result<(), String> {
         .map_err(|e| e.to_string())
 }
 
-/// The packages that apt would install.
+/// Returns the packages that apt would install.
 ///
 /// # Errors
-/// What apt says where it would not.
+/// Apt's error output, if it fails.
 fn simulate(arguments: &[&str]) -> Result<Vec<String>, String> {
     let mut command = Command::new("apt-get");
     let output = command
@@ -177,16 +183,19 @@ fn mirror() -> String {
     mirror.trim_end_matches('/').to_owned()
 }
 
-/// Takes a program out of Debian's package without installing that.
+/// Extracts a program from its Debian package, without installing the package.
+///
+/// # Errors
+/// A message, if there is no such package.
 fn unpack_package(tool: &Tool, bin: &Path) -> Result<String, String> {
-    let fail = |e: io::Error| format!("no package {}: {e}", tool.package);
+    let fail = |e: io::Error| format!("cannot get the package {}: {e}", tool.package);
     let folder = tempfile::tempdir_in(bin).map_err(fail)?;
     run("apt-get", &["download", "-q", tool.package], folder.path()).map_err(fail)?;
     let package = fs::read_dir(folder.path())
         .map_err(fail)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|e| e == "deb"))
-        .ok_or_else(|| format!("no package {}", tool.package))?;
+        .ok_or_else(|| format!("apt did not download the package {}", tool.package))?;
     run(
         "dpkg-deb",
         &["-x", &package.to_string_lossy(), "root"],
@@ -195,7 +204,7 @@ fn unpack_package(tool: &Tool, bin: &Path) -> Result<String, String> {
     .map_err(fail)?;
     let program = folder.path().join("root/usr/bin").join(tool.program);
     fs::rename(program, bin.join(tool.program)).map_err(fail)?;
-    Ok(format!("took {} out of Debian's package", tool.program))
+    Ok(format!("extracted {} from Debian's package", tool.program))
 }
 
 fn download_packer(bin: &Path) -> Result<String, String> {
@@ -211,7 +220,7 @@ fn download_packer(bin: &Path) -> Result<String, String> {
     };
     let name = format!("packer_{PACKER}_{system}_{arch}.zip");
     let base = format!("{}/{PACKER}", mirror());
-    let fail = |e: io::Error| format!("no download from {base}: {e}");
+    let fail = |e: io::Error| format!("cannot download from {base}: {e}");
     let folder = tempfile::tempdir_in(bin).map_err(fail)?;
     let get = |file: &str| {
         let url = format!("{base}/{file}");
@@ -238,7 +247,7 @@ fn download_packer(bin: &Path) -> Result<String, String> {
     let found = crate::build::artifacts::sha256_file(&folder.path().join(&name)).map_err(fail)?;
     if wanted.as_deref() != Some(&found) {
         return Err(format!(
-            "the sha256 of {base}/{name} is {found}, not what {sums} says"
+            "the sha256 of {base}/{name} is {found}, which differs from {sums}"
         ));
     }
     run(
@@ -255,7 +264,7 @@ fn download_packer(bin: &Path) -> Result<String, String> {
 }
 
 fn install_ansible(bin: &Path) -> Result<String, String> {
-    let fail = |e: io::Error| format!("no {ANSIBLE}: {e}");
+    let fail = |e: io::Error| format!("cannot install {ANSIBLE}: {e}");
     let folder = bin.join("ansible");
     let link = bin.join("ansible-playbook");
     for (path, is_ours) in [
@@ -264,14 +273,16 @@ fn install_ansible(bin: &Path) -> Result<String, String> {
     ] {
         if path.symlink_metadata().is_ok() && !is_ours {
             return Err(format!(
-                "{} is there, and imgspec did not make it",
+                "{} exists, and imgspec did not make it: move it away",
                 path.display()
             ));
         }
     }
     let home = folder.to_string_lossy().into_owned();
     run("python3", &["-m", "venv", &home], bin).map_err(|e| {
-        format!("no Python environment ({e}); on Debian, apt-get install python3-venv")
+        format!(
+            "cannot make a Python environment: {e}; on Debian, run `apt-get install python3-venv`"
+        )
     })?;
     let python = folder.join("bin/python").to_string_lossy().into_owned();
     let arguments = [
@@ -287,7 +298,10 @@ fn install_ansible(bin: &Path) -> Result<String, String> {
     Ok(format!("installed {ANSIBLE} in {}", folder.display()))
 }
 
-/// Runs a program to its end, and shows what it prints on standard error.
+/// Runs a program with its output on standard error.
+///
+/// # Errors
+/// If it cannot be started or fails.
 fn run(program: &str, arguments: &[&str], folder: &Path) -> io::Result<()> {
     let status = Command::new(program)
         .args(arguments)

@@ -1,8 +1,8 @@
-//! One image's build: the folder that Packer runs in, its runs, and what is kept of them.
+//! The build of one image: Packer's working folder, its runs and its artifacts.
 //!
-//! Packer runs in `OUT/IMAGE/work`, in which `packer` and `ansible` stand for what the program carries. What
-//! comes out is moved to `OUT/IMAGE/output` when all has gone well, so that a build that fails or is stopped
-//! leaves the last good one as it was.
+//! Packer runs in `OUT/IMAGE/work`, where `packer` and `ansible` are links to the unpacked templates and roles. After a
+//! successful build the artifacts move to `OUT/IMAGE/output`, so that a build that fails or is stopped does not change the
+//! last output.
 
 use crate::build::artifacts::{self, Record};
 use crate::build::process::{Interrupt, MARK, run, stop_marked};
@@ -19,39 +19,39 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// What Packer needs even to look at a template: with Ansible's provisioner it asks for the program.
+/// The programs that `packer validate` needs: Packer's Ansible provisioner looks for `ansible-playbook`.
 const ESSENTIAL: [&str; 2] = ["packer", "ansible"];
 
-/// How a build is done.
+/// Options of a build.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// Packer stops after each step and waits.
+    /// Packer pauses after each step.
     pub debug: bool,
-    /// What Packer does where something fails: `cleanup`, `abort`, `ask`, `run-cleanup-provisioner`.
+    /// What Packer does if a step fails: `cleanup`, `abort`, `ask`, `run-cleanup-provisioner`.
     pub on_error: Option<String>,
-    /// The machine's screen is shown.
+    /// Show the screen of the virtual machine.
     pub foreground: bool,
-    /// Build even where nothing has changed.
+    /// Build images again that are up to date.
     pub force: bool,
 }
 
 impl Flags {
-    /// True where Packer asks questions, and so needs the terminal for itself.
+    /// True if Packer asks questions, and needs the terminal.
     fn is_attended(&self) -> bool {
         self.debug || self.on_error.as_deref() == Some("ask")
     }
 }
 
-/// A build that did not end well.
+/// A failed build.
 #[derive(Debug)]
 pub struct Failure {
-    /// One sentence.
+    /// What failed, in one sentence.
     pub message: String,
-    /// The lines of output that matter.
+    /// The lines of output that give the reason.
     pub lines: Vec<String>,
-    /// Packer's exit code; 2 where it did not come to that, 130 where the user has stopped it.
+    /// Packer's exit code; 2 if Packer did not run, 130 if the user stopped it.
     pub code: i32,
-    /// The full output, if there is any.
+    /// The file with the full output, if Packer ran.
     pub log: Option<PathBuf>,
 }
 
@@ -72,11 +72,14 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// A build that ended well.
+/// A successful validation or build.
 #[derive(Debug)]
 pub enum Outcome {
+    /// Packer accepts the files.
     Valid,
+    /// The last build had the same inputs.
     UpToDate(Record),
+    /// The image was built in this time.
     Built(Record, Duration),
 }
 
@@ -90,22 +93,23 @@ pub struct Job<'a> {
     work: PathBuf,
     tools: BTreeMap<String, Option<Found>>,
     interrupt: Interrupt,
-    /// What Packer finds in its environment beyond what is there.
+    /// Environment variables for Packer, in addition to the inherited ones.
     environment: Vec<(String, String)>,
+    /// The value of [`MARK`] that marks the processes of this build.
     mark: String,
 }
 
-/// What a build has while it runs.
+/// The log and the private folder of a running build.
 struct Running {
     log: File,
     private: Private,
 }
 
 impl<'a> Job<'a> {
-    /// A job for compiled files that stand below the output folder.
+    /// Prepares the build of compiled files in the output folder.
     ///
     /// # Errors
-    /// What the system says where it gives no port or no random number.
+    /// If the system provides no free port or no random numbers, or a folder's name contains a `:`.
     pub fn new(
         artifacts: &'a Artifacts,
         output: &Output,
@@ -123,7 +127,7 @@ impl<'a> Job<'a> {
             .chain(ESSENTIAL);
         let tools = toolbox.find_all(names);
         let mark = token()?;
-        // Free now, and still so a moment later unless somebody takes it on purpose.
+        // The port is free now. Another program could take it before Packer does, but that is unlikely.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
@@ -177,10 +181,10 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Asks Packer whether it would take all this.
+    /// Runs `packer validate`.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// If a program is missing or too old, Packer refuses the files, or the user stops it.
     pub fn validate(&self, progress: &Progress) -> Result<Outcome, Failure> {
         let display = progress.start(&self.artifacts.image);
         self.guarded(&ESSENTIAL, |running| self.validate_runs(&display, running))
@@ -190,7 +194,7 @@ impl<'a> Job<'a> {
     /// Builds the image, unless the last build had the same inputs.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// If an input or a program is missing, Packer fails, or the user stops it.
     pub fn build(&self, progress: &Progress) -> Result<Outcome, Failure> {
         let inputs = self.inputs()?;
         if let Some(record) =
@@ -207,13 +211,13 @@ impl<'a> Job<'a> {
                 display.show(&self.run_in_words(at));
                 self.packer(&self.build_arguments(packer_run), &display, running)?;
             }
-            display.show("taking sums");
+            display.show("computing checksums");
             Ok(self.keep(inputs)?)
         })?;
         Ok(Outcome::Built(record, display.elapsed()))
     }
 
-    /// The commands of a build as one would type them, with the folder that they run in.
+    /// Returns the commands of a build for a shell, beginning with `cd`.
     pub fn commands(&self) -> Vec<String> {
         let mut out = vec![format!("cd {}", quote(&self.work.display().to_string()))];
         let secret = ["IMGSPEC_TOKEN", MARK, "PATH"];
@@ -244,7 +248,10 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Names what goes into the build, after a look whether all of it is there.
+    /// Returns the fingerprint of the build's inputs.
+    ///
+    /// # Errors
+    /// If an input is missing.
     fn inputs(&self) -> io::Result<String> {
         let mut variables = Vec::new();
         for name in &self.artifacts.build.environment {
@@ -253,7 +260,7 @@ impl<'a> Job<'a> {
                 Err(_) if self.environment.iter().any(|(own, _)| own == name) => {}
                 Err(_) => {
                     return Err(io::Error::other(format!(
-                        "the spec reads the environment variable {name}, which is not set"
+                        "the environment variable {name}, which the spec reads, is not set"
                     )));
                 }
             }
@@ -261,7 +268,7 @@ impl<'a> Job<'a> {
         fingerprint::inputs(self.artifacts, &variables)
     }
 
-    /// Prepares the folder, does the work, and leaves nothing behind that the build has started.
+    /// Prepares the working folder, calls `work`, stops all processes that it started, and removes the folder.
     fn guarded<T>(
         &self,
         tools: &[&str],
@@ -294,7 +301,7 @@ impl<'a> Job<'a> {
                 Some(found) if found.is_too_old => {
                     let oldest = Tool::named(name).and_then(|t| t.oldest).unwrap_or_default();
                     Some(format!(
-                        "{name} {} is too old, {oldest} is needed",
+                        "{name} {} is too old: {oldest} or later is required",
                         found.version
                     ))
                 }
@@ -304,13 +311,13 @@ impl<'a> Job<'a> {
         match problems.is_empty() {
             true => Ok(()),
             false => Err(Failure::new(format!(
-                "{} (`imgspec deps --install` brings what it can)",
+                "{} (`imgspec deps --install` installs most programs)",
                 problems.join("; ")
             ))),
         }
     }
 
-    /// The folder that Packer runs in, and the log.
+    /// Makes Packer's working folder and the log.
     fn prepare(&self) -> io::Result<File> {
         let shared = workspace::unpack(&workspace::cache())?;
         if self.work.exists() {
@@ -318,7 +325,7 @@ impl<'a> Job<'a> {
         }
         let bin = self.work.join("bin");
         fs::create_dir_all(&bin)?;
-        // With --debug Packer leaves keys in the folder that it runs in.
+        // With --debug Packer writes keys to its working folder.
         fs::set_permissions(&self.work, fs::Permissions::from_mode(0o700))?;
         symlink(&shared.join("config"), &self.work.join("packer"))?;
         symlink(&shared.join("ansible"), &self.work.join("ansible"))?;
@@ -384,7 +391,7 @@ impl<'a> Job<'a> {
         out
     }
 
-    /// Runs Packer; where it fails, finds out what to say.
+    /// Runs Packer. An error contains the lines of its output that report errors.
     fn packer(
         &self,
         arguments: &[String],
@@ -438,7 +445,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Moves what came out to its place, and records it.
+    /// Moves the artifacts to the image's folder, and writes `build.json`.
     fn keep(&self, inputs: String) -> io::Result<Record> {
         let pattern = self.artifacts.build.artifact.as_deref();
         let (artifacts, files) = artifacts::keep(&self.work, &self.folder, pattern)?;
@@ -456,11 +463,11 @@ impl<'a> Job<'a> {
     }
 }
 
-/// What the end of a program's output says.
+/// The errors and the last lines of a program's output.
 #[derive(Debug, Default)]
 struct Tail {
     stage: String,
-    complaints: Vec<String>,
+    errors: Vec<String>,
     last: Vec<String>,
 }
 
@@ -468,25 +475,25 @@ impl Tail {
     const LENGTH: usize = 12;
 
     fn add(&mut self, line: &str) {
-        if progress::is_complaint(line) {
-            self.complaints.push(line.to_owned());
+        if progress::reports_error(line) {
+            self.errors.push(line.to_owned());
         }
         if !line.trim().is_empty() {
             self.last.push(line.to_owned());
         }
-        for lines in [&mut self.complaints, &mut self.last] {
+        for lines in [&mut self.errors, &mut self.last] {
             if lines.len() > Self::LENGTH {
                 lines.remove(0);
             }
         }
     }
 
-    /// The complaints, or else the last lines.
+    /// Returns the lines that report errors, or if there are none, the last lines.
     fn lines(&self) -> Vec<String> {
-        let lines = if self.complaints.is_empty() {
+        let lines = if self.errors.is_empty() {
             &self.last
         } else {
-            &self.complaints
+            &self.errors
         };
         lines
             .iter()
@@ -495,7 +502,10 @@ impl Tail {
     }
 }
 
-/// 128 random bits in hexadecimal.
+/// Returns 128 random bits in hexadecimal.
+///
+/// # Errors
+/// If the system provides no random numbers.
 pub(super) fn token() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! A build by an Image Builder checkout's own Makefile.
+//! A build with the Makefile of an Image Builder checkout.
 
 use super::job::{Flags, quote, token};
 use super::private::Private;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-/// Waits for make. On a terminal Ctrl-C reaches make and all that it has started by itself; elsewhere they are told. A
-/// second request stops them.
+/// Waits for make. On a terminal Ctrl-C reaches make and the processes that it started; elsewhere this function passes
+/// the interrupt on. A second interrupt stops them.
 fn wait(child: &mut Child, interrupt: &Interrupt, mark: &str) -> io::Result<ExitStatus> {
     let mut is_told = io::stdin().is_terminal();
     loop {
@@ -28,28 +28,29 @@ fn wait(child: &mut Child, interrupt: &Interrupt, mark: &str) -> io::Result<Exit
     }
 }
 
-/// How a checkout's own Makefile builds an image.
+/// A run of make that builds an image.
 #[derive(Debug)]
 pub struct MakeRun<'a> {
-    /// The folder of the Makefile.
+    /// The folder that contains the Makefile.
     pub root: &'a Path,
-    /// The target's name for make.
+    /// The make target.
     pub target: &'a str,
-    /// The compiled var file; absolute.
+    /// The compiled var file, an absolute path.
     pub var_file: PathBuf,
-    /// Folders of the project with roles that are named without a path.
+    /// The project's folders with roles.
     pub role_folders: &'a [PathBuf],
+    /// Options of the build.
     pub flags: &'a Flags,
-    /// Targets that make takes as done already: those that install programs, where nothing is to be installed.
+    /// Targets that make skips (`-o`): those that install programs, if nothing may be installed.
     pub done: &'a [String],
 }
 
 impl MakeRun<'_> {
-    /// Runs make, its output passed through, and returns its exit code; 128 and a signal's number where one
-    /// ended it.
+    /// Runs make with its output on the terminal, and returns its exit code, or 128 plus the number of the signal that ended
+    /// it.
     ///
     /// # Errors
-    /// What the system says where it cannot be started.
+    /// If make cannot be started.
     pub fn run(&self, interrupt: &Interrupt) -> io::Result<i32> {
         let mark = token()?;
         let private = Private::new(&mark, Path::new(""))?;
@@ -80,7 +81,7 @@ impl MakeRun<'_> {
         done.chain([self.target.to_owned()]).collect()
     }
 
-    /// The command as one would type it.
+    /// Returns the command for a shell.
     pub fn command(&self) -> String {
         let words = self
             .environment()
@@ -95,7 +96,7 @@ impl MakeRun<'_> {
         )
     }
 
-    /// What make finds in its environment beyond what is there; the names are those of Image Builder's Makefile.
+    /// Environment variables for make, in addition to the inherited ones. Image Builder's Makefile reads these names.
     fn environment(&self) -> Vec<(&'static str, String)> {
         let mut out = vec![("PACKER_VAR_FILES", self.var_file.display().to_string())];
         let roles: Vec<String> = self
@@ -114,7 +115,7 @@ impl MakeRun<'_> {
         match self.flags.on_error.as_deref() {
             Some("ask") => out.push(("ON_ERROR_ASK", "1".to_owned())),
             Some(other) => {
-                // Those that are there already stay.
+                // The user's own flags stay.
                 let flags = std::env::var("PACKER_FLAGS").unwrap_or_default();
                 out.push((
                     "PACKER_FLAGS",

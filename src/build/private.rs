@@ -1,8 +1,8 @@
-//! Where a build keeps what nobody else may read: the keys that Packer and Ansible make, and other temporary files.
+//! Private folders for the temporary files of builds, such as the keys that Packer and Ansible make.
 //!
-//! Each build has a folder of its own in the system's folder for temporary files, which only its owner can enter, and
-//! which is removed at the end. The folder is locked while its build runs. One that is not locked is left over from a build
-//! that was killed: the next run removes it, and stops what that build has started.
+//! Each build has a folder in the system's folder for temporary files. Only its owner can enter it, and it is removed after
+//! the build. The folder is locked while the build runs. An unlocked folder is left over from a build that was killed: the
+//! next run removes it, and stops the processes of that build.
 
 use crate::build::process::stop_marked;
 use crate::workspace::Lock;
@@ -11,12 +11,12 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What the folders' names begin with.
+/// The prefix of the folders' names.
 const PREFIX: &str = "imgspec-";
-/// The file in each of them that says whose it is: the mark of the build's processes, and the folder that Packer runs in.
+/// The file in each folder that names its build: the mark of its processes, and Packer's working folder.
 const OWNER: &str = "imgspec-build";
 
-/// The private folder of a build that runs. It goes when this is dropped.
+/// The private folder of a running build, removed on drop.
 #[derive(Debug)]
 pub struct Private {
     folder: PathBuf,
@@ -24,10 +24,10 @@ pub struct Private {
 }
 
 impl Private {
-    /// Makes one for the build whose processes carry a mark, and that runs in a folder.
+    /// Makes the folder for a build whose processes carry `mark` and whose working folder is `work`.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the folder cannot be made or locked.
     pub fn new(mark: &str, work: &Path) -> io::Result<Private> {
         let new = tempfile::Builder::new()
             .prefix(PREFIX)
@@ -35,7 +35,7 @@ impl Private {
             .tempdir()?;
         let lock = File::open(new.path())?;
         lock.try_lock()?;
-        // Only from here on another run takes it for a build's folder.
+        // Without this file other runs ignore the folder.
         fs::write(
             new.path().join(OWNER),
             format!("{mark}\n{}", work.display()),
@@ -46,7 +46,8 @@ impl Private {
         })
     }
 
-    /// What tells programs to keep there keys, and what Ansible sends to the machine, secrets in it.
+    /// The environment variables with which programs put their keys and Ansible's modules, which contain secrets, into the
+    /// folder.
     pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
         [
             ("TMPDIR", self.folder.clone()),
@@ -61,7 +62,7 @@ impl Drop for Private {
     }
 }
 
-/// Removes what builds that were killed have left. What cannot be removed stays for the next run.
+/// Removes the folders of builds that were killed. The next run tries again to remove what remains.
 pub fn remove_leftovers() {
     let entries = fs::read_dir(std::env::temp_dir())
         .into_iter()
@@ -73,7 +74,7 @@ pub fn remove_leftovers() {
 }
 
 fn remove_leftover(folder: &Path) -> io::Result<()> {
-    // Anybody may write into the folder for temporary files: what is not surely ours is left alone.
+    // Every user can write to the folder for temporary files, so check that this folder is ours.
     let is_ours = |path: &Path, is_kind: fn(&fs::Metadata) -> bool| {
         fs::symlink_metadata(path)
             .is_ok_and(|m| is_kind(&m) && m.uid() == rustix::process::geteuid().as_raw())

@@ -1,4 +1,4 @@
-//! Running other programs, and stopping all that they have started.
+//! Running programs, and stopping the processes that they start.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io::{BufRead, BufReader, Read};
@@ -9,22 +9,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How often the user has asked to stop.
+/// Counts how often the user has asked to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C, and for the signals that ask a program to end.
+    /// Listens for Ctrl-C, SIGTERM and SIGHUP.
     pub fn listen() -> Interrupt {
         let interrupt = Interrupt::default();
         let count = interrupt.0.clone();
-        // A second handler cannot be set: the first one goes on counting.
+        // Setting a second handler fails, and the first one keeps counting.
         let _ = ctrlc::set_handler(move || {
             count.fetch_add(1, Ordering::SeqCst);
         });
         interrupt
     }
 
+    /// True if the user has asked to stop.
     pub fn is_set(&self) -> bool {
         self.count() > 0
     }
@@ -34,16 +35,16 @@ impl Interrupt {
     }
 }
 
-/// How long a program that was asked to end may take.
+/// How long an interrupted program may take to end.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Runs a program in a process group of its own and hands on each line of its output. Where the user asks to
-/// stop, so is the program: politely, and after a while or a second request not so.
+/// Runs a program in its own process group, and calls `line` with each line of its output. An interrupt is passed on to
+/// the program. A second interrupt, or [`GRACE`] after the first, kills it.
 ///
-/// Returns its exit code; 128 and the signal's number where a signal ended it, as a shell has it.
+/// Returns its exit code, or as a shell does, 128 plus the number of the signal that ended it.
 ///
 /// # Errors
-/// What the system says where it cannot be started.
+/// If the program cannot be started.
 pub(super) fn run(
     command: &mut Command,
     interrupt: &Interrupt,
@@ -93,7 +94,7 @@ pub(super) fn run(
         match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(text) => line(&text),
             Err(RecvTimeoutError::Disconnected) => break,
-            // Something that it has started may hold its output open: its own end is the end.
+            // A process that the program started may keep its output open: only the program's own end counts.
             Err(RecvTimeoutError::Timeout) if is_over => break,
             Err(RecvTimeoutError::Timeout) => is_over = child.try_wait()?.is_some(),
         }
@@ -114,17 +115,17 @@ pub(super) fn run(
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
-/// The environment name that marks everything that a build starts.
+/// The environment variable that marks all processes of a build.
 pub(super) const MARK: &str = "IMGSPEC_BUILD";
 
-/// Asks every process that carries a build's mark to stop, as Ctrl-C does.
+/// Interrupts every process with a build's mark, as Ctrl-C does.
 pub(super) fn interrupt_marked(mark: &str) {
     for pid in find_marked(mark) {
         let _ = kill_process(pid, Signal::INT);
     }
 }
 
-/// Stops every process that carries a build's mark. Where there is no `/proc`, it finds none.
+/// Stops every process with a build's mark. Finds none on systems without `/proc`.
 pub(super) fn stop_marked(mark: &str) {
     for (signal, patience) in [
         (Signal::TERM, Duration::from_secs(10)),

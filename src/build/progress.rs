@@ -1,17 +1,17 @@
-//! What a build is at, from the lines that Packer and Ansible print.
+//! The progress of a build, from the output of Packer and Ansible.
 
 use crate::source::{visible, visible_line};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Shows how builds go on: a line for each that changes in place on a terminal, plain lines elsewhere.
+/// Shows the progress of builds: a status line for each on a terminal, plain lines elsewhere.
 #[derive(Debug)]
 pub struct Progress {
     bars: Option<MultiProgress>,
 }
 
-/// The display of one image's build.
+/// The progress display of one image's build.
 #[derive(Debug)]
 pub(super) struct Display {
     image: String,
@@ -20,7 +20,7 @@ pub(super) struct Display {
 }
 
 impl Progress {
-    /// For standard error.
+    /// A display on standard error.
     pub fn new() -> Progress {
         Progress {
             bars: std::io::stderr().is_terminal().then(MultiProgress::new),
@@ -43,12 +43,12 @@ impl Progress {
         }
     }
 
-    /// Prints a text on standard error, above the lines that change.
+    /// Prints a text on standard error, above the status lines.
     pub fn print(&self, text: &str) {
         self.suspend(|| print_line(text));
     }
 
-    /// Takes the lines that change away while something else is printed.
+    /// Hides the status lines while `print` runs.
     pub fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.bars {
             Some(bars) => bars.suspend(print),
@@ -64,7 +64,7 @@ impl Default for Progress {
 }
 
 impl Display {
-    /// Says what the build is at now.
+    /// Shows the build's current stage.
     pub fn show(&self, stage: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(visible_line(stage).into_owned()),
@@ -76,6 +76,7 @@ impl Display {
         }
     }
 
+    /// The time since the build started.
     pub fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
@@ -93,7 +94,7 @@ fn print_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
 }
 
-/// What a line of Packer's output says, for people; none where it says nothing that is worth a look.
+/// Returns the stage that a line of Packer's output announces, if any.
 pub(super) fn stage(line: &str) -> Option<String> {
     let (is_packer, text) = split(line)?;
     if let Some(task) = heading(text, "TASK [") {
@@ -102,7 +103,7 @@ pub(super) fn stage(line: &str) -> Option<String> {
     if let Some(handler) = heading(text, "RUNNING HANDLER [") {
         return Some(handler.to_owned());
     }
-    // Ansible's command line is long, and in the log; what comes after a mistake hides where it was made.
+    // Ansible's command line is long and in the log. A stage after an error would hide where it happened.
     const SILENT: [&str; 3] = [
         "Executing Ansible",
         "Provisioning step had errors",
@@ -112,8 +113,8 @@ pub(super) fn stage(line: &str) -> Option<String> {
     is_told.then(|| text.trim_end_matches(['.', '…']).to_owned())
 }
 
-/// True for lines that say what went wrong.
-pub(super) fn is_complaint(line: &str) -> bool {
+/// True for a line that reports an error.
+pub(super) fn reports_error(line: &str) -> bool {
     let text = split(line).map_or(line, |(_, text)| text).trim_start();
     const BEGINNINGS: [&str; 8] = [
         "fatal:", "failed:", "ERROR!", "Error", "E: ", "error", "* ", "rootfs: ",
@@ -121,7 +122,7 @@ pub(super) fn is_complaint(line: &str) -> bool {
     BEGINNINGS.iter().any(|b| text.starts_with(b)) || text.contains("No space left on device")
 }
 
-/// A complaint without what makes it hard to read: of Ansible's JSON, the message alone.
+/// Makes an error line readable: keeps only the messages of Ansible's JSON.
 pub(super) fn readable(line: &str) -> Vec<String> {
     let text = split(line).map_or(line, |(_, text)| text).trim();
     let Some((head, json)) = text.split_once(" => ") else {
@@ -146,7 +147,7 @@ pub(super) fn readable(line: &str) -> Vec<String> {
     out
 }
 
-/// `==> name: text` is Packer's own, `    name: text` what others print.
+/// Splits a line of Packer's output: `==> name: text` is its own, `    name: text` comes from another program.
 fn split(line: &str) -> Option<(bool, &str)> {
     let (is_packer, rest) = match line.strip_prefix("==> ") {
         Some(rest) => (true, rest),
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_are_tasks_and_packers_steps() {
+    fn stages_are_ansible_tasks_and_packer_steps() {
         let said = |line: &str| stage(line).unwrap_or_default();
         assert_eq!(
             said("    node: TASK [setup : Install packages] ********"),
@@ -186,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_is_its_message() {
+    fn an_error_is_reduced_to_its_message() {
         let line = r#"    node: fatal: [default]: FAILED! => {"changed": false, "msg": "No package matching 'x'", "rc": 1}"#;
-        assert!(is_complaint(line));
+        assert!(reports_error(line));
         assert_eq!(
             readable(line),
             ["fatal: [default]: FAILED!", "  No package matching 'x'"]

@@ -1,29 +1,29 @@
-//! The programs that builds need: which there are, where they are, and which versions will do.
+//! The programs that builds need: their packages, locations and versions.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// A program that builds call.
+/// A program that builds run.
 #[derive(Debug)]
 pub struct Tool {
-    /// What a provider's `tools` call it.
+    /// The name in a provider's `tools`.
     pub name: &'static str,
-    /// The program's file.
+    /// The name of the executable.
     pub program: &'static str,
-    /// The arguments with which it says its version.
+    /// The arguments that print its version.
     pub version: &'static [&'static str],
-    /// The oldest version that will do.
+    /// The oldest supported version.
     pub oldest: Option<&'static str>,
-    /// Debian's package.
+    /// The Debian package, or empty.
     pub package: &'static str,
-    /// Where else it comes from, for people.
+    /// Where users can get it, if there is no package.
     pub hint: &'static str,
 }
 
-/// All programs that the library's providers name. Oldest versions: Packer's legacy JSON templates and the ansible
-/// provisioner as the templates use them; ansible-core's argument specs and `__ansible_unsafe`.
+/// All programs that the library's providers name. Packer's version is the oldest with the JSON template features and the
+/// Ansible provisioner that the templates use; Ansible's is the oldest with argument specs and `__ansible_unsafe`.
 pub const TOOLS: [Tool; 11] = [
     tool(
         "packer",
@@ -113,37 +113,39 @@ const fn tool(
 }
 
 impl Tool {
-    /// The tool that a provider calls so.
+    /// Returns the tool with a name in a provider's `tools`.
     pub fn named(name: &str) -> Option<&'static Tool> {
         TOOLS.iter().find(|tool| tool.name == name)
     }
 
-    /// The environment name that says where the program is: `PACKER_BIN`, `ANSIBLE_PLAYBOOK_BIN`.
+    /// The environment variable with the program's path: `PACKER_BIN`, `ANSIBLE_PLAYBOOK_BIN`.
     pub fn variable(&self) -> String {
         format!("{}_BIN", self.program.to_uppercase().replace('-', "_"))
     }
 }
 
-/// A program that is there.
+/// An installed program.
 #[derive(Debug, Clone)]
 pub struct Found {
+    /// Where the program is.
     pub path: PathBuf,
-    /// What it says its version is; empty where it says none.
+    /// The version that it prints, or empty.
     pub version: String,
-    /// Older than [`Tool::oldest`].
+    /// Whether it is older than [`Tool::oldest`].
     pub is_too_old: bool,
 }
 
-/// The programs of this machine: what environment names say, then `.bin` at the project's root, then `PATH`.
+/// The programs of this machine: of `NAME_BIN` in the environment, then of `.bin` in the project's root, then of `PATH`.
 #[derive(Debug)]
 pub struct Toolbox {
-    /// Where `imgspec deps --install` puts programs.
+    /// The folder in which `imgspec deps --install` installs programs.
     pub bin: PathBuf,
-    /// What was found for many images is looked for once.
+    /// The results so far: each tool is searched once for all images.
     known: Mutex<BTreeMap<String, Option<Found>>>,
 }
 
 impl Toolbox {
+    /// The programs for a project, given its root.
     pub fn new(folder: &Path) -> Toolbox {
         Toolbox {
             bin: folder.join(".bin"),
@@ -151,7 +153,7 @@ impl Toolbox {
         }
     }
 
-    /// Looks for a tool.
+    /// Searches a tool and asks for its version.
     pub fn find(&self, tool: &Tool) -> Option<Found> {
         let path = self.locate(tool)?;
         let output = Command::new(&path)
@@ -178,7 +180,7 @@ impl Toolbox {
             return path.is_file().then_some(path);
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
-        // Where distributions keep programs for administrators, which not everybody has in PATH.
+        // Folders for administrators' programs, which are not in every user's PATH.
         let admin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
         let folders = std::iter::once(self.bin.clone())
             .chain(std::env::split_paths(&path))
@@ -187,7 +189,7 @@ impl Toolbox {
         which::which_in(tool.program, Some(folders), "/").ok()
     }
 
-    /// The tools of these names, each with what was found when it was first asked for.
+    /// Searches the named tools, each only once.
     pub fn find_all<'n>(
         &self,
         names: impl Iterator<Item = &'n str>,
@@ -205,7 +207,7 @@ impl Toolbox {
     }
 }
 
-/// The first thing that looks like a version: `Packer v1.6.6`, `ansible-playbook [core 2.18.18]`.
+/// Returns the first word that looks like a version: `Packer v1.6.6`, `ansible-playbook [core 2.18.18]`.
 fn find_version(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || "[](),".contains(c))
         .map(|word| word.trim_start_matches('v'))
@@ -219,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_found_where_programs_say_them() {
+    fn versions_are_found_in_the_output_of_programs() {
         assert_eq!(find_version("Packer v1.6.6\n\nYour version"), "1.6.6");
         assert_eq!(
             find_version("ansible-playbook [core 2.18.18]\n  config file = None"),

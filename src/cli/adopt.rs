@@ -2,7 +2,7 @@
 
 use crate::cli::place::here;
 use crate::cli::{Failure, print, print_aside};
-use crate::import::{ADOPTED, Checkout, adopt};
+use crate::import::{ADOPTED_MARK, Checkout, adopt};
 use crate::source::{normalize, read_text};
 use crate::workspace;
 use clap::Args;
@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Adopt {
-    /// A checkout of Image Builder, or its images/capi
+    /// The folder of an Image Builder checkout, or its images/capi
     #[arg(value_name = "CHECKOUT")]
     checkout: PathBuf,
-    /// The folder that gets the library
+    /// The folder to write the library to
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
-    /// Write nothing; fail where the library is not what the checkout gives now, and say where
+    /// Write nothing; list the files that differ from what the checkout gives now, and fail if there are any
     #[arg(long)]
     check: bool,
 }
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
     Ok(report_unread(&checkout))
 }
 
-/// Says which targets could not be read; true if there are none.
+/// Prints a warning for each target that cannot be read. Returns true if there are none.
 fn report_unread(checkout: &Checkout) -> bool {
     let unread = checkout
         .refused
@@ -83,19 +83,23 @@ fn report_unread(checkout: &Checkout) -> bool {
         .for_each(|line| print_aside(&format!("warning: {line}\n")));
     let all = checkout.targets.len() + unread;
     print_aside(&format!(
-        "{unread} of {all} targets could not be read, and no spec can be built with them\n"
+        "{unread} of {all} targets cannot be read, so no spec can extend them\n"
     ));
     false
 }
 
-/// What an earlier adoption has written. A folder with something else in it is refused.
+/// Returns the files that an earlier `adopt` has written, by their paths below the folder.
+///
+/// # Errors
+/// If the folder cannot be read, or contains files but no library that `adopt` has written.
 fn old_files(out: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
     let mut old = BTreeMap::new();
     if !out.exists() {
         return Ok(old);
     }
     let failed = |e: &dyn std::fmt::Display| Failure(format!("cannot read {}: {e}", out.display()));
-    let is_ours = read_text(&out.join("imgspec.toml")).is_ok_and(|text| text.starts_with(ADOPTED));
+    let is_ours =
+        read_text(&out.join("imgspec.toml")).is_ok_and(|text| text.starts_with(ADOPTED_MARK));
     for entry in walkdir::WalkDir::new(out).sort_by_file_name() {
         let entry = entry.map_err(|e| failed(&e))?;
         if !entry.file_type().is_file() {
@@ -103,16 +107,16 @@ fn old_files(out: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
         }
         if !is_ours {
             return Err(Failure(format!(
-                "{} holds what `imgspec adopt` has not written: name a folder that is empty or not there",
+                "{} contains files that `imgspec adopt` has not written: name an empty or a new folder",
                 out.display()
             )));
         }
         let text = read_text(entry.path()).map_err(|e| failed(&e))?;
-        // Somebody else's file stays.
+        // Files that `adopt` has not written stay.
         let path = entry.path().strip_prefix(out).unwrap_or(entry.path());
         let is_template =
             path.starts_with("packer") && path.extension().is_some_and(|e| e == "json");
-        if !is_template && !text.starts_with(ADOPTED) {
+        if !is_template && !text.starts_with(ADOPTED_MARK) {
             continue;
         }
         old.insert(path.to_owned(), text);

@@ -17,15 +17,15 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Where compiled files and what is built from them stand.
+/// What to build, and where to write it.
 #[derive(Debug, Args)]
 struct Place {
     #[command(flatten)]
     selection: Selection,
-    /// The folder that gets a folder for each image [default: build at the project's root]
+    /// The output folder, with a folder for each image [default: build at the project's root]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// How many images at a time
+    /// How many images to build at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
 }
@@ -34,10 +34,10 @@ struct Place {
 pub(super) struct Validate {
     #[command(flatten)]
     place: Place,
-    /// First install what is missing: as `imgspec deps --install` does, or with --in by the checkout's deps targets
+    /// Install missing programs first: as `imgspec deps --install` does, or with --in by the checkout's deps targets
     #[arg(long)]
     install: bool,
-    /// Ask no question before something is installed
+    /// Install programs without asking
     #[arg(long)]
     yes: bool,
 }
@@ -46,36 +46,36 @@ pub(super) struct Validate {
 pub(super) struct Build {
     #[command(flatten)]
     place: Place,
-    /// Print the commands and run none
+    /// Print the commands without running them
     #[arg(long)]
     dry_run: bool,
-    /// First install what is missing, as `imgspec deps --install` does
+    /// Install missing programs first, as `imgspec deps --install` does
     #[arg(long)]
     install: bool,
-    /// Ask no question before something is installed
+    /// Install programs without asking
     #[arg(long)]
     yes: bool,
-    /// Build even where nothing has changed
+    /// Build images again that are up to date
     #[arg(long)]
     force: bool,
-    /// Let Packer stop after each step and wait
+    /// Let Packer pause after each step
     #[arg(long)]
     debug: bool,
-    /// What Packer does where a step fails
+    /// What Packer does if a step fails
     #[arg(long, value_enum, value_name = "WHAT")]
     on_error: Option<OnError>,
-    /// Show the machine's screen while it is built
+    /// Show the screen of the virtual machine during the build
     #[arg(long)]
     foreground: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnError {
-    /// Remove what was begun [the default]
+    /// Remove the unfinished image [the default]
     Cleanup,
-    /// Leave everything as it is, for a look at it
+    /// Keep everything for inspection
     Abort,
-    /// Ask
+    /// Ask the user
     Ask,
     /// Run the template's cleanup provisioner, then stop
     RunCleanupProvisioner,
@@ -95,7 +95,7 @@ pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
     let is_attended = args.debug || args.on_error == Some(OnError::Ask);
     if is_attended && args.place.jobs > 1 {
         return Err(Failure(
-            "questions can be answered for one image at a time: leave out --jobs".to_owned(),
+            "`--debug` and `--on-error ask` need the terminal for one image at a time: remove `--jobs`".to_owned(),
         ));
     }
     let action = if args.dry_run {
@@ -107,7 +107,7 @@ pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
     work(cli, &args.place, &flags, action)
 }
 
-/// Installs programs where that is asked for. A checkout's own targets install what they need themselves.
+/// Installs programs if the user asked for it. A checkout's Makefile installs its own.
 fn install(cli: &Cli, place: &Place, is_wanted: bool, is_sure: bool) -> Result<(), Failure> {
     match is_wanted && cli.checkout.is_none() {
         true => deps::install_for(cli, &place.selection, is_sure),
@@ -131,13 +131,13 @@ pub(super) fn validate(cli: &Cli, args: &Validate) -> Result<ExitCode, Failure> 
 enum Action {
     DryRun,
     Validate {
-        /// A checkout's targets may install programs.
+        /// Whether a checkout's targets may install programs.
         install: bool,
     },
     Build,
 }
 
-/// Compiles, writes, and gives each image to Packer.
+/// Compiles the images, writes their files, and runs Packer on each.
 fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitCode, Failure> {
     let selected = select(cli, &place.selection)?;
     selected.expect_known()?;
@@ -149,13 +149,13 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     let checkout = match &cli.checkout {
         Some(folder) => Some(workspace::find_checkout(&here.join(folder)).map_err(Failure)?),
         None if selected.program.is_adopted => {
-            let message = "the library is of an Image Builder checkout, which builds its images: name it with --in";
+            let message = "the library comes from an Image Builder checkout, and only its Makefile can build the images: name the checkout with `--in`";
             return Err(Failure(message.to_owned()));
         }
         None => None,
     };
     let (mut artifacts, mut diagnostics) = compile_all(&selected, &output);
-    // Another machine may have it, but this one is to build.
+    // Another machine may have the role, but the build runs on this one.
     let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
     diagnostics
         .iter_mut()
@@ -167,16 +167,16 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     }
     if artifacts.is_empty() {
         return Err(Failure(match selected.is_json_alone {
-            true => "name the image that the var files are for: `imgspec build IMAGE FILE.json`"
+            true => "name the image to build with these var files: `imgspec build IMAGE FILE.json`"
                 .to_owned(),
             false => {
-                "there is no image to build: name one (`imgspec targets`), or write one".to_owned()
+                "no image to build: name one (`imgspec targets` lists them), or declare one in a spec".to_owned()
             }
         }));
     }
     let mut hold = None;
     if action != Action::DryRun {
-        let failed = |e| Failure(format!("cannot write below {}: {e}", output.dir.display()));
+        let failed = |e| Failure(format!("cannot write to {}: {e}", output.dir.display()));
         build::remove_leftovers();
         hold = Some(take_hold(&mut artifacts, &output).map_err(failed)?);
         workspace::write(&artifacts, &output).map_err(failed)?;
@@ -240,22 +240,25 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         .map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
-/// What keeps other runs of the program out of what this one works on.
+/// The locks that keep other runs of the program away from the cache and the images of this one.
 struct Hold {
     _cache: Lock,
     _images: Vec<Lock>,
-    /// Another run builds some of the images.
+    /// Whether another run builds some of the images.
     is_busy: bool,
 }
 
-/// Takes the locks of images, and leaves out those that another run builds, which is said.
+/// Locks the images. Removes those that another run builds from `artifacts`, with a message for each.
+///
+/// # Errors
+/// If a folder or a lock file cannot be made, or another run is removing the cache.
 fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result<Hold> {
     workspace::make_ignored(&output.dir)?;
     let cache = workspace::cache();
     workspace::make_cache(&cache)?;
     let Some(cache) = Lock::to_use(&cache)? else {
         return Err(std::io::Error::other(
-            "another imgspec is removing the cache",
+            "another imgspec process is removing the cache",
         ));
     };
     let (mut images, mut free) = (Vec::new(), Vec::new());
@@ -267,7 +270,7 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result
                 free.push(image);
             }
             None => print_aside(&format!(
-                "imgspec: {}: another build of this image is running\n",
+                "imgspec: {}: another process is building this image\n",
                 image.image
             )),
         }
@@ -280,7 +283,7 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result
     })
 }
 
-/// Lets a checkout's own Makefile build or validate the images, one after the other; the first failure ends it.
+/// Runs a checkout's Makefile to build or validate the images, one after the other. Stops at the first failure.
 fn make(
     root: &Path,
     artifacts: &[Artifacts],
@@ -293,7 +296,7 @@ fn make(
     for image in artifacts {
         let target = image.build.make.clone().unwrap_or_default();
         let target = match action {
-            // Each target has a twin that validates.
+            // Image Builder's Makefile has a `validate-` target for each `build-` target.
             Action::Validate { .. } => target.replacen("build-", "validate-", 1),
             Action::Build | Action::DryRun => target,
         };
@@ -336,21 +339,21 @@ fn make(
     })
 }
 
-/// What is said of the checkout's targets that install programs, before make runs.
+/// The message about the checkout's targets that install programs, printed before make runs.
 fn told(installers: &[String], is_silent: bool, root: &Path) -> String {
     let names = installers.join(" ");
     match is_silent {
         true => format!(
-            "nothing is installed; if a program is missing, `make {names}` in {} installs it, or `imgspec validate --install`",
+            "no program is installed; to install missing ones, use `imgspec validate --install` or run `make {names}` in {}",
             root.display()
         ),
         false => format!(
-            "make runs {names} first, which may install programs, Ansible into your Python among them"
+            "make runs {names} first, which may install programs, also into your Python environment"
         ),
     }
 }
 
-/// Says what became of an image: for people on standard error, its files on standard output.
+/// Prints the result of an image's build: a sentence on standard error, its files on standard output.
 fn tell(progress: &Progress, image: &Artifacts, out: &Path, here: &Path, outcome: &Outcome) {
     let name = &image.image;
     let artifacts: &[Artifact] = match outcome {
@@ -359,7 +362,9 @@ fn tell(progress: &Progress, image: &Artifacts, out: &Path, here: &Path, outcome
             return;
         }
         Outcome::UpToDate(record) => {
-            progress.print(&format!("{name}: up to date (--force builds it again)"));
+            progress.print(&format!(
+                "{name}: up to date (use --force to build it again)"
+            ));
             &record.artifacts
         }
         Outcome::Built(record, time) => {
@@ -386,7 +391,7 @@ fn failure_in_words(image: &Artifacts, failure: &build::Failure, here: &Path) ->
         let _ = write!(text, "\n    {line}");
     }
     if let Some(log) = &failure.log {
-        let _ = write!(text, "\n  the log: {}", shown(log, here));
+        let _ = write!(text, "\n  log: {}", shown(log, here));
     }
     text
 }

@@ -50,7 +50,7 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
         let plural = |n: usize| if n == 1 { "" } else { "s" };
         let (images_s, files_s) = (plural(images), plural(files));
         print_aside(&format!(
-            "{images} image{images_s} in {files} file{files_s}: nothing to complain about\n"
+            "{images} image{images_s} in {files} file{files_s}: no problems found\n"
         ));
     }
     Ok(is_fine(&diagnostics))

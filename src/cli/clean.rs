@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Clean {
-    /// Images by name; none: all below the output folder
+    /// Names of images [default: all in the output folder]
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
-    /// The folder that has a folder for each image [default: build at the project's root]
+    /// The output folder, with a folder for each image [default: build at the project's root]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Remove what builds share instead: root filesystems, downloads, unpacked templates and roles
+    /// Remove the cache that builds share instead: root filesystems, downloads, unpacked templates and roles
     #[arg(long, conflicts_with = "images")]
     cache: bool,
 }
 
-/// True where all that was to go is gone, or is somebody else's.
+/// Returns false if a running build kept something from being removed.
 pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
     let here = here()?;
     build::remove_leftovers();
@@ -35,14 +35,14 @@ pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
             Cleaned::Removed => print(&format!("removed {}\n", shown(&folder, &here)))?,
             Cleaned::Kept(kept) => {
                 print(&format!(
-                    "removed what imgspec has written in {}\n",
+                    "removed the files that imgspec has written in {}\n",
                     shown(&folder, &here)
                 ))?;
                 tell_kept(&kept, &here);
             }
             Cleaned::Running => {
                 print_aside(&format!(
-                    "imgspec: a build runs in {}; nothing there is removed\n",
+                    "imgspec: {} is in use by a build, and is not removed\n",
                     shown(&folder, &here)
                 ));
                 is_done = false;
@@ -55,7 +55,10 @@ pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
     Ok(is_done)
 }
 
-/// The folders of the named images, or of all.
+/// Returns the folders of the named images, or of all images.
+///
+/// # Errors
+/// If the output folder cannot be read, or contains no image of a given name.
 fn choose(out: &Path, names: &[String]) -> Result<Vec<PathBuf>, Failure> {
     let all = build::image_folders(out)
         .map_err(|e| Failure(format!("cannot read {}: {e}", out.display())))?;
@@ -66,9 +69,12 @@ fn choose(out: &Path, names: &[String]) -> Result<Vec<PathBuf>, Failure> {
         let found = all
             .iter()
             .find(|folder| folder.file_name().is_some_and(|f| f == name.as_str()));
-        found
-            .cloned()
-            .ok_or_else(|| Failure(format!("there is no image {name} in {}", out.display())))
+        found.cloned().ok_or_else(|| {
+            Failure(format!(
+                "unknown image `{name}`: {} does not contain it",
+                out.display()
+            ))
+        })
     };
     names.iter().map(find).collect()
 }
@@ -88,7 +94,7 @@ fn clean_cache(here: &Path) -> Result<bool, Failure> {
         }
         Cleaned::Running => {
             print_aside(&format!(
-                "imgspec: a build uses {}; nothing is removed\n",
+                "imgspec: {} is in use by a build, and is not removed\n",
                 cache.display()
             ));
             Ok(false)
@@ -99,7 +105,7 @@ fn clean_cache(here: &Path) -> Result<bool, Failure> {
 fn tell_kept(kept: &[PathBuf], here: &Path) {
     for path in kept {
         print_aside(&format!(
-            "kept {}: imgspec did not write it\n",
+            "kept {}, which imgspec has not written\n",
             shown(path, here)
         ));
     }

@@ -16,16 +16,16 @@ use std::path::{Path, PathBuf};
 pub(super) struct Compile {
     #[command(flatten)]
     selection: Selection,
-    /// The folder that gets a folder for each image [default: build at the project's root]
+    /// The output folder, with a folder for each image [default: build at the project's root]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Write nothing; fail where the files on disk are not what a compile would write
+    /// Write nothing; list the files that a compile would change, and fail if there are any
     #[arg(long, conflicts_with = "stdout")]
     check: bool,
-    /// Print the files as one JSON object instead of writing them
+    /// Print the files as one JSON object instead of writing them (docs/json.md)
     #[arg(long)]
     stdout: bool,
-    /// Write paths through the environment name IMGSPEC_OUT, so that the output is the same everywhere
+    /// Write paths relative to the environment variable IMGSPEC_OUT, so that the output is the same on every machine
     #[arg(long)]
     portable: bool,
 }
@@ -54,10 +54,10 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     }
     if selected.images.is_empty() && fine {
         return Err(Failure(match selected.is_json_alone {
-            true => "name the image that the var files are for: `imgspec compile IMAGE FILE.json`"
+            true => "name the image to compile with these var files: `imgspec compile IMAGE FILE.json`"
                 .to_owned(),
             false => {
-                "there is no image to compile; name one (`imgspec list --targets`), or write one"
+                "no image to compile: name one (`imgspec list --targets` lists them), or declare one in a spec"
                     .to_owned()
             }
         }));
@@ -98,12 +98,12 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     for image in &artifacts {
         let is_held = workspace::Lock::is_held(&output.dir.join(&image.image));
         if is_held.map_err(|e| Failure(format!("cannot read {}: {e}", output.dir.display())))? {
-            let message = "is being built: nothing is written before that build has ended";
-            return Err(Failure(format!("{} {message}", image.image)));
+            let message = "is being built, and its files cannot change before the build ends";
+            return Err(Failure(format!("`{}` {message}", image.image)));
         }
     }
     let written = workspace::write(&artifacts, &output)
-        .map_err(|e| Failure(format!("cannot write below {}: {e}", output.dir.display())))?;
+        .map_err(|e| Failure(format!("cannot write to {}: {e}", output.dir.display())))?;
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
     } else {
@@ -130,8 +130,8 @@ fn print_json(
     print(&json_text(&value))
 }
 
-/// Output of the built-in library that lands in an Image Builder checkout is probably meant for its
-/// roles, which want other shapes.
+/// Returns a warning about output of the standard library inside an Image Builder checkout. It is probably meant for the
+/// checkout's roles, which expect other types.
 fn native_output(selected: &crate::cli::select::Selected, out: &Path) -> Option<Diagnostic> {
     if selected.program.is_adopted {
         return None;
@@ -146,8 +146,13 @@ fn native_output(selected: &crate::cli::select::Selected, out: &Path) -> Option<
         Diagnostic::new(
             Code::NativeOutput,
             image.span,
-            format!("the output goes into the Image Builder checkout {}, whose roles want other shapes", checkout.display()),
+            format!(
+                "the output goes to the Image Builder checkout {}, whose roles expect other types",
+                checkout.display()
+            ),
         )
-        .help("the built-in library writes real types, for its own roles: compile into another folder, or with `--in CHECKOUT` for the checkout's own roles"),
+        .help(
+            "write to another folder, or use `--in CHECKOUT` to compile for the checkout's roles",
+        ),
     )
 }

@@ -12,12 +12,12 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct Defaults {
-    /// Write the files into this folder instead of printing them
+    /// Write the files to this folder instead of printing them
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
-/// Images that show the library's defaults and nothing else.
+/// Images that set nothing: their values are the library's defaults.
 const SPEC: &str = "
 provider none { template = \"none\", extra_vars = [], reads = [] }
 image plain { target { provider = none } }
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
     let mut image = || {
         let id = images
             .next()
-            .ok_or_else(|| Failure("the library has no defaults".to_owned()))?;
+            .ok_or_else(|| Failure("the library declares no image for its defaults".to_owned()))?;
         evaluate(&program, id, None).map_err(|found| Failure(found.message))
     };
     let (plain, windows) = (image()?, image()?);

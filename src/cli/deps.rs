@@ -14,13 +14,13 @@ use std::io::IsTerminal;
 
 #[derive(Debug, Args)]
 pub(super) struct Deps {
-    /// Providers; none: all that the library and the project have
+    /// Names of providers [default: all providers of the library and the project]
     #[arg(value_name = "PROVIDER")]
     providers: Vec<String>,
-    /// Install what is missing: Packer and Ansible into .bin, the rest as packages where we are root
+    /// Install missing programs: Packer and Ansible in .bin, others as system packages if run by root
     #[arg(long)]
     install: bool,
-    /// Ask no question before something is installed
+    /// Install programs without asking
     #[arg(long)]
     yes: bool,
     /// Print JSON (docs/json.md)
@@ -40,7 +40,7 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         if !program.providers.iter().any(|p| p.name == name) {
             let known: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
             return Err(Failure(format!(
-                "there is no provider {name}; the providers are {}",
+                "unknown provider `{name}`; the providers are {}",
                 known.join(", ")
             )));
         }
@@ -96,7 +96,7 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
     Ok(is_complete)
 }
 
-/// Installs what the providers of the selected images need and do not have; says what was done.
+/// Installs the missing programs that the selected images' providers need, and prints what was done.
 pub(super) fn install_for(cli: &Cli, selection: &Selection, is_sure: bool) -> Result<(), Failure> {
     let selected = select(cli, selection)?;
     let here = here()?;
@@ -118,8 +118,8 @@ pub(super) fn install_for(cli: &Cli, selection: &Selection, is_sure: bool) -> Re
     Ok(())
 }
 
-/// Installs those of the named tools that are missing or too old, after saying how; gives for each what was done. On a
-/// terminal it asks first, unless the user is sure.
+/// Installs those of the named tools that are missing or too old, and returns for each what was done. Prints the commands
+/// first, and asks on a terminal unless `is_sure`.
 fn install<'n>(
     names: impl Iterator<Item = &'n str>,
     toolbox: &Toolbox,
@@ -134,7 +134,7 @@ fn install<'n>(
             .iter()
             .for_each(|line| print_aside(&format!("  {line}\n")));
         if !is_sure && !agrees() {
-            return Err(Failure("nothing was installed".to_owned()));
+            return Err(Failure("no program was installed".to_owned()));
         }
     }
     Ok(plan
@@ -144,12 +144,12 @@ fn install<'n>(
         .collect())
 }
 
-/// Asks whether to go on. Where nobody can answer, the flag has said so.
+/// Asks whether to continue. Returns true if there is no terminal to ask on: `--install` has decided.
 fn agrees() -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return true;
     }
-    print_aside("Go on? [Y/n] ");
+    print_aside("Continue? [Y/n] ");
     let mut answer = String::new();
     let is_read = std::io::stdin()
         .read_line(&mut answer)
@@ -163,12 +163,12 @@ fn is_good(found: Option<&Found>) -> bool {
 
 fn in_words(tool: Option<&Tool>, found: Option<&Found>) -> String {
     match (tool, found) {
-        (None, _) => "is not known here: look for it yourself".to_owned(),
+        (None, _) => "unknown program: imgspec can neither find nor install it".to_owned(),
         (Some(_), Some(found)) if !found.is_too_old => {
             format!("{} ({})", found.version, found.path.display())
         }
         (Some(tool), Some(found)) => format!(
-            "{} is too old ({}): {} or later",
+            "{} is too old ({}): {} or later is required",
             found.version,
             found.path.display(),
             tool.oldest.unwrap_or_default()
@@ -183,7 +183,11 @@ fn in_words(tool: Option<&Tool>, found: Option<&Found>) -> String {
                 .into_iter()
                 .filter(|w| !w.is_empty())
                 .collect();
-            format!("missing: {}; or {}", ways.join(", "), tool.variable())
+            format!(
+                "missing: {}; or set {} to its path",
+                ways.join(", "),
+                tool.variable()
+            )
         }
     }
 }

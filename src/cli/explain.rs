@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// A code such as unknown-variable, a variable, or a rule
+    /// A diagnostic code such as unknown-variable, a variable, or a rule
     #[arg(value_name = "CODE|VARIABLE|RULE")]
     name: String,
 }
@@ -57,7 +57,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         let _ = writeln!(out, "encoding   {}", variable.encoding.as_str());
         let _ = writeln!(out, "read by    {}", variable.to.names().join(", "));
         if let Some(applies) = &variable.applies {
-            let _ = writeln!(out, "applies    where {}", slice(applies));
+            let _ = writeln!(out, "applies    if {}", slice(applies));
         }
         for (word, is) in [
             ("a fact", variable.is_fact),
@@ -94,10 +94,10 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         .map(|c| c.as_str())
         .chain(program.variables.iter().map(|v| v.name.as_str()))
         .chain(program.rules.iter().map(|r| r.name.as_str()));
-    let hint =
-        nearest(&args.name, names).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    let hint = nearest(&args.name, names)
+        .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     Err(Failure(format!(
-        "there is no code, variable or rule {}{hint}",
+        "unknown code, variable or rule `{}`{hint}",
         args.name
     )))
 }

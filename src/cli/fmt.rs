@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Fmt {
-    /// Spec files and folders; `-` is standard input; none: the project around this folder
+    /// Specs and folders; `-` for standard input [default: the project around the current folder]
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
-    /// Write nothing, and fail where a file would change or does not parse
+    /// Write nothing; list the files that would change, and fail if there are any or one does not parse
     #[arg(long)]
     check: bool,
-    /// Write nothing, and show what would change; fails where that is something
+    /// Write nothing; print the changes as a diff, and fail if there are any or a file does not parse
     #[arg(long)]
     diff: bool,
 }
@@ -55,7 +55,9 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
         is_fine &= match has_errors(&text) {
             true => {
                 report_errors(cli, &Disk, &path, &here);
-                print_aside(&format!("{name}: does not parse, and stays as it is\n"));
+                print_aside(&format!(
+                    "{name}: not formatted, because it does not parse\n"
+                ));
                 false
             }
             false => format_file(fmt, &path, &name, &text)?,
@@ -64,7 +66,7 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     Ok(is_fine)
 }
 
-/// Formats a file that parses; false where it should have been formatted already.
+/// Formats a file that parses. Returns false if `--check` or `--diff` found a change.
 fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, Failure> {
     let formatted = format(text);
     if formatted == text {
@@ -80,10 +82,12 @@ fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, F
     Ok(true)
 }
 
-/// Standard input, formatted, to standard output. What does not parse comes out as it came in.
+/// Formats standard input to standard output. Text that does not parse is printed unchanged.
 fn format_input(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     if fmt.paths.len() > 1 {
-        return Err(Failure("`-` is standard input and stands alone".to_owned()));
+        return Err(Failure(
+            "`-` (standard input) cannot be combined with other paths".to_owned(),
+        ));
     }
     let failed = |e: std::io::Error| Failure(format!("cannot read standard input: {e}"));
     let text = read_input(std::io::stdin()).map_err(failed)?;
@@ -101,7 +105,7 @@ fn format_input(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
             &path,
             Path::new("/"),
         );
-        print_aside("standard input does not parse, and stays as it is\n");
+        print_aside("standard input: not formatted, because it does not parse\n");
     }
     if !fmt.check && !fmt.diff {
         print_file(&formatted)?;
@@ -119,8 +123,8 @@ fn has_errors(text: &str) -> bool {
         .any(Diagnostic::is_error)
 }
 
-/// Says where a file does not parse. The program is loaded for that, since only it knows which texts are secrets and
-/// must not be shown.
+/// Reports the syntax errors of a file. Loads the program, because only it knows which values are secret and must not be
+/// printed.
 fn report_errors(cli: &Cli, loader: &dyn Loader, path: &Path, here: &Path) {
     let mut program = load(
         loader,

@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// JSON var files in the order of PACKER_VAR_FILES, the strongest last
+    /// JSON var files, weakest first, as in PACKER_VAR_FILES
     #[arg(value_name = "FILE.json", required = true)]
     files: Vec<PathBuf>,
-    /// Add an image that builds this target with the layers
+    /// Also write an image that extends this target and the layers
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// Write the spec into this file, which must not be there yet, instead of printing it
+    /// Write the spec to this new file instead of printing it
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -41,7 +41,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
             }
             let path = here.join(file);
             let text = read_text(&path).map_err(failed)?;
-            // With a checkout, Packer runs there, and reads the paths of var files from there.
+            // With a checkout, Packer runs in the checkout, and relative paths in var files start there.
             let folder = packer
                 .clone()
                 .or_else(|| path.parent().map(Path::to_owned))
@@ -70,7 +70,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         let is_image = |id| program.section(id).kind == SectionKind::Image;
         if !program.find_library_section(target).is_some_and(is_image) {
             return Err(Failure(format!(
-                "there is no target {target}; `imgspec list --targets` shows them"
+                "unknown target `{target}`; `imgspec list --targets` lists all targets"
             )));
         }
         let name = imported.layers.last().map_or("", String::as_str);
@@ -89,7 +89,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     };
     let path = normalize(&here.join(out));
     if Disk.exists(&path) {
-        return Err(Failure(format!("{} is there already", out.display())));
+        return Err(Failure(format!("{} exists already", out.display())));
     }
     workspace::replace(&path, text.as_bytes())
         .map_err(|e| Failure(format!("cannot write {}: {e}", out.display())))?;

@@ -12,10 +12,10 @@ use std::fmt::Write;
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Spec files and folders; none: the project around this folder
+    /// Specs and folders [default: the project around the current folder]
     #[arg(value_name = "PATH")]
     inputs: Vec<String>,
-    /// The library's targets
+    /// List the library's targets instead
     #[arg(long)]
     targets: bool,
     /// Print JSON (docs/json.md)
@@ -78,7 +78,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             let gap = if out.is_empty() { "" } else { "\n" };
             let _ = writeln!(
                 out,
-                "{gap}The library has {count} targets: imgspec list --targets"
+                "{gap}The library has {count} targets: `imgspec list --targets` lists them"
             );
         }
     }

@@ -4,5 +4,5 @@ use crate::cli::Failure;
 use crate::lsp::serve;
 
 pub(super) fn run() -> Result<bool, Failure> {
-    serve().map_err(|error| Failure(format!("the connection to the editor is broken: {error}")))
+    serve().map_err(|error| Failure(format!("the connection to the editor failed: {error}")))
 }

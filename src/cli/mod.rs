@@ -25,20 +25,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What went wrong outside the specs: the command itself, or the environment. Exit code 2.
+/// An error outside the specs: in the command itself or in its environment. Exit code 2.
 #[derive(Debug)]
 pub struct Failure(pub String);
 
-/// How findings are printed.
+/// How diagnostics are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// With lines and colours, for a terminal
+    /// Source excerpts with lines and colors, for a terminal
     Rich,
-    /// Plain text with excerpts
+    /// Source excerpts in plain text
     Plain,
-    /// One line a finding
+    /// One line per diagnostic
     Short,
-    /// For programs (docs/json.md)
+    /// JSON for other programs (docs/json.md)
     Json,
 }
 
@@ -54,26 +54,26 @@ enum Format {
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How findings are printed [default: rich on a terminal, else plain]
+    /// How to print diagnostics [default: rich on a terminal, plain elsewhere]
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
-    /// A folder outside the project that specs may include from
+    /// A folder outside the project that specs may include files from
     #[arg(long = "include-root", global = true, value_name = "FOLDER")]
     include_roots: Vec<PathBuf>,
-    /// Work against an Image Builder checkout, with its targets in the place of the library's
+    /// Use an Image Builder checkout as the library instead of the standard library
     #[arg(long = "in", global = true, value_name = "CHECKOUT")]
     checkout: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check specs and all their images, and write nothing
+    /// Check specs and all their images without writing files
     Check(Selection),
     /// Write each image's Packer var file, Ansible extra vars and manifest
     Compile(compile::Compile),
     /// Show the effective values of images, or where one variable's value comes from
     Show(show::Show),
-    /// Write specs in the one style
+    /// Format specs
     Fmt(fmt::Fmt),
     /// List the project's images and the library's targets
     List(list::List),
@@ -81,40 +81,40 @@ enum Command {
     Explain(explain::Explain),
     /// Build images: check, compile, and run Packer
     Build(build::Build),
-    /// Check, compile, and ask Packer whether it would take it
+    /// Check, compile, and run `packer validate`
     Validate(build::Validate),
-    /// Show the programs that builds need, and install them
+    /// Show which programs builds need, and install them
     Deps(deps::Deps),
-    /// List what there is to build, grouped
+    /// List the targets of each provider
     Targets(targets::Targets),
     /// Print the library's defaults as Packer var files
     Defaults(defaults::Defaults),
-    /// Serve an editor: the Language Server Protocol on standard input and output
+    /// Run the language server on standard input and output
     Lsp,
-    /// Turn JSON var files into a spec
+    /// Convert JSON var files to a spec
     Import(import::Import),
-    /// Turn an Image Builder checkout into a library of specs
+    /// Convert an Image Builder checkout to a library of specs
     Adopt(adopt::Adopt),
-    /// Remove what compiles and builds have written
+    /// Remove the files that compiles and builds have written
     Clean(clean::Clean),
 }
 
 /// What a command works on.
 #[derive(Debug, Args)]
 struct Selection {
-    /// Images by name, spec files and folders by path; none: the project around this folder
+    /// Names of images; paths of specs, JSON var files and folders [default: the project around the current folder]
     #[arg(value_name = "IMAGE|PATH")]
     inputs: Vec<String>,
-    /// Set a variable, above all layers; NAME+=VALUE and NAME-=VALUE change a list, 'unset NAME' takes a value back
+    /// Set a variable above all layers; NAME+=VALUE and NAME-=VALUE change a list, 'unset NAME' drops a value
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Build with another provider than the target's own
+    /// Use this provider instead of the target's own
     #[arg(long, value_name = "PROVIDER")]
     provider: Option<String>,
 }
 
-/// Runs the program: arguments in, exit code out. 0 is fine, 1 means the spec is wrong, 2 that the
-/// command is, or the environment; a build that fails gives Packer's code.
+/// Runs the program and returns its exit code: 0 for success, 1 for errors in a spec, 2 for errors in the command or
+/// its environment. A build that fails returns Packer's exit code.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
@@ -151,12 +151,12 @@ fn fine(is_fine: bool) -> ExitCode {
     }
 }
 
-/// Prints to standard error, as far as somebody reads it.
+/// Prints to standard error and ignores a reader that is gone.
 fn print_aside(text: &str) {
     print_rendered(&visible(text));
 }
 
-/// The same for what is fit for a terminal already, and has colours.
+/// Prints a rendered report, which may contain colors, to standard error.
 fn print_rendered(text: &str) {
     use std::io::Write;
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -167,7 +167,7 @@ fn print(text: &str) -> Result<(), Failure> {
     print_bytes(&visible(text))
 }
 
-/// Prints a file's text: as it is for another program, as a terminal may have it for a terminal.
+/// Prints a file's text: unchanged to another program, with escaped control characters to a terminal.
 fn print_file(text: &str) -> Result<(), Failure> {
     use std::io::IsTerminal;
     if std::io::stdout().is_terminal() {
@@ -177,7 +177,7 @@ fn print_file(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A reader that has gone away is no failure.
+/// Prints to standard output. A reader that is gone is not an error.
 fn print_bytes(text: &str) -> Result<(), Failure> {
     use std::io::Write;
     match std::io::stdout().lock().write_all(text.as_bytes()) {

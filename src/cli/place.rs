@@ -1,4 +1,4 @@
-//! Where a command runs: the current folder, and the project around it.
+//! Where a command runs: the current folder and the project around it.
 
 use crate::build::Toolbox;
 use crate::cli::Failure;
@@ -6,16 +6,16 @@ use crate::source::normalize;
 use crate::workspace;
 use std::path::{Path, PathBuf};
 
-/// The folder for output below a project's root, unless `--out` names another.
+/// The output folder in a project's root, unless `--out` names another.
 pub(super) const OUT: &str = "build";
 
 /// The current folder.
 pub(super) fn here() -> Result<PathBuf, Failure> {
-    std::env::current_dir().map_err(|e| Failure(format!("no current folder: {e}")))
+    std::env::current_dir().map_err(|e| Failure(format!("cannot find the current folder: {e}")))
 }
 
-/// The output folder: the one that the user names, relative to the current folder, or `build` at the project's root,
-/// so that a command does the same from every folder of a project.
+/// Returns the output folder: the one that the user names, relative to the current folder, or `build` in the project's
+/// root, so that a command gives the same result in every folder of a project.
 pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
     match named {
         Some(folder) => normalize(&here.join(folder)),
@@ -23,12 +23,12 @@ pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
     }
 }
 
-/// The programs of this machine, with those in `.bin` at the project's root.
+/// Returns the programs of this machine and of `.bin` in the project's root.
 pub(super) fn toolbox(here: &Path) -> Toolbox {
     Toolbox::new(&workspace::read_config(here).0)
 }
 
-/// A path for people: relative to the current folder where it lies below it.
+/// Returns a path to print: relative to the current folder if it is inside it.
 pub(super) fn shown(path: &Path, here: &Path) -> String {
     path.strip_prefix(here)
         .unwrap_or(path)

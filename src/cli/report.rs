@@ -1,4 +1,4 @@
-//! Findings on their way out, and what a whole command found.
+//! Printing of diagnostics.
 
 use crate::cli::{Cli, Format, print_aside, print_rendered};
 use crate::diagnostic::{
@@ -24,12 +24,12 @@ pub(super) fn compile_all(
     (compiled.images, driver::finish(program, found))
 }
 
-/// True if nothing is an error.
+/// True if no diagnostic is an error.
 pub(super) fn is_fine(diagnostics: &[Diagnostic]) -> bool {
     !diagnostics.iter().any(Diagnostic::is_error)
 }
 
-/// The format that was asked for, or the one that suits the terminal.
+/// Returns the format of `--format`, or the one that suits standard error.
 pub(super) fn format(cli: &Cli) -> Format {
     match cli.format {
         Some(format) => format,
@@ -38,7 +38,7 @@ pub(super) fn format(cli: &Cli) -> Format {
     }
 }
 
-/// Prints findings on standard error, those for people with a last line that counts.
+/// Prints diagnostics on standard error. All formats but JSON end with a line that counts them.
 pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
     let sources = &program.sources;
     let text = match format(cli) {
@@ -76,8 +76,8 @@ fn count(diagnostics: &[Diagnostic]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-/// What `COLUMNS` says, else the width of the terminal on standard error, else 100. Shells keep `COLUMNS` to
-/// themselves unless somebody exports it. Below 40 columns excerpts cannot be read, so no less is used.
+/// Returns the value of `COLUMNS`, else the width of the terminal on standard error, else 100. Most shells do not export
+/// `COLUMNS`. The minimum is 40, because nobody can read narrower excerpts.
 fn terminal_width() -> usize {
     let stated = std::env::var("COLUMNS")
         .ok()

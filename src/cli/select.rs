@@ -1,4 +1,4 @@
-//! What a command's arguments name: images, files, folders.
+//! Finding the images, files and folders that a command's arguments name.
 
 use crate::cli::place::here;
 use crate::cli::{Cli, Failure, Selection};
@@ -13,28 +13,32 @@ use rustc_hash::FxHashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// A loaded program and the images that the command is about.
+/// A loaded program and the images that a command works on.
 pub(super) struct Selected {
     pub program: Program,
     pub images: Vec<SectionId>,
     pub provider: Option<ProviderId>,
-    /// Arguments that name neither an image nor a path.
+    /// Arguments that name neither an image nor a path: names of variables, or mistakes.
     pub others: Vec<String>,
-    /// JSON var files, of the environment and of the arguments, weakest first.
+    /// JSON var files of the environment and of the arguments, weakest first.
     pub json: Vec<PathBuf>,
-    /// The arguments name var files and nothing else.
+    /// Whether the arguments name only var files.
     pub is_json_alone: bool,
-    /// Found while choosing.
+    /// Diagnostics about the selection itself.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Loads what the arguments name.
+/// Loads the program that the arguments name, and finds its images.
+///
+/// # Errors
+/// If an argument names a missing or unsuitable path or a refused target, a folder cannot be read, or the library
+/// cannot be loaded.
 pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failure> {
     let here = here()?;
     let mut specs = Vec::new();
     let mut names = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
-    // JSON var files on the command line are layers above all, as in PACKER_VAR_FILES, and stronger than those.
+    // JSON var files of the command line are layers above those of PACKER_VAR_FILES.
     let mut json: Vec<PathBuf> = Vec::new();
     let mut has_paths = false;
     for input in &selection.inputs {
@@ -59,7 +63,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             names.push(input.clone());
         }
     }
-    // A var file alone is read without any spec; beside a name it is a layer of that image, wherever it stands.
+    // Var files alone are checked without specs. With the name of an image they are layers of that image.
     if !has_paths && (json.is_empty() || !names.is_empty()) {
         collect_project(&here, &mut specs)?;
     }
@@ -72,7 +76,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         paths.iter().collect()
     };
     let library = library(cli, &here, places.first().map(|path| path.as_path()))?;
-    // Its own files are not the project's.
+    // The library's own files do not belong to the project.
     specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
     let packer_folder = library
         .as_ref()
@@ -84,7 +88,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         .find(|root| !here.join(root).is_dir())
     {
         return Err(Failure(format!(
-            "--include-root names {}, which is no folder",
+            "`--include-root` names {}, which is not a folder",
             root.display()
         )));
     }
@@ -113,7 +117,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         for file in program.specs.iter().flatten() {
             images.extend(program.images_of(*file));
         }
-        // A path may lead into the library: then its targets are meant.
+        // A path inside the library means the targets that its files declare.
         let is_below = |path: &Path| paths.iter().any(|p| path.starts_with(p));
         for (file, source) in program.sources.iter() {
             if source.origin == Origin::Library && is_below(&source.path) {
@@ -128,7 +132,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         }
     }
     if has_paths && !names.is_empty() {
-        // Named beside paths: the images of those paths, and no others of them.
+        // Names together with paths select these images of the paths' files.
         let is_named = |n: &String| by_name.contains_key(n.as_str());
         if names.iter().any(is_named) {
             images.clear();
@@ -142,7 +146,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         })
     };
     for name in names {
-        // Make's spelling is understood.
+        // The make target `build-x` builds the image `x`.
         let found = find(&name).or_else(|| find(name.strip_prefix("build-")?));
         match found {
             Some(id)
@@ -150,7 +154,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
                     && !program.sources.is_users(program.section(id).span.file) =>
             {
                 let reason = program.refusal(id).unwrap_or_default();
-                return Err(Failure(format!("{name} cannot be built: {reason}")));
+                return Err(Failure(format!("cannot build `{name}`: {reason}")));
             }
             Some(id) if !images.contains(&id) => images.push(id),
             Some(_) => {}
@@ -178,7 +182,10 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     })
 }
 
-/// The specs that paths name, or those of the project around a folder.
+/// Returns the specs that paths name, or those of the project around a folder.
+///
+/// # Errors
+/// If a path does not exist or a folder cannot be read.
 pub(super) fn find_specs(here: &Path, paths: &[String]) -> Result<Vec<PathBuf>, Failure> {
     let mut specs = Vec::new();
     for input in paths {
@@ -198,14 +205,17 @@ pub(super) fn find_specs(here: &Path, paths: &[String]) -> Result<Vec<PathBuf>, 
 }
 
 impl Selected {
-    /// Refuses arguments that name nothing.
+    /// Checks that every argument names something.
+    ///
+    /// # Errors
+    /// For the first argument that does not.
     pub fn expect_known(&self) -> Result<(), Failure> {
         let Some(name) = self.others.first() else {
             return Ok(());
         };
         if Path::new(name).is_dir() {
             return Err(Failure(format!(
-                "no .imgspec files of this project in {name}; a folder with an imgspec.toml of its own is another project"
+                "{name} contains no specs of this project; a folder with its own imgspec.toml is another project"
             )));
         }
         let program = &self.program;
@@ -228,20 +238,20 @@ impl Selected {
             .filter(|near| near.is_sure)
             .map(|near| near.name)
         {
-            Some(near) => format!("; did you mean {near}?"),
+            Some(near) => format!("; did you mean `{near}`?"),
             None if other.is_some() => format!("; {}", other.unwrap_or_default()),
             None if program.sections.iter().any(|s| s.name == *name) => {
-                "; it is a layer, and only images are built".to_owned()
+                "; it is a layer, and only images can be built".to_owned()
             }
-            None => "; `imgspec list` shows what there is".to_owned(),
+            None => "; `imgspec list` lists all images".to_owned(),
         };
         Err(Failure(format!(
-            "there is no image, file or folder {name}{hint}"
+            "unknown image, file or folder `{name}`{hint}"
         )))
     }
 }
 
-/// Where a command names images, mistakes in files that they do not use are another command's.
+/// Drops the diagnostics of files that none of the images uses.
 fn keep_relevant(program: &mut Program, images: &[SectionId]) {
     let mut files: Vec<FileId> = Vec::new();
     for id in images {
@@ -259,8 +269,11 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
         .retain(|d| !unused.contains(&d.primary.span.file));
 }
 
-/// The library that a command uses in the place of the built-in one: of a checkout (`--in`), or the one that the
-/// project's `imgspec.toml` names: the project around the first path that the command names, or around this folder.
+/// Returns the library that a command uses instead of the standard library: the checkout of `--in`, or the library that
+/// `imgspec.toml` names. The project is the one around `first`, the first path among the arguments, or around `here`.
+///
+/// # Errors
+/// If the library or the checkout cannot be read.
 pub(super) fn library(
     cli: &Cli,
     here: &Path,
@@ -280,7 +293,7 @@ pub(super) fn library(
     Ok(library.map(|(_, library)| library))
 }
 
-/// The folders outside the project that may be read.
+/// Returns the folders outside the project that `--include-root` allows to read.
 pub(super) fn include_roots(cli: &Cli, here: &Path) -> Vec<PathBuf> {
     cli.include_roots
         .iter()
@@ -296,7 +309,7 @@ fn find_provider(program: &Program, name: &str) -> Result<ProviderId, Failure> {
     found.map(|(id, _)| id).ok_or_else(|| {
         let names: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
         Failure(format!(
-            "there is no provider {name}; the providers are {}",
+            "unknown provider `{name}`; the providers are {}",
             names.join(", ")
         ))
     })
@@ -307,7 +320,7 @@ fn is_item_name(text: &str) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
-/// True for what an argument means as a file: one that is there, or whatever else stands under a file's name.
+/// True if an argument names a file: one that exists, or anything else that exists under a file's name.
 fn is_named_file(path: &Path, input: &str) -> bool {
     let has_name =
         [".imgspec", ".json"].iter().any(|end| input.ends_with(end)) || input.contains('/');
@@ -318,13 +331,13 @@ fn contains_specs(folder: &Path) -> bool {
     workspace::spec_files(folder).is_ok_and(|specs| !specs.is_empty())
 }
 
-/// To look at nothing and find nothing wrong would pass for a good result.
+/// The error for a project without specs: a check of nothing must not look like a success.
 pub(super) fn no_specs(here: &Path) -> Failure {
     let (root, _) = workspace::read_config(here);
-    Failure(format!("there are no .imgspec files in {}", root.display()))
+    Failure(format!("no .imgspec files in {}", root.display()))
 }
 
-/// The format of a file whose name says that it is meant as a var file of another kind.
+/// Returns the format of a var file that is not JSON, by its name.
 pub(super) fn other_format(path: &Path) -> Option<&'static str> {
     match path.extension()?.to_str()? {
         "yaml" | "yml" => Some("YAML"),
@@ -336,16 +349,16 @@ pub(super) fn other_format(path: &Path) -> Option<&'static str> {
 
 pub(super) fn not_a_var_file(input: &str, format: &str) -> Failure {
     let how = match format {
-        "YAML" => format!("convert it: `yq -o json {input} > vars.json`"),
-        _ => "write `{ \"name\": \"value\" }` into a .json file".to_owned(),
+        "YAML" => format!("convert it with `yq -o json {input} > vars.json`"),
+        _ => "write `{ \"name\": \"value\" }` to a .json file".to_owned(),
     };
     Failure(format!(
-        "{input} is {format}; var files are JSON, as Packer's JSON templates want them: {how}"
+        "{input} is {format}, and Packer reads only JSON var files with JSON templates: {how}"
     ))
 }
 
 fn nothing_named(input: &str) -> Failure {
-    Failure(format!("there is no file or folder {input}"))
+    Failure(format!("no such file or folder: {input}"))
 }
 
 fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
@@ -353,7 +366,10 @@ fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
     collect_specs(&root, out)
 }
 
-/// The specs of a folder that an argument names; to name one without any is a mistake.
+/// Adds the specs of a folder that an argument names.
+///
+/// # Errors
+/// If the folder contains none, or cannot be read.
 fn collect_folder(folder: &Path, input: &str, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let before = out.len();
     collect_specs(folder, out)?;
@@ -370,7 +386,10 @@ fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The files of `PACKER_VAR_FILES`: names with blanks between them, as `make` reads it.
+/// Returns the files of `PACKER_VAR_FILES`, which `make` splits at whitespace.
+///
+/// # Errors
+/// If one is not a JSON file that can be read.
 fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
     let Ok(list) = std::env::var("PACKER_VAR_FILES") else {
         return Ok(Vec::new());
@@ -387,7 +406,7 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
                     "PACKER_VAR_FILES names {name}, which is a folder"
                 ))),
                 Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure(format!(
-                    "PACKER_VAR_FILES names {name}, which is not there"
+                    "PACKER_VAR_FILES names {name}, which does not exist"
                 ))),
                 Err(error) => Err(Failure(format!("PACKER_VAR_FILES names {name}: {error}"))),
             }
@@ -395,12 +414,15 @@ fn var_files(here: &Path) -> Result<Vec<PathBuf>, Failure> {
         .collect()
 }
 
-/// Each `-var` and `-var-file` of `PACKER_FLAGS`, which the checkout's Makefile hands to Packer through a shell.
+/// Returns each `-var` and `-var-file` of `PACKER_FLAGS`, which the checkout's Makefile passes to Packer through a shell.
+///
+/// # Errors
+/// If a quote is not closed, a `-var` has no `=`, or a var file does not exist.
 fn packer_flags(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>), Failure> {
     let (mut vars, mut files) = (Vec::new(), Vec::new());
     let flags = std::env::var("PACKER_FLAGS").unwrap_or_default();
     let words = shlex::split(&flags)
-        .ok_or_else(|| Failure("PACKER_FLAGS has a quote that is not closed".to_owned()))?;
+        .ok_or_else(|| Failure("PACKER_FLAGS contains an unclosed quote".to_owned()))?;
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let Some(flag) = word.strip_prefix("--").or(word.strip_prefix('-')) else {
@@ -417,7 +439,7 @@ fn packer_flags(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>), Failure> {
         if name == "var" {
             if !value.contains('=') {
                 return Err(Failure(format!(
-                    "PACKER_FLAGS has `-var {value}`, which is no NAME=VALUE"
+                    "PACKER_FLAGS contains `-var {value}`: expected NAME=VALUE"
                 )));
             }
             vars.push(value);
@@ -430,7 +452,7 @@ fn packer_flags(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>), Failure> {
         if !path.is_file() {
             let place = path.display();
             return Err(Failure(format!(
-                "PACKER_FLAGS names the var file {value}, which is not there: {place}"
+                "PACKER_FLAGS names the var file {value}, which does not exist: {place}"
             )));
         }
         files.push(path);
@@ -448,10 +470,10 @@ fn duplicate_images(program: &Program, images: &[SectionId]) -> Vec<Diagnostic> 
                 Diagnostic::new(
                     Code::DuplicateImage,
                     section.span,
-                    format!("two images of this command are named `{}`", section.name),
+                    format!("this command selects two images with the name `{}`", section.name),
                 )
-                .related(program.section(*other).span, "the other one")
-                .help("their output would stand in one folder; rename one, or name only one of the files"),
+                .related(program.section(*other).span, "the other image")
+                .help("rename one of them, or select only one of their files: both would write to the same folder"),
             ),
             None => {
                 first.insert(&section.name, *id);

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(super) struct Show {
     #[command(flatten)]
     selection: Selection,
-    /// All images of the given paths or of the project; of the library where there are none
+    /// All images of the given paths or of the project, or of the library if there are none
     #[arg(long)]
     all: bool,
     /// Print JSON (docs/json.md)
@@ -88,7 +88,10 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     Ok(is_fine(&diagnostics))
 }
 
-/// Arguments that name no image may name variables.
+/// Takes the names of variables out of the arguments that name no image.
+///
+/// # Errors
+/// If an argument is neither, and other arguments name an image.
 fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
     let program = &selected.program;
     let is_variable = |name: &String| program.variables.iter().any(|v| v.name == *name);
@@ -106,16 +109,14 @@ fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
             .filter(|near| near.is_sure)
             .map(|near| near.name);
         let near = nearest(name, names).or(image);
-        let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
-        return Err(Failure(format!(
-            "there is no variable and no image {name}{hint}"
-        )));
+        let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        return Err(Failure(format!("unknown variable or image `{name}`{hint}")));
     }
     selected.others = others;
     Ok(variables)
 }
 
-/// Entries of blocks count only where the image has them.
+/// True if the image has the variable. Undeclared entries of blocks belong only to images that set them.
 fn belongs(image: &Image<'_>, id: VarId) -> bool {
     let variable = image.program.variable(id);
     match variable.owner {
@@ -124,7 +125,7 @@ fn belongs(image: &Image<'_>, id: VarId) -> bool {
     }
 }
 
-/// A value, or that it is a secret.
+/// A value to print, or a mark that it is secret.
 enum Shown {
     Value(Value),
     Secret,
@@ -132,7 +133,7 @@ enum Shown {
 }
 
 impl Shown {
-    /// The value of a setting, or of a default, that stands at this place.
+    /// The value of the setting or default at `span`.
     fn at(program: &Program, id: VarId, value: Option<Value>, span: Span) -> Shown {
         match value {
             Some(value)
@@ -146,7 +147,7 @@ impl Shown {
         }
     }
 
-    /// The final value of a variable.
+    /// The effective value of a variable.
     fn of(image: &Image<'_>, id: VarId) -> Shown {
         match image.value(id) {
             Some(_) if hides(image, id) => Shown::Secret,
@@ -164,7 +165,7 @@ impl Shown {
         }
     }
 
-    /// As one writes it in a spec, on one line.
+    /// The value as a spec writes it, on one line.
     fn written(&self) -> String {
         match self {
             Shown::Value(value) => print_value(value),
@@ -174,7 +175,7 @@ impl Shown {
     }
 }
 
-/// What a map holds under a secret's name is one, wherever the map goes.
+/// Masks the values that a map has under the names of secrets.
 fn without_secrets(program: &Program, value: &Value) -> Value {
     let is_secret = |name: &str| {
         program
@@ -205,7 +206,7 @@ fn without_secrets(program: &Program, value: &Value) -> Value {
     }
 }
 
-/// What the extra-vars file has for a variable, without what is secret in it.
+/// Returns a variable's value in the extra-vars file, with secrets masked.
 fn shown_to_ansible(image: &Image<'_>, artifacts: &Artifacts, id: VarId) -> Option<Json> {
     let json = artifacts
         .ansible
@@ -219,7 +220,7 @@ fn shown_to_ansible(image: &Image<'_>, artifacts: &Artifacts, id: VarId) -> Opti
     Some(masked.unwrap_or_else(|| json.clone()))
 }
 
-/// True where a value is a secret, or stands where one may be on a damaged line.
+/// True if a value is a secret, or may contain one because its line has syntax errors.
 fn hides(image: &Image<'_>, id: VarId) -> bool {
     let default = || {
         image
@@ -297,19 +298,19 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> Json 
     })
 }
 
-/// A setting of a variable, for showing.
+/// A setting of a variable, to print.
 struct Entry {
     layer: String,
     span: Span,
     change: Change,
     value: Shown,
-    /// False for what an `unset` drops, and for that itself.
+    /// False for an `unset` and for what it drops.
     takes_part: bool,
-    /// The condition of the `when` around it.
+    /// The condition of the surrounding `when`.
     condition: Option<Span>,
 }
 
-/// Everything that set a variable, the strongest first, the declared default last.
+/// Returns the settings of a variable, strongest first, then its declared default.
 fn history(image: &Image<'_>, id: VarId) -> Vec<Entry> {
     let program = image.program;
     let settings = image.settings_and_dropped(id);
@@ -392,7 +393,7 @@ fn show_variable(
         .find(|id| program.variable(*id).name == name && belongs(image, *id))
     else {
         return Err(Failure(format!(
-            "the image {} has no variable {name}",
+            "the image `{}` has no variable `{name}`",
             image.name()
         )));
     };
@@ -438,7 +439,7 @@ fn show_variable(
     Ok(())
 }
 
-/// A line for each setting: what it does, its value, and where it stands.
+/// Prints a line for each setting: what it does, its value and its position.
 fn show_history(program: &Program, history: &[Entry], out: &mut String) {
     let first = history.iter().position(|entry| entry.takes_part);
     let word = |i: usize, entry: &Entry| match entry.change {
@@ -480,7 +481,7 @@ fn show_history(program: &Program, history: &[Entry], out: &mut String) {
     }
 }
 
-/// The string that Packer would get for a value, for `explain`.
+/// Returns the string that Packer gets for a value, for `explain`.
 pub(super) fn encoded(value: &Value, variable: &Variable) -> String {
     crate::emit::packer_text(&encode(value, variable.encoding))
 }

@@ -1,4 +1,4 @@
-//! `imgspec targets`: what there is to build, as `make help` shows it.
+//! `imgspec targets`: all targets by provider, like Image Builder's `make help`.
 
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print};
@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 #[derive(Debug, Args)]
 pub(super) struct Targets {
-    /// Only those of this provider
+    /// Show only the targets of this provider
     #[arg(value_name = "PROVIDER")]
     provider: Option<String>,
 }
@@ -25,7 +25,11 @@ pub(super) fn run(cli: &Cli, args: &Targets) -> Result<bool, Failure> {
     let providers: Vec<&Provider> = program.providers.iter().filter(is_wanted).collect();
     if providers.is_empty() {
         let known: Vec<&str> = program.providers.iter().map(|p| p.name.as_str()).collect();
-        return Err(Failure(format!("the providers are {}", known.join(", "))));
+        return Err(Failure(format!(
+            "unknown provider `{}`; the providers are {}",
+            args.provider.as_deref().unwrap_or_default(),
+            known.join(", ")
+        )));
     }
     let mut out = String::from("Dependencies\n");
     for provider in &providers {
@@ -64,9 +68,11 @@ pub(super) fn run(cli: &Cli, args: &Targets) -> Result<bool, Failure> {
         }
     }
     out.push_str("\nCleaning\n");
-    out.push_str("  imgspec clean           what compiles and builds have written below build/\n");
-    out.push_str("  imgspec clean IMAGE     the same, of one image\n");
-    out.push_str("  imgspec clean --cache   what builds share: root filesystems, downloads\n");
+    out.push_str("  imgspec clean           remove the files that compiles and builds have written to build/\n");
+    out.push_str("  imgspec clean IMAGE     remove the files of one image\n");
+    out.push_str(
+        "  imgspec clean --cache   remove what builds share: root filesystems, downloads\n",
+    );
     print(&out)?;
     Ok(true)
 }

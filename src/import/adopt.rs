@@ -1,4 +1,4 @@
-//! A checkout to a library of specs.
+//! Conversion of a checkout to a library of specs.
 
 use crate::import::checkout::{Checkout, Entry, Target};
 use crate::import::infer::{Declaration, infer};
@@ -18,11 +18,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// What every file of an adopted library begins with.
-pub const ADOPTED: &str =
-    "# Written by `imgspec adopt`, which with --check says what has changed since.\n";
+/// The beginning of every spec of an adopted library, whatever version of the program wrote it.
+pub const ADOPTED_MARK: &str = "# Written by `imgspec adopt`";
 
-/// Writes a checkout as a library: its files by their paths. The same checkout gives the same bytes.
+/// The first line of every spec of an adopted library.
+const ADOPTED: &str =
+    "# Written by `imgspec adopt`. `imgspec adopt --check` lists what has changed since.\n";
+
+/// Converts a checkout to a library, and returns its files by their paths. The same checkout gives the same files.
 pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
     let library = load(&Memory::default(), &Request::default());
     let templates: BTreeMap<&str, TemplateFacts> = checkout
@@ -85,7 +88,7 @@ impl Writer<'_> {
     // ---- variables ----------------------------------------------------------------------------
 
     fn variables(&self) -> String {
-        let mut out = format!("{ADOPTED}\n# Facts, which Image Builder itself does not state.\n");
+        let mut out = format!("{ADOPTED}\n# Facts that Image Builder itself does not set.\n");
         for fact in self.own_facts() {
             write_doc(&mut out, fact.doc.as_deref());
             let _ = write!(out, "variable {} : {}", fact.name, fact.ty);
@@ -95,7 +98,7 @@ impl Writer<'_> {
             out.push_str(" { fact = true, to = [] }\n");
         }
         out.push_str(
-            "\n# Variables, all without defaults: every value stands in a layer or with a provider.\n",
+            "\n# Variables, all without defaults: layers and providers set their values.\n",
         );
         for (name, declaration) in &self.declarations {
             self.write_variable(&mut out, name, declaration);
@@ -103,7 +106,7 @@ impl Writer<'_> {
         out
     }
 
-    /// The built-in facts that the checkout has no variable for.
+    /// Returns the standard library's facts that the checkout has no variable for.
     fn own_facts(&self) -> impl Iterator<Item = &Variable> {
         let is_missing =
             |v: &&Variable| v.is_fact && !self.declarations.contains_key(v.name.as_str());
@@ -113,14 +116,17 @@ impl Writer<'_> {
     fn write_variable(&self, out: &mut String, name: &str, declaration: &Declaration) {
         let known = declaration.known.map(|id| self.library.variable(id));
         if declaration.is_undeclared {
-            write_doc(out, Some("Named by a reference, and declared nowhere."));
+            write_doc(
+                out,
+                Some("Used in a Packer expression, but declared nowhere."),
+            );
         } else {
             let doc = known.and_then(|v| v.doc.as_deref());
             let of_one = declaration
                 .only_of
                 .as_ref()
                 .zip(doc)
-                .map(|(family, doc)| format!("With `{family}`: {doc}"));
+                .map(|(family, doc)| format!("For the provider `{family}`: {doc}"));
             write_doc(out, of_one.as_deref().or(doc));
         }
         if let Some(real) = &declaration.alias_of {
@@ -161,7 +167,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A built-in fact that no string of the checkout makes depend on something else.
+    /// True for a fact of the standard library, if no value in the checkout depends on other variables.
     fn is_fact(&self, name: &str) -> bool {
         let known = self
             .declarations
@@ -174,7 +180,7 @@ impl Writer<'_> {
 
     // ---- values -------------------------------------------------------------------------------
 
-    /// A string of the checkout as its variable's value.
+    /// Converts a string of the checkout to a value of its variable, as source text.
     fn value(&self, name: &str, text: &str) -> String {
         let Some(declaration) = self.declarations.get(name) else {
             return print_text(text);
@@ -201,7 +207,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What the built-in facts are by a file's path.
+    /// Returns the facts that follow from a file's path.
     fn facts_of(&self, path: &str) -> Vec<(&str, String)> {
         let matched = |fact: &Variable| {
             fact.adopt.iter().find_map(|(pattern, value)| {
@@ -231,7 +237,7 @@ impl Writer<'_> {
                 let _ = writeln!(out, "        {fact} = {value}");
             }
             for (name, default) in self.checkout.template_variables(template) {
-                // The template itself has those that are no variables here.
+                // Names that are not variables here keep their defaults in the template.
                 if let Some(default) = default
                     && self.declarations.contains_key(name)
                 {
@@ -283,14 +289,14 @@ impl Writer<'_> {
                 .collect();
             let _ = writeln!(
                 text,
-                "\n## The files that targets begin with.\nlayer {name} extends {} {{ }}",
+                "\n## The files that several targets begin with.\nlayer {name} extends {} {{ }}",
                 layers.join(", ")
             );
         }
         out
     }
 
-    /// The entries of a var file under names that no variable can have.
+    /// Writes the entries of a var file whose names no variable can have.
     fn write_undeclared(&self, out: &mut String, entries: &[Entry]) {
         let odd: BTreeMap<&String, &String> = entries
             .iter()
@@ -339,7 +345,7 @@ impl Writer<'_> {
         out
     }
 
-    /// The targets that no spec can be built with: known by name, with the reason.
+    /// Writes the targets that no spec can extend, with the reasons.
     fn refused(&self) -> Option<(PathBuf, String)> {
         if self.checkout.refused.is_empty() {
             return None;
@@ -358,7 +364,7 @@ impl Writer<'_> {
         Some((PathBuf::from("targets/refused.imgspec"), text))
     }
 
-    /// The `target` block of an image.
+    /// Returns the `target` block of an image.
     fn target(&self, target: &Target, image: &str) -> String {
         let mut words = Vec::new();
         if let Some(last) = target.runs.last() {
@@ -424,7 +430,7 @@ impl Writer<'_> {
     }
 }
 
-/// True where `${x}` is the string that Packer has for x, whatever it is.
+/// True if `${x}` gives the string that Packer has for the variable.
 fn is_plain_text(declarations: &BTreeMap<String, Declaration>, name: &str) -> bool {
     let Some(declaration) = declarations.get(name) else {
         return false;
@@ -446,7 +452,7 @@ fn write_doc(out: &mut String, doc: Option<&str>) {
     }
 }
 
-/// The lines after the first one, moved to where they stand.
+/// Indents all lines after the first one.
 fn indent(text: &str, by: usize) -> String {
     let pad = " ".repeat(by);
     let mut lines = text.lines();

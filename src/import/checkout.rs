@@ -1,5 +1,5 @@
-//! An Image Builder checkout, as far as configuration goes: its targets with what they run, and the files that
-//! those name.
+//! The configuration of an Image Builder checkout: its make targets, the Packer commands that they run, and the files that
+//! these name.
 
 use crate::import::is_variable_name;
 use crate::packer::Selection;
@@ -13,58 +13,64 @@ use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// A target of make, with the text of what it would run.
+/// A make target with its commands.
 #[derive(Debug, Clone, Default)]
 pub struct Recipe {
+    /// The target's name.
     pub name: String,
-    /// What `make help` says of it.
+    /// Its description in `make help`.
     pub doc: Option<String>,
+    /// The commands that it would run.
     pub text: String,
     /// The targets that make builds before it.
     pub prerequisites: Vec<String>,
-    /// Why nobody can say what it would run.
+    /// Why its commands cannot be known, if so.
     pub refusal: Option<String>,
 }
 
 /// A checkout's targets and files.
 #[derive(Debug, Default)]
 pub struct Checkout {
+    /// The targets that a spec can extend.
     pub targets: Vec<Target>,
-    /// The targets that build images and cannot be served.
+    /// The targets that build images, but that no spec can extend.
     pub refused: Vec<Refused>,
-    /// The text of each template, by its path below the checkout.
+    /// The text of each template, by its path relative to the checkout.
     pub templates: BTreeMap<String, String>,
-    /// The variables of each template with their defaults, in order; none where it wants a value.
+    /// The variables of each template with their defaults, in order. `None` for a variable that needs a value.
     pub defaults: BTreeMap<String, Vec<(String, Option<String>)>>,
-    /// The texts of all that was read, by the paths of the files below the checkout.
+    /// The texts of all files that were read, by their paths relative to the checkout.
     pub texts: BTreeMap<String, String>,
-    /// The entries of each var file in its order, by its path below the checkout.
+    /// The entries of each var file, by its path relative to the checkout.
     pub var_files: BTreeMap<String, Vec<Entry>>,
 }
 
-/// A target of make that no spec can be built with.
+/// A make target that no spec can extend.
 #[derive(Debug)]
 pub struct Refused {
-    /// Its name for make.
+    /// The make target.
     pub make: String,
+    /// Its description in `make help`.
     pub doc: Option<String>,
-    /// Why, in words that follow a colon.
+    /// The reason, as text that follows a colon.
     pub reason: String,
-    /// It may be one that could be served, had it been understood.
+    /// Whether imgspec cannot read it, rather than that it cannot be extended by design.
     pub is_unread: bool,
 }
 
-/// A name of a var file with its string; `null` is empty there (`command/flag-kv/flag_json.go`).
+/// A name and its string in a var file. `null` counts as empty (Packer: `command/flag-kv/flag_json.go`).
 pub type Entry = (String, String);
 
-/// A target of make that runs Packer.
+/// A make target that runs Packer.
 #[derive(Debug)]
 pub struct Target {
-    /// Its name for make.
+    /// The make target.
     pub make: String,
+    /// Its description in `make help`.
     pub doc: Option<String>,
+    /// Its Packer commands.
     pub runs: Vec<PackerCommand>,
-    /// Which playbooks its runs have: Windows' if one of them is.
+    /// The kind of its playbooks: Windows if any of them is for Windows.
     pub playbook: Playbook,
 }
 
@@ -79,7 +85,7 @@ impl Target {
     }
 }
 
-/// At most three names, and how many more there are.
+/// Lists at most three names, and the number of others.
 fn in_words(names: &[&str]) -> String {
     match names {
         [] => "none".to_owned(),
@@ -90,7 +96,7 @@ fn in_words(names: &[&str]) -> String {
     }
 }
 
-/// A text with its `{{user}}` filled; none where it depends on what only the build knows.
+/// Fills the `{{user}}` expressions of a text. Returns `None` if it depends on values that only the build knows.
 fn resolve(text: &str, values: &BTreeMap<&str, &str>) -> Option<String> {
     fill(text, &|name| {
         Some(Filling::Template(
@@ -100,16 +106,16 @@ fn resolve(text: &str, values: &BTreeMap<&str, &str>) -> Option<String> {
 }
 
 impl Checkout {
-    /// The entries of a var file; none for a file that it has not.
+    /// Returns the entries of a var file, or none for an unknown file.
     pub fn strings_of(&self, file: &str) -> &[Entry] {
         self.var_files.get(file).map_or(&[], Vec::as_slice)
     }
 
-    /// Reads what recipes name, below the folder of the Makefile. `user_file` is the name of the var file that
-    /// stands for the user's: what is given after it beats it, as `-var` does, and becomes such.
+    /// Reads the files that recipes name, relative to `root`, the Makefile's folder. `user_file` is the name of the var file
+    /// that marks the user's place: later var files are stronger than the user's, as `-var` is.
     ///
-    /// A target that cannot be read is refused, with the reason. `others` are further files that may be var files,
-    /// by their paths below the checkout: those that no target uses, but a person may.
+    /// Refuses a target that cannot be read, with a reason. `others` are files that no target uses but a user may: they are
+    /// read if they look like var files.
     pub fn read(
         loader: &dyn Loader,
         root: &Path,
@@ -159,8 +165,10 @@ impl Checkout {
         });
     }
 
-    /// The runs of a recipe; none where it runs no `packer build`. An error says why the target is refused, and whether
-    /// that is for want of understanding.
+    /// Returns the `packer build` commands of a recipe.
+    ///
+    /// # Errors
+    /// The reason why the target is refused, and whether that is because imgspec cannot read it.
     fn read_runs(
         &mut self,
         loader: &dyn Loader,
@@ -173,17 +181,20 @@ impl Checkout {
         }
         let commands = parse_recipe(&recipe.text);
         if commands.iter().any(|run| run.template.is_empty()) {
-            return Err(("one of its commands names no template".to_owned(), true));
+            return Err((
+                "one of its Packer commands names no template".to_owned(),
+                true,
+            ));
         }
         let runs: Vec<PackerCommand> = commands
             .into_iter()
             .map(|run| self.read_run(loader, root, run, user_file))
             .collect::<Result<_, _>>()
             .map_err(|reason| (reason, true))?;
-        // What a variable of the environment holds reaches Packer only where the recipe hands it on.
+        // Without PACKER_VAR_FILES in its commands, a recipe gives Packer no values of a spec.
         if !runs.is_empty() && !recipe.text.contains(user_file) {
             return Err((
-                "it hands no PACKER_VAR_FILES to Packer, so that nothing of a spec would reach it"
+                "it does not pass PACKER_VAR_FILES to Packer, so Packer would get no value of a spec"
                     .to_owned(),
                 false,
             ));
@@ -191,8 +202,8 @@ impl Checkout {
         Ok(runs)
     }
 
-    /// Targets without a run of their own: another name of the one target that make builds for it, or a name for
-    /// several.
+    /// Adds the targets without a Packer command: those that stand for one other target. Refuses those that build several
+    /// images or none.
     fn add_aliases(&mut self, recipes: &[Recipe]) {
         let by_name: BTreeMap<&str, &Recipe> =
             recipes.iter().map(|r| (r.name.as_str(), r)).collect();
@@ -240,12 +251,12 @@ impl Checkout {
                 }
                 ([], []) => self.refuse(
                     recipe,
-                    "it runs no `packer build` that imgspec can read".to_owned(),
+                    "it does not run `packer build` in a form that imgspec can read".to_owned(),
                     true,
                 ),
                 ([], [one]) => self.refuse(
                     recipe,
-                    format!("it stands for {one}, which is refused, too"),
+                    format!("it builds {one}, which is refused too"),
                     false,
                 ),
                 _ => {
@@ -265,9 +276,8 @@ impl Checkout {
         self.targets.sort_by_key(|target| place(&target.make));
     }
 
-    /// Finds what takes part in each target's runs, by the names and paths that its own variables give: its playbooks.
-    /// Refuses targets that select builders which their templates do not have: something of them is misread, or Packer
-    /// itself would build nothing.
+    /// Finds the kind of each target's playbooks, and refuses targets that select builders which their template does not
+    /// contain: Packer would build nothing.
     fn settle_targets(&mut self) {
         let mut wrong: Vec<(usize, String)> = Vec::new();
         let mut windows: Vec<usize> = Vec::new();
@@ -309,7 +319,7 @@ impl Checkout {
                         .map(String::as_str)
                         .collect();
                     let reason = format!(
-                        "it selects among the builders {}, and the template {} has {}",
+                        "it selects the builders {}, but the template {} contains {}",
                         in_words(&wanted),
                         run.template,
                         in_words(&names)
@@ -335,7 +345,7 @@ impl Checkout {
         }
     }
 
-    /// The strings of a run without the user's files: the template's defaults, its var files, `-var`.
+    /// Returns the values of a command without the user's files: the template's defaults, its var files, `-var`.
     fn values<'a>(&'a self, run: &'a PackerCommand) -> BTreeMap<&'a str, &'a str> {
         let defaults = self.template_variables(&run.template).iter();
         let defaults = defaults.filter_map(|(name, text)| Some((name.as_str(), text.as_deref()?)));
@@ -349,7 +359,10 @@ impl Checkout {
         defaults.chain(pairs).collect()
     }
 
-    /// Reads what a run names, and says it in paths below the checkout.
+    /// Reads the files that a command names, and makes its paths relative to the checkout.
+    ///
+    /// # Errors
+    /// A message, if a file is missing, HCL, or not what its place requires.
     fn read_run(
         &mut self,
         loader: &dyn Loader,
@@ -363,7 +376,10 @@ impl Checkout {
         if run.template.ends_with(".hcl")
             || loader.is_dir(&folder) && loader.entries(&folder).iter().any(is_hcl)
         {
-            return Err(format!("its template {} is HCL, not JSON", run.template));
+            return Err(format!(
+                "its template {} is HCL, and imgspec reads only JSON templates",
+                run.template
+            ));
         }
         for file in &mut run.var_files {
             *file = below(loader, root, file);
@@ -400,13 +416,16 @@ impl Checkout {
         Ok(run)
     }
 
-    /// The variables of a template with their defaults, in order; none where it wants a value.
+    /// Returns the variables of a template with their defaults, in order. `None` for a variable that needs a value.
     pub fn template_variables(&self, template: &str) -> &[(String, Option<String>)] {
         self.defaults.get(template).map_or(&[], Vec::as_slice)
     }
 
-    /// The text of a file. One that a script makes of `FILE.tmpl` before a build (`hack/set-ssh-password.sh`) is read
-    /// there: its placeholders are filled by nobody who only looks.
+    /// Reads a file, or the file's `FILE.tmpl` if there is one: a script makes the file from it before a build
+    /// (`hack/set-ssh-password.sh`).
+    ///
+    /// # Errors
+    /// A message, if it cannot be read.
     fn read_rendered(
         &mut self,
         loader: &dyn Loader,
@@ -421,17 +440,17 @@ impl Checkout {
         };
         let file = root.join(&name);
         if loader.exists(&file) && !loader.is_file(&file) {
-            return Err(format!("{path} is no file"));
+            return Err(format!("{path} is not a regular file"));
         }
         let text = loader.read(&file).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => format!("{path} is not there"),
+            std::io::ErrorKind::NotFound => format!("{path} does not exist"),
             _ => format!("cannot read {path}: {e}"),
         })?;
         self.texts.insert(name, text.clone());
         Ok(text)
     }
 
-    /// All names that the checkout gives a value or a reference, and that a variable can have.
+    /// Returns all names that occur in the checkout and that a variable can have.
     pub fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for (template, text) in &self.templates {
@@ -456,7 +475,7 @@ impl Checkout {
     }
 }
 
-/// A path of a command line, relative to the checkout where it lies below it.
+/// Returns a path of a command, relative to the checkout if it is inside it.
 fn below(loader: &dyn Loader, root: &Path, path: &str) -> String {
     let path = normalize(&root.join(path));
     let real = loader.canonical(&path);
@@ -467,7 +486,7 @@ fn below(loader: &dyn Loader, root: &Path, path: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// A file that is named twice counts at its last place.
+/// Removes duplicates: only the last occurrence of a file counts.
 fn last_places(files: Vec<String>) -> Vec<String> {
     let is_last = |at: usize, file: &String| !files.iter().skip(at + 1).any(|later| later == file);
     files
@@ -484,7 +503,7 @@ fn object(text: &str) -> Result<Map<String, Json>, String> {
     }
     match serde_json::from_str(text) {
         Ok(Json::Object(map)) => Ok(map),
-        Ok(_) => Err("the file holds no JSON object".to_owned()),
+        Ok(_) => Err("expected a JSON object".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -496,7 +515,7 @@ fn parse_var_file(text: &str) -> Result<Vec<Entry>, String> {
         .collect())
 }
 
-/// The entries of what can only be a var file: nothing in it but strings and nulls under the names of variables.
+/// Returns the entries of a file that can only be a var file: an object of strings and nulls with names of variables.
 fn strings(text: &str) -> Option<Vec<Entry>> {
     let map = object(text).ok()?;
     let is_all = !map.is_empty()

@@ -1,5 +1,5 @@
-//! What kind of variable a checkout's name is: the built-in library's where every string of the checkout reads as
-//! that and is written back the same, else what all its strings have in common.
+//! The declarations of a checkout's variables. A name has the type that the standard library declares, if every string of
+//! the checkout can be read as that type and written back unchanged. Otherwise the type follows from its strings.
 
 use crate::import::checkout::Checkout;
 use crate::packer::named;
@@ -11,27 +11,27 @@ use crate::schema::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A variable of an adopted library.
+/// The declaration of a variable in an adopted library.
 #[derive(Debug)]
 pub(super) struct Declaration {
     pub ty: Type,
     pub encoding: Encoding,
     pub to: Receivers,
     pub is_secret: bool,
-    /// The built-in variable of that name, unless that one is gone.
+    /// The standard library's variable of that name, unless it is removed.
     pub known: Option<VarId>,
-    /// The type is the built-in one's.
+    /// Whether the type is the standard library's.
     pub keeps_type: bool,
-    /// The folder of the one provider that the built-in library knows the variable from, where others have one of that
-    /// name, too: documentation is of that one.
+    /// The provider that the standard library's documentation is about, if the checkout's other providers have a variable
+    /// of that name too.
     pub only_of: Option<String>,
-    /// The name that it stands for.
+    /// The variable that this name is an alias of.
     pub alias_of: Option<String>,
-    /// What it is like to use, where nothing of the checkout gives it a value.
+    /// Whether nothing in the checkout gives it a value: only Packer expressions name it.
     pub is_undeclared: bool,
 }
 
-/// Works out what each name of a checkout is. `slots` are the receivers that a template's text hands it to.
+/// Infers the declaration of each name of a checkout. `slots` are the playbooks that templates pass it to.
 pub(super) fn infer(
     checkout: &Checkout,
     library: &Program,
@@ -65,7 +65,7 @@ pub(super) fn infer(
         let (mut ty, encoding, keeps_type) = match known.map(|id| library.variable(id)) {
             Some(variable) if texts.iter().all(|text| fits(variable, text)) => {
                 match &kinship {
-                    // What one provider takes of many another need not.
+                    // Another provider may use values that a narrow type of this one excludes.
                     Kinship::Mixed(_) if is_narrow(&variable.ty) => {
                         (Type::of(Base::String), Encoding::Plain, false)
                     }
@@ -74,7 +74,7 @@ pub(super) fn infer(
             }
             _ => guess(texts, arguments.contains(name)),
         };
-        // Whoever is never without a value says so; what a template demands is demanded there.
+        // Only a variable that has a value on every target is not optional. Templates themselves require values.
         let is_always_set = sets.get(name) == Some(&checkout.targets.len());
         ty.optional = !is_always_set || texts.iter().any(String::is_empty) || texts.is_empty();
         let is_secret =
@@ -106,7 +106,7 @@ pub(super) fn infer(
             },
         );
     }
-    // An alias has the type of what it stands for, or is a variable of its own.
+    // An alias must have the same type as its variable. Otherwise it is a variable itself.
     let types: BTreeMap<String, bool> =
         out.iter().map(|(n, d)| (n.clone(), d.keeps_type)).collect();
     for declaration in out.values_mut() {
@@ -119,17 +119,17 @@ pub(super) fn infer(
     out
 }
 
-/// What a variable of the built-in library and one of that name in a checkout have to do with each other.
+/// How a variable of the standard library relates to one of the same name in a checkout.
 enum Kinship {
-    /// They are one.
+    /// They are the same variable.
     Same,
-    /// Another provider's: it has nothing but the name.
+    /// They are of different providers, and have only the name in common.
     Other,
-    /// That of the provider in this folder, and others'.
+    /// The checkout's is used by the same provider and by others. Contains the provider.
     Mixed(String),
 }
 
-/// Which providers' templates name a variable. Image Builder has a folder for each provider, `packer/NAME`.
+/// The providers whose templates name each variable. Image Builder has a folder for each provider, `packer/NAME`.
 struct Families {
     built_in: BTreeMap<String, BTreeSet<String>>,
     checkout: BTreeMap<String, BTreeSet<String>>,
@@ -156,7 +156,7 @@ impl Families {
         families
     }
 
-    /// A variable that Ansible gets, or that several providers have, means the same everywhere.
+    /// Compares the providers of a variable. One that Ansible gets, or several providers have, is the same everywhere.
     fn compare(&self, variable: &Variable) -> Kinship {
         let nobody = BTreeSet::new();
         let built_in = self.built_in.get(variable.name.as_str()).unwrap_or(&nobody);
@@ -189,7 +189,7 @@ fn add_names<'t>(
     }
 }
 
-/// A type that takes some strings and not others.
+/// True for a type that accepts only some strings.
 fn is_narrow(ty: &Type) -> bool {
     matches!(
         ty.base,
@@ -197,7 +197,7 @@ fn is_narrow(ty: &Type) -> bool {
     )
 }
 
-/// Every string that the checkout has for a name.
+/// Returns all strings that the checkout sets for each name.
 fn collect_strings(checkout: &Checkout) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let vars = checkout
@@ -216,7 +216,7 @@ fn collect_strings(checkout: &Checkout) -> BTreeMap<String, Vec<String>> {
     out
 }
 
-/// On how many targets a name has a value.
+/// Counts the targets on which each name has a value.
 fn count_settings(checkout: &Checkout) -> BTreeMap<String, usize> {
     let mut out: BTreeMap<String, usize> = BTreeMap::new();
     for target in &checkout.targets {
@@ -241,7 +241,7 @@ fn count_settings(checkout: &Checkout) -> BTreeMap<String, usize> {
     out
 }
 
-/// Whether a string is one of the variable's values, written as the variable writes it.
+/// True if a string is a value of the variable, in exactly the form in which imgspec would write it.
 fn fits(variable: &Variable, text: &str) -> bool {
     let mut ty = variable.ty.clone();
     ty.optional = true;
@@ -251,7 +251,7 @@ fn fits(variable: &Variable, text: &str) -> bool {
         if let [(_, Braced::Env(_))] = pieces[..] {
             return true;
         }
-        // A reference may come to anything; what stands beside it must be of the type.
+        // The value of a reference is unknown. The text around it must match the type.
         let filled: String = pieces
             .iter()
             .map(|(_, piece)| if let Braced::Text(t) = piece { t } else { "x" })
@@ -271,7 +271,7 @@ fn fits(variable: &Variable, text: &str) -> bool {
         && encode(&decoded.value, variable.encoding).known().as_deref() == Some(text)
 }
 
-/// The narrowest type that refuses nothing that a name unknown to the library may well get.
+/// Guesses the type of a name that the standard library does not declare.
 fn guess(texts: &[String], is_argument: bool) -> (Type, Encoding, bool) {
     let all =
         |words: [&str; 2]| !texts.is_empty() && texts.iter().all(|t| words.contains(&t.as_str()));
@@ -286,7 +286,7 @@ fn guess(texts: &[String], is_argument: bool) -> (Type, Encoding, bool) {
     }
 }
 
-/// Names that no release has used for anything but secrets.
+/// True for names that all releases use only for secrets.
 fn names_a_secret(name: &str) -> bool {
     let words: Vec<&str> = name.split('_').collect();
     let is_one = |word: &&str| ["password", "passwd", "secret", "token"].contains(word);

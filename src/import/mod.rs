@@ -1,7 +1,7 @@
-//! The way in: what people have already, JSON var files and whole Image Builder checkouts, to specs.
+//! Conversion of JSON var files and Image Builder checkouts to specs.
 //!
-//! [`import`] turns var files into layers. [`adopt`] turns a checkout into a library: its variables, providers,
-//! layers and targets. Both write with [`spell`]; neither touches the world but through the `Loader`.
+//! [`import()`] converts var files to layers. [`adopt()`] converts a checkout to a library: its variables, providers, layers
+//! and targets. Both read only through a `Loader`.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -16,12 +16,12 @@ mod template_facts;
 mod var_file;
 mod versions;
 
-pub use adopt::{ADOPTED, adopt};
+pub use adopt::{ADOPTED_MARK, adopt};
 pub use checkout::{Checkout, Recipe, Refused};
 pub use print::spell_value;
 pub use var_file::{Imported, VarFile, import};
 
-/// Whether a variable can be declared under a name. Packer takes any.
+/// True if a variable can have this name. Packer accepts any name.
 fn is_variable_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name
@@ -29,7 +29,7 @@ fn is_variable_name(name: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// A text as the name of an item.
+/// Turns a text into the name of an item.
 fn item_name(text: &str) -> String {
     let name: String = text
         .chars()

@@ -1,8 +1,8 @@
-//! Pairs of Ansible's arguments, as the variables that they mean.
+//! Conversion of `NAME=VALUE` pairs in Ansible arguments to settings of variables.
 //!
-//! An argument beats everything but later ones, and reaches Ansible alone. A pair moves to its variable only where
-//! that makes no difference: no other file has a say in it, Packer does not read the variable, and nothing else is
-//! derived from it that would change.
+//! A pair in an argument is stronger than everything but later arguments, and only Ansible gets it. It becomes a setting
+//! only if that makes no difference: no other file sets the variable, Packer does not read it, and no other value is
+//! derived from it.
 
 use crate::ansible::{Argument, Pair, is_all_known, parse_pairs, read_escapes};
 use crate::import::print::spell_value;
@@ -14,16 +14,16 @@ use rustc_hash::FxHashSet;
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What becomes of the pairs of the arguments of all files.
+/// The pairs that become settings, and those that stay.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    /// For each argument, by its name, what is left of it.
+    /// The remaining text of each argument, by the argument's name.
     pub left: BTreeMap<String, String>,
-    /// By the argument's name: settings of declared variables, as they are written.
+    /// The settings of declared variables, as source text, by the argument's name.
     pub settings: BTreeMap<String, Vec<(String, String)>>,
 }
 
-/// A pair that may move.
+/// A pair that may become a setting.
 struct Candidate {
     argument: String,
     name: String,
@@ -32,7 +32,7 @@ struct Candidate {
 }
 
 impl Moves {
-    /// Works out which pairs can move.
+    /// Finds the pairs that can become settings.
     pub fn find(program: &Program, files: &[&Map<String, Json>]) -> Moves {
         let mut arguments: Vec<(&String, &str)> = Vec::new();
         for (name, json) in files.iter().copied().flatten() {
@@ -58,7 +58,7 @@ impl Moves {
             .flat_map(|map| map.keys())
             .map(String::as_str)
             .collect();
-        // A name that stands in two arguments, or in one that stays as it is, stays.
+        // A name that occurs twice, or in an argument that stays unchanged, stays.
         let mut names: Vec<&str> = plain
             .iter()
             .flat_map(|(_, pairs)| pairs)
@@ -105,7 +105,7 @@ impl Moves {
                 .or_default()
                 .push((candidate.name, candidate.written));
         }
-        // An argument that nobody sets need not be emptied.
+        // An empty argument is needed only to replace the library's setting.
         moves.left.retain(|name, text| {
             !text.is_empty()
                 || find_declared(program, name).is_some_and(|id| is_set_by_library(program, id))
@@ -114,7 +114,7 @@ impl Moves {
     }
 }
 
-/// The pairs of an argument; of those of one name Ansible takes the last.
+/// Returns the pairs of an argument. Of several pairs with one name Ansible uses the last.
 fn last_pairs(text: &str) -> Vec<Pair> {
     let pairs = parse_pairs(text);
     let is_last = |at: usize, pair: &Pair| {
@@ -131,7 +131,7 @@ fn last_pairs(text: &str) -> Vec<Pair> {
         .collect()
 }
 
-/// A pair as it was written.
+/// Returns a pair in its original form.
 pub(super) fn spell_pair(pair: &Pair) -> String {
     let quote = pair.quote.map(String::from).unwrap_or_default();
     format!("{}={quote}{}{quote}", pair.name, pair.value)
@@ -150,7 +150,7 @@ fn candidate(program: &Program, argument: &str, pair: &Pair) -> Option<Candidate
     })
 }
 
-/// A value of a declared variable, where Ansible then gets the same string.
+/// Converts a value to source text, if Ansible then gets the same string.
 fn spell_declared(variable: &Variable, value: &str) -> Option<String> {
     if variable.alias_of.is_some()
         || variable.removed.is_some()
@@ -179,7 +179,7 @@ fn spell_declared(variable: &Variable, value: &str) -> Option<String> {
     (is_same && !is_relative).then(|| spell_value(&decoded.value))
 }
 
-/// Leaves out what Packer reads, and what others are derived from that would change with it.
+/// Removes candidates that Packer reads, or that other values are derived from.
 fn retain_harmless(program: &Program, candidates: &mut Vec<Candidate>, set: &BTreeSet<&str>) {
     let read: FxHashSet<&str> = program
         .providers
@@ -206,7 +206,7 @@ fn retain_harmless(program: &Program, candidates: &mut Vec<Candidate>, set: &BTr
     }
 }
 
-/// Calls `visit` with each variable and one that its value is derived from, in the library.
+/// Calls `visit` for each variable of the library and each variable that its value is derived from.
 fn for_each_derived(program: &Program, visit: &mut impl FnMut(VarId, VarId)) {
     for (id, variable) in program.variables.pairs() {
         if let Some(default) = &variable.default {
@@ -233,7 +233,7 @@ fn library_settings(program: &Program) -> impl Iterator<Item = &Setting> {
     )
 }
 
-/// True where the library gives an argument something that an emptied one must still replace.
+/// True if the library sets an argument to a text that is not empty.
 fn is_set_by_library(program: &Program, id: VarId) -> bool {
     let is_text = |setting: &&Setting| {
         let is_empty =

@@ -1,4 +1,4 @@
-//! What a checkout's files and targets are called in a library.
+//! The names of a checkout's files and targets in a library.
 
 use crate::import::checkout::Checkout;
 use crate::import::item_name;
@@ -6,23 +6,24 @@ use crate::schema::Playbook;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// What the items are called.
+/// The names of a library's items.
 pub struct Names {
-    /// For each target its image.
+    /// The image of each make target.
     pub images: BTreeMap<String, String>,
-    /// For each template with a playbook its provider.
+    /// The provider of each template and kind of playbook.
     pub providers: BTreeMap<(String, Playbook), String>,
-    /// For each var file its layer.
+    /// The layer of each var file.
     pub layers: BTreeMap<String, String>,
-    /// For each run of configuration files that several targets begin with, a layer of its own.
+    /// The layer of each sequence of configuration files that several targets begin with.
     pub groups: Vec<(Vec<String>, String)>,
 }
 
 impl Names {
+    /// Chooses unique names.
     pub fn choose(checkout: &Checkout) -> Names {
         let mut taken = BTreeSet::new();
         let mut images = BTreeMap::new();
-        // `build-x` is the image `x`, whatever else is called so.
+        // The target `build-x` becomes the image `x`, even if another target is called `x`.
         let served = checkout.targets.iter().map(|target| target.make.as_str());
         let mut targets: Vec<&str> = served
             .chain(checkout.refused.iter().map(|r| r.make.as_str()))
@@ -52,7 +53,7 @@ impl Names {
             .collect();
         for (template, playbook) in &wanted {
             let name = provider_name(template);
-            // A template with both kinds of playbooks.
+            // A template that is used with both kinds of playbooks.
             let is_second = *playbook == Playbook::Windows
                 && wanted.contains(&(template.clone(), Playbook::Linux));
             let name = if is_second {
@@ -92,19 +93,19 @@ impl Names {
         }
     }
 
-    /// The image of a target.
+    /// Returns the image of a target.
     pub fn image<'n>(&'n self, make: &'n str) -> &'n str {
         self.images.get(make).map_or(make, String::as_str)
     }
 
-    /// The provider of a template with that kind of playbook.
+    /// Returns the provider of a template with a kind of playbook.
     pub fn provider<'n>(&'n self, template: &'n str, playbook: Playbook) -> &'n str {
         self.providers
             .get(&(template.to_owned(), playbook))
             .map_or(template, String::as_str)
     }
 
-    /// The parents of a target's image, weakest first.
+    /// Returns the layers that a target's image extends, weakest first.
     pub fn parents(&self, files: &[String]) -> Vec<&str> {
         let group = self
             .groups
@@ -123,7 +124,7 @@ impl Names {
     }
 }
 
-/// The folder of the files that all providers share.
+/// The folder of the configuration files that all providers share.
 pub const SHARED: &str = "packer/config/";
 
 fn shared_start(files: &[String]) -> &[String] {
@@ -173,7 +174,7 @@ fn numbered(name: &str, taken: &BTreeSet<String>) -> String {
     names.find(|n| !taken.contains(n)).unwrap_or_default()
 }
 
-/// The spec that holds what stands in one folder of the checkout.
+/// Returns the spec for the items from one folder of the checkout.
 pub fn file_of(room: &str, path: &str) -> PathBuf {
     let path = path.strip_prefix("packer/").unwrap_or(path);
     let folder = path.split_once('/').map_or("other", |(folder, _)| folder);

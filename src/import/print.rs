@@ -1,20 +1,20 @@
-//! What only an import has to write: texts with Packer's templates in them, and heredocs.
+//! Source text for imported values: strings with Packer expressions, and heredocs.
 
 use crate::packer::{Braced, parse_braces};
 use crate::schema::{Value, print_wrapped};
 use crate::syntax::{escape, print_text};
 use std::fmt::Write;
 
-/// How long a value may be on one line of an imported spec.
+/// The longest value, in characters, that is written on one line.
 const WIDTH: usize = 90;
 
-/// A value as an imported spec has it.
+/// Returns a value as source text.
 pub fn spell_value(value: &Value) -> String {
     print_wrapped(value, WIDTH)
 }
 
-/// A text with Packer's templates in it. `{{user `x`}}` becomes `${x}` where `is_plain` says that both are the
-/// same text, and a lone `{{env `X`}}` becomes `env("X")`.
+/// Converts a string with Packer expressions to source text. `{{user `x`}}` becomes `${x}` if `is_plain` is true for the
+/// name. A string that is only `{{env `X`}}` becomes `env("X")`.
 pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     let pieces: Vec<Braced<'_>> = parse_braces(text)
         .into_iter()
@@ -35,7 +35,7 @@ pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     format!("\"{}\"", spell_braces(text, is_plain))
 }
 
-/// The inside of a `"…"` string for a text with Packer's templates in it; see [`spell_template`].
+/// Returns the inside of a `"…"` string for a string with Packer expressions; see [`spell_template`].
 pub fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     let mut out = String::new();
     for (_, piece) in parse_braces(text) {
@@ -57,7 +57,8 @@ pub fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     out
 }
 
-/// A text of several lines as a raw heredoc, indented for the body of an item.
+/// Converts a string of several lines to a raw heredoc, indented for the body of an item. Returns `None` if a heredoc
+/// cannot contain it unchanged.
 pub fn spell_heredoc(word: &str, text: &str) -> Option<String> {
     let fits = text.ends_with('\n')
         && !text.contains('\r')

@@ -1,5 +1,5 @@
-//! Strings of a checkout that the built-in library derives from others: they are written as that expression, so
-//! that the package versions of a release still follow its version.
+//! Strings of a checkout that the standard library derives from other variables. They are written as the same expression,
+//! so that package versions of a release still follow its version.
 
 use crate::eval::evaluate;
 use crate::import::checkout::Checkout;
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// A string that may be derived: the var file, and the built-in variable.
+/// A string that may be derived: its name, the standard library's variable, and the string.
 type Candidate<'c> = (&'c str, VarId, &'c str);
 
-/// For var file and name the expression that gives the file's string.
+/// Returns the expressions that give the strings of var files, by file and name.
 pub(crate) fn find_derived(
     checkout: &Checkout,
     library: &Program,
@@ -29,7 +29,7 @@ pub(crate) fn find_derived(
             }
         }
     }
-    // One image for each file, with what the expressions read and nothing else.
+    // One image for each file, with only the variables that the expressions read.
     let mut spec =
         String::from("provider none { template = \"none\", extra_vars = [], reads = [] }\n");
     let mut disk = Memory::default();
@@ -93,7 +93,7 @@ pub(crate) fn find_derived(
     out
 }
 
-/// The built-in variable of a name that is derived from what the same file sets.
+/// Returns the standard library's variable of a name, if its default derives from names that the same file sets.
 fn candidate(
     checkout: &Checkout,
     library: &Program,
@@ -113,7 +113,7 @@ fn candidate(
         .then_some(id)
 }
 
-/// The names in a variable's default.
+/// Returns the names in a variable's default.
 fn references(library: &Program, id: VarId) -> Vec<String> {
     let mut names = Vec::new();
     if let Some(default) = &library.variable(id).default {

@@ -1,4 +1,4 @@
-//! What a checkout's templates hand to Ansible.
+//! The variables that a checkout's templates pass to Ansible.
 
 use crate::ansible::parse_pairs;
 use crate::import::checkout::Checkout;
@@ -8,15 +8,16 @@ use crate::packer::{Braced, parse_braces};
 use crate::schema::Receivers;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a template's text says of Ansible.
+/// What a template passes to Ansible.
 pub struct TemplateFacts {
     /// The text of each `--extra-vars` argument.
     pub extra_vars: Vec<String>,
-    /// The variables that are such an argument.
+    /// The variables whose whole value is such an argument.
     pub arguments: BTreeSet<String>,
 }
 
 impl TemplateFacts {
+    /// Reads a template's text. An invalid template passes nothing.
     pub fn read(text: &str) -> TemplateFacts {
         let template = Template::parse(text).unwrap_or_default();
         let extra_vars: Vec<String> = template.extra_vars().map(ToString::to_string).collect();
@@ -31,7 +32,7 @@ impl TemplateFacts {
     }
 }
 
-/// Which playbooks each variable is handed to, by the texts that the targets use.
+/// Returns the playbooks that each variable is passed to, by the arguments that the targets use.
 pub fn find_slots(
     checkout: &Checkout,
     templates: &BTreeMap<&str, TemplateFacts>,

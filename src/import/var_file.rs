@@ -1,7 +1,7 @@
-//! JSON var files to layers.
+//! Conversion of JSON var files to layers.
 //!
-//! Each string is read by its variable's type and written as one would write it. What cannot be written so stands
-//! in a comment, with the reason; nothing is left out without a word.
+//! Each string is read with its variable's type and written as a value of the language. A string that cannot be converted
+//! becomes a comment with the reason. Nothing is dropped silently.
 
 use crate::ansible::{ArgsProblem, Argument, check_args, parse_pairs};
 use crate::diagnostic::nearest;
@@ -26,31 +26,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// What became of var files.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// The spec.
     pub text: String,
     /// The layers in it, weakest first.
     pub layers: Vec<String>,
-    /// What a person should look at, a sentence each, with the file in front.
+    /// What the user should check: a sentence each, beginning with the file.
     pub notes: Vec<String>,
 }
 
 /// A JSON var file.
 #[derive(Debug)]
 pub struct VarFile {
-    /// Its name, for people.
+    /// The name for messages.
     pub name: String,
+    /// The file's text.
     pub text: String,
-    /// The folder that relative paths in it start from; empty where that is not known.
+    /// The folder that relative paths in it start from; empty if unknown.
     pub folder: PathBuf,
 }
 
-/// Turns var files, weakest first, into a spec with a layer for each.
+/// Converts var files, weakest first, to a spec with a layer for each.
 ///
 /// # Errors
-/// In words, with the file in front: where one is no JSON object.
+/// A message that begins with the file, if it is not a JSON object.
 pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> {
     let parsed = files
         .iter()
@@ -95,7 +96,7 @@ pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> 
         importer.file = name;
         if !open.is_empty() {
             importer.note(format!(
-                "the template has no default for `{}`, and wants a value from a var file",
+                "the template requires a value for `{}`",
                 open.join("`, `")
             ));
         }
@@ -115,8 +116,8 @@ pub fn import(program: &Program, files: &[VarFile]) -> Result<Imported, String> 
     })
 }
 
-/// A var file's entries; of a template those of its `variables`, and the names of those that it wants a value for:
-/// they are `null` there.
+/// Returns the entries of a var file. Of a template it returns the entries of `variables`, and the names that are `null`
+/// there: they require a value.
 fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
     match serde_json::from_str(text) {
         Ok(Json::Object(mut map)) => match map.remove("variables") {
@@ -132,7 +133,7 @@ fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
             }
             None => Ok((map, Vec::new())),
         },
-        Ok(_) => Err("a var file is one JSON object".to_owned()),
+        Ok(_) => Err("expected a JSON object".to_owned()),
         Err(error) => Err(match parse_json(text) {
             Err(found) => {
                 let before = part(text, ..found.range.start);
@@ -146,7 +147,7 @@ fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
                     + 1;
                 format!("line {line}, column {column}: {}", found.message)
             }
-            Ok(_) => format!("this is not JSON: {error}"),
+            Ok(_) => format!("invalid JSON: {error}"),
         }),
     }
 }
@@ -159,14 +160,14 @@ pub(super) fn find_declared(program: &Program, name: &str) -> Option<VarId> {
 
 struct Importer<'p> {
     program: &'p Program,
-    /// The names that the files set and nothing declares.
+    /// The names that the files set but nothing declares.
     own: BTreeSet<&'p str>,
-    /// The names that their strings read.
+    /// The names that their Packer expressions read.
     read: BTreeSet<String>,
-    /// Pairs of arguments that become settings.
+    /// The pairs of Ansible arguments that become settings.
     moves: Moves,
     file: &'p str,
-    /// The folder that a relative path of the file starts from.
+    /// The folder that relative paths of the file start from.
     folder: &'p Path,
     notes: Vec<String>,
 }
@@ -177,13 +178,13 @@ impl<'p> Importer<'p> {
             .push(visible_line(&format!("{}: {text}", self.file)).into_owned());
     }
 
-    /// The settings of one file.
+    /// Returns the settings of one file, as source text.
     fn body(&mut self, map: &Map<String, Json>) -> String {
         let program = self.program;
         let mut out = String::new();
         let mut packer = String::new();
         let mut unknown: Vec<&str> = Vec::new();
-        // The lists of deprecated names go in front of what they stand for.
+        // The elements of deprecated names come before those of the variable that replaces them.
         let mut fronts: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
         for (name, json) in map {
             if let Some((alias, real)) = self.alias(name)
@@ -198,7 +199,7 @@ impl<'p> Importer<'p> {
                 let text = self.string(name, json);
                 let value = spell_template(&text, |n| self.is_plain_text(n));
                 if name.is_empty() {
-                    let _ = writeln!(packer, "        # {value}   # has no name");
+                    let _ = writeln!(packer, "        # {value}   # an empty name");
                 } else {
                     let _ = writeln!(packer, "        {} = {value}", print_key(name));
                 }
@@ -208,10 +209,10 @@ impl<'p> Importer<'p> {
             let variable = program.variable(id);
             if let Some(removed) = &variable.removed {
                 let text = self.string(name, json);
-                self.note(format!("{name} is gone: {removed}"));
+                self.note(format!("`{name}` is removed: {removed}"));
                 let _ = writeln!(
                     out,
-                    "    # {name} = {}   # gone: {removed}",
+                    "    # {name} = {}   # removed: {removed}",
                     print_text(&text)
                 );
                 continue;
@@ -222,7 +223,7 @@ impl<'p> Importer<'p> {
             }
             let mut written = variable;
             if let Some((_, real)) = self.alias(name) {
-                self.note(format!("{name} is a deprecated name of {}", real.name));
+                self.note(format!("`{name}` is a deprecated name of `{}`", real.name));
                 if fronts.contains_key(real.name.as_str()) {
                     continue;
                 }
@@ -240,11 +241,11 @@ impl<'p> Importer<'p> {
                     let text = self.string(name, json);
                     let is_empty = json.is_null() || text.is_empty();
                     let instead = if is_empty {
-                        "; its default holds instead"
+                        "; the variable keeps its default"
                     } else {
                         ""
                     };
-                    self.note(format!("{name} is left out: {reason}{instead}"));
+                    self.note(format!("`{name}` is left out: {reason}{instead}"));
                     let reason = visible_line(&reason);
                     let _ = writeln!(out, "    # {name} = {}   # {reason}", print_text(&text));
                 }
@@ -257,12 +258,12 @@ impl<'p> Importer<'p> {
         out
     }
 
-    /// The pairs of an argument, each as what it means.
+    /// Writes the pairs of an argument that become settings, and the rest of the argument.
     fn moved(&mut self, name: &str, json: &Json, out: &mut String) {
         let text = json.as_str().unwrap_or_default();
         if let Err(ArgsProblem::Lost(words)) = check_args(text) {
             self.note(format!(
-                "{name}: Ansible drops `{}`; it is left out",
+                "`{name}`: left out `{}`, which Ansible ignores",
                 words.join("`, `")
             ));
         }
@@ -274,7 +275,7 @@ impl<'p> Importer<'p> {
         }
     }
 
-    /// A deprecated name, and the variable that it stands for.
+    /// Returns a deprecated name, and the variable that replaces it.
     fn alias(&self, name: &str) -> Option<(&'p Variable, &'p Variable)> {
         let variable = self.program.variable(find_declared(self.program, name)?);
         variable
@@ -282,7 +283,7 @@ impl<'p> Importer<'p> {
             .map(|real| (variable, self.program.variable(real)))
     }
 
-    /// An argument as it may stand in a spec: without the words that Ansible drops, and with a file's whole path.
+    /// Converts an argument: removes the words that Ansible ignores, and makes a file's path absolute.
     fn args(&mut self, name: &str, text: &str) -> String {
         if let Argument::File(path) = Argument::of(text) {
             return self.args_file(path);
@@ -291,7 +292,7 @@ impl<'p> Importer<'p> {
             return text.to_owned();
         };
         self.note(format!(
-            "{name}: Ansible drops `{}`; it is left out",
+            "`{name}`: left out `{}`, which Ansible ignores",
             words.join("`, `")
         ));
         parse_pairs(text)
@@ -301,7 +302,7 @@ impl<'p> Importer<'p> {
             .join(" ")
     }
 
-    /// An argument that names a file, from wherever a spec stands.
+    /// Converts an argument that names a file. The path becomes absolute, because the spec may be in any folder.
     fn args_file(&mut self, path: &str) -> String {
         if path.starts_with(['/', '~', '$'])
             || path.contains("{{")
@@ -310,18 +311,18 @@ impl<'p> Importer<'p> {
             return format!("@{path}");
         }
         let path = normalize(&self.folder.join(path));
-        self.note(format!("{} is named by its absolute path", path.display()));
+        self.note(format!("the path of {} is now absolute", path.display()));
         format!("@{}", path.display())
     }
 
-    /// The string that Packer would get; what is none is said.
+    /// Returns the string that Packer would get. Adds a note if the value is not a string.
     fn string(&mut self, name: &str, json: &Json) -> String {
         match json {
             Json::Null => String::new(),
             Json::String(text) => text.clone(),
             other => {
                 self.note(format!(
-                    "{name} is no string, and Packer would refuse the file"
+                    "`{name}` is not a string, and Packer would reject the file"
                 ));
                 other.to_string()
             }
@@ -336,7 +337,7 @@ impl<'p> Importer<'p> {
     ) -> Result<Value, String> {
         if let (Json::Array(elements), Base::List(_)) = (json, &written.ty.base) {
             self.note(format!(
-                "{} is no string, and Packer would refuse the file",
+                "`{}` is not a string, and Packer would reject the file",
                 variable.name
             ));
             return Ok(Value::list(
@@ -370,12 +371,13 @@ impl<'p> Importer<'p> {
     }
 
     fn note_quotes(&mut self, name: &str) {
-        self.note(format!(
-            "{name} had quotes of its own inside its string; it is read without them"
-        ));
+        self.note(format!("`{name}`: removed the quotes inside the string"));
     }
 
-    /// A value as one writes it for `written`, which is the variable itself or what it stands for.
+    /// Converts a value to source text. `written` is the variable, or the one that replaces it.
+    ///
+    /// # Errors
+    /// The reason why it cannot be converted.
     fn value(
         &mut self,
         variable: &Variable,
@@ -403,7 +405,7 @@ impl<'p> Importer<'p> {
         if written.is_secret {
             let name = variable.name.to_uppercase();
             self.note(format!(
-                "the secret {} is left out: give it in the environment, as {name}",
+                "the secret `{}` is left out: set the environment variable {name}",
                 variable.name
             ));
             return Ok(format!("env({})", print_text(&name)));
@@ -417,7 +419,7 @@ impl<'p> Importer<'p> {
             Some(divided) => {
                 let json = Json::from(divided.written.as_str());
                 format!(
-                    "its elements are divided by {}: write {json}",
+                    "its elements are separated by {}: write {json}",
                     divided.separator
                 )
             }
@@ -425,7 +427,7 @@ impl<'p> Importer<'p> {
         })?;
         if let Some(divided) = divided {
             self.note(format!(
-                "the elements of `{}` are divided by {}, so `{}` is one element",
+                "`{}`: its elements are separated by {}, so `{}` is one element",
                 variable.name, divided.separator, divided.element
             ));
         }
@@ -442,7 +444,10 @@ impl<'p> Importer<'p> {
         Ok(heredoc.unwrap_or_else(|| spell_value(&value)))
     }
 
-    /// A string with templates in it.
+    /// Converts a string with Packer expressions.
+    ///
+    /// # Errors
+    /// The reason why it cannot be converted.
     fn template(&self, written: &Variable, text: &str) -> Result<String, String> {
         let base = &written.ty.base;
         if matches!(base, Base::Args) {
@@ -451,14 +456,14 @@ impl<'p> Importer<'p> {
         let spell = |text: &str| spell_template(text, |name| self.is_plain_text(name));
         let pieces = parse_braces(text);
         match (base, &pieces[..]) {
-            // One that is all there is may stand for the whole value.
+            // A single expression can be the whole value.
             (_, [(_, Braced::Env(_))]) => return Ok(spell(text)),
             (_, [(_, Braced::User(name))]) if written.encoding == Encoding::Base64 => {
                 return self.whole_reference(written, name);
             }
             _ if written.encoding == Encoding::Base64 => {
                 return Err(format!(
-                    "only Packer can fill `{text}`, and a spec has the text, not its base64"
+                    "only Packer can evaluate `{text}`, and a spec contains the decoded text, not base64"
                 ));
             }
             (Base::List(_) | Base::Map(_) | Base::Bool | Base::Int, [(_, Braced::User(name))]) => {
@@ -476,17 +481,21 @@ impl<'p> Importer<'p> {
             }
             (Base::List(_) | Base::Map(_), _) => {
                 let json: Json =
-                    serde_json::from_str(text).map_err(|e| format!("this is not JSON: {e}"))?;
+                    serde_json::from_str(text).map_err(|e| format!("invalid JSON: {e}"))?;
                 spell_json(&json, &spell)
             }
-            (Base::Bool | Base::Int, _) => {
-                Err(format!("a template inside a text is no {}", written.ty))
-            }
+            (Base::Bool | Base::Int, _) => Err(format!(
+                "a string with a Packer expression cannot be of type `{}`",
+                written.ty
+            )),
             _ => Ok(spell(text)),
         }
     }
 
-    /// A value that is another variable's string.
+    /// Converts a value that is another variable's string.
+    ///
+    /// # Errors
+    /// The reason why it cannot be converted.
     fn whole_reference(&self, written: &Variable, name: &str) -> Result<String, String> {
         let id = find_declared(self.program, name);
         let other = id
@@ -502,13 +511,13 @@ impl<'p> Importer<'p> {
             Encoding::Words if self.is_plain_text(name) => Ok(format!("split({name}, \" \")")),
             Encoding::Commas if self.is_plain_text(name) => Ok(format!("split({name}, \",\")")),
             Encoding::Base64 => Err(format!(
-                "`{name}` holds base64, and a spec has the text: write it here"
+                "`{name}` contains base64, and a spec contains the decoded text: write it here"
             )),
-            _ => Err(format!("`{name}` is no {}", written.ty)),
+            _ => Err(format!("`{name}` is not of type `{}`", written.ty)),
         }
     }
 
-    /// True where `${x}` is the string that Packer has for x.
+    /// True if `${x}` gives the string that Packer has for the variable.
     fn is_plain_text(&self, name: &str) -> bool {
         if self.own.contains(name) {
             return true;
@@ -529,7 +538,7 @@ impl<'p> Importer<'p> {
             && variable.removed.is_none()
     }
 
-    /// Says once which names of a file nothing knows: the file may be for another release than the library.
+    /// Adds one note about the unknown names of a file. The file may be for another release than the library.
     fn note_unknown(&mut self, names: &[&str]) {
         let declared: Vec<&str> = self
             .program
@@ -552,14 +561,9 @@ impl<'p> Importer<'p> {
             true => "the checkout".to_owned(),
             false => format!("Image Builder {RELEASE}"),
         };
-        let where_to = if shown.len() == 1 {
-            "it stands"
-        } else {
-            "they stand"
-        };
         let names = shown.join(", ");
         self.note(format!(
-            "the variables of {library} do not include {names}: {where_to} in a `packer` block"
+            "unknown in {library}, written to a `packer` block: {names}"
         ));
     }
 
@@ -589,7 +593,7 @@ impl<'p> Importer<'p> {
     }
 }
 
-/// The elements of a list's string: a template is a part of one.
+/// Splits a list's string into elements. A Packer expression is never split.
 fn cut_elements(
     pieces: &[(usize, Braced<'_>)],
     is_separator: impl Fn(char) -> bool,
@@ -622,7 +626,10 @@ fn spell_list(elements: &[String], spell: impl Fn(&str) -> String) -> String {
     format!("[{}]", elements.join(", "))
 }
 
-/// JSON with templates in its strings.
+/// Converts JSON whose strings may contain Packer expressions.
+///
+/// # Errors
+/// A message, if a value has no counterpart in the language.
 fn spell_json(json: &Json, spell: &impl Fn(&str) -> String) -> Result<String, String> {
     Ok(match json {
         Json::String(text) => spell(text),
@@ -648,7 +655,10 @@ fn spell_json(json: &Json, spell: &impl Fn(&str) -> String) -> Result<String, St
     })
 }
 
-/// What an empty string is for a type.
+/// Converts an empty string to a value of a type.
+///
+/// # Errors
+/// A message, if the type has no empty value.
 fn spell_empty(ty: &Type, is_null: bool) -> Result<String, String> {
     match &ty.base {
         Base::List(_) => Ok("[]".to_owned()),

@@ -1,9 +1,9 @@
-//! Versions that a checkout writes out several times: which variable holds one, and which texts follow from it.
+//! Versions that a checkout repeats: the variable that contains the version, and the strings that follow from it.
 //!
-//! Image Builder states the version of Kubernetes as `v1.34.3`, `v1.34`, `1.34.3-1.1` and `1.34.3`, in variables and
-//! forms that differ from release to release. The forms are learnt from the checkout's own strings. A text that holds
-//! a version by chance must not follow it, so each relation needs a second witness: the built-in library derives one
-//! variable from the other, or their names begin with the same word, or two files with different versions agree.
+//! Image Builder writes the version of Kubernetes as `v1.34.3`, `v1.34`, `1.34.3-1.1` and `1.34.3`, in variables and forms
+//! that differ between releases. The forms are learned from the checkout's own strings. A string that contains a version
+//! by chance must not follow it, so each relation needs a second reason: the standard library derives one variable from
+//! the other, or their names begin with the same word, or two files with different versions have the same form.
 
 use crate::import::checkout::Checkout;
 use crate::import::infer::Declaration;
@@ -16,19 +16,19 @@ use crate::source::part;
 use crate::syntax::escape;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A var file, a template, or `-var`, with a name that it sets.
+/// A source (a var file, a template, or `-var`) and a name that it sets.
 type Setting<'c> = (&'c str, &'c str);
 
-/// A text with the places of a version in it.
+/// A string with the places of a version in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Form(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Piece {
     Plain(String),
-    /// A template of Packer's, as it is written.
+    /// A Packer expression, unchanged.
     Braces(String),
-    /// The whole text of the version's variable, `v1.34.3`.
+    /// The whole string of the version's variable, `v1.34.3`.
     Whole,
     /// The same without its `v`.
     Number,
@@ -36,10 +36,10 @@ enum Piece {
     Series,
 }
 
-/// For var file (or template) and name, the expression that gives the string there, for strings that follow a version.
+/// Returns the expressions for strings that follow a version, by source and name.
 ///
-/// The expression gives that string on every target of the checkout. `is_plain` says of which variables `${x}` is the
-/// string that Packer has.
+/// The expression gives the same string on every target of the checkout. `is_plain` is true for variables whose `${x}` is
+/// the string that Packer has.
 pub(super) fn find_versions(
     checkout: &Checkout,
     library: &Program,
@@ -56,7 +56,7 @@ pub(super) fn find_versions(
     let mut followers: BTreeSet<&str> = BTreeSet::new();
     let mut out = BTreeMap::new();
     let is_base = |name: &str| bases.contains(&name);
-    // Versions that follow other versions first: what follows them follows the first of them.
+    // Begin with the versions that follow other versions, so that strings follow the first one of a chain.
     let (first, second): (Vec<Setting<'_>>, Vec<Setting<'_>>) = strings
         .texts
         .keys()
@@ -84,10 +84,10 @@ pub(super) fn find_versions(
     out
 }
 
-/// Every string of a checkout, and what stands beside it on the targets that it is for.
+/// Every string of a checkout, and the other strings on its targets.
 struct Strings<'c> {
     texts: BTreeMap<Setting<'c>, &'c str>,
-    /// For each run of Packer the strongest setting of each name.
+    /// The strongest setting of each name, for each Packer command.
     runs: Vec<BTreeMap<&'c str, Setting<'c>>>,
 }
 
@@ -133,7 +133,8 @@ impl<'c> Strings<'c> {
         Strings { texts, runs }
     }
 
-    /// The text of `other` wherever a setting is the strongest one of its name; where it never is, in its own file.
+    /// Returns the string of `other` in all commands in which `setting` is the strongest of its name, if it is the same in
+    /// all. If there is no such command, returns the string in the setting's own file.
     fn beside(&self, setting: Setting<'c>, other: &str) -> Option<&'c str> {
         let is_in_force = |run: &&BTreeMap<&str, Setting<'c>>| run.get(setting.1) == Some(&setting);
         let mut found = self
@@ -163,8 +164,8 @@ struct Learner<'c> {
 }
 
 impl<'c> Learner<'c> {
-    /// The names that hold a version and nothing else, those first that others are more likely to follow: what the
-    /// built-in library derives others from, what it does not derive, short names.
+    /// Returns the names whose strings are versions. The first ones are the most likely to be followed: names that the
+    /// standard library derives others from, then names that it does not derive, then short names.
     fn bases(&self) -> Vec<&'c str> {
         let mut texts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for ((_, name), text) in &self.strings.texts {
@@ -198,7 +199,7 @@ impl<'c> Learner<'c> {
         bases
     }
 
-    /// True where a string of the checkout is the variable's value, and an expression can take its place.
+    /// True if an expression can replace a string of the variable.
     fn is_plain_text(&self, name: &str) -> bool {
         self.declarations.get(name).is_some_and(|declaration| {
             let is_other = matches!(
@@ -217,7 +218,7 @@ impl<'c> Learner<'c> {
         self.declarations.get(name)?.known
     }
 
-    /// The names that the built-in library derives a variable from, however indirectly.
+    /// Returns the names that the standard library derives a variable from, also indirectly.
     fn sources(&self, name: &str) -> BTreeSet<&'c str> {
         let mut out = BTreeSet::new();
         let mut open: Vec<VarId> = self.known(name).into_iter().collect();
@@ -233,7 +234,7 @@ impl<'c> Learner<'c> {
         out
     }
 
-    /// The version that a string follows, and how.
+    /// Returns the version that a string follows, and its form.
     fn choose(
         &self,
         setting: Setting<'c>,
@@ -279,19 +280,19 @@ impl<'c> Learner<'c> {
         let best = found.iter().map(|(witness, ..)| *witness).max()?;
         let mut best = found.into_iter().filter(|(witness, ..)| *witness == best);
         let (_, base, form) = best.next()?;
-        // Two that it may follow equally well: nobody knows which.
+        // Two equally likely versions: the string follows neither.
         best.next().is_none().then_some((base, form))
     }
 
-    /// True where the variable's type has a major and a minor number.
+    /// True if the variable's type has a major and a minor number.
     fn has_numbers(&self, name: &str) -> bool {
         self.declarations
             .get(name)
             .is_some_and(|d| matches!(d.ty.base, Base::Semver | Base::Version))
     }
 
-    /// True where at least two different versions are written in a form, the built-in library's own among them, and
-    /// none in another.
+    /// True if at least two different versions are written in this form, and none in another. The standard library's own
+    /// default counts.
     fn agrees(&self, base: &str, name: &str, form: &Form) -> bool {
         let mut seen: BTreeSet<&str> = BTreeSet::new();
         let settings = self
@@ -325,19 +326,19 @@ impl<'c> Learner<'c> {
     }
 }
 
-/// Why a string is believed to follow a version; the later the better.
+/// The reason to believe that a string follows a version. Later variants are stronger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Witness {
-    /// Two files agree.
+    /// Two files have the same form.
     Files,
     /// The names begin with this many equal words.
     Name(usize),
-    /// The built-in library derives the one from the other.
+    /// The standard library derives one from the other.
     Library,
 }
 
-/// Two versions of one thing: their names differ in what stands behind the first one's last `_`, `x_semver` and
-/// `x_rpm_version`.
+/// True for the names of two versions of one program, such as `x_semver` and `x_rpm_version`: they are equal up to the last
+/// `_` of `base`.
 fn is_alike(base: &str, name: &str) -> bool {
     let length = words(base).count().saturating_sub(1);
     words(name).take(length).eq(words(base).take(length))
@@ -347,8 +348,8 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
     name.split('_')
 }
 
-/// The three numbers of a text that is a version and nothing else, with what stands behind them: `v1.34.3`,
-/// `1.34.3`, `v1.35.0-rc.1`.
+/// Returns the numbers of a version, without `v` and with a suffix for early releases: `v1.34.3`, `1.34.3`,
+/// `v1.35.0-rc.1`.
 fn version_in(text: &str) -> Option<&str> {
     let number = text.strip_prefix('v').unwrap_or(text);
     let core = number.split(['-', '+']).next().unwrap_or_default();
@@ -361,14 +362,14 @@ fn version_in(text: &str) -> Option<&str> {
     (has_three && (rest.is_empty() || is_early)).then_some(number)
 }
 
-/// `1.34` of `1.34.3`.
+/// Returns `1.34` for `1.34.3`.
 fn series_of(number: &str) -> Option<&str> {
     let second = number.match_indices('.').nth(1)?.0;
     number.get(..second)
 }
 
 impl Form {
-    /// How a text holds a version; none where it does not. `has_series`: the version's first two numbers count, too.
+    /// Returns the form in which a text contains a version. With `has_series`, the version's first two numbers count too.
     fn of(text: &str, version: &str, has_series: bool) -> Option<Form> {
         let number = version_in(version)?;
         let series = if has_series {
@@ -398,14 +399,14 @@ impl Form {
             .then_some(form)
     }
 
-    /// True where it holds the whole version, not only its first numbers.
+    /// True if it contains the whole version, not only the first two numbers.
     fn holds_all(&self) -> bool {
         self.0
             .iter()
             .any(|piece| matches!(piece, Piece::Whole | Piece::Number))
     }
 
-    /// The text for another version.
+    /// Returns the text for another version.
     fn write(&self, version: &str) -> Option<String> {
         let number = version_in(version)?;
         let mut out = String::new();
@@ -420,7 +421,7 @@ impl Form {
         Some(out)
     }
 
-    /// The form as an expression over the version's variable. `is_plain`: see [`spell_template`].
+    /// Returns the form as an expression over the version's variable. `is_plain`: see [`spell_braces`].
     fn expression(&self, base: &str, is_plain: &dyn Fn(&str) -> bool) -> String {
         if let [Piece::Whole] = self.0[..] {
             return base.to_owned();
@@ -451,8 +452,7 @@ fn split_all(pieces: Vec<Piece>, wanted: &str, piece: &Piece) -> Vec<Piece> {
     out
 }
 
-/// Cuts a text at a version that stands in it as a whole: no digit and no letter before it, and behind it neither a
-/// digit nor a point with a digit.
+/// Splits a text at each complete version: not after a digit or letter, and not before a digit or a dot with a digit.
 fn split(text: &str, wanted: &str, piece: &Piece, out: &mut Vec<Piece>) {
     let mut plain = 0;
     for (at, _) in text.match_indices(wanted) {
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_a_version_in_a_text() {
+    fn form_contains_the_version() {
         let cases = [
             ("v1.34.3", "v1.34.3", "x"),
             ("1.34.3", "1.34.3", "x"),
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_other_numbers_alone() {
+    fn form_ignores_other_numbers() {
         for text in [
             "", "11.34.3", "1.34.31", "1.34.3.1", "0.1.34.3", "2.1.34", "1.3", "134", "abc",
         ] {

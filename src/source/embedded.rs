@@ -1,33 +1,32 @@
-//! What the program carries with it, so that it works alone: the standard library, and what Packer
-//! and Ansible read.
+//! The files embedded in the program: the standard library, and what Packer and Ansible read.
 
 use include_dir::{Dir, include_dir};
 
-/// The standard library, in the language.
+/// The standard library: specs.
 pub static STDLIB: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
 
-/// Packer's templates, with what they need.
+/// Packer's templates, with the files that they use.
 pub static CONFIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config");
 
-/// What Ansible runs.
+/// Ansible's playbooks and roles.
 pub static ANSIBLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ansible");
 
-/// The text of a built-in template under the path that a provider names. Packer runs in a folder in
-/// which `packer` stands for [`CONFIG`].
+/// Returns the text of an embedded template, by the path that a provider names. In Packer's working folder `packer` is a
+/// link to [`CONFIG`].
 pub fn template(path: &str) -> Option<&'static str> {
     CONFIG
         .get_file(path.strip_prefix("packer/")?)?
         .contents_utf8()
 }
 
-/// The release of Image Builder that the built-in library is made of.
+/// The release of Image Builder that the standard library corresponds to.
 const RELEASE: &str = "v0.1.13";
 
-/// The targets that a later release has and the built-in library has not, below `stdlib/targets/`.
+/// Later releases whose targets the standard library does not have: lists in `stdlib/targets/`.
 const LATER: [&str; 1] = ["v0.1.55"];
 
-/// What to do about a name that the built-in library lacks and another release of Image Builder has, or that has
-/// the look of one: it begins as one of these targets does, and holds a number.
+/// Returns a help text for an unknown name that is a target of another release of Image Builder, or looks like one: it
+/// contains a number and begins like one of `targets`.
 pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let plain = name.strip_prefix("build-").unwrap_or(name);
     let has_it = |release: &&&str| {
@@ -37,11 +36,13 @@ pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>)
         names.is_some_and(|names| names.lines().any(|line| line == plain))
     };
     let how = format!(
-        "the built-in library is Image Builder {RELEASE}; to use another release, name a checkout of it: `--in CHECKOUT`, \
-         or `library` in imgspec.toml (`imgspec adopt`)"
+        "the standard library has the targets of Image Builder {RELEASE}; for another release, use a checkout of it: \
+         `--in CHECKOUT`, or `imgspec adopt` and `library` in imgspec.toml"
     );
     if let Some(release) = LATER.iter().find(has_it) {
-        return Some(format!("Image Builder {release} has `{plain}`; {how}"));
+        return Some(format!(
+            "`{plain}` is a target of Image Builder {release}; {how}"
+        ));
     }
     let head = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
     let looks_alike = plain.contains(|c: char| c.is_ascii_digit()) && plain.contains('-');

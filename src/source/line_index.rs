@@ -1,35 +1,38 @@
-//! Byte offsets to lines and columns.
+//! Conversion of byte offsets to lines and columns.
 
 use std::ops::Range;
 
-/// A place in a text as people count it: line and column from 1, columns in characters.
+/// A position in a text: line and column, both from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineColumn {
+    /// From 1.
     pub line: u32,
+    /// From 1, in characters.
     pub column: u32,
 }
 
-/// The offsets at which the lines of a text begin.
+/// The byte offsets at which the lines of a text begin.
 #[derive(Debug)]
 pub struct LineIndex {
     starts: Vec<u32>,
 }
 
 impl LineIndex {
+    /// Finds the lines of a text.
     pub fn new(text: &str) -> LineIndex {
         let mut starts = vec![0];
         starts.extend(memchr::memchr_iter(b'\n', text.as_bytes()).map(|i| i as u32 + 1));
         LineIndex { starts }
     }
 
-    /// The index of the line that holds a byte offset.
+    /// Returns the index, from 0, of the line that contains a byte offset.
     pub fn line_at(&self, offset: u32) -> usize {
         self.starts
             .partition_point(|start| *start <= offset)
             .saturating_sub(1)
     }
 
-    /// A line's range of bytes with its line end, in a text of this length; none where there is no such line.
+    /// Returns a line's range of bytes, including its line end, in a text of `text_len` bytes.
     pub fn range(&self, line: usize, text_len: usize) -> Option<Range<usize>> {
         let start = *self.starts.get(line)? as usize;
         Some(
@@ -41,13 +44,13 @@ impl LineIndex {
         )
     }
 
-    /// The place of a byte offset; an offset inside a character counts as that character's start.
+    /// Returns the position of a byte offset. An offset inside a character counts as the character's start.
     pub fn position(&self, text: &str, offset: u32) -> LineColumn {
         let offset = offset.min(text.len() as u32);
         let line = self.line_at(offset);
         let start = self.starts.get(line).map_or(0, |start| *start as usize);
         let before = text.as_bytes().get(start..offset as usize).unwrap_or(&[]);
-        // Bytes that continue a character do not count.
+        // Continuation bytes of UTF-8 do not count.
         let column = before.iter().filter(|b| (**b & 0xC0) != 0x80).count();
         LineColumn {
             line: line as u32 + 1,

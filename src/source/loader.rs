@@ -1,48 +1,47 @@
-//! How the compiler reads: through a trait, so that an editor or a test can stand in for the disk.
+//! The file system as the compiler sees it: a trait, so that an editor or a test can replace the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// How large a file may be that is read into memory, in bytes. The largest that Image Builder has are some hundred KiB.
+/// The size limit for files that are read into memory, in bytes. Image Builder's largest files have some hundred KiB.
 pub const MAX_FILE: u64 = 16 << 20;
 
-/// All that the compiler knows of a file system.
+/// Read access to a file system.
 pub trait Loader {
-    /// The text of a file.
+    /// Reads the text of a file.
     ///
     /// # Errors
-    /// What the system says, or [`Loader::look`]; `InvalidData` where the file is not UTF-8, `FileTooLarge` above
-    /// [`MAX_FILE`].
+    /// The same as of [`Loader::look`]; `InvalidData` if the file is not UTF-8; `FileTooLarge` above [`MAX_FILE`].
     fn read(&self, path: &Path) -> io::Result<String>;
 
-    /// Whether a file that can be read is there, links followed.
+    /// Checks that a regular file exists. Follows links.
     ///
     /// # Errors
-    /// `NotFound` only where nothing is there; else why what is there is not read: it is a folder, a pipe, a device, a
-    /// link that leads to nothing.
+    /// `NotFound` only if nothing exists at the path. Another kind if it is a folder, a pipe, a device or a broken link, or
+    /// cannot be accessed.
     fn look(&self, path: &Path) -> io::Result<()>;
 
-    /// Whether a file is there, and not something else.
+    /// True if a regular file exists.
     fn is_file(&self, path: &Path) -> bool {
         self.look(path).is_ok()
     }
 
-    /// Whether anything is there, a link that leads to nothing too.
+    /// True if anything exists at the path, including a broken link.
     fn exists(&self, path: &Path) -> bool;
 
-    /// Whether a folder is there.
+    /// True if a folder exists.
     fn is_dir(&self, path: &Path) -> bool;
 
-    /// The names of what is in a folder, in order; none where it cannot be read.
+    /// Returns the names in a folder, sorted, or none if it cannot be read.
     fn entries(&self, folder: &Path) -> Vec<String>;
 
-    /// The path with symbolic links resolved, for deciding whether it lies inside a folder.
+    /// Returns the path with symbolic links resolved, to decide whether it is inside a folder.
     fn canonical(&self, path: &Path) -> PathBuf;
 }
 
-/// The real file system.
+/// The file system of this machine.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Disk;
 
@@ -77,14 +76,17 @@ impl Loader for Disk {
     }
 }
 
-/// What stands at a path, links followed, if it is a regular file.
+/// Returns the metadata of a regular file. Follows links.
+///
+/// # Errors
+/// See [`Loader::look`].
 fn look(path: &Path) -> io::Result<fs::Metadata> {
     match path.metadata() {
         Ok(found) => expect_regular(&found).map(|()| found),
         Err(error)
             if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_ok() =>
         {
-            Err(io::Error::other("the link leads to nothing"))
+            Err(io::Error::other("it is a broken link"))
         }
         Err(error) => Err(error),
     }
@@ -104,17 +106,17 @@ fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
     Err(io::Error::new(kind, what))
 }
 
-/// Opens a regular file. What else stands there is refused at once: to open a pipe would wait for a writer.
+/// Opens a regular file. Refuses anything else before opening it, because opening a pipe would block.
 ///
 /// # Errors
-/// What the system says, and where it is no regular file.
+/// If the file does not exist, cannot be opened, or is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     look(path)?;
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
     {
-        // It may have become a pipe since.
+        // The file may have been replaced by a pipe since the check.
         use std::os::unix::fs::OpenOptionsExt;
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
@@ -123,16 +125,16 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The bytes of a regular file of at most [`MAX_FILE`] bytes.
+/// Reads the bytes of a regular file.
 ///
 /// # Errors
-/// What the system says, and where it is no regular file, or a larger one.
+/// The same as of [`open_regular`], and `FileTooLarge` above [`MAX_FILE`].
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let file = open_regular(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     if length <= MAX_FILE {
-        // What grows while it is read, or lies about its size, ends here too.
+        // The limit also holds for files that grow while they are read or report a wrong size.
         file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     }
     match length.max(bytes.len() as u64) > MAX_FILE {
@@ -146,18 +148,18 @@ fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, message)
 }
 
-/// The text of a regular file, as [`read_bytes`] reads it.
+/// Reads the text of a regular file.
 ///
 /// # Errors
-/// The same, and `InvalidData` where it is not UTF-8.
+/// The same as of [`read_bytes`], and `InvalidData` if the file is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
     to_text(read_bytes(path)?)
 }
 
-/// The text of an input that is no file, up to the size of one.
+/// Reads the text of another input, such as standard input.
 ///
 /// # Errors
-/// The same as of [`read_text`].
+/// If it cannot be read; `FileTooLarge` above [`MAX_FILE`]; `InvalidData` if it is not UTF-8.
 pub fn read_input(input: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     input.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
@@ -177,7 +179,7 @@ fn to_text(bytes: Vec<u8>) -> io::Result<String> {
     })
 }
 
-/// A disk that holds these files and nothing else.
+/// A file system in memory: the texts of files by their paths.
 #[derive(Debug, Default, Clone)]
 pub struct Memory(pub BTreeMap<PathBuf, String>);
 
@@ -221,7 +223,7 @@ impl Loader for Memory {
     }
 }
 
-/// The path without `.` and `..`, decided from its text alone.
+/// Removes `.` and `..` from a path without looking at the disk.
 pub fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
@@ -243,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn normalizes_without_looking() {
+    fn normalize_removes_dots() {
         assert_eq!(normalize(Path::new("/a/./b/../c")), Path::new("/a/c"));
         assert_eq!(normalize(Path::new("/../a")), Path::new("/a"));
     }

@@ -1,7 +1,7 @@
-//! Source texts, the places in them, and how they are found.
+//! Source texts, positions in them, and access to files.
 //!
-//! Everything that the compiler reads goes through a [`Loader`]; everything that it reports or
-//! remembers points into a [`SourceMap`] with a [`Span`].
+//! The compiler reads all files through a [`Loader`]. Diagnostics and program items refer to a [`SourceMap`] with a
+//! [`Span`].
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -26,29 +26,33 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-/// A source text of a [`SourceMap`].
+/// The id of a source text in a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u32);
 
-/// A range of bytes in one source text. `end` is exclusive.
+/// A range of bytes in one source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
+    /// The source text.
     pub file: FileId,
+    /// The offset of the first byte.
     pub start: u32,
+    /// The offset behind the last byte.
     pub end: u32,
 }
 
 impl Span {
+    /// The span of a range of bytes.
     pub fn new(file: FileId, start: u32, end: u32) -> Span {
         Span { file, start, end }
     }
 
-    /// The empty place right behind this span.
+    /// The empty span at this span's end.
     pub fn after(self) -> Span {
         Span::new(self.file, self.end, self.end)
     }
 
-    /// The smallest span that holds both; both must be in one file.
+    /// The smallest span that contains both. Both must be in one file.
     pub fn to(self, other: Span) -> Span {
         debug_assert_eq!(self.file, other.file);
         Span::new(
@@ -59,28 +63,30 @@ impl Span {
     }
 }
 
-/// Where a source text comes from, which decides how it is named and what its paths are relative to.
+/// Where a source text comes from. This decides its name, and what paths in it are relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A file of the project.
     Project,
     /// A file of the library: its variables, targets and rules.
     Library,
-    /// Not a file: an argument of the command line.
+    /// An argument of the command line.
     Argument,
 }
 
 /// One source text with its name.
 #[derive(Debug)]
 pub struct SourceFile {
-    /// Absolute for files on disk; `stdlib/…` for the built-in library; for arguments
-    /// `--set` in the folder where the command runs.
+    /// An absolute path for files on disk, `stdlib/…` for the standard library, `--set` in the current folder for
+    /// arguments.
     pub path: PathBuf,
+    /// Where the text comes from.
     pub origin: Origin,
+    /// The text itself, unchanged.
     pub text: Arc<str>,
     lines: OnceLock<LineIndex>,
     digest: OnceLock<String>,
-    /// Ranges of bytes that no excerpt may show.
+    /// Ranges of bytes that excerpts must not show.
     hidden: Vec<(u32, u32)>,
     shown: OnceLock<Shown>,
 }
@@ -98,18 +104,17 @@ impl SourceFile {
         }
     }
 
-    /// Line starts, computed when first asked for.
+    /// The starts of lines, computed on first use.
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
 
-    /// The text for excerpts: what is hidden in it stands there as `*`, and what is not seen is written out. Made
-    /// when first asked for.
+    /// The text for excerpts, computed on first use: with `*` for hidden characters and escapes for invisible ones.
     pub fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| Shown::new(self.mask()))
     }
 
-    /// Where a place is in the text for excerpts.
+    /// The range of a span in the text for excerpts.
     pub fn shown_range(&self, span: Span) -> Range<usize> {
         let shown = self.shown();
         shown.offset(span.start) as usize..shown.offset(span.end) as usize
@@ -136,7 +141,7 @@ impl SourceFile {
         out.into()
     }
 
-    /// The text's sha256 in hexadecimal, computed when first asked for: many images share a file.
+    /// The text's sha256 in hexadecimal, computed on first use, because many images share a file.
     pub fn sha256(&self) -> &str {
         self.digest.get_or_init(|| sha256(&self.text))
     }
@@ -147,7 +152,7 @@ impl SourceFile {
     }
 }
 
-/// The sha256 of a text in hexadecimal.
+/// Returns the sha256 of a text, in hexadecimal.
 pub fn sha256(text: &str) -> String {
     use std::fmt::Write;
     Sha256::digest(text.as_bytes())
@@ -158,7 +163,7 @@ pub fn sha256(text: &str) -> String {
         })
 }
 
-/// What an id of another map names. There is none, and no reason to end the program if there were.
+/// The source text for an id of another map. Such ids are a bug, but no reason to panic.
 static NOTHING: LazyLock<SourceFile> =
     LazyLock::new(|| SourceFile::new(PathBuf::new(), Origin::Library, "".into()));
 
@@ -166,11 +171,12 @@ static NOTHING: LazyLock<SourceFile> =
 #[derive(Debug, Default, Clone)]
 pub struct SourceMap {
     files: Vec<Arc<SourceFile>>,
-    /// The folder that people see paths relative to.
+    /// The folder that printed paths are relative to.
     base: PathBuf,
 }
 
 impl SourceMap {
+    /// Adds a source text.
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
         let id = FileId(self.files.len() as u32);
         self.files
@@ -178,7 +184,7 @@ impl SourceMap {
         id
     }
 
-    /// Keeps a place out of all excerpts.
+    /// Hides a span in all excerpts.
     pub fn hide(&mut self, span: Span) {
         if let Some(file) = self
             .files
@@ -190,19 +196,19 @@ impl SourceMap {
         }
     }
 
-    /// True for a place that lies in what excerpts do not show.
+    /// True if a span is completely hidden.
     pub fn is_hidden(&self, span: Span) -> bool {
         let inside = |(start, end): &(u32, u32)| *start <= span.start && span.end <= *end;
         self.get(span.file).hidden.iter().any(inside)
     }
 
-    /// True for a place that holds something hidden, or lies in it.
+    /// True if a part of a span is hidden.
     pub fn has_hidden(&self, span: Span) -> bool {
         let meets = |(start, end): &(u32, u32)| *start < span.end && span.start < *end;
         self.get(span.file).hidden.iter().any(meets)
     }
 
-    /// What is hidden on the lines of a place.
+    /// Returns the hidden ranges on the lines of a span.
     pub fn hidden_near(&self, span: Span) -> Vec<(FileId, Range<usize>)> {
         let file = self.get(span.file);
         if file.hidden.is_empty() {
@@ -232,7 +238,7 @@ impl SourceMap {
         self.base = base;
     }
 
-    /// A file's name for people: relative to the base where it lies below it, on one line.
+    /// Returns a file's path to print: relative to the base if it is inside it, on one line.
     pub fn name(&self, id: FileId) -> String {
         let path = &self.get(id).path;
         visible_line(
@@ -244,10 +250,12 @@ impl SourceMap {
         .into_owned()
     }
 
+    /// Returns a source text. An id of another map gives an empty one.
     pub fn get(&self, id: FileId) -> &SourceFile {
         self.files.get(id.0 as usize).map_or(&NOTHING, Arc::as_ref)
     }
 
+    /// Iterates over all source texts.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
         self.files
             .iter()
@@ -255,26 +263,26 @@ impl SourceMap {
             .map(|(i, f)| (FileId(i as u32), f.as_ref()))
     }
 
-    /// The text that a span covers.
+    /// Returns the text of a span.
     pub fn slice(&self, span: Span) -> &str {
         let text = &self.get(span.file).text;
         text.get(span.start as usize..span.end as usize)
             .unwrap_or("")
     }
 
-    /// The text that a span covers, as people may see it: secrets hidden, and what is not seen written out.
+    /// Returns the text of a span for excerpts: secrets hidden, invisible characters escaped.
     pub fn shown_slice(&self, span: Span) -> &str {
         let file = self.get(span.file);
         file.shown().text.get(file.shown_range(span)).unwrap_or("")
     }
 
-    /// Line and column, both from 1, columns counted in characters.
+    /// Returns the line and column of a byte offset.
     pub fn position(&self, file: FileId, offset: u32) -> LineColumn {
         let file = self.get(file);
         file.lines().position(&file.text, offset)
     }
 
-    /// True for what the project itself wrote: its files, its JSON layers and its arguments.
+    /// True for texts that are not part of the library: files of the project, and arguments.
     pub fn is_users(&self, file: FileId) -> bool {
         self.get(file).origin != Origin::Library
     }

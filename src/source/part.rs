@@ -1,9 +1,9 @@
-//! Parts of a text by place, for texts and places that came from somebody else.
+//! Slicing of texts at offsets that may not fit.
 
 use std::slice::SliceIndex;
 
-/// The part of a text in a range of bytes. It is empty where the range is not in the text or cuts a character, which
-/// would otherwise end the program: a place can be older than the text, or be made of what a client sent.
+/// Returns the part of a text in a range of bytes. Returns an empty text if the range is outside of the text or splits a
+/// character: an offset can be older than the text, or come from a client.
 pub fn part(text: &str, range: impl SliceIndex<str, Output = str>) -> &str {
     text.get(range).unwrap_or_default()
 }
@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_in_the_text_is_empty() {
+    fn a_range_that_does_not_fit_is_empty() {
         assert_eq!(part("aéb", 1..3), "é");
         assert_eq!(part("aéb", 3..), "b");
         assert_eq!(part("aéb", ..2), "");

@@ -1,16 +1,16 @@
-//! Text of others as a terminal may have it: what would not be seen, or would steer the terminal, is written out.
+//! Escaping of invisible and control characters in text that is printed.
 //!
-//! Whoever checks a spec has not written all of it. A control character in a name, a string or a file's name could
-//! move the cursor, hide a line or set the window's title; an override of the direction shows a text that is not there
-//! ("Trojan Source", CVE-2021-42574). They appear as `\u{1b}`, the language's own escape.
+//! Users check specs that others have written. A control character in a name, a string or a file's name could move the
+//! cursor, hide a line or set the window's title. A direction override displays text in a different order than it has
+//! ("Trojan Source", CVE-2021-42574). Such characters are printed as `\u{1b}`, the language's own escape.
 
 use crate::source::LineIndex;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
-/// True for a character that is not seen, or does something to a terminal: controls, line separators, and what Unicode
-/// calls `Default_Ignorable_Code_Point`, among them direction overrides, joiners, selectors and tags.
+/// True for a character that is invisible or controls a terminal: control characters, line separators, and Unicode's
+/// `Default_Ignorable_Code_Point`, which includes direction overrides, joiners, selectors and tags.
 pub fn is_unseen(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
@@ -37,17 +37,17 @@ pub fn is_unseen(c: char) -> bool {
     }
 }
 
-/// A text of any number of lines with what is not seen written out.
+/// Escapes the invisible characters of a text. Line ends stay.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    written_out(text, is_unseen)
+    escaped(text, is_unseen)
 }
 
-/// A name or a sentence: a line's end in it is written out too, so that it cannot pass for the next line.
+/// Escapes the invisible characters and the line ends of a name or sentence, so that it cannot fake another line.
 pub fn visible_line(text: &str) -> Cow<'_, str> {
-    written_out(text, |c| c == '\n' || is_unseen(c))
+    escaped(text, |c| c == '\n' || is_unseen(c))
 }
 
-fn written_out(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escaped(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_hidden) {
         return Cow::Borrowed(text);
     }
@@ -70,8 +70,8 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// JSON with the same value in which what is not seen stands as `\u009b`. JSON itself demands that of the first 32
-/// characters only.
+/// Escapes invisible characters in JSON as `\u009b`, which does not change its value. JSON itself requires this only for
+/// the first 32 characters.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_unseen) {
         return Cow::Borrowed(json);
@@ -90,17 +90,18 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A source text as excerpts show it, with what is not seen written out, and where each place of the source is in it.
+/// A source text with escaped invisible characters, and the mapping of its offsets.
 #[derive(Debug)]
 pub struct Shown {
+    /// The escaped text.
     pub text: Arc<str>,
-    /// Behind each change: the offset in the source, and the one here.
+    /// The offsets behind each change: in the source, and in `text`.
     steps: Vec<(u32, u32)>,
     lines: OnceLock<LineIndex>,
 }
 
 impl Shown {
-    /// Of a text. A byte order mark, and the carriage return of a line's end, are left out.
+    /// Escapes a text. Leaves out a byte order mark, and the carriage returns of line ends.
     pub(super) fn new(text: Arc<str>) -> Shown {
         if !text.contains(is_unseen) {
             return Shown {
@@ -131,7 +132,7 @@ impl Shown {
         }
     }
 
-    /// Where a place of the source is here.
+    /// Converts an offset in the source to one in `text`.
     pub fn offset(&self, source: u32) -> u32 {
         match self
             .steps
@@ -142,20 +143,20 @@ impl Shown {
         }
     }
 
-    /// The place of the source that stands here.
+    /// Converts an offset in `text` to one in the source.
     pub fn source_offset(&self, here: u32) -> u32 {
         let behind = self.steps.partition_point(|(_, to)| *to <= here);
         let source = match self.steps.get(..behind) {
             Some([.., (source, to)]) => source + (here - to),
             _ => here,
         };
-        // What is written out is one character of the source.
+        // An escape is one character in the source.
         self.steps
             .get(behind)
             .map_or(source, |(next, _)| source.min(next.saturating_sub(1)))
     }
 
-    /// Line starts, computed when first asked for.
+    /// The starts of lines, computed on first use.
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_out_what_is_not_seen() {
+    fn visible_escapes_invisible_characters() {
         assert_eq!(
             visible("a\u{1b}[31m\tb\nc\r\u{9b}"),
             "a\\u{1b}[31m\tb\nc\\u{d}\\u{9b}"
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_value() {
+    fn visible_json_keeps_the_value() {
         let text = "\u{1b}\u{9b}\u{7f}\u{202e}\u{e0041}é\n";
         let json = serde_json::to_string_pretty(&[text]).unwrap();
         let shown = visible_json(&json);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_found_in_both_directions() {
+    fn offsets_convert_in_both_directions() {
         let source = "\u{feff}ab\u{1b}c\r\n\u{202e}d\r";
         let shown = Shown::new(source.into());
         assert_eq!(&*shown.text, "ab\\u{1b}c\n\\u{202e}d\\u{d}");
@@ -207,7 +208,7 @@ mod tests {
             }
         }
         assert_eq!(shown.offset(source.len() as u32), shown.text.len() as u32);
-        // Inside of what is written out.
+        // Inside an escape.
         assert_eq!(shown.source_offset(4), 5);
     }
 }

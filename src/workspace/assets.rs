@@ -1,4 +1,4 @@
-//! The templates, playbooks and roles that the program carries, on disk for Packer and Ansible.
+//! The embedded templates, playbooks and roles, unpacked to disk for Packer and Ansible.
 
 use crate::source::embedded;
 use include_dir::{Dir, DirEntry};
@@ -7,19 +7,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The folder in a cache that holds what was unpacked.
+/// The name of the folder for unpacked files in the cache.
 const ASSETS: &str = "assets";
 
-/// The folder that holds what was unpacked, by this version of the program or another.
+/// Returns the folder that contains the files unpacked by this and other versions of the program.
 pub fn assets(cache: &Path) -> PathBuf {
     cache.join(ASSETS)
 }
 
-/// Unpacks `config` and `ansible` below a cache folder, in a folder of their own that is named after
-/// their content; one that is there already is right.
+/// Unpacks `config`, `ansible` and `stdlib` to a folder of the cache, and returns it. Its name is the digest of their
+/// content, so that an existing folder is up to date.
 ///
 /// # Errors
-/// What the system says.
+/// If a folder or file cannot be written.
 pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
     let folder = cache.join(ASSETS).join(digest());
     if folder.is_dir() {
@@ -37,13 +37,13 @@ pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
         dir.extract(&root)?;
     }
     match fs::rename(new.path(), &folder) {
-        // Another process was faster.
+        // Another process unpacked them first.
         Err(_) if folder.is_dir() => Ok(folder),
         result => result.map(|()| folder),
     }
 }
 
-/// Names the content: the same files give the same name.
+/// Returns a digest of the embedded files, 16 hexadecimal digits.
 pub(crate) fn digest() -> String {
     let mut hash = Sha256::new();
     for dir in [&embedded::CONFIG, &embedded::ANSIBLE, &embedded::STDLIB] {

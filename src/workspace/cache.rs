@@ -1,22 +1,22 @@
-//! The folder for what commands share, and folders that git leaves out.
+//! The cache folder, and folders that git ignores.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file that keeps a folder out of version control.
+/// The file that makes git ignore a folder.
 pub(crate) const IGNORE: &str = ".gitignore";
 pub(crate) const IGNORE_ALL: &str = "# imgspec makes what is in this folder.\n*\n";
 
-/// The file that marks a folder as a cache (<https://bford.info/cachedir/>). One with it is ours to remove.
+/// The file that marks a folder as a cache (<https://bford.info/cachedir/>). `clean --cache` removes only such folders.
 pub(crate) const TAG: &str = "CACHEDIR.TAG";
 const TAG_TEXT: &str =
     "Signature: 8a477f597d28d172789f06886806bc55\n# imgspec keeps here what builds share.\n";
 
-/// The folders in the cache.
+/// The folders in the cache that builds use.
 pub(crate) const CACHES: [&str; 3] = ["assets", "packer", "rootfs"];
 
-/// The folder for what builds share: `IMGSPEC_CACHE`, or `imgspec` in the user's cache.
+/// Returns the cache folder: `IMGSPEC_CACHE`, or `imgspec` in the user's cache folder.
 pub fn cache() -> PathBuf {
     match std::env::var_os("IMGSPEC_CACHE") {
         Some(folder) if !folder.is_empty() => {
@@ -28,10 +28,10 @@ pub fn cache() -> PathBuf {
     }
 }
 
-/// Makes the cache with its folders, where they are missing.
+/// Makes the cache and the missing folders in it.
 ///
 /// # Errors
-/// What the system says.
+/// If a folder or its tag cannot be written.
 pub fn make_cache(cache: &Path) -> io::Result<()> {
     make_ignored(cache)?;
     for folder in CACHES.map(|name| cache.join(name)) {
@@ -43,10 +43,10 @@ pub fn make_cache(cache: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder for output that git leaves out. One that is there stays as it is: its owner knows what is committed.
+/// Makes an output folder that git ignores. An existing folder stays unchanged: its owner may have committed files.
 ///
 /// # Errors
-/// What the system says.
+/// If the folder or its `.gitignore` cannot be written.
 pub fn make_ignored(folder: &Path) -> io::Result<()> {
     if folder.exists() {
         return Ok(());

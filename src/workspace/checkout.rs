@@ -1,5 +1,7 @@
-//! An Image Builder checkout as a library, in memory. Reading one asks make and reads some hundred files, so what came of
-//! it is kept in the cache, and used while everything that was read is as it was.
+//! An Image Builder checkout as a library in memory.
+//!
+//! Reading a checkout runs make and reads some hundred files. The result is kept in the cache, and used until one of its
+//! inputs changes.
 
 use crate::import::{Checkout, Refused, adopt};
 use crate::project::Adopted;
@@ -16,13 +18,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
-/// What an adopted library in memory is called in place of a folder.
+/// The path that stands for the folder of an adopted library in memory.
 pub const ADOPTED_ROOT: &str = "adopted";
 
-/// Reads a checkout, and nothing from the cache.
+/// Reads a checkout without using the cache.
 ///
 /// # Errors
-/// In words, where it is none, make does not take its Makefile, or no target can be read.
+/// A message, if the folder is not a checkout, make cannot read its Makefile, or no target can be read.
 pub fn read_checkout(folder: &Path) -> Result<Checkout, String> {
     let root = find_checkout(folder)?;
     Ok(read_with_makefiles(&root, &[])?.0)
@@ -37,14 +39,14 @@ fn read_with_makefiles(
     if checkout.targets.is_empty() {
         let lines = refusals(&checkout).join("\n  ");
         return Err(format!(
-            "no target of {} can be read:\n  {lines}",
+            "cannot read any target of {}:\n  {lines}",
             root.display()
         ));
     }
     Ok((checkout, makefiles))
 }
 
-/// The targets of a checkout that cannot be read, a line for each reason.
+/// Describes the targets of a checkout that cannot be read, with a line for each reason.
 pub fn refusals(checkout: &Checkout) -> Vec<String> {
     let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
     for Refused { make, reason, .. } in checkout.refused.iter().filter(|refused| refused.is_unread)
@@ -63,12 +65,11 @@ pub fn refusals(checkout: &Checkout) -> Vec<String> {
     by_reason.into_iter().map(line).collect()
 }
 
-/// A checkout as a library, as make would build it now: from the cache if nothing that was read has changed since, else
-/// read anew. What the environment holds under names that the Makefile asks for (`SSH_USERNAME`, `FOREGROUND`) has its
-/// part in that, as it has where make builds.
+/// Returns a checkout as a library: from the cache if no input has changed, otherwise read again. The environment
+/// variables that the Makefile reads (`SSH_USERNAME`, `FOREGROUND`) are inputs too, as they are when make builds.
 ///
 /// # Errors
-/// As [`read_checkout`].
+/// The same as of [`read_checkout`].
 pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
     let root = find_checkout(folder)?;
     let root = root.canonicalize().unwrap_or(root);
@@ -98,17 +99,17 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
             .collect(),
         files: adopt(&checkout),
     };
-    // A cache that cannot be written costs time and nothing else.
+    // A cache that cannot be written costs only time.
     let text = serde_json::to_vec(&entry).unwrap_or_default();
     let _ = replace(&place, &text);
     remove_old(&place);
     Ok(entry.library(&root, &inputs))
 }
 
-/// How many checkouts the cache holds.
+/// How many checkouts the cache keeps.
 const MOST: usize = 16;
 
-/// Removes the entries beside a new one that have not been written for the longest time.
+/// Removes the oldest entries of the cache if there are more than [`MOST`]. `new` is the path of the newest one.
 fn remove_old(new: &Path) {
     let entries = new
         .parent()
@@ -126,7 +127,7 @@ fn remove_old(new: &Path) {
     }
 }
 
-/// True where a checkout has been read on this machine before.
+/// True if this checkout has been read on this machine before.
 pub fn is_known(folder: &Path) -> bool {
     let root = find_checkout(folder)
         .ok()
@@ -139,14 +140,14 @@ fn place_of(root: &Path) -> PathBuf {
     cache().join("adopted").join(format!("{name}.json"))
 }
 
-/// What the cache keeps of a checkout.
+/// A checkout in the cache.
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
-    /// Of all that stands below the checkout and may have been read.
+    /// The digest of the files in the checkout that may have been read, and of the other inputs.
     digest: String,
-    /// Makefiles elsewhere, each with the digest of its text.
+    /// Makefiles outside the checkout, each with the digest of its text.
     others: Vec<(String, PathBuf)>,
-    /// The files that the library was made of, by their paths below the checkout.
+    /// The files that the library was made from, relative to the checkout.
     origins: Vec<PathBuf>,
     files: BTreeMap<PathBuf, String>,
 }
@@ -179,20 +180,20 @@ impl Entry {
     }
 }
 
-/// What may have a part in how a checkout is read.
+/// The inputs of reading a checkout.
 #[derive(Debug)]
 struct Inputs {
-    /// The files below it by their paths there, with their bytes; of large ones their size and time.
+    /// The files of the checkout with their bytes. Large files have their size and modification time instead.
     files: BTreeMap<PathBuf, Vec<u8>>,
-    /// What the environment holds under names that makefiles ask for.
+    /// The environment variables that makefiles read.
     environment: Vec<(String, OsString)>,
     digest: String,
 }
 
-/// No larger file is a Makefile, a script, a template or a var file.
+/// The size limit, in bytes, for files that are read. No Makefile, script, template or var file is larger.
 const LARGEST: u64 = 1 << 20;
 
-/// The environment that make is given to read a checkout.
+/// The environment variables that make always gets.
 const ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
 
 impl Inputs {
@@ -239,8 +240,8 @@ impl Inputs {
     }
 }
 
-/// What the environment holds under the names that makefiles ask for, `$(NAME)`. What is read by itself, and what make
-/// sets, is not among them.
+/// Returns the environment variables that makefiles read as `$(NAME)`, without those that are inputs by themselves or
+/// that make sets.
 fn asked_for(files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<(String, OsString)> {
     const OTHERS: [&str; 7] = [
         "PACKER_VAR_FILES",
@@ -276,7 +277,7 @@ fn asked_for(files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<(String, OsString)> {
         .collect()
 }
 
-/// Not what builds leave, nor the roles, of which nothing is read here.
+/// False for folders of which nothing is read: roles, the output of builds, hidden folders.
 fn may_be_read(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
     let is_other = entry.depth() == 1 && matches!(&*name, "ansible" | "output" | "node_modules");
@@ -299,7 +300,7 @@ fn read_input(entry: &DirEntry) -> Vec<u8> {
     format!("{:?} {:?}", metadata.len(), metadata.modified().ok()).into_bytes()
 }
 
-/// The digest of a file's bytes; of what is none, or is too large to be read, an empty text.
+/// Returns the digest of a file's bytes, or an empty string if it is not a file or larger than [`LARGEST`].
 fn digest_of(path: &Path) -> String {
     let is_small = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST);
     let mut bytes = Vec::new();
@@ -311,7 +312,7 @@ fn digest_of(path: &Path) -> String {
     }
 }
 
-/// The program that reads: another one may read otherwise.
+/// Identifies this program: another version may read a checkout differently.
 fn program() -> Vec<u8> {
     let metadata = std::env::current_exe().and_then(fs::metadata);
     let known = metadata
@@ -320,7 +321,7 @@ fn program() -> Vec<u8> {
     format!("{} {known}", env!("CARGO_PKG_VERSION")).into_bytes()
 }
 
-/// The commit that the checkout stands at: Makefiles ask git for it.
+/// Returns the checkout's commit, because Makefiles read it.
 fn revision(root: &Path) -> Vec<u8> {
     let Some(git) = root
         .ancestors()
@@ -346,7 +347,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The JSON files below `packer`, which may be var files; a script's source `FILE.json.tmpl` counts as FILE.json.
+/// Returns the JSON files below `packer`, which may be var files. `FILE.json.tmpl`, the source for a script, counts as
+/// `FILE.json`.
 fn json_files(root: &Path) -> Vec<String> {
     let files = WalkDir::new(root.join("packer"))
         .sort_by_file_name()

@@ -1,4 +1,4 @@
-//! A project's folder: its configuration, its specs, its library.
+//! A project's configuration, specs and library.
 
 use crate::project::Adopted;
 use crate::project::{Config, find_root, is_inside, read_config_text};
@@ -9,8 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// What the project around a folder says in its `imgspec.toml`, with the project's root. What is wrong with it is
-/// said when the project is loaded.
+/// Returns the root of the project around a folder, and its `imgspec.toml`. Mistakes in that file are ignored here:
+/// loading the project reports them.
 pub fn read_config(folder: &Path) -> (PathBuf, Config) {
     let root = find_root(&folder.join("spec"), |p| Disk.exists(p));
     let text = read_config_text(&Disk, std::slice::from_ref(&root))
@@ -20,11 +20,10 @@ pub fn read_config(folder: &Path) -> (PathBuf, Config) {
     (root, config)
 }
 
-/// All specs below a folder, in order, but those in folders that the project excludes, in hidden ones and in other
-/// tools' output.
+/// Returns all specs below a folder, sorted, without those in excluded and hidden folders and in other tools' output.
 ///
 /// # Errors
-/// What the system says.
+/// If a folder cannot be read.
 pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let (root, config) = read_config(folder);
     let excluded: Vec<PathBuf> = config
@@ -50,26 +49,26 @@ fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) ->
         }
         let is_link = path.is_symlink();
         if path.is_dir() && !is_link {
-            // A folder with a configuration of its own is another project.
+            // A folder with its own configuration is another project.
             if !excluded.contains(&path) && !path.join("imgspec.toml").exists() {
                 collect_specs(&path, excluded, out)?;
             }
         } else if name.ends_with(".imgspec") && !path.is_dir() {
-            // A pipe, or a link that leads to nothing, is said to be what it is.
+            // A pipe or a broken link is reported when it is read.
             out.push(path);
         }
     }
     Ok(())
 }
 
-/// The library that the project around a folder uses in the place of the built-in one, with the folder of its specs if
-/// they stand in one. `allowed` are folders outside the project that may be read.
+/// Returns the library that the project around a folder uses instead of the standard library, with the folder of its
+/// specs if it has one. `allowed` are folders outside the project that may be read.
 ///
-/// Reading a checkout runs what its Makefile asks for. One that lies inside the project comes from wherever the project
-/// does, and is read only where it has been read by name (`--in`) before.
+/// Reading a checkout runs commands of its Makefile. A checkout inside the project is as trustworthy as the project, so
+/// it is read only if the user has named it with `--in` before.
 ///
 /// # Errors
-/// In words, where it cannot be read.
+/// A message, if the library cannot be read, or the checkout is not trusted.
 pub fn project_library(
     folder: &Path,
     allowed: &[PathBuf],
@@ -95,24 +94,24 @@ pub fn project_library(
     };
     if checkout.as_os_str().is_empty() {
         return Err(
-            "`checkout` in imgspec.toml is empty: name the folder of the checkout, or remove it"
+            "`checkout` in imgspec.toml is empty: write the checkout's folder, or remove the line"
                 .to_owned(),
         );
     }
     let folder = normalize(&root.join(&checkout));
     if folder.starts_with(&root) && !is_known(&folder) {
         return Err(format!(
-            "imgspec.toml names the checkout {0} inside the project, and reading it runs commands of its Makefile: if you trust it, use `--in {0}` once",
+            "imgspec.toml names the checkout {0} inside the project, and reading it runs commands of its Makefile: use `--in {0}` once if you trust it",
             checkout.display()
         ));
     }
     Ok(Some((None, adopt_checkout(&folder)?)))
 }
 
-/// The library that stands in a folder, which must lie in one of those that the project may read.
+/// Reads the library in a folder, which must be inside one of `roots`.
 ///
 /// # Errors
-/// What the system says, and where it lies elsewhere.
+/// `PermissionDenied` if it is outside; otherwise if the folder or one of its files cannot be read.
 fn read_library(root: &Path, roots: &[PathBuf]) -> io::Result<Adopted> {
     if !is_inside(&Disk, root, roots) {
         let why = "it is outside the project; `--include-root FOLDER` allows a folder";

@@ -1,25 +1,25 @@
-//! Locks between runs of the program: of an image's folder, and of the cache that builds share.
+//! Locks between processes: of an image's folder, and of the cache.
 //!
-//! The system lets go of a lock when its process ends, however it ends, so that none is ever left over.
+//! The system releases a lock when its process ends, also after a crash.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
-/// The file in an image's folder, or in the cache, that is locked.
+/// The file to lock in an image's folder or in the cache.
 pub(crate) const LOCK: &str = ".lock";
 
-/// A lock that is held until it is dropped.
+/// A lock, released on drop.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of an image's folder, which is made where it is missing; none where another run has it.
+    /// Locks an image's folder, which is made if it is missing. Returns `None` if another process holds the lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the folder or the lock file cannot be made or locked.
     pub fn of_image(folder: &Path) -> io::Result<Option<Lock>> {
         fs::create_dir_all(folder)?;
         let file = open(folder)?;
@@ -27,35 +27,35 @@ impl Lock {
         hold(file, taken)
     }
 
-    /// True where another run holds the lock of an image's folder. Makes no file.
+    /// True if another process holds the lock of an image's folder. Makes no file.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the lock file exists and cannot be locked for another reason.
     pub fn is_held(folder: &Path) -> io::Result<bool> {
         match File::open(folder.join(LOCK)) {
             Ok(file) => {
                 let taken = file.try_lock();
                 Ok(hold(file, taken)?.is_none())
             }
-            // What no build could have made, none can hold.
+            // Without a lock file no build can hold the lock.
             Err(_) => Ok(false),
         }
     }
 
-    /// Says that a build uses the cache; many may at once. None where it is being removed.
+    /// Locks the cache for use by a build, together with other builds. Returns `None` if a process is removing it.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the lock file cannot be made or locked.
     pub fn to_use(cache: &Path) -> io::Result<Option<Lock>> {
         let file = open(cache)?;
         let taken = file.try_lock_shared();
         hold(file, taken)
     }
 
-    /// Takes the cache for oneself, to remove it; none where a build uses it.
+    /// Locks the cache to remove it. Returns `None` if a build uses it.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the lock file cannot be made or locked.
     pub fn to_clean(cache: &Path) -> io::Result<Option<Lock>> {
         let file = open(cache)?;
         let taken = file.try_lock();

@@ -1,4 +1,4 @@
-//! What `make` tells about an Image Builder checkout: which targets there are, and what they would run.
+//! What `make` prints about an Image Builder checkout: its targets and the commands that they would run.
 
 use crate::import::Recipe;
 use std::collections::BTreeSet;
@@ -6,40 +6,40 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// The name of a var file that stands for the user's own: where it appears, `PACKER_VAR_FILES` does.
+/// The name of the var file given to make as `PACKER_VAR_FILES`: it marks the place of the user's var files in a command.
 pub const USER_FILE: &str = "imgspec-user-vars.json";
 
-/// The folder of a checkout that has the Makefile: the given one, or its `images/capi`.
+/// Returns the folder of a checkout that contains the Makefile: the given one, or its `images/capi`.
 ///
 /// # Errors
-/// In words, where neither has one.
+/// A message, if neither does.
 pub fn find_checkout(folder: &Path) -> Result<PathBuf, String> {
     let has_makefile =
         |folder: &PathBuf| folder.join("Makefile").is_file() && folder.join("packer").is_dir();
     [folder.to_owned(), folder.join("images/capi")]
         .into_iter()
         .find(has_makefile)
-        .ok_or_else(|| format!("{} is no Image Builder checkout: neither it nor its images/capi has a Makefile and a packer folder", folder.display()))
+        .ok_or_else(|| format!("{} is not an Image Builder checkout: neither it nor its images/capi contains a Makefile and a packer folder", folder.display()))
 }
 
-/// What make says of a checkout.
+/// What make prints about a checkout.
 #[derive(Debug)]
 pub struct MakeFacts {
     pub recipes: Vec<Recipe>,
-    /// The makefiles that it has read; relative ones are below the checkout.
+    /// The makefiles that make has read, relative to the checkout.
     pub makefiles: Vec<PathBuf>,
 }
 
-/// The targets of a checkout that may build an image, with what their recipes would run, in the order in which
-/// `make help` lists them, the others after them by name. Nothing is built. `environment` is what the Makefile finds
-/// in its environment, besides what every program needs.
+/// Returns the targets of a checkout that may build an image, with the commands that their recipes would run. They are in
+/// the order of `make help`, and unlisted ones follow by name. Nothing is built. `environment` is what make gets in
+/// addition to what every program needs.
 ///
 /// # Errors
-/// In words, where make is missing or does not take the Makefile.
+/// A message, if make is missing, cannot read the Makefile, or finds no target that builds.
 pub fn read_targets(root: &Path, environment: &[(String, OsString)]) -> Result<MakeFacts, String> {
     let help = make(root, &["help"], environment)?;
     let listed = list_help(&String::from_utf8_lossy(&help.stdout));
-    // The data base of make: every target with its recipe, not expanded. `help` itself needs no network.
+    // Make's data base: every target with its unexpanded recipe. The target `help` needs no network.
     let database = make(
         root,
         &["--dry-run", "--print-data-base", "help"],
@@ -62,9 +62,9 @@ pub fn read_targets(root: &Path, environment: &[(String, OsString)]) -> Result<M
         let last = text
             .lines()
             .rfind(|line| !line.trim().is_empty())
-            .unwrap_or("it names no target");
+            .unwrap_or("it contains no target that runs Packer");
         return Err(format!(
-            "make finds nothing to build in {}: {last}",
+            "make finds no image to build in {}: {last}",
             root.display()
         ));
     }
@@ -94,13 +94,13 @@ pub fn read_targets(root: &Path, environment: &[(String, OsString)]) -> Result<M
     Ok(MakeFacts { recipes, makefiles })
 }
 
-/// A target that makes an image, by its name or by what its recipe runs.
+/// True if a target makes an image, by its name or its recipe.
 fn is_build(recipe: &Recipe) -> bool {
     recipe.name.starts_with("build") || recipe.text.to_lowercase().contains("packer")
 }
 
-/// What each recipe would run. All at once where make tells them apart (`--trace`, GNU make 4), since reading
-/// Image Builder's Makefile takes its time; else one by one.
+/// Returns the commands that each recipe would run. Runs make once if it supports `--trace` (GNU make 4), because reading
+/// Image Builder's Makefile is slow, and otherwise once for each name.
 fn dry_run(
     root: &Path,
     names: &[String],
@@ -126,13 +126,13 @@ fn dry_run(
         .collect()
 }
 
-/// The targets of a checkout's Makefile that install programs: its `deps` targets, whose scripts (`hack/ensure-*.sh`) put
-/// Packer into the checkout and Ansible into the user's Python. Those that another target runs first.
+/// Returns the prerequisites of a target that install programs: the Makefile's `deps` targets, whose scripts
+/// (`hack/ensure-*.sh`) install Packer in the checkout and Ansible in the user's Python environment.
 ///
 /// # Errors
-/// In words, where make is missing or does not take the Makefile.
+/// A message, if make cannot be run.
 pub fn find_installers(root: &Path, target: &str) -> Result<Vec<String>, String> {
-    // Of `help`, not of the target: a line with a `+` in its recipe would run even now.
+    // A dry run of the target itself would execute the lines of its recipe that begin with `+`.
     let database = make(root, &["--dry-run", "--print-data-base", "help"], &[])?;
     let rules = read_rules(&String::from_utf8_lossy(&database.stdout));
     let mut found = BTreeSet::new();
@@ -158,7 +158,7 @@ fn make(
     environment: &[(String, OsString)],
 ) -> Result<Output, String> {
     let mut command = Command::new("make");
-    // Neither the user's other settings nor a make around this one may show in what is read.
+    // Neither the user's other settings nor a surrounding make may change the result.
     command.env_clear();
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     for name in ["PATH", "HOME", "TMPDIR"] {
@@ -177,7 +177,7 @@ fn make(
         .map_err(|e| format!("cannot run make: {e}"))
 }
 
-/// The targets that `make help` lists, with what it says of them.
+/// Returns the targets that `make help` lists, with their descriptions.
 fn list_help(text: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for line in text.lines() {
@@ -204,7 +204,7 @@ fn strip_colors(line: &str) -> String {
     out
 }
 
-/// The explicit rules of make's data base, with their recipes as they are written.
+/// Returns the explicit rules of make's data base, with unexpanded recipes.
 fn read_rules(database: &str) -> Vec<Recipe> {
     let mut out: Vec<Recipe> = Vec::new();
     let mut rule: Option<Recipe> = None;
@@ -248,8 +248,8 @@ fn read_rule(name: &str, rest: &str) -> Option<Recipe> {
     })
 }
 
-/// A recipe that calls make for other targets has these for prerequisites, if it runs no Packer itself. One that calls
-/// make with more than names, or has a line with a `+`, is refused: such lines run even where make only prints.
+/// Turns calls of make in a recipe into prerequisites, if the recipe does not run Packer itself. Refuses a recipe that
+/// calls make with more than names, or has a line with a `+`: make runs such lines even in a dry run.
 fn settle_rule(rule: &mut Recipe) {
     let joined = rule.text.replace("\\\n", " ");
     let calls_make = |line: &&str| line.contains("$(MAKE)") || line.contains("${MAKE}");
@@ -271,17 +271,18 @@ fn settle_rule(rule: &mut Recipe) {
         }
         _ if !calls.is_empty() => {
             rule.refusal =
-                Some("its recipe runs make itself, so that a dry run is not safe".to_owned())
+                Some("its recipe runs make, so a dry run would execute commands".to_owned())
         }
         _ if is_marked => {
-            rule.refusal =
-                Some("its recipe has a line with `+`, which a dry run would really run".to_owned());
+            rule.refusal = Some(
+                "its recipe has a line with `+`, which make executes even in a dry run".to_owned(),
+            );
         }
         _ => {}
     }
 }
 
-/// The targets of a line that is a call of make and nothing else.
+/// Returns the targets of a line that only calls make.
 fn called_targets(line: &str) -> Option<Vec<String>> {
     let rest = line
         .strip_prefix("$(MAKE)")
@@ -298,8 +299,8 @@ fn called_targets(line: &str) -> Option<Vec<String>> {
         .collect()
 }
 
-/// Cuts the output of `--trace` at its lines: `Makefile:12: update target 'x' due to: y`, or, in older releases
-/// of make, `Makefile:12: target 'x' does not exist`.
+/// Splits the output of `--trace` by target. Its lines are `Makefile:12: update target 'x' due to: y`, or in older releases
+/// of make `Makefile:12: target 'x' does not exist`.
 fn split_trace(text: &str) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
     for line in text.lines() {

@@ -1,6 +1,6 @@
-//! What a command finds around it, and where it writes: projects, checkouts, the cache, files on the disk.
+//! Projects, checkouts, the cache, and files that are written: what the command line and the language server share.
 //!
-//! The command line and the language server stand on this room; nothing here builds an image.
+//! Nothing here builds an image.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 

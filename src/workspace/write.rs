@@ -1,4 +1,4 @@
-//! Output on disk: each file replaced whole or not at all.
+//! Writing files: each is replaced as a whole, or stays unchanged.
 
 use crate::emit::{Artifacts, Output};
 use crate::source::read_bytes;
@@ -6,15 +6,15 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes the files of images below the output folder, and returns the images' folders; files that
-/// are right already stay. No file is replaced before all new ones are on the disk. An output folder that is made here is
-/// left out of version control.
+/// Writes the files of images to the output folder, and returns the images' folders. Files that are up to date stay
+/// untouched. No file is replaced before all new ones are on the disk. Git ignores an output folder that is made here,
+/// unless the output is portable.
 ///
 /// # Errors
-/// What the system says; files that are already there stay whole.
+/// If a folder or file cannot be written. Existing files are then complete: old or new.
 pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> {
     if !output.portable {
-        // Output that is the same everywhere may be committed; other output names this machine's paths.
+        // Portable output may be committed; other output contains paths of this machine.
         crate::workspace::make_ignored(&output.dir)?;
     }
     let mut dirs = Vec::with_capacity(images.len());
@@ -37,10 +37,10 @@ pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> 
     Ok(dirs)
 }
 
-/// Writes one file, whole or not at all; its folder is made where it is missing.
+/// Writes a file as a whole, and makes its folder if it is missing.
 ///
 /// # Errors
-/// What the system says.
+/// If the folder or the file cannot be written.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     match stage(path, content, 0o644)? {
@@ -49,11 +49,10 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Writes a file of the user's anew, whole or not at all: where it is a link, what it points to, and
-/// with the mode that it has.
+/// Replaces the content of a user's file as a whole. Follows a link, and keeps the file's mode.
 ///
 /// # Errors
-/// What the system says.
+/// If the file does not exist or cannot be written.
 pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     let mode = mode_of(&path)?;
@@ -63,7 +62,7 @@ pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The files of an image that are missing or differ from what a compile would write.
+/// Returns the files of an image that a compile would write or change.
 pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
     let dir = output.dir.join(&artifacts.image);
     artifacts
@@ -76,8 +75,8 @@ pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Writes beside the file, so that readers see the old content or the new, never a part. None where
-/// the file is right already.
+/// Writes a temporary file beside `path`, so that readers see the old content or the new, never a part. Returns `None` if
+/// the file is up to date.
 fn stage(path: &Path, content: &[u8], mode: u32) -> io::Result<Option<tempfile::TempPath>> {
     if read_bytes(path).is_ok_and(|old| old == content)
         && mode_of(path).is_ok_and(|old| old == mode)
