@@ -2,7 +2,7 @@
 
 use crate::ansible::{ArgsProblem, Argument, check_args, parse_vars};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::project::check::items::Lowering;
+use crate::project::check::Lowering;
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Text, Value};
 use crate::source::{Origin, Span, normalize};
@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// Arguments of which Ansible would lose a part, or which it would refuse. In a JSON var file the loss is a
     /// warning: the rest arrives. Image Builder's own have such, which do no harm.
     pub(crate) fn check_args(&mut self, id: VarId, value: &Expr) {

@@ -1,7 +1,7 @@
 //! Blocks that hold nothing but `name = value`, and the forms that values have there.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::project::check::items::Lowering;
+use crate::project::check::Lowering;
 use crate::source::Span;
 use crate::syntax::ast;
 use smol_str::SmolStr;
@@ -30,7 +30,7 @@ pub const OF_RUNS: [&str; 3] = ["only", "except", "vars"];
 /// The attributes of a rule.
 pub const OF_RULES: [&str; 4] = ["deny", "warn", "message", "help"];
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// The attributes that a block states, each once; `blocks` are what it may hold besides them.
     pub(crate) fn attributes<'s>(
         &mut self,

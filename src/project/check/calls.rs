@@ -1,8 +1,8 @@
 //! Calls of functions: their arguments, and those that are computed at once.
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
+use crate::project::check::Lowering;
 use crate::project::check::expr::{Place, Ty, Typed};
-use crate::project::check::items::Lowering;
 use crate::project::check::strings::locate_text;
 use crate::project::hir::*;
 use crate::schema::{Piece, Value, whole};
@@ -10,7 +10,7 @@ use crate::source::{Span, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     pub(crate) fn lower_call(
         &mut self,
         name: &ast::Ident,

@@ -1,7 +1,7 @@
 //! Expressions: names resolved, types checked, constants computed. Each is checked once, used or not.
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
-use crate::project::check::items::Lowering;
+use crate::project::check::Lowering;
 use crate::project::hir::VARIABLES;
 use crate::project::hir::*;
 use crate::schema::{Base, Encoding, Piece, Text, Type, Value, check_value, find_unencodable};
@@ -22,6 +22,8 @@ pub(crate) struct Place<'a> {
     pub facts_only: Option<&'static str>,
     /// What stands here is not repeated in words.
     pub is_secret: bool,
+    /// The variable whose value this is or belongs to.
+    pub setting: Option<VarId>,
 }
 
 impl Place<'_> {
@@ -32,6 +34,7 @@ impl Place<'_> {
         packer_braces: false,
         facts_only: None,
         is_secret: false,
+        setting: None,
     };
     pub const FACTS: Place<'static> = Place {
         facts_only: Some("a condition"),
@@ -45,6 +48,7 @@ impl Place<'_> {
             packer_braces: self.packer_braces,
             facts_only: self.facts_only,
             is_secret: self.is_secret,
+            setting: self.setting,
         }
     }
 
@@ -107,7 +111,7 @@ impl Ty {
 /// What an expression is lowered to, with its type; nothing where it is wrong.
 pub(crate) type Typed = Result<(ExprKind, Ty), Reported>;
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// An expression that a variable gets as its value.
     pub(crate) fn lower_value(&mut self, value: &ast::Expr, id: VarId) -> Expr {
         let variable = &self.variables[id];
@@ -119,14 +123,12 @@ impl Lowering<'_> {
             packer_braces: variable.has_packer_braces(),
             facts_only: is_fact.then_some("a fact"),
             is_secret,
+            setting: Some(id),
         };
         if is_secret {
             self.hide_literals(value);
         }
-        self.setting = Some(id);
-        let lowered = self.lower_expr(value, place);
-        self.setting = None;
-        lowered
+        self.lower_expr(value, place)
     }
 
     /// Lowers an expression and checks it against what its place wants.

@@ -1,14 +1,14 @@
 //! Constants of the wrong type, with the repair where one can be guessed.
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
+use crate::project::check::Lowering;
 use crate::project::check::expr::Place;
-use crate::project::check::items::Lowering;
 use crate::schema::{Base, Type, Value, check_value, decode_words};
 use crate::source::Span;
 use crate::syntax::print_text;
 use smol_str::SmolStr;
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// What begins like a number and is none; it is offered quotes where a text fits.
     pub(crate) fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> Reported {
         let shown = if place.is_secret {

@@ -1,8 +1,8 @@
 //! What was probably meant by a name that nobody declared.
 
 use crate::diagnostic::{Code, Diagnostic, Fit, Reported, suggest, suggest_image};
+use crate::project::check::Lowering;
 use crate::project::check::expr::Place;
-use crate::project::check::items::Lowering;
 use crate::project::hir::*;
 use crate::project::hir::{SECTIONS, VARIABLES};
 use crate::schema::{Base, Type, Value, check_value};
@@ -27,7 +27,7 @@ impl Guess {
     }
 }
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// The variable that a name was meant to be; with a value, one that can have it.
     pub fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
         let view = self.view();
@@ -72,7 +72,7 @@ impl Lowering<'_> {
         is_setting: bool,
     ) -> Reported {
         let guess = self.guess_variable(&name.text, value);
-        if let Some(incomplete) = self.incomplete
+        if let Some(incomplete) = self.file.incomplete
             && guess.as_ref().is_none_or(|guess| !guess.is_sure)
         {
             // It may be declared where nothing could be read.
@@ -136,7 +136,7 @@ impl Lowering<'_> {
                         "declare it (`variable {rest} : type`) and write `{rest}`"
                     )),
             },
-            _ => match (self.guess_variable(name, None), self.incomplete) {
+            _ => match (self.guess_variable(name, None), self.file.incomplete) {
                 (None, Some(incomplete)) => return incomplete,
                 (Some(guess), Some(incomplete)) if !guess.is_sure => return incomplete,
                 (None, None) => match place.ty.filter(|ty| self.fits_in_quotes(ty, name)) {
@@ -204,7 +204,7 @@ impl Lowering<'_> {
             name: SmolStr::new(near.name),
             is_sure: near.is_sure,
         });
-        if self.incomplete.is_some()
+        if self.file.incomplete.is_some()
             && target.is_none()
             && guess.as_ref().is_none_or(|guess| !guess.is_sure)
         {

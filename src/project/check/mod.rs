@@ -1,10 +1,12 @@
 //! From syntax to the program: each body is resolved and type-checked once.
 //!
-//! [`Lowering`] is the program as it grows. Each file here adds what it knows how to lower.
+//! [`Draft`] is the program as it grows, and [`Lowering`] a file on the way into it. Each file here adds what it knows how
+//! to lower.
 
 mod arguments;
 pub mod attributes;
 mod calls;
+mod draft;
 mod expr;
 mod fixes;
 mod guesses;
@@ -19,57 +21,23 @@ mod unit;
 pub(crate) mod var_file;
 mod variables;
 
-pub(super) use items::Lowering;
+pub(super) use draft::{Draft, FileContext, Lowering};
 pub(super) use never::find_never_true;
 pub(crate) use notices::secret_literal;
 pub(crate) use strings::locate_text;
 pub(super) use unit::{Declared, Unit, UnitId};
 
 use crate::project::hir::*;
-use crate::source::{FileId, Origin, Span};
+use crate::source::{FileId, Span};
 use crate::syntax::ast;
 use smol_str::SmolStr;
+use std::sync::Arc;
+use var_file::VarFile;
 
-impl Lowering<'_> {
-    /// The names of several files, without complaint about doubles.
-    pub(super) fn union(
-        &self,
-        units: &Table<UnitId, Unit>,
-        which: &[UnitId],
-        library: &Names,
-    ) -> Names {
-        let mut names = Names::default();
-        let mut quiet = Vec::new();
-        for at in which {
-            let Declared {
-                variables,
-                sections,
-                providers,
-                rules,
-                types,
-            } = &units[*at].declared;
-            for (name, id, span) in variables {
-                names.define(Some(library), VARIABLES, name, *id, *span, &mut quiet);
-            }
-            for (name, id, span) in sections {
-                names.define(Some(library), SECTIONS, name, *id, *span, &mut quiet);
-            }
-            for (name, id, span) in providers {
-                names.define(Some(library), PROVIDERS, name, *id, *span, &mut quiet);
-            }
-            for (name, id, span) in rules {
-                names.define(Some(library), RULES, name, *id, *span, &mut quiet);
-            }
-            for (name, ty, span) in types {
-                names.define(Some(library), TYPES, name, ty.clone(), *span, &mut quiet);
-            }
-        }
-        names
-    }
-
+impl Lowering<'_, '_> {
     /// Entries of `packer` blocks and of JSON layers are known before expressions may name them.
-    pub(super) fn declare_packer_entries(&mut self, unit: &Unit) {
-        fn visit(lowering: &mut Lowering<'_>, stmts: &[ast::Stmt], inside: bool) {
+    pub(super) fn declare_packer_entries(&mut self, declared: &[Declared<'_>]) {
+        fn visit(lowering: &mut Lowering<'_, '_>, stmts: &[ast::Stmt], inside: bool) {
             for stmt in stmts {
                 match stmt {
                     ast::Stmt::Set(set) if inside => {
@@ -87,43 +55,44 @@ impl Lowering<'_> {
                 }
             }
         }
-        for item in &unit.ast.items {
-            if let ast::Item::Section(section) = item {
-                visit(self, &section.body, false);
+        for item in declared {
+            match item {
+                Declared::Section(_, section)
+                | Declared::Provider(_, section)
+                | Declared::Rule(_, section) => visit(self, &section.body, false),
+                Declared::Json(_, _, file) => var_file::declare_extras(self, file),
+                Declared::Variable(..) | Declared::Type(..) => {}
             }
-        }
-        for (_, file) in &unit.json {
-            var_file::declare_extras(self, *file);
         }
     }
 
-    pub(super) fn lower_overlay(&mut self, file: FileId, name: &str) -> SectionId {
-        let is_argument = self.sources.get(file).origin == Origin::Argument;
-        let kind = if is_argument {
-            SectionKind::Argument
-        } else {
-            SectionKind::Json
+    /// A layer that the command line names.
+    pub(super) fn lower_overlay(&mut self, overlay: &Overlay) -> SectionId {
+        let (kind, file, name) = match overlay {
+            Overlay::Set(file) => (SectionKind::Argument, *file, "--set"),
+            Overlay::Flag(file) => (SectionKind::Argument, *file, "PACKER_FLAGS"),
+            Overlay::VarFile(file, name) => (SectionKind::Json, file.file, name.as_str()),
         };
         let name = ast::Ident {
             text: SmolStr::new(name),
             span: Span::new(file, 0, 0),
         };
         let id = self.new_section(kind, &name, None);
-        match is_argument {
-            true => var_file::lower_argument(self, file, id),
-            false => var_file::lower_layer(self, file, id),
+        match overlay {
+            Overlay::Set(file) => var_file::lower_argument(self, *file, id),
+            Overlay::Flag(file) => var_file::lower_flag(self, *file, id),
+            Overlay::VarFile(file, _) => var_file::lower_layer(self, file, id),
         }
         id
     }
+}
 
+/// A layer that the command line names.
+pub(super) enum Overlay {
+    /// A `--set`.
+    Set(FileId),
     /// A `-var` of `PACKER_FLAGS`.
-    pub(super) fn lower_flag(&mut self, file: FileId) -> SectionId {
-        let name = ast::Ident {
-            text: "PACKER_FLAGS".into(),
-            span: Span::new(file, 0, 0),
-        };
-        let id = self.new_section(SectionKind::Argument, &name, None);
-        var_file::lower_flag(self, file, id);
-        id
-    }
+    Flag(FileId),
+    /// A JSON var file, with its name.
+    VarFile(Arc<VarFile>, String),
 }

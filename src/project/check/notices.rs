@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::packer::named;
 use crate::packer::{Braced, parse_braces};
-use crate::project::check::items::Lowering;
+use crate::project::check::Lowering;
 use crate::project::hir::*;
 use crate::schema::Value;
 use crate::source::Span;
@@ -17,7 +17,7 @@ pub(crate) enum Spelling {
     Json,
 }
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// Warns of a deprecated name. Where the same text sets the real one too, they have to be joined
     /// by hand.
     pub(crate) fn check_deprecated(

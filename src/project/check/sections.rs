@@ -2,10 +2,9 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::check::expr::Place;
-use crate::project::check::items::new_variable;
 use crate::project::check::notices::Spelling;
 use crate::project::check::var_file;
-use crate::project::check::{Lowering, Unit};
+use crate::project::check::{Declared, Lowering};
 use crate::project::hir::*;
 use crate::project::hir::{SECTIONS, VARIABLES};
 use crate::schema::{Base, Receivers, Type};
@@ -13,36 +12,17 @@ use crate::source::Span;
 use crate::syntax::{Meant, ast, meant_by};
 use rustc_hash::FxHashMap;
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// Layers, images, providers and rules.
-    pub(crate) fn lower_bodies(&mut self, unit: &Unit) {
-        let mut sections = unit.declared.sections.iter();
-        let mut providers = unit.declared.providers.iter();
-        let mut rules = unit.declared.rules.iter();
-        for item in &unit.ast.items {
-            let ast::Item::Section(section) = item else {
-                continue;
-            };
-            match section.kind {
-                ast::SectionKind::Image | ast::SectionKind::Layer => {
-                    if let Some((_, id, _)) = sections.next() {
-                        self.lower_section(section, *id);
-                    }
-                }
-                ast::SectionKind::Provider => {
-                    if let Some((_, id, _)) = providers.next() {
-                        self.lower_provider(section, *id);
-                    }
-                }
-                ast::SectionKind::Rule => {
-                    if let Some((_, id, _)) = rules.next() {
-                        self.lower_rule(section, *id);
-                    }
-                }
+    pub(crate) fn lower_bodies(&mut self, declared: &[Declared<'_>]) {
+        for item in declared {
+            match item {
+                Declared::Section(id, section) => self.lower_section(section, *id),
+                Declared::Json(id, _, file) => var_file::lower_layer(self, file, *id),
+                Declared::Provider(id, section) => self.lower_provider(section, *id),
+                Declared::Rule(id, section) => self.lower_rule(section, *id),
+                Declared::Variable(..) | Declared::Type(..) => {}
             }
-        }
-        for ((_, file), (_, id, _)) in unit.json.iter().zip(sections) {
-            var_file::lower_layer(self, *file, *id);
         }
     }
 
@@ -71,10 +51,11 @@ impl Lowering<'_> {
         // What a target that is wrong says of its provider is not known either.
         let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
         let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
+        let is_incomplete = self.file.incomplete.is_some();
         let out = &mut self.sections[id];
         out.whole = section.span;
         out.extends = extends;
-        out.lacks_parent = lacks_parent || lacks_target || self.incomplete.is_some();
+        out.lacks_parent = lacks_parent || lacks_target || is_incomplete;
         out.settings = body.settings;
         out.conditions = body.conditions;
         out.target = body.target;
@@ -329,17 +310,6 @@ impl Lowering<'_> {
             return None;
         }
         Some(self.extra(owner, name))
-    }
-
-    /// The variable of an entry of an `ansible` or `packer` block.
-    pub(crate) fn extra(&mut self, owner: Owner, name: &ast::Ident) -> VarId {
-        let key = (owner, name.text.clone());
-        if let Some(id) = self.extras.get(&key) {
-            return *id;
-        }
-        let id = self.variables.push(new_variable(name, owner, None));
-        self.extras.insert(key, id);
-        id
     }
 
     pub(crate) fn check_fact_setting(&mut self, id: VarId, span: Span, condition: Option<u32>) {

@@ -2,8 +2,8 @@
 
 use crate::diagnostic::{Code, Diagnostic, Reported};
 use crate::packer::{Braced, parse_braces, users};
+use crate::project::check::Lowering;
 use crate::project::check::expr::{Place, Ty};
-use crate::project::check::items::Lowering;
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Text, TextBuilder, Value};
 use crate::source::{Origin, Span, normalize};
@@ -11,7 +11,7 @@ use crate::syntax::ast;
 use smol_str::SmolStr;
 use std::path::Path;
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// A text without holes of ours; braces are read as the place says.
     pub(crate) fn lower_text(
         &mut self,
@@ -135,7 +135,7 @@ impl Lowering<'_> {
             }
             None => {
                 let near = self.guess_variable(name, None).filter(|_| !place.is_secret);
-                if let Some(incomplete) = self.incomplete
+                if let Some(incomplete) = self.file.incomplete
                     && near.as_ref().is_none_or(|near| !near.is_sure)
                 {
                     return Err(incomplete);

@@ -2,9 +2,10 @@
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::packer::{Template, named};
+use crate::project::check::Lowering;
 use crate::project::check::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS};
 use crate::project::check::expr::Place;
-use crate::project::check::items::{Lowering, new_provider, new_rule};
+use crate::project::check::items::{new_provider, new_rule};
 use crate::project::check::notices::Spelling;
 use crate::project::check::sections::{Block, Body};
 use crate::project::hir::*;
@@ -14,7 +15,7 @@ use crate::source::{Origin, Span, embedded, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     pub(crate) fn lower_target(
         &mut self,
         stmts: &[ast::Stmt],

@@ -1,14 +1,14 @@
 //! Texts that hold a variable's name as another language would fill it in: `"$x"`, `"{x}"`, `'${x}'`.
 
 use crate::diagnostic::{Code, Diagnostic, Fix};
+use crate::project::check::Lowering;
 use crate::project::check::expr::Place;
 use crate::project::check::fixes::environment;
-use crate::project::check::items::Lowering;
 use crate::project::hir::VARIABLES;
 use crate::schema::Base;
 use crate::source::{Span, part};
 
-impl Lowering<'_> {
+impl Lowering<'_, '_> {
     /// Warns of a name in a text that was meant to be filled in. What goes to a shell, to Ansible or into a file has
     /// dollars and braces of its own: only the texts of declared variables are looked at, without heredocs.
     pub(crate) fn check_unfilled(&mut self, text: &str, span: Span, place: Place<'_>) {
@@ -50,7 +50,7 @@ impl Lowering<'_> {
         let inner = part(written, 1..written.len().saturating_sub(1));
         let is_plain = inner == text && !text.contains(['"', '\\']);
         let id = self.find_variable(&name);
-        self.warn(match is_plain && id != self.setting {
+        self.warn(match is_plain && id != place.setting {
             true => {
                 let new = format!("\"{}\"", text.replace(shown, &hole));
                 let mut found = found;

@@ -1,12 +1,14 @@
 //! A file on its way into the program.
 
-use crate::diagnostic::Reported;
+use crate::diagnostic::{Diagnostic, Reported};
+use crate::project::check::var_file::VarFile;
 use crate::project::hir::*;
+use crate::project::hir::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES};
 use crate::schema::Type;
-use crate::source::{FileId, Span};
+use crate::source::FileId;
 use crate::syntax::ast;
-use smol_str::SmolStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The place of a unit among those of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,23 +21,37 @@ pub(crate) struct Unit {
     /// The units that it includes, directly.
     pub includes: Vec<UnitId>,
     /// JSON files that it includes as layers: the layer's name, and the file.
-    pub json: Vec<(ast::Ident, FileId)>,
-    /// What this file alone declares.
-    pub declared: Declared,
+    pub json: Vec<(ast::Ident, Arc<VarFile>)>,
     /// The folders that it may read.
     pub roots: Vec<PathBuf>,
-    /// Something that it includes, itself or through another, could not be read.
+    /// Why something that it includes, itself or through another, could not be read.
     pub incomplete: Option<Reported>,
 }
 
-/// The ids of a file's items, in the order of the items.
-#[derive(Default)]
-pub(crate) struct Declared {
-    pub variables: Vec<(SmolStr, VarId, Span)>,
-    pub sections: Vec<(SmolStr, SectionId, Span)>,
-    pub providers: Vec<(SmolStr, ProviderId, Span)>,
-    pub rules: Vec<(SmolStr, RuleId, Span)>,
-    pub types: Vec<(SmolStr, Type, Span)>,
+/// An item of a file: what it is in the program, and its syntax.
+pub(crate) enum Declared<'u> {
+    Variable(VarId, &'u ast::Variable),
+    /// A layer or an image.
+    Section(SectionId, &'u ast::Section),
+    /// A JSON var file that is included as a layer.
+    Json(SectionId, &'u ast::Ident, &'u VarFile),
+    Provider(ProviderId, &'u ast::Section),
+    Rule(RuleId, &'u ast::Section),
+    Type(Type, &'u ast::TypeDecl),
+}
+
+impl Declared<'_> {
+    /// Adds its name to those of a view, and returns what is wrong if the name is taken.
+    pub fn define(&self, names: &mut Names, library: Option<&Names>) -> Option<Diagnostic> {
+        match self {
+            Declared::Variable(id, ast) => names.define(library, VARIABLES, &ast.name, *id),
+            Declared::Section(id, ast) => names.define(library, SECTIONS, &ast.name, *id),
+            Declared::Json(id, name, _) => names.define(library, SECTIONS, name, *id),
+            Declared::Provider(id, ast) => names.define(library, PROVIDERS, &ast.name, *id),
+            Declared::Rule(id, ast) => names.define(library, RULES, &ast.name, *id),
+            Declared::Type(ty, ast) => names.define(library, TYPES, &ast.name, ty.clone()),
+        }
+    }
 }
 
 impl Id for UnitId {

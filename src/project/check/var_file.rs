@@ -8,8 +8,8 @@ use crate::ansible::ansible_bool;
 use crate::diagnostic::{Code, Diagnostic, Reported, Severity};
 use crate::packer::json::{JsonError, Parsed, PropertyValue, parse_json};
 use crate::packer::{Braced, parse_braces};
+use crate::project::check::Lowering;
 use crate::project::check::expr::Place;
-use crate::project::check::items::Lowering;
 use crate::project::check::notices::Spelling;
 use crate::project::check::sections::Block;
 use crate::project::hir::VARIABLES;
@@ -27,7 +27,15 @@ use std::ops::Range;
 /// The release of Image Builder whose variables the built-in library has.
 pub(crate) const RELEASE: &str = "v0.1.13";
 
+/// A JSON var file, read.
+#[derive(Debug)]
+pub(crate) struct VarFile {
+    pub file: FileId,
+    entries: Vec<Entry>,
+}
+
 /// One entry of a JSON var file.
+#[derive(Debug)]
 struct Entry {
     name: Ident,
     value: Given,
@@ -36,13 +44,23 @@ struct Entry {
 }
 
 /// What a JSON var file gives for a name.
+#[derive(Debug)]
 enum Given {
     Text(SmolStr),
     /// What it is instead of a string, and the value itself, where it is one that a variable can have.
     Other(&'static str, Option<serde_json::Value>),
 }
 
-/// The entries of a JSON var file; what is wrong with the file as a whole is reported.
+impl VarFile {
+    /// Reads the text of a JSON var file; what is wrong with the file as a whole is reported.
+    pub fn parse(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> VarFile {
+        VarFile {
+            file,
+            entries: parse_entries(file, text, out),
+        }
+    }
+}
+
 fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Entry> {
     let span = |range: Range<usize>| Span::new(file, range.start as u32, range.end as u32);
     let whole = span(0..text.len());
@@ -112,7 +130,7 @@ fn report_syntax(file: FileId, error: JsonError) -> Diagnostic {
 }
 
 fn report_not_a_string(
-    lowering: &mut Lowering<'_>,
+    lowering: &mut Lowering<'_, '_>,
     entry: &Entry,
     id: VarId,
     what: &str,
@@ -146,9 +164,8 @@ fn spell_as_string(variable: &Variable, json: &serde_json::Value) -> String {
 }
 
 /// Notes the names of a JSON var file that nothing declares, before expressions may read them.
-pub(crate) fn declare_extras(lowering: &mut Lowering<'_>, file: FileId) {
-    let text = lowering.sources.get(file).text.clone();
-    for entry in parse_entries(file, &text, &mut Vec::new()) {
+pub(crate) fn declare_extras(lowering: &mut Lowering<'_, '_>, file: &VarFile) {
+    for entry in &file.entries {
         if lowering.view().find(VARIABLES, &entry.name.text).is_none() {
             lowering.extra(Owner::Packer, &entry.name);
         }
@@ -156,11 +173,8 @@ pub(crate) fn declare_extras(lowering: &mut Lowering<'_>, file: FileId) {
 }
 
 /// Lowers a JSON var file into the settings of its section.
-pub(crate) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: SectionId) {
-    let text = lowering.sources.get(file).text.clone();
-    let mut found = Vec::new();
-    let entries = parse_entries(file, &text, &mut found);
-    lowering.diagnostics.extend(found);
+pub(crate) fn lower_layer(lowering: &mut Lowering<'_, '_>, file: &VarFile, id: SectionId) {
+    let entries = &file.entries;
     let referenced: Vec<SmolStr> = entries
         .iter()
         .filter_map(|entry| match &entry.value {
@@ -177,7 +191,7 @@ pub(crate) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
     let mut settings = Vec::with_capacity(entries.len());
     let sets = |name: &str| entries.iter().any(|e| e.name.text == name);
     let mut unknown = Vec::new();
-    for entry in &entries {
+    for entry in entries {
         let is_read = referenced.contains(&entry.name.text);
         settings.extend(lower_entry(lowering, entry, is_read, &sets, &mut unknown));
     }
@@ -186,7 +200,7 @@ pub(crate) fn lower_layer(lowering: &mut Lowering<'_>, file: FileId, id: Section
 }
 
 /// `--set name=value`, `--set 'name+=value'`, `--set 'name-=value'`, `--set 'unset name'`
-pub(crate) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: SectionId) {
+pub(crate) fn lower_argument(lowering: &mut Lowering<'_, '_>, file: FileId, id: SectionId) {
     let text = lowering.sources.get(file).text.clone();
     let setting = match text.trim_start().strip_prefix("unset ") {
         Some(name) => lower_unset(lowering, file, &text, name.trim()),
@@ -196,7 +210,7 @@ pub(crate) fn lower_argument(lowering: &mut Lowering<'_>, file: FileId, id: Sect
 }
 
 /// `-var name=value` of `PACKER_FLAGS`: a string, as Packer takes it.
-pub(crate) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionId) {
+pub(crate) fn lower_flag(lowering: &mut Lowering<'_, '_>, file: FileId, id: SectionId) {
     let text = lowering.sources.get(file).text.clone();
     let (name, value) = text.split_once('=').unwrap_or((&text, ""));
     let start = name.len() as u32;
@@ -217,7 +231,7 @@ pub(crate) fn lower_flag(lowering: &mut Lowering<'_>, file: FileId, id: SectionI
 }
 
 fn lower_unset(
-    lowering: &mut Lowering<'_>,
+    lowering: &mut Lowering<'_, '_>,
     file: FileId,
     text: &str,
     name: &str,
@@ -242,7 +256,7 @@ fn lower_unset(
     })
 }
 
-fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Option<Setting> {
+fn lower_assignment(lowering: &mut Lowering<'_, '_>, file: FileId, text: &str) -> Option<Setting> {
     let Some((left, value)) = text.split_once('=') else {
         let whole = Span::new(file, 0, text.len() as u32);
         lowering.report(
@@ -293,7 +307,7 @@ fn lower_assignment(lowering: &mut Lowering<'_>, file: FileId, text: &str) -> Op
 
 /// A list or map in the language's own spelling, of which JSON's lists are a part.
 fn lower_expression(
-    lowering: &mut Lowering<'_>,
+    lowering: &mut Lowering<'_, '_>,
     file: FileId,
     text: &str,
     id: VarId,
@@ -316,7 +330,7 @@ fn lower_expression(
 
 /// Lowers an entry; `sets` says what else its file sets. Its name goes into `unknown` where nothing knows it.
 fn lower_entry<'e>(
-    lowering: &mut Lowering<'_>,
+    lowering: &mut Lowering<'_, '_>,
     entry: &'e Entry,
     is_read: bool,
     sets: &dyn Fn(&str) -> bool,
@@ -403,7 +417,7 @@ fn missing(name: &Ident, id: VarId, value: Expr) -> Setting {
 /// Says which names of a file nothing knows. Those of a checkout are its release's, and each of the others is a
 /// mistake; the built-in library is of one release, and the file may be for another.
 fn report_unknown_names(
-    lowering: &mut Lowering<'_>,
+    lowering: &mut Lowering<'_, '_>,
     names: &[&Ident],
     sets: &dyn Fn(&str) -> bool,
 ) {
@@ -467,7 +481,7 @@ fn report_unknown_names(
 
 /// Names what was probably meant.
 fn suggest_name(
-    lowering: &Lowering<'_>,
+    lowering: &Lowering<'_, '_>,
     found: Diagnostic,
     name: &Ident,
     sets: &dyn Fn(&str) -> bool,
@@ -490,7 +504,7 @@ fn suggest_name(
 }
 
 fn lower_value(
-    lowering: &mut Lowering<'_>,
+    lowering: &mut Lowering<'_, '_>,
     id: VarId,
     text: SmolStr,
     span: Span,
@@ -591,7 +605,7 @@ pub(crate) fn inside_quotes<'t>(ty: &Type, text: &'t str) -> Option<&'t str> {
 
 /// Says why a string is no value of its variable.
 fn report_mismatch(
-    lowering: &mut Lowering<'_>,
+    lowering: &mut Lowering<'_, '_>,
     id: VarId,
     text: &str,
     mismatch: &Mismatch,
@@ -643,7 +657,7 @@ pub(crate) fn meant_flag(variable: &Variable, text: &str) -> Option<bool> {
 }
 
 /// The paths of a value, as absolute ones.
-fn locate_value(lowering: &mut Lowering<'_>, ty: &Type, value: Value, span: Span) -> Value {
+fn locate_value(lowering: &mut Lowering<'_, '_>, ty: &Type, value: Value, span: Span) -> Value {
     if let (Value::List(elements), Some(element)) = (&value, ty.element()) {
         let located = elements
             .iter()
@@ -718,7 +732,7 @@ pub(crate) fn find_separator(variable: &Variable, text: &str) -> Option<Divided>
 }
 
 fn wrong_separator(
-    lowering: &Lowering<'_>,
+    lowering: &Lowering<'_, '_>,
     id: VarId,
     divided: &Divided,
     span: Span,
@@ -751,7 +765,7 @@ fn has_comma_between(text: &str) -> bool {
         .is_some_and(|(before, _)| !before.contains('=') && !before.contains("://"))
 }
 
-fn check_references(lowering: &mut Lowering<'_>, text: &str, span: Span, is_secret: bool) {
+fn check_references(lowering: &mut Lowering<'_, '_>, text: &str, span: Span, is_secret: bool) {
     for (_, piece) in parse_braces(text) {
         match piece {
             Braced::User(name) => {

@@ -5,36 +5,14 @@ use crate::project::check::attributes::OF_VARIABLES;
 use crate::project::check::expr::Place;
 use crate::project::check::items::new_variable;
 use crate::project::check::notices::Spelling;
-use crate::project::check::{Lowering, Unit};
+use crate::project::check::{Declared, Draft, Lowering};
 use crate::project::hir::Table;
 use crate::project::hir::*;
 use crate::schema::{Encoding, Receivers, Type};
 use crate::source::Span;
 use crate::syntax::{ast, type_of_literal};
 
-impl Lowering<'_> {
-    /// Types, encodings and receivers: all that expressions elsewhere depend on.
-    pub(crate) fn lower_variable_types(&mut self, unit: &Unit) {
-        let mut declared = unit.declared.variables.iter();
-        for item in &unit.ast.items {
-            let ast::Item::Variable(decl) = item else {
-                continue;
-            };
-            let Some((_, id, _)) = declared.next() else {
-                continue;
-            };
-            let ty = decl
-                .ty
-                .as_ref()
-                .map(|ty| self.resolve_type(ty, &unit.declared.types));
-            let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
-            variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
-            variable.ty = ty.unwrap_or(Type::ANY);
-            self.lower_attributes(decl, &mut variable);
-            self.variables[*id] = variable;
-        }
-    }
-
+impl Draft<'_> {
     /// A declared alias has the type of what it stands for, and is as secret and as much a
     /// fact. What it stands for is no alias itself: one step always gives the name that counts.
     pub(crate) fn settle_aliases(&mut self) {
@@ -95,6 +73,23 @@ impl Lowering<'_> {
             Some(_) => "they stand for each other; one of them needs a type".to_owned(),
         });
         self.report(found);
+    }
+}
+
+impl Lowering<'_, '_> {
+    /// Types, encodings and receivers: all that expressions elsewhere depend on.
+    pub(crate) fn lower_variable_types(&mut self, declared: &[Declared<'_>]) {
+        for item in declared {
+            let Declared::Variable(id, decl) = item else {
+                continue;
+            };
+            let ty = decl.ty.as_ref().map(|ty| self.resolve_type(ty, &[]));
+            let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
+            variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
+            variable.ty = ty.unwrap_or(Type::ANY);
+            self.lower_attributes(decl, &mut variable);
+            self.variables[*id] = variable;
+        }
     }
 
     pub(crate) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
@@ -224,13 +219,9 @@ impl Lowering<'_> {
     }
 
     /// Defaults and conditions of use, when all types are known.
-    pub(crate) fn lower_variable_values(&mut self, unit: &Unit) {
-        let mut declared = unit.declared.variables.iter();
-        for item in &unit.ast.items {
-            let ast::Item::Variable(decl) = item else {
-                continue;
-            };
-            let Some((_, id, _)) = declared.next() else {
+    pub(crate) fn lower_variable_values(&mut self, declared: &[Declared<'_>]) {
+        for item in declared {
+            let Declared::Variable(id, decl) = item else {
                 continue;
             };
             if let Some(default) = &decl.default {

@@ -4,6 +4,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::project::hir::*;
 use crate::schema::Type;
 use crate::source::Span;
+use crate::syntax::ast::Ident;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
@@ -17,61 +18,78 @@ pub struct Names {
     pub types: FxHashMap<SmolStr, (Type, Span)>,
 }
 
-/// A kind of names: how its table is reached, and its word.
-pub(crate) type Namespace<T> = (
-    &'static str,
-    fn(&Names) -> &FxHashMap<SmolStr, (T, Span)>,
-    fn(&mut Names) -> &mut FxHashMap<SmolStr, (T, Span)>,
-);
+type Named<T> = FxHashMap<SmolStr, (T, Span)>;
 
-pub(crate) const VARIABLES: Namespace<VarId> = ("variable", |n| &n.variables, |n| &mut n.variables);
-pub(crate) const SECTIONS: Namespace<SectionId> =
-    ("layer or image", |n| &n.sections, |n| &mut n.sections);
-pub(crate) const PROVIDERS: Namespace<ProviderId> =
-    ("provider", |n| &n.providers, |n| &mut n.providers);
-pub(crate) const RULES: Namespace<RuleId> = ("rule", |n| &n.rules, |n| &mut n.rules);
-pub(crate) const TYPES: Namespace<Type> = ("type", |n| &n.types, |n| &mut n.types);
+/// A kind of names.
+pub(crate) struct Namespace<T> {
+    /// What a name of it names.
+    word: &'static str,
+    names: fn(&Names) -> &Named<T>,
+    names_mut: fn(&mut Names) -> &mut Named<T>,
+}
+
+pub(crate) const VARIABLES: &Namespace<VarId> = &Namespace {
+    word: "variable",
+    names: |n| &n.variables,
+    names_mut: |n| &mut n.variables,
+};
+pub(crate) const SECTIONS: &Namespace<SectionId> = &Namespace {
+    word: "layer or image",
+    names: |n| &n.sections,
+    names_mut: |n| &mut n.sections,
+};
+pub(crate) const PROVIDERS: &Namespace<ProviderId> = &Namespace {
+    word: "provider",
+    names: |n| &n.providers,
+    names_mut: |n| &mut n.providers,
+};
+pub(crate) const RULES: &Namespace<RuleId> = &Namespace {
+    word: "rule",
+    names: |n| &n.rules,
+    names_mut: |n| &mut n.rules,
+};
+pub(crate) const TYPES: &Namespace<Type> = &Namespace {
+    word: "type",
+    names: |n| &n.types,
+    names_mut: |n| &mut n.types,
+};
 
 impl Names {
-    /// Adds a name; a second definition is reported at both places.
+    /// Adds a name, unless it is defined already: then it returns the error.
     pub(crate) fn define<T>(
         &mut self,
         library: Option<&Names>,
-        table: Namespace<T>,
-        name: &SmolStr,
+        space: &Namespace<T>,
+        name: &Ident,
         item: T,
-        span: Span,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) {
-        let (word, get, get_mut) = table;
-        let existing = get(self)
-            .get(name)
-            .or_else(|| library.and_then(|l| get(l).get(name)));
-        match existing.map(|(_, span)| *span) {
-            Some(first) if first == span => {}
-            Some(first) => {
-                let help = match library.is_some_and(|l| get(l).contains_key(name)) {
-                    true if word == "variable" => {
-                        "the library declares it; change its value in a layer or image"
-                    }
-                    true => "the library has this name; choose another",
-                    false => "rename one of the two",
-                };
-                diagnostics.push(
-                    Diagnostic::new(
-                        Code::DuplicateName,
-                        span,
-                        format!("the {word} `{name}` is defined twice"),
-                    )
-                    .label("defined again here")
-                    .related(first, "first defined here")
-                    .help(help),
-                );
-            }
-            None => {
-                get_mut(self).insert(name.clone(), (item, span));
-            }
+    ) -> Option<Diagnostic> {
+        let find = |names: &Names| {
+            let known = (space.names)(names).get(&name.text);
+            known.map(|(_, span)| *span)
+        };
+        let in_library = library.and_then(find);
+        let Some(first) = find(self).or(in_library) else {
+            (space.names_mut)(self).insert(name.text.clone(), (item, name.span));
+            return None;
+        };
+        if first == name.span {
+            return None;
         }
+        let word = space.word;
+        let help = if in_library.is_none() {
+            "rename one of the two"
+        } else if word == "variable" {
+            "the library declares it; change its value in a layer or image"
+        } else {
+            "the library has this name; choose another"
+        };
+        let message = format!("the {word} `{}` is defined twice", name.text);
+        Some(
+            Diagnostic::new(Code::DuplicateName, name.span, message)
+                .label("defined again here")
+                .related(first, "first defined here")
+                .help(help),
+        )
     }
 }
 
@@ -83,28 +101,25 @@ pub(crate) struct View<'n> {
 }
 
 impl<'n> View<'n> {
-    pub fn find<T>(self, table: Namespace<T>, name: &str) -> Option<&'n (T, Span)> {
-        let (_, get, _) = table;
-        get(self.own)
-            .get(name)
-            .or_else(|| get(self.library).get(name))
+    /// Finds what a name names.
+    pub fn find<T>(self, space: &Namespace<T>, name: &str) -> Option<&'n (T, Span)> {
+        let own = (space.names)(self.own).get(name);
+        own.or_else(|| (space.names)(self.library).get(name))
     }
 
     /// All names of a kind, with what they name.
-    pub fn entries<T: 'n>(self, table: Namespace<T>) -> impl Iterator<Item = (&'n str, &'n T)> {
-        let (_, get, _) = table;
-        get(self.own)
+    pub fn entries<T: 'n>(self, space: &Namespace<T>) -> impl Iterator<Item = (&'n str, &'n T)> {
+        (space.names)(self.own)
             .iter()
-            .chain(get(self.library))
+            .chain((space.names)(self.library))
             .map(|(name, (item, _))| (name.as_str(), item))
     }
 
     /// All names of a kind.
-    pub fn all<T: 'n>(self, table: Namespace<T>) -> impl Iterator<Item = &'n str> {
-        let (_, get, _) = table;
-        get(self.own)
+    pub fn all<T: 'n>(self, space: &Namespace<T>) -> impl Iterator<Item = &'n str> {
+        (space.names)(self.own)
             .keys()
-            .chain(get(self.library).keys())
+            .chain((space.names)(self.library).keys())
             .map(SmolStr::as_str)
     }
 }

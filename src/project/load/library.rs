@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::project::Adopted;
-use crate::project::check::{Declared, Lowering, Unit};
+use crate::project::check::{Declared, Draft, FileContext, Unit};
 use crate::project::hir::*;
 use crate::source::embedded::STDLIB;
 use crate::source::{Memory, Origin, SourceMap};
@@ -75,43 +75,55 @@ impl Library {
             ast: parse.file,
             includes: Vec::new(),
             json: Vec::new(),
-            declared: Declared::default(),
             roots: Vec::new(),
         }
     }
 
     /// The files of a library see each other, in whatever order they stand.
-    fn lower(&mut self, mut units: Vec<Unit>, adopted: Option<&Adopted>) {
-        let nothing = Memory::default();
+    fn lower(&mut self, units: Vec<Unit>, adopted: Option<&Adopted>) {
+        let (nothing, none) = (Memory::default(), Names::default());
         let mut sources = std::mem::take(&mut self.sources);
-        let mut lowering = Lowering::new(&nothing, adopted, &mut sources, &Items::default());
-        for unit in &mut units {
-            lowering.declare(unit);
-            lowering.declare_types(unit);
-            let mut names =
-                Arc::try_unwrap(std::mem::take(&mut lowering.library)).unwrap_or_default();
-            lowering.define_all(&mut names, None, &unit.declared);
-            lowering.library = Arc::new(names);
+        let mut draft = Draft::new(&nothing, adopted, &mut sources, &Items::default());
+        fn context<'f>(own: &'f Names, library: &'f Names) -> FileContext<'f> {
+            FileContext {
+                view: View { own, library },
+                roots: &[],
+                incomplete: None,
+            }
         }
+        let mut names = Names::default();
+        let mut declared: Vec<Vec<Declared<'_>>> = Vec::with_capacity(units.len());
         for unit in &units {
-            lowering.declare_packer_entries(unit);
-            lowering.lower_variable_types(unit);
+            let mut items = draft.declare(unit);
+            let mut lowering = draft.enter(context(&none, &names));
+            items.extend(lowering.declare_types(&unit.ast));
+            let taken = items
+                .iter()
+                .filter_map(|item| item.define(&mut names, None));
+            draft.diagnostics.extend(taken);
+            declared.push(items);
         }
-        lowering.settle_aliases();
-        for unit in &units {
-            lowering.lower_variable_values(unit);
-            lowering.lower_bodies(unit);
+        let context = context(&none, &names);
+        for items in &declared {
+            let mut lowering = draft.enter(context);
+            lowering.declare_packer_entries(items);
+            lowering.lower_variable_types(items);
         }
-        let Lowering {
+        draft.settle_aliases();
+        for items in &declared {
+            let mut lowering = draft.enter(context);
+            lowering.lower_variable_values(items);
+            lowering.lower_bodies(items);
+        }
+        let Draft {
             diagnostics,
             variables,
             sections,
             providers,
             rules,
             extras,
-            library,
             ..
-        } = lowering;
+        } = draft;
         self.diagnostics.extend(diagnostics);
         self.sources = sources;
         self.items = Items {
@@ -120,7 +132,7 @@ impl Library {
             providers: providers.into_library(),
             rules: rules.into_library(),
             extras,
-            names: library,
+            names: Arc::new(names),
         };
     }
 }

@@ -6,7 +6,9 @@ mod redact;
 
 pub use library::Library;
 
-use crate::project::check::{Lowering, Unit, UnitId, find_never_true, var_file};
+use crate::project::check::{
+    Declared, Draft, FileContext, Overlay, Unit, UnitId, find_never_true, var_file,
+};
 use crate::project::hir::*;
 use crate::source::{FileId, Loader, Origin};
 use reader::{Read, read};
@@ -41,7 +43,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let library = request.library.clone().unwrap_or_else(Library::built_in);
     let Read {
         mut sources,
-        mut units,
+        units,
         specs,
         overlays,
         flags,
@@ -51,77 +53,104 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     } = read(loader, request, library.sources.clone());
     diagnostics.extend(library.diagnostics.iter().cloned());
 
-    let mut lowering = Lowering::new(
+    let mut draft = Draft::new(
         loader,
         library.adopted.as_ref(),
         &mut sources,
         &library.items,
     );
-    lowering.packer_folder.clone_from(&request.packer_folder);
+    draft.packer_folder.clone_from(&request.packer_folder);
     let closures: Table<UnitId, Vec<UnitId>> =
         Table::new(units.ids().map(|unit| closure(&units, unit)).collect());
 
     // Names: each file's with what it includes.
     let library_names = library.items.names.clone();
-    let mut names: Table<UnitId, Arc<Names>> = Table::filled(&units, Arc::default());
-    for i in units.ids() {
-        lowering.declare(&mut units[i]);
-        lowering.own = Arc::new(lowering.union(&units, &closures[i], &library_names));
-        lowering.incomplete = units[i].incomplete;
-        lowering.declare_types(&mut units[i]);
-        lowering.own = Arc::default();
+    let mut declared: Table<UnitId, Vec<Declared<'_>>> = Table::default();
+    for (i, unit) in units.pairs() {
+        let mut items = draft.declare(unit);
+        let mut own = Names::default();
+        let included = closures[i].iter().filter(|at| **at != i);
+        for item in included.flat_map(|at| &declared[*at]).chain(&items) {
+            // A name that is taken is reported below.
+            let _ = item.define(&mut own, Some(&library_names));
+        }
+        let mut lowering = draft.enter(FileContext {
+            view: View {
+                own: &own,
+                library: &library_names,
+            },
+            roots: &unit.roots,
+            incomplete: unit.incomplete,
+        });
+        items.extend(lowering.declare_types(&unit.ast));
+        declared.push(items);
     }
+    let mut names: Table<UnitId, Arc<Names>> = Table::default();
     for i in units.ids() {
         let mut own = Names::default();
-        for at in &closures[i] {
-            lowering.define_all(&mut own, Some(&library_names), &units[*at].declared);
-        }
-        names[i] = Arc::new(own);
+        let items = closures[i].iter().flat_map(|at| &declared[*at]);
+        let taken = items.filter_map(|item| item.define(&mut own, Some(&library_names)));
+        draft.diagnostics.extend(taken);
+        names.push(Arc::new(own));
     }
+    let context = |i: UnitId| FileContext {
+        view: View {
+            own: &names[i],
+            library: &library_names,
+        },
+        roots: &units[i].roots,
+        incomplete: units[i].incomplete,
+    };
+    // The command line sees all files.
+    let mut everything = Names::default();
+    for item in declared.iter().flatten() {
+        // Several projects may use a name, each for its own.
+        let _ = item.define(&mut everything, Some(&library_names));
+    }
+    let mut roots: Vec<PathBuf> = units.iter().flat_map(|unit| unit.roots.clone()).collect();
+    roots.sort();
+    roots.dedup();
+    let command_line = FileContext {
+        view: View {
+            own: &everything,
+            library: &library_names,
+        },
+        roots: &roots,
+        incomplete: units.iter().find_map(|unit| unit.incomplete),
+    };
 
     // Bodies, in three rounds: each reads only what the rounds before it settled.
-    let enter = |lowering: &mut Lowering<'_>, i: UnitId| {
-        lowering.own = names[i].clone();
-        lowering.roots.clone_from(&units[i].roots);
-        lowering.incomplete = units[i].incomplete;
-    };
-    for (i, unit) in units.pairs() {
-        enter(&mut lowering, i);
-        lowering.declare_packer_entries(unit);
-        lowering.lower_variable_types(unit);
+    for (i, items) in declared.pairs() {
+        let mut lowering = draft.enter(context(i));
+        lowering.declare_packer_entries(items);
+        lowering.lower_variable_types(items);
     }
-    let everything = lowering.union(&units, &units.ids().collect::<Vec<_>>(), &library_names);
-    let everything = Arc::new(everything);
-    lowering.own = everything.clone();
-    for (file, _) in overlays.iter().chain(&flag_files) {
-        if lowering.sources.get(*file).origin == Origin::Project {
-            var_file::declare_extras(&mut lowering, *file);
+    let mut lowering = draft.enter(command_line);
+    for overlay in overlays.iter().chain(&flag_files) {
+        if let Overlay::VarFile(file, _) = overlay {
+            var_file::declare_extras(&mut lowering, file);
         }
     }
-    lowering.settle_aliases();
-    for (i, unit) in units.pairs() {
-        enter(&mut lowering, i);
-        lowering.lower_variable_values(unit);
-        lowering.lower_bodies(unit);
+    draft.settle_aliases();
+    for (i, items) in declared.pairs() {
+        let mut lowering = draft.enter(context(i));
+        lowering.lower_variable_values(items);
+        lowering.lower_bodies(items);
     }
-    lowering.own = everything;
-    lowering.incomplete = units.iter().find_map(|unit| unit.incomplete);
-    let overlays = overlays
-        .into_iter()
-        .map(|(file, name)| lowering.lower_overlay(file, &name))
-        .collect();
-    let flag_files = flag_files
-        .into_iter()
-        .map(|(file, name)| lowering.lower_overlay(file, &name))
-        .collect();
-    let flags = flags
-        .into_iter()
-        .map(|file| lowering.lower_flag(file))
-        .collect();
-    let cycles = find_cycles(&lowering.sections);
-    lowering.diagnostics.extend(cycles);
+    let mut lowering = draft.enter(command_line);
+    let mut lower = |overlays: &[Overlay]| -> Vec<SectionId> {
+        let overlays = overlays.iter();
+        overlays
+            .map(|overlay| lowering.lower_overlay(overlay))
+            .collect()
+    };
+    let overlays = lower(&overlays);
+    let flag_files = lower(&flag_files);
+    let flags = lower(&flags);
+    let cycles = find_cycles(&draft.sections);
+    draft.diagnostics.extend(cycles);
 
-    let Lowering {
+    let Draft {
         diagnostics: found,
         variables,
         sections,
@@ -129,7 +158,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         rules,
         data,
         ..
-    } = lowering;
+    } = draft;
     diagnostics.extend(found);
     let rule_names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
     for config in &configs.0 {
@@ -150,7 +179,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
             let mut files: Vec<FileId> = Vec::new();
             for at in &closures[i] {
                 files.push(units[*at].file);
-                files.extend(units[*at].json.iter().map(|(_, file)| *file));
+                files.extend(units[*at].json.iter().map(|(_, file)| file.file));
             }
             let root = units[i].roots.first().cloned().unwrap_or_default();
             (

@@ -2,7 +2,8 @@
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::Request;
-use crate::project::check::{Declared, Unit, UnitId};
+use crate::project::check::var_file::VarFile;
+use crate::project::check::{Overlay, Unit, UnitId};
 use crate::project::config::{CONFIG_FILE, Config, Configs, Unread, find_root, read_config_text};
 use crate::project::hir::Table;
 use crate::project::roots::{is_inside, outside_root};
@@ -10,6 +11,7 @@ use crate::source::{FileId, Loader, MAX_FILE, Origin, SourceMap, Span, normalize
 use crate::syntax::{self, ast};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How long a chain of includes may be.
 const MAX_INCLUDES: usize = 200;
@@ -22,11 +24,11 @@ pub(crate) struct Read {
     pub units: Table<UnitId, Unit>,
     /// For each spec of the request its unit, if it could be read.
     pub specs: Vec<Option<UnitId>>,
-    /// The layers above all images, weakest first, with their names.
-    pub overlays: Vec<(FileId, String)>,
-    /// What `PACKER_FLAGS` says: each `-var`, and each `-var-file` with its name.
-    pub flags: Vec<FileId>,
-    pub flag_files: Vec<(FileId, String)>,
+    /// The layers above all images, weakest first.
+    pub overlays: Vec<Overlay>,
+    /// What `PACKER_FLAGS` says: each `-var`, and each `-var-file`.
+    pub flags: Vec<Overlay>,
+    pub flag_files: Vec<Overlay>,
     pub diagnostics: Vec<Diagnostic>,
     pub configs: Configs,
 }
@@ -58,7 +60,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
     let flags = request
         .flags
         .iter()
-        .map(|flag| reader.add_argument("PACKER_FLAGS", flag))
+        .map(|flag| Overlay::Flag(reader.add_argument("PACKER_FLAGS", flag)))
         .collect();
     let flag_files = reader.read_var_files(&request.flag_files);
     let Reader {
@@ -86,7 +88,7 @@ struct Reader<'l> {
     sources: SourceMap,
     units: Table<UnitId, Unit>,
     by_path: FxHashMap<PathBuf, UnitId>,
-    json_by_path: FxHashMap<PathBuf, FileId>,
+    json_by_path: FxHashMap<PathBuf, Arc<VarFile>>,
     diagnostics: Vec<Diagnostic>,
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
@@ -209,7 +211,6 @@ impl Reader<'_> {
             file,
             includes: Vec::new(),
             json: Vec::new(),
-            declared: Declared::default(),
             roots: roots.to_vec(),
             incomplete: has_broken_include(&text, &parse.file).then(Reported::by_parser),
             ast: parse.file,
@@ -376,24 +377,25 @@ impl Reader<'_> {
     }
 
     /// A JSON file may be several layers; it is one text, in which a place has one finding and one edit.
-    fn read_json(&mut self, path: &Path, included: Option<Span>) -> Result<FileId, Reported> {
+    fn read_json(&mut self, path: &Path, included: Option<Span>) -> Result<Arc<VarFile>, Reported> {
         let key = self.loader.canonical(path);
         if let Some(file) = self.json_by_path.get(&key) {
-            return Ok(*file);
+            return Ok(file.clone());
         }
         let text = self.read_text(path, included)?;
         let file = self
             .sources
             .add(path.to_owned(), Origin::Project, text.as_str().into());
-        self.json_by_path.insert(key, file);
+        let file = Arc::new(VarFile::parse(file, &text, &mut self.diagnostics));
+        self.json_by_path.insert(key, file.clone());
         Ok(file)
     }
 
     /// The layers above all images, weakest first: `--set`, then `PACKER_VAR_FILES`.
-    fn read_overlays(&mut self) -> Vec<(FileId, String)> {
+    fn read_overlays(&mut self) -> Vec<Overlay> {
         let mut overlays = Vec::new();
         for set in &self.request.set {
-            overlays.push((self.add_argument("--set", set), "--set".to_owned()));
+            overlays.push(Overlay::Set(self.add_argument("--set", set)));
         }
         overlays.extend(self.read_var_files(&self.request.var_files));
         overlays
@@ -405,7 +407,7 @@ impl Reader<'_> {
         self.sources.add(path, Origin::Argument, text.into())
     }
 
-    fn read_var_files(&mut self, paths: &[PathBuf]) -> Vec<(FileId, String)> {
+    fn read_var_files(&mut self, paths: &[PathBuf]) -> Vec<Overlay> {
         let name = |path: &Path| {
             path.file_name()
                 .unwrap_or_default()
@@ -414,7 +416,12 @@ impl Reader<'_> {
         };
         paths
             .iter()
-            .filter_map(|path| Some((self.read_json(path, None).ok()?, name(path))))
+            .filter_map(|path| {
+                Some(Overlay::VarFile(
+                    self.read_json(path, None).ok()?,
+                    name(path),
+                ))
+            })
             .collect()
     }
 }

@@ -1,0 +1,198 @@
+//! The program as it grows, and what a file adds to it.
+
+use crate::diagnostic::{Diagnostic, Reported};
+use crate::project::Adopted;
+use crate::project::check::items::{new_provider, new_rule, new_variable};
+use crate::project::check::{Declared, Unit};
+use crate::project::hir::*;
+use crate::source::{Loader, Origin, SourceMap, Span};
+use crate::syntax::ast;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+
+/// A program as it grows.
+pub(crate) struct Draft<'l> {
+    pub loader: &'l dyn Loader,
+    /// The library's text, if it is not the built-in one.
+    pub adopted: Option<&'l Adopted>,
+    pub sources: &'l mut SourceMap,
+    pub diagnostics: Vec<Diagnostic>,
+    pub variables: Table<VarId, Variable>,
+    pub sections: Table<SectionId, Section>,
+    pub providers: Table<ProviderId, Provider>,
+    pub rules: Table<RuleId, Rule>,
+    /// Entries of `ansible` and `packer` blocks.
+    pub extras: FxHashMap<(Owner, SmolStr), VarId>,
+    /// What `file("…")` and arguments `@path` read.
+    pub data: Vec<DataFile>,
+    /// Where make runs Packer: relative paths in JSON var files start there, for Packer hands them on as they are.
+    pub packer_folder: Option<PathBuf>,
+}
+
+/// What the text of a file depends on besides itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileContext<'f> {
+    /// The names that it sees.
+    pub view: View<'f>,
+    /// The folders that it may read.
+    pub roots: &'f [PathBuf],
+    /// Why not all that it includes is known: what nobody declares may be declared there.
+    pub incomplete: Option<Reported>,
+}
+
+/// Lowers what stands in a file.
+pub(crate) struct Lowering<'d, 'l> {
+    pub draft: &'d mut Draft<'l>,
+    pub file: FileContext<'d>,
+}
+
+impl<'l> Deref for Lowering<'_, 'l> {
+    type Target = Draft<'l>;
+
+    fn deref(&self) -> &Draft<'l> {
+        self.draft
+    }
+}
+
+impl<'l> DerefMut for Lowering<'_, 'l> {
+    fn deref_mut(&mut self) -> &mut Draft<'l> {
+        self.draft
+    }
+}
+
+impl Lowering<'_, '_> {
+    /// Reports an error.
+    pub fn report(&mut self, error: Diagnostic) -> Reported {
+        self.draft.report(error)
+    }
+
+    /// Reports a warning.
+    pub fn warn(&mut self, warning: Diagnostic) {
+        self.draft.warn(warning);
+    }
+}
+
+impl<'l> Draft<'l> {
+    /// Begins a program that has a library and nothing else yet.
+    pub fn new(
+        loader: &'l dyn Loader,
+        adopted: Option<&'l Adopted>,
+        sources: &'l mut SourceMap,
+        library: &Items,
+    ) -> Draft<'l> {
+        Draft {
+            loader,
+            adopted,
+            sources,
+            diagnostics: Vec::new(),
+            variables: Table::of_library(&library.variables),
+            sections: Table::of_library(&library.sections),
+            providers: Table::of_library(&library.providers),
+            rules: Table::of_library(&library.rules),
+            extras: library.extras.clone(),
+            data: Vec::new(),
+            packer_folder: None,
+        }
+    }
+
+    /// Begins to lower a file.
+    pub fn enter<'d>(&'d mut self, file: FileContext<'d>) -> Lowering<'d, 'l> {
+        Lowering { draft: self, file }
+    }
+
+    /// Reports an error.
+    pub fn report(&mut self, error: Diagnostic) -> Reported {
+        Reported::push(&mut self.diagnostics, error)
+    }
+
+    /// Reports a warning.
+    pub fn warn(&mut self, warning: Diagnostic) {
+        self.diagnostics.push(warning);
+    }
+
+    /// True for a place in the library, the built-in one or another.
+    pub fn is_library(&self, span: Span) -> bool {
+        self.sources.get(span.file).origin == Origin::Library
+    }
+
+    /// Gives ids to a file's items. Types and attributes follow when all names are known.
+    pub fn declare<'u>(&mut self, unit: &'u Unit) -> Vec<Declared<'u>> {
+        let items = unit.ast.items.iter();
+        let mut declared: Vec<Declared<'u>> =
+            items.filter_map(|item| self.declare_item(item)).collect();
+        for (name, file) in &unit.json {
+            let id = self.new_section(SectionKind::Json, name, None);
+            declared.push(Declared::Json(id, name, file));
+        }
+        declared
+    }
+
+    fn declare_item<'u>(&mut self, item: &'u ast::Item) -> Option<Declared<'u>> {
+        Some(match item {
+            ast::Item::Variable(variable) => {
+                let new = new_variable(&variable.name, Owner::Declared, variable.doc.clone());
+                Declared::Variable(self.variables.push(new), variable)
+            }
+            ast::Item::Section(section) => {
+                let (name, doc) = (&section.name, section.doc.clone());
+                match section.kind {
+                    ast::SectionKind::Image => {
+                        Declared::Section(self.new_section(SectionKind::Image, name, doc), section)
+                    }
+                    ast::SectionKind::Layer => {
+                        Declared::Section(self.new_section(SectionKind::Layer, name, doc), section)
+                    }
+                    ast::SectionKind::Provider => {
+                        Declared::Provider(self.providers.push(new_provider(name, doc)), section)
+                    }
+                    ast::SectionKind::Rule => {
+                        Declared::Rule(self.rules.push(new_rule(name)), section)
+                    }
+                }
+            }
+            ast::Item::Include(_) | ast::Item::Type(_) => return None,
+        })
+    }
+
+    pub fn new_section(
+        &mut self,
+        kind: SectionKind,
+        name: &ast::Ident,
+        doc: Option<String>,
+    ) -> SectionId {
+        self.sections.push(Section {
+            kind,
+            name: name.text.clone(),
+            span: name.span,
+            extends: Vec::new(),
+            whole: name.span,
+            lacks_parent: false,
+            settings: Vec::new(),
+            conditions: Vec::new(),
+            target: None,
+            doc,
+        })
+    }
+
+    /// The variable of an entry of an `ansible` or `packer` block.
+    pub fn extra(&mut self, owner: Owner, name: &ast::Ident) -> VarId {
+        let key = (owner, name.text.clone());
+        if let Some(id) = self.extras.get(&key) {
+            return *id;
+        }
+        let id = self.variables.push(new_variable(name, owner, None));
+        self.extras.insert(key, id);
+        id
+    }
+
+    pub fn add_data(&mut self, path: &Path, text: String, at: Span) {
+        self.data.push(DataFile {
+            reader: at.file,
+            at,
+            path: path.to_owned(),
+            text,
+        });
+    }
+}
