@@ -1,6 +1,6 @@
-//! The language server with clients that others have written.
+//! The language server with clients of other projects.
 //!
-//! `tests/run clients` installs them: Neovim, which is configured as docs/editors.md says, and pytest-lsp.
+//! `tests/run clients` installs them: Neovim, with the configuration of docs/editors.md, and pytest-lsp.
 
 mod common;
 
@@ -8,7 +8,7 @@ use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A program of `tests/run`'s; none where it is missing.
+/// A program that `tests/run` installs; `None` if it is missing.
 fn program(name: &str, what: &str) -> Option<PathBuf> {
     let found = which::which_in(name, Some(common::search_path()), ".").ok();
     if found.is_none() {
@@ -22,7 +22,7 @@ fn bin() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_imgspec")).parent().unwrap()
 }
 
-/// A search path on which the program under test stands first.
+/// A search path with the program under test in front.
 fn path_with_imgspec() -> std::ffi::OsString {
     let path = common::search_path();
     std::env::join_paths(std::iter::once(bin().to_owned()).chain(std::env::split_paths(&path)))
@@ -37,7 +37,7 @@ fn documented(chapter: &str, language: &str) -> String {
     block.captures(chapter).unwrap()[1].to_owned()
 }
 
-/// Neovim finds a mistake and repairs it, hovers, completes, renames a layer in two files, formats, and jumps into the
+/// Neovim shows a diagnostic and applies its fix, hovers, completes, renames a layer in two files, formats, and jumps into the
 /// library.
 #[test]
 fn neovim_works_as_documented() {
@@ -81,7 +81,7 @@ fn neovim_works_as_documented() {
     }
 }
 
-/// What docs/editors.md says to Helix starts a server, and names a grammar that is here.
+/// The configuration of docs/editors.md for Helix starts a server, and names a grammar of this repository.
 #[test]
 fn helix_would_start_the_server() {
     let config: toml::Table = documented("Helix", "toml").parse().unwrap();
@@ -110,7 +110,7 @@ fn helix_would_start_the_server() {
     );
 }
 
-/// pytest-lsp drives every capability that the server announces, as several editors, and the whole life cycle.
+/// pytest-lsp uses every capability that the server announces, as several editors, and the whole life cycle.
 #[test]
 fn pytest_lsp_finds_what_the_server_announces() {
     let what = "the language server with pytest-lsp";

@@ -26,7 +26,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// There are at least so many sessions, and positions of the cursor.
+/// The fewest sessions and positions: the test must not pass without data.
 const FEWEST_SESSIONS: usize = 7;
 const FEWEST_POSITIONS: usize = 150;
 
@@ -49,8 +49,8 @@ fn main() -> ExitCode {
     trials.push(Trial::test("there_are_enough_positions", positions));
     let others: [(&str, fn()); 2] = [
         (
-            "the_life_cycle_is_the_protocols",
-            the_life_cycle_is_the_protocols,
+            "the_life_cycle_follows_the_protocol",
+            the_life_cycle_follows_the_protocol,
         ),
         (
             "waiting_requests_can_be_cancelled",
@@ -227,7 +227,7 @@ fn run_session(case: &Path, folder: &Path) -> Value {
     Value::Array(out)
 }
 
-/// Edits come by file, in any order.
+/// Sorts edits by file: their order is not defined.
 fn sort_changes(reply: &mut Value) {
     match reply {
         Value::Array(elements) => elements.iter_mut().for_each(sort_changes),
@@ -241,7 +241,7 @@ fn sort_changes(reply: &mut Value) {
     }
 }
 
-/// A source of numbers that is the same at every run.
+/// Random numbers that are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -253,7 +253,7 @@ impl Dice {
     }
 }
 
-/// What an editor asks at times, besides completion and hover.
+/// Requests besides completion and hover.
 const OTHERS: [&str; 15] = [
     "textDocument/signatureHelp",
     "textDocument/definition",
@@ -315,7 +315,7 @@ fn type_example(example: &Path) -> Result<(), Failed> {
                     "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1, "isRetrigger": false },
                 });
                 let reply = desk.ask(method, cursor, &more);
-                // Refusing in words is an answer.
+                // A refusal with a reason is a valid response.
                 let code = reply.get("code").and_then(Value::as_i64);
                 assert!(
                     code.is_none_or(|code| code == -32803),
@@ -331,7 +331,7 @@ fn type_example(example: &Path) -> Result<(), Failed> {
                 stroke(&mut desk, letters[typed]..here, "");
             }
             1 => {
-                // A piece of the text, somewhere in what is typed already, and gone again.
+                // A piece of the text is pasted somewhere, and removed again.
                 let (from, at) = (
                     dice.below(letters.len() - 1),
                     letters[dice.below(typed + 1)],
@@ -352,7 +352,7 @@ fn type_example(example: &Path) -> Result<(), Failed> {
             }
         }
     }
-    assert_eq!(desk.open[&name].0, text, "the test types what it should");
+    assert_eq!(desk.open[&name].0, text, "the test types the whole text");
     let codes = |diagnostics: &Value, is_wanted: &dyn Fn(&Value) -> bool| {
         let wanted = diagnostics
             .as_array()
@@ -377,8 +377,8 @@ fn type_example(example: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What is no message of the protocol ends nothing, or ends the server with an exit code of its own.
-fn the_life_cycle_is_the_protocols() {
+/// A message that is not valid gets an error. `exit` without `shutdown` gives another exit code.
+fn the_life_cycle_follows_the_protocol() {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::start(folder.path());
     assert_eq!(client.ask("no/such", json!({}))["code"], -32601);
@@ -402,11 +402,11 @@ fn the_life_cycle_is_the_protocols() {
     assert_eq!(
         client.server.wait().unwrap().code(),
         Some(1),
-        "nobody had asked for the end"
+        "there was no shutdown"
     );
 }
 
-/// A request that is taken back while it waits is answered so, and the others are answered in order.
+/// A request that is cancelled while it waits gets an error, and the others get their responses in order.
 fn waiting_requests_can_be_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::start(folder.path());
@@ -414,7 +414,7 @@ fn waiting_requests_can_be_cancelled() {
         let message = message.to_string();
         format!("Content-Length: {}\r\n\r\n{message}", message.len())
     };
-    // Something to work on while the rest comes in.
+    // The server works on a long text while the other messages arrive.
     let long: String = (0..2000)
         .map(|i| format!("layer l{i} {{ extra_rpms = [\"p{i}\"] }}\n"))
         .collect();

@@ -217,7 +217,7 @@ impl Reported {
         Reported(())
     }
 
-    /// The parser reports what it cannot read, and leaves a gap in the [`ast`](crate::syntax::ast) there.
+    /// The parser reports what it cannot read, and leaves a gap in the syntax tree there.
     pub fn by_parser() -> Reported {
         Reported(())
     }

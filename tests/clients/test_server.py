@@ -43,7 +43,7 @@ image mine extends node-ova-local-photon-3, base, vars {
 
 VARS = '{ "cpu": "2" }\n'
 
-# The methods that stand behind each field of ServerCapabilities.
+# The methods of each field of ServerCapabilities.
 METHODS = {
     "position_encoding": {"textDocument/didChange"},
     "text_document_sync": {"textDocument/didOpen", "textDocument/didChange", "textDocument/didClose"},
@@ -65,12 +65,12 @@ METHODS = {
     "workspace": {"workspace/didChangeWorkspaceFolders"},
 }
 
-# The methods that have been driven, by editor.
+# The methods that the tests used, by editor.
 driven: dict[str, set[str]] = {}
 
 
 class Editor:
-    """A client with a folder and one file at hand."""
+    """A client with a folder and one open file."""
 
     def __init__(self, client: LanguageClient, name: str, root: pathlib.Path):
         self.client, self.name, self.root = client, name, root
@@ -102,7 +102,7 @@ class Editor:
         return await self.found(lambda found: found.version == 1)
 
     async def change(self, old: str, new: str):
-        """Replaces a text, and waits for what is found then."""
+        """Replaces a text, and waits for the diagnostics."""
         start, end = self.place(old, behind=False), self.place(old)
         self.texts[self.file] = self.texts[self.file].replace(old, new, 1)
         self.versions[self.file] += 1
@@ -117,7 +117,7 @@ class Editor:
         return await self.found(lambda found: found.version == version)
 
     async def found(self, is_right, file: str | None = None):
-        """Waits until what is found in a file is as one wants it."""
+        """Waits for diagnostics of a file with a property."""
         known = self.client.found
         async with asyncio.timeout(10):
             while not (self.uri(file) in known and is_right(known[self.uri(file)])):
@@ -130,7 +130,7 @@ class Editor:
         return len(text.encode("utf-8")) if is_utf8 else len(text.encode("utf-16-le")) // 2
 
     def place(self, text: str, behind: bool = True) -> types.Position:
-        """The place at a text's end, or its beginning."""
+        """The position of the end of a text, or of its beginning."""
         whole = self.texts[self.file]
         at = whole.index(text) + (len(text) if behind else 0)
         lines = whole[:at].split("\n")
@@ -146,7 +146,7 @@ class Editor:
         return kind(text_document=self.document(), position=self.place(text), **more)
 
     def apply(self, edits) -> str:
-        """The text at hand with edits in it."""
+        """The open text after edits."""
         lines = self.texts[self.file].split("\n")
 
         def offset(position: types.Position) -> int:
@@ -163,7 +163,7 @@ class Editor:
 
 
 def make_client() -> LanguageClient:
-    """A client that keeps what it is told of files, with the versions."""
+    """A client that keeps the diagnostics of files, with the versions."""
     client = LanguageClient(converter_factory=default_converter)
     client.found, client.news, client.registered = {}, asyncio.Event(), []
 
@@ -207,7 +207,7 @@ def editor(lsp: LanguageClient) -> Editor:
     return lsp.editor
 
 
-async def test_findings_and_repairs(editor: Editor):
+async def test_diagnostics_and_fixes(editor: Editor):
     [found] = await editor.open("mine.imgspec")
     assert (found.code, found.source, found.severity) == ("unknown-variable", "imgspec", types.DiagnosticSeverity.Error)
     assert found.range == editor.range("extra_deb")
@@ -219,7 +219,7 @@ async def test_findings_and_repairs(editor: Editor):
     )
     [repair] = [action for action in actions if action.title == "write `extra_debs`"]
     assert 'extra_debs   =  ["jq"]' in editor.apply(repair.edit.changes[editor.uri()])
-    # Behind characters of two units and four bytes.
+    # After characters of two units and four bytes.
     await editor.change("# jq", "# jq ü😀")
     found = await editor.change('"ü😀"]', '"ü😀", 5]')
     assert editor.range("5") in [f.range for f in found]
@@ -234,7 +234,7 @@ async def test_changes_of_other_files(editor: Editor):
     editor.tell("textDocument/didClose", types.DidCloseTextDocumentParams(editor.document()))
     is_known = lambda f: not any("bass" in d.message for d in f.diagnostics)  # noqa: E731
     await editor.found(is_known, "mine.imgspec")
-    # What the disk says counts where nobody has it open.
+    # The file on disk counts if it is not open.
     (editor.root / "vars.json").write_text('{ "cpu": "many" }\n')
     change = types.FileEvent(editor.uri("vars.json"), types.FileChangeType.Changed)
     editor.tell("workspace/didChangeWatchedFiles", types.DidChangeWatchedFilesParams([change]))
@@ -312,7 +312,7 @@ async def test_definition_and_references(editor: Editor):
     there = await editor.ask("textDocument/definition", editor.at("kubernetes_semver", types.DefinitionParams))
     path = pathlib.Path(types.Location(there.uri, there.range).uri.removeprefix("file://"))
     assert path.read_text().splitlines()[there.range.start.line].startswith("variable kubernetes_semver")
-    # The copy of the library is no spec of the project, but answers as one.
+    # The copy of the library is not a spec of the project, but requests work in it.
     item = types.TextDocumentItem(there.uri, "imgspec", 1, path.read_text())
     editor.tell("textDocument/didOpen", types.DidOpenTextDocumentParams(item))
     library = types.TextDocumentIdentifier(there.uri)
@@ -338,7 +338,7 @@ async def test_rename(editor: Editor):
     edit = await editor.ask("textDocument/rename", editor.at("photon-3, base", types.RenameParams, new_name="ground"))
     assert "photon-3, ground, vars" in editor.apply(edit.changes[editor.uri()])
     assert [e.new_text for e in edit.changes[editor.uri("base.imgspec")]] == ["ground"]
-    with pytest.raises(Exception, match="is no name"):
+    with pytest.raises(Exception, match="cannot be a name"):
         await editor.ask("textDocument/rename", editor.at("photon-3, base", types.RenameParams, new_name="a b"))
 
 
