@@ -1,6 +1,6 @@
 //! The artifacts of a build, and their record.
 
-use crate::source::{open_regular, read_text};
+use crate::source::{hex, open_regular, read_text};
 use globset::{Glob, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -195,9 +195,5 @@ pub(crate) fn sha256_file(path: &Path) -> io::Result<String> {
             count => hash.update(buffer.get(..count).unwrap_or_default()),
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(&hash.finalize()))
 }

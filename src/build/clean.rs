@@ -66,16 +66,18 @@ pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
         let entry = entry?;
         let name = entry.file_name();
         let is_ours = FILES.iter().any(|file| name == *file) || is_staged(&name.to_string_lossy());
-        match is_ours && !entry.file_type()?.is_dir() {
-            true => fs::remove_file(entry.path())?,
-            false if name == "output" => {}
-            false => kept.push(entry.path()),
+        if is_ours && !entry.file_type()?.is_dir() {
+            fs::remove_file(entry.path())?;
+        } else if name != "output" {
+            kept.push(entry.path());
         }
     }
     kept.sort();
-    match kept.is_empty() {
-        true => fs::remove_dir(folder).map(|()| Cleaned::Removed),
-        false => Ok(Cleaned::Kept(kept)),
+    if kept.is_empty() {
+        fs::remove_dir(folder)?;
+        Ok(Cleaned::Removed)
+    } else {
+        Ok(Cleaned::Kept(kept))
     }
 }
 
@@ -110,12 +112,11 @@ pub fn clean_cache(cache: &Path) -> io::Result<(Vec<PathBuf>, Cleaned)> {
         .into_iter()
         .filter(|folder| folder.exists())
     {
-        match folder.join(TAG).is_file() {
-            true => {
-                fs::remove_dir_all(&folder)?;
-                removed.push(folder);
-            }
-            false => kept.push(folder),
+        if folder.join(TAG).is_file() {
+            fs::remove_dir_all(&folder)?;
+            removed.push(folder);
+        } else {
+            kept.push(folder);
         }
     }
     Ok((

@@ -2,6 +2,7 @@
 
 use crate::build::artifacts::sha256_file;
 use crate::emit::{Artifacts, BuildPlan, TemplatePath};
+use crate::source::hex;
 use crate::workspace::digest;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -38,11 +39,7 @@ pub(crate) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> i
             add(&file.display().to_string(), &sha256_file(&file)?);
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// Returns the files and folders of this machine that are inputs of an image. A role can use other roles through

@@ -311,11 +311,11 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> io::Result<()> {
         .stdout(Stdio::from(io::stderr()))
         .status()
         .map_err(|e| io::Error::other(format!("{program}: {e}")))?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(io::Error::other(format!(
-            "{program} {} failed ({status})",
-            arguments.join(" ")
-        ))),
+    if !status.success() {
+        let arguments = arguments.join(" ");
+        return Err(io::Error::other(format!(
+            "{program} {arguments} failed ({status})"
+        )));
     }
+    Ok(())
 }

@@ -10,7 +10,9 @@ use crate::build::progress::{self, Display, Progress};
 use crate::build::tools::{Found, Tool, Toolbox};
 use crate::build::{Private, fingerprint};
 use crate::emit::{Artifacts, OUT_ENV, Output, PackerRun, TemplatePath};
+use crate::source::hex;
 use crate::workspace;
+use shlex::{QuoteError, try_quote};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -218,21 +220,27 @@ impl<'a> Job<'a> {
     }
 
     /// Returns the commands of a build for a shell, beginning with `cd`.
-    pub fn commands(&self) -> Vec<String> {
-        let mut out = vec![format!("cd {}", quote(&self.work.display().to_string()))];
+    ///
+    /// # Errors
+    /// If a word contains a NUL character, which no command can.
+    pub fn commands(&self) -> Result<Vec<String>, QuoteError> {
+        let work = self.work.display().to_string();
+        let mut out = vec![format!("cd {}", try_quote(&work)?)];
         let secret = ["IMGSPEC_TOKEN", MARK, "PATH"];
         let names = self
             .environment
             .iter()
             .filter(|(name, _)| !secret.contains(&name.as_str()));
-        out.extend(names.map(|(name, value)| format!("export {name}={}", quote(value))));
+        for (name, value) in names {
+            out.push(format!("export {name}={}", try_quote(value)?));
+        }
         let runs = &self.artifacts.build.runs;
         let validate = runs.iter().map(|run| self.validate_arguments(run));
         for arguments in validate.chain(runs.iter().map(|run| self.build_arguments(run))) {
-            let words: Vec<String> = arguments.iter().map(|a| quote(a)).collect();
-            out.push(format!("packer {}", words.join(" ")));
+            let words = shlex::try_join(arguments.iter().map(String::as_str))?;
+            out.push(format!("packer {words}"));
         }
-        out
+        Ok(out)
     }
 
     fn run_in_words(&self, at: usize) -> String {
@@ -308,13 +316,13 @@ impl<'a> Job<'a> {
                 Some(_) => None,
             })
             .collect();
-        match problems.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::new(format!(
-                "{} (`imgspec deps --install` installs most programs)",
-                problems.join("; ")
-            ))),
+        if problems.is_empty() {
+            return Ok(());
         }
+        Err(Failure::new(format!(
+            "{} (`imgspec deps --install` installs most programs)",
+            problems.join("; ")
+        )))
     }
 
     /// Makes Packer's working folder and the log.
@@ -509,16 +517,7 @@ impl Tail {
 pub(super) fn token() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// A word as a shell reads it.
-pub(super) fn quote(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
+    Ok(hex(&bytes))
 }
 
 fn symlink(from: &Path, to: &Path) -> io::Result<()> {

@@ -1,8 +1,10 @@
 //! A build with the Makefile of an Image Builder checkout.
 
-use super::job::{Flags, quote, token};
+use super::job::{Flags, token};
 use super::private::Private;
 use super::process::{Interrupt, MARK, interrupt_marked, stop_marked};
+use shlex::{QuoteError, try_quote};
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -82,18 +84,19 @@ impl MakeRun<'_> {
     }
 
     /// Returns the command for a shell.
-    pub fn command(&self) -> String {
-        let words = self
-            .environment()
-            .into_iter()
-            .map(|(name, value)| format!("{name}={}", quote(&value)));
-        let arguments = self.arguments().into_iter().map(|word| quote(&word));
-        let words: Vec<String> = words.chain(["make".to_owned()]).chain(arguments).collect();
-        format!(
-            "cd {} && {}",
-            quote(&self.root.display().to_string()),
-            words.join(" ")
-        )
+    ///
+    /// # Errors
+    /// If a word contains a NUL character, which no command can.
+    pub fn command(&self) -> Result<String, QuoteError> {
+        let root = self.root.display().to_string();
+        let mut out = format!("cd {} &&", try_quote(&root)?);
+        for (name, value) in self.environment() {
+            let _ = write!(out, " {name}={}", try_quote(&value)?);
+        }
+        let arguments = self.arguments();
+        let arguments = shlex::try_join(arguments.iter().map(String::as_str))?;
+        let _ = write!(out, " make {arguments}");
+        Ok(out)
     }
 
     /// Environment variables for make, in addition to the inherited ones. Image Builder's Makefile reads these names.

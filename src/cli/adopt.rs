@@ -1,7 +1,6 @@
 //! `imgspec adopt`
 
-use crate::cli::place::here;
-use crate::cli::{Failure, print, print_aside};
+use crate::cli::{Cli, Failure, print, print_aside};
 use crate::import::{ADOPTED_MARK, Checkout, adopt};
 use crate::source::{normalize, read_text};
 use crate::workspace;
@@ -22,11 +21,10 @@ pub(super) struct Adopt {
     check: bool,
 }
 
-pub(super) fn run(args: &Adopt) -> Result<bool, Failure> {
-    let here = here()?;
-    let checkout = workspace::read_checkout(&here.join(&args.checkout)).map_err(Failure)?;
+pub(super) fn run(cli: &Cli, args: &Adopt) -> Result<bool, Failure> {
+    let checkout = workspace::read_checkout(&cli.here.join(&args.checkout)).map_err(Failure)?;
     let files = adopt(&checkout);
-    let out = normalize(&here.join(&args.out));
+    let out = normalize(&cli.here.join(&args.out));
     let old = old_files(&out)?;
     let gone: Vec<&PathBuf> = old
         .keys()

@@ -2,7 +2,7 @@
 
 use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
 use crate::cli::deps;
-use crate::cli::place::{here, out, shown, toolbox};
+use crate::cli::place::{out, shown, toolbox};
 use crate::cli::report::{compile_all, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
@@ -109,10 +109,10 @@ pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
 
 /// Installs programs if the user asked for it. A checkout's Makefile installs its own.
 fn install(cli: &Cli, place: &Place, is_wanted: bool, is_sure: bool) -> Result<(), Failure> {
-    match is_wanted && cli.checkout.is_none() {
-        true => deps::install_for(cli, &place.selection, is_sure),
-        false => Ok(()),
+    if is_wanted && cli.checkout.is_none() {
+        deps::install_for(cli, &place.selection, is_sure)?;
     }
+    Ok(())
 }
 
 pub(super) fn validate(cli: &Cli, args: &Validate) -> Result<ExitCode, Failure> {
@@ -141,13 +141,12 @@ enum Action {
 fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitCode, Failure> {
     let selected = select(cli, &place.selection)?;
     selected.expect_known()?;
-    let here = here()?;
     let output = Output {
-        dir: out(&here, place.out.as_deref()),
+        dir: out(&cli.here, place.out.as_deref()),
         portable: false,
     };
     let checkout = match &cli.checkout {
-        Some(folder) => Some(workspace::find_checkout(&here.join(folder)).map_err(Failure)?),
+        Some(folder) => Some(workspace::find_checkout(&cli.here.join(folder)).map_err(Failure)?),
         None if selected.program.is_adopted => {
             let message = "the library comes from an Image Builder checkout, and only its Makefile can build the images: name the checkout with `--in`";
             return Err(Failure(message.to_owned()));
@@ -166,13 +165,12 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         return Ok(ExitCode::from(1));
     }
     if artifacts.is_empty() {
-        return Err(Failure(match selected.is_json_alone {
-            true => "name the image to build with these var files: `imgspec build IMAGE FILE.json`"
-                .to_owned(),
-            false => {
-                "no image to build: name one (`imgspec targets` lists them), or declare one in a spec".to_owned()
-            }
-        }));
+        let message = if selected.is_json_alone {
+            "name the image to build with these var files: `imgspec build IMAGE FILE.json`"
+        } else {
+            "no image to build: name one (`imgspec targets` lists them), or declare one in a spec"
+        };
+        return Err(Failure(message.to_owned()));
     }
     let mut hold = None;
     if action != Action::DryRun {
@@ -185,7 +183,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     if let Some(root) = &checkout {
         return make(root, &artifacts, &output, flags, action, is_busy);
     }
-    let toolbox = toolbox(&here);
+    let toolbox = toolbox(&cli.here);
     let interrupt = Interrupt::listen();
     let new = |image| {
         Job::new(image, &output, flags, &toolbox, interrupt.clone())
@@ -195,7 +193,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         let mut text = String::new();
         for image in &artifacts {
             let _ = writeln!(text, "# {}", image.image);
-            for command in new(image)?.commands() {
+            for command in new(image)?.commands().map_err(unprintable)? {
                 let _ = writeln!(text, "{command}");
             }
         }
@@ -218,9 +216,9 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
                         _ => job.validate(&progress),
                     };
                     match result {
-                        Ok(outcome) => tell(&progress, image, &output.dir, &here, &outcome),
+                        Ok(outcome) => tell(&progress, image, &output.dir, &cli.here, &outcome),
                         Err(failure) => {
-                            progress.print(&failure_in_words(image, &failure, &here));
+                            progress.print(&failure_in_words(image, &failure, &cli.here));
                             let code = u8::try_from(failure.code)
                                 .ok()
                                 .filter(|c| *c > 0)
@@ -238,6 +236,11 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     Ok(code
         .or(interrupt.is_set().then_some(130))
         .map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// A command with a NUL character. No program can be started with it either.
+fn unprintable(error: shlex::QuoteError) -> Failure {
+    Failure(format!("cannot print a command: {error}"))
 }
 
 /// The locks that keep other runs of the program away from the cache and the images of this one.
@@ -318,7 +321,8 @@ fn make(
             done: if is_silent { &installers } else { &[] },
         };
         if action == Action::DryRun {
-            print(&format!("# {}\n{}\n", image.image, run.command()))?;
+            let command = run.command().map_err(unprintable)?;
+            print(&format!("# {}\n{command}\n", image.image))?;
             continue;
         }
         let code = run.run(&interrupt).map_err(|e| Failure(e.to_string()))?;
@@ -342,14 +346,15 @@ fn make(
 /// The message about the checkout's targets that install programs, printed before make runs.
 fn told(installers: &[String], is_silent: bool, root: &Path) -> String {
     let names = installers.join(" ");
-    match is_silent {
-        true => format!(
+    if is_silent {
+        format!(
             "no program is installed; to install missing ones, use `imgspec validate --install` or run `make {names}` in {}",
             root.display()
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "make runs {names} first, which may install programs, also into your Python environment"
-        ),
+        )
     }
 }
 

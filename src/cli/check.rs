@@ -1,6 +1,6 @@
 //! `imgspec check`
 
-use crate::cli::place::{here, out};
+use crate::cli::place::out;
 use crate::cli::report::{compile_all, format, is_fine, report};
 use crate::cli::select::{no_specs, select};
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
@@ -11,17 +11,16 @@ use crate::emit::Output;
 pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     let mut selected = select(cli, selection)?;
     selected.expect_known()?;
-    let here = here()?;
     let program = &selected.program;
     if program.specs.is_empty()
         && selected.images.is_empty()
         && selected.json.is_empty()
         && !program.is_adopted
     {
-        return Err(no_specs(&here));
+        return Err(no_specs(&cli.here));
     }
     let output = Output {
-        dir: out(&here, None),
+        dir: out(&cli.here, None),
         portable: false,
     };
     if selected.is_json_alone {

@@ -1,8 +1,8 @@
 //! `imgspec clean`
 
 use crate::build::{self, Cleaned};
-use crate::cli::place::{here, out, shown};
-use crate::cli::{Failure, print, print_aside};
+use crate::cli::place::{out, shown};
+use crate::cli::{Cli, Failure, print, print_aside};
 use crate::workspace;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -21,36 +21,35 @@ pub(super) struct Clean {
 }
 
 /// Returns false if a running build kept something from being removed.
-pub(super) fn run(args: &Clean) -> Result<bool, Failure> {
-    let here = here()?;
+pub(super) fn run(cli: &Cli, args: &Clean) -> Result<bool, Failure> {
     build::remove_leftovers();
     if args.cache {
-        return clean_cache(&here);
+        return clean_cache(&cli.here);
     }
-    let out = out(&here, args.out.as_deref());
-    let failed = |path: &Path, e| Failure(format!("cannot remove {}: {e}", shown(path, &here)));
+    let out = out(&cli.here, args.out.as_deref());
+    let failed = |path: &Path, e| Failure(format!("cannot remove {}: {e}", shown(path, &cli.here)));
     let mut is_done = true;
     for folder in choose(&out, &args.images)? {
         match build::clean_image(&folder).map_err(|e| failed(&folder, e))? {
-            Cleaned::Removed => print(&format!("removed {}\n", shown(&folder, &here)))?,
+            Cleaned::Removed => print(&format!("removed {}\n", shown(&folder, &cli.here)))?,
             Cleaned::Kept(kept) => {
                 print(&format!(
                     "removed the files that imgspec has written in {}\n",
-                    shown(&folder, &here)
+                    shown(&folder, &cli.here)
                 ))?;
-                tell_kept(&kept, &here);
+                tell_kept(&kept, &cli.here);
             }
             Cleaned::Running => {
                 print_aside(&format!(
                     "imgspec: {} is in use by a build, and is not removed\n",
-                    shown(&folder, &here)
+                    shown(&folder, &cli.here)
                 ));
                 is_done = false;
             }
         }
     }
     if build::clean_out(&out).map_err(|e| failed(&out, e))? {
-        print(&format!("removed {}\n", shown(&out, &here)))?;
+        print(&format!("removed {}\n", shown(&out, &cli.here)))?;
     }
     Ok(is_done)
 }

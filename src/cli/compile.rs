@@ -1,6 +1,6 @@
 //! `imgspec compile`
 
-use crate::cli::place::{here, out, shown};
+use crate::cli::place::{out, shown};
 use crate::cli::report::{compile_all, format, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
@@ -33,9 +33,8 @@ pub(super) struct Compile {
 pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     let selected = select(cli, &args.selection)?;
     selected.expect_known()?;
-    let here = here()?;
     let output = Output {
-        dir: out(&here, args.out.as_deref()),
+        dir: out(&cli.here, args.out.as_deref()),
         portable: args.portable,
     };
     let (artifacts, mut diagnostics) = compile_all(&selected, &output);
@@ -53,14 +52,12 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         report(cli, &selected.program, &diagnostics);
     }
     if selected.images.is_empty() && fine {
-        return Err(Failure(match selected.is_json_alone {
-            true => "name the image to compile with these var files: `imgspec compile IMAGE FILE.json`"
-                .to_owned(),
-            false => {
-                "no image to compile: name one (`imgspec list --targets` lists them), or declare one in a spec"
-                    .to_owned()
-            }
-        }));
+        let message = if selected.is_json_alone {
+            "name the image to compile with these var files: `imgspec compile IMAGE FILE.json`"
+        } else {
+            "no image to compile: name one (`imgspec list --targets` lists them), or declare one in a spec"
+        };
+        return Err(Failure(message.to_owned()));
     }
     if !fine {
         if is_json && !args.stdout {
@@ -90,7 +87,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
             print_json(&selected, &diagnostics, &stale)?;
         } else {
             for path in &stale {
-                print_aside(&format!("stale: {}\n", shown(path, &here)));
+                print_aside(&format!("stale: {}\n", shown(path, &cli.here)));
             }
         }
         return Ok(stale.is_empty());
@@ -109,7 +106,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     } else {
         let lines: String = written
             .iter()
-            .map(|dir| format!("{}\n", shown(dir, &here)))
+            .map(|dir| format!("{}\n", shown(dir, &cli.here)))
             .collect();
         print(&lines)?;
     }

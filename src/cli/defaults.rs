@@ -1,7 +1,7 @@
 //! `imgspec defaults`
 
-use crate::cli::place::here;
-use crate::cli::{Failure, print};
+use crate::cli::place::shown;
+use crate::cli::{Cli, Failure, print};
 use crate::diagnostic::json_text;
 use crate::emit::default_files;
 use crate::eval::evaluate;
@@ -24,7 +24,7 @@ image plain { target { provider = none } }
 image windows extends windows-config { target { provider = none } }
 ";
 
-pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
+pub(super) fn run(cli: &Cli, args: &Defaults) -> Result<bool, Failure> {
     let path = PathBuf::from("/defaults.imgspec");
     let program = load(
         &Memory([(path.clone(), SPEC.to_owned())].into()),
@@ -50,17 +50,13 @@ pub(super) fn run(args: &Defaults) -> Result<bool, Failure> {
         print(&json_text(&files))?;
         return Ok(true);
     };
-    let here = here()?;
-    let out = normalize(&here.join(out));
+    let out = normalize(&cli.here.join(out));
     for (name, variables) in files {
         let path = out.join(&name);
         let text = serde_json::to_string_pretty(&variables).unwrap_or_default() + "\n";
         crate::workspace::replace(&path, text.as_bytes())
             .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
-        print(&format!(
-            "{}\n",
-            path.strip_prefix(&here).unwrap_or(&path).display()
-        ))?;
+        print(&format!("{}\n", shown(&path, &cli.here)))?;
     }
     Ok(true)
 }

@@ -1,7 +1,7 @@
 //! `imgspec deps`
 
 use crate::build::{Found, Plan, Tool, Toolbox};
-use crate::cli::place::{here, toolbox};
+use crate::cli::place::toolbox;
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::json_text;
@@ -52,11 +52,11 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         .collect();
     let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);
     names.extend(wanted.iter().flat_map(|p| &p.tools).map(|t| t.as_str()));
-    let here = here()?;
-    let toolbox = toolbox(&here);
-    let mut notes = match args.install {
-        true => install(names.iter().copied(), &toolbox, args.yes)?,
-        false => BTreeMap::new(),
+    let toolbox = toolbox(&cli.here);
+    let mut notes = if args.install {
+        install(names.iter().copied(), &toolbox, args.yes)?
+    } else {
+        BTreeMap::new()
     };
     let mut text = String::new();
     let mut rows = Vec::new();
@@ -89,9 +89,10 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
             "note": note,
         }));
     }
-    match args.json {
-        true => print(&json_text(&rows))?,
-        false => print(&text)?,
+    if args.json {
+        print(&json_text(&rows))?;
+    } else {
+        print(&text)?;
     }
     Ok(is_complete)
 }
@@ -99,8 +100,7 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
 /// Installs the missing programs that the selected images' providers need, and prints what was done.
 pub(super) fn install_for(cli: &Cli, selection: &Selection, is_sure: bool) -> Result<(), Failure> {
     let selected = select(cli, selection)?;
-    let here = here()?;
-    let toolbox = toolbox(&here);
+    let toolbox = toolbox(&cli.here);
     let program = &selected.program;
     let targets = selected
         .images

@@ -1,6 +1,6 @@
 //! `imgspec fmt`
 
-use crate::cli::place::{here, shown};
+use crate::cli::place::shown;
 use crate::cli::report::report;
 use crate::cli::select::{find_specs, include_roots, no_specs};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
@@ -30,12 +30,11 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     if fmt.paths.iter().any(|path| path == "-") {
         return format_input(cli, fmt);
     }
-    let here = here()?;
     let mut texts = Vec::new();
-    for path in find_specs(&here, &fmt.paths)? {
-        let name = shown(&path, &here);
+    for path in find_specs(&cli.here, &fmt.paths)? {
+        let name = shown(&path, &cli.here);
         let mut roots = vec![find_root(&path, |p| Disk.exists(p))];
-        roots.extend(include_roots(cli, &here));
+        roots.extend(include_roots(cli));
         if !is_inside(&Disk, &path, &roots) {
             let target = Disk.canonical(&path).display().to_string();
             return Err(Failure(format!(
@@ -48,19 +47,18 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
         texts.push((path, name, text));
     }
     if texts.is_empty() {
-        return Err(no_specs(&here));
+        return Err(no_specs(&cli.here));
     }
     let mut is_fine = true;
     for (path, name, text) in texts {
-        is_fine &= match has_errors(&text) {
-            true => {
-                report_errors(cli, &Disk, &path, &here);
-                print_aside(&format!(
-                    "{name}: not formatted, because it does not parse\n"
-                ));
-                false
-            }
-            false => format_file(fmt, &path, &name, &text)?,
+        is_fine &= if has_errors(&text) {
+            report_errors(cli, &Disk, &path, &cli.here);
+            print_aside(&format!(
+                "{name}: not formatted, because it does not parse\n"
+            ));
+            false
+        } else {
+            format_file(fmt, &path, &name, &text)?
         };
     }
     Ok(is_fine)

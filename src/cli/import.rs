@@ -1,6 +1,5 @@
 //! `imgspec import`
 
-use crate::cli::place::here;
 use crate::cli::select::{library, not_a_var_file, other_format};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::import::{VarFile, import};
@@ -26,8 +25,7 @@ pub(super) struct Import {
 }
 
 pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
-    let here = here()?;
-    let library = library(cli, &here, None)?;
+    let library = library(cli, None)?;
     let packer = library
         .as_ref()
         .and_then(|library| library.checkout.clone());
@@ -39,7 +37,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
             if let Some(format) = other_format(file) {
                 return Err(not_a_var_file(&file.display().to_string(), format));
             }
-            let path = here.join(file);
+            let path = cli.here.join(file);
             let text = read_text(&path).map_err(failed)?;
             // With a checkout, Packer runs in the checkout, and relative paths in var files start there.
             let folder = packer
@@ -87,7 +85,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         print_file(&text)?;
         return Ok(true);
     };
-    let path = normalize(&here.join(out));
+    let path = normalize(&cli.here.join(out));
     if Disk.exists(&path) {
         return Err(Failure(format!("{} exists already", out.display())));
     }

@@ -63,6 +63,9 @@ struct Cli {
     /// Use an Image Builder checkout as the library instead of the standard library
     #[arg(long = "in", global = true, value_name = "CHECKOUT")]
     checkout: Option<PathBuf>,
+    /// The current folder. Relative paths among the arguments start there.
+    #[arg(skip)]
+    here: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,8 +119,19 @@ struct Selection {
 /// Runs the program and returns its exit code: 0 for success, 1 for errors in a spec, 2 for errors in the command or
 /// its environment. A build that fails returns Packer's exit code.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match &cli.command {
+    match run_command(Cli::parse()) {
+        Ok(code) => code,
+        Err(Failure(message)) => {
+            print_aside(&format!("imgspec: {message}\n"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
+    cli.here = std::env::current_dir()
+        .map_err(|e| Failure(format!("cannot find the current folder: {e}")))?;
+    match &cli.command {
         Command::Check(selection) => check::run(&cli, selection).map(fine),
         Command::Compile(compile) => compile::run(&cli, compile).map(fine),
         Command::Show(show) => show::run(&cli, show).map(fine),
@@ -128,18 +142,11 @@ pub fn run() -> ExitCode {
         Command::Validate(validate) => build::validate(&cli, validate),
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
-        Command::Defaults(defaults) => defaults::run(defaults).map(fine),
+        Command::Defaults(defaults) => defaults::run(&cli, defaults).map(fine),
         Command::Lsp => lsp::run().map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
-        Command::Adopt(adopt) => adopt::run(adopt).map(fine),
-        Command::Clean(clean) => clean::run(clean).map(fine),
-    };
-    match result {
-        Ok(code) => code,
-        Err(Failure(message)) => {
-            print_aside(&format!("imgspec: {message}\n"));
-            ExitCode::from(2)
-        }
+        Command::Adopt(adopt) => adopt::run(&cli, adopt).map(fine),
+        Command::Clean(clean) => clean::run(&cli, clean).map(fine),
     }
 }
 

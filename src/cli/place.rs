@@ -1,18 +1,12 @@
-//! Where a command runs: the current folder and the project around it.
+//! The folders and programs of the project around the current folder.
 
 use crate::build::Toolbox;
-use crate::cli::Failure;
 use crate::source::normalize;
 use crate::workspace;
 use std::path::{Path, PathBuf};
 
 /// The output folder in a project's root, unless `--out` names another.
 pub(super) const OUT: &str = "build";
-
-/// The current folder.
-pub(super) fn here() -> Result<PathBuf, Failure> {
-    std::env::current_dir().map_err(|e| Failure(format!("cannot find the current folder: {e}")))
-}
 
 /// Returns the output folder: the one that the user names, relative to the current folder, or `build` in the project's
 /// root, so that a command gives the same result in every folder of a project.

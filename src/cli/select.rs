@@ -1,6 +1,5 @@
 //! Finding the images, files and folders that a command's arguments name.
 
-use crate::cli::place::here;
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::Adopted;
@@ -34,7 +33,6 @@ pub(super) struct Selected {
 /// If an argument names a missing or unsuitable path or a refused target, a folder cannot be read, or the library
 /// cannot be loaded.
 pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failure> {
-    let here = here()?;
     let mut specs = Vec::new();
     let mut names = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -42,7 +40,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     let mut json: Vec<PathBuf> = Vec::new();
     let mut has_paths = false;
     for input in &selection.inputs {
-        let path = normalize(&here.join(input));
+        let path = normalize(&cli.here.join(input));
         if path.is_dir()
             && (input.contains(['/', '.']) || !is_item_name(input) || contains_specs(&path))
         {
@@ -65,7 +63,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     }
     // Var files alone are checked without specs. With the name of an image they are layers of that image.
     if !has_paths && (json.is_empty() || !names.is_empty()) {
-        collect_project(&here, &mut specs)?;
+        collect_project(&cli.here, &mut specs)?;
     }
     specs.sort();
     specs.dedup();
@@ -75,7 +73,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     } else {
         paths.iter().collect()
     };
-    let library = library(cli, &here, places.first().map(|path| path.as_path()))?;
+    let library = library(cli, places.first().map(|path| path.as_path()))?;
     // The library's own files do not belong to the project.
     specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
     let packer_folder = library
@@ -85,14 +83,14 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     if let Some(root) = cli
         .include_roots
         .iter()
-        .find(|root| !here.join(root).is_dir())
+        .find(|root| !cli.here.join(root).is_dir())
     {
         return Err(Failure(format!(
             "`--include-root` names {}, which is not a folder",
             root.display()
         )));
     }
-    let var_files = var_files(&here)?.into_iter().chain(json);
+    let var_files = var_files(&cli.here)?.into_iter().chain(json);
     let (flags, flag_files) = match &packer_folder {
         Some(folder) => packer_flags(folder)?,
         None => Default::default(),
@@ -102,15 +100,15 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         specs,
         set: selection.set.clone(),
         var_files: var_files.collect(),
-        include_roots: include_roots(cli, &here),
+        include_roots: include_roots(cli),
         flags,
         flag_files,
         packer_folder,
-        here: Some(here.clone()),
+        here: Some(cli.here.clone()),
     };
     let mut program = load(&Disk, &request);
-    program.sources.set_base(here.clone());
-    program.root = Some(workspace::read_config(&here).0);
+    program.sources.set_base(cli.here.clone());
+    program.root = Some(workspace::read_config(&cli.here).0);
     let mut images = Vec::new();
     let mut others = Vec::new();
     if has_paths || names.is_empty() {
@@ -190,10 +188,12 @@ pub(super) fn find_specs(here: &Path, paths: &[String]) -> Result<Vec<PathBuf>, 
     let mut specs = Vec::new();
     for input in paths {
         let path = normalize(&here.join(input));
-        match path.is_dir() {
-            true => collect_folder(&path, input, &mut specs)?,
-            false if Disk.exists(&path) => specs.push(path),
-            false => return Err(nothing_named(input)),
+        if path.is_dir() {
+            collect_folder(&path, input, &mut specs)?;
+        } else if Disk.exists(&path) {
+            specs.push(path);
+        } else {
+            return Err(nothing_named(input));
         }
     }
     if paths.is_empty() {
@@ -224,15 +224,12 @@ impl Selected {
             .iter()
             .filter(|s| s.kind == SectionKind::Image)
             .map(|s| s.name.as_str());
-        let other = match program.is_adopted {
-            true => None,
-            false => other_release(
-                name,
-                program
-                    .library_images()
-                    .iter()
-                    .map(|id| program.section(*id).name.as_str()),
-            ),
+        let targets = program.library_images();
+        let targets = targets.iter().map(|id| program.section(*id).name.as_str());
+        let other = if program.is_adopted {
+            None
+        } else {
+            other_release(name, targets)
         };
         let hint = match suggest_image(name, known)
             .filter(|near| near.is_sure)
@@ -270,34 +267,30 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
 }
 
 /// Returns the library that a command uses instead of the standard library: the checkout of `--in`, or the library that
-/// `imgspec.toml` names. The project is the one around `first`, the first path among the arguments, or around `here`.
+/// `imgspec.toml` names. The project is the one around `first`, the first path among the arguments, or around the current folder.
 ///
 /// # Errors
 /// If the library or the checkout cannot be read.
-pub(super) fn library(
-    cli: &Cli,
-    here: &Path,
-    first: Option<&Path>,
-) -> Result<Option<Adopted>, Failure> {
+pub(super) fn library(cli: &Cli, first: Option<&Path>) -> Result<Option<Adopted>, Failure> {
     if let Some(checkout) = &cli.checkout {
-        return workspace::adopt_checkout(&here.join(checkout))
+        return workspace::adopt_checkout(&cli.here.join(checkout))
             .map(Some)
             .map_err(Failure);
     }
     let place = match first {
         Some(path) if path.is_dir() => path.to_owned(),
-        Some(path) => path.parent().map_or(here.to_owned(), Path::to_owned),
-        None => here.to_owned(),
+        Some(path) => path.parent().map_or(cli.here.clone(), Path::to_owned),
+        None => cli.here.clone(),
     };
-    let library = workspace::project_library(&place, &include_roots(cli, here)).map_err(Failure)?;
+    let library = workspace::project_library(&place, &include_roots(cli)).map_err(Failure)?;
     Ok(library.map(|(_, library)| library))
 }
 
 /// Returns the folders outside the project that `--include-root` allows to read.
-pub(super) fn include_roots(cli: &Cli, here: &Path) -> Vec<PathBuf> {
+pub(super) fn include_roots(cli: &Cli) -> Vec<PathBuf> {
     cli.include_roots
         .iter()
-        .map(|path| normalize(&here.join(path)))
+        .map(|path| normalize(&cli.here.join(path)))
         .collect()
 }
 
@@ -373,10 +366,10 @@ fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
 fn collect_folder(folder: &Path, input: &str, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let before = out.len();
     collect_specs(folder, out)?;
-    match out.len() == before {
-        true => Err(Failure(format!("no .imgspec files in {input}"))),
-        false => Ok(()),
+    if out.len() == before {
+        return Err(Failure(format!("no .imgspec files in {input}")));
     }
+    Ok(())
 }
 
 fn collect_specs(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! `imgspec show`
 
-use crate::cli::place::{here, out};
+use crate::cli::place::out;
 use crate::cli::report::{format, is_fine, report};
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print};
@@ -44,9 +44,8 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
             "name an image: `imgspec show node-ova-local-photon-3`".to_owned(),
         ));
     }
-    let here = here()?;
     let output = Output {
-        dir: out(&here, None),
+        dir: out(&cli.here, None),
         portable: false,
     };
     let mut found: Vec<Diagnostic> = selected.diagnostics.clone();

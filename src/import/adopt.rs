@@ -159,11 +159,10 @@ impl Writer<'_> {
                 .map(|(word, _)| format!("{word} = true")),
         );
         let _ = write!(out, "variable {name} : {}", declaration.ty);
-        match attributes.is_empty() {
-            true => out.push('\n'),
-            false => {
-                let _ = writeln!(out, " {{ {} }}", attributes.join(", "));
-            }
+        if attributes.is_empty() {
+            out.push('\n');
+        } else {
+            let _ = writeln!(out, " {{ {} }}", attributes.join(", "));
         }
     }
 

@@ -289,6 +289,8 @@ fn guess(texts: &[String], is_argument: bool) -> (Type, Encoding, bool) {
 /// True for names that all releases use only for secrets.
 fn names_a_secret(name: &str) -> bool {
     let words: Vec<&str> = name.split('_').collect();
-    let is_one = |word: &&str| ["password", "passwd", "secret", "token"].contains(word);
-    words.last().is_some_and(is_one) || name.ends_with("secret_key") || name.ends_with("access_key")
+    let is_secret_word = |word: &&str| ["password", "passwd", "secret", "token"].contains(word);
+    words.last().is_some_and(is_secret_word)
+        || name.ends_with("secret_key")
+        || name.ends_with("access_key")
 }

@@ -41,8 +41,9 @@ fn item_name(text: &str) -> String {
             }
         })
         .collect();
-    match name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        true => name,
-        false => format!("x-{name}"),
+    if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        name
+    } else {
+        format!("x-{name}")
     }
 }

@@ -557,9 +557,10 @@ impl<'p> Importer<'p> {
         if shown.is_empty() {
             return;
         }
-        let library = match self.program.is_adopted {
-            true => "the checkout".to_owned(),
-            false => format!("Image Builder {RELEASE}"),
+        let library = if self.program.is_adopted {
+            "the checkout".to_owned()
+        } else {
+            format!("Image Builder {RELEASE}")
         };
         let names = shown.join(", ");
         self.note(format!(

@@ -29,7 +29,7 @@ const LATER: [&str; 1] = ["v0.1.55"];
 /// contains a number and begins like one of `targets`.
 pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let plain = name.strip_prefix("build-").unwrap_or(name);
-    let has_it = |release: &&&str| {
+    let has_target = |release: &&&str| {
         let names = STDLIB
             .get_file(format!("targets/{release}.txt"))
             .and_then(|file| file.contents_utf8());
@@ -39,7 +39,7 @@ pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>)
         "the standard library has the targets of Image Builder {RELEASE}; for another release, use a checkout of it: \
          `--in CHECKOUT`, or `imgspec adopt` and `library` in imgspec.toml"
     );
-    if let Some(release) = LATER.iter().find(has_it) {
+    if let Some(release) = LATER.iter().find(has_target) {
         return Some(format!(
             "`{plain}` is a target of Image Builder {release}; {how}"
         ));

@@ -96,12 +96,13 @@ fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
     if found.is_file() {
         return Ok(());
     }
-    let (kind, what) = match found.is_dir() {
-        true => (io::ErrorKind::IsADirectory, "it is a folder"),
-        false => (
+    let (kind, what) = if found.is_dir() {
+        (io::ErrorKind::IsADirectory, "it is a folder")
+    } else {
+        (
             io::ErrorKind::InvalidInput,
             "it is a pipe, a socket or a device, not a regular file",
-        ),
+        )
     };
     Err(io::Error::new(kind, what))
 }
@@ -137,10 +138,10 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
         // The limit also holds for files that grow while they are read or report a wrong size.
         file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     }
-    match length.max(bytes.len() as u64) > MAX_FILE {
-        true => Err(too_large()),
-        false => Ok(bytes),
+    if length.max(bytes.len() as u64) > MAX_FILE {
+        return Err(too_large());
     }
+    Ok(bytes)
 }
 
 fn too_large() -> io::Error {

@@ -133,9 +133,10 @@ impl SourceFile {
         let mut out = String::with_capacity(self.text.len());
         for (at, c) in self.text.char_indices() {
             let is_masked = is_hidden.get(at).copied().unwrap_or(false);
-            match is_masked && !c.is_ascii_whitespace() {
-                true => out.extend(std::iter::repeat_n('*', c.len_utf8())),
-                false => out.push(c),
+            if is_masked && !c.is_ascii_whitespace() {
+                out.extend(std::iter::repeat_n('*', c.len_utf8()));
+            } else {
+                out.push(c);
             }
         }
         out.into()
@@ -154,13 +155,16 @@ impl SourceFile {
 
 /// Returns the sha256 of a text, in hexadecimal.
 pub fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Returns bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::new(), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 /// The source text for an id of another map. Such ids are a bug, but no reason to panic.

@@ -1,6 +1,6 @@
 //! The embedded templates, playbooks and roles, unpacked to disk for Packer and Ansible.
 
-use crate::source::embedded;
+use crate::source::{embedded, hex};
 use include_dir::{Dir, DirEntry};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -49,11 +49,9 @@ pub(crate) fn digest() -> String {
     for dir in [&embedded::CONFIG, &embedded::ANSIBLE, &embedded::STDLIB] {
         add(dir, &mut hash);
     }
-    hash.finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut digest = hex(&hash.finalize());
+    digest.truncate(16);
+    digest
 }
 
 fn add(dir: &Dir<'_>, hash: &mut Sha256) {

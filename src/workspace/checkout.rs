@@ -5,7 +5,7 @@
 
 use crate::import::{Checkout, Refused, adopt};
 use crate::project::Adopted;
-use crate::source::Disk;
+use crate::source::{Disk, hex};
 use crate::workspace::cache;
 use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
 use crate::workspace::write::replace;
@@ -100,9 +100,10 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
         files: adopt(&checkout),
     };
     // A cache that cannot be written costs only time.
-    let text = serde_json::to_vec(&entry).unwrap_or_default();
-    let _ = replace(&place, &text);
-    remove_old(&place);
+    if let Ok(text) = serde_json::to_vec(&entry) {
+        let _ = replace(&place, &text);
+        remove_old(&place);
+    }
     Ok(entry.library(&root, &inputs))
 }
 
@@ -136,7 +137,7 @@ pub fn is_known(folder: &Path) -> bool {
 }
 
 fn place_of(root: &Path) -> PathBuf {
-    let name = hex(Sha256::digest(root.as_os_str().as_encoded_bytes()).as_slice());
+    let name = hex(&Sha256::digest(root.as_os_str().as_encoded_bytes()));
     cache().join("adopted").join(format!("{name}.json"))
 }
 
@@ -235,7 +236,7 @@ impl Inputs {
         Inputs {
             files,
             environment,
-            digest: hex(digest.finalize().as_slice()),
+            digest: hex(&digest.finalize()),
         }
     }
 }
@@ -306,7 +307,7 @@ fn digest_of(path: &Path) -> String {
     let mut bytes = Vec::new();
     let read = fs::File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
     if is_small && matches!(read, Ok(Ok(_))) {
-        hex(Sha256::digest(&bytes).as_slice())
+        hex(&Sha256::digest(&bytes))
     } else {
         String::new()
     }
@@ -337,14 +338,6 @@ fn revision(root: &Path) -> Vec<u8> {
     let commit = branch.and_then(|branch| fs::read(git.join(branch.trim())).ok());
     head.extend(commit.unwrap_or_default());
     head
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 /// Returns the JSON files below `packer`, which may be var files. `FILE.json.tmpl`, the source for a script, counts as

@@ -123,11 +123,11 @@ fn read_library(root: &Path, roots: &[PathBuf]) -> io::Result<Adopted> {
     };
     for entry in WalkDir::new(root).sort_by_file_name() {
         let entry = entry?;
-        let is_of_it = entry
-            .path()
-            .extension()
-            .is_some_and(|e| e == "imgspec" || e == "json");
-        if entry.file_type().is_file() && is_of_it {
+        let has_extension = |path: &Path| {
+            path.extension()
+                .is_some_and(|e| e == "imgspec" || e == "json")
+        };
+        if entry.file_type().is_file() && has_extension(entry.path()) {
             let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
             library
                 .files
