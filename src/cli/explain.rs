@@ -32,7 +32,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
     let declared = program
         .variables
         .iter()
-        .find(|v| v.name == args.name && v.owner == Owner::Declared);
+        .find(|v| v.name == args.name && v.is_declared());
     if let Some(variable) = declared {
         let _ = writeln!(out, "{} : {}", variable.name, variable.ty);
         if let Some(doc) = &variable.doc {
@@ -51,7 +51,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
                 );
             }
         }
-        if let Some(real) = variable.alias_of {
+        if let Some(real) = variable.alias_of() {
             let _ = writeln!(out, "deprecated name of {}", program.variable(real).name);
         }
         let _ = writeln!(out, "encoding   {}", variable.encoding.as_str());

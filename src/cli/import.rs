@@ -3,7 +3,7 @@
 use crate::cli::select::{library, not_a_var_file, other_format};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::import::{VarFile, import};
-use crate::project::hir::SectionKind;
+use crate::project::hir::LayerKind;
 use crate::project::{Library, Request, load};
 use crate::source::{Disk, Loader, normalize, read_text};
 use crate::workspace;
@@ -65,7 +65,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     };
     let mut text = imported.text;
     if let Some(target) = &args.target {
-        let is_image = |id| program.section(id).kind == SectionKind::Image;
+        let is_image = |id| program.section(id).kind == LayerKind::Image;
         if !program.find_library_section(target).is_some_and(is_image) {
             return Err(Failure(format!(
                 "unknown target `{target}`; `imgspec list --targets` lists all targets"

@@ -3,7 +3,7 @@
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::Adopted;
-use crate::project::hir::{ProviderId, SectionId, SectionKind};
+use crate::project::hir::{LayerKind, ProviderId, SectionId};
 use crate::project::{Library, Program, Request, load};
 use crate::source::embedded::other_release;
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
@@ -140,7 +140,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         by_name.get(name).copied().or_else(|| {
             program
                 .find_library_section(name)
-                .filter(|id| program.section(*id).kind == SectionKind::Image)
+                .filter(|id| program.section(*id).kind == LayerKind::Image)
         })
     };
     for name in names {
@@ -222,7 +222,7 @@ impl Selected {
         let known = program
             .sections
             .iter()
-            .filter(|s| s.kind == SectionKind::Image)
+            .filter(|s| s.kind == LayerKind::Image)
             .map(|s| s.name.as_str());
         let targets = program.library_images();
         let targets = targets.iter().map(|id| program.section(*id).name.as_str());

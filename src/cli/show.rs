@@ -102,7 +102,7 @@ fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
         let images = program
             .sections
             .iter()
-            .filter(|s| s.kind == SectionKind::Image)
+            .filter(|s| s.kind == LayerKind::Image)
             .map(|s| s.name.as_str());
         let image = suggest_image(name, images)
             .filter(|near| near.is_sure)
@@ -118,9 +118,10 @@ fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
 /// True if the image has the variable. Undeclared entries of blocks belong only to images that set them.
 fn belongs(image: &Image<'_>, id: VarId) -> bool {
     let variable = image.program.variable(id);
-    match variable.owner {
-        Owner::Declared => variable.removed.is_none(),
-        _ => image.value(id).is_some(),
+    match variable.kind {
+        VariableKind::Declared | VariableKind::Alias(_) => true,
+        VariableKind::Removed(_) => false,
+        VariableKind::Extra(_) => image.value(id).is_some(),
     }
 }
 

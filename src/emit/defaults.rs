@@ -57,7 +57,7 @@ pub fn default_files(
 }
 
 fn is_listed(image: &Image<'_>, variable: &Variable) -> bool {
-    variable.owner == Owner::Declared
+    variable.is_declared()
         && variable.to.has(Receivers::PACKER)
         && image.program.sources.get(variable.span.file).origin == Origin::Library
 }

@@ -20,10 +20,10 @@ impl Delivery<'_, '_> {
         let mut undeclared = BTreeSet::new();
         for id in self.ids() {
             let variable = program.variable(id);
-            if variable.owner == Owner::Declared && variable.alias_of.is_none() {
+            if variable.is_declared() && variable.alias_of().is_none() {
                 self.check_required(id, out);
                 self.check_effect(id, out);
-            } else if variable.owner == Owner::Ansible {
+            } else if variable.extra() == Some(Owner::Ansible) {
                 self.check_effect(id, out);
             }
             self.check_quotes(id, out);
@@ -229,7 +229,7 @@ impl Delivery<'_, '_> {
         } else if !self.reach.reads(id) {
             let provider = self.provider();
             let is_for_packer =
-                variable.to.has(Receivers::PACKER) && variable.owner != Owner::Ansible;
+                variable.to.has(Receivers::PACKER) && variable.extra() != Some(Owner::Ansible);
             match (is_for_packer, self.route.has_playbook) {
                 (true, true) => format!(
                     "neither the template {} nor the {} playbook reads it",
@@ -268,8 +268,8 @@ impl Delivery<'_, '_> {
         let program = self.image.program;
         let variable = program.variable(id);
         let (setting, declaration) = (active.setting.span.file, variable.span.file);
-        let is_own = variable.owner == Owner::Declared
-            && program.sources.get(declaration).origin == Origin::Project;
+        let is_own =
+            variable.is_declared() && program.sources.get(declaration).origin == Origin::Project;
         let playbook = self.provider().playbook.as_str();
         let receiver = if playbook == "windows" {
             Receivers::WINDOWS
@@ -390,7 +390,7 @@ impl Delivery<'_, '_> {
             return None;
         };
         let is_raw =
-            program.section(layer).kind == SectionKind::Json || program.flags.contains(&layer);
+            program.section(layer).kind == LayerKind::Json || program.flags.contains(&layer);
         raw_string(program.sources.slice(active.setting.value.span)).filter(|_| is_raw)
     }
 
@@ -426,7 +426,7 @@ impl Delivery<'_, '_> {
             return;
         };
         let variable = self.image.program.variable(id);
-        let real = variable.alias_of.unwrap_or(id);
+        let real = variable.alias_of().unwrap_or(id);
         // If the setting of the real name wins, it is reported there.
         let of_real = self.image.winner(real).filter(|_| real != id);
         if of_real.is_some_and(|other| std::ptr::eq(other.setting, active.setting)) {

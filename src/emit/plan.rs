@@ -238,7 +238,7 @@ impl<'p> Planner<'_, '_, 'p> {
     fn plan_file_form(&mut self, id: VarId) -> Option<FileForm> {
         let delivery = self.delivery;
         let variable = delivery.image.program.variable(id);
-        let is_received = variable.to.has(delivery.receiver()) && variable.alias_of.is_none();
+        let is_received = variable.to.has(delivery.receiver()) && variable.alias_of().is_none();
         let value = delivery.image.value(id).filter(|_| is_received)?;
         let is_for_packer = delivery.is_for_packer(variable);
         let form = file_form(delivery.roles(), is_for_packer, variable.is_typed, || {
@@ -623,7 +623,7 @@ impl<'p> Delivery<'_, 'p> {
     }
 
     fn is_for_packer(&self, variable: &Variable) -> bool {
-        variable.owner != Owner::Ansible && variable.to.has(Receivers::PACKER)
+        variable.extra() != Some(Owner::Ansible) && variable.to.has(Receivers::PACKER)
     }
 
     fn slot_use(&self, id: VarId, value: &Value) -> SlotUse {
@@ -646,7 +646,7 @@ impl<'p> Delivery<'_, 'p> {
 
     /// The variable whose value a name carries: a deprecated name that alone has a slot carries the real one's.
     fn carried_by(&self, id: VarId) -> VarId {
-        let real = self.image.program.variable(id).alias_of;
+        let real = self.image.program.variable(id).alias_of();
         real.filter(|real| !self.slots_of(id).is_empty() && self.slots_of(*real).is_empty())
             .unwrap_or(id)
     }
@@ -665,14 +665,14 @@ impl<'p> Delivery<'_, 'p> {
         let file = Some(program.section(self.image.section).span.file);
         let id = program.find_variable(file, name)?;
         let variable = program.variable(id);
-        (variable.owner == Owner::Declared && variable.removed.is_none()).then_some(id)
+        (variable.is_declared() && variable.removed().is_none()).then_some(id)
     }
 
     /// The name that our roles use for a variable.
     fn real_name(&self, name: &str) -> String {
         let program = self.image.program;
         let declared = self.find_declared(name);
-        let real = declared.and_then(|id| program.variable(id).alias_of);
+        let real = declared.and_then(|id| program.variable(id).alias_of());
         real.filter(|_| self.roles() == Roles::Native)
             .map_or(name, |id| &program.variable(id).name)
             .to_owned()
@@ -684,7 +684,7 @@ impl<'p> Delivery<'_, 'p> {
         let layer = |id: VarId| self.image.winner(id).map(|active| active.layer);
         let entry = self.ids().find(|id| {
             let variable = program.variable(*id);
-            variable.owner == Owner::Ansible && variable.name == name
+            variable.extra() == Some(Owner::Ansible) && variable.name == name
         });
         entry
             .and_then(layer)
@@ -710,13 +710,13 @@ impl<'p> Delivery<'_, 'p> {
         let file = Some(program.section(self.image.section).span.file);
         let entry = || {
             let mut all = program.variables.pairs();
-            all.find(|(_, v)| v.owner == Owner::Packer && v.name == name)
+            all.find(|(_, v)| v.extra() == Some(Owner::Packer) && v.name == name)
                 .map(|(id, _)| id)
         };
         let Some(named) = program.find_variable(file, name).or_else(entry) else {
             return;
         };
-        let id = program.variable(named).alias_of.unwrap_or(named);
+        let id = program.variable(named).alias_of().unwrap_or(named);
         let variable = program.variable(id);
         let Some(value) = self.image.value(id) else {
             return;

@@ -24,8 +24,8 @@ impl Reach {
         let mut queue: Vec<VarId> = route.named.clone();
         for id in image.ids().iter().copied() {
             let variable = program.variable(id);
-            let is_entry = variable.owner == Owner::Ansible && image.value(id).is_some();
-            let is_received = variable.owner == Owner::Declared && variable.to.has(receiver);
+            let is_entry = variable.extra() == Some(Owner::Ansible) && image.value(id).is_some();
+            let is_received = variable.is_declared() && variable.to.has(receiver);
             if route.has_playbook && (is_entry || is_received) {
                 queue.push(id);
             }

@@ -10,7 +10,7 @@ impl<'p> Image<'p> {
     /// A `final` value that a stronger layer changes.
     pub(crate) fn check_finals(&self, found: &mut Vec<Diagnostic>) {
         for id in self.ids.clone() {
-            if self.program.variable(id).alias_of.is_some() {
+            if self.program.variable(id).alias_of().is_some() {
                 // Its value is the real variable's part; by itself it has none.
                 continue;
             }

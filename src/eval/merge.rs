@@ -60,7 +60,7 @@ impl<'p> Evaluator<'p> {
 
     fn compute_new(&mut self, id: VarId) -> Option<Value> {
         let variable = self.image.program.variable(id);
-        if let Some(real) = variable.alias_of {
+        if let Some(real) = variable.alias_of() {
             let is_list = matches!(self.image.program.variable(real).ty.base, Base::List(_));
             let is_set = !self.image.settings(id).is_empty();
             return (is_list && is_set).then(|| Value::list(Vec::new()));

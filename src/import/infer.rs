@@ -5,7 +5,7 @@ use crate::import::checkout::Checkout;
 use crate::packer::named;
 use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
-use crate::project::hir::{Owner, VarId, Variable};
+use crate::project::hir::{VarId, Variable};
 use crate::schema::{
     Base, Encoding, Receivers, Text, Type, Value, check_value, decode, encode, find_unencodable,
 };
@@ -47,21 +47,21 @@ pub(super) fn infer(
         let texts = strings.get(name).map_or(&[][..], Vec::as_slice);
         let known = library.find_variable(None, name).filter(|id| {
             let variable = library.variable(*id);
-            variable.owner == Owner::Declared && variable.removed.is_none()
+            variable.is_declared() && variable.removed().is_none()
         });
         let kinship = known.map_or(Kinship::Same, |id| families.compare(library.variable(id)));
         let known = known.filter(|_| !matches!(kinship, Kinship::Other));
         let real = |id: VarId| {
             library
                 .variable(id)
-                .alias_of
+                .alias_of()
                 .map(|real| &library.variable(real).name)
         };
         let alias_of = known
             .and_then(real)
             .filter(|real| names.contains(real.as_str()));
         let known =
-            known.filter(|id| library.variable(*id).alias_of.is_none() || alias_of.is_some());
+            known.filter(|id| library.variable(*id).alias_of().is_none() || alias_of.is_some());
         let (mut ty, encoding, keeps_type) = match known.map(|id| library.variable(id)) {
             Some(variable) if texts.iter().all(|text| fits(variable, text)) => {
                 match &kinship {

@@ -152,8 +152,8 @@ fn candidate(program: &Program, argument: &str, pair: &Pair) -> Option<Candidate
 
 /// Converts a value to source text, if Ansible then gets the same string.
 fn spell_declared(variable: &Variable, value: &str) -> Option<String> {
-    if variable.alias_of.is_some()
-        || variable.removed.is_some()
+    if variable.alias_of().is_some()
+        || variable.removed().is_some()
         || variable.is_secret
         || value.contains("{{")
     {

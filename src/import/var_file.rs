@@ -12,7 +12,7 @@ use crate::packer::json::parse_json;
 use crate::packer::named;
 use crate::packer::{Braced, parse_braces, spell_piece};
 use crate::project::Program;
-use crate::project::hir::{Owner, VarId, Variable};
+use crate::project::hir::{VarId, Variable};
 use crate::project::var_file::{
     RELEASE, find_separator, inside_quotes, is_filled_by_packer, is_no_value, meant_flag,
 };
@@ -155,7 +155,7 @@ fn parse(text: &str) -> Result<(Map<String, Json>, Vec<String>), String> {
 pub(super) fn find_declared(program: &Program, name: &str) -> Option<VarId> {
     program
         .find_variable(None, name)
-        .filter(|id| program.variable(*id).owner == Owner::Declared)
+        .filter(|id| program.variable(*id).is_declared())
 }
 
 struct Importer<'p> {
@@ -207,7 +207,7 @@ impl<'p> Importer<'p> {
                 continue;
             };
             let variable = program.variable(id);
-            if let Some(removed) = &variable.removed {
+            if let Some(removed) = variable.removed() {
                 let text = self.string(name, json);
                 self.note(format!("`{name}` is removed: {removed}"));
                 let _ = writeln!(
@@ -279,7 +279,7 @@ impl<'p> Importer<'p> {
     fn alias(&self, name: &str) -> Option<(&'p Variable, &'p Variable)> {
         let variable = self.program.variable(find_declared(self.program, name)?);
         variable
-            .alias_of
+            .alias_of()
             .map(|real| (variable, self.program.variable(real)))
     }
 
@@ -500,7 +500,7 @@ impl<'p> Importer<'p> {
         let id = find_declared(self.program, name);
         let other = id
             .map(|id| self.program.variable(id))
-            .filter(|v| v.removed.is_none() && !v.is_secret);
+            .filter(|v| v.removed().is_none() && !v.is_secret);
         let is_same = |v: &Variable| {
             v.ty.to_string().trim_end_matches('?') == written.ty.to_string().trim_end_matches('?')
         };
@@ -534,8 +534,8 @@ impl<'p> Importer<'p> {
         is_text
             && !is_place
             && !variable.is_secret
-            && variable.alias_of.is_none()
-            && variable.removed.is_none()
+            && variable.alias_of().is_none()
+            && variable.removed().is_none()
     }
 
     /// Adds one note about the unknown names of a file. The file may be for another release than the library.
@@ -544,7 +544,7 @@ impl<'p> Importer<'p> {
             .program
             .variables
             .iter()
-            .filter(|v| v.owner == Owner::Declared)
+            .filter(|v| v.is_declared())
             .map(|v| v.name.as_str())
             .collect();
         let unread = names.iter().filter(|name| !self.read.contains(**name));

@@ -44,7 +44,7 @@ pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
         return out;
     };
     let section = spec.program.section(id);
-    if section.kind == SectionKind::Image
+    if section.kind == LayerKind::Image
         && section.span.file == spec.file
         && let Ok(image) = evaluate(&spec.program, id, None)
     {

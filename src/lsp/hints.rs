@@ -41,7 +41,7 @@ pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
             continue;
         };
         let section = program.section(id);
-        if section.kind != SectionKind::Image || section.span.file != spec.file {
+        if section.kind != LayerKind::Image || section.span.file != spec.file {
             continue;
         }
         let Ok(image) = evaluate(program, id, None) else {

@@ -67,7 +67,7 @@ fn describe_variable(
         let _ = write!(out, " = {}", program.sources.shown_slice(default.span));
     }
     out.push_str("\n```\n");
-    if let Some(real) = variable.alias_of {
+    if let Some(real) = variable.alias_of() {
         let _ = write!(
             out,
             "\nDeprecated name of `{}`.\n",
@@ -125,7 +125,7 @@ fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<S
 fn describe_section(program: &Program, id: SectionId) -> String {
     let section = program.section(id);
     let word = match section.kind {
-        SectionKind::Image => "image",
+        LayerKind::Image => "image",
         _ => "layer",
     };
     let parents: Vec<&str> = section

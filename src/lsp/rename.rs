@@ -8,7 +8,7 @@ use crate::lsp::navigation::{Named, name_at};
 use crate::lsp::workspace::Workspace;
 use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
-use crate::project::hir::{Owner, SectionKind, VarId};
+use crate::project::hir::{LayerKind, VarId};
 use crate::source::{FileId, Loader, Origin, Span, part};
 use crate::syntax::{self, Kind, Parse, Tree, ast::File, is_name, print_text};
 use lsp_types::TextEdit;
@@ -49,7 +49,7 @@ impl Subject {
             Named::Variable(name) => (name, program.find_variable(Some(file), name)),
             Named::Function(_) | Named::Include(_) => return Ok(None),
         };
-        let is_declared = |id: VarId| program.variable(id).owner == Owner::Declared;
+        let is_declared = |id: VarId| program.variable(id).is_declared();
         if matches!(named, Named::Variable(_)) && !variable.is_some_and(is_declared) {
             return Err(format!(
                 "`{name}` has no declaration, so its receivers know it by this name"
@@ -145,7 +145,7 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
     for section in program
         .sections
         .iter()
-        .filter(|s| s.kind == SectionKind::Json)
+        .filter(|s| s.kind == LayerKind::Json)
     {
         for setting in section
             .settings

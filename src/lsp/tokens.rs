@@ -172,7 +172,7 @@ fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (To
             };
             let variable = program.variable(id);
             let mut marks = 0;
-            if variable.alias_of.is_some() || variable.removed.is_some() {
+            if variable.alias_of().is_some() || variable.removed().is_some() {
                 marks |= DEPRECATED;
             }
             if variable.is_fact {

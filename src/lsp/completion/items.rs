@@ -185,7 +185,7 @@ impl Candidates<'_> {
             .program
             .variables
             .iter()
-            .filter(|variable| variable.owner == owner);
+            .filter(|variable| variable.extra() == Some(owner));
         sorted(
             variables
                 .map(|variable| item(&variable.name, Kind::PROPERTY, 0))
@@ -220,13 +220,13 @@ impl Candidates<'_> {
         for (name, id) in program.visible(self.spec.file).entries(VARIABLES) {
             let id = *id;
             let variable = program.variable(id);
-            if variable.owner != Owner::Declared || variable.removed.is_some() || variable.is_fact {
+            if !variable.is_declared() || variable.removed().is_some() || variable.is_fact {
                 continue;
             }
             let applies = image.as_mut().is_none_or(|image| image.applies(id));
             let is_read = reach.as_ref().is_none_or(|reach| reach.reads(id));
             let order = match (is_set[id], applies && is_read) {
-                _ if variable.alias_of.is_some() => 4,
+                _ if variable.alias_of().is_some() => 4,
                 (false, true) => 0,
                 (true, _) => 1,
                 (false, false) => 2,
@@ -247,7 +247,7 @@ impl Candidates<'_> {
         CompletionItem {
             detail: Some(variable.ty.to_string()),
             tags: variable
-                .alias_of
+                .alias_of()
                 .map(|_| vec![CompletionItemTag::DEPRECATED]),
             data: Some(json!({ "variable": name })),
             ..item(name, Kind::PROPERTY, order)
@@ -336,7 +336,7 @@ impl Candidates<'_> {
         let program = &self.spec.program;
         let variables = program.visible(self.spec.file).entries(VARIABLES);
         let named = variables.map(|(name, id)| (name, program.variable(*id)));
-        let current = named.filter(|(_, v)| v.alias_of.is_none() && v.removed.is_none());
+        let current = named.filter(|(_, v)| v.alias_of().is_none() && v.removed().is_none());
         sorted(
             current
                 .map(|(name, variable)| CompletionItem {

@@ -123,7 +123,7 @@ impl<'l> Draft<'l> {
         let mut declared: Vec<Declared<'u>> =
             items.filter_map(|item| self.declare_item(item)).collect();
         for (name, file) in &unit.json {
-            let id = self.new_section(SectionKind::Json, name, None);
+            let id = self.new_section(LayerKind::Json, name, None);
             declared.push(Declared::Json(id, name, file));
         }
         declared
@@ -132,17 +132,18 @@ impl<'l> Draft<'l> {
     fn declare_item<'u>(&mut self, item: &'u ast::Item) -> Option<Declared<'u>> {
         Some(match item {
             ast::Item::Variable(variable) => {
-                let new = new_variable(&variable.name, Owner::Declared, variable.doc.clone());
+                let new =
+                    new_variable(&variable.name, VariableKind::Declared, variable.doc.clone());
                 Declared::Variable(self.variables.push(new), variable)
             }
             ast::Item::Section(section) => {
                 let (name, doc) = (&section.name, section.doc.clone());
                 match section.kind {
                     ast::SectionKind::Image => {
-                        Declared::Section(self.new_section(SectionKind::Image, name, doc), section)
+                        Declared::Section(self.new_section(LayerKind::Image, name, doc), section)
                     }
                     ast::SectionKind::Layer => {
-                        Declared::Section(self.new_section(SectionKind::Layer, name, doc), section)
+                        Declared::Section(self.new_section(LayerKind::Layer, name, doc), section)
                     }
                     ast::SectionKind::Provider => {
                         Declared::Provider(self.providers.push(new_provider(name, doc)), section)
@@ -158,7 +159,7 @@ impl<'l> Draft<'l> {
 
     pub fn new_section(
         &mut self,
-        kind: SectionKind,
+        kind: LayerKind,
         name: &ast::Ident,
         doc: Option<String>,
     ) -> SectionId {
@@ -182,7 +183,8 @@ impl<'l> Draft<'l> {
         if let Some(id) = self.extras.get(&key) {
             return *id;
         }
-        let id = self.variables.push(new_variable(name, owner, None));
+        let new = new_variable(name, VariableKind::Extra(owner), None);
+        let id = self.variables.push(new);
         self.extras.insert(key, id);
         id
     }

@@ -37,7 +37,7 @@ impl Lowering<'_, '_> {
         };
         let names = view
             .all(VARIABLES)
-            .filter(|name| find(name).is_some_and(|v| v.removed.is_none()));
+            .filter(|name| find(name).is_some_and(|v| v.removed().is_none()));
         let fit = |name: &str| match (find(name), value) {
             (Some(variable), Some(value)) => fit(&variable.ty, value),
             _ => Fit::Maybe,
@@ -238,7 +238,7 @@ impl Lowering<'_, '_> {
             .library
             .sections
             .iter()
-            .filter(|(_, (id, _))| self.sections[*id].kind == SectionKind::Image);
+            .filter(|(_, (id, _))| self.sections[*id].kind == LayerKind::Image);
         crate::source::embedded::other_release(name, images.map(|(name, _)| name.as_str()))
     }
 }

@@ -202,18 +202,18 @@ fn repair_version(ty: &Type, value: &Value) -> Option<String> {
         .then_some(repaired)
 }
 
-pub(crate) fn new_variable(name: &ast::Ident, owner: Owner, doc: Option<String>) -> Variable {
-    let to = match owner {
-        Owner::Ansible => Receivers::LINUX.with(Receivers::WINDOWS),
+pub(crate) fn new_variable(name: &ast::Ident, kind: VariableKind, doc: Option<String>) -> Variable {
+    let to = match kind {
+        VariableKind::Extra(Owner::Ansible) => Receivers::LINUX.with(Receivers::WINDOWS),
         _ => Receivers::PACKER,
     };
-    let ty = match owner {
-        Owner::Packer => Type::of(Base::String),
+    let ty = match kind {
+        VariableKind::Extra(Owner::Packer) => Type::of(Base::String),
         _ => Type::ANY,
     };
     Variable {
         name: name.text.clone(),
-        owner,
+        kind,
         span: name.span,
         ty,
         default: None,
@@ -223,8 +223,6 @@ pub(crate) fn new_variable(name: &ast::Ident, owner: Owner, doc: Option<String>)
         is_fact: false,
         is_secret: false,
         is_typed: false,
-        alias_of: None,
-        removed: None,
         adopt: Vec::new(),
         doc,
     }

@@ -69,9 +69,9 @@ impl Lowering<'_, '_> {
     /// A layer that the command line names.
     pub(super) fn lower_overlay(&mut self, overlay: &Overlay) -> SectionId {
         let (kind, file, name) = match overlay {
-            Overlay::Set(file) => (SectionKind::Argument, *file, "--set"),
-            Overlay::Flag(file) => (SectionKind::Argument, *file, "PACKER_FLAGS"),
-            Overlay::VarFile(file, name) => (SectionKind::Json, file.file, name.as_str()),
+            Overlay::Set(file) => (LayerKind::Argument, *file, "--set"),
+            Overlay::Flag(file) => (LayerKind::Argument, *file, "PACKER_FLAGS"),
+            Overlay::VarFile(file, name) => (LayerKind::Json, file.file, name.as_str()),
         };
         let name = ast::Ident {
             text: SmolStr::new(name),

@@ -35,7 +35,7 @@ pub(crate) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
     // A layer that nothing extends here may be meant for images that this command does not read.
     let mut used: FxHashSet<Span> = FxHashSet::default();
     for (id, image) in program.sections.pairs() {
-        if image.kind == SectionKind::Image && is_users(image) {
+        if image.kind == LayerKind::Image && is_users(image) {
             let all = linearize(&program.sections, id);
             used.extend(all.into_iter().map(|id| program.section(id).span));
         }

@@ -29,7 +29,7 @@ impl Lowering<'_, '_> {
     ) {
         let variable = &self.variables[id];
         let Some(real) = variable
-            .alias_of
+            .alias_of()
             .filter(|_| self.sources.is_users(span.file))
         else {
             return;
@@ -78,7 +78,7 @@ impl Lowering<'_, '_> {
     /// of the real one's value.
     pub(crate) fn stands_for(&mut self, id: VarId, span: Span) -> VarId {
         self.check_deprecated(id, span, Spelling::Spec, |_| false);
-        self.variables[id].alias_of.unwrap_or(id)
+        self.variables[id].alias_of().unwrap_or(id)
     }
 
     /// Warns of a secret that stands in the text. One that comes from elsewhere is found when the

@@ -255,7 +255,7 @@ impl Lowering<'_, '_> {
                 }
                 Some(id) => {
                     let variable = &self.variables[id];
-                    if let Some(removed) = variable.removed.clone() {
+                    if let Some(removed) = variable.removed().cloned() {
                         self.report(
                             Diagnostic::new(
                                 Code::RemovedVariable,
@@ -355,7 +355,7 @@ impl Lowering<'_, '_> {
         }
         // What `-=` removes need not be a file that is there.
         let value = self.lower_value(&set.value, id);
-        if set.is_final && self.variables[id].alias_of.is_some() {
+        if set.is_final && self.variables[id].alias_of().is_some() {
             self.report_final_alias(id, set);
             return None;
         }
@@ -386,7 +386,7 @@ impl Lowering<'_, '_> {
 
     /// What the real name says would still change a value that is final under its deprecated name.
     fn report_final_alias(&mut self, id: VarId, set: &ast::Set) {
-        let Some(real) = self.variables[id].alias_of else {
+        let Some(real) = self.variables[id].alias_of() else {
             return;
         };
         let real = self.variables[real].name.clone();

@@ -121,7 +121,7 @@ impl Lowering<'_, '_> {
             Some(id) => {
                 self.check_fact(id, span, place)?;
                 let variable = &self.variables[id];
-                let Some(real) = variable.alias_of else {
+                let Some(real) = variable.alias_of() else {
                     return Ok(id);
                 };
                 if self.sources.is_users(span.file) {

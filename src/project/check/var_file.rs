@@ -156,9 +156,7 @@ fn spell_as_string(variable: &Variable, json: &serde_json::Value) -> String {
             && find_unencodable(value, variable.encoding).is_none()
     });
     match value.map(|value| encode(&value, variable.encoding)) {
-        Some(text) if variable.owner == Owner::Declared => {
-            text.known().unwrap_or_default().into_owned()
-        }
+        Some(text) if variable.is_declared() => text.known().unwrap_or_default().into_owned(),
         _ => json.to_string(),
     }
 }
@@ -343,7 +341,7 @@ fn lower_entry<'e>(
         .map(|(id, _)| *id);
     let id = match declared {
         Some(id) => {
-            if let Some(removed) = lowering.variables[id].removed.clone() {
+            if let Some(removed) = lowering.variables[id].removed().cloned() {
                 lowering.report(
                     Diagnostic::new(
                         Code::RemovedVariable,

@@ -17,17 +17,17 @@ impl Draft<'_> {
     /// fact. What it stands for is no alias itself: one step always gives the name that counts.
     pub(crate) fn settle_aliases(&mut self) {
         let stands: Table<VarId, Option<VarId>> =
-            Table::new(self.variables.iter().map(|v| v.alias_of).collect());
+            Table::new(self.variables.iter().map(|v| v.alias_of()).collect());
         for id in self.variables.own_ids() {
             let Some(real) = stands[id] else {
                 continue;
             };
             if stands[real].is_some() {
                 self.report_alias_of_alias(id, real, &stands);
-                self.variables[id].alias_of = None;
+                self.variables[id].kind = VariableKind::Declared;
                 continue;
             }
-            if let Some(removed) = &self.variables[real].removed {
+            if let Some(removed) = self.variables[real].removed() {
                 let message = format!(
                     "`{}` stands for `{}`, which is gone",
                     self.variables[id].name, self.variables[real].name
@@ -84,7 +84,7 @@ impl Lowering<'_, '_> {
                 continue;
             };
             let ty = decl.ty.as_ref().map(|ty| self.resolve_type(ty, &[]));
-            let mut variable = new_variable(&decl.name, Owner::Declared, decl.doc.clone());
+            let mut variable = new_variable(&decl.name, VariableKind::Declared, decl.doc.clone());
             variable.encoding = ty.as_ref().map_or(Encoding::Plain, Encoding::default_for);
             variable.ty = ty.unwrap_or(Type::ANY);
             self.lower_attributes(decl, &mut variable);
@@ -107,14 +107,18 @@ impl Lowering<'_, '_> {
                 "alias_of" => {
                     if let Some(name) = self.word(set) {
                         match self.find_variable(&name.text) {
-                            Some(id) => variable.alias_of = Some(id),
+                            Some(id) => variable.kind = VariableKind::Alias(id),
                             None => {
                                 self.report_unknown_variable(&name, false);
                             }
                         }
                     }
                 }
-                "removed" => variable.removed = self.constant_text(set),
+                "removed" => {
+                    if let Some(instead) = self.constant_text(set) {
+                        variable.kind = VariableKind::Removed(instead);
+                    }
+                }
                 "adopt" => variable.adopt = self.constant_pairs(set),
                 "applies" => {}
                 _ => self.report_unknown_attribute(
@@ -124,7 +128,7 @@ impl Lowering<'_, '_> {
                 ),
             }
         }
-        if decl.ty.is_none() && variable.alias_of.is_none() && variable.removed.is_none() {
+        if decl.ty.is_none() && variable.kind == VariableKind::Declared {
             let found = Diagnostic::new(
                 Code::Syntax,
                 decl.name.span,

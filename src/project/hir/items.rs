@@ -24,11 +24,22 @@ ids! {
     RuleId,
 }
 
-/// Who made a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Owner {
+/// What a variable is made by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VariableKind {
     /// A `variable` item.
     Declared,
+    /// A `variable` item that is a deprecated name of another variable.
+    Alias(VarId),
+    /// A `variable` item that a release of Image Builder dropped, with what to use instead.
+    Removed(SmolStr),
+    /// An entry of a block or of a JSON var file, under a name that no item declares.
+    Extra(Owner),
+}
+
+/// The kind of block that makes a variable without a declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
     /// An entry of an `ansible` block: an extra var for roles.
     Ansible,
     /// An entry of a `packer` block, or of a JSON var file: an undeclared Packer variable.
@@ -39,7 +50,7 @@ pub enum Owner {
 #[derive(Debug)]
 pub struct Variable {
     pub name: SmolStr,
-    pub owner: Owner,
+    pub kind: VariableKind,
     /// Its name in its declaration, or its first mention.
     pub span: Span,
     pub ty: Type,
@@ -52,15 +63,41 @@ pub struct Variable {
     pub is_secret: bool,
     /// Roles need the real type, upstream's too.
     pub is_typed: bool,
-    pub alias_of: Option<VarId>,
-    /// The release that dropped it, and what to use.
-    pub removed: Option<SmolStr>,
     /// What `imgspec adopt` sets it to in the layer of a file whose path a pattern matches.
     pub adopt: Vec<(SmolStr, SmolStr)>,
     pub doc: Option<String>,
 }
 
 impl Variable {
+    /// True where a `variable` item makes it, current or not.
+    pub fn is_declared(&self) -> bool {
+        self.extra().is_none()
+    }
+
+    /// The variable that it is a deprecated name of.
+    pub fn alias_of(&self) -> Option<VarId> {
+        match self.kind {
+            VariableKind::Alias(real) => Some(real),
+            _ => None,
+        }
+    }
+
+    /// What to use instead of a variable that a release dropped.
+    pub fn removed(&self) -> Option<&SmolStr> {
+        match &self.kind {
+            VariableKind::Removed(instead) => Some(instead),
+            _ => None,
+        }
+    }
+
+    /// The kind of block that makes it, where no item declares it.
+    pub fn extra(&self) -> Option<Owner> {
+        match self.kind {
+            VariableKind::Extra(owner) => Some(owner),
+            _ => None,
+        }
+    }
+
     /// True where a `{{` in its text is Packer's.
     pub fn has_packer_braces(&self) -> bool {
         self.to.has(Receivers::PACKER) && self.encoding != Encoding::Base64
@@ -69,7 +106,7 @@ impl Variable {
 
 /// What kind of layer a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SectionKind {
+pub enum LayerKind {
     Layer,
     Image,
     /// A JSON var file, included or from `PACKER_VAR_FILES`.
@@ -80,7 +117,7 @@ pub enum SectionKind {
 
 #[derive(Debug)]
 pub struct Section {
-    pub kind: SectionKind,
+    pub kind: LayerKind,
     pub name: SmolStr,
     pub span: Span,
     pub extends: Vec<(SectionId, Span)>,

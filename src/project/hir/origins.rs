@@ -7,7 +7,7 @@
 use crate::diagnostic::{Diagnostic, Label};
 use crate::packer::json::entries_of;
 use crate::project::Program;
-use crate::project::hir::{SectionKind, Setting};
+use crate::project::hir::{LayerKind, Setting};
 use crate::source::{FileId, Origin, Span};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -113,7 +113,7 @@ fn collect(program: &Program) -> Vec<(Span, Found)> {
         .filter(|section| is_adopted(program, section.span))
     {
         match section.kind {
-            SectionKind::Layer => {
+            LayerKind::Layer => {
                 let Some(file) = section
                     .doc
                     .as_deref()
@@ -124,7 +124,7 @@ fn collect(program: &Program) -> Vec<(Span, Found)> {
                 out.push((section.span, Found::File(file)));
                 add(&mut out, file, None, &section.settings);
             }
-            SectionKind::Image => {
+            LayerKind::Image => {
                 let make = section
                     .target
                     .as_ref()

@@ -153,9 +153,7 @@ impl Program {
     /// The library's images, in its order, but for those that nothing can be built with.
     pub fn library_images(&self) -> Vec<SectionId> {
         let mut ids: Vec<SectionId> = self.library.sections.values().map(|(id, _)| *id).collect();
-        ids.retain(|id| {
-            self.section(*id).kind == SectionKind::Image && self.refusal(*id).is_none()
-        });
+        ids.retain(|id| self.section(*id).kind == LayerKind::Image && self.refusal(*id).is_none());
         ids.sort_unstable();
         ids
     }
@@ -166,7 +164,7 @@ impl Program {
             .ids()
             .filter(|id| {
                 let section = self.section(*id);
-                section.kind == SectionKind::Image
+                section.kind == LayerKind::Image
                     && section.span.file == file
                     && (self.sources.is_users(file) || self.refusal(*id).is_none())
             })

@@ -198,7 +198,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         .collect();
     let aliases = variables
         .pairs()
-        .filter_map(|(id, variable)| Some((id, variable.alias_of?)))
+        .filter_map(|(id, variable)| Some((id, variable.alias_of()?)))
         .collect();
     let of_checkout = library.adopted.as_ref();
     let is_origin =
