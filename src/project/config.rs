@@ -85,10 +85,10 @@ fn in_words(error: &toml::de::Error, text: &str) -> String {
         .map(|(key, _)| key.trim())
         .filter(|key| !key.is_empty());
     match (key, wanted.1) {
-        (Some(key), "a sequence") => format!("`{key}` is a list: `[\"…\"]`"),
-        (Some(key), _) => format!("`{key}` is a text: `\"…\"`"),
-        (None, "a sequence") => "a list is needed here: `[\"…\"]`".to_owned(),
-        (None, _) => "a text in quotes is needed here".to_owned(),
+        (Some(key), "a sequence") => format!("`{key}` must be a list: `[\"…\"]`"),
+        (Some(key), _) => format!("`{key}` must be a string: `\"…\"`"),
+        (None, "a sequence") => "expected a list: `[\"…\"]`".to_owned(),
+        (None, _) => "expected a string in quotes".to_owned(),
     }
 }
 
@@ -105,7 +105,7 @@ impl Config {
             Err(error) => {
                 let at = span(error.span().unwrap_or(0..0));
                 diagnostics.push(Diagnostic::new(Code::BadConfig, at, in_words(&error, text)).help(
-                    "imgspec.toml has `allow` and `deny`, lists of warning codes or rule names, `exclude` and `include-roots`, lists of folders, and `library` or `checkout`, a folder",
+                    "set `allow` or `deny` to a list of warning codes or rule names, `exclude` or `include-roots` to a list of folders, and `library` or `checkout` to one folder",
                 ));
                 return Config::default();
             }
@@ -128,24 +128,26 @@ impl Config {
                     name.text
                 );
                 diagnostics.push(
-                    Diagnostic::new(Code::BadConfig, name.span, message).help("only warnings can"),
+                    Diagnostic::new(Code::BadConfig, name.span, message)
+                        .help("remove it: only a warning can be allowed or denied"),
                 );
             }
         }
         for name in &deny {
             if let Some(other) = allow.iter().find(|other| other.text == name.text) {
-                let message = format!("`{}` is allowed and denied", name.text);
+                let message = format!("`{}` is both allowed and denied", name.text);
                 diagnostics.push(
                     Diagnostic::new(Code::BadConfig, name.span, message)
                         .related(other.span, "allowed here")
-                        .help("remove one"),
+                        .help("remove one of them"),
                 );
             }
         }
         if written.library.is_some() && written.checkout.is_some() {
             let whole = Span::new(file, 0, text.len() as u32);
-            let message = "`library` and `checkout` both say what stands in the place of the built-in library";
-            diagnostics.push(Diagnostic::new(Code::BadConfig, whole, message).help("remove one"));
+            let message = "`library` and `checkout` both replace the standard library";
+            diagnostics
+                .push(Diagnostic::new(Code::BadConfig, whole, message).help("remove one of them"));
         }
         let exclude_spans = written
             .exclude
@@ -179,13 +181,11 @@ impl Config {
     ) {
         for (folder, span) in self.exclude.iter().zip(&self.exclude_spans) {
             if !is_there(&self.root.join(folder)) {
-                let message = format!("the folder {} is not there", folder.display());
+                let message = format!("the folder {} does not exist", folder.display());
                 diagnostics.push(
                     Diagnostic::new(Code::UnusedConfig, *span, message)
                         .label("this excludes nothing")
-                        .help(
-                            "a folder is named relative to imgspec.toml; remove it if it is gone",
-                        ),
+                        .help("write the folder relative to imgspec.toml, or remove it"),
                 );
             }
         }
@@ -199,11 +199,11 @@ impl Config {
                 continue;
             }
             let Some(near) = nearest(&name.text, known()) else {
-                let message = format!("there is no code or rule `{}`", name.text);
+                let message = format!("unknown code or rule `{}`", name.text);
                 diagnostics.push(
                     Diagnostic::new(Code::UnusedConfig, name.span, message)
-                        .label("this changes nothing")
-                        .help("`imgspec explain` lists the codes; a rule goes by its name"),
+                        .label("this has no effect")
+                        .help("write a code that `imgspec explain` lists, or the name of a rule"),
                 );
                 continue;
             };
@@ -212,11 +212,11 @@ impl Config {
                     Diagnostic::new(
                         Code::BadConfig,
                         name.span,
-                        format!("there is no code or rule `{}`", name.text),
+                        format!("unknown code or rule `{}`", name.text),
                     )
                     .label(format!("did you mean `{near}`?"))
                     .fix(
-                        format!("write `{near}`"),
+                        format!("replace it with `{near}`"),
                         name.span,
                         format!("\"{near}\""),
                     ),

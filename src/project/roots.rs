@@ -19,5 +19,5 @@ pub(crate) fn outside_root(span: Span, path: &Path, roots: &[PathBuf]) -> Diagno
         .unwrap_or_default();
     Diagnostic::new(Code::OutsideRoot, span, format!("{} is outside the project", path.display()))
         .label(format!("the project's root is {root}"))
-        .help("allow its folder with `--include-root FOLDER` or `include-roots` in imgspec.toml, or put an imgspec.toml into the folder above both")
+        .help("allow its folder with `--include-root FOLDER` or `include-roots` in imgspec.toml, or put imgspec.toml into a folder that contains both")
 }

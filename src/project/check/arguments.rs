@@ -36,23 +36,23 @@ impl Lowering<'_, '_> {
     fn report_lost_words(&mut self, name: &str, words: &[String], span: Span, is_secret: bool) {
         let shown: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
         let (what, verb) = match (is_secret, words) {
-            (true, _) => ("a part of it".to_owned(), "is"),
+            (true, _) => ("a part of the value".to_owned(), "is"),
             (false, [_]) => (shown.join(", "), "is"),
             (false, _) => (shown.join(", "), "are"),
         };
         let help = match words.first().and_then(|word| word.chars().next()) {
             Some('-') => {
-                "the variable is one `--extra-vars` argument already: write its `name=value` pairs alone"
+                "write only `name=value` pairs: the variable is already the value of `--extra-vars`"
             }
             Some('@') => {
-                "a variable holds pairs or one file, not both: name the file in another variable"
+                "name the file in another variable: one variable contains either pairs or one file"
             }
-            _ => "a value with spaces needs quotes: `name=\"a b\"`",
+            _ => "put a value with spaces in quotes: `name=\"a b\"`",
         };
         let mut found = Diagnostic::new(
             Code::TypeMismatch,
             span,
-            format!("`{name}`: Ansible drops {what}, which {verb} no `name=value`"),
+            format!("`{name}`: Ansible drops {what}, which {verb} not `name=value`"),
         )
         .help(help);
         if self.is_json(span) {
@@ -117,7 +117,7 @@ impl Lowering<'_, '_> {
             return match self.loader.look(path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.report_no_vars_file(written, path, span, "it is not there");
+                    self.report_no_vars_file(written, path, span, "the file does not exist");
                 }
                 Err(error) => self.report_no_vars_file(written, path, span, &error.to_string()),
             };
@@ -141,14 +141,14 @@ impl Lowering<'_, '_> {
             format!("Ansible cannot read the extra-vars file `{written}`: {reason}"),
         );
         if Path::new(written) != path {
-            found = found.label(format!("looked for {}", path.display()));
+            found = found.label(format!("resolves to {}", path.display()));
         }
         if written.contains(" @") || written.contains('=') {
             found = found.help(
-                "all that stands behind the `@` is one path: a variable holds one file, or pairs",
+                "write only one path after the `@`: one variable contains either pairs or one file",
             );
         } else if self.is_json(span) && self.packer_folder.is_some() {
-            found = found.help("a relative path in a var file starts where make runs Packer");
+            found = found.help("write the path relative to the folder where make runs Packer");
         }
         self.report(found);
     }

@@ -56,12 +56,12 @@ impl Lowering<'_, '_> {
     }
 
     pub(crate) fn report_twice(&mut self, name: &ast::Ident, first: Span) {
-        let message = format!("`{}` stands twice here", name.text);
+        let message = format!("`{}` is set twice", name.text);
         self.report(
             Diagnostic::new(Code::DuplicateSetting, name.span, message)
-                .label("again here")
-                .related(first, "first here")
-                .help("remove one"),
+                .label("set again here")
+                .related(first, "first set here")
+                .help("remove one of them"),
         );
     }
 
@@ -78,7 +78,7 @@ impl Lowering<'_, '_> {
         self.report(Diagnostic::new(
             Code::WrongPlace,
             span,
-            format!("{whose} has only `name = value`"),
+            format!("expected `name = value` in {whose}"),
         ));
         None
     }
@@ -91,16 +91,16 @@ impl Lowering<'_, '_> {
     ) {
         let message = match what.strip_prefix("attribute of ") {
             Some(whose) => format!("{whose} has no attribute `{}`", name.text),
-            None => format!("there is no {what} `{}`", name.text),
+            None => format!("unknown {what} `{}`", name.text),
         };
         let found = Diagnostic::new(Code::UnknownAttribute, name.span, message);
         self.report(match nearest(&name.text, known.iter().copied()) {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(
-                format!("write `{near}`"),
+                format!("replace it with `{near}`"),
                 name.span,
                 near,
             ),
-            None => found.help(format!("it is one of {}", known.join(", "))),
+            None => found.help(format!("choose from {}", known.join(", "))),
         });
     }
 
@@ -112,7 +112,7 @@ impl Lowering<'_, '_> {
                 self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     set.value.span,
-                    format!("`{}` is true or false", set.name.text),
+                    format!("`{}` must be `true` or `false`", set.name.text),
                 ));
                 false
             }
@@ -131,9 +131,9 @@ impl Lowering<'_, '_> {
                     Diagnostic::new(
                         Code::TypeMismatch,
                         set.value.span,
-                        format!("`{}` takes a name", set.name.text),
+                        format!("`{}` expects a name", set.name.text),
                     )
-                    .help("without quotes"),
+                    .help("write the name without quotes"),
                 );
                 None
             }
@@ -158,7 +158,7 @@ impl Lowering<'_, '_> {
                 _ => {
                     self.report(
                         Diagnostic::new(Code::TypeMismatch, element.span, "expected a name")
-                            .help("without quotes"),
+                            .help("write the name without quotes"),
                     );
                 }
             }
@@ -174,7 +174,7 @@ impl Lowering<'_, '_> {
                 self.report(Diagnostic::new(
                     Code::TypeMismatch,
                     set.value.span,
-                    format!("`{}` takes a text without `${{…}}`", set.name.text),
+                    format!("`{}` expects a string without interpolation", set.name.text),
                 ));
                 None
             }
@@ -193,7 +193,7 @@ impl Lowering<'_, '_> {
         };
         let texts: Option<Vec<_>> = pairs.iter().map(text).collect();
         texts.filter(|texts| !texts.is_empty()).unwrap_or_else(|| {
-            let message = format!("`{}` is a map of texts", set.name.text);
+            let message = format!("`{}` must be a map of strings", set.name.text);
             self.report(
                 Diagnostic::new(Code::TypeMismatch, set.value.span, message)
                     .help("write `{ 'pattern' = \"value\" }`"),
@@ -205,7 +205,7 @@ impl Lowering<'_, '_> {
     pub(crate) fn constant_texts(&mut self, value: &ast::Expr) -> Vec<SmolStr> {
         let ast::ExprKind::List(elements) = &value.kind else {
             self.report(
-                Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of texts")
+                Diagnostic::new(Code::TypeMismatch, value.span, "expected a list of strings")
                     .help("write `[\"a\", \"b\"]`"),
             );
             return Vec::new();
@@ -218,7 +218,7 @@ impl Lowering<'_, '_> {
                     self.report(Diagnostic::new(
                         Code::TypeMismatch,
                         element.span,
-                        "expected a text in quotes",
+                        "expected a string in quotes",
                     ));
                 }
             }

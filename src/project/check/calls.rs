@@ -22,20 +22,20 @@ impl Lowering<'_, '_> {
             let mut found = Diagnostic::new(
                 Code::UnknownFunction,
                 name.span,
-                format!("there is no function `{}`", name.text),
+                format!("unknown function `{}`", name.text),
             );
             let near = other_name(&name.text)
                 .filter(|near| Function::parse(near).is_some_and(|f| f.arguments() == args.len()))
                 .or_else(|| nearest(&name.text, Function::ALL.iter().map(|f| f.as_str())));
             found = match near {
                 Some(near) => found.label(format!("did you mean `{near}`?")).fix(
-                    format!("write `{near}`"),
+                    format!("replace it with `{near}`"),
                     name.span,
                     near,
                 ),
                 None => {
                     let all: Vec<_> = Function::ALL.iter().map(|f| f.as_str()).collect();
-                    found.help(format!("the functions are {}", all.join(", ")))
+                    found.help(format!("choose from {}", all.join(", ")))
                 }
             };
             return Err(self.report(found));
@@ -48,7 +48,7 @@ impl Lowering<'_, '_> {
                     Code::UnknownFunction,
                     span,
                     format!(
-                        "`{}` takes {wanted} argument{plural}, found {}",
+                        "`{}` expects {wanted} argument{plural}, found {}",
                         name.text,
                         args.len()
                     ),
@@ -73,9 +73,12 @@ impl Lowering<'_, '_> {
                         Diagnostic::new(
                             Code::UnknownFunction,
                             written.span,
-                            format!("`{}` takes the name of a variable", function.as_str()),
+                            format!("`{}` expects the name of a variable", function.as_str()),
                         )
-                        .help(format!("{}(http_proxy)", function.as_str())),
+                        .help(format!(
+                            "write the name of a variable, as in `{}(http_proxy)`",
+                            function.as_str()
+                        )),
                     ));
                 }
                 return Ok((ExprKind::Call(function, vec![arg]), Ty::Bool));
@@ -121,7 +124,7 @@ impl Lowering<'_, '_> {
                 && let Err(error) = whole(&pattern)
             {
                 return Err(self.report(
-                    Diagnostic::new(Code::TypeMismatch, span, "this is no regular expression")
+                    Diagnostic::new(Code::TypeMismatch, span, "invalid regular expression")
                         .help(error.to_string()),
                 ));
             }
@@ -156,9 +159,9 @@ impl Lowering<'_, '_> {
                         Diagnostic::new(
                             Code::UnknownFunction,
                             arg.span,
-                            format!("`{text}` is not the name of an environment variable"),
+                            format!("`{text}` is not a valid environment variable name"),
                         )
-                        .help("such a name holds letters, digits and `_`"),
+                        .help("use only letters, digits and `_`, and no digit at the start"),
                     ));
                 }
                 ExprKind::Const(Value::piece(Piece::Env(text.clone())))
@@ -168,10 +171,10 @@ impl Lowering<'_, '_> {
                     Diagnostic::new(
                         Code::LiteralBraces,
                         arg.span,
-                        "a Jinja template cannot go through Packer",
+                        "a Jinja expression cannot pass through Packer",
                     )
                     .help(
-                        "use `jinja` in an `ansible { }` block, or in a variable whose `to` lacks `packer`",
+                        "use `jinja` in an `ansible { }` block or in a variable without `packer` in `to`",
                     ),
                 ));
             }
@@ -189,7 +192,7 @@ impl Lowering<'_, '_> {
         let word = function.as_str();
         let (what, example) = match function {
             Function::Env => ("name", "HTTP_PROXY"),
-            Function::Jinja => ("template", "{{ name }}"),
+            Function::Jinja => ("expression", "{{ name }}"),
             _ => ("path", "files/motd"),
         };
         let name = match &arg.kind {
@@ -204,11 +207,11 @@ impl Lowering<'_, '_> {
         let found = Diagnostic::new(
             Code::UnknownFunction,
             arg.span,
-            format!("`{word}` takes a quoted {what}: `{call}`"),
+            format!("`{word}` expects a quoted {what}: `{call}`"),
         );
         self.report(match name {
             Some(name) => found.fix("put it in quotes", arg.span, format!("\"{name}\"")),
-            None => found.help("what it names has to be known before the specs are evaluated"),
+            None => found.help("write it as a string without interpolation: it must be known before the spec is evaluated"),
         })
     }
 

@@ -139,7 +139,12 @@ impl Lowering<'_, '_> {
     /// A condition: must be a bool.
     pub fn lower_condition(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
         let (lowered, ty) = self.lower_typed(expr, place);
-        match self.expect(&ty, &Ty::Bool, expr.span, "a condition is true or false") {
+        match self.expect(
+            &ty,
+            &Ty::Bool,
+            expr.span,
+            "write a condition, which is true or false",
+        ) {
             Ok(()) => lowered,
             Err(reported) => Expr::missing(reported, expr.span),
         }
@@ -224,7 +229,7 @@ impl Lowering<'_, '_> {
                 if let Err(mismatch) = check_value(wanted, value) {
                     let message = mismatch.message(place.is_secret);
                     let found = Diagnostic::new(Code::TypeMismatch, expr.span, message)
-                        .label(format!("this is not {}", wanted.in_words()));
+                        .label(format!("expected {}", wanted.in_words()));
                     let found = match place.is_secret {
                         true => found,
                         false => self.repair(found, expr.span, wanted, value),
@@ -266,9 +271,9 @@ impl Lowering<'_, '_> {
         };
         let variable = &self.variables[id];
         if !variable.is_fact {
-            let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} reads facts only, and `{}` is none", variable.name))
+            let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} can read only facts, and `{}` is not a fact", variable.name))
                 .label("not a fact")
-                .help("facts are settled before everything else, such as `os_family`, `distro_name` and `provider`; where a value depends on another, set it with `if … then … else …`");
+                .help("use a fact, such as `os_family`, `distro_name` or `provider`; if a value depends on another variable, set it with `if … then … else …`");
             return Err(self.report(found));
         }
         Ok(())
@@ -313,7 +318,7 @@ impl Lowering<'_, '_> {
                     Code::TypeMismatch,
                     element.span,
                     format!(
-                        "the elements before are each {}, this is {}",
+                        "expected {} like the other elements, found {}",
                         ty.word(),
                         element_ty.word()
                     ),
@@ -367,10 +372,12 @@ impl Lowering<'_, '_> {
         // What stands in the text may well be without a fault: the folders above it have it.
         Err(self.report(match (path, encoding) {
             (Some(path), _) => found
-                .label(format!("written as {path}"))
-                .help("move or rename the folder, so that the whole path can be written"),
-            (None, Encoding::Words) => found.help("one element a word: `[\"a\", \"b\"]`"),
-            (None, _) => found.help("remove it from the element"),
+                .label(format!("the absolute path is {path}"))
+                .help("rename or move the folder, so that the absolute path has no such character"),
+            (None, Encoding::Words) => {
+                found.help("write one element for each word: `[\"a\", \"b\"]`")
+            }
+            (None, _) => found.help("remove it from the list"),
         }))
     }
 
@@ -401,7 +408,7 @@ impl Lowering<'_, '_> {
                 self.report(Diagnostic::new(
                     Code::DuplicateSetting,
                     key.span,
-                    format!("the key `{}` stands twice in this map", key.text),
+                    format!("duplicate key `{}` in this map", key.text),
                 ));
             }
             if matches!(key.text.as_str(), "__ansible_unsafe" | "__ansible_vault") {
@@ -409,9 +416,9 @@ impl Lowering<'_, '_> {
                     Diagnostic::new(
                         Code::TypeMismatch,
                         key.span,
-                        format!("Ansible reads a map with the key `{}` as something of its own", key.text),
+                        format!("Ansible reserves the map key `{}`", key.text),
                     )
-                    .help("choose another key; text with `{{` needs no marking, and a template is `jinja(\"…\")`"),
+                    .help("choose another key; to let Ansible evaluate a string, write `jinja(\"…\")`"),
                 );
             }
             let value = self.lower_expr(value, inner);
@@ -457,7 +464,7 @@ impl Lowering<'_, '_> {
                     .into_iter()
                     .find(|(ty, _)| !ty.fits(&list))
                 {
-                    let help = "`+` joins two lists; texts are joined in a text: `\"${a}${b}\"`";
+                    let help = "use `+` only for lists; to join strings, write `\"${a}${b}\"`";
                     self.expect(ty, &list, side.span, help)?;
                 }
                 let ty = if a_ty == Ty::Any { b_ty } else { a_ty };
@@ -477,14 +484,14 @@ impl Lowering<'_, '_> {
                     &b_ty,
                     &Ty::List(Box::new(Ty::Any)),
                     right.span,
-                    "`in` asks a list: `x in [\"a\", \"b\"]`",
+                    "write a list after `in`: `x in [\"a\", \"b\"]`",
                 )?;
                 if let Ty::List(element) = &b_ty {
                     self.expect(
                         &a_ty,
                         element,
                         left.span,
-                        "`in` compares with the elements of the list",
+                        "compare with elements of the same type: `in` compares the value with each element of the list",
                     )?;
                 }
                 self.check_choice(&a, &b)?;
@@ -502,7 +509,7 @@ impl Lowering<'_, '_> {
                     &b_ty,
                     &a_ty,
                     right.span,
-                    "both sides of a comparison are of one type",
+                    "write two values of the same type",
                 )?;
                 let versions = a_ty == Ty::Version || b_ty == Ty::Version;
                 let is_ordered = matches!(a_ty, Ty::Int | Ty::Any) || versions;
@@ -511,7 +518,7 @@ impl Lowering<'_, '_> {
                         Diagnostic::new(
                             Code::TypeMismatch,
                             left.span.to(right.span),
-                            "only numbers and versions have an order",
+                            "only integers and versions have an order",
                         )
                         .help("compare with `==`, or declare the variable as `version`"),
                     ));
@@ -548,7 +555,7 @@ impl Lowering<'_, '_> {
                     value.span,
                     format!("`{}` is never \"{known}\"", variable.name),
                 )
-                .help(format!("it is {}", variable.ty.in_words()));
+                .help(format!("compare it with {}", variable.ty.in_words()));
                 if let Some(near) = nearest(&known, choices.iter().map(SmolStr::as_str)) {
                     found = found.label(format!("did you mean \"{near}\"?"));
                     if matches!(value_const, Value::Text(_)) {

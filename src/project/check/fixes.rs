@@ -16,14 +16,14 @@ impl Lowering<'_, '_> {
         } else {
             format!("`{text}`")
         };
-        let found = Diagnostic::new(Code::Syntax, span, format!("{shown} is not a whole number"));
+        let found = Diagnostic::new(Code::Syntax, span, format!("{shown} is not an integer"));
         let value = Value::text(text);
         let fits = |ty: &Type| {
             matches!(ty.base, Base::Any) || ty.is_text() && check_value(ty, &value).is_ok()
         };
         let in_quotes = found
             .clone()
-            .label("versions and other texts stand in quotes");
+            .label("a version or another string needs quotes");
         self.report(match place.ty {
             Some(Type {
                 base: Base::Int, ..
@@ -55,9 +55,9 @@ impl Lowering<'_, '_> {
             return found
                 .help(match &wanted.base {
                     Base::Refined(_) => {
-                        "`$` has no meaning in a text; an environment variable is read with `env`"
+                        "use `env` to read an environment variable: `$` has no meaning in a string"
                     }
-                    _ => "an environment variable is read with `env`",
+                    _ => "use `env` to read an environment variable",
                 })
                 .fix(format!("write `{call}`"), span, call);
         }
@@ -77,17 +77,17 @@ impl Lowering<'_, '_> {
                 let words: Vec<String> = decode_words(text).into_iter().map(print_text).collect();
                 let list = format!("[{}]", words.join(", "));
                 found
-                    .help("lists are written as lists")
+                    .help("write the elements as separate strings in `[ ]`")
                     .fix(format!("write `{list}`"), span, list)
             }
             (Base::List(_), Value::Bool(_) | Value::Int(_), None) => found,
             (Base::Semver, _, Some(text))
                 if check_value(wanted, &Value::text(format!("v{text}"))).is_ok() =>
             {
-                found.fix("add the leading v", span, print_text(&format!("v{text}")))
+                found.fix("add the leading `v`", span, print_text(&format!("v{text}")))
             }
             (Base::Version, _, Some(text)) if text.starts_with('v') => found.fix(
-                "remove the leading v",
+                "remove the leading `v`",
                 span,
                 print_text(text.strip_prefix('v').unwrap_or(text)),
             ),
@@ -115,7 +115,7 @@ impl Lowering<'_, '_> {
                         print_text(&text),
                     ),
                     None => found.help(format!(
-                        "{} matches {}",
+                        "{} must match `{}`",
                         wanted.in_words(),
                         refinement.pattern
                     )),

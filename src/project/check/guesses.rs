@@ -81,11 +81,11 @@ impl Lowering<'_, '_> {
         let found = Diagnostic::new(
             Code::UnknownVariable,
             name.span,
-            format!("there is no variable `{}`", name.text),
+            format!("unknown variable `{}`", name.text),
         );
         let found = match &guess {
             None if is_setting => found.help(
-                "for your own roles put it in `ansible { }`, for your own template in `packer { }`, or declare it: `variable name : type`",
+                "if your own role reads it, put it into `ansible { }`; if your own template reads it, into `packer { }`; otherwise declare it with `variable name : type`",
             ),
             guess => Guess::add_to(guess.as_ref(), found, name.span),
         };
@@ -102,7 +102,7 @@ impl Lowering<'_, '_> {
         let found = Diagnostic::new(
             Code::UnknownVariable,
             span,
-            format!("there is no variable `{name}`"),
+            format!("unknown variable `{name}`"),
         );
         let can_wait = place.facts_only.is_none();
         let (head, rest) = name.rsplit_once('.').unwrap_or(("", name));
@@ -110,13 +110,13 @@ impl Lowering<'_, '_> {
             "True" | "yes" | "on" | "Yes" | "TRUE" => found.fix("write `true`", span, "true"),
             "False" | "no" | "off" | "No" | "FALSE" => found.fix("write `false`", span, "false"),
             "null" | "nil" | "None" => {
-                found.help("`unset NAME` takes a value back; an empty one is `\"\"` or `[]`")
+                found.help("use `unset NAME` to remove a value; an empty value is `\"\"` or `[]`")
             }
             _ if matches!(head, "env" | "ENV" | "process.env" | "os.environ") && is_env(rest) => {
                 read_from_environment(found, rest, span, can_wait)
             }
             _ if !head.is_empty() && self.find_variable(rest).is_some() => {
-                let found = found.label("a variable goes by its name alone");
+                let found = found.label("a variable needs no prefix");
                 found.fix(format!("write `{rest}`"), span, rest)
             }
             _ if is_env(name)
@@ -127,25 +127,25 @@ impl Lowering<'_, '_> {
             }
             _ if is_namespace(head) => match self.guess_variable(rest, None) {
                 Some(guess) if guess.is_sure => {
-                    let found = found.label("a variable is named alone");
+                    let found = found.label("a variable needs no prefix");
                     found.fix(format!("write `{}`", guess.name), span, guess.name.as_str())
                 }
                 _ => found
-                    .label(format!("a variable is named alone, without `{head}.`"))
+                    .label(format!("a variable needs no prefix `{head}.`"))
                     .help(format!(
-                        "declare it (`variable {rest} : type`) and write `{rest}`"
+                        "declare it with `variable {rest} : type` and write `{rest}`"
                     )),
             },
             _ => match (self.guess_variable(name, None), self.file.incomplete) {
                 (None, Some(incomplete)) => return incomplete,
                 (Some(guess), Some(incomplete)) if !guess.is_sure => return incomplete,
                 (None, None) => match place.ty.filter(|ty| self.fits_in_quotes(ty, name)) {
-                    Some(_) => found.label("unknown name; text needs quotes").fix(
+                    Some(_) => found.label("a string needs quotes").fix(
                         "put it in quotes",
                         span,
                         format!("\"{name}\""),
                     ),
-                    None => found.help("unknown name; text needs quotes"),
+                    None => found.help("put it in quotes if it is a string"),
                 },
                 (guess, _) => Guess::add_to(guess.as_ref(), found, span),
             },
@@ -184,9 +184,9 @@ impl Lowering<'_, '_> {
                 Diagnostic::new(
                     Code::UnknownVariable,
                     word.span,
-                    format!("there is no variable `{word_text}`"),
+                    format!("unknown variable `{word_text}`"),
                 )
-                .label("unknown name; text needs quotes")
+                .label("a string needs quotes")
                 .fix("put it in quotes", word.span, format!("\"{word_text}\"")),
             ),
         )
@@ -213,16 +213,16 @@ impl Lowering<'_, '_> {
         let found = Diagnostic::new(
             Code::UnknownName,
             name.span,
-            format!("there is no layer or image `{}`", name.text),
+            format!("unknown layer or image `{}`", name.text),
         );
         let found = match (target, self.later_target(&name.text)) {
             (Some(target), _) => found
-                .label("make's target; the image goes by the name behind `build-`")
+                .label("make adds `build-` to the image's name")
                 .fix(format!("write `{target}`"), name.span, target),
             (None, Some(help)) if guess.as_ref().is_none_or(|guess| !guess.is_sure) => found.help(help),
             _ if guess.is_some() => Guess::add_to(guess.as_ref(), found, name.span),
             _ => found.help(
-                "`imgspec list` shows the targets; a layer of another file needs `include \"file.imgspec\"`",
+                "run `imgspec list --targets` to see the targets, or include the file that declares it: `include \"file.imgspec\"`",
             ),
         };
         self.report(found);
@@ -264,7 +264,7 @@ fn read_from_environment(found: Diagnostic, name: &str, span: Span, can_wait: bo
             .label("an environment variable is read with `env`")
             .fix(format!("write `{call}`"), span, call),
         false => found.help(format!(
-            "`{call}` is only known at build time, and a condition asks while compiling"
+            "remove it: `{call}` has a value only during the build, after conditions and facts are evaluated"
         )),
     }
 }

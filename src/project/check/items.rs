@@ -34,7 +34,7 @@ impl Lowering<'_, '_> {
                         Diagnostic::new(
                             Code::TypeMismatch,
                             pattern.span,
-                            "`matching` is for texts",
+                            "`matching` requires a string type",
                         )
                         .help("write `type name = string matching '…'`"),
                     );
@@ -46,7 +46,7 @@ impl Lowering<'_, '_> {
                         Diagnostic::new(
                             Code::TypeMismatch,
                             pattern.span,
-                            "this is no regular expression",
+                            "invalid regular expression",
                         )
                         .help(error.to_string()),
                     );
@@ -58,7 +58,7 @@ impl Lowering<'_, '_> {
                 self.report(Diagnostic::new(
                     Code::DuplicateName,
                     decl.name.span,
-                    format!("`{}` is a built-in type", decl.name.text),
+                    format!("`{}` is the name of a built-in type", decl.name.text),
                 ));
             }
             types.push((ty, decl));
@@ -117,19 +117,15 @@ impl Lowering<'_, '_> {
         if self.file.incomplete.is_some() && near.is_none() {
             return;
         }
-        let mut found = Diagnostic::new(
-            Code::UnknownName,
-            span,
-            format!("there is no type `{name}`"),
-        );
+        let mut found = Diagnostic::new(Code::UnknownName, span, format!("unknown type `{name}`"));
         found = match near {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(
-                format!("write `{near}`"),
+                format!("replace it with `{near}`"),
                 Span::new(span.file, span.start, span.start + name.len() as u32),
                 near,
             ),
             None => found.help(format!(
-                "the built-in types are {}",
+                "declare it with `type`, or choose a built-in type: {}",
                 Type::BUILTIN.join(", ")
             )),
         };

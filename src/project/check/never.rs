@@ -100,7 +100,7 @@ fn report(
         return Some(
             found
                 .label(how)
-                .help("one fact has one value: `or` and `in` ask for several"),
+                .help("use `or` or `in` to accept several values: a fact has only one"),
         );
     }
     let (id, text, span) = named.iter().find_map(|(id, texts)| {
@@ -122,8 +122,8 @@ fn report(
             .label(format!("did you mean \"{near}\"?"))
             .fix(format!("write \"{near}\""), span, format!("\"{near}\"")),
         None => found
-            .label("so this is never true")
-            .help("no layer, target or declaration gives it that value; a type such as `\"a\" | \"b\"` declares values that only an argument sets"),
+            .label("this is never true")
+            .help("set it to that value in a layer, or declare the values that only `--set` gives with a type such as `\"a\" | \"b\"`"),
     })
 }
 

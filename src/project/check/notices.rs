@@ -38,15 +38,17 @@ impl Lowering<'_, '_> {
             return;
         }
         let real = self.variables[real].name.clone();
-        let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
+        let message = format!("`{}` is a deprecated name for `{real}`", variable.name);
         let found = Diagnostic::new(Code::DeprecatedName, span, message);
         let text = match spelling {
             Spelling::Spec => real.to_string(),
             Spelling::Json => format!("\"{real}\""),
         };
         self.warn(match sets(&real) {
-            true => found.help(format!("`{real}` is set here too: write both values there")),
-            false => found.fix(format!("write `{real}`"), span, text),
+            true => found.help(format!(
+                "combine both values in `{real}`, which is also set here"
+            )),
+            false => found.fix(format!("replace it with `{real}`"), span, text),
         });
     }
 
@@ -101,9 +103,9 @@ impl Lowering<'_, '_> {
             };
             self.warn(
                 found
-                    .label("anyone who reads this file reads the secret")
+                    .label("anyone who can read this file can read the secret")
                     .fix(
-                        format!("read it from the environment: {text}"),
+                        format!("read it from the environment with {text}"),
                         value.span,
                         text,
                     ),
@@ -185,6 +187,6 @@ pub(crate) fn secret_literal(name: &str, span: Span) -> Diagnostic {
     Diagnostic::new(
         Code::SecretLiteral,
         span,
-        format!("the secret `{name}` stands here in plain text"),
+        format!("the secret `{name}` is written in plain text"),
     )
 }

@@ -44,8 +44,12 @@ impl Lowering<'_, '_> {
             && let Some(target) = body.target.take()
         {
             self.report(
-                Diagnostic::new(Code::WrongPlace, target.span, "a layer has no target")
-                    .help("only an image is built; write `image` instead of `layer`"),
+                Diagnostic::new(
+                    Code::WrongPlace,
+                    target.span,
+                    "a layer cannot have a target",
+                )
+                .help("write `image` instead of `layer`, or remove the target"),
             );
         }
         // What a target that is wrong says of its provider is not known either.
@@ -90,11 +94,11 @@ impl Lowering<'_, '_> {
                             Diagnostic::new(
                                 Code::DuplicateSetting,
                                 set.name.span,
-                                format!("`{}` is set twice in this body", set.name.text),
+                                format!("`{}` is set twice", set.name.text),
                             )
                             .label("set again here")
                             .related(first, "first set here")
-                            .help("remove one; what depends on a fact stands in a `when`"),
+                            .help("remove one of them, or put it into a `when` block if it depends on a fact"),
                         );
                     }
                     let sets = |name: &str| {
@@ -162,7 +166,7 @@ impl Lowering<'_, '_> {
                             self.report_wrong_place(
                                 name.span,
                                 "`target`",
-                                "it stands in an image's own body",
+                                "put it directly into the body of an image",
                             );
                             continue;
                         }
@@ -180,7 +184,7 @@ impl Lowering<'_, '_> {
                         self.report_wrong_place(
                             name.span,
                             &format!("`{}`", name.text),
-                            "blocks of this kind are not nested",
+                            "put it directly into the body of a layer or image",
                         );
                         continue;
                     }
@@ -192,7 +196,12 @@ impl Lowering<'_, '_> {
 
     pub(crate) fn report_wrong_place(&mut self, span: Span, what: &str, help: &str) {
         self.report(
-            Diagnostic::new(Code::WrongPlace, span, format!("{what} cannot stand here")).help(help),
+            Diagnostic::new(
+                Code::WrongPlace,
+                span,
+                format!("{what} is not allowed here"),
+            )
+            .help(help),
         );
     }
 
@@ -231,10 +240,10 @@ impl Lowering<'_, '_> {
             return false;
         }
         let text = format!("unset {}", set.name.text);
-        let message = format!("there is no value `{word}`");
+        let message = format!("unknown value `{word}`");
         self.report(
             Diagnostic::new(Code::UnknownVariable, set.value.span, message)
-                .label("`unset` takes a value back; an empty one is `\"\"` or `[]`")
+                .label("`unset` removes a value; an empty value is `\"\"` or `[]`")
                 .fix(format!("write `{text}`"), set.span, text),
         );
         true
@@ -260,7 +269,7 @@ impl Lowering<'_, '_> {
                             Diagnostic::new(
                                 Code::RemovedVariable,
                                 name.span,
-                                format!("`{}` is gone", name.text),
+                                format!("the variable `{}` was removed", name.text),
                             )
                             .help(removed.to_string()),
                         );
@@ -284,10 +293,10 @@ impl Lowering<'_, '_> {
                 Diagnostic::new(
                     Code::DeclaredVariable,
                     name.span,
-                    format!("`{}` is a declared variable and cannot stand in `{word} {{ }}`", name.text),
+                    format!("the declared variable `{}` cannot be set in `{word} {{ }}`", name.text),
                 )
                 .help(format!(
-                    "set it in the body itself: its declaration says who receives it (`imgspec explain {}`)",
+                    "set it outside the block: its declaration names its receivers (`imgspec explain {}`)",
                     name.text
                 )),
             );
@@ -303,9 +312,9 @@ impl Lowering<'_, '_> {
                 Diagnostic::new(
                     Code::TypeMismatch,
                     name.span,
-                    format!("Ansible takes no variable named `{}`", name.text),
+                    format!("`{}` is not a valid Ansible variable name", name.text),
                 )
-                .help("its variables hold letters, digits and `_`"),
+                .help("use only letters, digits and `_`"),
             );
             return None;
         }
@@ -316,12 +325,12 @@ impl Lowering<'_, '_> {
         let variable = &self.variables[id];
         if variable.is_fact && condition.is_some() {
             let message = format!(
-                "`{}` is a fact and cannot be set in a `when`",
+                "the fact `{}` cannot be set in a `when` block",
                 variable.name
             );
             self.report(
                 Diagnostic::new(Code::WrongPlace, span, message).help(
-                    "facts are settled before conditions are asked; set it in the body itself",
+                    "set it outside the `when` block: conditions read facts, so facts are computed first",
                 ),
             );
         }
@@ -376,7 +385,7 @@ impl Lowering<'_, '_> {
     pub(crate) fn report_not_a_list(&mut self, name: &ast::Ident, change: Change, ty: &Type) {
         let op = if change == Change::Append { "+=" } else { "-=" };
         let message = format!(
-            "`{op}` changes lists, and `{}` is {}",
+            "`{op}` requires a list, but `{}` is {}",
             name.text,
             ty.in_words()
         );
@@ -390,13 +399,10 @@ impl Lowering<'_, '_> {
             return;
         };
         let real = self.variables[real].name.clone();
-        let message = format!(
-            "`{}` is a deprecated name and cannot be `final`",
-            set.name.text
-        );
+        let message = format!("the deprecated name `{}` cannot be `final`", set.name.text);
         self.report(
             Diagnostic::new(Code::WrongPlace, set.name.span, message).fix(
-                format!("write `{real}`"),
+                format!("replace it with `{real}`"),
                 set.name.span,
                 real,
             ),
@@ -418,16 +424,16 @@ impl Lowering<'_, '_> {
             let found = Diagnostic::new(
                 Code::ReferenceCycle,
                 set.span,
-                format!("`{name}` is defined by itself"),
+                format!("the value of `{name}` depends on itself"),
             )
-            .label("a name stands for the final value, so this has no end");
+            .label("the name is the final value, which includes this one");
             match self.variables[id].ty.base {
                 Base::List(_) | Base::Any => found.fix(
                     format!("write `{name} += …`"),
                     span,
                     format!("{name} += {rest}"),
                 ),
-                _ => found.help("write the value itself; only lists can be added to"),
+                _ => found.help("write the complete value: only a list can be extended"),
             }
         })
     }

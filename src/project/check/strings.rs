@@ -103,10 +103,10 @@ impl Lowering<'_, '_> {
             Diagnostic::new(
                 Code::LiteralBraces,
                 span,
-                format!("{shown} cannot reach Packer: {reason}"),
+                format!("{shown} is not a valid Packer expression: {reason}"),
             )
-            .label("Packer reads `{{` as a template, and has no escape for it")
-            .help("what only your roles need goes into `ansible { }`, where braces are text"),
+            .label("Packer evaluates `{{` and has no escape for it")
+            .help("set a value that only your own roles read in `ansible { }`, where `{{` is plain text"),
         )
     }
 
@@ -126,7 +126,7 @@ impl Lowering<'_, '_> {
                 };
                 if self.sources.is_users(span.file) {
                     let real = &self.variables[real].name;
-                    let message = format!("`{name}` is a deprecated name of `{real}`");
+                    let message = format!("`{name}` is a deprecated name for `{real}`");
                     let found = Diagnostic::new(Code::DeprecatedName, span, message);
                     let found = self.rename_reference(found, name, real, span);
                     self.warn(found);
@@ -147,7 +147,7 @@ impl Lowering<'_, '_> {
                 let mut found = Diagnostic::new(
                     Code::UnknownReference,
                     span,
-                    format!("`{{{{user `{shown}`}}}}` names no variable"),
+                    format!("unknown variable `{shown}` in a Packer expression"),
                 );
                 if let Some(near) = near {
                     found = match near.is_sure {
@@ -175,9 +175,9 @@ impl Lowering<'_, '_> {
             (Some(at), None) => {
                 let start = span.start + at;
                 let place = Span::new(span.file, start, start + name.len() as u32);
-                found.fix(format!("write `{new}`"), place, new)
+                found.fix(format!("replace it with `{new}`"), place, new)
             }
-            _ => found.help(format!("write `{new}`")),
+            _ => found.help(format!("write `{new}` instead")),
         }
     }
 
@@ -219,9 +219,9 @@ impl Lowering<'_, '_> {
                             Diagnostic::new(
                                 Code::TypeMismatch,
                                 hole.span,
-                                format!("{} cannot stand in a text", ty.word()),
+                                format!("{} cannot be interpolated into a string", ty.word()),
                             )
-                            .help("join a list with `join(list, \" \")`"),
+                            .help("use `join(list, \" \")` to make a string of a list"),
                         ));
                     }
                     match expr.sound() {
@@ -291,12 +291,12 @@ impl Lowering<'_, '_> {
                         Diagnostic::new(
                             Code::FileNotFound,
                             span,
-                            format!("the file `{known}` is not there"),
+                            format!("the file `{known}` does not exist"),
                         )
-                        .label(format!("looked for {path}"))
+                        .label(format!("resolves to {path}"))
                         .help(match self.sources.get(span.file).origin {
-                            Origin::Argument => "a path in `--set` starts from the current folder",
-                            _ => "a path is relative to the file that it stands in",
+                            Origin::Argument => "write the path relative to the current folder",
+                            _ => "write the path relative to the folder of this file",
                         }),
                     ));
                 }

@@ -25,8 +25,12 @@ impl Lowering<'_, '_> {
     ) {
         if let Some(first) = &body.target {
             self.report(
-                Diagnostic::new(Code::TwoTargets, name.span, "an image has one target")
-                    .related(first.span, "the first stands here"),
+                Diagnostic::new(
+                    Code::TwoTargets,
+                    name.span,
+                    "an image can have only one target",
+                )
+                .related(first.span, "the first target is here"),
             );
             return;
         }
@@ -78,7 +82,7 @@ impl Lowering<'_, '_> {
                 .any(|s| matches!(s, ast::Stmt::Set(set) if set.name.text == "provider"));
             if !named {
                 self.report(
-                    Diagnostic::new(Code::Required, span, "the target names no provider")
+                    Diagnostic::new(Code::Required, span, "the target has no provider")
                         .help("write `target { provider = NAME }`"),
                 );
             }
@@ -111,18 +115,18 @@ impl Lowering<'_, '_> {
         let mut found = Diagnostic::new(
             Code::UnknownName,
             word.span,
-            format!("there is no provider `{}`", word.text),
+            format!("unknown provider `{}`", word.text),
         );
         found = match nearest(&word.text, names.iter().map(SmolStr::as_str)) {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(
-                format!("write `{near}`"),
+                format!("replace it with `{near}`"),
                 word.span,
                 near,
             ),
             None => {
                 let mut names = names;
                 names.sort();
-                found.help(format!("the providers are {}", names.join(", ")))
+                found.help(format!("choose from {}", names.join(", ")))
             }
         };
         self.report(found);
@@ -143,7 +147,7 @@ impl Lowering<'_, '_> {
     pub(crate) fn lower_vars(&mut self, value: &ast::Expr) -> Vec<Setting> {
         let ast::ExprKind::Map(pairs) = &value.kind else {
             self.report(
-                Diagnostic::new(Code::TypeMismatch, value.span, "`vars` is a map")
+                Diagnostic::new(Code::TypeMismatch, value.span, "`vars` must be a map")
                     .help("write `vars = { name = value }`"),
             );
             return Vec::new();
@@ -187,14 +191,14 @@ impl Lowering<'_, '_> {
                     self.report_wrong_place(
                         condition.expr.span,
                         "`when`",
-                        "a template's defaults hold for all its images",
+                        "remove the condition: the defaults of a template hold for all its images",
                     );
                 }
                 if let Some(target) = &defaults.target {
                     self.report_wrong_place(
                         target.span,
                         "`target`",
-                        "it stands in an image's own body",
+                        "put it directly into the body of an image",
                     );
                 }
                 // A provider has no conditions: what stands under one is not kept.
@@ -263,7 +267,7 @@ impl Lowering<'_, '_> {
                 Diagnostic::new(
                     Code::Required,
                     section.name.span,
-                    format!("the provider `{}` names no template", section.name.text),
+                    format!("the provider `{}` has no template", section.name.text),
                 )
                 .help("write `template = \"path/to/packer.json\"`"),
             );
@@ -302,9 +306,9 @@ impl Lowering<'_, '_> {
                 Diagnostic::new(
                     Code::WrongPlace,
                     name.span,
-                    format!("{what} extends nothing"),
+                    format!("{what} cannot extend anything"),
                 )
-                .help("layers and images extend each other"),
+                .help("remove it: only a layer or an image can use `extends`"),
             );
         }
     }
@@ -334,10 +338,10 @@ impl Lowering<'_, '_> {
             Some(Err(error)) => Diagnostic::new(
                 Code::JsonSyntax,
                 span,
-                format!("the template `{path}` cannot be read: {error}"),
+                format!("cannot read the template `{path}`: {error}"),
             ),
-            None => Diagnostic::new(Code::FileNotFound, span, format!("the template `{path}` is not there"))
-                .help("its path is relative to this file; or state what it reads: `extra_vars = [ … ], reads = [ … ]`"),
+            None => Diagnostic::new(Code::FileNotFound, span, format!("the template `{path}` does not exist"))
+                .help("write the path relative to the folder of this file, or declare what the template reads: `extra_vars = [ … ], reads = [ … ]`"),
         };
         self.report(found);
         Template::missing()
@@ -368,9 +372,9 @@ impl Lowering<'_, '_> {
                             Diagnostic::new(
                                 Code::DuplicateSetting,
                                 set.name.span,
-                                "a rule has one condition, `deny` or `warn`",
+                                "a rule can have only one condition, `deny` or `warn`",
                             )
-                            .related(first.name.span, "the other one")
+                            .related(first.name.span, "the first condition")
                             .help("join them with `or`, or write two rules"),
                         );
                     }
@@ -391,7 +395,7 @@ impl Lowering<'_, '_> {
                     Code::Required,
                     section.name.span,
                     format!(
-                        "the rule `{}` needs `deny` or `warn`, and a `message`",
+                        "the rule `{}` requires `deny` or `warn`, and a `message`",
                         section.name.text
                     ),
                 )

@@ -28,7 +28,7 @@ impl Lowering<'_, '_> {
         }
         let whole = environment(text).filter(|_| is_raw || !text.contains('{'));
         if let Some(call) = whole.filter(|_| matches!(ty.base, Base::String)) {
-            let message = format!("`{text}` is not filled in: it stays as it is written");
+            let message = format!("`{text}` is not an interpolation: the string keeps it as it is");
             self.warn(
                 Diagnostic::new(Code::UnfilledName, span, message)
                     .label("an environment variable is read with `env`")
@@ -44,9 +44,9 @@ impl Lowering<'_, '_> {
         let found = Diagnostic::new(
             Code::UnfilledName,
             span,
-            format!("`{shown}` is not filled in: it stays as it is written"),
+            format!("`{shown}` is not an interpolation: the string keeps it as it is"),
         )
-        .label(format!("the variable's value is `\"{hole}\"`"));
+        .label(format!("`\"{hole}\"` inserts the variable's value"));
         let inner = part(written, 1..written.len().saturating_sub(1));
         let is_plain = inner == text && !text.contains(['"', '\\']);
         let id = self.find_variable(&name);

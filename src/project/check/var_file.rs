@@ -69,16 +69,16 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
         other => {
             let found = match other {
                 Err(error) => report_syntax(file, error),
-                Ok(Parsed::Nothing) => Diagnostic::new(
-                    Code::JsonSyntax,
-                    whole,
-                    "this is not JSON: the file is empty",
-                )
-                .help("write `{ \"name\": \"value\" }`"),
-                Ok(_) => {
-                    Diagnostic::new(Code::JsonNotAString, whole, "a var file is one JSON object")
+                Ok(Parsed::Nothing) => {
+                    Diagnostic::new(Code::JsonSyntax, whole, "invalid JSON: the file is empty")
                         .help("write `{ \"name\": \"value\" }`")
                 }
+                Ok(_) => Diagnostic::new(
+                    Code::JsonNotAString,
+                    whole,
+                    "a var file must be one JSON object",
+                )
+                .help("write `{ \"name\": \"value\" }`"),
             };
             out.push(found);
             return Vec::new();
@@ -104,10 +104,10 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
                 Diagnostic::new(
                     Code::DuplicateSetting,
                     name.span,
-                    format!("`{}` stands twice in this file", name.text),
+                    format!("`{}` is set twice in this file", name.text),
                 )
-                .related(first.name.span, "first here")
-                .help("Packer takes the last one without a word; remove one"),
+                .related(first.name.span, "first set here")
+                .help("remove one of them: Packer silently uses the last one"),
             );
         }
         entries.push(Entry {
@@ -136,9 +136,12 @@ fn report_not_a_string(
     what: &str,
     json: Option<&serde_json::Value>,
 ) -> Reported {
-    let message = format!("`{}` is {what}; Packer takes only strings", entry.name.text);
+    let message = format!(
+        "`{}` is {what}, but Packer accepts only strings",
+        entry.name.text
+    );
     let found =
-        Diagnostic::new(Code::JsonNotAString, entry.span, message).label("write it as a string");
+        Diagnostic::new(Code::JsonNotAString, entry.span, message).label("expected a string");
     let variable = &lowering.variables[id];
     lowering.report(match json.filter(|_| !variable.is_secret) {
         Some(json) => {
@@ -259,7 +262,7 @@ fn lower_assignment(lowering: &mut Lowering<'_, '_>, file: FileId, text: &str) -
         let whole = Span::new(file, 0, text.len() as u32);
         lowering.report(
             Diagnostic::new(Code::Syntax, whole, "expected `--set name=value`").help(
-                "`name+=value` and `name-=value` change a list, `unset name` takes a value back",
+                "use `name+=value` or `name-=value` to change a list, and `unset name` to remove a value",
             ),
         );
         return None;
@@ -312,12 +315,8 @@ fn lower_expression(
     span: Span,
 ) -> Option<Setting> {
     let Some((set, found)) = parse_setting(file, text) else {
-        let found = Diagnostic::new(
-            Code::Syntax,
-            span,
-            "this list or map has more behind its end",
-        );
-        lowering.report(found.help("write `[\"a\", \"b\"]`, or `{ key = \"value\" }`"));
+        let found = Diagnostic::new(Code::Syntax, span, "unexpected text after the list or map");
+        lowering.report(found.help("write `[\"a\", \"b\"]` or `{ key = \"value\" }`"));
         return None;
     };
     let is_sound = found.is_empty();
@@ -346,7 +345,7 @@ fn lower_entry<'e>(
                     Diagnostic::new(
                         Code::RemovedVariable,
                         name.span,
-                        format!("`{}` is gone", name.text),
+                        format!("the variable `{}` was removed", name.text),
                     )
                     .help(removed.to_string()),
                 );
@@ -424,13 +423,13 @@ fn report_unknown_names(
             let found = Diagnostic::new(
                 Code::UnknownJsonName,
                 name.span,
-                format!("nothing knows the variable `{}`", name.text),
+                format!("unknown variable `{}`", name.text),
             );
             let found = suggest_name(lowering, found, name, sets);
             let has_way_out = !found.fixes.is_empty() || found.help.is_some();
             lowering.warn(match has_way_out {
                 true => found,
-                false => found.help("Packer takes it, and nothing reads it; if your own template does, say so in a `packer { }` block"),
+                false => found.help("remove it, because nothing reads it; if your own template reads it, set it in a `packer { }` block"),
             });
         }
         return;
@@ -465,7 +464,7 @@ fn report_unknown_names(
             sets,
         );
         let text = if one.primary.text.is_empty() {
-            "nor this one".to_owned()
+            "this one is unknown too".to_owned()
         } else {
             one.primary.text
         };
@@ -473,7 +472,7 @@ fn report_unknown_names(
         found.fixes.extend(one.fixes);
     }
     lowering.warn(found.help(
-        "for another release name its checkout: `--in CHECKOUT`; what your own template reads goes into a `packer { }` block",
+        "for another release, name its checkout with `--in CHECKOUT`; set what your own template reads in a `packer { }` block",
     ));
 }
 
@@ -485,15 +484,15 @@ fn suggest_name(
     sets: &dyn Fn(&str) -> bool,
 ) -> Diagnostic {
     match lowering.nearest_variable(&name.text) {
-        Some(near) if sets(&near) => found
-            .label(format!("did you mean `{near}`?"))
-            .help(format!("`{near}` is set here too")),
+        Some(near) if sets(&near) => found.label(format!("did you mean `{near}`?")).help(format!(
+            "move the value to `{near}`, which is also set in this file"
+        )),
         // A name with a letter or a word more may be one of another release.
         Some(near) if name.text.starts_with(near.as_str()) => {
             found.label(format!("did you mean `{near}`?"))
         }
         Some(near) => found.label(format!("did you mean `{near}`?")).fix(
-            format!("write `{near}`"),
+            format!("replace it with `{near}`"),
             name.span,
             format!("\"{near}\""),
         ),
@@ -616,7 +615,7 @@ fn report_mismatch(
         let message = format!("`{name}`: {}", is_no_value(&variable.ty, is_null));
         let found = Diagnostic::new(Code::TypeMismatch, span, message);
         return lowering
-            .report(found.help("it always needs a value; leave it out to keep the default"));
+            .report(found.help("remove it to keep the default: the variable must have a value"));
     }
     let message = format!("`{name}`: {}", mismatch.message(variable.is_secret));
     let found = Diagnostic::new(Code::TypeMismatch, span, message);
@@ -749,11 +748,11 @@ fn wrong_separator(
         serde_json::Value::from(written).to_string()
     };
     let message = format!(
-        "the elements of `{name}` are divided by {}",
+        "the elements of `{name}` must be separated by {}",
         divided.separator
     );
     Diagnostic::new(Code::WrongSeparator, at, message)
-        .label(format!("with this, `{}` is one element", divided.element))
+        .label(format!("this makes `{}` one element", divided.element))
         .fix(format!("write {text}"), span, text)
 }
 

@@ -29,7 +29,7 @@ impl Draft<'_> {
             }
             if let Some(removed) = self.variables[real].removed() {
                 let message = format!(
-                    "`{}` stands for `{}`, which is gone",
+                    "`{}` is an alias of `{}`, which was removed",
                     self.variables[id].name, self.variables[real].name
                 );
                 let found =
@@ -63,14 +63,17 @@ impl Draft<'_> {
             Code::WrongPlace,
             alias.span,
             format!(
-                "`{}` stands for `{}`, which is a deprecated name itself",
+                "`{}` is an alias of `{}`, which is itself an alias",
                 alias.name, other.name
             ),
         )
         .related(other.span, "declared here")
         .help(match stands[real] {
             None => format!("write `alias_of = {}`", self.variables[real].name),
-            Some(_) => "they stand for each other; one of them needs a type".to_owned(),
+            Some(_) => {
+                "give one of them a type instead of `alias_of`: they are aliases of each other"
+                    .to_owned()
+            }
         });
         self.report(found);
     }
@@ -93,7 +96,7 @@ impl Lowering<'_, '_> {
     }
 
     pub(crate) fn lower_attributes(&mut self, decl: &ast::Variable, variable: &mut Variable) {
-        let attributes = self.attributes(&decl.attributes, "a variable's attributes", &[]);
+        let attributes = self.attributes(&decl.attributes, "a variable", &[]);
         if let Some(alias) = attributes.iter().find(|set| set.name.text == "alias_of") {
             self.check_alias(decl, alias, &attributes);
         }
@@ -132,7 +135,7 @@ impl Lowering<'_, '_> {
             let found = Diagnostic::new(
                 Code::Syntax,
                 decl.name.span,
-                format!("the variable `{}` needs a type", decl.name.text),
+                format!("the variable `{}` has no type", decl.name.text),
             );
             let default = decl
                 .default
@@ -146,7 +149,7 @@ impl Lowering<'_, '_> {
                     format!(" : {ty}"),
                 ),
                 None => found.help(format!(
-                    "write `variable {} : string`; only `alias_of` and `removed` go without",
+                    "write `variable {} : string`; only a variable with `alias_of` or `removed` needs no type",
                     decl.name.text
                 )),
             });
@@ -161,9 +164,9 @@ impl Lowering<'_, '_> {
                 Diagnostic::new(
                     Code::Syntax,
                     decl.name.span,
-                    format!("`{}` cannot be the name of a variable", decl.name.text),
+                    format!("`{}` is not a valid variable name", decl.name.text),
                 )
-                .help("variables hold lower case letters, digits and `_`"),
+                .help("use only lowercase letters, digits and `_`"),
             );
         }
     }
@@ -178,13 +181,13 @@ impl Lowering<'_, '_> {
             (None, None, None) => return,
         };
         let message = format!(
-            "`{}` is another name, and has no type or attributes of its own",
+            "the alias `{}` cannot have a type, a default or other attributes",
             decl.name.text
         );
         self.report(
             Diagnostic::new(Code::WrongPlace, span, message)
-                .related(alias.span, "what it stands for says all")
-                .help("remove this, or `alias_of`"),
+                .related(alias.span, "they come from this variable")
+                .help("remove this, or remove `alias_of`"),
         );
     }
 
@@ -201,7 +204,7 @@ impl Lowering<'_, '_> {
                         word.span,
                         format!("{} has no encoding `{}`", variable.ty.in_words(), word.text),
                     )
-                    .help(format!("it can have {}", names.join(", "))),
+                    .help(format!("choose from {}", names.join(", "))),
                 );
             }
         }

@@ -347,47 +347,47 @@ macro_rules! functions {
 
 functions! {
     Env "env" 1 "env(\"NAME\")"
-        "What an environment variable holds during the build. It is named here, never read.",
+        "The value of an environment variable during the build. Compiling never reads it.",
     File "file" 1 "file(\"path\")"
-        "The content of a file, now. The path is relative to this spec.",
+        "The content of a file when the spec is compiled. The path is relative to this spec.",
     Path "path" 1 "path(\"path\")"
-        "A path relative to this spec, where the type does not say so already.",
+        "A path relative to this spec, for a variable that is not of type `path`.",
     Jinja "jinja" 1 "jinja(\"{{ expression }}\")"
-        "What Ansible shall evaluate; elsewhere braces are text.",
+        "An expression that Ansible evaluates. In other strings, `{{` is plain text to Ansible.",
     Major "major" 1 "major(version)"
         "The first number of a version.",
     Minor "minor" 1 "minor(version)"
         "The second number of a version.",
     Patch "patch" 1 "patch(version)"
         "The third number of a version.",
-    TrimPrefix "trim_prefix" 2 "trim_prefix(text, prefix)"
-        "The text without a beginning, where it begins so.",
-    TrimSuffix "trim_suffix" 2 "trim_suffix(text, suffix)"
-        "The text without an end, where it ends so.",
-    Replace "replace" 3 "replace(text, from, to)"
-        "The text with every occurrence of one text replaced by another.",
-    Lower "lower" 1 "lower(text)"
-        "The text in lower case.",
-    Upper "upper" 1 "upper(text)"
-        "The text in upper case.",
+    TrimPrefix "trim_prefix" 2 "trim_prefix(string, prefix)"
+        "The string without a prefix, if it starts with that prefix.",
+    TrimSuffix "trim_suffix" 2 "trim_suffix(string, suffix)"
+        "The string without a suffix, if it ends with that suffix.",
+    Replace "replace" 3 "replace(string, from, to)"
+        "The string with every occurrence of `from` replaced by `to`.",
+    Lower "lower" 1 "lower(string)"
+        "The string in lowercase.",
+    Upper "upper" 1 "upper(string)"
+        "The string in uppercase.",
     Join "join" 2 "join(list, separator)"
-        "The elements of a list as one text, with a separator between them.",
-    Split "split" 2 "split(text, separator)"
-        "The parts of a text between separators, as a list.",
-    Base64 "base64" 1 "base64(text)"
-        "The text in Base64.",
+        "The elements of a list as one string, with a separator between them.",
+    Split "split" 2 "split(string, separator)"
+        "The parts of a string between separators, as a list.",
+    Base64 "base64" 1 "base64(string)"
+        "The string in Base64.",
     Len "len" 1 "len(list)"
-        "How many elements a list has.",
+        "The number of elements in a list.",
     Keys "keys" 1 "keys(map)"
         "The keys of a map, as a list.",
     Unique "unique" 1 "unique(list)"
-        "The list without elements that stand further ahead already.",
+        "The list without repeated elements.",
     IsSet "is_set" 1 "is_set(variable)"
         "Whether a variable has a value.",
     IsYours "is_yours" 1 "is_yours(variable)"
-        "Whether the project itself sets a variable, not only the library: for what a rule advises.",
-    Matches "matches" 2 "matches(text or list, 'pattern')"
-        "Whether a text, or every element of a list, matches a regular expression from end to end.",
+        "Whether your files set a variable, not only the library. A rule uses it to give advice.",
+    Matches "matches" 2 "matches(string or list, 'pattern')"
+        "Whether a whole string, or each element of a list, matches a regular expression.",
 }
 
 impl Function {

@@ -106,13 +106,10 @@ pub(crate) fn find_cycles(sections: &Table<SectionId, Section>) -> Vec<Diagnosti
                         .map(|(section, _)| *section)
                         .chain([parent]);
                     let names: Vec<&str> = circle.map(|id| sections[id].name.as_str()).collect();
-                    let message = format!(
-                        "layers extend each other in a circle: {}",
-                        names.join(" → ")
-                    );
+                    let message = format!("these layers extend each other: {}", names.join(" → "));
                     found.push(
                         Diagnostic::new(Code::ExtendsCycle, *span, message)
-                            .label("this closes the circle"),
+                            .label("this closes the cycle"),
                     );
                 }
                 State::Done => {}
@@ -262,8 +259,8 @@ fn find_target(
     let Some(&last) = holders.last() else {
         return Err(Box::new(
             Diagnostic::new(Code::NoTarget, section.span, format!("the image `{}` has no target", section.name))
-                .label("nothing says how it is built")
-                .help("extend one, such as `node-ova-local-photon-3` (`imgspec list --targets`), or write `target { provider = NAME }`"),
+                .label("an image needs a target to be built")
+                .help("extend a target such as `node-ova-local-photon-3` (`imgspec list --targets` shows all), or write `target { provider = NAME }`"),
         ));
     };
     if let Some(reason) = program.refusal(last) {
@@ -272,12 +269,10 @@ fn find_target(
             Diagnostic::new(
                 Code::RefusedTarget,
                 section.span,
-                format!("nothing can be built with the target `{}`: {reason}", target.name),
+                format!("the target `{}` cannot be built: {reason}", target.name),
             )
-            .label("for this image")
-            .help(
-                "mend what the reason names, or extend another target; `imgspec list --targets` shows them",
-            ),
+            .label("this image uses the target")
+            .help("fix the cause, or extend another target (`imgspec list --targets` shows all)"),
         ));
     }
     let above = linearize(&program.sections, last);
@@ -294,8 +289,8 @@ fn find_target(
                 section.name, a.name, b.name
             ),
         )
-        .related(a.span, "one target")
-        .related(b.span, "the other")
-        .help("extend one of them, and layers for the rest"),
+        .related(a.span, "the first target")
+        .related(b.span, "the second target")
+        .help("extend only one of them, and move the other settings into layers"),
     ))
 }

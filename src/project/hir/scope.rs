@@ -77,17 +77,17 @@ impl Names {
         }
         let word = space.word;
         let help = if in_library.is_none() {
-            "rename one of the two"
+            "rename one of them"
         } else if word == "variable" {
-            "the library declares it; change its value in a layer or image"
+            "set its value in a layer or image: the library already declares it"
         } else {
-            "the library has this name; choose another"
+            "choose another name: the library already uses this one"
         };
-        let message = format!("the {word} `{}` is defined twice", name.text);
+        let message = format!("the {word} `{}` is declared twice", name.text);
         Some(
             Diagnostic::new(Code::DuplicateName, name.span, message)
-                .label("defined again here")
-                .related(first, "first defined here")
+                .label("declared again here")
+                .related(first, "first declared here")
                 .help(help),
         )
     }

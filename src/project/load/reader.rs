@@ -145,7 +145,7 @@ impl Reader<'_> {
                 self.report(outside_root(span, target, roots));
             }
             Err(Unread::Failed(error)) => {
-                let message = format!("{CONFIG_FILE} cannot be read: {error}");
+                let message = format!("cannot read {CONFIG_FILE}: {error}");
                 self.report(Diagnostic::new(Code::CannotRead, span, message));
             }
         }
@@ -178,7 +178,7 @@ impl Reader<'_> {
             return Err(self.report(Diagnostic::new(
                 Code::IncludeCycle,
                 span,
-                format!("more than {MAX_INCLUDES} files include each other in a row"),
+                format!("a chain of includes is longer than {MAX_INCLUDES} files"),
             )));
         }
         self.read_unit(path, roots, Some(span), chain)
@@ -257,15 +257,15 @@ impl Reader<'_> {
                 Diagnostic::new(
                     Code::Syntax,
                     target.span,
-                    "a JSON var file becomes a layer, and needs a name",
+                    "an included JSON var file needs a name",
                 )
                 .help(format!("write `include \"{}\" as NAME`", target.text)),
             )),
             (Some(name), false) if ending.is_some_and(|e| e != "imgspec") => {
-                let message = "`as` is for JSON var files, and var files are JSON";
+                let message = "`as` requires a JSON var file";
                 Err(self.report(
                     Diagnostic::new(Code::Syntax, target.span, message).help(format!(
-                        "write it as JSON, and include that file `as {}`",
+                        "convert the file to JSON and include that file `as {}`",
                         name.text
                     )),
                 ))
@@ -273,9 +273,9 @@ impl Reader<'_> {
             (Some(name), false) => {
                 let behind = Span::new(unit.file, target.span.end, name.span.end);
                 Err(self.report(
-                    Diagnostic::new(Code::Syntax, name.span, "`as` is for JSON var files")
-                        .help("an included spec keeps its own names")
-                        .fix("remove it", behind, ""),
+                    Diagnostic::new(Code::Syntax, name.span, "`as` requires a JSON var file")
+                        .help("remove `as`: an included spec keeps its own names")
+                        .fix("remove `as` and its name", behind, ""),
                 ))
             }
             (None, false) => {
@@ -318,7 +318,7 @@ impl Reader<'_> {
     /// A file that is not there; perhaps one with nearly its name is.
     fn report_absent(&mut self, path: &Path, included: Option<Span>) -> Reported {
         let Some(span) = included else {
-            return self.report_unreadable(path, included, "it is not there");
+            return self.report_unreadable(path, included, "the file does not exist");
         };
         let source = self.sources.get(span.file);
         let folder = source.folder().to_owned();
@@ -334,18 +334,18 @@ impl Reader<'_> {
         let found = Diagnostic::new(
             Code::CannotRead,
             span,
-            format!("cannot read `{written}`: the file is not there"),
+            format!("the file `{written}` does not exist"),
         );
         self.report(match near {
             Some(near) => found.label(format!("did you mean `{near}`?")).fix(
-                format!("write `{near}`"),
+                format!("replace it with `{near}`"),
                 span,
                 format!("\"{near}\""),
             ),
-            None if is_pattern => found.help("an `include` names one file; write one for each"),
+            None if is_pattern => found.help("write one `include` for each file"),
             None => found
-                .label(format!("looked for {}", path.display()))
-                .help("a path is relative to the file that it stands in"),
+                .label(format!("resolves to {}", path.display()))
+                .help("write the path relative to the folder of this file"),
         })
     }
 
@@ -361,13 +361,10 @@ impl Reader<'_> {
         let mut found = Diagnostic::new(
             Code::IncludeCycle,
             span,
-            format!(
-                "files include each other in a circle: {}",
-                names.join(" → ")
-            ),
+            format!("these files include each other: {}", names.join(" → ")),
         )
-        .label("this include closes the circle")
-        .help("move what both need into a third file");
+        .label("this include closes the cycle")
+        .help("move what the files share into another file");
         for (path, included) in chain.iter().skip(1) {
             if let Some(included) = included {
                 found = found.related(*included, format!("{} is included here", name(path)));
