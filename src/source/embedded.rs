@@ -1,32 +1,32 @@
-//! The files embedded in the program: the standard library, and what Packer and Ansible read.
+//! The files inside the program: the standard library, and what Packer and Ansible read.
 
 use include_dir::{Dir, include_dir};
 
-/// The standard library: specs.
+/// The standard library, as specs.
 pub static STDLIB: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
 
-/// Packer's templates, with the files that they use.
+/// Packer templates, and the files that they use.
 pub static CONFIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config");
 
-/// Ansible's playbooks and roles.
+/// Playbooks and roles for Ansible.
 pub static ANSIBLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ansible");
 
-/// Returns the text of an embedded template, by the path that a provider names. In Packer's working folder `packer` is a
-/// link to [`CONFIG`].
+/// Returns the text of an embedded template. `path` is as a provider names it: Packer runs in a folder in which
+/// `packer` is a copy of [`CONFIG`].
 pub fn template(path: &str) -> Option<&'static str> {
     CONFIG
         .get_file(path.strip_prefix("packer/")?)?
         .contents_utf8()
 }
 
-/// The release of Image Builder that the standard library corresponds to.
+/// The Image Builder release that the standard library corresponds to.
 const RELEASE: &str = "v0.1.13";
 
-/// Later releases whose targets the standard library does not have: lists in `stdlib/targets/`.
+/// Later releases with targets that the standard library does not have. Each has a list in `stdlib/targets/`.
 const LATER: [&str; 1] = ["v0.1.55"];
 
-/// Returns a help text for an unknown name that is a target of another release of Image Builder, or looks like one: it
-/// contains a number and begins like one of `targets`.
+/// Returns a help for a name that the standard library lacks and another release of Image Builder has, or seems to
+/// have. A name seems to be a target if it begins like one of `targets` and contains a digit.
 pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let plain = name.strip_prefix("build-").unwrap_or(name);
     let has_target = |release: &&&str| {

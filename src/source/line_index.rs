@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// A position in a text: line and column, both from 1, columns in characters.
+/// A position in a text, as editors display it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineColumn {
-    /// From 1.
+    /// The line, from 1.
     pub line: u32,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: u32,
 }
 
@@ -25,14 +25,14 @@ impl LineIndex {
         LineIndex { starts }
     }
 
-    /// Returns the index, from 0, of the line that contains a byte offset.
+    /// Returns the index of the line that contains a byte offset, from 0.
     pub fn line_at(&self, offset: u32) -> usize {
         self.starts
             .partition_point(|start| *start <= offset)
             .saturating_sub(1)
     }
 
-    /// Returns a line's range of bytes, including its line end, in a text of `text_len` bytes.
+    /// Returns the byte range of a line, including its line end. Returns `None` if the text has no such line.
     pub fn range(&self, line: usize, text_len: usize) -> Option<Range<usize>> {
         let start = *self.starts.get(line)? as usize;
         Some(
@@ -44,13 +44,13 @@ impl LineIndex {
         )
     }
 
-    /// Returns the position of a byte offset. An offset inside a character counts as the character's start.
+    /// Returns the position of a byte offset. An offset inside a character counts as the start of that character.
     pub fn position(&self, text: &str, offset: u32) -> LineColumn {
         let offset = offset.min(text.len() as u32);
         let line = self.line_at(offset);
         let start = self.starts.get(line).map_or(0, |start| *start as usize);
         let before = text.as_bytes().get(start..offset as usize).unwrap_or(&[]);
-        // Continuation bytes of UTF-8 do not count.
+        // Skips UTF-8 continuation bytes.
         let column = before.iter().filter(|b| (**b & 0xC0) != 0x80).count();
         LineColumn {
             line: line as u32 + 1,

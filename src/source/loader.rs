@@ -1,47 +1,48 @@
-//! The file system as the compiler sees it: a trait, so that an editor or a test can replace the disk.
+//! File access through the [`Loader`] trait, so that an editor or a test can replace the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// The size limit for files that are read into memory, in bytes. Image Builder's largest files have some hundred KiB.
+/// The largest file that is read into memory, in bytes. Image Builder's largest files have a few hundred KiB.
 pub const MAX_FILE: u64 = 16 << 20;
 
-/// Read access to a file system.
+/// The file operations that the compiler needs.
 pub trait Loader {
-    /// Reads the text of a file.
+    /// Returns the text of a file.
     ///
     /// # Errors
-    /// The same as of [`Loader::look`]; `InvalidData` if the file is not UTF-8; `FileTooLarge` above [`MAX_FILE`].
+    /// The error of the system or of [`Loader::look`]; `InvalidData` if the file is not UTF-8; `FileTooLarge` if it
+    /// is larger than [`MAX_FILE`].
     fn read(&self, path: &Path) -> io::Result<String>;
 
-    /// Checks that a regular file exists. Follows links.
+    /// Checks that the path is a regular file. Follows links.
     ///
     /// # Errors
-    /// `NotFound` only if nothing exists at the path. Another kind if it is a folder, a pipe, a device or a broken link, or
-    /// cannot be accessed.
+    /// `NotFound` only if the path does not exist. Otherwise the error names the reason: the path is a folder, a
+    /// pipe, a device or a broken link, or the system refuses access.
     fn look(&self, path: &Path) -> io::Result<()>;
 
-    /// True if a regular file exists.
+    /// Returns whether the path is a regular file.
     fn is_file(&self, path: &Path) -> bool {
         self.look(path).is_ok()
     }
 
-    /// True if anything exists at the path, including a broken link.
+    /// Returns whether the path exists. A broken link exists.
     fn exists(&self, path: &Path) -> bool;
 
-    /// True if a folder exists.
+    /// Returns whether the path is a folder.
     fn is_dir(&self, path: &Path) -> bool;
 
-    /// Returns the names in a folder, sorted, or none if it cannot be read.
+    /// Returns the sorted names of a folder's entries. Returns an empty list if the folder cannot be read.
     fn entries(&self, folder: &Path) -> Vec<String>;
 
     /// Returns the path with symbolic links resolved, to decide whether it is inside a folder.
     fn canonical(&self, path: &Path) -> PathBuf;
 }
 
-/// The file system of this machine.
+/// The file system of the operating system.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Disk;
 
@@ -77,9 +78,6 @@ impl Loader for Disk {
 }
 
 /// Returns the metadata of a regular file. Follows links.
-///
-/// # Errors
-/// See [`Loader::look`].
 fn look(path: &Path) -> io::Result<fs::Metadata> {
     match path.metadata() {
         Ok(found) => expect_regular(&found).map(|()| found),
@@ -107,17 +105,17 @@ fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
     Err(io::Error::new(kind, what))
 }
 
-/// Opens a regular file. Refuses anything else before opening it, because opening a pipe would block.
+/// Opens a regular file. Refuses any other kind of file immediately: opening a pipe would wait for a writer.
 ///
 /// # Errors
-/// If the file does not exist, cannot be opened, or is not a regular file.
+/// The error of the system; `IsADirectory` or `InvalidInput` if the path is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     look(path)?;
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
     {
-        // The file may have been replaced by a pipe since the check.
+        // A pipe may have replaced the file since `look`.
         use std::os::unix::fs::OpenOptionsExt;
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
@@ -126,16 +124,16 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads the bytes of a regular file.
+/// Returns the bytes of a regular file of at most [`MAX_FILE`] bytes.
 ///
 /// # Errors
-/// The same as of [`open_regular`], and `FileTooLarge` above [`MAX_FILE`].
+/// The errors of [`open_regular`]; `FileTooLarge` if the file is larger.
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let file = open_regular(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     if length <= MAX_FILE {
-        // The limit also holds for files that grow while they are read or report a wrong size.
+        // The limit also applies to a file that grows during the read or reports a wrong size.
         file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     }
     if length.max(bytes.len() as u64) > MAX_FILE {
@@ -149,18 +147,18 @@ fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, message)
 }
 
-/// Reads the text of a regular file.
+/// Returns the text of a regular file.
 ///
 /// # Errors
-/// The same as of [`read_bytes`], and `InvalidData` if the file is not UTF-8.
+/// The errors of [`read_bytes`]; `InvalidData` if the file is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
     to_text(read_bytes(path)?)
 }
 
-/// Reads the text of another input, such as standard input.
+/// Returns the text of an input that is not a file, of at most [`MAX_FILE`] bytes.
 ///
 /// # Errors
-/// If it cannot be read; `FileTooLarge` above [`MAX_FILE`]; `InvalidData` if it is not UTF-8.
+/// The error of the input; `FileTooLarge` if the input is larger; `InvalidData` if it is not UTF-8.
 pub fn read_input(input: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     input.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
@@ -180,7 +178,7 @@ fn to_text(bytes: Vec<u8>) -> io::Result<String> {
     })
 }
 
-/// A file system in memory: the texts of files by their paths.
+/// A file system in memory that contains only these files.
 #[derive(Debug, Default, Clone)]
 pub struct Memory(pub BTreeMap<PathBuf, String>);
 
@@ -224,7 +222,7 @@ impl Loader for Memory {
     }
 }
 
-/// Removes `.` and `..` from a path without looking at the disk.
+/// Returns the path without `.` and `..`, without access to the disk.
 pub fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {

@@ -1,7 +1,7 @@
-//! Source texts, positions in them, and access to files.
+//! Source texts, spans in them, and access to files.
 //!
-//! The compiler reads all files through a [`Loader`]. Diagnostics and program items refer to a [`SourceMap`] with a
-//! [`Span`].
+//! The compiler reads everything through a [`Loader`]. Everything that it reports or keeps has a [`Span`] in a
+//! [`SourceMap`].
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -26,33 +26,33 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-/// The id of a source text in a [`SourceMap`].
+/// The id of a text in a [`SourceMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u32);
 
-/// A range of bytes in one source text.
+/// A byte range in a source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
-    /// The source text.
+    /// The text that contains the range.
     pub file: FileId,
     /// The offset of the first byte.
     pub start: u32,
-    /// The offset behind the last byte.
+    /// The offset after the last byte.
     pub end: u32,
 }
 
 impl Span {
-    /// The span of a range of bytes.
+    /// Creates a span. `end` is exclusive.
     pub fn new(file: FileId, start: u32, end: u32) -> Span {
         Span { file, start, end }
     }
 
-    /// The empty span at this span's end.
+    /// Returns the empty span at the end of this span.
     pub fn after(self) -> Span {
         Span::new(self.file, self.end, self.end)
     }
 
-    /// The smallest span that contains both. Both must be in one file.
+    /// Returns the smallest span that contains both spans, which must be in the same file.
     pub fn to(self, other: Span) -> Span {
         debug_assert_eq!(self.file, other.file);
         Span::new(
@@ -63,7 +63,7 @@ impl Span {
     }
 }
 
-/// Where a source text comes from. This decides its name, and what paths in it are relative to.
+/// The origin of a source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A file of the project.
@@ -74,19 +74,19 @@ pub enum Origin {
     Argument,
 }
 
-/// One source text with its name.
+/// A source text and its path.
 #[derive(Debug)]
 pub struct SourceFile {
-    /// An absolute path for files on disk, `stdlib/…` for the standard library, `--set` in the current folder for
-    /// arguments.
+    /// The absolute path of a file on disk, `stdlib/…` in the standard library, or `--set` in the working folder for
+    /// an argument.
     pub path: PathBuf,
-    /// Where the text comes from.
+    /// The origin of the text.
     pub origin: Origin,
-    /// The text itself, unchanged.
+    /// The content of the file.
     pub text: Arc<str>,
     lines: OnceLock<LineIndex>,
     digest: OnceLock<String>,
-    /// Ranges of bytes that excerpts must not show.
+    /// Byte ranges that no excerpt shows, such as secrets.
     hidden: Vec<(u32, u32)>,
     shown: OnceLock<Shown>,
 }
@@ -104,17 +104,18 @@ impl SourceFile {
         }
     }
 
-    /// The starts of lines, computed on first use.
+    /// Returns the line index. Computes it on the first call.
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
 
-    /// The text for excerpts, computed on first use: with `*` for hidden characters and escapes for invisible ones.
+    /// Returns the text for excerpts, with hidden ranges replaced by `*` and invisible characters escaped. Computes
+    /// it on the first call.
     pub fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| Shown::new(self.mask()))
     }
 
-    /// The range of a span in the text for excerpts.
+    /// Returns the byte range of a span in [`SourceFile::shown`].
     pub fn shown_range(&self, span: Span) -> Range<usize> {
         let shown = self.shown();
         shown.offset(span.start) as usize..shown.offset(span.end) as usize
@@ -142,18 +143,19 @@ impl SourceFile {
         out.into()
     }
 
-    /// The text's sha256 in hexadecimal, computed on first use, because many images share a file.
+    /// Returns the SHA-256 of the text in hexadecimal. Computes it on the first call, because many images share a
+    /// file.
     pub fn sha256(&self) -> &str {
         self.digest.get_or_init(|| sha256(&self.text))
     }
 
-    /// The folder that relative paths in this file are relative to.
+    /// Returns the folder that relative paths in this file start from.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 }
 
-/// Returns the sha256 of a text, in hexadecimal.
+/// Returns the SHA-256 of a text in hexadecimal.
 pub fn sha256(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
@@ -171,16 +173,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 static NOTHING: LazyLock<SourceFile> =
     LazyLock::new(|| SourceFile::new(PathBuf::new(), Origin::Library, "".into()));
 
-/// All source texts of one run.
+/// All source texts of a run.
 #[derive(Debug, Default, Clone)]
 pub struct SourceMap {
     files: Vec<Arc<SourceFile>>,
-    /// The folder that printed paths are relative to.
+    /// The folder that displayed paths are relative to.
     base: PathBuf,
 }
 
 impl SourceMap {
-    /// Adds a source text.
+    /// Adds a text and returns its id.
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
         let id = FileId(self.files.len() as u32);
         self.files
@@ -200,13 +202,13 @@ impl SourceMap {
         }
     }
 
-    /// True if a span is completely hidden.
+    /// Returns whether a hidden range contains the whole span.
     pub fn is_hidden(&self, span: Span) -> bool {
         let inside = |(start, end): &(u32, u32)| *start <= span.start && span.end <= *end;
         self.get(span.file).hidden.iter().any(inside)
     }
 
-    /// True if a part of a span is hidden.
+    /// Returns whether the span overlaps a hidden range.
     pub fn has_hidden(&self, span: Span) -> bool {
         let meets = |(start, end): &(u32, u32)| *start < span.end && span.start < *end;
         self.get(span.file).hidden.iter().any(meets)
@@ -242,7 +244,7 @@ impl SourceMap {
         self.base = base;
     }
 
-    /// Returns a file's path to print: relative to the base if it is inside it, on one line.
+    /// Returns the displayed name of a file, on one line: its path, relative to the base if it is below the base.
     pub fn name(&self, id: FileId) -> String {
         let path = &self.get(id).path;
         visible_line(
@@ -254,12 +256,12 @@ impl SourceMap {
         .into_owned()
     }
 
-    /// Returns a source text. An id of another map gives an empty one.
+    /// Returns the text with this id.
     pub fn get(&self, id: FileId) -> &SourceFile {
         self.files.get(id.0 as usize).map_or(&NOTHING, Arc::as_ref)
     }
 
-    /// Iterates over all source texts.
+    /// Iterates over all texts with their ids.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
         self.files
             .iter()
@@ -274,19 +276,19 @@ impl SourceMap {
             .unwrap_or("")
     }
 
-    /// Returns the text of a span for excerpts: secrets hidden, invisible characters escaped.
+    /// Returns the text of a span for display, with secrets hidden and invisible characters escaped.
     pub fn shown_slice(&self, span: Span) -> &str {
         let file = self.get(span.file);
         file.shown().text.get(file.shown_range(span)).unwrap_or("")
     }
 
-    /// Returns the line and column of a byte offset.
+    /// Returns the line and the column of a byte offset.
     pub fn position(&self, file: FileId, offset: u32) -> LineColumn {
         let file = self.get(file);
         file.lines().position(&file.text, offset)
     }
 
-    /// True for texts that are not part of the library: files of the project, and arguments.
+    /// Returns whether the file belongs to the project: a spec, a JSON layer or an argument.
     pub fn is_users(&self, file: FileId) -> bool {
         self.get(file).origin != Origin::Library
     }

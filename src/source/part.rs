@@ -1,9 +1,9 @@
-//! Slicing of texts at offsets that may not fit.
+//! Slices of texts whose offsets are not trusted.
 
 use std::slice::SliceIndex;
 
-/// Returns the part of a text in a range of bytes. Returns an empty text if the range is outside of the text or splits a
-/// character: an offset can be older than the text, or come from a client.
+/// Returns the text in a byte range. Returns an empty string, instead of a panic, if the range is outside the text or
+/// splits a character: offsets can be older than the text, or come from a client.
 pub fn part(text: &str, range: impl SliceIndex<str, Output = str>) -> &str {
     text.get(range).unwrap_or_default()
 }

@@ -1,16 +1,17 @@
-//! Escaping of invisible and control characters in text that is printed.
+//! Escapes for text from users. Invisible characters, and those that control a terminal, become visible.
 //!
-//! Users check specs that others have written. A control character in a name, a string or a file's name could move the
-//! cursor, hide a line or set the window's title. A direction override displays text in a different order than it has
-//! ("Trojan Source", CVE-2021-42574). Such characters are printed as `\u{1b}`, the language's own escape.
+//! The reader of a diagnostic is often not the author of the spec. A control character in a name, a string or a path
+//! could move the cursor, hide a line or set the title of the window. A direction override displays the text in a
+//! misleading order ("Trojan Source", CVE-2021-42574). These characters are printed like `\u{1b}`, the language's own
+//! escape.
 
 use crate::source::LineIndex;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
-/// True for a character that is invisible or controls a terminal: control characters, line separators, and Unicode's
-/// `Default_Ignorable_Code_Point`, which includes direction overrides, joiners, selectors and tags.
+/// Returns whether a character is invisible or controls a terminal: controls, line separators, and Unicode's
+/// `Default_Ignorable_Code_Point`, such as direction overrides, joiners, selectors and tags.
 pub fn is_unseen(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
@@ -37,12 +38,12 @@ pub fn is_unseen(c: char) -> bool {
     }
 }
 
-/// Escapes the invisible characters of a text. Line ends stay.
+/// Escapes invisible characters in a text of several lines.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, is_unseen)
 }
 
-/// Escapes the invisible characters and the line ends of a name or sentence, so that it cannot fake another line.
+/// Escapes invisible characters and line ends in a name or a sentence, so that it stays on one line.
 pub fn visible_line(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n' || is_unseen(c))
 }
@@ -71,8 +72,8 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// Escapes invisible characters in JSON as `\u009b`, which does not change its value. JSON itself requires this only for
-/// the first 32 characters.
+/// Escapes invisible characters in a JSON text as `\u009b`, which keeps its value. JSON requires this only for the
+/// first 32 characters.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_unseen) {
         return Cow::Borrowed(json);
@@ -90,18 +91,18 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A source text with escaped invisible characters, and the mapping of its offsets.
+/// A source text for excerpts, with invisible characters escaped. Maps offsets between the source and this text.
 #[derive(Debug)]
 pub struct Shown {
-    /// The escaped text.
+    /// The text with escapes.
     pub text: Arc<str>,
-    /// The offsets behind each change: in the source, and in `text`.
+    /// The offsets after each change: in the source, and in `text`.
     steps: Vec<(u32, u32)>,
     lines: OnceLock<LineIndex>,
 }
 
 impl Shown {
-    /// Escapes a text. Leaves out a byte order mark, and the carriage returns of line ends.
+    /// Escapes a text. Removes a byte order mark, and the carriage returns of line ends.
     pub(super) fn new(text: Arc<str>) -> Shown {
         if !text.contains(is_unseen) {
             return Shown {
@@ -132,7 +133,7 @@ impl Shown {
         }
     }
 
-    /// Converts an offset in the source to one in `text`.
+    /// Returns the offset in `text` of an offset in the source.
     pub fn offset(&self, source: u32) -> u32 {
         match self
             .steps
@@ -143,20 +144,20 @@ impl Shown {
         }
     }
 
-    /// Converts an offset in `text` to one in the source.
+    /// Returns the offset in the source of an offset in `text`.
     pub fn source_offset(&self, here: u32) -> u32 {
         let behind = self.steps.partition_point(|(_, to)| *to <= here);
         let source = match self.steps.get(..behind) {
             Some([.., (source, to)]) => source + (here - to),
             _ => here,
         };
-        // An escape is one character in the source.
+        // An offset inside an escape means the character before the end of the escape.
         self.steps
             .get(behind)
             .map_or(source, |(next, _)| source.min(next.saturating_sub(1)))
     }
 
-    /// The starts of lines, computed on first use.
+    /// Returns the line index of `text`. Computes it on the first call.
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
@@ -208,7 +209,7 @@ mod tests {
             }
         }
         assert_eq!(shown.offset(source.len() as u32), shown.text.len() as u32);
-        // Inside an escape.
+        // An offset inside an escape.
         assert_eq!(shown.source_offset(4), 5);
     }
 }
