@@ -13,6 +13,7 @@ macro_rules! codes {
         pub enum Code { $($(#[$doc])* $name,)* }
 
         impl Code {
+            /// All codes, in the order of this file.
             pub const ALL: &[Code] = &[$(Code::$name,)*];
 
             /// Returns the code's name in kebab case.

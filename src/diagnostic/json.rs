@@ -1,27 +1,27 @@
-//! Findings for programs. The form is versioned and described in `docs/json.md`.
+//! JSON for programs. `docs/json.md` describes the format, which has a version.
 
 use crate::diagnostic::{Diagnostic, Fix, Label};
 use crate::source::{SourceMap, Span, visible_json};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The version of the JSON form; it grows where a field changes its meaning or goes away.
+/// The version of the JSON format. It increases if a field is removed or changes its meaning.
 const VERSION: u32 = 1;
 
-/// `{"version": 1, "diagnostics": [ … ]}`
+/// Renders `{"version": 1, "diagnostics": [ … ]}`.
 pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let value =
         json!({ "version": VERSION, "diagnostics": json_diagnostics(diagnostics, sources) });
     json_text(&value)
 }
 
-/// JSON for people's terminals as well as for programs.
+/// Serializes a value as indented JSON that is safe to print on a terminal.
 pub fn json_text(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     format!("{}\n", visible_json(&text))
 }
 
-/// The findings as a JSON array, for commands that print more than that.
+/// Returns the diagnostics as a JSON array, for commands with further output.
 pub fn json_diagnostics(diagnostics: &[Diagnostic], sources: &SourceMap) -> Value {
     diagnostics.iter().map(|d| diagnostic(d, sources)).collect()
 }
@@ -59,7 +59,7 @@ fn related(label: &Label, sources: &SourceMap) -> Value {
     with(place(label.span, sources), [("message", json!(label.text))])
 }
 
-/// An object with more fields.
+/// Returns the object with additional fields.
 fn with<const N: usize>(mut object: Value, fields: [(&str, Value); N]) -> Value {
     if let Some(map) = object.as_object_mut() {
         map.extend(fields.map(|(name, value)| (name.to_owned(), value)));

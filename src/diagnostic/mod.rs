@@ -1,7 +1,7 @@
-//! What the compiler has to say: one [`Diagnostic`] type, the catalogue of codes, and one renderer a file.
+//! The [`Diagnostic`] type, the catalogue of codes, and a renderer for each output format.
 //!
-//! The compiler makes diagnostics and knows nothing of how they look; the renderers know nothing of
-//! where they come from. `render_` functions return text and print nothing.
+//! The compiler creates diagnostics without regard to their format. The `render_` functions return text and print
+//! nothing.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -22,14 +22,14 @@ pub use short::render_short;
 use crate::source::{Span, visible, visible_line};
 use std::fmt;
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Nothing is written.
+    /// An error: the command writes no output.
     Error,
-    /// Probably a mistake; `imgspec.toml` can allow or deny it.
+    /// A probable mistake. `imgspec.toml` can allow or deny it.
     Warning,
-    /// Worth knowing.
+    /// Information.
     Note,
 }
 
@@ -43,41 +43,49 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A place with what is to be said of it.
+/// A span with an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
+    /// The span to underline.
     pub span: Span,
+    /// What this span has to do with the diagnostic. Empty if the message is enough.
     pub text: String,
 }
 
-/// A repair that an editor can apply: all its edits together.
+/// An edit that an editor can apply. All its changes belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
+    /// What the fix does, in the imperative: "replace it with `memory`".
     pub title: String,
-    /// Places and the text that takes their place; an empty place is an insertion.
+    /// The spans to replace and their new texts. An empty span is an insertion.
     pub edits: Vec<(Span, String)>,
 }
 
-/// One finding: what, where, why there, and what to do.
+/// An error, warning or note, with its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// The code.
     pub code: Code,
+    /// The severity: that of the code, unless `imgspec.toml` changes it.
     pub severity: Severity,
-    /// One sentence that names the variable or item.
+    /// What is wrong, in one sentence that names the user's own thing.
     pub message: String,
+    /// The place of the mistake.
     pub primary: Label,
     /// Further places, in any file.
     pub related: Vec<Label>,
+    /// What to do, in the imperative.
     pub help: Option<String>,
+    /// The edits that an editor can offer.
     pub fixes: Vec<Fix>,
-    /// The images that it was found for; empty where it holds for the text itself.
+    /// The images that have this diagnostic. Empty if it does not depend on an image.
     pub images: Vec<String>,
-    /// The rule that was broken, for [`Code::RuleViolated`].
+    /// The violated rule, for [`Code::RuleViolated`].
     pub rule: Option<String>,
 }
 
 impl Diagnostic {
-    /// A finding with its code's usual severity.
+    /// Creates a diagnostic with the severity of its code.
     pub fn new(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic {
             code,
@@ -95,12 +103,13 @@ impl Diagnostic {
         }
     }
 
-    /// What to say at the primary place.
+    /// Sets the label of the primary span.
     pub fn label(mut self, text: impl Into<String>) -> Diagnostic {
         self.primary.text = text.into();
         self
     }
 
+    /// Adds a label at a further place.
     pub fn related(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
         self.related.push(Label {
             span,
@@ -109,12 +118,13 @@ impl Diagnostic {
         self
     }
 
+    /// Sets the help.
     pub fn help(mut self, text: impl Into<String>) -> Diagnostic {
         self.help = Some(text.into());
         self
     }
 
-    /// A repair of one edit.
+    /// Adds a fix with a single edit.
     pub fn fix(
         mut self,
         title: impl Into<String>,
@@ -128,7 +138,8 @@ impl Diagnostic {
         self
     }
 
-    /// The same with all words as a terminal may have them. The edits of fixes stay: they are no words.
+    /// Returns a copy with its words escaped for a terminal. The edits of fixes do not change: they are not
+    /// displayed.
     pub fn visible(&self) -> Diagnostic {
         let line = |text: &String| visible_line(text).into_owned();
         let label = |label: &Label| Label {
@@ -155,7 +166,7 @@ impl Diagnostic {
         }
     }
 
-    /// Names what was probably meant, and repairs it where that is sure. Nothing where nothing is near.
+    /// Suggests a name, and offers a fix if the suggestion is sure. Changes nothing without a suggestion.
     pub fn did_you_mean(self, near: Option<Suggestion<'_>>, span: Span) -> Diagnostic {
         match near {
             Some(Suggestion {
@@ -174,16 +185,17 @@ impl Diagnostic {
         }
     }
 
+    /// Returns whether this is an error.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 
-    /// The code, or the name of the rule: what `imgspec.toml` allows or denies.
+    /// Returns the names by which `imgspec.toml` can allow or deny this: the code and the rule.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.code.as_str()).chain(self.rule.as_deref())
     }
 
-    /// The images it was found for, as words for people; at most three are named.
+    /// Returns the images as a phrase, such as "in images a and b". It names at most three.
     pub fn images_in_words(&self) -> Option<String> {
         match self.images.as_slice() {
             [] => None,
@@ -199,9 +211,9 @@ impl Diagnostic {
     }
 }
 
-/// Proof that an error has been reported, so that nothing else needs to be said about its place.
+/// Proof that an error has been reported, so that its consequences are not reported again.
 ///
-/// Whoever reports an error has one, and what could not be computed because of the error carries it.
+/// Reporting an error returns it. What cannot be computed because of the error carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reported(());
 
@@ -217,13 +229,13 @@ impl Reported {
         Reported(())
     }
 
-    /// The parser reports what it cannot read, and leaves a gap in the syntax tree there.
+    /// Returns the proof for a missing part of the [`ast`](crate::syntax::ast), which the parser has reported.
     pub fn by_parser() -> Reported {
         Reported(())
     }
 }
 
-/// Puts what was found for several images at one place together, and orders by place.
+/// Merges equal diagnostics of several images, and sorts all by place.
 pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen: rustc_hash::FxHashMap<(Code, Span, String), usize> = Default::default();
     let mut out: Vec<Diagnostic> = Vec::new();

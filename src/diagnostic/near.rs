@@ -1,34 +1,35 @@
-//! Which name was meant by one that nobody knows.
+//! Suggestions for unknown names.
 
 use crate::source::part;
 
-/// A name that may have been meant.
+/// A name that the user may have meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suggestion<'a> {
+    /// The name.
     pub name: &'a str,
-    /// Near enough, and the only one as near, to be written in the place of the other.
+    /// Whether a fix may insert the name: it is near enough, and no other name is as near.
     pub is_sure: bool,
 }
 
-/// How a value suits what a name stands for.
+/// How well a value fits a candidate name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// It cannot be one of its values.
+    /// The candidate cannot have the value.
     No,
-    /// It can, as it could be of many.
+    /// The candidate can have the value, as many others can.
     Maybe,
-    /// It has a form that few have.
+    /// The value has a special form that few candidates accept.
     Well,
 }
 
-/// The name nearest to `wanted`, if it is near enough to be written in its place.
+/// Returns the nearest name, if it is near enough for a fix.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     suggest(wanted, names, |_| Fit::Maybe)
         .filter(|found| found.is_sure)
         .map(|found| found.name)
 }
 
-/// The name that was probably meant, by its letters, its words, and how what it is given suits it.
+/// Returns the most probable name, by its letters, its words, and how well the assigned value fits it.
 pub fn suggest<'a>(
     wanted: &str,
     names: impl IntoIterator<Item = &'a str>,
@@ -58,14 +59,14 @@ pub fn suggest<'a>(
         best = Some((rank, name));
     }
     best.map(|(rank, name)| {
-        // Another number is another thing.
+        // Names with different numbers are different things, such as versions.
         let is_sure = rank.is_sure() && !has_double && numbers(&folded) == numbers(&fold(name));
         Suggestion { name, is_sure }
     })
 }
 
-/// The image or layer that was probably meant. A name that begins as some of them do is near to those only, since
-/// the first words of an image's name say for which cloud it is.
+/// Returns the most probable image or layer. If some names share their first words with `wanted`, only those are
+/// candidates, because the first words of an image's name identify its cloud.
 pub fn suggest_image<'a>(
     wanted: &str,
     names: impl Iterator<Item = &'a str> + Clone,
@@ -95,16 +96,16 @@ pub fn suggest_image<'a>(
     suggest(&plain, names.filter(is_near), |_| Fit::Maybe)
 }
 
-/// How far a name is from another; the least is the nearest.
+/// The distance between two names. A smaller rank is nearer.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// A slip: the number of letters that differ.
+    /// A typing error: the number of different letters.
     Slip(usize),
     /// The same words in another order.
     Words,
-    /// A value of a form that few variables have, and a word or more in common; of a hundred, how much differs.
+    /// At least one common word, and a value of a special form: the difference of the words in percent.
     Form(usize),
-    /// More letters differ, or some words do.
+    /// A larger difference, in letters (times ten) or in words (in percent).
     Far(usize),
 }
 
@@ -114,7 +115,7 @@ impl Rank {
     }
 }
 
-/// Case and the sign between words make no difference.
+/// Removes differences of case and of separators.
 fn fold(name: &str) -> String {
     name.chars()
         .map(|c| {
@@ -133,7 +134,7 @@ fn rank(wanted: &str, name: &str, fit: impl Fn() -> Fit) -> Option<Rank> {
     }
     let length = wanted.chars().count().min(name.chars().count());
     let longest = wanted.chars().count().max(name.chars().count());
-    // A name of one or two letters is near nothing, and each further letter has to be earned.
+    // A name of one or two letters has no near names. Longer names tolerate more typing errors.
     let slip = match length {
         0..=2 => 0,
         3..=7 => 1,
@@ -145,8 +146,8 @@ fn rank(wanted: &str, name: &str, fit: impl Fn() -> Fit) -> Option<Rank> {
         true => strsim::osa_distance(wanted, name),
         false => usize::MAX,
     };
-    // Two names that end or begin alike and differ by a whole word are two names.
-    // Two short names of one length with another letter are often two names.
+    // Names with the same beginning or end that differ by a whole word are often both valid. So are short names of
+    // the same length that differ in a letter.
     let is_other = length <= 4 && length == longest && distance > 0 && !is_swap(wanted, name);
     if distance <= slip && !is_other && !differ_by_word(wanted, name) {
         return Some(Rank::Slip(distance));
@@ -167,7 +168,7 @@ fn rank(wanted: &str, name: &str, fit: impl Fn() -> Fit) -> Option<Rank> {
     }
 }
 
-/// Whether two names are the same but for numbers of the same length: two versions of one thing.
+/// Returns whether only the digits of two names differ, as in two versions of one thing.
 fn differ_in_numbers(a: &str, b: &str) -> bool {
     let is_digit = |c: &char| c.is_ascii_digit();
     a.chars().count() == b.chars().count()
@@ -177,7 +178,7 @@ fn differ_in_numbers(a: &str, b: &str) -> bool {
             .all(|(a, b)| a == b || (is_digit(&a) && is_digit(&b)))
 }
 
-/// The groups of digits of a name, in no order.
+/// Returns the sorted groups of digits in a name.
 fn numbers(name: &str) -> Vec<&str> {
     let mut out: Vec<&str> = name
         .split(|c: char| !c.is_ascii_digit())
@@ -187,13 +188,13 @@ fn numbers(name: &str) -> Vec<&str> {
     out
 }
 
-/// Whether two names differ by one word that only one of them has.
+/// Returns whether one name has all the words of the other and more.
 fn differ_by_word(a: &str, b: &str) -> bool {
     let shared = Words::of(a, b);
     shared.common > 0 && shared.common == shared.smaller && shared.larger > shared.smaller
 }
 
-/// How many words two names have, and have in common.
+/// The numbers of words of two names, and of the words that they share.
 struct Words {
     common: usize,
     smaller: usize,
@@ -227,7 +228,7 @@ impl Words {
     }
 }
 
-/// Whether the same letters stand in another order.
+/// Returns whether both names have the same letters.
 fn is_swap(a: &str, b: &str) -> bool {
     let sorted = |text: &str| {
         let mut letters: Vec<char> = text.chars().collect();
@@ -237,7 +238,7 @@ fn is_swap(a: &str, b: &str) -> bool {
     sorted(a) == sorted(b)
 }
 
-/// Whether two words are one, which may be written with the number of the letters left out: `i18n`, `k8s`.
+/// Returns whether two words are equal or one abbreviates the other, as `k8s` and `i18n` do.
 fn is_same_word(a: &str, b: &str) -> bool {
     a == b || is_short_for(a, b) || is_short_for(b, a)
 }

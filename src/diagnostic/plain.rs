@@ -1,4 +1,4 @@
-//! Findings as plain text with excerpts, for logs and pipes. The only user of codespan-reporting.
+//! Plain text with excerpts, for logs and pipes. Only this file uses codespan-reporting.
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{FileId, SourceMap, Span};
@@ -7,7 +7,7 @@ use codespan_reporting::files::{Error, Files};
 use codespan_reporting::term;
 use std::ops::Range;
 
-/// Excerpts with labels, in ASCII, without colour.
+/// Renders excerpts with labels, in ASCII, without colours.
 pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let config = term::Config {
         chars: term::Chars::ascii(),
@@ -18,7 +18,7 @@ pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
         let shown = convert(&diagnostic.visible(), sources);
         match term::emit_into_string(&config, &Shown(sources), &shown) {
             Ok(text) => out.push_str(&text),
-            // A place that the excerpt cannot show still has its message.
+            // Without an excerpt, the message is still printed.
             Err(_) => out.push_str(&crate::diagnostic::render_short(
                 std::slice::from_ref(diagnostic),
                 sources,
@@ -29,7 +29,7 @@ pub fn render_plain(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     out
 }
 
-/// The texts for excerpts; columns are those of the sources.
+/// The source texts for excerpts, with the columns of the source.
 struct Shown<'s>(&'s SourceMap);
 
 impl<'s> Files<'s> for Shown<'s> {

@@ -1,4 +1,4 @@
-//! Findings for people at a terminal. The only user of miette.
+//! Output for a terminal. Only this file uses miette.
 
 use crate::diagnostic::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceMap};
@@ -8,7 +8,7 @@ use miette::{
 };
 use std::fmt;
 
-/// Excerpts with labels, drawn with lines and, if wanted, colours; `width` in columns.
+/// Renders excerpts with labels and frames, in colour on request. `width` is in columns.
 pub fn render_rich(
     diagnostics: &[Diagnostic],
     sources: &SourceMap,
@@ -37,7 +37,7 @@ pub fn render_rich(
     out
 }
 
-/// A finding as miette wants it: one file a report, places in other files as reports of their own.
+/// A diagnostic in miette's form: a report shows one file, so labels in other files become related reports.
 #[derive(Debug)]
 struct Report<'s> {
     code: Option<String>,
@@ -120,7 +120,7 @@ fn range(label: &Label, sources: &SourceMap) -> (usize, usize) {
     (range.start, range.len())
 }
 
-/// A file's text for excerpts; columns are those of the source.
+/// The text of a file for excerpts, with the columns of the source.
 #[derive(Debug)]
 struct Excerpts<'s> {
     sources: &'s SourceMap,

@@ -1,10 +1,10 @@
-//! One line a finding, as compilers print it: for editors' error lists and for grep.
+//! One line for each diagnostic, as compilers print it, for the error lists of editors and for grep.
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{SourceMap, visible_line};
 use std::fmt::Write;
 
-/// `file:line:column: severity[code]: message`
+/// Renders `file:line:column: severity[code]: message`.
 pub fn render_short(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let mut out = String::new();
     for diagnostic in diagnostics {
