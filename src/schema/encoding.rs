@@ -1,7 +1,6 @@
-//! The wire format: how a value is written into the one string that Packer has for a variable, and
-//! read back from one.
+//! Encodings: how a value is written into the single string that Packer has for a variable, and read back.
 //!
-//! `encode` and `decode` are each other's inverse for every value that [`find_unencodable`] accepts.
+//! `encode` and `decode` are inverse for every value that [`find_unencodable`] accepts.
 
 use crate::schema::types::{Base, Mismatch, Type};
 use crate::schema::value::{Text, TextBuilder, Value};
@@ -10,25 +9,27 @@ use base64::engine::general_purpose::STANDARD;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
-/// How a value becomes a string.
+/// The form of a value in a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// The text itself; numbers in decimal.
+    /// The string itself, or an integer in decimal.
     Plain,
-    /// `true`, `false`.
+    /// `true` or `false`
     Flag,
-    /// `True`, `False`: what `kubernetes_rpm_gpg_check` wants.
+    /// `True` or `False`, which `kubernetes_rpm_gpg_check` requires.
     TitleFlag,
+    /// Base64 of the string.
     Base64,
-    /// Elements with blanks between them.
+    /// Elements with spaces between them: `a b`
     Words,
-    /// Elements with commas between them.
+    /// Elements with commas between them: `a,b`
     Commas,
+    /// JSON of a list or map: `["a","b"]`
     Json,
 }
 
 impl Encoding {
-    /// The encoding of that name.
+    /// Returns the encoding with this name.
     pub fn parse(name: &str) -> Option<Encoding> {
         Some(match name {
             "plain" => Encoding::Plain,
@@ -42,6 +43,7 @@ impl Encoding {
         })
     }
 
+    /// Returns the name of the encoding, as in a declaration.
     pub fn as_str(self) -> &'static str {
         match self {
             Encoding::Plain => "plain",
@@ -54,7 +56,7 @@ impl Encoding {
         }
     }
 
-    /// The encodings that a type can have; the first is its default.
+    /// Returns the encodings that a type can have. The first one is the default.
     pub fn for_type(ty: &Type) -> &'static [Encoding] {
         match &ty.base {
             Base::Bool => &[Encoding::Flag, Encoding::TitleFlag],
@@ -66,7 +68,7 @@ impl Encoding {
         }
     }
 
-    /// The encoding of a type where its declaration names none: the first of those that it can have.
+    /// Returns the encoding of a type whose declaration does not name one.
     pub fn default_for(ty: &Type) -> Encoding {
         Encoding::for_type(ty)
             .first()
@@ -75,7 +77,7 @@ impl Encoding {
     }
 }
 
-/// What a value's encoding cannot carry: the element, if it is one, and why.
+/// Returns the index of the first element that the encoding cannot carry, and the reason.
 pub fn find_unencodable(value: &Value, encoding: Encoding) -> Option<(usize, String)> {
     let Value::List(elements) = value else {
         return None;
@@ -111,8 +113,8 @@ pub fn find_unencodable(value: &Value, encoding: Encoding) -> Option<(usize, Str
     })
 }
 
-/// The string that Packer gets for a value. Elements that the encoding cannot carry are the
-/// caller's to refuse, with [`find_unencodable`].
+/// Returns the string that Packer gets for a value. The caller first refuses values that the encoding cannot carry,
+/// with [`find_unencodable`].
 pub fn encode(value: &Value, encoding: Encoding) -> Text {
     match value {
         Value::Bool(flag) => Text::Plain(SmolStr::new_static(match (encoding, flag) {
@@ -162,7 +164,7 @@ fn encode_json_list(elements: &[Value]) -> Text {
     out.finish()
 }
 
-/// Writes a value as JSON; what is only known at build time stands in it as it is.
+/// Appends a value as JSON. Placeholders stay unchanged.
 fn push_json(value: &Value, out: &mut TextBuilder) {
     match value {
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
@@ -196,19 +198,20 @@ fn push_json(value: &Value, out: &mut TextBuilder) {
     }
 }
 
-/// A value read from a string.
+/// A value that was read from a string.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
+    /// The value.
     pub value: Value,
-    /// The string had quotes of its own around it, `"\"a b\""`, as Image Builder's documentation
-    /// once asked for.
+    /// Whether the string contained an extra pair of quotes, `"\"a b\""`, which Image Builder's documentation used to
+    /// recommend.
     pub had_quotes: bool,
 }
 
-/// Reads the string that a JSON var file or `--set` has for a variable. Opaque text stays as it is.
+/// Reads the string of a variable from a JSON var file or `--set`. A string with placeholders stays unchanged.
 ///
 /// # Errors
-/// What the string would have to be.
+/// A mismatch if the string does not have the form that `ty` and `encoding` require.
 pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mismatch> {
     let plainly = |value| {
         Ok(Decoded {
@@ -282,7 +285,7 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
     }
 }
 
-/// Reads words or commas from a text: the list that a string was probably meant to be.
+/// Splits a string at spaces and commas into the list that the user probably meant.
 pub fn decode_words(text: &str) -> Vec<&str> {
     without_quotes(text)
         .0
@@ -304,10 +307,10 @@ fn decode_json(text: &str) -> Result<Value, Mismatch> {
     from_json(&json)
 }
 
-/// A value of the language from JSON.
+/// Converts JSON to a value.
 ///
 /// # Errors
-/// Where the JSON holds what the language does not have: `null`, fractions.
+/// A mismatch if the JSON contains what the language does not have: `null`, fractions or integers beyond 64 bits.
 pub fn from_json(json: &serde_json::Value) -> Result<Value, Mismatch> {
     use serde_json::Value as Json;
     Ok(match json {

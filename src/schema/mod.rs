@@ -1,4 +1,4 @@
-//! What a variable is: its type, how its value is written for Packer, and who receives it.
+//! The types, values, encodings and receivers of variables.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -14,19 +14,21 @@ pub use types::{Base, Mismatch, Refinement, Type, check_value, whole};
 pub use value::{Piece, Text, TextBuilder, Value};
 pub use version::{compare_versions, is_semver, is_version, numbers};
 
-/// Who reads a variable: a set of receivers.
+/// A set of receivers: the programs that read a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Receivers(u8);
 
 impl Receivers {
+    /// No receiver.
     pub const NONE: Receivers = Receivers(0);
+    /// Packer.
     pub const PACKER: Receivers = Receivers(1);
-    /// The playbooks for Linux nodes.
+    /// Ansible's playbooks for Linux nodes.
     pub const LINUX: Receivers = Receivers(2);
-    /// The playbooks for Windows nodes.
+    /// Ansible's playbooks for Windows nodes.
     pub const WINDOWS: Receivers = Receivers(4);
 
-    /// The receiver of that name in a `to` list.
+    /// Returns the receiver with this name in a `to` list.
     pub fn parse(name: &str) -> Option<Receivers> {
         match name {
             "packer" => Some(Receivers::PACKER),
@@ -36,15 +38,17 @@ impl Receivers {
         }
     }
 
+    /// Returns the union of both sets.
     pub fn with(self, other: Receivers) -> Receivers {
         Receivers(self.0 | other.0)
     }
 
+    /// Returns whether the sets have a common receiver.
     pub fn has(self, other: Receivers) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// The names, in the order of a `to` list.
+    /// Returns the names, in the order of a `to` list.
     pub fn names(self) -> Vec<&'static str> {
         ["packer", "linux", "windows"]
             .into_iter()
@@ -53,14 +57,17 @@ impl Receivers {
     }
 }
 
-/// Which playbook a provider runs.
+/// The kind of playbook that a provider runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Playbook {
+    /// The playbook for Linux nodes.
     Linux,
+    /// The playbook for Windows nodes.
     Windows,
 }
 
 impl Playbook {
+    /// Returns the receiver that the playbook is.
     pub fn receiver(self) -> Receivers {
         match self {
             Playbook::Linux => Receivers::LINUX,
@@ -68,6 +75,7 @@ impl Playbook {
         }
     }
 
+    /// Returns the name, as in a `provider` item.
     pub fn as_str(self) -> &'static str {
         match self {
             Playbook::Linux => "linux",
@@ -76,11 +84,11 @@ impl Playbook {
     }
 }
 
-/// Whose Ansible roles a provider runs, which decides the shapes that they want.
+/// The origin of the Ansible roles that a provider runs. It decides the form of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roles {
-    /// Ours: real types, from the extra-vars file.
+    /// The roles inside the program: they get typed values from the extra-vars file.
     Native,
-    /// Image Builder's: strings, from the template's slots.
+    /// Image Builder's roles: they get strings from the slots of the template.
     Upstream,
 }

@@ -1,15 +1,15 @@
-//! Values as one writes them in a spec. The one printer for all who show or write values.
+//! Values in the syntax of a spec. Everything that shows or writes values uses these functions.
 
 use crate::schema::{Piece, Text, Value};
 use crate::syntax::{escape, print_key, print_text};
 use std::fmt::Write;
 
-/// A value on one line.
+/// Prints a value on one line.
 pub fn print_value(value: &Value) -> String {
     print(value, usize::MAX)
 }
 
-/// A value whose lists and maps have one element a line where they are longer than `width`.
+/// Prints a value. A list or map longer than `width` bytes has one element on each line.
 pub fn print_wrapped(value: &Value, width: usize) -> String {
     print(value, width)
 }
@@ -51,7 +51,7 @@ fn print_elements(elements: &[String], open: char, close: char, width: usize) ->
     out
 }
 
-/// A text; what only the build knows stands in it as the call or the name that gives it.
+/// Prints a string. A placeholder becomes the call or the name that produces it.
 fn print_pieces(text: &Text) -> String {
     if let Some(known) = text.known() {
         return print_text(&known);

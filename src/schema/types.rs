@@ -1,4 +1,4 @@
-//! Types, and whether a value is of one.
+//! Types, and the check of values against them.
 
 use crate::schema::value::{Text, Value};
 use crate::schema::version;
@@ -11,48 +11,59 @@ use std::sync::{Arc, OnceLock};
 /// A type of the language.
 #[derive(Debug, Clone)]
 pub struct Type {
+    /// The type without `?`.
     pub base: Base,
-    /// Written with `?`: may be unset and, for strings, empty.
+    /// Whether the type has a `?`: the value may be unset and, for strings, empty.
     pub optional: bool,
 }
 
+/// A type without its `?`.
 #[derive(Debug, Clone)]
 pub enum Base {
-    /// Not known, or wrong already: fits everything.
+    /// A type that is unknown or already reported. Every value fits it.
     Any,
+    /// `bool`
     Bool,
+    /// `int`
     Int,
+    /// `string`
     String,
-    /// A Kubernetes-style version, `v1.2.3`.
+    /// `semver`: a version in Kubernetes' form, such as `v1.2.3`.
     Semver,
-    /// A package or program version, `1.2.3-00`.
+    /// `version`: the version of a package or program, such as `1.2.3-00`.
     Version,
-    /// A path, relative to the file that it stands in.
+    /// `path`: a path, relative to the file that contains it.
     Path,
-    /// A path to a file that must be there.
+    /// `file`: a path to an existing file.
     File,
-    /// The name of an Ansible role, or a path to one.
+    /// `role`: the name of an Ansible role, or a path to one.
     Role,
-    /// Text that parses as TOML.
+    /// `toml`: a string that is valid TOML.
     Toml,
-    /// Arguments for Ansible, `k=v k="{{user `x`}}"`, kept as written.
+    /// `args`: arguments for Ansible, such as `k=v k="{{user `x`}}"`, which stay as written.
     Args,
+    /// `"a" | "b"`
     OneOf(Arc<[SmolStr]>),
-    /// A named type with a pattern.
+    /// A declared type with a pattern.
     Refined(Arc<Refinement>),
+    /// `[string]`
     List(Box<Type>),
+    /// `{string}`
     Map(Box<Type>),
 }
 
-/// `type name = string matching "pattern"`: the pattern is for the whole text.
+/// A type declared as `type name = string matching "pattern"`. The pattern must match the whole string.
 #[derive(Debug)]
 pub struct Refinement {
+    /// The name of the type.
     pub name: SmolStr,
+    /// The regular expression, as written.
     pub pattern: SmolStr,
     regex: OnceLock<Option<Regex>>,
 }
 
 impl Refinement {
+    /// Creates the type. The pattern is compiled on first use.
     pub fn new(name: SmolStr, pattern: SmolStr) -> Refinement {
         Refinement {
             name,
@@ -61,7 +72,7 @@ impl Refinement {
         }
     }
 
-    /// The compiled pattern; none where it is no regular expression.
+    /// Returns the compiled pattern, or `None` if it is not a valid regular expression.
     pub fn regex(&self) -> Option<&Regex> {
         self.regex
             .get_or_init(|| whole(&self.pattern).ok())
@@ -69,26 +80,26 @@ impl Refinement {
     }
 }
 
-/// A regular expression for a whole text.
+/// Compiles a regular expression that must match a whole string.
 ///
 /// # Errors
-/// What the pattern gets wrong.
+/// The syntax error of the pattern.
 pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
-    // Compiled twice so that the error speaks of the pattern as it was written.
+    // The second compilation makes the error show the pattern as the user wrote it.
     Regex::new(&format!("\\A(?:{pattern})\\z")).or_else(|e| Regex::new(pattern).and(Err(e)))
 }
 
-/// Why a value is not of a type.
+/// The reason why a value does not have a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The text that is wrong, where there is one to show.
+    /// The wrong string, if the message shows it.
     found: Option<String>,
-    /// What is wrong; after `found` it makes a sentence.
+    /// The reason. After `found` it completes a sentence.
     reason: String,
 }
 
 impl Mismatch {
-    /// What is wrong with a whole, of which no part need be shown.
+    /// Creates a mismatch whose message is only the reason.
     pub fn because(reason: impl Into<String>) -> Mismatch {
         Mismatch {
             found: None,
@@ -96,7 +107,7 @@ impl Mismatch {
         }
     }
 
-    /// What is wrong with a text.
+    /// Creates a mismatch whose message shows a string before the reason.
     pub fn of(text: &str, reason: impl Into<String>) -> Mismatch {
         Mismatch {
             found: Some(shorten(text)),
@@ -104,7 +115,7 @@ impl Mismatch {
         }
     }
 
-    /// The sentence; a secret is not repeated in it.
+    /// Returns the message. It does not show a secret.
     pub fn message(&self, is_secret: bool) -> String {
         match &self.found {
             Some(_) if is_secret => format!("this {}", self.reason),
@@ -116,11 +127,13 @@ impl Mismatch {
 }
 
 impl Type {
+    /// The type that every value fits.
     pub const ANY: Type = Type {
         base: Base::Any,
         optional: true,
     };
 
+    /// Creates a type without `?`.
     pub fn of(base: Base) -> Type {
         Type {
             base,
@@ -128,7 +141,7 @@ impl Type {
         }
     }
 
-    /// The built-in type of that name.
+    /// Returns the built-in type with this name.
     pub fn builtin(name: &str) -> Option<Type> {
         let base = match name {
             "bool" => Base::Bool,
@@ -151,7 +164,7 @@ impl Type {
         "bool", "int", "string", "semver", "version", "path", "file", "role", "toml", "args",
     ];
 
-    /// True for all types whose values are texts.
+    /// Returns whether the values of this type are strings.
     pub fn is_text(&self) -> bool {
         !matches!(
             self.base,
@@ -159,7 +172,7 @@ impl Type {
         )
     }
 
-    /// The type with its article, for sentences. That a value may be unset is nothing that a value needs.
+    /// Returns the type with an article for use in sentences, without `?`: "a list `[string]`".
     pub fn in_words(&self) -> String {
         match &self.base {
             Base::Any => "a value".to_owned(),
@@ -201,12 +214,12 @@ impl Type {
         }
     }
 
-    /// True where `<` and `==` compare versions.
+    /// Returns whether `<` and `==` compare values of this type as versions.
     pub fn is_version(&self) -> bool {
         matches!(self.base, Base::Semver | Base::Version)
     }
 
-    /// The type of its elements, for lists and maps.
+    /// Returns the type of the elements of a list or map.
     pub fn element(&self) -> Option<&Type> {
         match &self.base {
             Base::List(element) | Base::Map(element) => Some(element),
@@ -246,16 +259,16 @@ impl fmt::Display for Type {
     }
 }
 
-/// Checks a value against a type. An opaque text fits every type, unchecked; whether a `file` is
-/// there is for the caller, who can look.
+/// Checks a value against a type. A string with placeholders fits every type. The caller checks whether a `file`
+/// exists.
 ///
 /// # Errors
-/// What is wrong.
+/// The first mismatch in the value.
 pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
     match (&ty.base, value) {
         (Base::Any, _) | (Base::Bool, Value::Bool(_)) | (Base::Int, Value::Int(_)) => Ok(()),
         (_, Value::Text(text)) if text.is_opaque() => Ok(()),
-        // Packer has no other way to say that an option is not used.
+        // For Packer, an empty string is the only way to leave an option unused.
         (_, Value::Text(text)) if text.is_empty() && ty.optional => Ok(()),
         (Base::List(element), Value::List(values)) => {
             values.iter().try_for_each(|v| check_value(element, v))

@@ -1,43 +1,53 @@
-//! Values: what an expression comes to.
+//! Values: the results of expressions.
 
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A value of the language. Unset is the absence of one.
+/// A value of the language. An unset variable has no `Value`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    /// `true`
     Bool(bool),
+    /// `42`
     Int(i64),
+    /// `"a string"`
     Text(Text),
+    /// `["a", "b"]`
     List(Arc<[Value]>),
+    /// `{ a = "b" }`, in the order of the spec.
     Map(Arc<IndexMap<SmolStr, Value>>),
 }
 
-/// A text, perhaps with holes that only the build can fill.
+/// A string. It can contain placeholders that only the build can replace.
 #[derive(Debug, Clone)]
 pub enum Text {
+    /// A string that is known completely.
     Plain(SmolStr),
+    /// A string with at least one special piece.
     Pieces(Arc<[Piece]>),
 }
 
-/// A piece of a text.
+/// A piece of a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
+    /// Literal text.
     Plain(SmolStr),
-    /// An absolute path that was written relative to a file of the project.
+    /// An absolute path that the spec writes relative to its own file.
     Path(SmolStr),
-    /// The value of an environment variable at build time; Packer and Ansible can both read it.
+    /// The name of an environment variable. Packer and Ansible can both read it during the build.
     Env(SmolStr),
-    /// Any other Packer template, braces included; only Packer can fill it.
+    /// Any other Packer expression, with its braces. Only Packer can evaluate it.
     Packer(SmolStr),
-    /// The value of a secret variable, and the environment name that it is read from, if it is.
+    /// The value of a secret variable.
     Secret {
+        /// The name of the variable.
         variable: SmolStr,
+        /// The environment variable that holds the secret, if it comes from one.
         env: Option<SmolStr>,
     },
-    /// A Jinja template that Ansible shall evaluate.
+    /// A Jinja expression that Ansible evaluates.
     Jinja(SmolStr),
 }
 
@@ -46,7 +56,7 @@ impl Piece {
         !matches!(self, Piece::Plain(_) | Piece::Path(_))
     }
 
-    /// Its own text: the content, the name, the template.
+    /// Returns the text of the piece: its content, name or expression.
     fn text(&self) -> &str {
         match self {
             Piece::Plain(text) | Piece::Path(text) | Piece::Packer(text) | Piece::Jinja(text) => {
@@ -58,24 +68,27 @@ impl Piece {
 }
 
 impl Value {
+    /// Creates a string that is known completely.
     pub fn text(text: impl Into<SmolStr>) -> Value {
         Value::Text(Text::Plain(text.into()))
     }
 
+    /// Creates a string of one piece.
     pub fn piece(piece: Piece) -> Value {
         Value::Text(Text::Pieces(Arc::from([piece])))
     }
 
+    /// Creates a list.
     pub fn list(elements: Vec<Value>) -> Value {
         Value::List(Arc::from(elements))
     }
 
-    /// True for a text whose content is only known at build time.
+    /// Returns whether this is a string that is only known during the build.
     pub fn is_opaque(&self) -> bool {
         matches!(self, Value::Text(text) if text.is_opaque())
     }
 
-    /// True if it, or anything in it, is only known at build time.
+    /// Returns whether any string in this value is only known during the build.
     pub fn has_holes(&self) -> bool {
         match self {
             Value::Text(text) => text.is_opaque(),
@@ -85,7 +98,7 @@ impl Value {
         }
     }
 
-    /// How much memory it would take if nothing in it were shared; counting stops beyond `limit`.
+    /// Returns the memory in bytes that the value would need without shared parts. Stops counting above `limit`.
     pub fn size(&self, limit: usize) -> usize {
         let of_elements = |elements: &mut dyn Iterator<Item = &Value>| {
             let mut size = 0;
@@ -106,7 +119,7 @@ impl Value {
             }
     }
 
-    /// `""`, `[]` or `{}`.
+    /// Returns whether this is `""`, `[]` or `{}`.
     pub fn is_empty(&self) -> bool {
         match self {
             Value::Text(text) => text.is_empty(),
@@ -116,7 +129,7 @@ impl Value {
         }
     }
 
-    /// The word for what kind of value it is.
+    /// Returns the kind of the value with its article, such as "a list".
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Bool(_) => "a bool",
@@ -129,11 +142,12 @@ impl Value {
 }
 
 impl Text {
-    /// True if it holds a hole.
+    /// Returns whether the string contains a placeholder.
     pub fn is_opaque(&self) -> bool {
         matches!(self, Text::Pieces(pieces) if pieces.iter().any(Piece::is_hole))
     }
 
+    /// Returns whether this is `""`.
     pub fn is_empty(&self) -> bool {
         matches!(self, Text::Plain(text) if text.is_empty())
     }
@@ -148,7 +162,7 @@ impl Text {
         }
     }
 
-    /// The content, if all of it is known.
+    /// Returns the content, or `None` if a part of it is only known during the build.
     pub fn known(&self) -> Option<Cow<'_, str>> {
         match self {
             Text::Plain(text) => Some(Cow::Borrowed(text)),
@@ -166,7 +180,7 @@ impl Text {
         }
     }
 
-    /// Its pieces; a plain text is one piece.
+    /// Returns the pieces. A plain string is one piece.
     pub fn pieces(&self) -> Cow<'_, [Piece]> {
         match self {
             Text::Plain(text) => Cow::Owned(vec![Piece::Plain(text.clone())]),
@@ -176,7 +190,7 @@ impl Text {
 }
 
 impl PartialEq for Text {
-    /// Equal content; where a path came from makes no difference.
+    /// Compares the contents. Whether a part was written as a path makes no difference.
     fn eq(&self, other: &Text) -> bool {
         match (self.known(), other.known()) {
             (Some(a), Some(b)) => a == b,
@@ -186,7 +200,7 @@ impl PartialEq for Text {
     }
 }
 
-/// Joins texts into one.
+/// A builder that concatenates strings.
 #[derive(Debug, Default)]
 pub struct TextBuilder {
     pieces: Vec<Piece>,
@@ -194,10 +208,12 @@ pub struct TextBuilder {
 }
 
 impl TextBuilder {
+    /// Appends literal text.
     pub fn push_str(&mut self, text: &str) {
         self.plain.push_str(text);
     }
 
+    /// Appends a piece.
     pub fn push_piece(&mut self, piece: Piece) {
         if let Piece::Plain(text) = &piece {
             self.plain.push_str(text);
@@ -207,6 +223,7 @@ impl TextBuilder {
         self.pieces.push(piece);
     }
 
+    /// Appends a string.
     pub fn push(&mut self, text: &Text) {
         match text {
             Text::Plain(text) => self.plain.push_str(text),
@@ -225,6 +242,7 @@ impl TextBuilder {
         }
     }
 
+    /// Returns the string.
     pub fn finish(mut self) -> Text {
         if self.pieces.is_empty() {
             return Text::Plain(SmolStr::from(self.plain));

@@ -1,10 +1,12 @@
-//! Versions: what is one, and which of two is the later.
+//! Validity and order of versions.
 
 use crate::source::part;
 use std::cmp::Ordering;
 
-/// `v1.23.10`, perhaps with `-rc.1` or `+build` behind it: the form of `kubernetes_semver` (rule R4
-/// in Image Builder's `packer/config/kubernetes.json`: the names of release folders begin with `v`).
+/// Returns whether a string is a version such as `v1.23.10`, optionally with a suffix such as `-rc.1` or `+build`.
+///
+/// This is the form of `kubernetes_semver` (rule R4 in Image Builder's `packer/config/kubernetes.json`: the names of
+/// release folders begin with `v`).
 pub fn is_semver(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('v') else {
         return false;
@@ -17,8 +19,8 @@ pub fn is_semver(text: &str) -> bool {
         && rest.len() != core.len() + 1
 }
 
-/// `1.6.2`, `1.1.1-00`, `2:1.0~rc1`: anything that begins with a digit and has only the characters
-/// of package versions.
+/// Returns whether a string is a package version, such as `1.6.2`, `1.1.1-00` or `2:1.0~rc1`. It begins with a digit
+/// and contains only letters, digits and `.-+~:_`.
 pub fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
         && text.chars().all(is_version_char)
@@ -27,7 +29,7 @@ pub fn is_version(text: &str) -> bool {
             .all(|run| run.is_empty() || is_number(run))
 }
 
-/// Major, minor and patch, as far as they are there; a leading `v` does not count.
+/// Returns the major, minor and patch numbers. A missing number is 0. Ignores a leading `v`.
 pub fn numbers(text: &str) -> Option<[i64; 3]> {
     let core = text.strip_prefix('v').unwrap_or(text);
     let core = core.split(['-', '+', '~']).next()?;
@@ -38,8 +40,8 @@ pub fn numbers(text: &str) -> Option<[i64; 3]> {
     Some(out)
 }
 
-/// Which version is later. Runs of digits count as numbers; a pre-release (`-rc.1`) is earlier than
-/// its release, a package revision (`-00`) later.
+/// Compares two versions. Groups of digits compare as integers. A pre-release (`-rc.1`) is before its release, and a
+/// package revision (`-00`) is after it.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     let a = a.strip_prefix('v').unwrap_or(a);
     let b = b.strip_prefix('v').unwrap_or(b);
@@ -57,7 +59,7 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// A run of letters or digits. Letters order before digits: `1.0-rc` before `1.0-1`.
+/// A group of letters or digits. Letters come before digits: `1.0-rc` is before `1.0-1`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part<'a> {
     Letters(&'a str),
@@ -65,7 +67,7 @@ enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// How a version with this part more compares with the one that has ended.
+    /// Compares a version that has this additional part with the version that does not.
     fn against_nothing(&self) -> Ordering {
         match self {
             Part::Letters(_) => Ordering::Less,
@@ -93,7 +95,7 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
         })
 }
 
-/// A number that `major` and its like can give.
+/// Returns whether a group of digits fits into an `int`, as the function `major` requires.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<i64>().is_ok()
 }
