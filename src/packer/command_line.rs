@@ -1,27 +1,30 @@
-//! What a recipe's shell lines ask of Packer.
+//! Packer commands in the recipes of a makefile.
 
-/// One run of Packer, as a command line has it.
+/// The arguments of one `packer build`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackerCommand {
+    /// The path of the template.
     pub template: String,
-    /// `-var-file`, in order.
+    /// The values of `-var-file`, in order.
     pub var_files: Vec<String>,
-    /// Those that stand behind the user's.
+    /// The var files that come after the user's.
     pub above: Vec<String>,
-    /// `-var`, in order.
+    /// The values of `-var`, in order.
     pub vars: Vec<(String, String)>,
+    /// The values of `-only`.
     pub only: Vec<String>,
+    /// The values of `-except`.
     pub except: Vec<String>,
 }
 
 impl PackerCommand {
-    /// All its var files, in order, but the user's.
+    /// Returns all var files in order, without the user's.
     pub fn files(&self) -> impl Iterator<Item = &String> {
         self.var_files.iter().chain(&self.above)
     }
 }
 
-/// The flags of `packer build` that take a value (`command/build.go`); the others are switches.
+/// The options of `packer build` that take a value (`command/build.go`). The others are flags.
 const WITH_VALUE: [&str; 7] = [
     "config-type",
     "except",
@@ -32,7 +35,7 @@ const WITH_VALUE: [&str; 7] = [
     "var-file",
 ];
 
-/// The runs of `packer build` in a recipe's text, in order.
+/// Returns the `packer build` commands in a recipe, in order.
 pub fn parse_recipe(text: &str) -> Vec<PackerCommand> {
     let joined = text.replace("\\\n", " ");
     joined.lines().flat_map(parse_line).collect()
@@ -49,7 +52,7 @@ fn parse_line(line: &str) -> Vec<PackerCommand> {
         {
             folder = join(&folder, to.trim_end_matches(';'));
         }
-        // A program of that name, or of a release's: `.bin/packer-1.9.5`.
+        // The program can have the version in its name: `.bin/packer-1.9.5`.
         let is_packer = |word: &String| {
             let rest = word
                 .rsplit('/')
@@ -85,7 +88,7 @@ fn parse_line(line: &str) -> Vec<PackerCommand> {
     out
 }
 
-/// A path as it is in another folder.
+/// Returns a path relative to `folder`.
 fn join(folder: &str, path: &str) -> String {
     if folder.is_empty() || path.starts_with('/') {
         path.to_owned()

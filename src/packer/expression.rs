@@ -1,22 +1,23 @@
-//! Packer's templates inside a text: where they are and what they name.
+//! Packer expressions, such as `` {{user `x`}} ``, in a string.
 
 use crate::source::part;
 
-/// A piece of a text with Packer's braces.
+/// A piece of a string that can contain Packer expressions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Braced<'t> {
+    /// Literal text.
     Text(&'t str),
     /// `{{user `x`}}`
     User(&'t str),
     /// `{{env `X`}}`
     Env(&'t str),
-    /// Any other template, with the variables that it names.
+    /// Any other expression, and the variables that it names.
     Other(&'t str, Vec<&'t str>),
-    /// What Packer would not accept, and why.
+    /// An expression that Packer would refuse, and the reason.
     Bad(&'t str, &'static str),
 }
 
-/// The template functions of Packer 1.6 to 1.9.
+/// The functions of expressions in Packer 1.6 to 1.9.
 /// Source: packer-plugin-sdk, `template/interpolate/funcs.go`.
 const FUNCTIONS: [&str; 25] = [
     "build",
@@ -46,7 +47,7 @@ const FUNCTIONS: [&str; 25] = [
     "index",
 ];
 
-/// A piece as it is written.
+/// Returns the piece as it is written in a template.
 pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
     match piece {
         Braced::User(name) => format!("{{{{user `{name}`}}}}"),
@@ -55,7 +56,7 @@ pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
     }
 }
 
-/// Cuts a text at its templates. Offsets of the pieces are byte offsets into `text`.
+/// Splits a string into literal text and expressions. Each piece comes with its byte offset in `text`.
 pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -80,23 +81,24 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
     out
 }
 
-/// What stands for a variable in a text that is filled.
+/// The value of a variable for [`fill`].
 pub(crate) enum Filling {
-    /// A text as it is.
+    /// A string that stays as it is.
     Known(String),
-    /// A text that is filled in its turn.
+    /// A string that can contain expressions.
     Template(String),
 }
 
-/// So often does Packer fill the variables in variables (`renderVarsRecursively` in `core.go`).
+/// The maximum depth of variables in variables, as in Packer (`renderVarsRecursively` in `core.go`).
 const DEEPEST: usize = 100;
 
-/// How many texts one is made of at most, and how long it gets. Forty variables, each of which names the next one
-/// twice, would take years.
+/// The maximum number of pieces and the maximum length of a result. Without them, 40 variables that each name the
+/// next one twice would take years.
 const MOST_TEXTS: usize = 10_000;
 const LONGEST: usize = 1 << 20;
 
-/// A text with its `{{user}}` filled; none where that depends on what only the build knows, or has no end.
+/// Replaces each `{{user}}` by its value. Returns `None` if the result is only known during the build, or if a limit
+/// is exceeded.
 pub(crate) fn fill(text: &str, filling: &dyn Fn(&str) -> Option<Filling>) -> Option<String> {
     let mut left = MOST_TEXTS;
     fill_below(text, filling, 0, &mut left)
@@ -129,7 +131,7 @@ fn fill_below(
     Some(out)
 }
 
-/// The `}}` that ends a template: not one inside its strings.
+/// Returns the offset of the `}}` that closes an expression. Skips strings inside the expression.
 fn find_close(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut quote = None;
@@ -170,7 +172,7 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
     Braced::Other(whole, users(inner))
 }
 
-/// The variables that the text of a template names, `user` and a quoted name.
+/// Returns the variables in an expression: `user` with a quoted name.
 pub(crate) fn users(inner: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = inner;
@@ -184,7 +186,7 @@ pub(crate) fn users(inner: &str) -> Vec<&str> {
     names
 }
 
-/// The one argument of `word`, if that is all there is.
+/// Returns the argument of the function `word`, if the expression is a call with one argument.
 fn argument<'t>(inner: &'t str, word: &str) -> Option<&'t str> {
     let rest = inner.strip_prefix(word)?;
     let (name, rest) = quoted(rest.trim_start())?;

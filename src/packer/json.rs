@@ -1,4 +1,4 @@
-//! JSON as Packer reads it, which is strict (`encoding/json` of Go), and what people write instead.
+//! JSON as Packer reads it (Go's `encoding/json`, which is strict), and explanations of common mistakes.
 
 use crate::source::part;
 use jsonc_parser::ParseStringErrorKind;
@@ -9,14 +9,16 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use smol_str::SmolStr;
 use std::ops::Range;
 
-/// Why a text is not JSON.
+/// The reason why a text is not JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JsonError {
+    /// The byte range of the mistake.
     pub range: Range<usize>,
-    /// A sentence.
+    /// The message of the diagnostic.
     pub message: String,
+    /// The help of the diagnostic.
     pub help: Option<&'static str>,
-    /// What to do, and the text that takes the place of the range given.
+    /// The title of the fix, the byte range to replace, and its new text.
     pub fix: Option<(&'static str, Range<usize>, String)>,
 }
 
@@ -45,35 +47,43 @@ impl JsonError {
     }
 }
 
-/// What a text is that parses as JSON.
+/// The content of a JSON text.
 #[derive(Debug)]
 pub(crate) enum Parsed {
+    /// An empty text.
     Nothing,
+    /// An object, with its entries in order.
     Object(Vec<Property>),
+    /// Any other JSON value.
     Other,
 }
 
-/// An entry of an object.
+/// An entry of an object. The ranges are in bytes.
 #[derive(Debug)]
 pub(crate) struct Property {
+    /// The name, without escapes.
     pub name: String,
+    /// The range of the name, with its quotes.
     pub name_range: Range<usize>,
+    /// The value.
     pub value: PropertyValue,
+    /// The range of the value.
     pub range: Range<usize>,
 }
 
+/// The value of an entry.
 #[derive(Debug)]
 pub(crate) enum PropertyValue {
-    /// A string; `null` is an empty one.
+    /// A string. `null` is an empty string.
     Text(String),
-    /// The words for what it is instead.
+    /// Any other value: its kind with an article, such as "a list".
     Other(&'static str),
 }
 
-/// Parses a text as JSON.
+/// Parses a JSON text.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// The first mistake in the text.
 pub(crate) fn parse_json(text: &str) -> Result<Parsed, JsonError> {
     Ok(match parse_strict(text)? {
         None => Parsed::Nothing,
@@ -142,7 +152,7 @@ fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
     }
 }
 
-/// A control character inside a string of a text that is JSON otherwise.
+/// Returns the offset of a control character in a string. `text` is valid JSON otherwise.
 fn find_control(text: &str) -> Option<usize> {
     let (mut is_string, mut is_escaped) = (false, false);
     text.bytes().position(|byte| {
@@ -155,7 +165,7 @@ fn find_control(text: &str) -> Option<usize> {
     })
 }
 
-/// Says what is wrong by what stands at the place of the parser's error.
+/// Explains the parser's error by the text at its place.
 fn explain(text: &str, error: &ParseError) -> JsonError {
     let (start, end) = (
         error.range().start.min(text.len()),
@@ -278,7 +288,7 @@ fn single_quoted(start: usize, rest: &str, range: Range<usize>) -> JsonError {
     }
 }
 
-/// A word without quotes.
+/// Explains a word without quotes.
 fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
     let is_word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     let word = part(rest, ..rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
@@ -298,7 +308,7 @@ fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
     .fix("write a string", start..start + word.len(), text)
 }
 
-/// The entries of a JSON object, or of the object under one of its keys: names with the bytes that they take.
+/// Returns the names and byte ranges of an object's entries, or of the entries under the key `below`.
 pub(crate) fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, Range<usize>)> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
     let mut value = parsed.ok().and_then(|parsed| parsed.value);

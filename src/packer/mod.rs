@@ -1,6 +1,6 @@
-//! What Packer's own syntax means: its JSON, its templates, the `{{…}}` expressions in them, and its command line.
+//! Packer's syntax: its JSON, templates, `{{…}}` expressions and command line.
 //!
-//! Nothing here knows a spec, a variable's declaration or an image.
+//! This room does not know specs, declarations or images.
 
 mod command_line;
 mod expression;

@@ -1,67 +1,71 @@
-//! What a Packer template reads and hands on, from its own text.
+//! The variables that a Packer template reads and passes to Ansible.
 //!
-//! Templates are Packer's legacy JSON (`template/parse.go` in packer-plugin-sdk). Variables are read by
-//! builders, provisioners and post-processors; which of those take part depends on the builders that
-//! a run selects with `-only` and `-except`.
+//! Templates are Packer's legacy JSON (`template/parse.go` in packer-plugin-sdk). Builders, provisioners and
+//! post-processors read variables. The options `-only` and `-except` of a run decide which of them take part.
 
 use crate::packer::{Braced, parse_braces, users};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
-/// A template, as far as variables are concerned.
+/// The part of a template that concerns variables.
 #[derive(Debug, Default)]
 pub struct Template {
-    /// Its `variables` with their defaults; none where it wants a value.
+    /// The `variables` with their defaults. A required variable has no default.
     variables: Vec<(SmolStr, Option<SmolStr>)>,
+    /// The builders, in order.
     builders: Vec<Part>,
-    /// Provisioners and post-processors.
+    /// The provisioners and post-processors.
     others: Vec<Part>,
-    /// It could not be read, which has been reported: nothing is known of its readers.
+    /// Whether the template could not be read. This has been reported, and the readers of variables are unknown.
     pub is_missing: bool,
 }
 
 /// A builder, provisioner or post-processor.
 #[derive(Debug, Default)]
 struct Part {
-    /// A builder's name; empty for the others.
+    /// The name of a builder. Empty for others.
     name: SmolStr,
+    /// The builders that this takes part with. Empty for all.
     only: Vec<SmolStr>,
+    /// The builders that this does not take part with.
     except: Vec<SmolStr>,
-    /// The variables that its text names.
+    /// The variables in its strings.
     reads: Vec<SmolStr>,
-    /// The `--extra-vars` arguments of an Ansible provisioner, in order.
+    /// The `--extra-vars` arguments of an Ansible provisioner, in order. `None` for others.
     extra_vars: Option<Vec<SmolStr>>,
-    /// The path of its playbook, as it is written.
+    /// The path of the playbook, as written.
     playbook: Option<SmolStr>,
 }
 
-/// The builders that one run of Packer selects, by name: `-only` and `-except`.
+/// The builders that a run of Packer selects.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Selection {
+    /// The names in `-only`. Empty for all builders.
     pub only: Vec<SmolStr>,
+    /// The names in `-except`.
     pub except: Vec<SmolStr>,
 }
 
-/// What takes part in the runs of one target.
+/// What the runs of a target read.
 #[derive(Debug, Default)]
 pub struct Readers<'t> {
-    /// The variables that the text names.
+    /// The variables that Packer reads.
     pub reads: Vec<&'t SmolStr>,
-    /// For each Ansible provisioner its `--extra-vars` arguments.
+    /// The `--extra-vars` arguments of each Ansible provisioner.
     pub extra_vars: Vec<&'t [SmolStr]>,
-    /// The paths of the playbooks, as they are written.
+    /// The paths of the playbooks, as written.
     pub playbooks: Vec<&'t SmolStr>,
-    /// The runs that select none of the builders, by their place among the runs.
+    /// The indices of the runs that select no builder.
     pub idle: Vec<usize>,
-    /// The names of the template's builders; none for a name that only the build knows.
+    /// The names of the builders. `None` if a name is only known during the build.
     pub builders: Vec<Option<String>>,
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses the JSON of a template.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// The error of the JSON parser, or that the text is not a JSON object.
     pub fn parse(text: &str) -> Result<Template, String> {
         let json: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
         let Value::Object(json) = json else {
@@ -82,7 +86,8 @@ impl Template {
                 .map(|(name, default)| {
                     let default = match default {
                         Value::Null => None,
-                        // What names itself never gets a value; builders then read it as empty (`core.go`).
+                        // Packer gives no value to a variable that refers to itself, and builders read it as empty
+                        // (`core.go`).
                         Value::String(text) if named(text).iter().any(|n| n == name) => {
                             Some(SmolStr::default())
                         }
@@ -117,7 +122,7 @@ impl Template {
                 });
         }
         for processor in list("post-processors") {
-            // A post-processor, its type alone, or a sequence of them.
+            // Packer accepts a post-processor, the name of its type, or a list of them.
             let sequence = processor
                 .as_array()
                 .map_or(std::slice::from_ref(processor), Vec::as_slice);
@@ -128,7 +133,7 @@ impl Template {
         Ok(template)
     }
 
-    /// A template that could not be read.
+    /// Returns the template for a file that could not be read.
     pub fn missing() -> Template {
         Template {
             is_missing: true,
@@ -136,7 +141,7 @@ impl Template {
         }
     }
 
-    /// A template of which only this is known.
+    /// Returns a template with only these variables and arguments.
     pub fn stated(reads: Vec<SmolStr>, extra_vars: Vec<SmolStr>) -> Template {
         let part = Part {
             reads,
@@ -149,11 +154,11 @@ impl Template {
         }
     }
 
-    /// What takes part in these runs. `fill` gives the text of a builder's name with its `{{user}}` resolved, or none
-    /// where only the build knows it; such a builder counts as selected by `-only`.
+    /// Returns what these runs read.
     ///
-    /// `-only` and `-except` select by the resolved name; `only` and `except` of provisioners and post-processors by the
-    /// name as it is written (`rawName` in Packer's `core.go`).
+    /// `fill` returns a builder's name with each `{{user}}` replaced, or `None` if the name is only known during the
+    /// build; `-only` then selects the builder. `-only` and `-except` compare the replaced name. `only` and `except`
+    /// of provisioners and post-processors compare the name as written (`rawName` in Packer's `core.go`).
     pub fn readers(
         &self,
         runs: &[&Selection],
@@ -210,12 +215,12 @@ impl Template {
         readers
     }
 
-    /// The names of the builders, as they are written.
+    /// Returns the names of the builders, as written.
     pub fn builder_names(&self) -> impl Iterator<Item = &str> {
         self.builders.iter().map(|builder| builder.name.as_str())
     }
 
-    /// All `--extra-vars` arguments, whatever run they belong to.
+    /// Returns the `--extra-vars` arguments of all runs.
     pub fn extra_vars(&self) -> impl Iterator<Item = &SmolStr> {
         self.others
             .iter()
@@ -223,20 +228,20 @@ impl Template {
             .flatten()
     }
 
-    /// True where a variable is a whole `--extra-vars` argument.
+    /// Returns whether an `--extra-vars` argument consists of this variable alone.
     pub fn is_whole_argument(&self, name: &str) -> bool {
         self.extra_vars()
             .any(|arg| whole_argument(arg) == Some(name))
     }
 
-    /// True where the template wants a value for a variable, whatever its runs read.
+    /// Returns whether the template requires a value for this variable, regardless of the runs.
     pub fn demands(&self, name: &str) -> bool {
         self.variables
             .iter()
             .any(|(n, default)| n == name && default.is_none())
     }
 
-    /// The template's own default of a variable.
+    /// Returns the template's default of a variable.
     pub fn default_of(&self, name: &str) -> Option<&str> {
         self.variables
             .iter()
@@ -244,7 +249,7 @@ impl Template {
             .and_then(|(_, default)| default.as_deref())
     }
 
-    /// Its variables with their defaults, in order; none where it wants a value.
+    /// Returns the variables with their defaults, in order. A required variable has no default.
     pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.variables
             .iter()
@@ -275,7 +280,8 @@ impl Part {
         }
     }
 
-    /// An Ansible provisioner: what its `--extra-vars` arguments name is not read but handed on.
+    /// Reads an Ansible provisioner. It does not read the variables in its `--extra-vars` arguments; it passes them
+    /// on.
     fn ansible(json: &Map<String, Value>) -> Part {
         let mut json = json.clone();
         let playbook = json
@@ -305,7 +311,7 @@ impl Part {
     }
 }
 
-/// The variable that a whole `--extra-vars` argument is.
+/// Returns the variable that an `--extra-vars` argument consists of.
 pub(crate) fn whole_argument(arg: &str) -> Option<&str> {
     match &parse_braces(arg.trim())[..] {
         [(_, Braced::User(name))] => Some(name),
@@ -327,14 +333,14 @@ fn collect_reads(value: &Value, out: &mut Vec<SmolStr>) {
     }
 }
 
-/// The variables that a text names.
+/// Returns the variables that a string names.
 pub(crate) fn named(text: &str) -> Vec<SmolStr> {
     let mut out = Vec::new();
     for (_, piece) in parse_braces(text) {
         match piece {
             Braced::User(name) => out.push(SmolStr::new(name)),
             Braced::Other(_, names) => out.extend(names.into_iter().map(SmolStr::new)),
-            // A template may hold more than a variable's value can: `{{if user `x`}}`.
+            // A template can contain expressions that a variable's value cannot, such as `` {{if user `x`}} ``.
             Braced::Bad(text, _) => out.extend(users(text).into_iter().map(SmolStr::new)),
             Braced::Text(_) | Braced::Env(_) => {}
         }
