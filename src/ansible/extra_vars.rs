@@ -1,24 +1,25 @@
-//! The arguments that Ansible takes as `--extra-vars`.
+//! The arguments of Ansible's `--extra-vars`.
 //!
-//! One that begins with `@` names a file, one with `{` or `[` is YAML, and any other is cut into
-//! `name=value` pairs (`split_args` and `parse_kv` in `ansible/parsing/splitter.py`).
+//! An argument that begins with `@` is the path of a file, and one that begins with `{` or `[` is YAML. Ansible
+//! splits any other argument into `name=value` pairs (`split_args` and `parse_kv` in `ansible/parsing/splitter.py`).
 
 use crate::ansible::yaml::parse_vars;
 use crate::packer::{Braced, parse_braces, spell_piece};
 use crate::schema::Mismatch;
 use crate::source::part;
 
-/// A `name=value` pair of an argument.
+/// A `name=value` pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
+    /// The name.
     pub name: String,
-    /// As written, without the quotes around it.
+    /// The value as written, without its quotes.
     pub value: String,
-    /// The quotes around it.
+    /// The quote around the value.
     pub quote: Option<char>,
 }
 
-/// Cuts an argument into pairs as Ansible does; templates count as one character.
+/// Splits an argument into pairs as Ansible does. Does not split Packer expressions.
 pub fn parse_pairs(text: &str) -> Vec<Pair> {
     cut(text)
         .0
@@ -27,10 +28,10 @@ pub fn parse_pairs(text: &str) -> Vec<Pair> {
         .collect()
 }
 
-/// How Ansible reads an argument (`load_extra_vars` in `ansible/utils/vars.py`).
+/// The form of an argument (`load_extra_vars` in `ansible/utils/vars.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument<'t> {
-    /// `@path`
+    /// `@path`: the path of a file.
     File(&'t str),
     /// `{…}` or `[…]`: JSON or YAML.
     Data(&'t str),
@@ -39,7 +40,7 @@ pub enum Argument<'t> {
 }
 
 impl Argument<'_> {
-    /// What the first character of an argument makes of it.
+    /// Returns the form of an argument, which its first character decides.
     pub fn of(text: &str) -> Argument<'_> {
         match text.strip_prefix('@') {
             Some(path) => Argument::File(path),
@@ -49,19 +50,19 @@ impl Argument<'_> {
     }
 }
 
-/// What Ansible does not take of an argument.
+/// The part of an argument that does not become a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArgsProblem {
-    /// Words that it drops.
+    /// Words that Ansible silently drops.
     Lost(Vec<String>),
-    /// It stops with an error.
+    /// A mistake that stops Ansible.
     Refused(Mismatch),
 }
 
-/// Checks that Ansible would take all of an argument. What a template brings is not known, and not judged.
+/// Checks that Ansible reads the whole argument. Does not check the values of Packer expressions, which are unknown.
 ///
 /// # Errors
-/// What it would drop, or not take.
+/// [`ArgsProblem::Refused`] if Ansible would stop, and [`ArgsProblem::Lost`] if it would drop words.
 pub fn check_args(text: &str) -> Result<(), ArgsProblem> {
     let refused = |reason: String| Err(ArgsProblem::Refused(Mismatch::because(reason)));
     match Argument::of(text) {
@@ -97,12 +98,12 @@ pub fn check_args(text: &str) -> Result<(), ArgsProblem> {
     }
 }
 
-/// A word that is no pair, and holds no template that could make it one.
+/// Returns whether Ansible drops a word: it is not a pair and contains no Packer expression that could make it one.
 fn is_lost(word: &str) -> bool {
     parse_pair(word).is_none() && !word.contains("{{")
 }
 
-/// True where every word of an argument is a pair, or lost: nothing in it is known to Packer alone.
+/// Returns whether each word is a pair or lost, so that no Packer expression can add a variable.
 pub fn is_all_known(text: &str) -> bool {
     cut(text)
         .0
@@ -110,7 +111,7 @@ pub fn is_all_known(text: &str) -> bool {
         .all(|word| parse_pair(word).is_some() || is_lost(word))
 }
 
-/// The words of an argument, and the quote that is still open at its end.
+/// Splits an argument into words. Also returns the quote that is still open at the end.
 fn cut(text: &str) -> (Vec<String>, Option<char>) {
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
@@ -121,7 +122,7 @@ fn cut(text: &str) -> (Vec<String>, Option<char>) {
             continue;
         };
         for c in text.chars() {
-            // Ansible looks at the one character before, and does not count backslashes.
+            // As in Ansible, a quote is escaped if a backslash precedes it, even if that backslash is escaped itself.
             let is_quote = matches!(c, '"' | '\'') && !word.ends_with('\\');
             match quote {
                 Some(q) if is_quote && c == q => quote = None,
@@ -156,7 +157,7 @@ fn parse_pair(word: &str) -> Option<Pair> {
     })
 }
 
-/// The text of a pair's value with its escapes read, as Ansible reads them.
+/// Decodes the escapes in the value of a pair, as Ansible does.
 pub fn read_escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -177,7 +178,7 @@ pub fn read_escapes(text: &str) -> String {
     out + rest
 }
 
-/// The character that an escape stands for, and how long it is without its backslash.
+/// Decodes one escape, without its backslash. Returns the character and the length of the escape.
 fn read_escape(text: &str) -> Option<(char, usize)> {
     let first = text.chars().next()?;
     let digits = match first {
@@ -208,7 +209,7 @@ fn read_escape(text: &str) -> Option<(char, usize)> {
     ))
 }
 
-/// The words that Ansible's own conversion takes for a bool (`ansible/module_utils/parsing/convert_bool.py`).
+/// Converts a word to a bool as Ansible does (`ansible/module_utils/parsing/convert_bool.py`).
 pub fn ansible_bool(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "y" | "yes" | "on" | "1" | "true" | "t" | "1.0" => Some(true),

@@ -1,6 +1,6 @@
-//! What Ansible's own syntax means: arguments of `--extra-vars`, and the YAML in them.
+//! Ansible's syntax: the arguments of `--extra-vars`, and YAML.
 //!
-//! Nothing here knows a spec, a variable's declaration or an image.
+//! This room does not know specs, declarations or images.
 
 mod extra_vars;
 mod yaml;

@@ -1,7 +1,7 @@
-//! Extra vars as Ansible reads them from a text: JSON, or else YAML.
+//! Extra vars in JSON or YAML, as Ansible reads them.
 //!
-//! Ansible's loader is PyYAML's, and so YAML 1.1: `yes` is a bool, `0644` an octal number, `1:30` ninety
-//! (`yaml/resolver.py`). `!unsafe` and `!vault` become the objects by which Ansible's JSON loader knows them
+//! Ansible uses PyYAML, which implements YAML 1.1: `yes` is a bool, `0644` is octal, and `1:30` is 90
+//! (`yaml/resolver.py`). `!unsafe` and `!vault` become the objects that represent them in Ansible's JSON
 //! (`ansible/parsing/ajson.py`).
 
 use crate::schema::whole;
@@ -12,16 +12,16 @@ use std::sync::LazyLock;
 use yaml_rust2::parser::{Event, Parser, Tag};
 use yaml_rust2::scanner::{ScanError, TScalarStyle};
 
-/// How deep values may be nested.
+/// The maximum depth of nested values.
 const MAX_DEPTH: usize = 100;
 
-/// How many values a text may hold, those behind aliases counted each time.
+/// The maximum number of values in a text. The values of an alias count each time.
 const MAX_NODES: usize = 100_000;
 
-/// The variables of an extra-vars file, or of an argument that begins with `{` or `[`.
+/// Parses the variables in an extra-vars file, or in an argument that begins with `{` or `[`.
 ///
 /// # Errors
-/// Why Ansible cannot make variables of the text.
+/// The reason why Ansible cannot read variables from the text, as a sentence about "it".
 pub fn parse_vars(text: &str) -> Result<Map<String, Json>, String> {
     if text.starts_with("$ANSIBLE_VAULT;") {
         return Err("the file is encrypted with ansible-vault".to_owned());
@@ -38,7 +38,7 @@ pub fn parse_vars(text: &str) -> Result<Map<String, Json>, String> {
     }
 }
 
-/// A list or map that is still open.
+/// A list or map whose end has not been read.
 enum Open {
     List(Vec<Json>),
     Map {
@@ -48,10 +48,10 @@ enum Open {
     },
 }
 
-/// Builds the one document of a text from the parser's events; nothing here calls itself.
+/// Builds a document from the parser's events, without recursion.
 struct Builder {
     open: Vec<(Open, usize)>,
-    /// The values behind anchors, by the parser's numbers.
+    /// The values of anchors, with the parser's ids.
     anchors: Vec<(usize, Json)>,
     nodes: usize,
     root: Option<Json>,
@@ -131,7 +131,7 @@ impl Builder {
         Ok(())
     }
 
-    /// A value that is complete: an element, a key, what a key stands for, or the whole document.
+    /// Adds a complete value: an element, a key, the value of a key, or the whole document.
     fn push(&mut self, value: Json, anchor: usize) -> Result<(), String> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
@@ -163,7 +163,7 @@ fn count(value: &Json) -> usize {
     }
 }
 
-/// JSON has no keys but texts; Ansible's own variables have no other names either.
+/// Returns a key as a string. Keys in JSON and names in Ansible are strings.
 fn key_text(key: &Json) -> Result<String, String> {
     match key {
         Json::String(text) => Ok(text.clone()),
@@ -171,7 +171,7 @@ fn key_text(key: &Json) -> Result<String, String> {
     }
 }
 
-/// `<<: *base`, and `<<: [*a, *b]`, of which the first is the strongest.
+/// Merges `<<: *base` or `<<: [*a, *b]`. The first map is the strongest.
 fn merge(into: &mut Map<String, Json>, value: Json) -> Result<(), String> {
     let maps = match value {
         Json::Array(maps) => maps,
@@ -194,14 +194,14 @@ fn scalar(text: String, is_plain: bool, tag: Option<&Tag>) -> Json {
         Some(("!", "unsafe")) => json!({ "__ansible_unsafe": text }),
         Some(("!", "vault" | "vault-encrypted")) => json!({ "__ansible_vault": text }),
         Some((_, "str")) => Json::String(text),
-        // `! text` is a text, too.
+        // `! text` is a string as well.
         Some(("", "!")) => Json::String(text),
         _ if is_plain => plain(text),
         _ => Json::String(text),
     }
 }
 
-/// A plain scalar by the rules of YAML 1.1.
+/// Reads an unquoted scalar by the rules of YAML 1.1.
 fn plain(text: String) -> Json {
     match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => return Json::Null,
@@ -238,7 +238,7 @@ static INT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Source: `yaml/resolver.py`, `tag:yaml.org,2002:float`, without infinities and base 60, which JSON has not.
+/// Source: `yaml/resolver.py`, `tag:yaml.org,2002:float`. Without infinities and base 60, which JSON does not have.
 static FLOAT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     whole(r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?").ok()
 });
