@@ -1,18 +1,20 @@
-//! Statements in the form of settings that are none: `ansible = { … }`, `target = qemu`, `unset = x`.
+//! Settings that should be other statements: `ansible = { … }`, `target = qemu`, `unset = x`.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, part};
 use crate::syntax::ast::*;
 use smol_str::SmolStr;
 
-/// What a setting of a word that is no variable was meant to be, and what to say of it.
-pub struct Meant {
+/// The intended statements of such a setting.
+pub(crate) struct Meant {
+    /// The diagnostic for the setting.
     pub found: Diagnostic,
+    /// The intended statements.
     pub statements: Vec<Stmt>,
 }
 
-/// What `name = value` was meant to be, where `name` begins another statement.
-pub fn meant_by(set: &Set, text: &str) -> Option<Meant> {
+/// Returns the intended statements of `name = value`, if `name` is the keyword of another statement.
+pub(crate) fn meant_by(set: &Set, text: &str) -> Option<Meant> {
     let word = set.name.text.as_str();
     match (word, &set.value.kind) {
         ("ansible" | "packer" | "target" | "defaults", ExprKind::Map(pairs)) => {

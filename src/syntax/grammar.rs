@@ -1,4 +1,6 @@
-//! The only place that knows pest: text to [`Tree`].
+//! The grammar: text → [`Tree`]. Only this file uses pest.
+
+#![allow(missing_docs, reason = "pest generates public items without comments")]
 
 use crate::syntax::tree::{Node, Tree};
 use pest::{Parser, Token};
@@ -8,8 +10,8 @@ use pest::{Parser, Token};
 #[grammar = "../grammar/imgspec.pest"]
 struct Grammar;
 
-/// Parses a whole file. The grammar is total; only nesting beyond the stack fails, and gives a tree
-/// of one junk item.
+/// Parses a file. The grammar accepts every text, so only a stack overflow makes pest fail. The tree is then a single
+/// junk item.
 pub(super) fn parse_file(text: &str) -> Tree {
     parse_rule(Rule::file, text).unwrap_or_else(|| {
         let end = text.len() as u32;
@@ -32,7 +34,7 @@ pub(super) fn parse_file(text: &str) -> Tree {
     })
 }
 
-/// Parses what stands inside a heredoc: text, holes and escapes.
+/// Parses the body of a heredoc: text, interpolations and escapes.
 pub(super) fn parse_heredoc(text: &str) -> Option<Tree> {
     parse_rule(Rule::heredoc_text, text)
 }
@@ -44,7 +46,7 @@ pub(super) fn parse_setting(text: &str) -> Option<Tree> {
 
 fn parse_rule(rule: Rule, text: &str) -> Option<Tree> {
     let pairs = Grammar::parse(rule, text).ok()?;
-    // A token a byte and a half is what specs come to; too much costs nothing but address space.
+    // Most specs have fewer nodes than this. Unused capacity costs only address space.
     let mut nodes: Vec<Node> = Vec::with_capacity(text.len() / 8 + 4);
     let mut open: Vec<usize> = Vec::with_capacity(64);
     for token in pairs.tokens() {

@@ -1,5 +1,5 @@
-//! Statements and items that are not the language's, and what was probably meant: what they say is kept as far as it
-//! can be, so that nothing further is blamed on them.
+//! Statements and items that are not valid, and their probable intention. The typed view keeps as much of them as
+//! possible, so that one mistake does not cause further diagnostics.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, part};
@@ -11,7 +11,7 @@ use crate::syntax::tree::Kind;
 use smol_str::SmolStr;
 
 impl<'t> Lowering<'t> {
-    /// Two statements on one line need a comma between them.
+    /// Reports two statements on a line without a comma between them.
     pub(super) fn check_separator(&mut self, is_first: &mut bool, at: usize) {
         let node = self.tree.node(at);
         if !std::mem::replace(is_first, false) {
@@ -28,7 +28,7 @@ impl<'t> Lowering<'t> {
                     .help("put it on a line of its own, or a comma between the two")
                     .fix("insert a comma", span, ", "),
                 );
-                // The second statement is sound or not for itself.
+                // The second statement can have an error of its own.
                 self.quiet_until = self.quiet_until.min(node.start);
             }
         }
@@ -40,7 +40,7 @@ impl<'t> Lowering<'t> {
         }
     }
 
-    /// A path without quotes.
+    /// Reports a path without quotes.
     pub(super) fn lower_bare_path(&mut self, at: usize) -> Option<Ident> {
         let text = self.slice(at).trim_end();
         if text.is_empty() || text.contains(['"', '\'', ' ', '\\']) {
@@ -61,7 +61,7 @@ impl<'t> Lowering<'t> {
         })
     }
 
-    /// What stands behind a variable's type: perhaps the rest of a type in the spelling of another language.
+    /// Reports text after a variable's type, such as the end of a type in another language's syntax.
     pub(super) fn lower_junk_of_variable(&mut self, at: usize, ty: &mut Option<TypeExpr>) {
         let Some(written) = ty.as_mut() else {
             return self.report_junk_header(at, "`: type`, `= default` or `{`");
@@ -105,7 +105,7 @@ impl<'t> Lowering<'t> {
         }
     }
 
-    /// `type` and `default` as attributes, where other languages have them. True where that was reported.
+    /// Reports the attributes `type` and `default`, which other languages have. Returns whether it reported any.
     pub(super) fn move_type(
         &mut self,
         at: usize,
@@ -179,7 +179,7 @@ impl<'t> Lowering<'t> {
         true
     }
 
-    /// The name in a pair of quotes that does not belong there.
+    /// Returns the name inside misplaced quotes.
     pub(super) fn unquoted(&self, at: usize) -> Ident {
         let span = self.span(at);
         let slice = self.slice(at);
@@ -200,7 +200,7 @@ impl<'t> Lowering<'t> {
         self.report(fix_all(found, "remove the quotes".to_owned(), edits));
     }
 
-    /// An item whose first word is none of the grammar's.
+    /// Lowers an item with an unknown keyword.
     pub(super) fn lower_wrong_section(&mut self, at: usize, doc: Option<String>) -> Option<Item> {
         self.report_wrong_item(at);
         self.lower_section(at, doc)
@@ -213,7 +213,7 @@ impl<'t> Lowering<'t> {
         self.report(recover::explain_item(span, line));
     }
 
-    /// What an item with a wrong keyword was meant to be.
+    /// Returns the keyword that an unknown keyword was probably meant to be.
     pub(super) fn kind_of_wrong(&self, at: usize) -> Option<&'static str> {
         let word = self
             .tree
@@ -224,7 +224,7 @@ impl<'t> Lowering<'t> {
             .filter(|kind| matches!(*kind, "image" | "layer" | "provider" | "rule"))
     }
 
-    /// Parents behind a word other than `extends`, or without a comma between them.
+    /// Reports parents without `extends`, or without a comma between them.
     pub(super) fn lower_junk_of_section(
         &mut self,
         at: usize,
@@ -265,7 +265,7 @@ impl<'t> Lowering<'t> {
         }));
     }
 
-    /// Moves parents that a body names to where they belong.
+    /// Reports `extends` inside a body, and moves its parents to the header.
     pub(super) fn take_stray_parents(
         &mut self,
         body: &mut Vec<Stmt>,
@@ -303,13 +303,13 @@ impl<'t> Lowering<'t> {
                 true => found.help("write `image name extends a, b { … }`"),
                 false => fix_all(found, format!("write `extends {list}` there"), edits),
             };
-            // It stands before what has been reported of the rest of the body.
+            // Its line can be before lines that have been reported, so it does not go through `report`.
             self.diagnostics.push(found);
             extends.extend(names);
         }
     }
 
-    /// A statement with its line, where nothing else stands on it, or with the comma behind it.
+    /// Extends a statement to its whole line if the line contains nothing else, or to the comma after it.
     fn whole_line(&self, span: Span) -> Span {
         let (start, end) = (span.start as usize, span.end as usize);
         let line = part(self.text, ..start).rfind('\n').map_or(0, |at| at + 1);
@@ -329,7 +329,7 @@ impl<'t> Lowering<'t> {
         Span::new(self.file, span.start, (end + comma) as u32)
     }
 
-    /// The sign that a statement has in the place of `=`.
+    /// Returns the wrong operator that a statement has instead of `=`.
     pub(super) fn colon_of(&self, at: usize) -> Option<usize> {
         let node = if self.kind(at) == Kind::final_ {
             self.tree.children(at).next()?
@@ -353,7 +353,7 @@ impl<'t> Lowering<'t> {
         }
     }
 
-    /// Whether junk follows a statement on its line.
+    /// Returns whether `next` is junk on the line of a statement.
     pub(super) fn is_tail(&self, statement: usize, next: usize) -> bool {
         let between = part(
             self.text,
@@ -413,7 +413,7 @@ impl<'t> Lowering<'t> {
         Some(tail.explain())
     }
 
-    /// Junk that begins a line, or that a comma parts from the statement before it.
+    /// Reports junk at the beginning of a line, or after a comma.
     pub(super) fn lower_junk_entry(&mut self, at: usize, before: Option<usize>) {
         let (span, text) = (self.span(at), self.slice(at).trim_end());
         if self.depth == 1
@@ -463,7 +463,7 @@ impl<'t> Lowering<'t> {
         .contains('\n')
     }
 
-    /// `if condition { … }` and its like in the place of `when`.
+    /// Reports `if condition { … }` or a similar word instead of `when`.
     pub(super) fn report_wrong_when(&mut self, at: usize, before: Option<usize>) {
         let Some(word) = self.tree.children(at).next() else {
             return;
@@ -486,7 +486,7 @@ impl<'t> Lowering<'t> {
         });
     }
 
-    /// `else`, which `when` does not have.
+    /// Reports `else`, which `when` does not have.
     pub(super) fn report_else(&mut self, at: usize, before: Option<usize>) {
         let Some(word) = self.tree.children(at).next() else {
             return;
@@ -524,7 +524,7 @@ impl<'t> Lowering<'t> {
         ));
     }
 
-    /// Where the condition of a `when` stands.
+    /// Returns the place of a `when`'s condition.
     fn condition_of(&self, at: usize) -> Option<Span> {
         let mut span: Option<Span> = None;
         for child in self
@@ -546,7 +546,7 @@ impl<'t> Lowering<'t> {
         part(self.text, span.start as usize..span.end as usize)
     }
 
-    /// The statements of a block whose head is wrong: checked, and in force under no condition.
+    /// Lowers a block with an invalid header. Its statements are checked, but never take effect.
     pub(super) fn lower_under_nothing(&mut self, at: usize) -> Option<Stmt> {
         let block = self
             .tree
@@ -574,7 +574,7 @@ impl<'t> Lowering<'t> {
         is_when.then(|| self.lower_under_nothing(at)).flatten()
     }
 
-    pub fn report_wrong_colon(&mut self, at: usize) {
+    pub(crate) fn report_wrong_colon(&mut self, at: usize) {
         let span = self.span(at);
         let written = self.slice(at);
         let before = if part(self.text, ..span.start as usize).ends_with([' ', '\t']) {
@@ -620,7 +620,7 @@ impl<'t> Lowering<'t> {
     }
 }
 
-/// The names of an expression that is a name, a text or a list of such.
+/// Returns the names in a value: a name, a string or a list of these.
 pub(super) fn names_of(value: &Expr) -> Vec<Ident> {
     match &value.kind {
         ExprKind::Name(text) => vec![Ident {

@@ -1,8 +1,7 @@
-//! Text to tree: the lossless [`Tree`], the typed view in [`ast`], and what is wrong with the text.
+//! The parser: text → lossless [`Tree`] → typed view in [`ast`], with syntax errors.
 //!
-//! Parsing never fails. A damaged line costs that line; everything else is still there. The
-//! `lower_` functions turn tree nodes into the typed view and report as they go. [`format()`] writes the
-//! tree anew in the one style.
+//! Parsing never fails. An error costs at most its line; the rest of the file is still parsed. The `lower_` functions
+//! convert nodes to the typed view and report errors. [`format()`] prints a tree in the standard style.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -27,29 +26,30 @@ pub use tree::{Kind, Node, Tree};
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, part};
 
-/// A parsed text.
+/// The result of parsing a text.
 #[derive(Debug)]
 pub struct Parse {
-    /// Every byte of the text.
+    /// The lossless tree, which covers every byte of the text.
     pub tree: Tree,
-    /// What the text says, as far as it can be understood.
+    /// The typed view. Parts with errors are missing.
     pub file: ast::File,
+    /// The syntax errors.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Parses one setting, `name = value`, as `--set` has it. None where the text is no setting, or more than one.
+/// Parses the argument of `--set`: `name = value`. Returns `None` if the text is not exactly one setting.
 pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnostic>)> {
     let tree = grammar::parse_setting(text)?;
     let is_all = part(text, tree.node(0).end as usize..).trim().is_empty();
     to_ast::lower_setting(file, text, &tree).filter(|_| is_all)
 }
 
-/// Parses a text of the language to its tree alone.
+/// Parses a file without the typed view.
 pub fn parse_tree(text: &str) -> Tree {
     grammar::parse_file(text)
 }
 
-/// Parses a text of the language. Total: any text gives a tree, and what does not belong is reported.
+/// Parses a file. Every text has a result; what does not follow the grammar is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
     let tree = grammar::parse_file(text);
     let (ast, diagnostics) = to_ast::lower_file(file, text, &tree);

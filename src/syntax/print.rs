@@ -1,9 +1,9 @@
-//! Texts and names as one writes them in a spec: the reverse of [`crate::syntax::parse`] for what a value is made of.
+//! Strings and names in the syntax of a spec: the inverse of [`crate::syntax::parse`].
 
 use crate::source::is_unseen;
 use std::fmt::Write;
 
-/// A text as a string: raw where that spares escapes.
+/// Prints a string: in single quotes if this avoids escapes, otherwise in double quotes.
 pub fn print_text(text: &str) -> String {
     let has_escapes = text.contains(['"', '\\']) || text.contains("${");
     match has_escapes
@@ -15,7 +15,7 @@ pub fn print_text(text: &str) -> String {
     }
 }
 
-/// A name where any text may be one: in quotes unless it is a word.
+/// Prints the key of a map: in quotes unless it is a word.
 pub fn print_key(key: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_plain =
@@ -27,7 +27,7 @@ pub fn print_key(key: &str) -> String {
     }
 }
 
-/// The inside of a `"…"` string.
+/// Escapes a text for use between double quotes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();

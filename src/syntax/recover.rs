@@ -1,4 +1,4 @@
-//! Junk, explained: what a line that the grammar does not know was probably meant to be.
+//! Explanations of lines that do not follow the grammar.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::{Span, part};
@@ -8,16 +8,16 @@ const ITEMS: [&str; 7] = [
     "include", "type", "variable", "rule", "provider", "layer", "image",
 ];
 
-/// Words that are kept for a later version.
+/// Words that are reserved for a later version of the language.
 const RESERVED: [&str; 5] = ["matrix", "test", "axis", "assert", "exclude"];
 
-/// Words that other languages have before the name of what they set.
+/// Words that other languages write before the name in a declaration or setting.
 const DECLARES: [&str; 18] = [
     "set", "let", "var", "const", "export", "local", "def", "define", "declare", "readonly",
     "override", "default", "public", "static", "string", "int", "bool", "mut",
 ];
 
-/// A reserved word at the beginning of a text, if one stands there and nothing is set by that name.
+/// Reports a reserved word at the beginning of a text, unless it is the name in a setting.
 pub(crate) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
     let word = first_word(text);
     let is_set = part(text, word.len()..)
@@ -31,7 +31,7 @@ pub(crate) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
     })
 }
 
-/// A line outside all blocks that begins no item.
+/// Explains a line outside all blocks that does not begin an item.
 pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
     if let Some(found) =
         explain_reserved(span, text).or_else(|| comment(trimmed(span, text), text.trim_end()))
@@ -81,7 +81,7 @@ pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
     )
 }
 
-/// The keyword of an item that a word was probably meant to be.
+/// Returns the keyword that a word was probably meant to be. Returns `None` for a correct keyword.
 pub(crate) fn nearest_item(word: &str) -> Option<&'static str> {
     let meant = match word.to_ascii_lowercase().as_str() {
         "import" | "require" | "source" | "use" => "include",
@@ -95,7 +95,7 @@ pub(crate) fn nearest_item(word: &str) -> Option<&'static str> {
     (meant != word).then_some(meant)
 }
 
-/// A line inside a block that is no statement.
+/// Explains a line in a block that is not a statement.
 pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     let at = trimmed(span, text);
     let text = text.trim_end();
@@ -185,7 +185,7 @@ pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     found.help("a statement is `name = value`, `name += [ … ]`, `name -= [ … ]`, `unset name`, `when condition { … }`, or a block")
 }
 
-/// A block whose head is no statement.
+/// Explains a block that does not begin like a statement.
 pub(crate) fn explain_block(span: Span, head: &str) -> Diagnostic {
     let at = trimmed(span, head);
     let head = head.trim_end();
@@ -205,7 +205,7 @@ pub(crate) fn explain_block(span: Span, head: &str) -> Diagnostic {
     }
 }
 
-/// An item in a block.
+/// Explains an item inside a block.
 fn outside(found: Diagnostic, word: &str) -> Diagnostic {
     found
         .label(format!("`{word}` stands outside of blocks"))
@@ -215,7 +215,7 @@ fn outside(found: Diagnostic, word: &str) -> Diagnostic {
         })
 }
 
-/// Names with spaces or commas between them, perhaps in brackets.
+/// Returns the names in a list, which can have spaces or commas between them and brackets around them.
 pub(crate) fn names_in(text: &str) -> Option<Vec<&str>> {
     let inner = text
         .strip_prefix('[')
@@ -228,7 +228,7 @@ pub(crate) fn names_in(text: &str) -> Option<Vec<&str>> {
     (!names.is_empty() && names.iter().all(|name| is_word(name))).then_some(names)
 }
 
-/// Statements that take back the values of several variables, on one line.
+/// Returns `unset` statements for these variables, on one line.
 pub(crate) fn unset_all(names: &[&str]) -> String {
     names
         .iter()
@@ -237,7 +237,8 @@ pub(crate) fn unset_all(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// What stands behind an item's name in the place of `extends` and names, with the names if they are clear.
+/// Returns the probable parents in the text between a section's name and its `{`, with their byte offsets. Returns
+/// `None` if the text is not clear.
 pub(crate) fn parents_in(text: &str, has_extends: bool) -> Option<Vec<(usize, &str)>> {
     const WORDS: [&str; 12] = [
         "extends",
@@ -265,7 +266,7 @@ pub(crate) fn parents_in(text: &str, has_extends: bool) -> Option<Vec<(usize, &s
         {
             is_marked = true;
         } else if (has_extends || !names.is_empty()) && matches!(word, "and" | "&" | "&&" | "+") {
-            // What follows is another name.
+            // Another name follows.
         } else if !word.is_empty() {
             if !is_name(bare) {
                 return None;
@@ -278,7 +279,7 @@ pub(crate) fn parents_in(text: &str, has_extends: bool) -> Option<Vec<(usize, &s
     (is_marked && !names.is_empty()).then_some(names)
 }
 
-/// At most forty characters of the first line.
+/// Returns at most 40 characters of the first line.
 pub(crate) fn shorten(text: &str) -> String {
     let line = text.lines().next().unwrap_or("").trim_end();
     match line.char_indices().nth(40) {
@@ -302,7 +303,7 @@ fn trimmed(span: Span, text: &str) -> Span {
     )
 }
 
-/// Whether a text is the name of a layer, an image, a provider or a rule.
+/// Returns whether a text is a valid name for a layer, image, provider or rule.
 pub(crate) fn is_name(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && is_word_of(part);
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -313,12 +314,12 @@ fn is_word_of(text: &str) -> bool {
     text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
-/// Whether a text is one word: a name without `-` and `.`.
+/// Returns whether a text is a word: a name without `-` and `.`.
 pub(crate) fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && is_word_of(text)
 }
 
-/// A text that has the look of an environment variable's name.
+/// Returns the text if it looks like the name of an environment variable.
 pub(crate) fn env_name(text: &str) -> Option<&str> {
     let is_upper = |c: u8| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_';
     (text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_') && text.bytes().all(is_upper))

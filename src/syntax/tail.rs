@@ -1,31 +1,35 @@
-//! What follows a value on its line and does not belong to it, explained.
+//! Explanations of text after a value on the same line.
 
 use crate::diagnostic::{Code, Diagnostic, Fix};
 use crate::source::{Span, part};
 use crate::syntax::recover::{env_name, first_word, is_name, is_word, shorten};
 
-/// A statement `name = value`, and the junk behind its value.
+/// A statement `name = value`, and the text after its value.
 pub(super) struct Tail<'t> {
-    /// The whole statement as far as the grammar takes it.
+    /// The part of the statement that the grammar accepts.
     pub set: Span,
+    /// The name in the statement.
     pub name: &'t str,
-    /// Where the value begins.
+    /// The byte offset of the value.
     pub value_start: u32,
-    /// The value as far as the grammar takes it; empty where it takes nothing.
+    /// The part of the value that the grammar accepts. Can be empty.
     pub value: &'t str,
+    /// The place of the text after the value.
     pub junk: Span,
-    /// The junk without a comment and without blanks at its end.
+    /// The text after the value, without a comment and trailing whitespace.
     pub text: &'t str,
 }
 
-/// An explanation, and whether the value stands although something wrong follows it.
+/// An explanation.
 pub(super) struct Explained {
+    /// The diagnostic.
     pub found: Diagnostic,
+    /// Whether the value is valid in spite of the text after it.
     pub keeps_value: bool,
 }
 
 impl Tail<'_> {
-    pub fn explain(&self) -> Explained {
+    pub(crate) fn explain(&self) -> Explained {
         let keeping = self.comment().or_else(|| self.semicolon());
         let keeps_value = keeping.is_some();
         let found = keeping
@@ -43,7 +47,7 @@ impl Tail<'_> {
         Span::new(self.junk.file, from, to)
     }
 
-    /// From the value's beginning to the end of the junk.
+    /// Returns the place from the value to the end of the text after it.
     fn whole(&self) -> Span {
         self.span(self.value_start, self.junk.end)
     }
@@ -66,7 +70,7 @@ impl Tail<'_> {
         })
     }
 
-    /// `a ? b : c` and `b if a else c`.
+    /// Explains `a ? b : c` and `b if a else c`.
     fn conditional(&self) -> Option<Diagnostic> {
         let parts = match self.text.strip_prefix('?') {
             Some(rest) => {
@@ -106,7 +110,7 @@ impl Tail<'_> {
         })
     }
 
-    /// `x =+ [a]`.
+    /// Explains `x =+ [a]`.
     fn append(&self) -> Option<Diagnostic> {
         let operator = self
             .text
@@ -121,7 +125,7 @@ impl Tail<'_> {
         })
     }
 
-    /// `env["X"]` and its like in other languages.
+    /// Explains `env["X"]` and similar forms of other languages.
     fn environment(&self) -> Option<Diagnostic> {
         let is_env = matches!(
             self.value,
@@ -143,7 +147,7 @@ impl Tail<'_> {
         })
     }
 
-    /// A text without quotes.
+    /// Explains a string without quotes.
     fn bare_text(&self) -> Option<Diagnostic> {
         let text = bare_text(self.value, self.junk.start - self.value_start, self.text)?;
         Some(without_quotes(self.whole(), &text))
@@ -178,8 +182,8 @@ impl Tail<'_> {
     }
 }
 
-/// What was meant as one text, from a value that the grammar took for a name or a number, the bytes between
-/// its beginning and the rest, and the rest.
+/// Returns the string that was probably meant. `value` is its beginning, which the grammar accepts as a name or an
+/// integer; `rest` is the remaining text, and `offset` is the number of bytes from the start of `value` to `rest`.
 fn bare_text(value: &str, offset: u32, rest: &str) -> Option<String> {
     let is_bare = value.is_empty()
         || is_name(value)
@@ -197,7 +201,7 @@ fn bare_text(value: &str, offset: u32, rest: &str) -> Option<String> {
                 Some("-" | "*" | "/" | "." | "?")
             )
     };
-    // A name and an operator that the language does not have are no text.
+    // A name before an unknown operator does not begin a string.
     let is_joined = offset as usize == value.len();
     let fits = match value.is_empty() {
         true => starts_as_text(rest),
@@ -218,7 +222,7 @@ fn bare_text(value: &str, offset: u32, rest: &str) -> Option<String> {
     })
 }
 
-/// A text that stands without quotes: in quotes, or what an environment variable's name means.
+/// Reports a string without quotes, or a shell variable such as `$HOME`.
 pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
     let found = Diagnostic::new(
         Code::Syntax,
@@ -248,7 +252,7 @@ pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
     }
 }
 
-/// A comment of another language.
+/// Explains a comment in another language's syntax.
 pub(super) fn comment(span: Span, text: &str) -> Option<Diagnostic> {
     let width = ["//", "/*", "-- "]
         .into_iter()
@@ -271,7 +275,7 @@ pub(super) fn comment(span: Span, text: &str) -> Option<Diagnostic> {
     })
 }
 
-/// The repair of a conditional block, a name and a list: several places at once.
+/// Adds a fix with several edits.
 pub(super) fn fix_all(
     mut found: Diagnostic,
     title: String,
@@ -281,7 +285,7 @@ pub(super) fn fix_all(
     found
 }
 
-/// The first word of a text that might be a statement of another language: `let x = 1`.
+/// Splits a text such as `let x = 1`, a setting in another language, into its first word and the rest.
 pub(super) fn leading_word(text: &str) -> Option<(&str, &str)> {
     let word = first_word(text);
     let rest = part(text, word.len()..).trim_start();

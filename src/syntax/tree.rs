@@ -1,47 +1,54 @@
 //! The lossless tree: a flat list of nodes in source order.
 //!
-//! A node knows its range and where its subtree ends, so the tree needs no pointers and no second
-//! allocation. What lies between nodes is blanks and punctuation; nodes and gaps together spell the
-//! file again, byte for byte.
+//! A node stores its range and the end of its subtree, so the tree needs no pointers and a single allocation. The
+//! gaps between nodes are whitespace and punctuation. Nodes and gaps together are the file, byte for byte.
 
 use crate::source::part;
 use crate::syntax::grammar::parse_heredoc;
 
-/// What a node is: the rules of `grammar/imgspec.pest` that have names.
+/// The kind of a node: a named rule of `grammar/imgspec.pest`.
 pub use crate::syntax::grammar::Rule as Kind;
 
-/// One node: 16 bytes.
+/// A node of the tree. Its size is 16 bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Node {
+    /// The byte offset of its start.
     pub start: u32,
+    /// The byte offset of its end.
     pub end: u32,
-    /// Index of the first node behind this one's subtree.
+    /// The index of the first node after its subtree.
     pub next: u32,
+    /// The rule that it matches.
     pub kind: Kind,
 }
 
-/// A parsed text. Node 0 is the file.
+/// The nodes of a text. Node 0 is the file.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     pub(super) nodes: Vec<Node>,
 }
 
 impl Tree {
-    /// One of its nodes: indices come from the tree itself, which is never empty and is not changed after parsing.
+    /// Returns the node at an index.
+    ///
+    /// # Panics
+    /// If no node has this index. The tree itself supplies the indices, and it does not shrink.
     #[allow(clippy::indexing_slicing, reason = "the one access by index")]
     pub fn node(&self, at: usize) -> Node {
         self.nodes[at]
     }
 
+    /// Returns the number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
+    /// Returns whether the tree has no nodes. A parsed tree has at least one.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// The indices of a node's children, in order.
+    /// Returns the indices of a node's children, in order.
     pub fn children(&self, at: usize) -> Children<'_> {
         Children {
             tree: self,
@@ -50,8 +57,8 @@ impl Tree {
         }
     }
 
-    /// Puts the interpolations of a heredoc below its node. The grammar takes a heredoc as one token, so the tree of a
-    /// file has none of them. A raw heredoc has none at all.
+    /// Adds the interpolations of a heredoc below its node. In the grammar a heredoc is one token, so a parsed tree
+    /// does not contain them. Does nothing for a raw heredoc, which has no interpolations.
     pub fn open_heredoc(&mut self, at: usize, text: &str) {
         let Node { start, end, .. } = self.node(at);
         let slice = part(text, start as usize..end as usize);
@@ -62,7 +69,7 @@ impl Tree {
             return;
         };
         let offset = start + first as u32 + 1;
-        // Its first node is the body itself, whose place this node has.
+        // The first node is the whole body; the node of the heredoc replaces it.
         let inside: Vec<Node> = inside.nodes.into_iter().skip(1).collect();
         let added = inside.len() as u32;
         for node in self.nodes.iter_mut().filter(|node| node.next > at as u32) {
@@ -77,8 +84,8 @@ impl Tree {
         self.nodes.splice(at + 1..at + 1, moved);
     }
 
-    /// The leaves and the gaps between them, as byte ranges in order, without overlap. Together they
-    /// are the whole text.
+    /// Returns the leaves and the gaps between them, in order, as byte ranges that cover the whole text. A gap has no
+    /// kind.
     pub fn leaves(&self, text_len: u32) -> Vec<(Option<Kind>, u32, u32)> {
         let mut out = Vec::with_capacity(self.nodes.len());
         let mut at = 0;
@@ -100,7 +107,7 @@ impl Tree {
     }
 }
 
-/// Iterator over a node's children.
+/// An iterator over the indices of a node's children.
 #[derive(Clone)]
 pub struct Children<'t> {
     tree: &'t Tree,

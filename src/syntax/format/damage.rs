@@ -1,15 +1,15 @@
-//! Where a text is wrong, and what is left alone for that.
+//! Parts of a text with errors, which the formatter does not change.
 
 use crate::syntax::Parse;
 use crate::syntax::tree::{Kind, Tree};
 
-/// Ranges of bytes that are wrong, each up to the end of its line, in order.
+/// Byte ranges with errors, in order. Each extends to the end of its line.
 pub(super) struct Damage(Vec<(u32, u32)>);
 
 impl Damage {
-    /// Everything that the parser complains about. It reports one fault a line, so all that follows
-    /// on that line is suspect; and what it does not report for that, the tree shows.
-    pub fn of(text: &str, parse: &Parse) -> Damage {
+    /// Finds the errors. The parser reports one error for each line, so the rest of the line can contain more. The
+    /// tree shows errors that were not reported because of this.
+    pub(crate) fn of(text: &str, parse: &Parse) -> Damage {
         let tree = &parse.tree;
         let mut starts: Vec<u32> = parse
             .diagnostics
@@ -20,8 +20,8 @@ impl Damage {
             for at in item..tree.node(item).next as usize {
                 let node = tree.node(at);
                 if is_unclosed(node.kind) {
-                    // Where a bracket is missing, the line breaks and the indentation of all the
-                    // rest may be what ends the damage.
+                    // Without a closing bracket, the line breaks and the indentation of the whole item can show its
+                    // intended end.
                     starts.push(tree.node(item).start);
                 } else if is_wrong(node.kind) {
                     starts.push(node.start);
@@ -51,8 +51,8 @@ impl Damage {
             .is_some_and(|(damage_start, _)| *damage_start <= end)
     }
 
-    /// Whether a statement stays as it stands: it is damaged, and not only in the lines of its block.
-    pub fn keeps(&self, tree: &Tree, at: usize) -> bool {
+    /// Returns whether a statement stays unchanged: it has an error outside the lines of its block.
+    pub(crate) fn keeps(&self, tree: &Tree, at: usize) -> bool {
         let node = tree.node(at);
         if !self.touches(node.start, node.end) {
             return false;

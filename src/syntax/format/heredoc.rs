@@ -1,11 +1,11 @@
-//! Heredocs: their lines move as a whole, one level behind the line that the heredoc begins on.
+//! Heredocs. The formatter moves their lines together, one level deeper than the line that begins the heredoc.
 
 use crate::source::part;
 use crate::syntax::format::{INDENT, Printer};
 use crate::syntax::to_ast::{common_indent, dedented};
 
 impl Printer<'_> {
-    /// A heredoc whose value would change stays as it stands.
+    /// Prints a heredoc. It stays unchanged if the new indentation would change its value.
     pub(super) fn print_heredoc(&mut self, at: usize) {
         let text = self.slice(at);
         let (first, last) = (text.find('\n').unwrap_or(0), text.rfind('\n').unwrap_or(0));

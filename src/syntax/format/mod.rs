@@ -1,9 +1,8 @@
-//! The one style of specs: text to text, with other blanks, line ends and commas, and nothing else.
+//! The formatter. It changes only whitespace, line ends and commas.
 //!
-//! What the parser complains about stays exactly as it stands (`damage.rs`); what it does not is
-//! printed anew from the tree: statements in `statements.rs`, values in `values.rs`, heredocs in
-//! `heredoc.rs`. Only the author breaks lines, but for what would end behind [`MAX_WIDTH`].
-//! `docs/formatting.md` shows the style.
+//! Parts with errors stay unchanged (`damage.rs`). All others are printed from the tree: statements in
+//! `statements.rs`, values in `values.rs`, heredocs in `heredoc.rs`. The formatter keeps the author's line breaks,
+//! and adds some only where a line is longer than [`MAX_WIDTH`]. `docs/formatting.md` shows the style.
 
 mod damage;
 mod heredoc;
@@ -15,13 +14,13 @@ use crate::syntax::tree::{Kind, Tree};
 use damage::Damage;
 use std::ops::Range;
 
-/// A bracket or block on one line that ends behind this column is broken over lines.
+/// The maximum number of columns of a list, call or block on one line. A longer one gets a line for each element.
 const MAX_WIDTH: usize = 120;
 
 /// One level of indentation.
 const INDENT: &str = "    ";
 
-/// Formats a text. Total and idempotent; the result says what the text said, its comments included.
+/// Formats a text. Accepts every text, keeps its meaning and its comments, and is idempotent.
 pub fn format(text: &str) -> String {
     let (parse, damage) = read(text);
     let mut printer = Printer::new(text, &parse.tree, &damage);
@@ -34,8 +33,8 @@ pub fn format(text: &str) -> String {
     out
 }
 
-/// Formats the items and comments outside items that a range of bytes touches: what to replace, and
-/// by what. None where it touches none.
+/// Formats the items and comments that a byte range touches. Returns the range to replace and its new text, or `None`
+/// if the range touches nothing.
 pub fn format_range(text: &str, range: Range<usize>) -> Option<(Range<usize>, String)> {
     let (parse, damage) = read(text);
     let mut printer = Printer::new(text, &parse.tree, &damage);
@@ -57,23 +56,23 @@ fn read(text: &str) -> (super::Parse, Damage) {
     (parse, damage)
 }
 
-/// What stands on a line of its own: an item, a statement, an element of a list, or a comment.
+/// A part with its own line: an item, a statement, an element of a list, or a comment.
 struct Part {
     start: u32,
     end: u32,
-    /// One node, or those of an expression.
+    /// The nodes of the part: one, or those of an expression.
     nodes: Vec<usize>,
 }
 
-/// Writes a tree anew.
+/// The output of the formatter.
 struct Printer<'t> {
     text: &'t str,
     tree: &'t Tree,
     damage: &'t Damage,
     out: String,
-    /// How deep the line that is being written is indented.
+    /// The indentation level of the current line.
     level: usize,
-    /// Whether what is being written shall only show how long it is.
+    /// Whether the current output only measures a length.
     is_trial: bool,
 }
 
@@ -122,7 +121,7 @@ impl<'t> Printer<'t> {
         }
     }
 
-    /// A node's children, each a part.
+    /// Returns the children of a node as parts.
     fn parts(&self, at: usize) -> Vec<Part> {
         self.tree
             .children(at)
@@ -146,14 +145,13 @@ impl<'t> Printer<'t> {
         matches!(part.nodes[..], [at] if self.kind(at) == kind)
     }
 
-    /// Whether a part stays exactly as it stands.
+    /// Returns whether a part stays unchanged.
     fn is_kept(&self, part: &Part) -> bool {
         matches!(part.nodes[..], [at] if self.damage.keeps(self.tree, at))
     }
 
-    /// Parts, each on a line: `from` is where what stands before the first one ends. Comments that
-    /// share a line with what is before them do so afterwards; of blank lines one is kept between
-    /// parts. Behind each part but comments stands `comma`.
+    /// Prints each part on a line, followed by `comma`. `from` is the end of the text before the first part. A
+    /// comment stays on the line of the part before it. One empty line between parts is kept.
     fn print_lines(&mut self, parts: &[Part], level: usize, from: u32, comma: &str) {
         let mut end = from;
         let mut was_kept = false;
@@ -168,7 +166,7 @@ impl<'t> Printer<'t> {
                 self.push(" ");
             } else {
                 if !self.out.is_empty() {
-                    // A comma behind what is damaged may be what ends it.
+                    // A comma after an error can be its intended end.
                     let rest_of_line = if was_kept {
                         gap.split('\n').next().unwrap_or("")
                     } else {

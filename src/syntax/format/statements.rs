@@ -4,7 +4,7 @@ use crate::syntax::format::Printer;
 use crate::syntax::tree::Kind;
 
 impl Printer<'_> {
-    /// What stands on a line of its own. `level` is that line's.
+    /// Prints a part with its own line. `level` is the indentation of that line.
     pub(super) fn print_statement(&mut self, at: usize, level: usize) {
         if self.damage.keeps(self.tree, at) {
             return self.push(self.slice(at));
@@ -28,8 +28,8 @@ impl Printer<'_> {
         }
     }
 
-    /// A keyword and what follows it, up to a block or the end of the line. The words between have no
-    /// nodes: each stands before a node of one kind.
+    /// Prints a header: a keyword and what follows it, up to the block or the end of the line. Words such as `as`
+    /// have no nodes; the kind of the next node determines them.
     fn print_header(&mut self, keyword: &str, at: usize, level: usize) {
         self.push(keyword);
         for child in self.tree.children(at) {
@@ -49,7 +49,7 @@ impl Printer<'_> {
         }
     }
 
-    /// `variable name : type = default { … }`
+    /// Prints `variable name : type = default { … }`.
     fn print_variable(&mut self, at: usize, level: usize) {
         self.push("variable ");
         let mut default = Vec::new();
@@ -75,7 +75,7 @@ impl Printer<'_> {
         }
     }
 
-    /// `extends a, b`: the lines that the author broke it into.
+    /// Prints `extends a, b` with the author's line breaks.
     fn print_extends(&mut self, at: usize, level: usize) {
         let children: Vec<usize> = self.tree.children(at).collect();
         self.push("extends");
@@ -130,7 +130,7 @@ impl Printer<'_> {
         self.print_run(value, level + 1);
     }
 
-    /// A block that stands on one line stays there if it fits.
+    /// Prints a block. A block on one line stays on one line if it fits.
     pub(super) fn print_block(&mut self, at: usize, level: usize) {
         let node = self.tree.node(at);
         let parts = self.parts(at);

@@ -1,11 +1,11 @@
-//! Values and types: operands and operators in turn, and what stands in brackets.
+//! Expressions, lists, maps and types.
 
 use crate::source::part;
 use crate::syntax::format::{MAX_WIDTH, Part, Printer};
 use crate::syntax::tree::Kind;
 
 impl Printer<'_> {
-    /// Operands and operators in turn. Where the author broke the line, it goes on at `level`.
+    /// Prints the operands and operators of an expression. A line break of the author continues at `level`.
     pub(super) fn print_run(&mut self, nodes: &[usize], level: usize) {
         let mut before: Option<usize> = None;
         for at in nodes {
@@ -17,7 +17,7 @@ impl Printer<'_> {
         }
     }
 
-    /// What stands between two nodes of a run, of which the first one ends at `end`.
+    /// Prints the whitespace between two nodes of an expression. The first node ends at `end`.
     fn print_gap(&mut self, before: usize, end: u32, at: usize, level: usize) {
         let node = self.tree.node(at);
         if self.kind(before) == Kind::comment || self.has_newline(end, node.start) {
@@ -71,8 +71,8 @@ impl Printer<'_> {
         self.push(")");
     }
 
-    /// A list, a call's arguments or a map. Over several lines it has an element a line; only a call
-    /// may hold what is broken without being so itself.
+    /// Prints a list, a map or the arguments of a call. If it contains a line break, each element gets a line. In a
+    /// call, only a line break between arguments counts.
     fn print_list(&mut self, at: usize, open: &str, close: &str) {
         let node = self.tree.node(at);
         let parts = self.elements(at);
@@ -113,7 +113,7 @@ impl Printer<'_> {
             .any(|(start, end)| self.has_newline(end, start))
     }
 
-    /// A bracket's elements and the comments between them.
+    /// Returns the elements in brackets, and the comments between them.
     fn elements(&self, at: usize) -> Vec<Part> {
         let children: Vec<usize> = self.tree.children(at).collect();
         let mut parts: Vec<Part> = Vec::new();
@@ -170,7 +170,7 @@ impl Printer<'_> {
         self.push(close);
     }
 
-    /// Prints on one line, and takes it back where the first line of that is too long.
+    /// Prints, and reverts the output if its first line is too long. Returns whether the output was kept.
     pub(super) fn attempt(&mut self, print: impl Fn(&mut Self)) -> bool {
         let (mark, level) = (self.out.len(), self.level);
         if self.is_trial {

@@ -1,6 +1,6 @@
-//! Expressions: operands and operators stand flat in the tree; here they get their precedence.
+//! Expressions. The tree has operands and operators in a flat list; this file applies precedence.
 //!
-//! Loosest first: `or`, `and`, `not`, comparisons and `in`, `+`.
+//! Lowest precedence first: `or`, `and`, `not`, comparisons and `in`, `+`.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, part};
@@ -9,10 +9,10 @@ use crate::syntax::to_ast::Lowering;
 use crate::syntax::tree::{Children, Kind, Tree};
 use smol_str::SmolStr;
 
-/// How many operators of one kind may stand in a row.
+/// The maximum number of successive operators of one precedence.
 const MAX_OPERATORS: usize = 1000;
 
-/// A node's children without comments, with one to look ahead.
+/// An iterator over the children of a node, without comments, that can look ahead by one.
 pub(crate) struct Cursor<'t> {
     tree: &'t Tree,
     children: Children<'t>,
@@ -20,7 +20,7 @@ pub(crate) struct Cursor<'t> {
 }
 
 impl Cursor<'_> {
-    pub fn peek(&self) -> Option<usize> {
+    pub(crate) fn peek(&self) -> Option<usize> {
         self.peeked
     }
 }
@@ -36,7 +36,7 @@ impl Iterator for Cursor<'_> {
 }
 
 impl<'t> Lowering<'t> {
-    pub fn cursor(&self, at: usize) -> Cursor<'t> {
+    pub(crate) fn cursor(&self, at: usize) -> Cursor<'t> {
         let mut cursor = Cursor {
             tree: self.tree,
             children: self.tree.children(at),
@@ -46,8 +46,8 @@ impl<'t> Lowering<'t> {
         cursor
     }
 
-    /// Reads one expression; stops before what does not continue it.
-    pub fn lower_expr(&mut self, cursor: &mut Cursor<'t>) -> Expr {
+    /// Lowers an expression. Stops at the first node that does not belong to it.
+    pub(crate) fn lower_expr(&mut self, cursor: &mut Cursor<'t>) -> Expr {
         self.lower_binary(
             cursor,
             &[("or", BinaryOp::Or), ("||", BinaryOp::Or)],
@@ -68,7 +68,7 @@ impl<'t> Lowering<'t> {
         operand: fn(&mut Self, &mut Cursor<'t>) -> Expr,
     ) -> Expr {
         let mut left = operand(self, cursor);
-        // Each operator is a level of the tree.
+        // Each operator adds a level to the typed view, and recursion must be bounded.
         let mut count = 0;
         while let Some((op, at)) = self.operator(cursor, operators) {
             count += 1;
@@ -192,7 +192,7 @@ impl<'t> Lowering<'t> {
         }
     }
 
-    /// `=` between two values.
+    /// Reports `=` between two values.
     fn report_wrong_equal(&mut self, at: usize) {
         let span = self.span(at);
         self.report(match self.in_condition {
@@ -319,7 +319,7 @@ impl<'t> Lowering<'t> {
         Expr { kind, span }
     }
 
-    /// The elements of a list or the arguments of a call, with commas or newlines between them.
+    /// Lowers the elements of a list or the arguments of a call.
     fn lower_elements(&mut self, at: usize, closing: &str) -> Vec<Expr> {
         let mut elements: Vec<Expr> = Vec::new();
         if self.is_too_deep(at) {
@@ -364,7 +364,7 @@ impl<'t> Lowering<'t> {
         elements
     }
 
-    /// Reports the elements of a list that are texts without quotes, as one mistake. True where they are.
+    /// Reports strings without quotes in a list, as one diagnostic. Returns whether there are any.
     fn report_bare_elements(&mut self, at: usize) -> bool {
         let mut kinds = self
             .tree
@@ -422,7 +422,7 @@ impl<'t> Lowering<'t> {
         true
     }
 
-    /// Between two elements stands one comma or a newline; before the first, no comma.
+    /// Checks that two elements have one comma or a newline between them, and that no comma precedes the first.
     fn check_comma(&mut self, end: u32, start: u32, is_first: bool) {
         let between = self.text.get(end as usize..start as usize).unwrap_or("");
         let commas = between

@@ -1,4 +1,4 @@
-//! Tree to typed view: items, statements and types. Expressions are in `expr.rs`, strings in `text.rs`.
+//! Items, statements and types. `expr.rs` handles expressions, and `string.rs` handles strings.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Span, part};
@@ -9,7 +9,7 @@ use crate::syntax::recover;
 use crate::syntax::tree::{Kind, Tree};
 use smol_str::SmolStr;
 
-/// How deep blocks, brackets and conditionals may nest. Bounds recursion, here and everywhere behind.
+/// The maximum depth of nested blocks, brackets and conditional values. It bounds recursion in the whole compiler.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 pub(crate) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Diagnostic>) {
@@ -18,7 +18,7 @@ pub(crate) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Di
     (File { items }, lowering.diagnostics)
 }
 
-/// A setting that stands alone.
+/// Lowers a single setting.
 pub(crate) fn lower_setting(
     file: FileId,
     text: &str,
@@ -38,11 +38,11 @@ pub(crate) struct Lowering<'t> {
     pub tree: &'t Tree,
     pub diagnostics: Vec<Diagnostic>,
     pub depth: usize,
-    /// Up to here a syntax error has been reported; more junk on that line adds nothing.
+    /// The end of the last line with a syntax error. `report` drops further errors before it.
     pub quiet_until: u32,
-    /// What is being lowered is asked whether it is true.
+    /// Whether the parser is inside a condition.
     pub in_condition: bool,
-    /// Statements of the section's own body that name parents, with the names.
+    /// Misplaced `extends` in the body of the current section: the place and the names.
     pub stray_parents: Vec<(Span, Vec<Ident>)>,
 }
 
@@ -60,22 +60,22 @@ impl<'t> Lowering<'t> {
         }
     }
 
-    pub fn span(&self, at: usize) -> Span {
+    pub(crate) fn span(&self, at: usize) -> Span {
         let node = self.tree.node(at);
         Span::new(self.file, node.start, node.end)
     }
 
-    pub fn kind(&self, at: usize) -> Kind {
+    pub(crate) fn kind(&self, at: usize) -> Kind {
         self.tree.node(at).kind
     }
 
-    pub fn slice(&self, at: usize) -> &'t str {
+    pub(crate) fn slice(&self, at: usize) -> &'t str {
         let node = self.tree.node(at);
         part(self.text, node.start as usize..node.end as usize)
     }
 
-    /// Reports a syntax error, unless one has been reported on that line before it.
-    pub fn report(&mut self, diagnostic: Diagnostic) {
+    /// Reports a syntax error, unless an earlier one is on the same line.
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         let at = diagnostic.primary.span.start;
         if at < self.quiet_until {
             return;
@@ -210,7 +210,7 @@ impl<'t> Lowering<'t> {
             cursor.next();
         }
         if let Some(block) = block {
-            // What stands in the block is reported behind what stands before it.
+            // The header comes before the block, so its errors are reported first.
             let said = self.diagnostics.len();
             attributes = self.lower_block(block);
             let sound = self.diagnostics.len() == said;
@@ -237,7 +237,7 @@ impl<'t> Lowering<'t> {
             (SectionKind::Layer, None, Vec::new(), Vec::new());
         let mut word = "";
         let mut quoted = Vec::new();
-        // Where further parents belong.
+        // The end of the header, where a fix inserts parents.
         let mut header_end = self.tree.node(at).start;
         self.stray_parents.clear();
         for child in self.tree.children(at) {
@@ -320,7 +320,7 @@ impl<'t> Lowering<'t> {
         names
     }
 
-    pub fn lower_type(&mut self, at: usize) -> TypeExpr {
+    pub(crate) fn lower_type(&mut self, at: usize) -> TypeExpr {
         let span = self.span(at);
         let mut ty = TypeExpr {
             kind: TypeKind::Missing,
@@ -375,7 +375,7 @@ impl<'t> Lowering<'t> {
         element
     }
 
-    pub fn lower_block(&mut self, at: usize) -> Vec<Stmt> {
+    pub(crate) fn lower_block(&mut self, at: usize) -> Vec<Stmt> {
         let mut body = Vec::new();
         if self.is_too_deep(at) {
             return body;
@@ -385,7 +385,7 @@ impl<'t> Lowering<'t> {
         let mut in_junk = false;
         let tree = self.tree;
         let mut children = tree.children(at).peekable();
-        // The statement before, if it is one.
+        // The previous statement, unless it has an error.
         let mut before = None;
         while let Some(child) = children.next() {
             match self.kind(child) {
@@ -440,7 +440,7 @@ impl<'t> Lowering<'t> {
                     if let Some(colon) = colon {
                         self.report_wrong_colon(colon);
                     }
-                    // What follows a value that is missing is what is left of it.
+                    // If the value is missing, the rest of the line is probably the value.
                     in_junk = tail.is_some()
                         || set.as_ref().is_some_and(|set| {
                             matches!(set.value.kind, ExprKind::Missing)
@@ -564,9 +564,9 @@ impl<'t> Lowering<'t> {
         })
     }
 
-    // ---- reports that several places need ---------------------------------------------------
+    // ---- shared reports ---------------------------------------------------------------------
 
-    pub fn is_too_deep(&mut self, at: usize) -> bool {
+    pub(crate) fn is_too_deep(&mut self, at: usize) -> bool {
         let deep = self.depth >= MAX_DEPTH;
         if deep {
             self.report(
@@ -581,12 +581,12 @@ impl<'t> Lowering<'t> {
         deep
     }
 
-    pub fn report_missing(&mut self, at: usize, wanted: &str, help: &str) {
+    pub(crate) fn report_missing(&mut self, at: usize, wanted: &str, help: &str) {
         self.report_missing_at(self.tree.node(at).start, wanted, help);
     }
 
     fn report_missing_at(&mut self, place: u32, wanted: &str, help: &str) {
-        // A place at the end of a line is shown at the last character before it.
+        // A place at the end of a line is displayed at the last character before it.
         let end = part(self.text, ..place as usize).trim_end().len() as u32;
         let start = part(self.text, ..end as usize)
             .char_indices()
@@ -603,7 +603,7 @@ impl<'t> Lowering<'t> {
         );
     }
 
-    pub fn report_unclosed(&mut self, opener: usize, at: usize, closing: &str) {
+    pub(crate) fn report_unclosed(&mut self, opener: usize, at: usize, closing: &str) {
         let open = self.tree.node(opener).start;
         let width = if part(self.text, open as usize..).starts_with("${") {
             2
@@ -634,7 +634,7 @@ fn take_doc(doc: &mut String) -> Option<String> {
     (!taken.is_empty()).then(|| taken.to_owned())
 }
 
-/// Whether a setting of `target` names an image, by the number of a release or more than two words.
+/// Returns whether a setting of `target` probably means an image: a name with a digit, or with more than two words.
 fn names_image(set: &Set) -> bool {
     let is_image = |name: &Ident| {
         name.text.contains('-') && name.text.contains(|c: char| c.is_ascii_digit())
@@ -643,7 +643,7 @@ fn names_image(set: &Set) -> bool {
     set.name.text == "target" && !set.is_final && names_of(&set.value).iter().any(is_image)
 }
 
-/// The type of a literal, by its form.
+/// Returns the type of a literal.
 pub(crate) fn type_of_literal(text: &str) -> Option<&'static str> {
     Some(match text.chars().next()? {
         '"' | '\'' | '<' => "string",

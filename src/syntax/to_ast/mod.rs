@@ -1,4 +1,4 @@
-//! Tree to typed view ([`super::ast`]).
+//! Conversion of the tree to the typed view ([`super::ast`]).
 
 mod expr;
 mod items;

@@ -1,4 +1,4 @@
-//! Strings: plain, with holes and escapes, raw, and heredocs.
+//! Strings: plain, interpolated, raw, and heredocs.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, part};
@@ -10,13 +10,13 @@ use crate::syntax::tree::{Kind, Tree};
 use smol_str::{SmolStr, SmolStrBuilder};
 
 impl<'t> Lowering<'t> {
-    pub fn lower_plain(&self, at: usize) -> ExprKind {
+    pub(crate) fn lower_plain(&self, at: usize) -> ExprKind {
         let text = self.slice(at);
         ExprKind::Str(SmolStr::new(part(text, 1..text.len().saturating_sub(1))))
     }
 
-    /// A text where no holes may be: a path, a pattern, a quoted key.
-    pub fn lower_constant_text(&mut self, at: usize) -> Ident {
+    /// Lowers a string that cannot contain interpolations: a path, a pattern or a key.
+    pub(crate) fn lower_constant_text(&mut self, at: usize) -> Ident {
         let span = self.span(at);
         let kind = match self.kind(at) {
             Kind::template => self.lower_template(at),
@@ -41,7 +41,7 @@ impl<'t> Lowering<'t> {
         Ident { text, span }
     }
 
-    pub fn lower_template(&mut self, at: usize) -> ExprKind {
+    pub(crate) fn lower_template(&mut self, at: usize) -> ExprKind {
         let mut parts = Parts::default();
         let tree = self.tree;
         for child in tree.children(at) {
@@ -127,7 +127,7 @@ impl<'t> Lowering<'t> {
                     cursor.next();
                 }
                 _ if expr.is_none() => expr = Some(self.lower_expr(&mut cursor)),
-                // The quote was meant to end the text that the hole stands in.
+                // The quote was meant to end the string that contains the interpolation.
                 _ if self.slice(child).starts_with('"') => {
                     self.report_unclosed(at, child, "}");
                     return expr;
@@ -154,8 +154,8 @@ impl<'t> Lowering<'t> {
         expr
     }
 
-    /// Cuts a heredoc into its text and removes the indentation that all its lines share.
-    pub fn lower_heredoc(&mut self, at: usize) -> ExprKind {
+    /// Lowers a heredoc, and removes the indentation that all its lines share.
+    pub(crate) fn lower_heredoc(&mut self, at: usize) -> ExprKind {
         let text = self.slice(at);
         let is_raw = text.starts_with("<<'");
         let Some(first) = text.find('\n') else {
@@ -217,7 +217,7 @@ impl<'t> Lowering<'t> {
         parts.finish()
     }
 
-    pub fn report_unclosed_text(&mut self, at: usize, quote: &str) {
+    pub(crate) fn report_unclosed_text(&mut self, at: usize, quote: &str) {
         let span = self.span(at);
         let line_end = part(self.text, span.start as usize..)
             .find('\n')
@@ -234,8 +234,8 @@ impl<'t> Lowering<'t> {
         );
     }
 
-    /// A heredoc in the spelling of another language.
-    pub fn report_loose_heredoc(&mut self, at: usize) {
+    /// Reports a heredoc in another language's syntax.
+    pub(crate) fn report_loose_heredoc(&mut self, at: usize) {
         let text = self.slice(at);
         let start = self.tree.node(at).start;
         let first = text.lines().next().unwrap_or("");
@@ -259,8 +259,8 @@ impl<'t> Lowering<'t> {
         self.report(fix_all(found, format!("write `{opening}`"), edits));
     }
 
-    /// `"""`, of other languages.
-    pub fn report_triple(&mut self, at: usize) {
+    /// Reports a `"""` string, which other languages have.
+    pub(crate) fn report_triple(&mut self, at: usize) {
         let (text, span) = (self.slice(at), self.span(at));
         let open = Span::new(self.file, span.start, span.start + 3);
         let inner = part(text, 3..text.len().saturating_sub(3));
@@ -284,7 +284,7 @@ impl<'t> Lowering<'t> {
         });
     }
 
-    pub fn report_broken_heredoc(&mut self, at: usize) {
+    pub(crate) fn report_broken_heredoc(&mut self, at: usize) {
         let text = self.slice(at);
         let line = text.lines().next().unwrap_or("");
         let word = line
@@ -302,7 +302,7 @@ impl<'t> Lowering<'t> {
     }
 }
 
-/// Collects text and holes, joining neighbouring text.
+/// A builder that collects the parts of a string and joins adjacent text.
 #[derive(Default)]
 struct Parts {
     parts: Vec<Part>,
@@ -318,7 +318,7 @@ impl Parts {
         self.has_text |= !text.is_empty();
     }
 
-    /// Adds text of a heredoc: without the common indentation, with `\n` for every line's end.
+    /// Adds text of a heredoc, without the common indentation and with `\n` line ends.
     fn push_dedented(&mut self, text: &str) {
         for line in text.split_inclusive('\n') {
             let skip = match self.at_line_start {
@@ -359,7 +359,7 @@ impl Parts {
     }
 }
 
-/// A heredoc's lines without the indentation that they share; holes and escapes stay as written.
+/// Removes the common indentation from the lines of a heredoc. Does not change interpolations and escapes.
 pub(crate) fn dedented(body: &str) -> String {
     let mut parts = Parts {
         indent: common_indent(body),
@@ -370,7 +370,7 @@ pub(crate) fn dedented(body: &str) -> String {
     parts.text.finish().into()
 }
 
-/// The number of blanks that every line with text begins with.
+/// Returns the common indentation in bytes. Ignores empty lines.
 pub(crate) fn common_indent(body: &str) -> usize {
     body.lines()
         .filter(|line| !line.trim().is_empty())
