@@ -4,7 +4,8 @@ use crate::project::Adopted;
 use crate::project::{Config, find_root, is_inside, read_config_text};
 use crate::source::{Disk, FileId, Loader, normalize, read_text};
 use crate::workspace::checkout::{adopt_checkout, is_known};
-use std::fs;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::{DirEntry, WalkBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -20,45 +21,72 @@ pub fn read_config(folder: &Path) -> (PathBuf, Config) {
     (root, config)
 }
 
-/// Returns all specs below a folder, sorted, without those in excluded and hidden folders and in other tools' output.
+/// Returns all specs below a folder, sorted, without those that the project excludes and those in hidden folders, in other
+/// projects and in other tools' output. Whether git ignores a spec makes no difference.
 ///
 /// # Errors
-/// If a folder cannot be read.
+/// If a folder cannot be read, or a glob in `exclude` is invalid.
 pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let (root, config) = read_config(folder);
-    let excluded: Vec<PathBuf> = config
-        .exclude
-        .iter()
-        .map(|e| normalize(&root.join(e)))
-        .collect();
+    let exclude = Exclude::new(&root, &config.exclude)?;
+    let is_wanted = move |entry: &DirEntry| {
+        let name = entry.file_name();
+        let is_other = name == "target" || name == "node_modules";
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        // A folder with its own configuration is another project.
+        let is_project = || is_folder && entry.path().join("imgspec.toml").exists();
+        let is_out = || is_other || is_project() || exclude.contains(entry.path(), is_folder);
+        entry.depth() == 0 || !is_out()
+    };
+    let walk = WalkBuilder::new(folder)
+        .standard_filters(false)
+        .hidden(true)
+        .sort_by_file_name(Ord::cmp)
+        .filter_entry(is_wanted)
+        .build();
     let mut out = Vec::new();
-    collect_specs(folder, &excluded, &mut out)?;
-    Ok(out)
-}
-
-fn collect_specs(folder: &Path, excluded: &[PathBuf], out: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        entries.push(entry?.path());
-    }
-    entries.sort();
-    for path in entries {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') || name == "target" || name == "node_modules" {
-            continue;
-        }
-        let is_link = path.is_symlink();
-        if path.is_dir() && !is_link {
-            // A folder with its own configuration is another project.
-            if !excluded.contains(&path) && !path.join("imgspec.toml").exists() {
-                collect_specs(&path, excluded, out)?;
-            }
-        } else if name.ends_with(".imgspec") && !path.is_dir() {
-            // A pipe or a broken link is reported when it is read.
+    for entry in walk {
+        let path = entry.map_err(io::Error::other)?.into_path();
+        // A pipe or a broken link is reported when it is read.
+        if path.extension().is_some_and(|e| e == "imgspec") && !path.is_dir() {
             out.push(path);
         }
     }
-    Ok(())
+    Ok(out)
+}
+
+/// The folders and globs of `exclude`.
+struct Exclude {
+    /// Entries that exist. Their names may contain the characters of globs.
+    folders: Vec<PathBuf>,
+    globs: Gitignore,
+}
+
+impl Exclude {
+    fn new(root: &Path, entries: &[PathBuf]) -> io::Result<Exclude> {
+        let mut folders = Vec::new();
+        let mut globs = GitignoreBuilder::new(root);
+        for entry in entries {
+            let folder = normalize(&root.join(entry));
+            if folder.exists() {
+                folders.push(folder);
+                continue;
+            }
+            // Like a folder, a glob starts at the project's root.
+            let glob = folder.strip_prefix(root).unwrap_or(entry).display();
+            globs.add_line(None, &format!("/{glob}")).map_err(|error| {
+                let message = format!("`exclude` in imgspec.toml: {error}");
+                io::Error::new(io::ErrorKind::InvalidInput, message)
+            })?;
+        }
+        let globs = globs.build().map_err(io::Error::other)?;
+        Ok(Exclude { folders, globs })
+    }
+
+    fn contains(&self, path: &Path, is_folder: bool) -> bool {
+        self.folders.iter().any(|folder| folder == path)
+            || self.globs.matched(path, is_folder).is_ignore()
+    }
 }
 
 /// Returns the library that the project around a folder uses instead of the standard library, with the folder of its
