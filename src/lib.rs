@@ -18,6 +18,7 @@
 
 pub mod ansible;
 #[expect(clippy::disallowed_methods, reason = "a build is files and programs")]
+#[cfg(unix)]
 pub mod build;
 #[expect(
     clippy::disallowed_methods,

@@ -107,6 +107,38 @@ fn libraries_stay_in_their_rooms() {
     assert_only("lsp_server::", &["lsp/"]);
 }
 
+/// Everything but building compiles on every system, so that editors on Windows get the language server.
+#[test]
+fn only_builds_need_unix() {
+    assert_only(
+        "crate::build",
+        &["build/", "cli/build", "cli/clean", "cli/deps"],
+    );
+    let root = common::root().join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for path in files
+        .iter()
+        .filter(|path| !path.starts_with(root.join("build")))
+    {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let is_marked = || {
+                let before = &lines[at.saturating_sub(5)..at];
+                before.iter().any(|line| line.trim() == "#[cfg(unix)]")
+            };
+            let needs_unix = ["os::unix", "rustix::", "ctrlc::"];
+            assert!(
+                !needs_unix.iter().any(|word| line.contains(word)) || is_marked(),
+                "{}:{} needs #[cfg(unix)]",
+                path.display(),
+                at + 1
+            );
+        }
+    }
+}
+
 #[test]
 fn only_the_edge_touches_the_world() {
     assert_only(

@@ -1,8 +1,8 @@
 //! `imgspec build` and `imgspec validate`
 
 use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
-use crate::cli::deps;
-use crate::cli::place::{out, shown, toolbox};
+use crate::cli::deps::{self, toolbox};
+use crate::cli::place::{out, shown};
 use crate::cli::report::{compile_all, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};

@@ -1,16 +1,17 @@
 //! `imgspec deps`
 
 use crate::build::{Found, Plan, Tool, Toolbox};
-use crate::cli::place::toolbox;
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::json_text;
 use crate::eval::evaluate;
+use crate::workspace::read_config;
 use clap::Args;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(super) struct Deps {
@@ -95,6 +96,11 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         print(&text)?;
     }
     Ok(is_complete)
+}
+
+/// Returns the programs of this machine and of `.bin` in the project's root.
+pub(super) fn toolbox(here: &Path) -> Toolbox {
+    Toolbox::new(&read_config(here).0)
 }
 
 /// Installs the missing programs that the selected images' providers need, and prints what was done.

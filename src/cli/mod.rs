@@ -3,12 +3,17 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod adopt;
+#[cfg(unix)]
 mod build;
 mod check;
+#[cfg(unix)]
 mod clean;
 mod compile;
 mod defaults;
+#[cfg(unix)]
 mod deps;
+#[cfg(not(unix))]
+mod elsewhere;
 mod explain;
 mod fmt;
 mod import;
@@ -20,6 +25,8 @@ mod select;
 mod show;
 mod targets;
 
+#[cfg(not(unix))]
+use self::{elsewhere as build, elsewhere as clean, elsewhere as deps};
 use crate::source::visible;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -1,6 +1,5 @@
-//! The folders and programs of the project around the current folder.
+//! The folders of the project around the current folder.
 
-use crate::build::Toolbox;
 use crate::source::normalize;
 use crate::workspace;
 use std::path::{Path, PathBuf};
@@ -15,11 +14,6 @@ pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
         Some(folder) => normalize(&here.join(folder)),
         None => workspace::read_config(here).0.join(OUT),
     }
-}
-
-/// Returns the programs of this machine and of `.bin` in the project's root.
-pub(super) fn toolbox(here: &Path) -> Toolbox {
-    Toolbox::new(&workspace::read_config(here).0)
 }
 
 /// Returns a path to print: relative to the current folder if it is inside it.

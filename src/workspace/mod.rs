@@ -12,12 +12,15 @@ mod lock;
 mod make;
 mod write;
 
+#[cfg(unix)]
 pub(crate) use assets::digest;
 pub use assets::{assets, unpack};
+#[cfg(unix)]
 pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};
 pub use cache::{cache, make_cache, make_ignored};
 pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
 pub use discover::{project_library, read_config, spec_files};
+#[cfg(unix)]
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use make::{find_checkout, find_installers};
