@@ -4,12 +4,15 @@ use crate::cli::place::{out, shown};
 use crate::cli::report::{compile_all, format, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
-use crate::diagnostic::{Code, Diagnostic, json_diagnostics, json_text};
+use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
 use crate::emit::Output;
 use crate::source::{Disk, Loader};
 use crate::workspace;
 use clap::Args;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -28,6 +31,16 @@ pub(super) struct Compile {
     /// Write paths relative to the environment variable IMGSPEC_OUT, so that the output is the same on every machine
     #[arg(long)]
     portable: bool,
+}
+
+/// What `compile --format json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Compiled<'a> {
+    /// The version of the form, 1.
+    version: u32,
+    diagnostics: Vec<JsonDiagnostic<'a>>,
+    /// The images' folders that were written. With `--check` the files that are missing or differ.
+    paths: Vec<Cow<'a, str>>,
 }
 
 pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
@@ -118,13 +131,12 @@ fn print_json(
     diagnostics: &[Diagnostic],
     paths: &[PathBuf],
 ) -> Result<(), Failure> {
-    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-    let value = json!({
-        "version": 1,
-        "diagnostics": json_diagnostics(diagnostics, &selected.program.sources),
-        "paths": paths,
-    });
-    print(&json_text(&value))
+    let compiled = Compiled {
+        version: VERSION,
+        diagnostics: json_diagnostics(diagnostics, &selected.program.sources),
+        paths: paths.iter().map(|path| path.to_string_lossy()).collect(),
+    };
+    print(&json_text(&compiled))
 }
 
 /// Output of the built-in library that lands in an Image Builder checkout is probably meant for its roles, which want

@@ -53,7 +53,7 @@ pub(super) fn run(cli: &Cli, args: &Defaults) -> Result<bool, Failure> {
     let out = normalize(&cli.here.join(out));
     for (name, variables) in files {
         let path = out.join(&name);
-        let text = serde_json::to_string_pretty(&variables).unwrap_or_default() + "\n";
+        let text = json_text(&variables);
         crate::workspace::replace(&path, text.as_bytes())
             .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
         print(&format!("{}\n", shown(&path, &cli.here)))?;

@@ -7,7 +7,8 @@ use crate::diagnostic::json_text;
 use crate::eval::evaluate;
 use crate::workspace::read_config;
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -29,13 +30,28 @@ pub(super) struct Deps {
     json: bool,
 }
 
+/// A program that builds need, as `deps --json` prints it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Tool")]
+pub(super) struct JsonTool<'a> {
+    /// Its name in `tools` of a provider.
+    name: &'a str,
+    /// The providers that need it.
+    providers: Vec<&'a str>,
+    /// Where it is; null if it is missing.
+    path: Option<String>,
+    /// The version that it prints; empty if it prints none.
+    version: Option<String>,
+    /// The oldest supported version.
+    oldest: Option<&'static str>,
+    /// Whether it exists and is not too old.
+    good: bool,
+    /// What `--install` did.
+    note: Option<String>,
+}
+
 pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
-    let selection = Selection {
-        inputs: Vec::new(),
-        set: Vec::new(),
-        provider: None,
-    };
-    let selected = select(cli, &selection)?;
+    let selected = select(cli, &Selection::default())?;
     let program = &selected.program;
     for name in &args.providers {
         if !program.providers.iter().any(|p| p.name == name) {
@@ -80,15 +96,17 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
         if let Some(note) = &note {
             let _ = writeln!(text, "{:19} {note}", "");
         }
-        rows.push(json!({
-            "name": name,
-            "providers": users,
-            "path": found.as_ref().map(|f| f.path.to_string_lossy()),
-            "version": found.as_ref().map(|f| &f.version),
-            "oldest": tool.and_then(|t| t.oldest),
-            "good": is_good(found.as_ref()),
-            "note": note,
-        }));
+        rows.push(JsonTool {
+            name,
+            providers: users,
+            path: found
+                .as_ref()
+                .map(|f| f.path.to_string_lossy().into_owned()),
+            oldest: tool.and_then(|t| t.oldest),
+            good: is_good(found.as_ref()),
+            version: found.map(|f| f.version),
+            note,
+        });
     }
     if args.json {
         print(&json_text(&rows))?;

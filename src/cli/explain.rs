@@ -20,12 +20,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         print(page(code))?;
         return Ok(true);
     }
-    let selection = Selection {
-        inputs: Vec::new(),
-        set: Vec::new(),
-        provider: None,
-    };
-    let selected = select(cli, &selection)?;
+    let selected = select(cli, &Selection::default())?;
     let program = &selected.program;
     let slice = |expr: &Expr| program.sources.shown_slice(expr.span).to_owned();
     let mut out = String::new();

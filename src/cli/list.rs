@@ -5,9 +5,12 @@ use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::json_text;
 use crate::driver;
+use crate::project::hir::SectionId;
 use crate::project::place_in_checkout;
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 #[derive(Debug, Args)]
@@ -23,11 +26,21 @@ pub(super) struct List {
     json: bool,
 }
 
+/// An image, as `list --json` prints it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Listed<'a> {
+    /// The image's name.
+    image: &'a str,
+    /// The file that declares it: an absolute path, or `stdlib/…` for the standard library.
+    file: Cow<'a, str>,
+    /// Its documentation.
+    doc: Option<&'a str>,
+}
+
 pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
     let selection = Selection {
         inputs: args.inputs.clone(),
-        set: Vec::new(),
-        provider: None,
+        ..Selection::default()
     };
     let mut selected = select(cli, &selection)?;
     selected.expect_known()?;
@@ -38,14 +51,16 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
     let program = &selected.program;
     let mut out = String::new();
     if args.json || format(cli) == Format::Json {
-        let images: Vec<_> = selected
-            .images
-            .iter()
-            .map(|id| {
-                let section = program.section(*id);
-                json!({ "image": section.name, "file": program.sources.get(place_in_checkout(program, section.span).file).path.to_string_lossy(), "doc": section.doc })
-            })
-            .collect();
+        let listed = |id: &SectionId| {
+            let section = program.section(*id);
+            let file = place_in_checkout(program, section.span).file;
+            Listed {
+                image: &section.name,
+                file: program.sources.get(file).path.to_string_lossy(),
+                doc: section.doc.as_deref(),
+            }
+        };
+        let images: Vec<Listed<'_>> = selected.images.iter().map(listed).collect();
         out = json_text(&images);
     } else {
         let width = selected

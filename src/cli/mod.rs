@@ -21,6 +21,7 @@ mod list;
 mod lsp;
 mod place;
 mod report;
+mod schema;
 mod select;
 mod show;
 mod targets;
@@ -105,12 +106,14 @@ enum Command {
     Import(import::Import),
     /// Convert an Image Builder checkout to a library of specs
     Adopt(adopt::Adopt),
+    /// Print the JSON Schema of a command's JSON output
+    Schema(schema::Schema),
     /// Remove the files that compiles and builds have written
     Clean(clean::Clean),
 }
 
 /// What a command works on.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Selection {
     /// Names of images; paths of specs, JSON var files and folders [default: the project around the current folder]
     #[arg(value_name = "IMAGE|PATH")]
@@ -153,6 +156,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Lsp => lsp::run().map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(&cli, adopt).map(fine),
+        Command::Schema(schema) => schema::run(schema).map(fine),
         Command::Clean(clean) => clean::run(&cli, clean).map(fine),
     }
 }

@@ -14,9 +14,12 @@ use crate::schema::{Value, encode, print_value};
 use crate::source::{Span, visible_line};
 use crate::syntax::print_text;
 use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -239,63 +242,109 @@ fn hides(image: &Image<'_>, id: VarId) -> bool {
 
 // ---- JSON -------------------------------------------------------------------------------------
 
-fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> Json {
+/// An image, as `show --json` prints it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Image")]
+pub(super) struct JsonImage {
+    /// The image's name.
+    image: String,
+    /// The file that declares it: an absolute path, or `stdlib/…` for the standard library.
+    file: String,
+    /// The image that contains the target.
+    target: String,
+    /// The variables by their names.
+    variables: BTreeMap<String, JsonVariable>,
+}
+
+/// A variable's value and where it comes from. Secrets are masked.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Variable")]
+struct JsonVariable {
+    /// The declared type.
+    #[serde(rename = "type")]
+    ty: String,
+    /// The receivers: `packer`, `linux`, `windows`.
+    to: Vec<&'static str>,
+    /// The effective value; null if it is unset.
+    value: Json,
+    /// The string in `packer.vars.json`; null if it has none.
+    packer: Option<String>,
+    /// The value in `ansible.vars.json`; null if it has none.
+    ansible: Option<Json>,
+    /// What reads the variable on this target.
+    routes: Vec<String>,
+    /// The settings that take part, the winner first and the default last.
+    set_by: Vec<JsonSetting>,
+}
+
+/// A setting of a variable.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Setting")]
+struct JsonSetting {
+    /// The layer, or `default`.
+    layer: String,
+    /// An absolute path, or `stdlib/…` for the standard library.
+    file: String,
+    /// From 1.
+    line: u32,
+    /// From 1, in characters.
+    column: u32,
+    /// The value of this setting alone.
+    value: Json,
+}
+
+fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonImage {
     let program = image.program;
-    let mut variables = serde_json::Map::new();
-    let mut all: Vec<VarId> = image
-        .ids()
-        .iter()
-        .copied()
-        .filter(|id| belongs(image, *id))
-        .collect();
-    all.sort_by_key(|id| &program.variable(*id).name);
-    for id in all {
+    let path = |file| {
+        program
+            .sources
+            .get(file)
+            .path
+            .to_string_lossy()
+            .into_owned()
+    };
+    let setting = |entry: Entry| {
+        let at = program.sources.position(entry.span.file, entry.span.start);
+        JsonSetting {
+            file: path(entry.span.file),
+            line: at.line,
+            column: at.column,
+            value: entry.value.json(),
+            layer: entry.layer,
+        }
+    };
+    let is_asked_for = |name: &str| only.is_empty() || only.iter().any(|other| other == name);
+    let mut variables = BTreeMap::new();
+    for id in image.ids().iter().copied().filter(|id| belongs(image, *id)) {
         let variable = program.variable(id);
-        if !only.is_empty() && !only.iter().any(|name| variable.name == *name) {
+        let name = variable.name.as_str();
+        if !is_asked_for(name) {
             continue;
         }
-        let secret = hides(image, id);
-        let value = Shown::of(image, id).json();
-        let ansible = shown_to_ansible(image, artifacts, id);
-        let packer = artifacts
-            .packer
-            .get(variable.name.as_str())
-            .map(|p| if secret { MASK } else { p.as_str() });
-        let set_by: Vec<Json> = history(image, id)
-            .into_iter()
-            .filter(|entry| entry.takes_part)
-            .map(|entry| {
-                let at = program.sources.position(entry.span.file, entry.span.start);
-                json!({
-                    "layer": entry.layer,
-                    "file": program.sources.get(entry.span.file).path.to_string_lossy(),
-                    "line": at.line,
-                    "column": at.column,
-                    "value": entry.value.json(),
-                })
-            })
-            .collect();
-        variables.insert(
-            variable.name.to_string(),
-            json!({
-                "type": variable.ty.to_string(),
-                "to": variable.to.names(),
-                "value": value,
-                "packer": packer,
-                "ansible": ansible,
-                "routes": artifacts.routes.get(variable.name.as_str()).map_or(&[][..], Vec::as_slice),
-                "set_by": set_by,
-            }),
-        );
+        let is_secret = hides(image, id);
+        let packer = artifacts.packer.get(name);
+        let history = history(image, id).into_iter();
+        let shown = JsonVariable {
+            ty: variable.ty.to_string(),
+            to: variable.to.names(),
+            value: Shown::of(image, id).json(),
+            packer: packer.map(|text| if is_secret { MASK.into() } else { text.clone() }),
+            ansible: shown_to_ansible(image, artifacts, id),
+            routes: artifacts.routes.get(name).cloned().unwrap_or_default(),
+            set_by: history
+                .filter(|entry| entry.takes_part)
+                .map(setting)
+                .collect(),
+        };
+        variables.insert(name.to_owned(), shown);
     }
     let section = program.section(image.section);
-    let place = place_in_checkout(program, section.span);
-    json!({
-        "image": section.name,
-        "file": program.sources.get(place.file).path.to_string_lossy(),
-        "target": program.section(image.stack.target).name,
-        "variables": variables,
-    })
+    JsonImage {
+        image: section.name.to_string(),
+        file: path(place_in_checkout(program, section.span).file),
+        target: program.section(image.stack.target).name.to_string(),
+        variables,
+    }
 }
 
 /// A setting of a variable, to print.

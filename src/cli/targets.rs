@@ -14,12 +14,7 @@ pub(super) struct Targets {
 }
 
 pub(super) fn run(cli: &Cli, args: &Targets) -> Result<bool, Failure> {
-    let selection = Selection {
-        inputs: Vec::new(),
-        set: Vec::new(),
-        provider: None,
-    };
-    let selected = select(cli, &selection)?;
+    let selected = select(cli, &Selection::default())?;
     let program = &selected.program;
     let is_wanted = |p: &&Provider| args.provider.as_deref().is_none_or(|name| p.name == name);
     let providers: Vec<&Provider> = program.providers.iter().filter(is_wanted).collect();

@@ -1,80 +1,156 @@
-//! JSON for programs. `docs/json.md` describes the format, which has a version.
+//! Diagnostics as JSON. The form is versioned and described in `docs/json.md`.
 
 use crate::diagnostic::{Diagnostic, Fix, Label};
 use crate::source::{SourceMap, Span, visible_json};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use std::borrow::Cow;
 
-/// The version of the JSON format. It increases if a field is removed or changes its meaning.
-const VERSION: u32 = 1;
+/// The version of the form. It grows if a field changes its meaning or is removed.
+pub(crate) const VERSION: u32 = 1;
 
-/// Renders `{"version": 1, "diagnostics": [ … ]}`.
-pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let value =
-        json!({ "version": VERSION, "diagnostics": json_diagnostics(diagnostics, sources) });
-    json_text(&value)
+/// What `check --format json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Report<'a> {
+    /// The version of the form, 1.
+    version: u32,
+    diagnostics: Vec<JsonDiagnostic<'a>>,
 }
 
-/// Serializes a value as indented JSON that is safe to print on a terminal.
+impl<'a> Report<'a> {
+    /// The report of some diagnostics.
+    pub fn new(diagnostics: &'a [Diagnostic], sources: &'a SourceMap) -> Report<'a> {
+        Report {
+            version: VERSION,
+            diagnostics: json_diagnostics(diagnostics, sources),
+        }
+    }
+}
+
+/// An error, warning or note.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Diagnostic")]
+pub struct JsonDiagnostic<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    /// A code that `imgspec explain` knows.
+    code: &'static str,
+    /// `error`, `warning` or `note`, after `imgspec.toml`.
+    severity: String,
+    /// What is wrong.
+    message: &'a str,
+    /// What this place has to do with it.
+    label: &'a str,
+    /// What to do.
+    help: Option<&'a str>,
+    /// The violated rule, for `rule-violated`.
+    rule: Option<&'a str>,
+    /// The images that have the diagnostic. Empty if it is about the text alone.
+    images: &'a [String],
+    /// Other places that matter.
+    related: Vec<Related<'a>>,
+    /// Alternative fixes.
+    fixes: Vec<JsonFix<'a>>,
+}
+
+/// Another place that matters for a diagnostic.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Related<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    /// What this place has to do with the diagnostic.
+    message: &'a str,
+}
+
+/// Edits that fix a diagnostic, to be applied together.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Fix")]
+struct JsonFix<'a> {
+    /// What the fix does, in the imperative.
+    title: &'a str,
+    edits: Vec<Edit<'a>>,
+}
+
+/// A replacement of the text at a place.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Edit<'a> {
+    #[serde(flatten)]
+    place: Place<'a>,
+    /// The new text.
+    text: &'a str,
+}
+
+/// A range of text in a file. Lines and columns start at 1; columns count characters.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Place<'a> {
+    /// An absolute path, or `stdlib/…` for the standard library.
+    file: Cow<'a, str>,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    /// The column behind the last character.
+    end_column: u32,
+}
+
+/// Renders diagnostics as `{"version": 1, "diagnostics": [ … ]}`.
+pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+    json_text(&Report::new(diagnostics, sources))
+}
+
+/// Renders a value as JSON with escaped invisible characters. A value that JSON cannot contain, which no form of ours
+/// has, gives an object with the reason as `error`.
 pub fn json_text(value: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let text = serde_json::to_string_pretty(value)
+        .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
     format!("{}\n", visible_json(&text))
 }
 
-/// Returns the diagnostics as a JSON array, for commands with further output.
-pub fn json_diagnostics(diagnostics: &[Diagnostic], sources: &SourceMap) -> Value {
+/// Converts diagnostics, for commands that print more than these.
+pub fn json_diagnostics<'a>(
+    diagnostics: &'a [Diagnostic],
+    sources: &'a SourceMap,
+) -> Vec<JsonDiagnostic<'a>> {
     diagnostics.iter().map(|d| diagnostic(d, sources)).collect()
 }
 
-fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
-    let fix = |fix: &Fix| {
-        let edits = fix
+fn diagnostic<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> JsonDiagnostic<'a> {
+    let fix = |fix: &'a Fix| JsonFix {
+        title: &fix.title,
+        edits: fix
             .edits
             .iter()
-            .map(|(span, text)| with(place(*span, sources), [("text", json!(text))]));
-        json!({ "title": fix.title, "edits": edits.collect::<Vec<_>>() })
+            .map(|(span, text)| Edit {
+                place: place(*span, sources),
+                text,
+            })
+            .collect(),
     };
-    let fields = [
-        ("code", json!(diagnostic.code.as_str())),
-        ("severity", json!(diagnostic.severity.to_string())),
-        ("message", json!(diagnostic.message)),
-        ("label", json!(diagnostic.primary.text)),
-        ("help", json!(diagnostic.help)),
-        ("rule", json!(diagnostic.rule)),
-        ("images", json!(diagnostic.images)),
-        (
-            "related",
-            diagnostic
-                .related
-                .iter()
-                .map(|l| related(l, sources))
-                .collect(),
-        ),
-        ("fixes", diagnostic.fixes.iter().map(fix).collect()),
-    ];
-    with(place(diagnostic.primary.span, sources), fields)
-}
-
-fn related(label: &Label, sources: &SourceMap) -> Value {
-    with(place(label.span, sources), [("message", json!(label.text))])
-}
-
-/// Returns the object with additional fields.
-fn with<const N: usize>(mut object: Value, fields: [(&str, Value); N]) -> Value {
-    if let Some(map) = object.as_object_mut() {
-        map.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    let related = |label: &'a Label| Related {
+        place: place(label.span, sources),
+        message: &label.text,
+    };
+    JsonDiagnostic {
+        place: place(diagnostic.primary.span, sources),
+        code: diagnostic.code.as_str(),
+        severity: diagnostic.severity.to_string(),
+        message: &diagnostic.message,
+        label: &diagnostic.primary.text,
+        help: diagnostic.help.as_deref(),
+        rule: diagnostic.rule.as_deref(),
+        images: &diagnostic.images,
+        related: diagnostic.related.iter().map(related).collect(),
+        fixes: diagnostic.fixes.iter().map(fix).collect(),
     }
-    object
 }
 
-fn place(span: Span, sources: &SourceMap) -> Value {
+fn place(span: Span, sources: &SourceMap) -> Place<'_> {
     let start = sources.position(span.file, span.start);
     let end = sources.position(span.file, span.end);
-    json!({
-        "file": sources.get(span.file).path.to_string_lossy(),
-        "line": start.line,
-        "column": start.column,
-        "end_line": end.line,
-        "end_column": end.column,
-    })
+    Place {
+        file: sources.get(span.file).path.to_string_lossy(),
+        line: start.line,
+        column: start.column,
+        end_line: end.line,
+        end_column: end.column,
+    }
 }

@@ -13,7 +13,8 @@ mod rich;
 mod short;
 
 pub use catalogue::{Code, page};
-pub use json::{json_diagnostics, json_text, render_json};
+pub(crate) use json::VERSION;
+pub use json::{JsonDiagnostic, Report, json_diagnostics, json_text, render_json};
 pub use near::{Fit, Suggestion, nearest, suggest, suggest_image};
 pub use plain::render_plain;
 pub use rich::render_rich;

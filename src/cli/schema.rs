@@ -1,0 +1,43 @@
+//! `imgspec schema`
+
+#[cfg(unix)]
+use crate::cli::deps::JsonTool;
+use crate::cli::{Failure, compile, list, print, show};
+use crate::diagnostic::{Report, json_text};
+use clap::{Args, ValueEnum};
+use schemars::schema_for;
+
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// The command whose JSON the schema describes
+    #[arg(value_enum, value_name = "COMMAND")]
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    /// `check --format json`
+    Check,
+    /// `compile --format json`
+    Compile,
+    /// `show --json`
+    Show,
+    /// `list --json`
+    List,
+    /// `deps --json`
+    #[cfg(unix)]
+    Deps,
+}
+
+pub(super) fn run(args: &Schema) -> Result<bool, Failure> {
+    let schema = match args.form {
+        Form::Check => schema_for!(Report<'static>),
+        Form::Compile => schema_for!(compile::Compiled<'static>),
+        Form::Show => schema_for!(Vec<show::JsonImage>),
+        Form::List => schema_for!(Vec<list::Listed<'static>>),
+        #[cfg(unix)]
+        Form::Deps => schema_for!(Vec<JsonTool<'static>>),
+    };
+    print(&json_text(&schema))?;
+    Ok(true)
+}
