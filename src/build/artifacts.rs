@@ -137,8 +137,8 @@ fn list_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(out)
 }
 
-/// Links into the new output what is in the old one and no build has put there; under another name where the new
-/// output has a file of that name.
+/// Links the files that no build has made from the old output to the new one. If the new output contains a file of the same
+/// name, the link gets the suffix `.old`.
 fn carry_over(old: &Path, new: &Path, record: &Record) -> io::Result<()> {
     if !old.is_dir() {
         return Ok(());

@@ -94,8 +94,8 @@ pub fn clean_out(out: &Path) -> io::Result<bool> {
     fs::remove_dir(out).map(|()| true)
 }
 
-/// Removes what builds share, folder by folder. The cache's name may have been given in the environment: a folder
-/// that builds have not made is not theirs.
+/// Removes the folders of the cache that carry its tag. `IMGSPEC_CACHE` may name any folder, so folders without the tag
+/// stay.
 ///
 /// # Errors
 /// If a folder cannot be removed or the cache cannot be locked.

@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// Names all inputs of an image: the compiled files, the templates and roles, the files and folders that values name,
-/// roles of the project among them, and what the environment holds under the names that the output reads.
+/// Returns a digest of all inputs of an image: the compiled files, the templates and roles, the files and folders that
+/// values name (including the project's roles), and the environment variables that the output reads.
 ///
 /// # Errors
 /// If a file that a value names cannot be read.
@@ -42,9 +42,9 @@ pub(crate) fn inputs(artifacts: &Artifacts, variables: &[(String, String)]) -> i
     Ok(hex(&hash.finalize()))
 }
 
-/// The files and folders of this machine that an image is made of. A role may use the roles beside it, by
-/// `dependencies` or `include_role` under a name that only Ansible works out: where an image names a role of its own,
-/// all role folders of the project count.
+/// Returns the files and folders of this machine that are inputs of an image. A role can use other roles through
+/// `dependencies` or `include_role`, with names that only Ansible can compute. So if an image uses a role of the project,
+/// all role folders of the project are inputs.
 fn paths(recipe: &BuildPlan) -> BTreeSet<PathBuf> {
     let mut paths = recipe.paths.clone();
     let named = recipe

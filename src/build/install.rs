@@ -99,8 +99,8 @@ impl<'t> Plan<'t> {
             .collect()
     }
 
-    /// Installs. What the programs print goes to standard error. Gives for each tool what was done, or what could not
-    /// be done and what a person can do instead.
+    /// Installs the tools. The output of the commands goes to standard error. Returns for each tool what was done, or why it
+    /// failed and what the user can do instead.
     pub fn run(self) -> Vec<(&'static str, Result<String, String>)> {
         let mut out = Vec::new();
         let made = crate::workspace::make_ignored(self.bin)

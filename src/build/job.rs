@@ -1,8 +1,8 @@
 //! The build of one image: Packer's working folder, its runs and its artifacts.
 //!
-//! Packer runs in `OUT/IMAGE/work`, in which `packer` and `ansible` stand for what the program carries. What comes
-//! out is moved to `OUT/IMAGE/output` when all has gone well, so that a build that fails or is stopped leaves the
-//! last good one as it was.
+//! Packer runs in `OUT/IMAGE/work`, where `packer` and `ansible` are links to the unpacked templates and roles. After a
+//! successful build the artifacts move to `OUT/IMAGE/output`, so that a build that fails or is stopped does not change the
+//! last output.
 
 use crate::build::artifacts::{self, Record};
 use crate::build::process::{Interrupt, MARK, run, stop_marked};

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-/// Waits for make. On a terminal Ctrl-C reaches make and all that it has started by itself; elsewhere they are told.
-/// A second request stops them.
+/// Waits for make. On a terminal Ctrl-C reaches make and the processes that it started; elsewhere this function passes
+/// the interrupt on. A second interrupt stops them.
 fn wait(child: &mut Child, interrupt: &Interrupt, mark: &str) -> io::Result<ExitStatus> {
     let mut is_told = io::stdin().is_terminal();
     loop {
@@ -48,7 +48,8 @@ pub struct MakeRun<'a> {
 }
 
 impl MakeRun<'_> {
-    /// Runs make, its output passed through, and returns its exit code; 128 and a signal's number where one ended it.
+    /// Runs make with its output on the terminal, and returns its exit code, or 128 plus the number of the signal that ended
+    /// it.
     ///
     /// # Errors
     /// If make cannot be started.

@@ -1,7 +1,7 @@
 //! Building images: running Packer, Ansible and make.
 //!
-//! [`write()`] puts compiled files on the disk. [`Job`] builds one image from them: it prepares the folder that
-//! Packer runs in, runs it, cleans up what was started, and keeps what came out.
+//! [`Job`] builds one image from its compiled files: it prepares Packer's working folder, runs Packer, stops what was
+//! started, and keeps the artifacts.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 

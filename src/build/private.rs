@@ -1,8 +1,8 @@
 //! Private folders for the temporary files of builds, such as the keys that Packer and Ansible make.
 //!
-//! Each build has a folder of its own in the system's folder for temporary files, which only its owner can enter, and
-//! which is removed at the end. The folder is locked while its build runs. One that is not locked is left over from a
-//! build that was killed: the next run removes it, and stops what that build has started.
+//! Each build has a folder in the system's folder for temporary files. Only its owner can enter it, and it is removed after
+//! the build. The folder is locked while the build runs. An unlocked folder is left over from a build that was killed: the
+//! next run removes it, and stops the processes of that build.
 
 use crate::build::process::stop_marked;
 use crate::workspace::Lock;
@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The prefix of the folders' names.
 const PREFIX: &str = "imgspec-";
-/// The file in each of them that says whose it is: the mark of the build's processes, and the folder that Packer runs
-/// in.
+/// The file in each folder that names its build: the mark of its processes, and Packer's working folder.
 const OWNER: &str = "imgspec-build";
 
 /// The private folder of a running build, removed on drop.

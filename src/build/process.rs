@@ -38,8 +38,8 @@ impl Interrupt {
 /// How long an interrupted program may take to end.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Runs a program in a process group of its own and hands on each line of its output. Where the user asks to stop, so
-/// is the program: politely, and after a while or a second request not so.
+/// Runs a program in its own process group, and calls `line` with each line of its output. An interrupt is passed on to
+/// the program. A second interrupt, or [`GRACE`] after the first, kills it.
 ///
 /// Returns its exit code, or as a shell does, 128 plus the number of the signal that ended it.
 ///

@@ -139,8 +139,8 @@ fn print_json(
     print(&json_text(&compiled))
 }
 
-/// Output of the built-in library that lands in an Image Builder checkout is probably meant for its roles, which want
-/// other shapes.
+/// Returns a warning about output of the standard library inside an Image Builder checkout. It is probably meant for the
+/// checkout's roles, which expect other types.
 fn native_output(selected: &crate::cli::select::Selected, out: &Path) -> Option<Diagnostic> {
     if selected.program.is_adopted {
         return None;

@@ -142,8 +142,8 @@ pub(super) fn install_for(cli: &Cli, selection: &Selection, is_sure: bool) -> Re
     Ok(())
 }
 
-/// Installs those of the named tools that are missing or too old, after saying how; gives for each what was done. On
-/// a terminal it asks first, unless the user is sure.
+/// Installs those of the named tools that are missing or too old, and returns for each what was done. Prints the commands
+/// first, and asks on a terminal unless `is_sure`.
 fn install<'n>(
     names: impl Iterator<Item = &'n str>,
     toolbox: &Toolbox,

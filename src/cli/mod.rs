@@ -126,8 +126,8 @@ struct Selection {
     provider: Option<String>,
 }
 
-/// Runs the program: arguments in, exit code out. 0 is fine, 1 means the spec is wrong, 2 that the command is, or the
-/// environment; a build that fails gives Packer's code.
+/// Runs the program and returns its exit code: 0 for success, 1 for errors in a spec, 2 for errors in the command or
+/// its environment. A build that fails returns Packer's exit code.
 pub fn run() -> ExitCode {
     match run_command(Cli::parse()) {
         Ok(code) => code,

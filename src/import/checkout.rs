@@ -1,5 +1,5 @@
-//! An Image Builder checkout, as far as configuration goes: its targets with what they run, and the files that those
-//! name.
+//! The configuration of an Image Builder checkout: its make targets, the Packer commands that they run, and the files that
+//! these name.
 
 use crate::import::is_variable_name;
 use crate::packer::Selection;
@@ -111,11 +111,11 @@ impl Checkout {
         self.var_files.get(file).map_or(&[], Vec::as_slice)
     }
 
-    /// Reads what recipes name, below the folder of the Makefile. `user_file` is the name of the var file that stands
-    /// for the user's: what is given after it beats it, as `-var` does, and becomes such.
+    /// Reads the files that recipes name, relative to `root`, the Makefile's folder. `user_file` is the name of the var file
+    /// that marks the user's place: later var files are stronger than the user's, as `-var` is.
     ///
-    /// A target that cannot be read is refused, with the reason. `others` are further files that may be var files, by
-    /// their paths below the checkout: those that no target uses, but a person may.
+    /// Refuses a target that cannot be read, with a reason. `others` are files that no target uses but a user may: they are
+    /// read if they look like var files.
     pub fn read(
         loader: &dyn Loader,
         root: &Path,
@@ -165,8 +165,10 @@ impl Checkout {
         });
     }
 
-    /// The runs of a recipe; none where it runs no `packer build`. An error says why the target is refused, and
-    /// whether that is for want of understanding.
+    /// Returns the `packer build` commands of a recipe.
+    ///
+    /// # Errors
+    /// The reason why the target is refused, and whether that is because imgspec cannot read it.
     fn read_runs(
         &mut self,
         loader: &dyn Loader,
@@ -274,9 +276,8 @@ impl Checkout {
         self.targets.sort_by_key(|target| place(&target.make));
     }
 
-    /// Finds what takes part in each target's runs, by the names and paths that its own variables give: its
-    /// playbooks. Refuses targets that select builders which their templates do not have: something of them is
-    /// misread, or Packer itself would build nothing.
+    /// Finds the kind of each target's playbooks, and refuses targets that select builders which their template does not
+    /// contain: Packer would build nothing.
     fn settle_targets(&mut self) {
         let mut wrong: Vec<(usize, String)> = Vec::new();
         let mut windows: Vec<usize> = Vec::new();

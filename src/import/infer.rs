@@ -22,8 +22,8 @@ pub(super) struct Declaration {
     pub known: Option<VarId>,
     /// Whether the type is the standard library's.
     pub keeps_type: bool,
-    /// The folder of the one provider that the built-in library knows the variable from, where others have one of
-    /// that name, too: documentation is of that one.
+    /// The provider that the standard library's documentation is about, if the checkout's other providers have a variable
+    /// of that name too.
     pub only_of: Option<String>,
     /// The variable that this name is an alias of.
     pub alias_of: Option<String>,

@@ -13,8 +13,8 @@ pub fn spell_value(value: &Value) -> String {
     print_wrapped(value, WIDTH)
 }
 
-/// A text with Packer's templates in it. `{{user `x`}}` becomes `${x}` where `is_plain` says that both are the same
-/// text, and a lone `{{env `X`}}` becomes `env("X")`.
+/// Converts a string with Packer expressions to source text. `{{user `x`}}` becomes `${x}` if `is_plain` is true for the
+/// name. A string that is only `{{env `X`}}` becomes `env("X")`.
 pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     let pieces: Vec<Braced<'_>> = parse_braces(text)
         .into_iter()

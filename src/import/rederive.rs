@@ -1,5 +1,5 @@
-//! Strings of a checkout that the built-in library derives from others: they are written as that expression, so that
-//! the package versions of a release still follow its version.
+//! Strings of a checkout that the standard library derives from other variables. They are written as the same expression,
+//! so that package versions of a release still follow its version.
 
 use crate::eval::evaluate;
 use crate::import::checkout::Checkout;

@@ -1,7 +1,7 @@
 //! Conversion of JSON var files to layers.
 //!
-//! Each string is read by its variable's type and written as one would write it. What cannot be written so stands in
-//! a comment, with the reason; nothing is left out without a word.
+//! Each string is read with its variable's type and written as a value of the language. A string that cannot be converted
+//! becomes a comment with the reason. Nothing is dropped silently.
 
 use crate::ansible::{ArgsProblem, Argument, check_args, parse_pairs};
 use crate::diagnostic::nearest;

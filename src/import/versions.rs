@@ -36,8 +36,7 @@ enum Piece {
     Series,
 }
 
-/// For var file (or template) and name, the expression that gives the string there, for strings that follow a
-/// version.
+/// Returns the expressions for strings that follow a version, by source and name.
 ///
 /// The expression gives the same string on every target of the checkout. `is_plain` is true for variables whose `${x}` is
 /// the string that Packer has.
@@ -349,7 +348,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
     name.split('_')
 }
 
-/// The three numbers of a text that is a version and nothing else, with what stands behind them: `v1.34.3`, `1.34.3`,
+/// Returns the numbers of a version, without `v` and with a suffix for early releases: `v1.34.3`, `1.34.3`,
 /// `v1.35.0-rc.1`.
 fn version_in(text: &str) -> Option<&str> {
     let number = text.strip_prefix('v').unwrap_or(text);

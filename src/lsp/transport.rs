@@ -1,7 +1,7 @@
 //! The protocol's base layer on standard input and output.
 //!
-//! A message that cannot be read is answered with an error, and the next one is read as if nothing had been: an
-//! editor that stumbles once keeps its server.
+//! A message that is not valid gets an error, and the next one is read as usual: one mistake of an editor does not end
+//! the server.
 
 use lsp_server::{Connection, ErrorCode, Message};
 use serde_json::{Value, json};
