@@ -93,13 +93,9 @@ impl Server {
     }
 
     fn signature(&self, params: SignatureHelpParams) -> Option<SignatureHelp> {
-        let at = params.text_document_position_params;
-        let text = self
-            .workspace
-            .documents
-            .text(&path(&at.text_document.uri)?)?;
-        let offset = self.workspace.encoding.offset(text, at.position);
-        signature(text, offset, self.client.has_label_offsets())
+        let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
+        let has_label_offsets = self.client.has_label_offsets();
+        signature(&spec.parsed(), offset as usize, has_label_offsets)
     }
 
     fn definition(&self, params: GotoDefinitionParams) -> Option<GotoDefinitionResponse> {

@@ -2,44 +2,52 @@
 
 use crate::source::part;
 use crate::syntax::{Kind, Node, Tree, parse_tree};
+use std::ops::Range;
 
 /// The inserted word. Together with a keyword before or after it, it is a name.
 const WORD: &str = "cursor_is_here";
 
-/// The tree of a text with the word in it, and the nodes around the word.
+/// A text with its tree.
+pub struct Parsed<'t> {
+    pub text: &'t str,
+    pub tree: &'t Tree,
+}
+
+/// The tree of an item with the word in it, and the nodes around the word.
 pub struct Marked {
     text: String,
     tree: Tree,
-    /// The nodes around the word, from the file to the smallest one.
+    /// The nodes around the word, from the whole text to the smallest one.
     path: Vec<usize>,
     offset: usize,
 }
 
 impl Marked {
-    pub fn new(text: &str, offset: usize) -> Marked {
-        Marked::with(text, offset, WORD)
+    /// Parses the item around an offset again, with the word in it.
+    pub fn new(spec: &Parsed<'_>, offset: usize) -> Marked {
+        Marked::with(spec, offset, WORD)
     }
 
     /// The same with `=` and a value after the word: a complete setting, if a statement can begin at the cursor.
-    pub fn with_value(text: &str, offset: usize) -> Marked {
-        Marked::with(text, offset, &format!("{WORD} = {WORD} "))
+    pub fn with_value(spec: &Parsed<'_>, offset: usize) -> Marked {
+        Marked::with(spec, offset, &format!("{WORD} = {WORD} "))
     }
 
-    fn with(text: &str, offset: usize, inserted: &str) -> Marked {
-        let mut marked = String::with_capacity(text.len() + inserted.len());
-        marked.push_str(part(text, ..offset));
-        marked.push_str(inserted);
-        marked.push_str(part(text, offset..));
-        let mut tree = parse_tree(&marked);
+    fn with(spec: &Parsed<'_>, offset: usize, inserted: &str) -> Marked {
+        let range = item_around(spec, offset);
+        let before = part(spec.text, range.start..offset);
+        let text = [before, inserted, part(spec.text, offset..range.end)].concat();
+        let offset = before.len();
+        let mut tree = parse_tree(&text);
         let mut path = path_to(&tree, offset, offset + WORD.len());
         if let Some(at) = path.last().copied()
             && matches!(tree.node(at).kind, Kind::heredoc | Kind::broken_heredoc)
         {
-            tree.open_heredoc(at, &marked);
+            tree.open_heredoc(at, &text);
             path = path_to(&tree, offset, offset + WORD.len());
         }
         Marked {
-            text: marked,
+            text,
             tree,
             path,
             offset,
@@ -51,7 +59,7 @@ impl Marked {
         self.path.len()
     }
 
-    /// The node at a level. Level 0 is the file.
+    /// The node at a level. Level 0 is the whole text.
     pub fn node(&self, level: usize) -> Option<Node> {
         self.path.get(level).map(|at| self.tree.node(*at))
     }
@@ -111,6 +119,29 @@ impl Child {
     pub fn kind(&self) -> Kind {
         self.node.kind
     }
+}
+
+/// The part of a text to parse again: from the last item before an offset to the next item. Nothing in front of an item
+/// can change how it is parsed, and everything that is open ends where the next item begins.
+fn item_around(spec: &Parsed<'_>, offset: usize) -> Range<usize> {
+    let mut range = 0..spec.text.len();
+    for at in spec.tree.children(0) {
+        let node = spec.tree.node(at);
+        let start = node.start as usize;
+        let line = part(spec.text, ..start).trim_end_matches([' ', '\t']);
+        let begins_line = line.is_empty() || line.ends_with('\n');
+        let is_item = matches!(
+            node.kind,
+            Kind::include | Kind::type_decl | Kind::variable | Kind::section | Kind::test
+        );
+        if start <= offset && begins_line && node.kind != Kind::EOI {
+            range.start = start;
+        } else if start > offset && is_item && line.len() == start && begins_line {
+            range.end = start;
+            break;
+        }
+    }
+    range
 }
 
 /// The indices of the nodes around a range, outermost first.

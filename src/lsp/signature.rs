@@ -1,7 +1,7 @@
 //! Signature help: the call around the cursor.
 
 use crate::lsp::completion::call;
-use crate::lsp::marked::Marked;
+use crate::lsp::marked::{Marked, Parsed};
 use crate::project::hir::Function;
 use crate::source::part;
 use lsp_types::{
@@ -9,8 +9,12 @@ use lsp_types::{
 };
 
 /// The innermost call of a function around an offset of a text.
-pub fn signature(text: &str, offset: usize, has_label_offsets: bool) -> Option<SignatureHelp> {
-    let (function, argument) = call_at(text, offset)?;
+pub fn signature(
+    spec: &Parsed<'_>,
+    offset: usize,
+    has_label_offsets: bool,
+) -> Option<SignatureHelp> {
+    let (function, argument) = call_at(spec, offset)?;
     let label = function.signature();
     let parameters = parameters(label, has_label_offsets);
     Some(SignatureHelp {
@@ -48,8 +52,8 @@ fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
 }
 
 /// The function of that call, and the number of its arguments before the cursor.
-fn call_at(text: &str, offset: usize) -> Option<(Function, usize)> {
-    let marked = Marked::new(text, offset);
+fn call_at(spec: &Parsed<'_>, offset: usize) -> Option<(Function, usize)> {
+    let marked = Marked::new(spec, offset);
     (0..marked.depth())
         .rev()
         .find_map(|level| call(&marked, level))
@@ -58,6 +62,7 @@ fn call_at(text: &str, offset: usize) -> Option<(Function, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syntax::parse_tree;
 
     #[test]
     fn the_cursor_is_in_the_innermost_open_call() {
@@ -89,8 +94,13 @@ mod tests {
             let written = format!("image a {{\n{written}");
             let offset = written.find('|').unwrap();
             let text = written.replacen('|', "", 1);
+            let tree = parse_tree(&text);
+            let spec = Parsed {
+                text: &text,
+                tree: &tree,
+            };
             assert_eq!(
-                call_at(&text, offset).map(|(f, n)| (f.as_str(), n)),
+                call_at(&spec, offset).map(|(f, n)| (f.as_str(), n)),
                 expected,
                 "{written}"
             );

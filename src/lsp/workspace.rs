@@ -3,6 +3,7 @@
 use crate::emit::Output;
 use crate::lsp::capabilities::Client;
 use crate::lsp::documents::Documents;
+use crate::lsp::marked::Parsed;
 use crate::lsp::position::Encoding;
 use crate::lsp::publisher::Publisher;
 use crate::lsp::scheduler::Scheduler;
@@ -27,6 +28,15 @@ pub struct Spec {
     pub file: FileId,
     pub text: Arc<str>,
     pub parse: Parse,
+}
+
+impl Spec {
+    pub fn parsed(&self) -> Parsed<'_> {
+        Parsed {
+            text: &self.text,
+            tree: &self.parse.tree,
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The context of completion: what a spec can contain at the cursor, by the nodes of the tree around it.
 
-use crate::lsp::marked::{Child, Marked};
+use crate::lsp::marked::{Child, Marked, Parsed};
 use crate::project::Program;
 use crate::project::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES};
 use crate::project::hir::{Function, Owner, VarId};
@@ -69,10 +69,10 @@ impl Context {
     pub fn at(
         program: &Program,
         file: FileId,
-        text: &str,
+        spec: &Parsed<'_>,
         offset: usize,
     ) -> (Context, Option<String>) {
-        let marked = Marked::new(text, offset);
+        let marked = Marked::new(spec, offset);
         let finder = Finder {
             program,
             file,
@@ -83,7 +83,7 @@ impl Context {
             .leaf()
             .is_some_and(|leaf| leaf.kind == Kind::junk_entry);
         if is_broken && matches!(context, Context::Nothing) {
-            let marked = Marked::with_value(text, offset);
+            let marked = Marked::with_value(spec, offset);
             let finder = Finder {
                 program,
                 file,

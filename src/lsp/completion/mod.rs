@@ -24,7 +24,7 @@ pub fn complete(
         loader,
         has_snippets,
     };
-    let (context, section) = Context::at(&spec.program, spec.file, &spec.text, offset);
+    let (context, section) = Context::at(&spec.program, spec.file, &spec.parsed(), offset);
     let around = section.as_deref();
     match context {
         Context::Nothing => Vec::new(),
