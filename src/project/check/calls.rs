@@ -56,101 +56,115 @@ impl Lowering<'_, '_> {
                 .help(function.signature()),
             ));
         }
-        match (function, args) {
-            (Function::Env | Function::File | Function::Path | Function::Jinja, [arg]) => {
-                let ty = if function == Function::Env {
-                    Ty::Any
-                } else {
-                    Ty::Text
-                };
-                return Ok((self.lower_constant_call(function, arg, place)?, ty));
-            }
-            (Function::IsSet | Function::IsYours, [written]) => {
-                let (arg, _) = self.lower_typed(written, place.argument());
-                let arg = arg.sound()?;
-                if !matches!(arg.kind, ExprKind::Variable(_)) {
-                    return Err(self.report(
-                        Diagnostic::new(
-                            Code::UnknownFunction,
-                            written.span,
-                            format!("`{}` expects the name of a variable", function.as_str()),
-                        )
-                        .help(format!(
-                            "write the name of a variable, as in `{}(http_proxy)`",
-                            function.as_str()
-                        )),
-                    ));
-                }
-                return Ok((ExprKind::Call(function, vec![arg]), Ty::Bool));
-            }
-            _ => {}
-        }
         let mut lowered = Vec::with_capacity(args.len());
         let mut types = Vec::with_capacity(args.len());
-        for arg in args {
-            let (expr, ty) = self.lower_typed(arg, place.argument());
-            lowered.push(expr);
-            types.push(ty);
-        }
-        let list = Ty::List(Box::new(Ty::Any));
-        let wanted: &[Ty] = match function {
-            Function::Join => &[list.clone(), Ty::Text],
-            Function::Unique => std::slice::from_ref(&list),
-            Function::Keys => &[Ty::Map(Box::new(Ty::Any))],
-            Function::Len => &[Ty::Any],
-            Function::Matches => &[Ty::Any, Ty::Text],
-            _ => &[Ty::Text, Ty::Text, Ty::Text],
-        };
-        let mut fits = Ok(());
-        for ((ty, wanted), arg) in types.iter().zip(wanted).zip(args) {
-            fits = fits.and(self.expect(ty, wanted, arg.span, function.signature()));
-        }
-        fits?;
-        let lowered = lowered
-            .into_iter()
-            .map(Expr::sound)
-            .collect::<Result<Vec<_>, _>>()?;
-        if let (
-            Function::Matches,
-            Some(Expr {
-                kind: ExprKind::Const(Value::Text(text)),
-                span,
-            }),
-        ) = (function, lowered.get(1))
-        {
-            let (pattern, span) = (text.known().unwrap_or_default().into_owned(), *span);
-            // The library's patterns are tested; compiling them at every start would cost.
-            if self.sources.is_users(span.file)
-                && let Err(error) = whole(&pattern)
-            {
-                return Err(self.report(
-                    Diagnostic::new(Code::TypeMismatch, span, "invalid regular expression")
-                        .help(error.to_string()),
-                ));
+        let mut sound = Ok(());
+        for (parameter, written) in function.parameters().iter().zip(args) {
+            match self.lower_argument(function, *parameter, written, place) {
+                Ok((arg, ty)) => {
+                    lowered.push(arg);
+                    types.push(ty);
+                }
+                Err(reported) => sound = Err(reported),
             }
         }
-        let ty = match function {
-            Function::Major | Function::Minor | Function::Patch | Function::Len => Ty::Int,
-            Function::Matches => Ty::Bool,
-            Function::Split | Function::Keys => Ty::List(Box::new(Ty::Text)),
-            Function::Unique => types.into_iter().next().unwrap_or(list),
-            _ => Ty::Text,
+        sound?;
+        let ty = match function.returned() {
+            Returned::Any => Ty::Any,
+            Returned::Bool => Ty::Bool,
+            Returned::Int => Ty::Int,
+            Returned::String => Ty::Text,
+            Returned::Strings => Ty::List(Box::new(Ty::Text)),
+            Returned::Argument => types.into_iter().next().unwrap_or(Ty::Any),
         };
-        Ok((ExprKind::Call(function, lowered), ty))
+        // What names something outside the spec is known now.
+        match (lowered.pop(), function.parameters()) {
+            (Some(constant), [Parameter::Quoted(_)]) => Ok((constant.kind, ty)),
+            (last, _) => {
+                lowered.extend(last);
+                Ok((ExprKind::Call(function, lowered), ty))
+            }
+        }
+    }
+
+    /// Lowers an argument and checks it against what the function takes.
+    fn lower_argument(
+        &mut self,
+        function: Function,
+        parameter: Parameter,
+        written: &ast::Expr,
+        place: Place<'_>,
+    ) -> Result<(Expr, Ty), Reported> {
+        if let Parameter::Quoted(quoted) = parameter {
+            let kind = self.lower_quoted(function, quoted, written, place)?;
+            let span = written.span;
+            return Ok((Expr { kind, span }, Ty::Any));
+        }
+        let (arg, ty) = self.lower_typed(written, place.argument());
+        let wanted = match parameter {
+            Parameter::Quoted(_) | Parameter::Variable | Parameter::Any => Ty::Any,
+            Parameter::String | Parameter::Pattern => Ty::Text,
+            Parameter::List => Ty::List(Box::new(Ty::Any)),
+            Parameter::Map => Ty::Map(Box::new(Ty::Any)),
+        };
+        self.expect(&ty, &wanted, written.span, function.signature())?;
+        let arg = arg.sound()?;
+        match parameter {
+            Parameter::Variable => self.check_is_name(function, &arg)?,
+            Parameter::Pattern => self.check_pattern(&arg)?,
+            _ => {}
+        }
+        Ok((arg, ty))
+    }
+
+    fn check_is_name(&mut self, function: Function, arg: &Expr) -> Result<(), Reported> {
+        if let ExprKind::Variable(_) = arg.kind {
+            return Ok(());
+        }
+        Err(self.report(
+            Diagnostic::new(
+                Code::UnknownFunction,
+                arg.span,
+                format!("`{}` takes the name of a variable", function.as_str()),
+            )
+            .help(format!("{}(http_proxy)", function.as_str())),
+        ))
+    }
+
+    fn check_pattern(&mut self, arg: &Expr) -> Result<(), Reported> {
+        let ExprKind::Const(Value::Text(text)) = &arg.kind else {
+            return Ok(());
+        };
+        let pattern = text.known().unwrap_or_default();
+        // The library's patterns are tested; compiling them at every start would cost.
+        if self.sources.is_users(arg.span.file)
+            && let Err(error) = whole(&pattern)
+        {
+            return Err(self.report(
+                Diagnostic::new(
+                    Code::TypeMismatch,
+                    arg.span,
+                    "this is no regular expression",
+                )
+                .help(error.to_string()),
+            ));
+        }
+        Ok(())
     }
 
     /// The functions whose argument must stand in the text, because it names something outside it.
-    pub(crate) fn lower_constant_call(
+    fn lower_quoted(
         &mut self,
         function: Function,
+        quoted: Quoted,
         arg: &ast::Expr,
         place: Place<'_>,
     ) -> Result<ExprKind, Reported> {
         let ast::ExprKind::Str(text) = &arg.kind else {
-            return Err(self.report_no_constant(function, arg));
+            return Err(self.report_no_constant(function, quoted, arg));
         };
-        Ok(match function {
-            Function::Env => {
+        Ok(match quoted {
+            Quoted::Environment => {
                 let is_name = !text.is_empty()
                     && !text.starts_with(|c: char| c.is_ascii_digit())
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -166,7 +180,7 @@ impl Lowering<'_, '_> {
                 }
                 ExprKind::Const(Value::piece(Piece::Env(text.clone())))
             }
-            Function::Jinja if place.packer_braces => {
+            Quoted::Jinja if place.packer_braces => {
                 return Err(self.report(
                     Diagnostic::new(
                         Code::LiteralBraces,
@@ -178,26 +192,31 @@ impl Lowering<'_, '_> {
                     ),
                 ));
             }
-            Function::Jinja => ExprKind::Const(Value::piece(Piece::Jinja(text.clone()))),
-            Function::Path => {
+            Quoted::Jinja => ExprKind::Const(Value::piece(Piece::Jinja(text.clone()))),
+            Quoted::Path => {
                 let folder = self.sources.get(arg.span.file).folder();
                 ExprKind::Const(Value::Text(locate_text(text, Location::Path, folder)))
             }
-            _ => self.lower_file(text, arg.span)?,
+            Quoted::File => self.lower_file(text, arg.span)?,
         })
     }
 
     /// An argument that is not a text in quotes.
-    fn report_no_constant(&mut self, function: Function, arg: &ast::Expr) -> Reported {
+    fn report_no_constant(
+        &mut self,
+        function: Function,
+        quoted: Quoted,
+        arg: &ast::Expr,
+    ) -> Reported {
         let word = function.as_str();
-        let (what, example) = match function {
-            Function::Env => ("name", "HTTP_PROXY"),
-            Function::Jinja => ("expression", "{{ name }}"),
-            _ => ("path", "files/motd"),
+        let (what, example) = match quoted {
+            Quoted::Environment => ("name", "HTTP_PROXY"),
+            Quoted::Jinja => ("template", "{{ name }}"),
+            Quoted::File | Quoted::Path => ("path", "files/motd"),
         };
         let name = match &arg.kind {
             ast::ExprKind::Name(name)
-                if function == Function::Env && !name.contains(['.', '-']) =>
+                if quoted == Quoted::Environment && !name.contains(['.', '-']) =>
             {
                 Some(name.as_str())
             }

@@ -314,8 +314,53 @@ impl Expr {
     }
 }
 
+/// What a function takes as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parameter {
+    /// A quoted string: it names something outside the spec, which is looked up while the spec is checked.
+    Quoted(Quoted),
+    /// The name of a variable, which is not read.
+    Variable,
+    /// A value of any type.
+    Any,
+    String,
+    /// A regular expression.
+    Pattern,
+    List,
+    Map,
+}
+
+/// What the quoted argument of a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quoted {
+    /// The name of an environment variable.
+    Environment,
+    /// The path of a file whose content is read.
+    File,
+    Path,
+    /// A Jinja template.
+    Jinja,
+}
+
+/// What a function returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// A value whose type is known only during the build.
+    Any,
+    Bool,
+    Int,
+    String,
+    /// A list of strings.
+    Strings,
+    /// A value of its first argument's type.
+    Argument,
+}
+
 macro_rules! functions {
-    ($($name:ident $text:literal $args:literal $signature:literal $doc:literal,)*) => {
+    ($(
+        $name:ident $text:literal ($first:literal: $kind:expr $(, $label:literal: $kinds:expr)*) -> $returned:ident
+        $doc:literal,
+    )*) => {
         /// The functions of the language.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Function { $($name,)* }
@@ -327,14 +372,19 @@ macro_rules! functions {
                 match self { $(Function::$name => $text,)* }
             }
 
-            /// How many arguments it takes.
-            pub fn arguments(self) -> usize {
-                match self { $(Function::$name => $args,)* }
+            /// What it takes, in order.
+            pub fn parameters(self) -> &'static [Parameter] {
+                use Parameter::{Any, List, Map, Pattern, String, Variable};
+                match self { $(Function::$name => &[$kind $(, $kinds)*],)* }
+            }
+
+            pub fn returned(self) -> Returned {
+                match self { $(Function::$name => Returned::$returned,)* }
             }
 
             /// How it is written, for messages and editors.
             pub fn signature(self) -> &'static str {
-                match self { $(Function::$name => $signature,)* }
+                match self { $(Function::$name => concat!($text, "(", $first, $(", ", $label,)* ")"),)* }
             }
 
             /// What it gives, in a sentence.
@@ -346,51 +396,56 @@ macro_rules! functions {
 }
 
 functions! {
-    Env "env" 1 "env(\"NAME\")"
-        "The value of an environment variable during the build. Compiling never reads it.",
-    File "file" 1 "file(\"path\")"
-        "The content of a file when the spec is compiled. The path is relative to this spec.",
-    Path "path" 1 "path(\"path\")"
-        "A path relative to this spec, for a variable that is not of type `path`.",
-    Jinja "jinja" 1 "jinja(\"{{ expression }}\")"
-        "An expression that Ansible evaluates. In other strings, `{{` is plain text to Ansible.",
-    Major "major" 1 "major(version)"
+    Env "env" ("\"NAME\"": Parameter::Quoted(Quoted::Environment)) -> Any
+        "What an environment variable holds during the build. It is named here, never read.",
+    File "file" ("\"path\"": Parameter::Quoted(Quoted::File)) -> String
+        "The content of a file, now. The path is relative to this spec.",
+    Path "path" ("\"path\"": Parameter::Quoted(Quoted::Path)) -> String
+        "A path relative to this spec, where the type does not say so already.",
+    Jinja "jinja" ("\"{{ expression }}\"": Parameter::Quoted(Quoted::Jinja)) -> String
+        "What Ansible shall evaluate; elsewhere braces are text.",
+    Major "major" ("version": String) -> Int
         "The first number of a version.",
-    Minor "minor" 1 "minor(version)"
+    Minor "minor" ("version": String) -> Int
         "The second number of a version.",
-    Patch "patch" 1 "patch(version)"
+    Patch "patch" ("version": String) -> Int
         "The third number of a version.",
-    TrimPrefix "trim_prefix" 2 "trim_prefix(string, prefix)"
-        "The string without a prefix, if it starts with that prefix.",
-    TrimSuffix "trim_suffix" 2 "trim_suffix(string, suffix)"
-        "The string without a suffix, if it ends with that suffix.",
-    Replace "replace" 3 "replace(string, from, to)"
-        "The string with every occurrence of `from` replaced by `to`.",
-    Lower "lower" 1 "lower(string)"
-        "The string in lowercase.",
-    Upper "upper" 1 "upper(string)"
-        "The string in uppercase.",
-    Join "join" 2 "join(list, separator)"
-        "The elements of a list as one string, with a separator between them.",
-    Split "split" 2 "split(string, separator)"
-        "The parts of a string between separators, as a list.",
-    Base64 "base64" 1 "base64(string)"
-        "The string in Base64.",
-    Len "len" 1 "len(list)"
-        "The number of elements in a list.",
-    Keys "keys" 1 "keys(map)"
+    TrimPrefix "trim_prefix" ("text": String, "prefix": String) -> String
+        "The text without a beginning, where it begins so.",
+    TrimSuffix "trim_suffix" ("text": String, "suffix": String) -> String
+        "The text without an end, where it ends so.",
+    Replace "replace" ("text": String, "from": String, "to": String) -> String
+        "The text with every occurrence of one text replaced by another.",
+    Lower "lower" ("text": String) -> String
+        "The text in lower case.",
+    Upper "upper" ("text": String) -> String
+        "The text in upper case.",
+    Join "join" ("list": List, "separator": String) -> String
+        "The elements of a list as one text, with a separator between them.",
+    Split "split" ("text": String, "separator": String) -> Strings
+        "The parts of a text between separators, as a list.",
+    Base64 "base64" ("text": String) -> String
+        "The text in Base64.",
+    Len "len" ("list": Any) -> Int
+        "How many elements a list has.",
+    Keys "keys" ("map": Map) -> Strings
         "The keys of a map, as a list.",
-    Unique "unique" 1 "unique(list)"
-        "The list without repeated elements.",
-    IsSet "is_set" 1 "is_set(variable)"
+    Unique "unique" ("list": List) -> Argument
+        "The list without elements that stand further ahead already.",
+    IsSet "is_set" ("variable": Variable) -> Bool
         "Whether a variable has a value.",
-    IsYours "is_yours" 1 "is_yours(variable)"
-        "Whether your files set a variable, not only the library. A rule uses it to give advice.",
-    Matches "matches" 2 "matches(string or list, 'pattern')"
-        "Whether a whole string, or each element of a list, matches a regular expression.",
+    IsYours "is_yours" ("variable": Variable) -> Bool
+        "Whether the project itself sets a variable, not only the library: for what a rule advises.",
+    Matches "matches" ("text or list": Any, "'pattern'": Pattern) -> Bool
+        "Whether a text, or every element of a list, matches a regular expression from end to end.",
 }
 
 impl Function {
+    /// How many arguments it takes.
+    pub fn arguments(self) -> usize {
+        self.parameters().len()
+    }
+
     /// True where the argument only says where something is.
     pub fn is_pointer(self) -> bool {
         matches!(self, Function::Env | Function::File | Function::Path)
