@@ -8,6 +8,14 @@ use crate::source::Span;
 use crate::syntax::print_text;
 use smol_str::SmolStr;
 
+/// The form of a text, and so of what an editor may put into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    Spec,
+    /// Strings in Packer's spelling: JSON var files, and arguments.
+    Json,
+}
+
 impl Lowering<'_, '_> {
     /// What begins like a number and is none; it is offered quotes where a text fits.
     pub(crate) fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> Reported {

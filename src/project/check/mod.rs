@@ -6,13 +6,14 @@
 mod arguments;
 pub mod attributes;
 mod calls;
+mod deprecated;
 mod draft;
 mod expr;
 mod fixes;
 mod guesses;
 pub(super) mod items;
 mod never;
-mod notices;
+mod secrets;
 mod sections;
 mod strings;
 mod targets;
@@ -23,7 +24,7 @@ mod variables;
 
 pub(super) use draft::{Draft, FileContext, Lowering};
 pub(super) use never::find_never_true;
-pub(crate) use notices::secret_literal;
+pub(crate) use secrets::secret_literal;
 pub(crate) use strings::locate_text;
 pub(super) use unit::{Declared, Unit, UnitId};
 

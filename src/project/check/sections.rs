@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::check::expr::Place;
-use crate::project::check::notices::Spelling;
+use crate::project::check::fixes::Spelling;
 use crate::project::check::var_file;
 use crate::project::check::{Declared, Lowering};
 use crate::project::hir::*;

@@ -10,7 +10,7 @@ use crate::packer::json::{JsonError, Parsed, PropertyValue, parse_json};
 use crate::packer::{Braced, parse_braces};
 use crate::project::check::Lowering;
 use crate::project::check::expr::Place;
-use crate::project::check::notices::Spelling;
+use crate::project::check::fixes::Spelling;
 use crate::project::check::sections::Block;
 use crate::project::hir::VARIABLES;
 use crate::project::hir::*;

@@ -3,8 +3,8 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::check::attributes::OF_VARIABLES;
 use crate::project::check::expr::Place;
+use crate::project::check::fixes::Spelling;
 use crate::project::check::items::new_variable;
-use crate::project::check::notices::Spelling;
 use crate::project::check::{Declared, Draft, Lowering};
 use crate::project::hir::Table;
 use crate::project::hir::*;

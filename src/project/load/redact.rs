@@ -1,6 +1,6 @@
 //! Secrets on damaged lines: what cannot be read as a setting can still be one's value.
 //!
-//! A sound setting's literals are hidden as it is lowered (`notices.rs`). Where a text is damaged nobody knows where a
+//! A sound setting's literals are hidden as it is lowered (`check/secrets.rs`). Where a text is damaged nobody knows where a
 //! value ends, so that what stands behind a secret's name is hidden to the end of its line, or of what is open there.
 //! Findings then quote nothing of it.
 
