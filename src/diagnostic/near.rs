@@ -142,9 +142,10 @@ fn rank(wanted: &str, name: &str, fit: impl Fn() -> Fit) -> Option<Rank> {
         _ => 3,
     };
     let far = (length / 3).min(4);
-    let distance = match longest - length <= far.max(slip) {
-        true => strsim::osa_distance(wanted, name),
-        false => usize::MAX,
+    let distance = if longest - length <= far.max(slip) {
+        strsim::osa_distance(wanted, name)
+    } else {
+        usize::MAX
     };
     // Names with the same beginning or end that differ by a whole word are often both valid. So are short names of
     // the same length that differ in a letter.

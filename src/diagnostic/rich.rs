@@ -58,12 +58,13 @@ fn report<'s>(diagnostic: &Diagnostic, sources: &'s SourceMap) -> Report<'s> {
     )];
     let mut related: Vec<Report<'s>> = Vec::new();
     for label in &diagnostic.related {
-        match label.span.file == file {
-            true => labels.push(LabeledSpan::new_with_span(
+        if label.span.file == file {
+            labels.push(LabeledSpan::new_with_span(
                 Some(label.text.clone()),
                 range(label, sources),
-            )),
-            false => related.push(other_file(label, sources)),
+            ))
+        } else {
+            related.push(other_file(label, sources))
         }
     }
     let fixes = diagnostic
@@ -179,11 +180,12 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        match self.related.is_empty() {
-            true => None,
-            false => Some(Box::new(
+        if self.related.is_empty() {
+            None
+        } else {
+            Some(Box::new(
                 self.related.iter().map(|r| r as &dyn miette::Diagnostic),
-            )),
+            ))
         }
     }
 }

@@ -28,9 +28,10 @@ pub fn read_config_text(loader: &dyn Loader, roots: &[PathBuf]) -> Option<Result
     if !loader.exists(&path) {
         return None;
     }
-    Some(match is_inside(loader, &path, roots) {
-        true => loader.read(&path).map_err(Unread::Failed),
-        false => Err(Unread::Outside(loader.canonical(&path))),
+    Some(if is_inside(loader, &path, roots) {
+        loader.read(&path).map_err(Unread::Failed)
+    } else {
+        Err(Unread::Outside(loader.canonical(&path)))
     })
 }
 

@@ -274,12 +274,13 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
         Base::Args => plainly(Value::Text(text.clone())),
         _ => {
             let (inner, had_quotes) = without_quotes(&known);
-            match had_quotes && inner.contains(' ') {
-                true => Ok(Decoded {
+            if had_quotes && inner.contains(' ') {
+                Ok(Decoded {
                     value: Value::text(inner),
                     had_quotes,
-                }),
-                false => plainly(Value::Text(text.clone())),
+                })
+            } else {
+                plainly(Value::Text(text.clone()))
             }
         }
     }

@@ -87,9 +87,10 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
                     .unwrap_or(rest.len());
                 let (part, tail) = rest.split_at(end);
                 rest = tail;
-                Some(match is_digit {
-                    true => Part::Number(part.parse().unwrap_or(u64::MAX)),
-                    false => Part::Letters(part),
+                Some(if is_digit {
+                    Part::Number(part.parse().unwrap_or(u64::MAX))
+                } else {
+                    Part::Letters(part)
                 })
             })
         })

@@ -137,7 +137,9 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
         file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     }
     if length.max(bytes.len() as u64) > MAX_FILE {
-        return Err(too_large());
+        Err(too_large())
+    } else {
+        Ok(bytes)
     }
     Ok(bytes)
 }

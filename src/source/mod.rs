@@ -135,9 +135,9 @@ impl SourceFile {
         for (at, c) in self.text.char_indices() {
             let is_masked = is_hidden.get(at).copied().unwrap_or(false);
             if is_masked && !c.is_ascii_whitespace() {
-                out.extend(std::iter::repeat_n('*', c.len_utf8()));
+                out.extend(std::iter::repeat_n('*', c.len_utf8()))
             } else {
-                out.push(c);
+                out.push(c)
             }
         }
         out.into()

@@ -55,9 +55,9 @@ fn escaped(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_hidden(c) {
-            push_escape(&mut out, c);
+            push_escape(&mut out, c)
         } else {
-            out.push(c);
+            out.push(c)
         }
     }
     Cow::Owned(out)
@@ -85,7 +85,7 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
                 let _ = write!(out, "\\u{unit:04x}");
             }
         } else {
-            out.push(c);
+            out.push(c)
         }
     }
     Cow::Owned(out)

@@ -164,9 +164,10 @@ impl<'t> Lowering<'t> {
         );
         let has_more =
             part(self.text, span.start as usize..span.end as usize).contains(['#', '\\']);
-        self.report(match recover::is_word(word) && !has_more {
-            true => found.fix(format!("write `{header}`"), span, format!("{header}{rest}")),
-            false => found.help(format!("write `{header}`")),
+        self.report(if recover::is_word(word) && !has_more {
+            found.fix(format!("write `{header}`"), span, format!("{header}{rest}"))
+        } else {
+            found.help(format!("write `{header}`"))
         });
         attributes.retain(
             |stmt| !matches!(stmt, Stmt::Set(set) if moved.contains(&set.name.text.as_str())),
@@ -244,17 +245,18 @@ impl<'t> Lowering<'t> {
             .map(|(_, name)| *name)
             .collect::<Vec<_>>()
             .join(", ");
-        self.report(match extends.is_empty() {
-            true => Diagnostic::new(Code::Syntax, span, "parents are named after `extends`").fix(
+        self.report(if extends.is_empty() {
+            Diagnostic::new(Code::Syntax, span, "parents are named after `extends`").fix(
                 format!("write `extends {list}`"),
                 place,
                 format!(" extends {list}"),
-            ),
-            false => Diagnostic::new(Code::Syntax, span, "a comma stands between two parents").fix(
+            )
+        } else {
+            Diagnostic::new(Code::Syntax, span, "a comma stands between two parents").fix(
                 "insert a comma",
                 place,
                 format!(", {list}"),
-            ),
+            )
         });
         extends.extend(names.into_iter().map(|(offset, name)| {
             let from = start + offset as u32;
@@ -291,17 +293,19 @@ impl<'t> Lowering<'t> {
                 .map(|name| name.text.as_str())
                 .collect::<Vec<_>>()
                 .join(", ");
-            let text = match extends.is_empty() {
-                true => format!(" extends {list}"),
-                false => format!(", {list}"),
+            let text = if extends.is_empty() {
+                format!(" extends {list}")
+            } else {
+                format!(", {list}")
             };
             let edits = vec![
                 (Span::new(self.file, header_end, header_end), text),
                 (self.whole_line(span), String::new()),
             ];
-            let found = match names.is_empty() {
-                true => found.help("write `image name extends a, b { … }`"),
-                false => fix_all(found, format!("write `extends {list}` there"), edits),
+            let found = if names.is_empty() {
+                found.help("write `image name extends a, b { … }`")
+            } else {
+                fix_all(found, format!("write `extends {list}` there"), edits)
             };
             // Its line can be before lines that have been reported, so it does not go through `report`.
             self.diagnostics.push(found);

@@ -6,12 +6,13 @@ use std::fmt::Write;
 /// Prints a string: in single quotes if this avoids escapes, otherwise in double quotes.
 pub fn print_text(text: &str) -> String {
     let has_escapes = text.contains(['"', '\\']) || text.contains("${");
-    match has_escapes
+    if has_escapes
         && !text.contains('\'')
         && !text.contains(|c| matches!(c, '\n' | '\t') || is_unseen(c))
     {
-        true => format!("'{text}'"),
-        false => format!("\"{}\"", escape(text)),
+        format!("'{text}'")
+    } else {
+        format!("\"{}\"", escape(text))
     }
 }
 

@@ -64,9 +64,10 @@ impl Tail<'_> {
         let rest = self.text.strip_prefix(';')?;
         let span = self.span(self.junk.start, self.junk.start + 1);
         let found = self.found(span, "a statement ends with its line, not with `;`");
-        Some(match rest.trim().is_empty() {
-            true => found.fix("remove the `;`", span, ""),
-            false => found.fix("write a comma", span, ","),
+        Some(if rest.trim().is_empty() {
+            found.fix("remove the `;`", span, "")
+        } else {
+            found.fix("write a comma", span, ",")
         })
     }
 
@@ -173,11 +174,10 @@ impl Tail<'_> {
                 shorten(self.text)
             ),
         );
-        match self.text.starts_with(['"', '\'']) {
-            true => {
-                found.help("a setting has one value; a list stands in brackets: `[\"a\", \"b\"]`")
-            }
-            false => found.help("a setting has one value and ends with its line or with a comma"),
+        if self.text.starts_with(['"', '\'']) {
+            found.help("a setting has one value; a list stands in brackets: `[\"a\", \"b\"]`")
+        } else {
+            found.help("a setting has one value and ends with its line or with a comma")
         }
     }
 }

@@ -35,9 +35,10 @@ impl Lowering<'_, '_> {
             Spelling::Spec => real.to_string(),
             Spelling::Json => format!("\"{real}\""),
         };
-        self.warn(match sets(&real) {
-            true => found.help(format!("`{real}` is set here too: write both values there")),
-            false => found.fix(format!("write `{real}`"), span, text),
+        self.warn(if sets(&real) {
+            found.help(format!("`{real}` is set here too: write both values there"))
+        } else {
+            found.fix(format!("write `{real}`"), span, text)
         });
     }
 

@@ -229,10 +229,11 @@ impl Lowering<'_, '_> {
                 if let Err(mismatch) = check_value(wanted, value) {
                     let message = mismatch.message(place.is_secret);
                     let found = Diagnostic::new(Code::TypeMismatch, expr.span, message)
-                        .label(format!("expected {}", wanted.in_words()));
-                    let found = match place.is_secret {
-                        true => found,
-                        false => self.repair(found, expr.span, wanted, value),
+                        .label(format!("this is not {}", wanted.in_words()));
+                    let found = if place.is_secret {
+                        found
+                    } else {
+                        self.repair(found, expr.span, wanted, value)
                     };
                     expr.kind = ExprKind::Missing(self.report(found));
                 }

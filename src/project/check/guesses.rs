@@ -259,13 +259,14 @@ fn is_env(text: &str) -> bool {
 /// Says how an environment variable is read; a condition cannot wait for the build.
 fn read_from_environment(found: Diagnostic, name: &str, span: Span, can_wait: bool) -> Diagnostic {
     let call = format!("env(\"{name}\")");
-    match can_wait {
-        true => found
+    if can_wait {
+        found
             .label("an environment variable is read with `env`")
-            .fix(format!("write `{call}`"), span, call),
-        false => found.help(format!(
-            "remove it: `{call}` has a value only during the build, after conditions and facts are evaluated"
-        )),
+            .fix(format!("write `{call}`"), span, call)
+    } else {
+        found.help(format!(
+            "`{call}` is only known at build time, and a condition asks while compiling"
+        ))
     }
 }
 

@@ -150,12 +150,11 @@ impl Lowering<'_, '_> {
                     format!("unknown variable `{shown}` in a Packer expression"),
                 );
                 if let Some(near) = near {
-                    found = match near.is_sure {
-                        true => {
-                            let found = found.label(format!("did you mean `{}`?", near.name));
-                            self.rename_reference(found, name, &near.name, span)
-                        }
-                        false => found.help(format!("did you mean `{}`?", near.name)),
+                    found = if near.is_sure {
+                        let found = found.label(format!("did you mean `{}`?", near.name));
+                        self.rename_reference(found, name, &near.name, span)
+                    } else {
+                        found.help(format!("did you mean `{}`?", near.name))
                     };
                 }
                 Err(self.report(found))
@@ -232,20 +231,19 @@ impl Lowering<'_, '_> {
             }
         }
         sound?;
-        let kind = match lowered
+        let kind = if lowered
             .iter()
             .all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_))))
         {
-            true => {
-                let mut text = TextBuilder::default();
-                for expr in &lowered {
-                    if let ExprKind::Const(Value::Text(part)) = &expr.kind {
-                        text.push(part);
-                    }
+            let mut text = TextBuilder::default();
+            for expr in &lowered {
+                if let ExprKind::Const(Value::Text(part)) = &expr.kind {
+                    text.push(part);
                 }
-                ExprKind::Const(Value::Text(text.finish()))
             }
-            false => ExprKind::Concat(lowered),
+            ExprKind::Const(Value::Text(text.finish()))
+        } else {
+            ExprKind::Concat(lowered)
         };
         match self.location(place) {
             Some(location) => self.locate(kind, location, span),
@@ -316,11 +314,10 @@ pub(crate) fn locate_text(text: &str, location: Location, folder: &Path) -> Text
     let stays = text.is_empty()
         || text.starts_with(['/', '~'])
         || (location == Location::Role && !text.contains('/'));
-    match stays {
-        true => Text::Plain(SmolStr::new(text)),
-        false => {
-            let path = normalize(&folder.join(text));
-            Text::Pieces([Piece::Path(SmolStr::new(path.to_string_lossy()))].into())
-        }
+    if stays {
+        Text::Plain(SmolStr::new(text))
+    } else {
+        let path = normalize(&folder.join(text));
+        Text::Pieces([Piece::Path(SmolStr::new(path.to_string_lossy()))].into())
     }
 }

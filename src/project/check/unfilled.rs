@@ -50,17 +50,16 @@ impl Lowering<'_, '_> {
         let inner = part(written, 1..written.len().saturating_sub(1));
         let is_plain = inner == text && !text.contains(['"', '\\']);
         let id = self.find_variable(&name);
-        self.warn(match is_plain && id != place.setting {
-            true => {
-                let new = format!("\"{}\"", text.replace(shown, &hole));
-                let mut found = found;
-                found.fixes.push(Fix {
-                    title: format!("write `{hole}`"),
-                    edits: vec![(span, new)],
-                });
-                found
-            }
-            false => found,
+        self.warn(if is_plain && id != place.setting {
+            let new = format!("\"{}\"", text.replace(shown, &hole));
+            let mut found = found;
+            found.fixes.push(Fix {
+                title: format!("write `{hole}`"),
+                edits: vec![(span, new)],
+            });
+            found
+        } else {
+            found
         });
     }
 

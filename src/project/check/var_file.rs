@@ -427,9 +427,10 @@ fn report_unknown_names(
             );
             let found = suggest_name(lowering, found, name, sets);
             let has_way_out = !found.fixes.is_empty() || found.help.is_some();
-            lowering.warn(match has_way_out {
-                true => found,
-                false => found.help("remove it, because nothing reads it; if your own template reads it, set it in a `packer { }` block"),
+            lowering.warn(if has_way_out {
+                found
+            } else {
+                found.help("Packer takes it, and nothing reads it; if your own template does, say so in a `packer { }` block")
             });
         }
         return;
@@ -535,9 +536,10 @@ fn lower_value(
             lowering.warn(found);
         }
         // A path of Packer's own starts from where Packer runs, one of `--set` from here.
-        let value = match lowering.sources.get(span.file).path.ends_with("--set") {
-            true => locate_value(lowering, &ty, decoded.value, span),
-            false => decoded.value,
+        let value = if lowering.sources.get(span.file).path.ends_with("--set") {
+            locate_value(lowering, &ty, decoded.value, span)
+        } else {
+            decoded.value
         };
         return Ok((Expr::constant(value, span), decoded.had_quotes));
     }
@@ -640,9 +642,10 @@ pub(crate) fn is_no_value(ty: &Type, is_null: bool) -> String {
         Base::Int => "an integer".to_owned(),
         _ => ty.in_words(),
     };
-    match is_null {
-        true => format!("`null` is not {wanted}; Packer reads it as an empty string"),
-        false => format!("`\"\"` is not {wanted}"),
+    if is_null {
+        format!("`null` is not {wanted}; Packer reads it as an empty string")
+    } else {
+        format!("`\"\"` is not {wanted}")
     }
 }
 

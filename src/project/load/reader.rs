@@ -442,15 +442,15 @@ fn near_path(loader: &dyn Loader, folder: &Path, written: &str) -> Option<String
     let mut out: Vec<String> = Vec::new();
     for part in written.split('/') {
         let is_there = matches!(part, "" | "." | "..") || loader.exists(&at.join(part));
-        let part = match is_there {
-            true => part.to_owned(),
-            false => {
-                let names = loader.entries(&at);
-                let with_ending = format!("{part}.imgspec");
-                match names.contains(&with_ending) {
-                    true => with_ending,
-                    false => nearest(part, names.iter().map(String::as_str))?.to_owned(),
-                }
+        let part = if is_there {
+            part.to_owned()
+        } else {
+            let names = loader.entries(&at);
+            let with_ending = format!("{part}.imgspec");
+            if names.contains(&with_ending) {
+                with_ending
+            } else {
+                nearest(part, names.iter().map(String::as_str))?.to_owned()
             }
         };
         at = normalize(&at.join(&part));

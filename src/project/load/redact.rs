@@ -86,9 +86,10 @@ impl Names<'_> {
             if !self.is_secret(word) {
                 continue;
             }
-            let value = match self.is_damaged {
-                true => damaged_value(text, start, end),
-                false => sound_value(text, end),
+            let value = if self.is_damaged {
+                damaged_value(text, start, end)
+            } else {
+                sound_value(text, end)
             };
             if let Some(value) = value {
                 at = value.end.max(end);

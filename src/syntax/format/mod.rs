@@ -179,9 +179,10 @@ impl<'t> Printer<'t> {
                         "\n"
                     });
                 }
-                match is_kept {
-                    true => self.push(gap.rsplit('\n').next().unwrap_or("")),
-                    false => self.indent(level),
+                if is_kept {
+                    self.push(gap.rsplit('\n').next().unwrap_or(""))
+                } else {
+                    self.indent(level)
                 }
                 is_first = false;
             }

@@ -85,9 +85,10 @@ impl Printer<'_> {
                 self.kind(before) == Kind::comment
                     || self.has_newline(self.tree.node(before).end, self.tree.node(*child).start)
             });
-            match is_broken {
-                true => self.newline(level + 1),
-                false => self.push(" "),
+            if is_broken {
+                self.newline(level + 1)
+            } else {
+                self.push(" ")
             }
             self.push(self.slice(*child).trim_end());
             if self.kind(*child) == Kind::name && i + 1 < children.len() {

@@ -195,18 +195,19 @@ impl<'t> Lowering<'t> {
     /// Reports `=` between two values.
     fn report_wrong_equal(&mut self, at: usize) {
         let span = self.span(at);
-        self.report(match self.in_condition {
-            true => Diagnostic::new(Code::Syntax, span, "two values are compared with `==`").fix(
+        self.report(if self.in_condition {
+            Diagnostic::new(Code::Syntax, span, "two values are compared with `==`").fix(
                 "write `==`",
                 span,
                 "==",
-            ),
-            false => Diagnostic::new(
+            )
+        } else {
+            Diagnostic::new(
                 Code::Syntax,
                 span,
                 "a statement sets one variable, with one `=`",
             )
-            .help("two values are compared with `==`"),
+            .help("two values are compared with `==`")
         });
     }
 

@@ -245,9 +245,10 @@ impl<'t> Lowering<'t> {
         if upper.starts_with(|c: char| !c.is_ascii_uppercase()) {
             upper.insert(0, 'T');
         }
-        let opening = match first.contains('\'') || first.contains('"') {
-            true => format!("<<'{upper}'"),
-            false => format!("<<{upper}"),
+        let opening = if first.contains('\'') || first.contains('"') {
+            format!("<<'{upper}'")
+        } else {
+            format!("<<{upper}")
         };
         let place = Span::new(self.file, start, start + first.trim_end().len() as u32);
         let word_start = start + last as u32 + (text.len() - last - word.len()) as u32;
@@ -278,9 +279,10 @@ impl<'t> Lowering<'t> {
         };
         let found = Diagnostic::new(Code::Syntax, open, "a text of several lines is a heredoc")
             .help("write `<<TEXT`, the lines, and `TEXT` on a line of its own");
-        self.report(match is_free {
-            true => found.fix("write a heredoc", span, format!("{opening}\n{body}\nTEXT")),
-            false => found,
+        self.report(if is_free {
+            found.fix("write a heredoc", span, format!("{opening}\n{body}\nTEXT"))
+        } else {
+            found
         });
     }
 
@@ -321,9 +323,10 @@ impl Parts {
     /// Adds text of a heredoc, without the common indentation and with `\n` line ends.
     fn push_dedented(&mut self, text: &str) {
         for line in text.split_inclusive('\n') {
-            let skip = match self.at_line_start {
-                true => line.len() - line.trim_start_matches([' ', '\t']).len(),
-                false => 0,
+            let skip = if self.at_line_start {
+                line.len() - line.trim_start_matches([' ', '\t']).len()
+            } else {
+                0
             };
             let line = part(line, skip.min(self.indent)..);
             self.at_line_start = line.ends_with('\n');
