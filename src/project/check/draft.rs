@@ -64,19 +64,19 @@ impl<'l> DerefMut for Lowering<'_, 'l> {
 
 impl Lowering<'_, '_> {
     /// Reports an error.
-    pub fn report(&mut self, error: Diagnostic) -> Reported {
+    pub(crate) fn report(&mut self, error: Diagnostic) -> Reported {
         self.draft.report(error)
     }
 
     /// Reports a warning.
-    pub fn warn(&mut self, warning: Diagnostic) {
+    pub(crate) fn warn(&mut self, warning: Diagnostic) {
         self.draft.warn(warning);
     }
 }
 
 impl<'l> Draft<'l> {
     /// Begins a program that has a library and nothing else yet.
-    pub fn new(
+    pub(crate) fn new(
         loader: &'l dyn Loader,
         adopted: Option<&'l Adopted>,
         sources: &'l mut SourceMap,
@@ -98,27 +98,27 @@ impl<'l> Draft<'l> {
     }
 
     /// Begins to lower a file.
-    pub fn enter<'d>(&'d mut self, file: FileContext<'d>) -> Lowering<'d, 'l> {
+    pub(crate) fn enter<'d>(&'d mut self, file: FileContext<'d>) -> Lowering<'d, 'l> {
         Lowering { draft: self, file }
     }
 
     /// Reports an error.
-    pub fn report(&mut self, error: Diagnostic) -> Reported {
+    pub(crate) fn report(&mut self, error: Diagnostic) -> Reported {
         Reported::push(&mut self.diagnostics, error)
     }
 
     /// Reports a warning.
-    pub fn warn(&mut self, warning: Diagnostic) {
+    pub(crate) fn warn(&mut self, warning: Diagnostic) {
         self.diagnostics.push(warning);
     }
 
     /// True for a place in the library, the built-in one or another.
-    pub fn is_library(&self, span: Span) -> bool {
+    pub(crate) fn is_library(&self, span: Span) -> bool {
         self.sources.get(span.file).origin == Origin::Library
     }
 
     /// Gives ids to a file's items. Types and attributes follow when all names are known.
-    pub fn declare<'u>(&mut self, unit: &'u Unit) -> Vec<Declared<'u>> {
+    pub(crate) fn declare<'u>(&mut self, unit: &'u Unit) -> Vec<Declared<'u>> {
         let items = unit.ast.items.iter();
         let mut declared: Vec<Declared<'u>> =
             items.filter_map(|item| self.declare_item(item)).collect();
@@ -157,7 +157,7 @@ impl<'l> Draft<'l> {
         })
     }
 
-    pub fn new_section(
+    pub(crate) fn new_section(
         &mut self,
         kind: LayerKind,
         name: &ast::Ident,
@@ -178,7 +178,7 @@ impl<'l> Draft<'l> {
     }
 
     /// The variable of an entry of an `ansible` or `packer` block.
-    pub fn extra(&mut self, owner: Owner, name: &ast::Ident) -> VarId {
+    pub(crate) fn extra(&mut self, owner: Owner, name: &ast::Ident) -> VarId {
         let key = (owner, name.text.clone());
         if let Some(id) = self.extras.get(&key) {
             return *id;
@@ -189,7 +189,7 @@ impl<'l> Draft<'l> {
         id
     }
 
-    pub fn add_data(&mut self, path: &Path, text: String, at: Span) {
+    pub(crate) fn add_data(&mut self, path: &Path, text: String, at: Span) {
         self.data.push(DataFile {
             reader: at.file,
             at,

@@ -28,7 +28,7 @@ pub(crate) struct Place<'a> {
 
 impl Place<'_> {
     /// A condition or message: no type, braces are text.
-    pub const PLAIN: Place<'static> = Place {
+    pub(crate) const PLAIN: Place<'static> = Place {
         ty: None,
         encoding: Encoding::Plain,
         packer_braces: false,
@@ -36,7 +36,7 @@ impl Place<'_> {
         is_secret: false,
         setting: None,
     };
-    pub const FACTS: Place<'static> = Place {
+    pub(crate) const FACTS: Place<'static> = Place {
         facts_only: Some("a condition"),
         ..Place::PLAIN
     };
@@ -72,7 +72,7 @@ pub(crate) enum Ty {
 }
 
 impl Ty {
-    pub fn of(ty: &Type) -> Ty {
+    pub(crate) fn of(ty: &Type) -> Ty {
         match &ty.base {
             Base::Any => Ty::Any,
             Base::Bool => Ty::Bool,
@@ -132,12 +132,12 @@ impl Lowering<'_, '_> {
     }
 
     /// Lowers an expression and checks it against what its place wants.
-    pub fn lower_expr(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+    pub(crate) fn lower_expr(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
         self.lower_typed(expr, place).0
     }
 
     /// A condition: must be a bool.
-    pub fn lower_condition(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+    pub(crate) fn lower_condition(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
         let (lowered, ty) = self.lower_typed(expr, place);
         match self.expect(
             &ty,
@@ -250,7 +250,7 @@ impl Lowering<'_, '_> {
     // ---- names ------------------------------------------------------------------------------
 
     /// A variable that expressions can read: a declared one, or an entry of a `packer` block.
-    pub fn find_variable(&self, name: &str) -> Option<VarId> {
+    pub(crate) fn find_variable(&self, name: &str) -> Option<VarId> {
         match self.view().find(VARIABLES, name) {
             Some((id, _)) => Some(*id),
             None => self
@@ -349,7 +349,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Reports what the encoding of the list cannot carry.
-    pub fn check_encodable(
+    pub(crate) fn check_encodable(
         &mut self,
         value: &Value,
         span: Span,

@@ -18,7 +18,7 @@ pub(crate) struct Guess {
 
 impl Guess {
     /// Adds it to a finding.
-    pub fn add_to(guess: Option<&Guess>, found: Diagnostic, span: Span) -> Diagnostic {
+    pub(crate) fn add_to(guess: Option<&Guess>, found: Diagnostic, span: Span) -> Diagnostic {
         let near = guess.map(|g| crate::diagnostic::Suggestion {
             name: &g.name,
             is_sure: g.is_sure,
@@ -29,7 +29,7 @@ impl Guess {
 
 impl Lowering<'_, '_> {
     /// The variable that a name was meant to be; with a value, one that can have it.
-    pub fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
+    pub(crate) fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
         let view = self.view();
         let find = |name: &str| {
             view.find(VARIABLES, name)
@@ -50,7 +50,7 @@ impl Lowering<'_, '_> {
     }
 
     /// The variable that a name is surely meant to be.
-    pub fn nearest_variable(&self, name: &str) -> Option<SmolStr> {
+    pub(crate) fn nearest_variable(&self, name: &str) -> Option<SmolStr> {
         self.guess_variable(name, None)
             .filter(|guess| guess.is_sure)
             .map(|guess| guess.name)

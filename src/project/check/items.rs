@@ -16,12 +16,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Lowering<'_, '_> {
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         self.file.view
     }
 
     /// Resolves a file's `type` items; a type may use the ones above it.
-    pub fn declare_types<'u>(&mut self, file: &'u ast::File) -> Vec<Declared<'u>> {
+    pub(crate) fn declare_types<'u>(&mut self, file: &'u ast::File) -> Vec<Declared<'u>> {
         let mut types: Vec<(Type, &ast::TypeDecl)> = Vec::new();
         for item in &file.items {
             let ast::Item::Type(decl) = item else {
@@ -68,7 +68,11 @@ impl Lowering<'_, '_> {
     }
 
     /// Resolves a type, with those that the same file has above it.
-    pub fn resolve_type(&mut self, expr: &ast::TypeExpr, above: &[(Type, &ast::TypeDecl)]) -> Type {
+    pub(crate) fn resolve_type(
+        &mut self,
+        expr: &ast::TypeExpr,
+        above: &[(Type, &ast::TypeDecl)],
+    ) -> Type {
         let base = match &expr.kind {
             ast::TypeKind::Missing => Base::Any,
             ast::TypeKind::OneOf(choices) => Base::OneOf(choices.clone().into()),
@@ -133,12 +137,12 @@ impl Lowering<'_, '_> {
     }
 
     /// True for a path in one of the folders that the current file may read.
-    pub fn may_read(&self, path: &Path) -> bool {
+    pub(crate) fn may_read(&self, path: &Path) -> bool {
         is_inside(self.loader, path, self.file.roots)
     }
 
     /// Reads a file whose content a spec uses; it must lie inside the project's roots.
-    pub fn read_data(&mut self, path: &Path, span: Span) -> Result<String, Reported> {
+    pub(crate) fn read_data(&mut self, path: &Path, span: Span) -> Result<String, Reported> {
         if !self.may_read(path) {
             let found = outside_root(span, path, self.file.roots);
             return Err(self.report(found));
@@ -157,7 +161,12 @@ impl Lowering<'_, '_> {
     }
 
     /// Checks a value that no expression produced against a variable's type.
-    pub fn check_decoded(&mut self, id: VarId, value: &Value, span: Span) -> Result<(), Reported> {
+    pub(crate) fn check_decoded(
+        &mut self,
+        id: VarId,
+        value: &Value,
+        span: Span,
+    ) -> Result<(), Reported> {
         let variable = &self.variables[id];
         let encoding = variable.encoding;
         match check_value(&variable.ty, value) {

@@ -42,7 +42,7 @@ pub(crate) enum Declared<'u> {
 
 impl Declared<'_> {
     /// Adds its name to those of a view, and returns what is wrong if the name is taken.
-    pub fn define(&self, names: &mut Names, library: Option<&Names>) -> Option<Diagnostic> {
+    pub(crate) fn define(&self, names: &mut Names, library: Option<&Names>) -> Option<Diagnostic> {
         match self {
             Declared::Variable(id, ast) => names.define(library, VARIABLES, &ast.name, *id),
             Declared::Section(id, ast) => names.define(library, SECTIONS, &ast.name, *id),

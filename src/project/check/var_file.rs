@@ -53,7 +53,7 @@ enum Given {
 
 impl VarFile {
     /// Reads the text of a JSON var file; what is wrong with the file as a whole is reported.
-    pub fn parse(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> VarFile {
+    pub(crate) fn parse(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> VarFile {
         VarFile {
             file,
             entries: parse_entries(file, text, out),

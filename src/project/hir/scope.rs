@@ -102,13 +102,16 @@ pub(crate) struct View<'n> {
 
 impl<'n> View<'n> {
     /// Finds what a name names.
-    pub fn find<T>(self, space: &Namespace<T>, name: &str) -> Option<&'n (T, Span)> {
+    pub(crate) fn find<T>(self, space: &Namespace<T>, name: &str) -> Option<&'n (T, Span)> {
         let own = (space.names)(self.own).get(name);
         own.or_else(|| (space.names)(self.library).get(name))
     }
 
     /// All names of a kind, with what they name.
-    pub fn entries<T: 'n>(self, space: &Namespace<T>) -> impl Iterator<Item = (&'n str, &'n T)> {
+    pub(crate) fn entries<T: 'n>(
+        self,
+        space: &Namespace<T>,
+    ) -> impl Iterator<Item = (&'n str, &'n T)> {
         (space.names)(self.own)
             .iter()
             .chain((space.names)(self.library))
@@ -116,7 +119,7 @@ impl<'n> View<'n> {
     }
 
     /// All names of a kind.
-    pub fn all<T: 'n>(self, space: &Namespace<T>) -> impl Iterator<Item = &'n str> {
+    pub(crate) fn all<T: 'n>(self, space: &Namespace<T>) -> impl Iterator<Item = &'n str> {
         (space.names)(self.own)
             .keys()
             .chain((space.names)(self.library).keys())
