@@ -39,7 +39,7 @@ impl Lowering<'_, '_> {
             }
         }
         let mut body = Body::default();
-        self.lower_statements(&section.body, None, Block::Section, &mut body);
+        self.lower_statements(&section.body, Within::BODY, &mut body);
         if section.kind == ast::SectionKind::Layer
             && let Some(target) = body.target.take()
         {
@@ -68,15 +68,19 @@ impl Lowering<'_, '_> {
     pub(crate) fn lower_statements(
         &mut self,
         stmts: &[ast::Stmt],
-        condition: Option<u32>,
-        block: Block,
+        within: Within,
         body: &mut Body,
     ) {
+        let Within { block, condition } = within;
         let mut set_here: FxHashMap<VarId, Span> = FxHashMap::default();
+        let sets = |name: &str| {
+            let mut stmts = stmts.iter();
+            stmts.any(|stmt| matches!(stmt, ast::Stmt::Set(set) if set.name.text == name))
+        };
         for stmt in stmts {
             match stmt {
                 ast::Stmt::Set(set) => {
-                    if self.lower_misplaced(set, condition, block, body) {
+                    if self.lower_misplaced(set, within, body) {
                         continue;
                     }
                     let Some(id) = self.find_set(&set.name, Some(&set.value), block) else {
@@ -90,108 +94,128 @@ impl Lowering<'_, '_> {
                         && set.op == ast::SetOp::Replace
                         && let Some(first) = set_here.insert(id, set.name.span)
                     {
-                        self.report(
-                            Diagnostic::new(
-                                Code::DuplicateSetting,
-                                set.name.span,
-                                format!("`{}` is set twice", set.name.text),
-                            )
-                            .label("set again here")
-                            .related(first, "first set here")
-                            .help("remove one of them, or put it into a `when` block if it depends on a fact"),
-                        );
+                        self.report_set_twice(&set.name, first);
                     }
-                    let sets = |name: &str| {
-                        let is_it = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Set(s) if s.name.text == name);
-                        stmts.iter().any(is_it)
-                    };
                     if !set.is_final {
                         // A final one is refused, with the same repair.
                         self.check_deprecated(id, set.name.span, Spelling::Spec, sets);
                     }
-                    if let Some(setting) = self.lower_setting(set, id, condition) {
-                        body.settings.push(setting);
-                    }
+                    let setting = self.lower_setting(set, id, condition);
+                    body.settings.extend(setting);
                 }
-                ast::Stmt::Unset { name, span } => {
-                    let Some(id) = self.find_set(name, None, block) else {
-                        continue;
-                    };
-                    self.check_deprecated(id, name.span, Spelling::Spec, |_| false);
-                    self.check_fact_setting(id, name.span, condition);
-                    body.settings.push(Setting {
-                        variable: id,
-                        change: Change::Unset,
-                        value: Expr {
-                            kind: ExprKind::Nothing,
-                            span: *span,
-                        },
-                        is_final: false,
-                        condition,
-                        span: *span,
-                        name_span: name.span,
-                        had_quotes: false,
-                    });
-                }
+                ast::Stmt::Unset { name, span } => self.lower_unset(name, *span, within, body),
                 ast::Stmt::When {
-                    condition: expr,
+                    condition,
                     body: inner,
                     span,
-                } => {
-                    if block != Block::Section {
-                        self.report_wrong_place(*span, "`when`", "put the `when` around the block");
-                        continue;
-                    }
-                    let expr = self.lower_condition(expr, Place::FACTS);
-                    let index = body.conditions.len() as u32;
-                    body.conditions.push(Condition {
-                        expr,
-                        outer: condition,
-                    });
-                    self.lower_statements(inner, Some(index), block, body);
-                }
+                } => self.lower_when(condition, inner, *span, within, body),
                 ast::Stmt::Block {
                     name,
                     body: inner,
                     span,
-                } => {
-                    let kind = match name.text.as_str() {
-                        "ansible" => Block::Extra(Owner::Ansible),
-                        "packer" => Block::Extra(Owner::Packer),
-                        "target" if block == Block::Section && condition.is_none() => {
-                            self.lower_target(inner, *span, name, body);
-                            continue;
-                        }
-                        "target" => {
-                            self.report_wrong_place(
-                                name.span,
-                                "`target`",
-                                "put it directly into the body of an image",
-                            );
-                            continue;
-                        }
-                        "when" => continue,
-                        _ => {
-                            self.report_unknown_attribute(
-                                name,
-                                "block",
-                                &["ansible", "packer", "target"],
-                            );
-                            continue;
-                        }
-                    };
-                    if block != Block::Section {
-                        self.report_wrong_place(
-                            name.span,
-                            &format!("`{}`", name.text),
-                            "put it directly into the body of a layer or image",
-                        );
-                        continue;
-                    }
-                    self.lower_statements(inner, condition, kind, body);
-                }
+                } => self.lower_block(name, inner, *span, within, body),
             }
         }
+    }
+
+    fn report_set_twice(&mut self, name: &ast::Ident, first: Span) {
+        self.report(
+            Diagnostic::new(
+                Code::DuplicateSetting,
+                name.span,
+                format!("`{}` is set twice in this body", name.text),
+            )
+            .label("set again here")
+            .related(first, "first set here")
+            .help("remove one; what depends on a fact stands in a `when`"),
+        );
+    }
+
+    fn lower_unset(&mut self, name: &ast::Ident, span: Span, within: Within, body: &mut Body) {
+        let Some(id) = self.find_set(name, None, within.block) else {
+            return;
+        };
+        self.check_deprecated(id, name.span, Spelling::Spec, |_| false);
+        self.check_fact_setting(id, name.span, within.condition);
+        body.settings.push(Setting {
+            variable: id,
+            change: Change::Unset,
+            value: Expr {
+                kind: ExprKind::Nothing,
+                span,
+            },
+            is_final: false,
+            condition: within.condition,
+            span,
+            name_span: name.span,
+            had_quotes: false,
+        });
+    }
+
+    fn lower_when(
+        &mut self,
+        condition: &ast::Expr,
+        inner: &[ast::Stmt],
+        span: Span,
+        within: Within,
+        body: &mut Body,
+    ) {
+        if within.block != Block::Section {
+            self.report_wrong_place(span, "`when`", "put the `when` around the block");
+            return;
+        }
+        let expr = self.lower_condition(condition, Place::FACTS);
+        let index = body.conditions.len() as u32;
+        body.conditions.push(Condition {
+            expr,
+            outer: within.condition,
+        });
+        let within = Within {
+            condition: Some(index),
+            ..within
+        };
+        self.lower_statements(inner, within, body);
+    }
+
+    /// Lowers an `ansible`, `packer` or `target` block.
+    fn lower_block(
+        &mut self,
+        name: &ast::Ident,
+        inner: &[ast::Stmt],
+        span: Span,
+        within: Within,
+        body: &mut Body,
+    ) {
+        let kind = match name.text.as_str() {
+            "ansible" => Block::Extra(Owner::Ansible),
+            "packer" => Block::Extra(Owner::Packer),
+            "target" if within.block == Block::Section && within.condition.is_none() => {
+                self.lower_target(inner, span, name, body);
+                return;
+            }
+            "target" => {
+                self.report_wrong_place(name.span, "`target`", "it stands in an image's own body");
+                return;
+            }
+            "when" => return,
+            _ => {
+                self.report_unknown_attribute(name, "block", &["ansible", "packer", "target"]);
+                return;
+            }
+        };
+        if within.block != Block::Section {
+            self.report_wrong_place(
+                name.span,
+                &format!("`{}`", name.text),
+                "blocks of this kind are not nested",
+            );
+            return;
+        }
+        let within = Within {
+            block: kind,
+            ..within
+        };
+        self.lower_statements(inner, within, body);
     }
 
     pub(crate) fn report_wrong_place(&mut self, span: Span, what: &str, help: &str) {
@@ -206,14 +230,8 @@ impl Lowering<'_, '_> {
     }
 
     /// A statement in the form of a setting that is another one. True where it was one.
-    fn lower_misplaced(
-        &mut self,
-        set: &ast::Set,
-        condition: Option<u32>,
-        block: Block,
-        body: &mut Body,
-    ) -> bool {
-        if block != Block::Section || self.find_variable(&set.name.text).is_some() {
+    fn lower_misplaced(&mut self, set: &ast::Set, within: Within, body: &mut Body) -> bool {
+        if within.block != Block::Section || self.find_variable(&set.name.text).is_some() {
             return false;
         }
         let Some(Meant { found, statements }) =
@@ -222,7 +240,7 @@ impl Lowering<'_, '_> {
             return false;
         };
         self.report(found);
-        self.lower_statements(&statements, condition, block, body);
+        self.lower_statements(&statements, within, body);
         true
     }
 
@@ -455,6 +473,23 @@ pub(crate) enum Block {
     Extra(Owner),
 }
 
+/// What is around a statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Within {
+    block: Block,
+    /// The innermost `when`.
+    condition: Option<u32>,
+}
+
+impl Within {
+    /// A section's own body.
+    pub(crate) const BODY: Within = Within {
+        block: Block::Section,
+        condition: None,
+    };
+}
+
+/// What the statements of a body are lowered to.
 #[derive(Default)]
 pub(crate) struct Body {
     pub settings: Vec<Setting>,

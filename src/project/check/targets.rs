@@ -7,7 +7,7 @@ use crate::project::check::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARG
 use crate::project::check::expr::Place;
 use crate::project::check::fixes::Spelling;
 use crate::project::check::items::{new_provider, new_rule};
-use crate::project::check::sections::{Block, Body};
+use crate::project::check::sections::{Block, Body, Within};
 use crate::project::hir::*;
 use crate::project::hir::{PROVIDERS, SECTIONS};
 use crate::schema::{Base, Playbook, Roles, Type};
@@ -186,7 +186,7 @@ impl Lowering<'_, '_> {
                     self.report_twice(name, first);
                 }
                 let mut defaults = Body::default();
-                self.lower_statements(body, None, Block::Section, &mut defaults);
+                self.lower_statements(body, Within::BODY, &mut defaults);
                 if let Some(condition) = defaults.conditions.first() {
                     self.report_wrong_place(
                         condition.expr.span,
