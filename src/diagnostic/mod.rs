@@ -230,7 +230,7 @@ impl Reported {
         Reported(())
     }
 
-    /// Returns the proof for a missing part of the [`ast`](crate::syntax::ast), which the parser has reported.
+    /// The parser reports what it cannot read, and leaves a gap in the typed view of the file there.
     pub fn by_parser() -> Reported {
         Reported(())
     }

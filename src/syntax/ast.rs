@@ -1,21 +1,23 @@
 //! The typed view of a file, without whitespace, comments and errors.
 
+#![warn(missing_docs)]
+
 use crate::source::Span;
 use smol_str::SmolStr;
 
 /// A name or string with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ident {
-    /// The text, without quotes.
+    /// The word, or the text without its quotes.
     pub text: SmolStr,
-    /// The place in the source.
+    /// Where it is written, quotes included.
     pub span: Span,
 }
 
 /// A file.
 #[derive(Debug, Default)]
 pub struct File {
-    /// The items, in order.
+    /// The items that could be read.
     pub items: Vec<Item>,
 }
 
@@ -29,16 +31,16 @@ impl File {
     }
 }
 
-/// An item of a file.
+/// An item: what a file consists of.
 #[derive(Debug)]
 pub enum Item {
     /// `include "path"`
     Include(Include),
-    /// `type name = type`
+    /// `type name = …`
     Type(TypeDecl),
     /// `variable name : type`
     Variable(Variable),
-    /// `image name { … }`, `layer …`, `provider …` or `rule …`
+    /// A named block: an image, a layer, a provider or a rule.
     Section(Section),
 }
 
@@ -55,124 +57,124 @@ impl Item {
 /// `include "path" as name`
 #[derive(Debug, Clone)]
 pub struct Include {
-    /// The path, as written.
+    /// The path as it is written, relative to the file.
     pub path: Ident,
-    /// The name after `as`.
+    /// The name of the layer that a JSON var file becomes.
     pub name: Option<Ident>,
 }
 
 /// `type name = type matching "pattern"`
 #[derive(Debug)]
 pub struct TypeDecl {
-    /// The name of the type.
+    /// The name that the type gets.
     pub name: Ident,
-    /// The type after `=`.
+    /// The type that it is based on.
     pub ty: TypeExpr,
-    /// The regular expression after `matching`.
+    /// The regular expression that its strings match.
     pub matching: Option<Ident>,
-    /// The comment above the item.
+    /// The `##` comment above it.
     pub doc: Option<String>,
 }
 
 /// `variable name : type = default { attributes }`
 #[derive(Debug)]
 pub struct Variable {
-    /// The name of the variable.
+    /// The name that it declares.
     pub name: Ident,
-    /// The type after `:`.
+    /// Its type; an alias and a removed variable have none.
     pub ty: Option<TypeExpr>,
-    /// The value after `=`.
+    /// Its value where no layer sets it.
     pub default: Option<Expr>,
-    /// The settings between `{` and `}`.
+    /// The statements in its braces.
     pub attributes: Vec<Stmt>,
-    /// The comment above the item.
+    /// The `##` comment above it.
     pub doc: Option<String>,
 }
 
 /// The keyword of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SectionKind {
-    /// `image`
+    /// What Packer builds.
     Image,
-    /// `layer`
+    /// What images and layers extend.
     Layer,
-    /// `provider`
+    /// A Packer template and what it reads.
     Provider,
-    /// `rule`
+    /// A condition that is checked for each image.
     Rule,
 }
 
 /// An image, layer, provider or rule: `image name extends a, b { … }`
 #[derive(Debug)]
 pub struct Section {
-    /// The keyword.
+    /// The keyword that it begins with.
     pub kind: SectionKind,
-    /// The name after the keyword.
+    /// Its name.
     pub name: Ident,
-    /// The names after `extends`.
+    /// The layers and images that it extends, the weakest first.
     pub extends: Vec<Ident>,
-    /// The statements between `{` and `}`.
+    /// The statements in its braces.
     pub body: Vec<Stmt>,
-    /// The comment above the item.
+    /// The `##` comment above it.
     pub doc: Option<String>,
     /// The place, from the keyword to the closing brace.
     pub span: Span,
 }
 
-/// A type in the source.
+/// A type as it is written.
 #[derive(Debug, Clone)]
 pub struct TypeExpr {
-    /// The type without `?`.
+    /// The type without its `?`.
     pub kind: TypeKind,
     /// Whether the type has a `?`.
     pub optional: bool,
-    /// The place, with the `?`.
+    /// Its text.
     pub span: Span,
 }
 
-/// A type in the source, without its `?`.
+/// The forms of a type.
 #[derive(Debug, Clone)]
 pub enum TypeKind {
-    /// The name of a type: `string`
+    /// A built-in type, or one that a `type` item declares.
     Named(SmolStr),
     /// `"a" | "b"`
     OneOf(Vec<SmolStr>),
-    /// `[string]`
+    /// `[type]`
     List(Box<TypeExpr>),
-    /// `{string}`
+    /// `{type}`
     Map(Box<TypeExpr>),
     /// A type with an error, which has been reported.
     Missing,
 }
 
-/// A statement in a block.
+/// A statement in a body.
 #[derive(Debug, Clone)]
 pub enum Stmt {
     /// `name = value`
     Set(Set),
     /// `unset name`
     Unset {
-        /// The name of the variable.
+        /// The variable that loses its value.
         name: Ident,
-        /// The place of the statement.
+        /// All of its text.
         span: Span,
     },
     /// `when condition { … }`
     When {
-        /// The condition.
+        /// What must hold for the statements to count.
         condition: Expr,
-        /// The statements between `{` and `}`.
+        /// The statements in its braces.
         body: Vec<Stmt>,
-        /// The place of the statement.
+        /// All of its text.
         span: Span,
     },
     /// Any other block: `ansible { … }` or `target { … }`
     Block {
-        /// The word before the block.
+        /// The word before its braces.
         name: Ident,
-        /// The statements between `{` and `}`.
+        /// The statements in its braces.
         body: Vec<Stmt>,
-        /// The place of the statement.
+        /// All of its text.
         span: Span,
     },
 }
@@ -180,15 +182,15 @@ pub enum Stmt {
 /// A setting: `name = value`, `name += value` or `final name = value`
 #[derive(Debug, Clone)]
 pub struct Set {
-    /// The name of the variable.
+    /// The variable or attribute.
     pub name: Ident,
-    /// The operator.
+    /// How the value joins that of weaker layers.
     pub op: SetOp,
-    /// The value.
+    /// The expression behind the operator.
     pub value: Expr,
-    /// Whether the setting has `final`.
+    /// Written with `final`: no stronger layer may set it.
     pub is_final: bool,
-    /// The place of the statement.
+    /// All of its text.
     pub span: Span,
 }
 
@@ -203,33 +205,33 @@ pub enum SetOp {
     Remove,
 }
 
-/// An expression.
+/// An expression as it is written.
 #[derive(Debug, Clone)]
 pub struct Expr {
-    /// The form of the expression and its operands.
+    /// Its form.
     pub kind: ExprKind,
-    /// The place in the source.
+    /// Its text.
     pub span: Span,
 }
 
-/// The form of an expression.
+/// The forms of an expression.
 #[derive(Debug, Clone)]
 pub enum ExprKind {
     /// An expression with an error, which has been reported.
     Missing,
-    /// `true`
+    /// `true` or `false`
     Bool(bool),
-    /// `42`
+    /// An integer.
     Int(i64),
     /// A word that begins with a digit but is not an integer: `1.5`, `4G`
     NoInt(SmolStr),
-    /// A string without interpolations: `"a"`
+    /// A string without interpolations, with its escapes read.
     Str(SmolStr),
-    /// An interpolated string: `"a ${b}"`
+    /// An interpolated string.
     Template(Vec<Part>),
-    /// The name of a variable: `a`
+    /// The name of a variable.
     Name(SmolStr),
-    /// `f(a, b)`
+    /// `function(arguments)`
     Call {
         /// The name of the function.
         name: Ident,
@@ -238,26 +240,26 @@ pub enum ExprKind {
     },
     /// `[a, b]`
     List(Vec<Expr>),
-    /// `{ a = b }`
+    /// `{ key = value }`
     Map(Vec<(Ident, Expr)>),
-    /// `if a then b else c`
+    /// `if condition then value else value`
     If(Box<[Expr; 3]>),
-    /// `not a`
+    /// `not condition`
     Not(Box<Expr>),
-    /// `a == b`
+    /// An operator and what stands on its two sides.
     Binary(BinaryOp, Box<[Expr; 2]>),
 }
 
 /// A part of an interpolated string.
 #[derive(Debug, Clone)]
 pub enum Part {
-    /// Literal text.
+    /// Text as it is.
     Text(SmolStr),
-    /// `${a}`
+    /// An interpolation, `${…}`.
     Hole(Expr),
 }
 
-/// A binary operator.
+/// An operator between two expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BinaryOp {
     /// `or`
@@ -280,6 +282,6 @@ pub enum BinaryOp {
     In,
     /// `not in`
     NotIn,
-    /// `+`
+    /// `+`: joins two lists.
     Add,
 }

@@ -87,10 +87,10 @@ impl Tail<'_> {
             }
         };
         let found = self.found(self.whole(), "a conditional value is `if … then … else …`");
-        let is_one = |part: &str| !part.is_empty() && !part.contains(['?', ';', ',']);
+        let is_expression = |part: &str| !part.is_empty() && !part.contains(['?', ';', ',']);
         Some(
             match parts.map(|(a, b, c)| (a.trim(), b.trim(), c.trim())) {
-                Some((a, b, c)) if [a, b, c].into_iter().all(is_one) => {
+                Some((a, b, c)) if [a, b, c].into_iter().all(is_expression) => {
                     let text = format!("if {a} then {b} else {c}");
                     found.fix(format!("write `{text}`"), self.whole(), text)
                 }

@@ -54,11 +54,11 @@ impl Lowering<'_, '_> {
             .providers
             .iter()
             .flat_map(|provider| &provider.defaults);
-        let is_one = |setting: &Setting| match &setting.value.kind {
+        let names_old = |setting: &Setting| match &setting.value.kind {
             ExprKind::Const(Value::Text(text)) => text.known().is_some_and(|text| names(&text)),
             _ => false,
         };
-        settings.chain(defaults).any(is_one)
+        settings.chain(defaults).any(names_old)
             || self
                 .providers
                 .iter()

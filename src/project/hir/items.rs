@@ -49,22 +49,31 @@ pub enum Owner {
 /// What a variable is.
 #[derive(Debug)]
 pub struct Variable {
+    /// Its name.
     pub name: SmolStr,
+    /// What makes it.
     pub kind: VariableKind,
     /// Its name in its declaration, or its first mention.
     pub span: Span,
+    /// The type of its value.
     pub ty: Type,
+    /// Its value where no layer sets it.
     pub default: Option<Expr>,
+    /// How its value is written as the string that Packer takes.
     pub encoding: Encoding,
+    /// What reads it.
     pub to: Receivers,
     /// Over facts: where it has an effect.
     pub applies: Option<Expr>,
+    /// A fact: conditions may read it.
     pub is_fact: bool,
+    /// No output shows its value.
     pub is_secret: bool,
     /// Roles need the real type, upstream's too.
     pub is_typed: bool,
     /// What `imgspec adopt` sets it to in the layer of a file whose path a pattern matches.
     pub adopt: Vec<(SmolStr, SmolStr)>,
+    /// The `##` comment above its declaration.
     pub doc: Option<String>,
 }
 
@@ -107,7 +116,9 @@ impl Variable {
 /// What kind of layer a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerKind {
+    /// A `layer` item.
     Layer,
+    /// An `image` item.
     Image,
     /// A JSON var file, included or from `PACKER_VAR_FILES`.
     Json,
@@ -115,26 +126,35 @@ pub enum LayerKind {
     Argument,
 }
 
+/// A layer: settings and what they are based on.
 #[derive(Debug)]
 pub struct Section {
+    /// Where its settings come from.
     pub kind: LayerKind,
+    /// Its name; for a layer of the command line, the option or file.
     pub name: SmolStr,
+    /// Its name in the text.
     pub span: Span,
+    /// The layers that it extends, the weakest first, each with its name in the text.
     pub extends: Vec<(SectionId, Span)>,
     /// All of its text, from its keyword to its closing brace.
     pub whole: Span,
     /// It names a parent that is not there, which has been reported.
     pub lacks_parent: bool,
+    /// What it sets, in order.
     pub settings: Vec<Setting>,
     /// The conditions of its `when` blocks, an outer one before its inner ones.
     pub conditions: Vec<Condition>,
+    /// What its `target` block names; only images have one.
     pub target: Option<Target>,
+    /// The `##` comment above it.
     pub doc: Option<String>,
 }
 
 /// The condition of a `when`.
 #[derive(Debug)]
 pub struct Condition {
+    /// What must hold.
     pub expr: Expr,
     /// The `when` around it.
     pub outer: Option<u32>,
@@ -143,21 +163,32 @@ pub struct Condition {
 /// What a setting does to a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
+    /// Takes the place of the value.
     Replace,
+    /// Adds elements to the list.
     Append,
+    /// Takes elements out of the list.
     Remove,
+    /// Leaves the variable without a value.
     Unset,
 }
 
+/// What a layer does to a variable.
 #[derive(Debug)]
 pub struct Setting {
+    /// The variable that it sets.
     pub variable: VarId,
+    /// How it changes the value of weaker layers.
     pub change: Change,
+    /// The new value, or the elements that are added or removed.
     pub value: Expr,
+    /// No stronger layer may set the variable.
     pub is_final: bool,
     /// An index into its section's conditions.
     pub condition: Option<u32>,
+    /// All of its text.
     pub span: Span,
+    /// The variable's name in the text.
     pub name_span: Span,
     /// JSON only: the value had quotes of its own.
     pub had_quotes: bool,
@@ -166,12 +197,17 @@ pub struct Setting {
 /// What an image's `target` block says.
 #[derive(Debug)]
 pub struct Target {
+    /// The word `target` in the text.
     pub span: Span,
+    /// The provider whose template Packer runs.
     pub provider: ProviderId,
+    /// The runs of Packer, in order.
     pub runs: Vec<Run>,
     /// Layers above all that the project says: var files that are named after those of `PACKER_VAR_FILES`.
     pub above: Vec<(SectionId, Span)>,
+    /// The `-var` arguments of every run.
     pub vars: Vec<Setting>,
+    /// The name of its target in Image Builder's Makefile, where that is not `build-` and the image's name.
     pub make: Option<SmolStr>,
     /// Why nothing can be built with it: a target that is known by its name only.
     pub refused: Option<SmolStr>,
@@ -180,50 +216,73 @@ pub struct Target {
 /// One run of Packer.
 #[derive(Debug, Default)]
 pub struct Run {
+    /// The builders that it runs.
     pub selection: Selection,
+    /// Its `-var` arguments.
     pub vars: Vec<Setting>,
 }
 
 /// A Packer template and what it reads.
 #[derive(Debug)]
 pub struct Provider {
+    /// Its name.
     pub name: SmolStr,
+    /// Its name in the text.
     pub span: Span,
+    /// The path of its Packer template.
     pub template: SmolStr,
+    /// Whose Ansible roles its playbook runs.
     pub roles: Roles,
+    /// The operating systems that its playbook is for.
     pub playbook: Playbook,
+    /// The programs that a build needs.
     pub tools: Vec<SmolStr>,
+    /// The files that a build makes, as a pattern.
     pub artifact: Option<SmolStr>,
     /// What the template reads and hands on: from its text, or as stated.
     pub readers: Template,
+    /// The defaults of its template.
     pub defaults: Vec<Setting>,
+    /// The `##` comment above it.
     pub doc: Option<String>,
 }
 
+/// A condition that is checked for each image.
 #[derive(Debug)]
 pub struct Rule {
+    /// Its name.
     pub name: SmolStr,
+    /// Its name in the text.
     pub span: Span,
+    /// What is wrong where it is true.
     pub condition: Expr,
     /// `deny`; otherwise `warn`.
     pub is_deny: bool,
+    /// The message of its diagnostic.
     pub message: Expr,
+    /// The help of its diagnostic.
     pub help: Option<Expr>,
+    /// The file that declares it.
     pub file: FileId,
 }
 
+/// An expression with its names resolved and its types checked.
 #[derive(Debug)]
 pub struct Expr {
+    /// Its form.
     pub kind: ExprKind,
+    /// Its text.
     pub span: Span,
 }
 
+/// The forms of an expression.
 #[derive(Debug)]
 pub enum ExprKind {
     /// An error stands here.
     Missing(Reported),
     /// What `unset` sets: no value.
     Nothing,
+    /// A value that is known.
     Const(Value),
     /// A variable's final value.
     Variable(VarId),
@@ -237,21 +296,31 @@ pub enum ExprKind {
     Located(Location, Box<Expr>),
     /// The text that a JSON layer has for a variable, read by that variable's type.
     Decoded(VarId, Box<Expr>),
+    /// A list of which not all elements are known.
     List(Vec<Expr>),
+    /// A map of which not all values are known.
     Map(Vec<(SmolStr, Expr)>),
+    /// A condition, and the values where it holds and where not.
     If(Box<[Expr; 3]>),
+    /// The opposite of a condition.
     Not(Box<Expr>),
+    /// An operator between two expressions.
     Binary {
+        /// The operator.
         op: BinaryOp,
+        /// The sides are compared as versions.
         versions: bool,
+        /// What stands on its left and on its right.
         sides: Box<[Expr; 2]>,
     },
+    /// A call, with as many arguments as the function takes.
     Call(Function, Vec<Expr>),
 }
 
 /// What a relative path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Location {
+    /// A path that another program reads.
     Path,
     /// The file must be there.
     File,
@@ -260,6 +329,7 @@ pub enum Location {
 }
 
 impl Expr {
+    /// Makes an expression of a known value.
     pub fn constant(value: Value, span: Span) -> Expr {
         Expr {
             kind: ExprKind::Const(value),
@@ -323,10 +393,13 @@ pub enum Parameter {
     Variable,
     /// A value of any type.
     Any,
+    /// A string.
     String,
     /// A regular expression.
     Pattern,
+    /// A list.
     List,
+    /// A map.
     Map,
 }
 
@@ -337,6 +410,7 @@ pub enum Quoted {
     Environment,
     /// The path of a file whose content is read.
     File,
+    /// A path, which becomes absolute.
     Path,
     /// A Jinja template.
     Jinja,
@@ -347,8 +421,11 @@ pub enum Quoted {
 pub enum Returned {
     /// A value whose type is known only during the build.
     Any,
+    /// `true` or `false`.
     Bool,
+    /// An integer.
     Int,
+    /// A string.
     String,
     /// A list of strings.
     Strings,
@@ -363,11 +440,13 @@ macro_rules! functions {
     )*) => {
         /// The functions of the language.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Function { $($name,)* }
+        pub enum Function { $(#[doc = $doc] $name,)* }
 
         impl Function {
+            /// All functions, in the order of the documentation.
             pub const ALL: &[Function] = &[$(Function::$name,)*];
 
+            /// Returns its name.
             pub fn as_str(self) -> &'static str {
                 match self { $(Function::$name => $text,)* }
             }
@@ -378,6 +457,7 @@ macro_rules! functions {
                 match self { $(Function::$name => &[$kind $(, $kinds)*],)* }
             }
 
+            /// Returns what a call has as its value.
             pub fn returned(self) -> Returned {
                 match self { $(Function::$name => Returned::$returned,)* }
             }

@@ -31,6 +31,7 @@ enum Found {
 }
 
 impl Origins {
+    /// Makes them of the checkout's own files.
     pub fn new(files: Vec<FileId>) -> Origins {
         Origins {
             files,

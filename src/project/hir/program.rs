@@ -13,22 +13,30 @@ use std::sync::{Arc, LazyLock};
 /// The items of a library, with which every program begins.
 #[derive(Debug, Default)]
 pub struct Items {
+    /// Its variables.
     pub variables: Table<VarId, Variable>,
+    /// Its layers and images.
     pub sections: Table<SectionId, Section>,
+    /// Its providers.
     pub providers: Table<ProviderId, Provider>,
+    /// Its rules.
     pub rules: Table<RuleId, Rule>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
+    /// What its names stand for.
     pub names: Arc<Names>,
 }
 
 /// A file whose content a spec uses: through `file("…")`, or as the extra vars of an argument `@path`.
 #[derive(Debug)]
 pub struct DataFile {
-    /// The spec that uses it, and where.
+    /// The spec that uses it.
     pub reader: FileId,
+    /// The place that names it.
     pub at: Span,
+    /// The absolute path.
     pub path: PathBuf,
+    /// The content.
     pub text: String,
 }
 
@@ -46,11 +54,17 @@ pub struct FileView {
 /// All items of a command, with names resolved.
 #[derive(Debug)]
 pub struct Program {
+    /// All texts that were read.
     pub sources: SourceMap,
+    /// All variables, the library's first.
     pub variables: Table<VarId, Variable>,
+    /// All layers and images, the library's first.
     pub sections: Table<SectionId, Section>,
+    /// All providers, the library's first.
     pub providers: Table<ProviderId, Provider>,
+    /// All rules, the library's first.
     pub rules: Table<RuleId, Rule>,
+    /// The library's names.
     pub library: Arc<Names>,
     /// The library is not the built-in one, but what a checkout was adopted as.
     pub is_adopted: bool,
@@ -73,22 +87,28 @@ pub struct Program {
     /// The layers of `PACKER_FLAGS`: each `-var`, which beats every file, and each `-var-file`, which stands below the
     /// target's own.
     pub flags: Vec<SectionId>,
+    /// The layers of the `-var-file` of `PACKER_FLAGS`.
     pub flag_files: Vec<SectionId>,
+    /// The files whose content the specs use.
     pub data: Vec<DataFile>,
     /// What the projects that the specs lie in say in their `imgspec.toml`.
     pub configs: Configs,
+    /// What is wrong with the files themselves, for any image.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Program {
+    /// Returns a variable by its id.
     pub fn variable(&self, id: VarId) -> &Variable {
         &self.variables[id]
     }
 
+    /// Returns a layer or image by its id.
     pub fn section(&self, id: SectionId) -> &Section {
         &self.sections[id]
     }
 
+    /// Returns a provider by its id.
     pub fn provider(&self, id: ProviderId) -> &Provider {
         &self.providers[id]
     }

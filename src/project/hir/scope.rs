@@ -11,10 +11,15 @@ use smol_str::SmolStr;
 /// The names of some files, each kind on its own.
 #[derive(Debug, Default)]
 pub struct Names {
+    /// Variables.
     pub variables: FxHashMap<SmolStr, (VarId, Span)>,
+    /// Layers and images.
     pub sections: FxHashMap<SmolStr, (SectionId, Span)>,
+    /// Providers.
     pub providers: FxHashMap<SmolStr, (ProviderId, Span)>,
+    /// Rules.
     pub rules: FxHashMap<SmolStr, (RuleId, Span)>,
+    /// Types.
     pub types: FxHashMap<SmolStr, (Type, Span)>,
 }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 /// An id that stands for a place in a list.
 pub trait Id: Copy {
+    /// Makes the id of a place.
     fn new(at: usize) -> Self;
+    /// Returns the place.
     fn at(self) -> usize;
 }
 

@@ -26,6 +26,7 @@ pub struct Request {
     pub var_files: Vec<PathBuf>,
     /// The `-var` and the `-var-file` of `PACKER_FLAGS`, which make hands to Packer.
     pub flags: Vec<String>,
+    /// The `-var-file` of `PACKER_FLAGS`, in order, as absolute paths.
     pub flag_files: Vec<PathBuf>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,

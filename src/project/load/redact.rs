@@ -154,12 +154,12 @@ fn sound_value(text: &str, end: usize) -> Option<Range<usize>> {
 
 /// True for a text that is empty, or one template or hole.
 fn is_template(text: &str) -> bool {
-    let of = |open: &str, close: &str| {
+    let is_between = |open: &str, close: &str| {
         text.strip_prefix(open)
             .and_then(|t| t.strip_suffix(close))
             .is_some_and(|inner| !inner.contains(close))
     };
-    text.is_empty() || of("{{", "}}") || of("${", "}")
+    text.is_empty() || is_between("{{", "}}") || is_between("${", "}")
 }
 
 /// What stands behind a name as far as it may be its value, in a text that cannot be read.
@@ -215,12 +215,12 @@ fn pointer_len(value: &str) -> usize {
         ("{{env `", "`}}"),
         ("\"{{env `", "`}}\""),
     ];
-    let of = |(open, close): (&str, &str)| {
+    let length = |(open, close): (&str, &str)| {
         let (name, rest) = value.strip_prefix(open)?.split_once(close)?;
         let is_name = !name.is_empty() && name.chars().all(|c| is_word(c) || c == '/');
         is_name.then_some(value.len() - rest.len())
     };
-    FORMS.into_iter().find_map(of).unwrap_or(0)
+    FORMS.into_iter().find_map(length).unwrap_or(0)
 }
 
 /// How long what may be a value is: to the end of its line, of the brackets that are open there, or of the heredoc. A
