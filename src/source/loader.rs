@@ -141,7 +141,6 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     } else {
         Ok(bytes)
     }
-    Ok(bytes)
 }
 
 fn too_large() -> io::Error {

@@ -125,9 +125,12 @@ impl Lowering<'_, '_> {
             Diagnostic::new(
                 Code::UnknownFunction,
                 arg.span,
-                format!("`{}` takes the name of a variable", function.as_str()),
+                format!("`{}` expects the name of a variable", function.as_str()),
             )
-            .help(format!("{}(http_proxy)", function.as_str())),
+            .help(format!(
+                "write the name of a variable, as in `{}(http_proxy)`",
+                function.as_str()
+            )),
         ))
     }
 
@@ -141,12 +144,8 @@ impl Lowering<'_, '_> {
             && let Err(error) = whole(&pattern)
         {
             return Err(self.report(
-                Diagnostic::new(
-                    Code::TypeMismatch,
-                    arg.span,
-                    "this is no regular expression",
-                )
-                .help(error.to_string()),
+                Diagnostic::new(Code::TypeMismatch, arg.span, "invalid regular expression")
+                    .help(error.to_string()),
             ));
         }
         Ok(())
@@ -211,7 +210,7 @@ impl Lowering<'_, '_> {
         let word = function.as_str();
         let (what, example) = match quoted {
             Quoted::Environment => ("name", "HTTP_PROXY"),
-            Quoted::Jinja => ("template", "{{ name }}"),
+            Quoted::Jinja => ("expression", "{{ name }}"),
             Quoted::File | Quoted::Path => ("path", "files/motd"),
         };
         let name = match &arg.kind {

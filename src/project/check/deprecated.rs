@@ -29,16 +29,18 @@ impl Lowering<'_, '_> {
             return;
         }
         let real = self.variables[real].name.clone();
-        let message = format!("`{}` is a deprecated name of `{real}`", variable.name);
+        let message = format!("`{}` is a deprecated name for `{real}`", variable.name);
         let found = Diagnostic::new(Code::DeprecatedName, span, message);
         let text = match spelling {
             Spelling::Spec => real.to_string(),
             Spelling::Json => format!("\"{real}\""),
         };
         self.warn(if sets(&real) {
-            found.help(format!("`{real}` is set here too: write both values there"))
+            found.help(format!(
+                "combine both values in `{real}`, which is also set here"
+            ))
         } else {
-            found.fix(format!("write `{real}`"), span, text)
+            found.fix(format!("replace it with `{real}`"), span, text)
         });
     }
 

@@ -229,7 +229,7 @@ impl Lowering<'_, '_> {
                 if let Err(mismatch) = check_value(wanted, value) {
                     let message = mismatch.message(place.is_secret);
                     let found = Diagnostic::new(Code::TypeMismatch, expr.span, message)
-                        .label(format!("this is not {}", wanted.in_words()));
+                        .label(format!("expected {}", wanted.in_words()));
                     let found = if place.is_secret {
                         found
                     } else {

@@ -265,7 +265,7 @@ fn read_from_environment(found: Diagnostic, name: &str, span: Span, can_wait: bo
             .fix(format!("write `{call}`"), span, call)
     } else {
         found.help(format!(
-            "`{call}` is only known at build time, and a condition asks while compiling"
+            "remove it: `{call}` has a value only during the build, after conditions and facts are evaluated"
         ))
     }
 }

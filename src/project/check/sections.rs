@@ -123,11 +123,11 @@ impl Lowering<'_, '_> {
             Diagnostic::new(
                 Code::DuplicateSetting,
                 name.span,
-                format!("`{}` is set twice in this body", name.text),
+                format!("`{}` is set twice", name.text),
             )
             .label("set again here")
             .related(first, "first set here")
-            .help("remove one; what depends on a fact stands in a `when`"),
+            .help("remove one of them, or put it into a `when` block if it depends on a fact"),
         );
     }
 
@@ -194,7 +194,11 @@ impl Lowering<'_, '_> {
                 return;
             }
             "target" => {
-                self.report_wrong_place(name.span, "`target`", "it stands in an image's own body");
+                self.report_wrong_place(
+                    name.span,
+                    "`target`",
+                    "put it directly into the body of an image",
+                );
                 return;
             }
             "when" => return,
@@ -207,7 +211,7 @@ impl Lowering<'_, '_> {
             self.report_wrong_place(
                 name.span,
                 &format!("`{}`", name.text),
-                "blocks of this kind are not nested",
+                "put it directly into the body of a layer or image",
             );
             return;
         }

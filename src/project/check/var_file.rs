@@ -430,7 +430,7 @@ fn report_unknown_names(
             lowering.warn(if has_way_out {
                 found
             } else {
-                found.help("Packer takes it, and nothing reads it; if your own template does, say so in a `packer { }` block")
+                found.help("remove it, because nothing reads it; if your own template reads it, set it in a `packer { }` block")
             });
         }
         return;

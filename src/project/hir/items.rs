@@ -477,13 +477,13 @@ macro_rules! functions {
 
 functions! {
     Env "env" ("\"NAME\"": Parameter::Quoted(Quoted::Environment)) -> Any
-        "What an environment variable holds during the build. It is named here, never read.",
+        "The value of an environment variable during the build. Compiling never reads it.",
     File "file" ("\"path\"": Parameter::Quoted(Quoted::File)) -> String
-        "The content of a file, now. The path is relative to this spec.",
+        "The content of a file when the spec is compiled. The path is relative to this spec.",
     Path "path" ("\"path\"": Parameter::Quoted(Quoted::Path)) -> String
-        "A path relative to this spec, where the type does not say so already.",
+        "A path relative to this spec, for a variable that is not of type `path`.",
     Jinja "jinja" ("\"{{ expression }}\"": Parameter::Quoted(Quoted::Jinja)) -> String
-        "What Ansible shall evaluate; elsewhere braces are text.",
+        "An expression that Ansible evaluates. In other strings, `{{` is plain text to Ansible.",
     Major "major" ("version": String) -> Int
         "The first number of a version.",
     Minor "minor" ("version": String) -> Int
@@ -491,33 +491,33 @@ functions! {
     Patch "patch" ("version": String) -> Int
         "The third number of a version.",
     TrimPrefix "trim_prefix" ("text": String, "prefix": String) -> String
-        "The text without a beginning, where it begins so.",
+        "The string without a prefix, if it starts with that prefix.",
     TrimSuffix "trim_suffix" ("text": String, "suffix": String) -> String
-        "The text without an end, where it ends so.",
+        "The string without a suffix, if it ends with that suffix.",
     Replace "replace" ("text": String, "from": String, "to": String) -> String
-        "The text with every occurrence of one text replaced by another.",
+        "The string with every occurrence of `from` replaced by `to`.",
     Lower "lower" ("text": String) -> String
-        "The text in lower case.",
+        "The string in lowercase.",
     Upper "upper" ("text": String) -> String
-        "The text in upper case.",
+        "The string in uppercase.",
     Join "join" ("list": List, "separator": String) -> String
-        "The elements of a list as one text, with a separator between them.",
+        "The elements of a list as one string, with a separator between them.",
     Split "split" ("text": String, "separator": String) -> Strings
-        "The parts of a text between separators, as a list.",
+        "The parts of a string between separators, as a list.",
     Base64 "base64" ("text": String) -> String
-        "The text in Base64.",
+        "The string in Base64.",
     Len "len" ("list": Any) -> Int
-        "How many elements a list has.",
+        "The number of elements in a list.",
     Keys "keys" ("map": Map) -> Strings
         "The keys of a map, as a list.",
     Unique "unique" ("list": List) -> Argument
-        "The list without elements that stand further ahead already.",
+        "The list without repeated elements.",
     IsSet "is_set" ("variable": Variable) -> Bool
         "Whether a variable has a value.",
     IsYours "is_yours" ("variable": Variable) -> Bool
-        "Whether the project itself sets a variable, not only the library: for what a rule advises.",
+        "Whether your files set a variable, not only the library. A rule uses it to give advice.",
     Matches "matches" ("text or list": Any, "'pattern'": Pattern) -> Bool
-        "Whether a text, or every element of a list, matches a regular expression from end to end.",
+        "Whether a whole string, or each element of a list, matches a regular expression.",
 }
 
 impl Function {
