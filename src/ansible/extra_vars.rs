@@ -66,13 +66,13 @@ pub enum ArgsProblem {
 pub fn check_args(text: &str) -> Result<(), ArgsProblem> {
     let refused = |reason: String| Err(ArgsProblem::Refused(Mismatch::because(reason)));
     match Argument::of(text) {
-        Argument::File("") => return refused("there is no path behind the `@`".to_owned()),
+        Argument::File("") => return refused("expected a path after `@`".to_owned()),
         Argument::File(_) => return Ok(()),
         Argument::Data(data) if data.contains("{{") => return Ok(()),
         Argument::Data(data) => {
             return parse_vars(data).map(|_| ()).or_else(|reason| {
                 refused(format!(
-                    "Ansible reads what begins with `{{` or `[` as YAML, but {reason}"
+                    "Ansible reads a value that starts with `{{` or `[` as YAML, but {reason}"
                 ))
             });
         }
@@ -81,13 +81,13 @@ pub fn check_args(text: &str) -> Result<(), ArgsProblem> {
     if text.starts_with(['/', '.']) {
         return Err(ArgsProblem::Refused(Mismatch::of(
             text,
-            "is no `name=value`; a file is written `@path`",
+            "is not `name=value`; write `@path` for a file",
         )));
     }
     let (words, open) = cut(text);
     if let Some(quote) = open {
         return refused(format!(
-            "a {quote} is never closed; where it is part of a value it is written `\\{quote}`"
+            "unclosed `{quote}`; write `\\{quote}` if it is part of a value"
         ));
     }
     let lost: Vec<String> = words.into_iter().filter(|word| is_lost(word)).collect();

@@ -32,9 +32,9 @@ pub fn parse_vars(text: &str) -> Result<Map<String, Json>, String> {
     };
     match value {
         Json::Object(map) => Ok(map),
-        Json::Array(_) => Err("it is a list; Ansible takes a map of variables".to_owned()),
-        Json::Null => Err("it is empty; Ansible takes a map of variables".to_owned()),
-        _ => Err("it is a single value; Ansible takes a map of variables".to_owned()),
+        Json::Array(_) => Err("it is a list, not a map of variables".to_owned()),
+        Json::Null => Err("it is empty, not a map of variables".to_owned()),
+        _ => Err("it is a single value, not a map of variables".to_owned()),
     }
 }
 
@@ -60,7 +60,11 @@ struct Builder {
 fn parse_yaml(text: &str) -> Result<Json, String> {
     let failed = |error: ScanError| {
         let place = error.marker();
-        format!("it is not YAML: {} in line {}", error.info(), place.line())
+        format!(
+            "it is not valid YAML: {} on line {}",
+            error.info(),
+            place.line()
+        )
     };
     let mut parser = Parser::new_from_str(text);
     let mut builder = Builder {
@@ -78,7 +82,7 @@ fn parse_yaml(text: &str) -> Result<Json, String> {
             event => builder.take(event)?,
         }
         if documents > 1 {
-            return Err("it holds more than one YAML document".to_owned());
+            return Err("it contains more than one YAML document".to_owned());
         }
     }
     Ok(builder.root.unwrap_or(Json::Null))
@@ -125,7 +129,7 @@ impl Builder {
 
     fn open(&mut self, open: Open, anchor: usize) -> Result<(), String> {
         if self.open.len() >= MAX_DEPTH {
-            return Err(format!("it is nested more than {MAX_DEPTH} deep"));
+            return Err(format!("it is nested more than {MAX_DEPTH} levels deep"));
         }
         self.open.push((open, anchor));
         Ok(())
@@ -135,7 +139,7 @@ impl Builder {
     fn push(&mut self, value: Json, anchor: usize) -> Result<(), String> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(format!("it holds more than {MAX_NODES} values"));
+            return Err(format!("it contains more than {MAX_NODES} values"));
         }
         if anchor > 0 {
             self.anchors.push((anchor, value.clone()));
@@ -179,7 +183,7 @@ fn merge(into: &mut Map<String, Json>, value: Json) -> Result<(), String> {
     };
     for map in maps {
         let Json::Object(map) = map else {
-            return Err("`<<` merges maps, and this is none".to_owned());
+            return Err("`<<` can merge only maps".to_owned());
         };
         for (name, value) in map {
             into.entry(name).or_insert(value);

@@ -174,7 +174,7 @@ impl Diagnostic {
                 name,
                 is_sure: true,
             }) => self.label(format!("did you mean `{name}`?")).fix(
-                format!("write `{name}`"),
+                format!("replace it with `{name}`"),
                 span,
                 name,
             ),

@@ -69,8 +69,8 @@ impl<'p> Evaluator<'p> {
             unknown => {
                 let why = match unknown {
                     Ok(None) => "not set",
-                    Err(Stop::Opaque(_)) => "only known at build time",
-                    Ok(Some(value)) if value.is_opaque() => "only known at build time",
+                    Err(Stop::Opaque(_)) => "known only during the build",
+                    Ok(Some(value)) if value.is_opaque() => "known only during the build",
                     // The cause is not a missing fact: it is reported as in any other expression.
                     _ => {
                         self.eval_condition(condition);
@@ -89,15 +89,15 @@ impl<'p> Evaluator<'p> {
                     Diagnostic::new(
                         Code::OpaqueValue,
                         condition.span,
-                        format!("this condition asks after what is {why}"),
+                        format!("this condition depends on a value that is {why}"),
                     )
-                    .help("a condition reads facts, which are known while compiling")
+                    .help("use only facts in a condition: their values are known before the build")
                 } else {
                     Diagnostic::new(
                         Code::UnsetFact,
                         condition.span,
                         format!(
-                            "this condition asks after {}, which is {why} for the image `{}`",
+                            "this condition depends on {}, which is {why} for the image `{}`",
                             names.join(" and "),
                             self.image.name()
                         ),
@@ -115,7 +115,7 @@ impl<'p> Evaluator<'p> {
             let message = format!("expected a bool, found {}", value.kind());
             self.image.diagnostics.push(
                 Diagnostic::new(Code::TypeMismatch, condition.span, message)
-                    .help("a condition is true or false"),
+                    .help("write a condition, which is true or false"),
             );
         }
     }

@@ -177,7 +177,7 @@ pub(crate) trait Interpret<'p> {
                 other => {
                     return Err(Stop::Failed(
                         part.span,
-                        format!("{} cannot stand in a text", other.kind()),
+                        format!("{} cannot be interpolated into a string", other.kind()),
                     ));
                 }
             }
@@ -243,7 +243,7 @@ pub(crate) trait Interpret<'p> {
                     ))),
                     _ => Err(Stop::Failed(
                         left.span.to(right.span),
-                        "`+` joins two lists".to_owned(),
+                        "expected a list on each side of `+`".to_owned(),
                     )),
                 }
             }
@@ -255,7 +255,7 @@ pub(crate) trait Interpret<'p> {
                 let Some(elements) = elements(&b) else {
                     return Err(Stop::Failed(
                         right.span,
-                        format!("`in` asks a list, found {}", b.kind()),
+                        format!("expected a list after `in`, found {}", b.kind()),
                     ));
                 };
                 let found = elements.iter().any(|e| is_equal(e, &a, versions));
@@ -279,7 +279,7 @@ pub(crate) trait Interpret<'p> {
                         let Some(order) = compare(&a, &b) else {
                             return Err(Stop::Failed(
                                 left.span.to(right.span),
-                                "only numbers and versions have an order".to_owned(),
+                                "only integers and versions have an order".to_owned(),
                             ));
                         };
                         match op {
@@ -419,7 +419,10 @@ pub(crate) trait Interpret<'p> {
             Function::Split => {
                 let (whole, separator) = (text(0)?, text(1)?);
                 if separator.is_empty() {
-                    return Err(Stop::Failed(place(1), "the separator is empty".to_owned()));
+                    return Err(Stop::Failed(
+                        place(1),
+                        "the separator cannot be empty".to_owned(),
+                    ));
                 }
                 let parts = whole
                     .split(separator.as_str())
@@ -528,7 +531,7 @@ fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
                 .last()
                 .unwrap_or_default()
                 .trim_start_matches("error: ");
-            Stop::Failed(span, format!("this is no regular expression: {why}"))
+            Stop::Failed(span, format!("invalid regular expression: {why}"))
         })?;
         let answer = regex.is_match(text);
         compiled.insert(SmolStr::new(pattern), regex);

@@ -53,7 +53,7 @@ impl<'p> Image<'p> {
             )
             .label(format!("`{}` changes it", self.layer_name(changing.layer)))
             .related(made_final.setting.span, "made final here")
-            .help("remove this setting, or ask whoever made it final"),
+            .help("remove this setting, or remove `final` from the other one"),
         );
     }
 
@@ -109,7 +109,7 @@ impl<'p> Image<'p> {
             .label(format!("`{b}` wins, because it is named later"))
             .related(other.setting.span, format!("`{a}` sets it here"))
             .related(winner.setting.span, format!("`{b}` sets it here"))
-            .help(format!("set `{name}` in this image to decide")),
+            .help(format!("set `{name}` in this image to choose a value")),
         );
     }
 
@@ -129,7 +129,7 @@ impl<'p> Image<'p> {
                 Diagnostic::new(
                     Code::BelowTarget,
                     span,
-                    format!("`{name}` stands below the target `{target}`, which overrides it"),
+                    format!("the target `{target}` overrides `{name}`"),
                 )
                 .label("named before the target")
                 .help(format!("name the target first: `extends {target}, {name}`")),
@@ -169,11 +169,13 @@ impl<'p> Image<'p> {
                 Diagnostic::new(
                     Code::NoEffect,
                     setting.span,
-                    format!("`{name}` has no effect: `{layer}` sets it, too"),
+                    format!("`{name}` has no effect, because `{layer}` also sets it"),
                 )
-                .label("make names a `-var-file` of PACKER_FLAGS before the target's own files")
-                .related(winner.setting.span, "this wins")
-                .help("name the file in PACKER_VAR_FILES, which stands behind them"),
+                .label("make passes this file to Packer before the target's own files")
+                .related(winner.setting.span, "this value wins")
+                .help(
+                    "name the file in PACKER_VAR_FILES, which make passes after the target's files",
+                ),
             );
         }
     }
@@ -225,14 +227,14 @@ impl<'p> Image<'p> {
                     Code::FixedByTarget,
                     own.setting.span,
                     format!(
-                        "`{name}` is fixed by the target `{}`",
+                        "`{name}` has a fixed value in the target `{}`",
                         program.section(holder).name
                     ),
                 )
                 .label("this has no effect")
                 .related(
                     fixed.span,
-                    "the target passes this to Packer behind or above every file of yours",
+                    "the target passes this value to Packer, and it overrides all your files",
                 )
                 .help("remove the setting, or build another target"),
             );

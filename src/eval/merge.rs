@@ -39,7 +39,9 @@ impl<'p> Evaluator<'p> {
             self.image.diagnostics.push(Diagnostic::new(
                 Code::ReferenceCycle,
                 span,
-                format!("more than {MAX_CHAIN} variables are defined by each other in a row"),
+                format!(
+                    "a chain of variables that depend on each other is longer than {MAX_CHAIN}"
+                ),
             ));
             self.states[id] = State::Done;
             self.image.broken[id] = true;
@@ -118,13 +120,13 @@ impl<'p> Evaluator<'p> {
                                 Code::DuplicateSetting,
                                 here,
                                 format!(
-                                    "`{}` and `{}` are one variable, and both are set",
+                                    "`{}` and `{}` are names of the same variable, and both are set",
                                     alias.name,
                                     program.variable(id).name
                                 ),
                             )
-                            .related(there, "its other name is set here")
-                            .help(format!("keep `{}`", program.variable(id).name)),
+                            .related(there, "the other name is set here")
+                            .help(format!("set only `{}`", program.variable(id).name)),
                         );
                         own
                     } else {
@@ -152,7 +154,7 @@ impl<'p> Evaluator<'p> {
             );
             self.image.diagnostics.push(
                 Diagnostic::new(Code::TypeMismatch, expr.span, message)
-                    .label("this is what it comes to"),
+                    .label("the value is computed here"),
             );
         } else if let Some((_, reason)) = find_unencodable(value, variable.encoding) {
             let message = format!("`{}`: {reason}", variable.name);
@@ -183,10 +185,13 @@ impl<'p> Evaluator<'p> {
         let mut found = Diagnostic::new(
             Code::ReferenceCycle,
             place(&self.image, id),
-            format!("variables are defined by each other: {}", names.join(" → ")),
+            format!(
+                "these variables depend on each other: {}",
+                names.join(" → ")
+            ),
         )
         .label(format!("`{first}` is set here"))
-        .help("a name stands for the variable's final value; give one of them a value of its own");
+        .help("give one of them a value that does not depend on the others");
         for member in members.iter().skip(1) {
             found = found.related(
                 place(&self.image, *member),
@@ -374,7 +379,7 @@ impl Log {
             Diagnostic::new(
                 Code::OpaqueValue,
                 span,
-                "a value that is only known at build time cannot be joined with a list",
+                "a value that is known only during the build cannot be combined with a list",
             )
         } else {
             Diagnostic::new(
@@ -384,6 +389,6 @@ impl Log {
             )
         };
         self.diagnostics
-            .push(found.related(setting, "`+=` and `-=` change lists"));
+            .push(found.related(setting, "`+=` and `-=` require lists"));
     }
 }

@@ -179,11 +179,11 @@ impl Log {
                     Diagnostic::new(
                         Code::OpaqueValue,
                         span,
-                        "this needs a value that is known only during the build",
+                        "this requires a value that is known only during the build",
                     )
-                    .label("such a value can only be passed on, alone or in a text")
+                    .label("such a value can only be used alone or in a string")
                     .help(
-                        "environment variables, secrets and Packer's templates have no value while compiling",
+                        "use it alone or in a string: environment variables, secrets and Packer expressions have no value before the build",
                     ),
                 );
                 None
@@ -203,11 +203,11 @@ impl Log {
 
 fn too_large(span: Span) -> Diagnostic {
     let message = format!(
-        "this value would be larger than {} MiB",
+        "this value is larger than the limit of {} MiB",
         interpret::MAX_SIZE >> 20
     );
     Diagnostic::new(Code::NotEncodable, span, message)
-        .help("what is as large as that belongs into a file that a role copies")
+        .help("put a value of this size into a file that a role copies")
 }
 
 impl<'p> Image<'p> {

@@ -56,9 +56,8 @@ impl<'p> Image<'p> {
                 Diagnostic::new(Code::RuleViolated, active.setting.span, message)
                     .label(format!("`{}` is set here", variable.name))
             }
-            None => {
-                Diagnostic::new(Code::RuleViolated, image.span, message).label("for this image")
-            }
+            None => Diagnostic::new(Code::RuleViolated, image.span, message)
+                .label("this image breaks the rule"),
         };
         for (variable, active) in places {
             found = found.related(

@@ -67,7 +67,7 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
         let Some(close) = find_close(part(text, open + 2..)).map(|i| open + 2 + i) else {
             out.push((
                 open,
-                Braced::Bad(part(text, open..), "the template has no closing `}}`"),
+                Braced::Bad(part(text, open..), "it has no closing `}}`"),
             ));
             return out;
         };
@@ -167,7 +167,7 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
         .strip_prefix('.')
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
     if !is_field && !FUNCTIONS.contains(&word) {
-        return Braced::Bad(whole, "Packer has no such template function");
+        return Braced::Bad(whole, "Packer has no such function");
     }
     Braced::Other(whole, users(inner))
 }

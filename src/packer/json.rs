@@ -134,7 +134,7 @@ fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
         let mark = 0..'\u{feff}'.len_utf8();
         return Err(JsonError::new(
             mark.clone(),
-            "the file begins with a byte order mark, which Packer refuses",
+            "unexpected byte order mark, which Packer does not accept",
         )
         .help("save the file as UTF-8 without a byte order mark")
         .fix("remove the byte order mark", mark, ""));
@@ -143,7 +143,7 @@ fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
         Ok(parsed) => match find_control(text) {
             Some(at) => Err(JsonError::new(
                 at..at + 1,
-                "a JSON string holds no line break or tab as it is",
+                "a JSON string cannot contain a line break or tab",
             )
             .help("write `\\n` or `\\t`")),
             None => Ok(parsed.value),
@@ -194,70 +194,68 @@ fn explain(text: &str, error: &ParseError) -> JsonError {
         let length = first.chars().next().map_or(0, char::len_utf8);
         return JsonError::new(
             at..at + length,
-            "a var file is a JSON object, and this does not begin with `{`",
+            "expected `{` at the start of a var file",
         )
-        .help("write `{ \"name\": \"value\" }`; YAML and HCL are converted, for example with `yq -o json`");
+        .help("write `{ \"name\": \"value\" }`, or convert YAML or HCL to JSON, for example with `yq -o json`");
     }
     match error.kind() {
         Kind::TrailingCommasNotAllowed | Kind::ExpectedObjectValue if rest.starts_with(',') => {
-            JsonError::new(start..start + 1, "JSON has no comma behind the last entry").fix(
+            JsonError::new(start..start + 1, "unexpected comma after the last entry").fix(
                 "remove the comma",
                 start..start + 1,
                 "",
             )
         }
         Kind::TrailingCommasNotAllowed => {
-            JsonError::new(range, "JSON has no comma behind the last entry")
-                .help("remove the comma")
+            JsonError::new(range, "unexpected comma after the last entry").help("remove the comma")
         }
         Kind::SingleQuotedStringsNotAllowed => single_quoted(start, rest, range),
         Kind::ExpectedComma if first_line.is_empty() => {
-            JsonError::new(range, "a comma is missing here").fix("add the comma", start..start, ",")
+            JsonError::new(range, "expected a comma").fix("insert a comma", start..start, ",")
         }
-        Kind::ExpectedComma => JsonError::new(range, "a comma is missing between two entries"),
+        Kind::ExpectedComma => JsonError::new(range, "expected a comma between two entries"),
         Kind::UnexpectedTokenInObject if rest.starts_with(',') => JsonError::new(
             start..start + 1,
-            "there is a comma too many",
+            "unexpected comma",
         )
         .fix("remove the comma", start..start + 1, ""),
         _ if rest.starts_with('=') => JsonError::new(
             start..start + 1,
-            "JSON has a colon between name and value",
+            "expected a colon between the name and the value",
         )
-        .fix("write a colon", start..start + 1, ":"),
+        .fix("replace it with a colon", start..start + 1, ":"),
         _ if rest.starts_with(';') => JsonError::new(
             start..start + 1,
-            "JSON has a comma between entries",
+            "expected a comma between two entries",
         )
-        .fix("write a comma", start..start + 1, ","),
+        .fix("replace it with a comma", start..start + 1, ","),
         _ if rest.starts_with(['“', '”', '„', '‘', '’']) => {
-            JsonError::new(range, "this is a typographic quote; JSON has `\"`")
+            JsonError::new(range, "unexpected typographic quote: JSON uses `\"`")
         }
         Kind::ExpectedStringObjectProperty | Kind::UnexpectedWord => word(start, rest, range),
         Kind::UnterminatedObject => {
-            JsonError::new(range, "this `{` has no `}`").help("add `}` at the end")
+            JsonError::new(range, "this `{` has no closing `}`").help("add `}` at the end")
         }
-        Kind::UnterminatedArray => JsonError::new(range, "this `[` has no `]`"),
+        Kind::UnterminatedArray => JsonError::new(range, "this `[` has no closing `]`"),
         Kind::String(ParseStringErrorKind::UnterminatedStringLiteral) => JsonError::new(
             start..start + first_line.len(),
             "this string has no closing `\"`",
         ),
-        Kind::String(_) => {
-            JsonError::new(range, "JSON has no such escape").help("a backslash is written `\\\\`")
-        }
+        Kind::String(_) => JsonError::new(range, "unknown escape in a JSON string")
+            .help("write `\\\\` for a backslash"),
         Kind::MultipleRootJsonValues => JsonError::new(
             range,
-            "a var file is one JSON object, and here begins another",
+            "a var file must be one JSON object, but another one starts here",
         )
-        .help("join the two into one"),
-        Kind::UnexpectedCloseBrace => JsonError::new(range, "a value is missing before this `}`"),
+        .help("join the two objects"),
+        Kind::UnexpectedCloseBrace => JsonError::new(range, "expected a value before this `}`"),
         kind => {
             let mut message = kind.to_string();
             message
                 .get_mut(..1)
                 .into_iter()
                 .for_each(|first| first.make_ascii_lowercase());
-            JsonError::new(range, format!("this is not JSON: {message}"))
+            JsonError::new(range, format!("invalid JSON: {message}"))
         }
     }
 }
@@ -268,13 +266,13 @@ fn comment(text: &str, start: usize, rest: &str) -> JsonError {
         None => rest.find(['\n', '\r']).unwrap_or(rest.len()),
     };
     let before = part(text, ..start).trim_end_matches([' ', '\t']).len();
-    JsonError::new(start..start + length, "JSON has no comments")
-        .help("remove it; `imgspec import` makes a spec of the file, which can hold comments")
+    JsonError::new(start..start + length, "comments are not allowed in JSON")
+        .help("remove it, or convert the file to a spec with `imgspec import`: a spec can contain comments")
         .fix("remove the comment", before..start + length, "")
 }
 
 fn single_quoted(start: usize, rest: &str, range: Range<usize>) -> JsonError {
-    let message = "JSON strings have double quotes";
+    let message = "expected double quotes around a JSON string";
     let inner = rest
         .strip_prefix('\'')
         .and_then(|inner| inner.split_once('\''));
@@ -282,7 +280,7 @@ fn single_quoted(start: usize, rest: &str, range: Range<usize>) -> JsonError {
         Some((inner, _)) => {
             let whole = start..start + inner.len() + 2;
             let text = serde_json::Value::from(inner).to_string();
-            JsonError::new(whole.clone(), message).fix("write double quotes", whole, text)
+            JsonError::new(whole.clone(), message).fix("use double quotes", whole, text)
         }
         None => JsonError::new(range, message).help("write `\"…\"`"),
     }
@@ -293,7 +291,7 @@ fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
     let is_word = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     let word = part(rest, ..rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
     if word.is_empty() {
-        return JsonError::new(range, "names and values are strings in double quotes");
+        return JsonError::new(range, "expected a name or a value in double quotes");
     }
     let text = match word {
         "True" | "TRUE" => "\"true\"".to_owned(),
@@ -303,9 +301,9 @@ fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
     };
     JsonError::new(
         start..start + word.len(),
-        format!("`{word}` has no quotes; names and values are strings"),
+        format!("expected quotes around `{word}`"),
     )
-    .fix("write a string", start..start + word.len(), text)
+    .fix("replace it with a string", start..start + word.len(), text)
 }
 
 /// Returns the names and byte ranges of an object's entries, or of the entries under the key `below`.
@@ -345,37 +343,37 @@ mod tests {
             (
                 "{ \"a\": \"4096\" # MiB\n}",
                 "# MiB",
-                "JSON has no comments",
+                "comments are not allowed in JSON",
             ),
             (
                 "{ \"a\": \"1\", // x\n \"b\": \"2\" }",
                 "// x",
-                "JSON has no comments",
+                "comments are not allowed in JSON",
             ),
-            ("/* x */ { }", "/* x */", "JSON has no comments"),
-            ("{ \"a\": \"1\", }", ",", "no comma behind the last entry"),
+            ("/* x */ { }", "/* x */", "comments are not allowed in JSON"),
+            (
+                "{ \"a\": \"1\", }",
+                ",",
+                "unexpected comma after the last entry",
+            ),
             ("{ 'a': \"1\" }", "'a'", "double quotes"),
-            ("{ a: \"1\" }", "a", "`a` has no quotes"),
-            ("{ \"a\": True }", "True", "`True` has no quotes"),
+            ("{ a: \"1\" }", "a", "expected quotes around `a`"),
+            ("{ \"a\": True }", "True", "expected quotes around `True`"),
             ("{ \"a\" = \"1\" }", "=", "a colon"),
             ("{ \"a\": \"1\"; \"b\": \"2\" }", ";", "a comma"),
-            ("{ \"a\": \"1\",, \"b\": \"2\" }", ",", "a comma"),
-            (
-                "{ \"a\": \"1\"\n \"b\": \"2\" }",
-                "\n",
-                "a comma is missing",
-            ),
-            ("{ \"a\": \"1\"", "{", "has no `}`"),
+            ("{ \"a\": \"1\",, \"b\": \"2\" }", ",", "unexpected comma"),
+            ("{ \"a\": \"1\"\n \"b\": \"2\" }", "\n", "expected a comma"),
+            ("{ \"a\": \"1\"", "{", "has no closing `}`"),
             ("{ \"a\": \"1 }", "\"1 }", "no closing"),
-            ("{ \"a\": \"\\q\" }", "\\", "no such escape"),
-            ("{ \"a\": \"\t\" }", "\t", "no line break or tab"),
+            ("{ \"a\": \"\\q\" }", "\\", "unknown escape"),
+            ("{ \"a\": \"\t\" }", "\t", "a line break or tab"),
             ("{ } { }", "{", "one JSON object"),
-            ("a: 1", "a", "does not begin with `{`"),
-            ("a = \"1\"", "a", "does not begin with `{`"),
-            ("---\na: 1", "-", "does not begin with `{`"),
+            ("a: 1", "a", "expected `{` at the start"),
+            ("a = \"1\"", "a", "expected `{` at the start"),
+            ("---\na: 1", "-", "expected `{` at the start"),
             ("\u{feff}{ }", "\u{feff}", "byte order mark"),
             ("{ \"a\": “1” }", "“", "typographic"),
-            ("{ \"a\": }", "}", "a value is missing"),
+            ("{ \"a\": }", "}", "expected a value"),
         ] {
             let error = parse_json(text).expect_err(text);
             assert!(error.message.contains(message), "{text}: {}", error.message);

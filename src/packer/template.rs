@@ -69,7 +69,7 @@ impl Template {
     pub fn parse(text: &str) -> Result<Template, String> {
         let json: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
         let Value::Object(json) = json else {
-            return Err("a template is a JSON object".to_owned());
+            return Err("a template must be a JSON object".to_owned());
         };
         let list = |key: &str| {
             json.get(key)

@@ -83,7 +83,7 @@ pub fn find_unencodable(value: &Value, encoding: Encoding) -> Option<(usize, Str
         return None;
     };
     let (forbidden, separator): (fn(char) -> bool, &str) = match encoding {
-        Encoding::Words => (char::is_whitespace, "blanks"),
+        Encoding::Words => (char::is_whitespace, "spaces"),
         Encoding::Commas => (|c| c == ',', "commas"),
         _ => return None,
     };
@@ -95,18 +95,18 @@ pub fn find_unencodable(value: &Value, encoding: Encoding) -> Option<(usize, Str
         if text.is_empty() {
             return Some((
                 i,
-                format!("an empty element is lost: the elements are written with {separator} between them"),
+                format!("an empty element is lost, because {separator} separate the elements"),
             ));
         }
         if encoding == Encoding::Commas && text.trim() != text {
-            return Some((i, "blanks around an element are lost".to_owned()));
+            return Some((i, "spaces around an element are lost".to_owned()));
         }
         text.contains(forbidden).then(|| {
             let what = separator.trim_end_matches('s');
             (
                 i,
                 format!(
-                    "an element cannot hold a {what}: the elements are written with {separator} between them"
+                    "an element cannot contain a {what}, because {separator} separate the elements"
                 ),
             )
         })
@@ -233,7 +233,7 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
         },
         Base::Int => match known.parse() {
             Ok(number) => plainly(Value::Int(number)),
-            Err(_) => Err(Mismatch::of(&known, "is not a whole number")),
+            Err(_) => Err(Mismatch::of(&known, "is not an integer")),
         },
         Base::List(element) => {
             let (inner, had_quotes) = without_quotes(&known);
@@ -266,9 +266,9 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
         _ if encoding == Encoding::Base64 && !known.is_empty() => {
             let bytes = STANDARD
                 .decode(known.trim())
-                .map_err(|_| Mismatch::because("expected base64"))?;
+                .map_err(|_| Mismatch::because("expected Base64"))?;
             let text = String::from_utf8(bytes)
-                .map_err(|_| Mismatch::because("the base64 holds no text"))?;
+                .map_err(|_| Mismatch::because("the Base64 data is not UTF-8 text"))?;
             plainly(Value::text(text))
         }
         Base::Args => plainly(Value::Text(text.clone())),
@@ -304,7 +304,7 @@ fn without_quotes(text: &str) -> (&str, bool) {
 
 fn decode_json(text: &str) -> Result<Value, Mismatch> {
     let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|e| Mismatch::because(format!("expected JSON: {e}")))?;
+        serde_json::from_str(text).map_err(|e| Mismatch::because(format!("invalid JSON: {e}")))?;
     from_json(&json)
 }
 
@@ -315,11 +315,11 @@ fn decode_json(text: &str) -> Result<Value, Mismatch> {
 pub fn from_json(json: &serde_json::Value) -> Result<Value, Mismatch> {
     use serde_json::Value as Json;
     Ok(match json {
-        Json::Null => return Err(Mismatch::because("null has no place in a list or map")),
+        Json::Null => return Err(Mismatch::because("`null` is not allowed in a list or map")),
         Json::Bool(flag) => Value::Bool(*flag),
         Json::Number(number) => match number.as_i64() {
             Some(number) => Value::Int(number),
-            None => return Err(Mismatch::of(&number.to_string(), "is not a whole number")),
+            None => return Err(Mismatch::of(&number.to_string(), "is not an integer")),
         },
         Json::String(text) => Value::text(text.as_str()),
         Json::Array(elements) => {

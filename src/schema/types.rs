@@ -119,7 +119,7 @@ impl Mismatch {
     pub fn message(&self, is_secret: bool) -> String {
         match &self.found {
             Some(_) if is_secret => format!("this {}", self.reason),
-            Some(found) if found.is_empty() => format!("an empty text {}", self.reason),
+            Some(found) if found.is_empty() => format!("an empty string {}", self.reason),
             Some(found) => format!("`{found}` {}", self.reason),
             None => self.reason.clone(),
         }
@@ -176,6 +176,8 @@ impl Type {
     pub fn in_words(&self) -> String {
         match &self.base {
             Base::Any => "a value".to_owned(),
+            Base::Int => "an integer".to_owned(),
+            Base::Bool | Base::String => format!("a {}", Type::of(self.base.clone())),
             Base::OneOf(choices) => {
                 let quoted: Vec<String> = choices
                     .iter()
@@ -209,7 +211,7 @@ impl Type {
                 } else {
                     "a"
                 };
-                format!("{article} {name}")
+                format!("{article} `{name}`")
             }
         }
     }
@@ -296,7 +298,7 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
         }
         Base::Version if !version::is_version(&text) => Some(Mismatch::of(
             &text,
-            "is not a version such as `1.6.2`, without a leading v",
+            "is not a version such as `1.6.2`, without a leading `v`",
         )),
         Base::OneOf(choices) if !choices.iter().any(|c| c.as_str() == text) => {
             let words = ty.in_words();
@@ -305,18 +307,18 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
                 match choices.len() {
                     1 => format!("is not {words}"),
                     2 => format!("is neither {}", words.replace(" or ", " nor ")),
-                    _ => format!("is none of {words}"),
+                    _ => format!("is not one of {words}"),
                 },
             ))
         }
         Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => Some(Mismatch::of(
             &text,
-            format!("is not a valid {}", refinement.name),
+            format!("is not a valid `{}`", refinement.name),
         )),
         Base::Toml => text
             .parse::<toml::Table>()
             .err()
-            .map(|e| Mismatch::because(format!("the text is not TOML: {}", e.message()))),
+            .map(|e| Mismatch::because(format!("invalid TOML: {}", e.message()))),
         Base::Path | Base::File | Base::Role if text.is_empty() => Some(Mismatch::because(
             format!("{} cannot be empty", ty.in_words()),
         )),

@@ -133,7 +133,7 @@ impl Value {
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Bool(_) => "a bool",
-            Value::Int(_) => "an int",
+            Value::Int(_) => "an integer",
             Value::Text(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",

@@ -34,7 +34,7 @@ fn block(set: &Set, pairs: &[(Ident, Expr)]) -> Meant {
     let found = Diagnostic::new(
         Code::Syntax,
         set.name.span,
-        format!("`{word}` is a block and stands without `=`"),
+        format!("unexpected `=` after `{word}`, which is a block"),
     )
     .fix(format!("write `{word} {{ … }}`"), between, " ");
     let body = pairs
@@ -64,7 +64,7 @@ fn target(set: &Set, provider: &SmolStr) -> Meant {
     let found = Diagnostic::new(
         Code::Syntax,
         set.name.span,
-        "`target` is a block and names its provider",
+        "`target` must be a block with a provider",
     )
     .fix(format!("write `{text}`"), set.span, text);
     let word = |text: &str, span| Ident {
@@ -123,7 +123,7 @@ fn unset(set: &Set, text: &str) -> Option<Meant> {
     let found = Diagnostic::new(
         Code::Syntax,
         set.name.span,
-        "`unset` stands before the name, without `=`",
+        "`unset` must precede the name, without `=`",
     )
     .fix(
         format!("write `{}`", written.join(", ")),

@@ -22,10 +22,10 @@ impl<'t> Lowering<'t> {
                     Diagnostic::new(
                         Code::Syntax,
                         self.span(at),
-                        "two statements stand on one line without a comma",
+                        "expected a comma or a new line between two statements",
                     )
-                    .label("the second begins here")
-                    .help("put it on a line of its own, or a comma between the two")
+                    .label("the second statement starts here")
+                    .help("insert a comma, or put the second statement on its own line")
                     .fix("insert a comma", span, ", "),
                 );
                 // The second statement can have an error of its own.
@@ -49,7 +49,7 @@ impl<'t> Lowering<'t> {
         let start = self.tree.node(at).start;
         let span = Span::new(self.file, start, start + text.len() as u32);
         self.report(
-            Diagnostic::new(Code::Syntax, span, "a path stands in quotes").fix(
+            Diagnostic::new(Code::Syntax, span, "expected a path in quotes").fix(
                 "put it in quotes",
                 span,
                 format!("\"{text}\""),
@@ -97,9 +97,9 @@ impl<'t> Lowering<'t> {
                 Diagnostic::new(
                     Code::Syntax,
                     whole,
-                    "a list is of type `[T]`, a map `{T}`, what may be unset `T?`",
+                    "expected a type such as `[string]`, `{string}` or `string?`",
                 )
-                .fix(format!("write `{meant}`"), whole, meant),
+                .fix(format!("replace it with `{meant}`"), whole, meant),
             ),
             None => self.report_junk_header(at, "`= default` or `{`"),
         }
@@ -155,7 +155,7 @@ impl<'t> Lowering<'t> {
         let found = Diagnostic::new(
             Code::Syntax,
             place,
-            "the type and the default of a variable stand behind its name",
+            "the type and the default of a variable follow its name",
         );
         let span = Span::new(
             self.file,
@@ -197,7 +197,11 @@ impl<'t> Lowering<'t> {
             .iter()
             .map(|at| (self.span(*at), self.unquoted(*at).text.to_string()))
             .collect();
-        let found = Diagnostic::new(Code::Syntax, self.span(*first), "a name has no quotes");
+        let found = Diagnostic::new(
+            Code::Syntax,
+            self.span(*first),
+            "unexpected quotes around a name",
+        );
         self.report(fix_all(found, "remove the quotes".to_owned(), edits));
     }
 
@@ -246,13 +250,18 @@ impl<'t> Lowering<'t> {
             .collect::<Vec<_>>()
             .join(", ");
         self.report(if extends.is_empty() {
-            Diagnostic::new(Code::Syntax, span, "parents are named after `extends`").fix(
+            Diagnostic::new(
+                Code::Syntax,
+                span,
+                "expected `extends` before the names of the parents",
+            )
+            .fix(
                 format!("write `extends {list}`"),
                 place,
                 format!(" extends {list}"),
             )
         } else {
-            Diagnostic::new(Code::Syntax, span, "a comma stands between two parents").fix(
+            Diagnostic::new(Code::Syntax, span, "expected a comma between two names").fix(
                 "insert a comma",
                 place,
                 format!(", {list}"),
@@ -286,7 +295,7 @@ impl<'t> Lowering<'t> {
             let found = Diagnostic::new(
                 Code::Syntax,
                 span,
-                "`extends` stands behind the name of the image or layer",
+                "`extends` must follow the name of the image or layer",
             );
             let list = names
                 .iter()
@@ -303,9 +312,9 @@ impl<'t> Lowering<'t> {
                 (self.whole_line(span), String::new()),
             ];
             let found = if names.is_empty() {
-                found.help("write `image name extends a, b { … }`")
+                found.help("write `image NAME extends A, B { … }`")
             } else {
-                fix_all(found, format!("write `extends {list}` there"), edits)
+                fix_all(found, format!("move it there: `extends {list}`"), edits)
             };
             // Its line can be before lines that have been reported, so it does not go through `report`.
             self.diagnostics.push(found);
@@ -448,7 +457,7 @@ impl<'t> Lowering<'t> {
                     ..names_span
                 };
                 let more = recover::unset_all(&names);
-                Diagnostic::new(Code::Syntax, names_span, "`unset` takes one name").fix(
+                Diagnostic::new(Code::Syntax, names_span, "`unset` expects one name").fix(
                     format!("write `{more}`"),
                     place,
                     format!(", {more}"),
@@ -479,7 +488,7 @@ impl<'t> Lowering<'t> {
         let found = Diagnostic::new(
             Code::Syntax,
             span,
-            "settings under a condition stand in `when condition { … }`",
+            "expected `when condition { … }` around conditional settings",
         );
         self.report(match (self.slice(word), self.condition_of(at)) {
             ("unless", Some(condition)) => {
@@ -496,7 +505,7 @@ impl<'t> Lowering<'t> {
             return;
         };
         let span = self.span(word);
-        let found = Diagnostic::new(Code::Syntax, span, "a `when` has no `else`");
+        let found = Diagnostic::new(Code::Syntax, span, "a `when` block cannot have an `else`");
         let asked = before.filter(|b| {
             matches!(self.kind(*b), Kind::when | Kind::wrong_when) && !self.is_else(*b)
         });
@@ -595,11 +604,11 @@ impl<'t> Lowering<'t> {
             Diagnostic::new(
                 Code::Syntax,
                 span,
-                format!("a value is set with `=`, not with `{written}`"),
+                format!("expected `=`, found `{written}`"),
             )
-            .label("write `=`")
+            .label("a setting uses `=`")
             .fix(
-                format!("replace `{written}` by `=`"),
+                format!("replace `{written}` with `=`"),
                 span,
                 format!("{before}={after}"),
             ),
@@ -619,7 +628,7 @@ impl<'t> Lowering<'t> {
                 span,
                 format!("expected {wanted}, found `{}`", recover::shorten(text)),
             )
-            .label("this does not belong here"),
+            .label("this is not allowed here"),
         );
     }
 }

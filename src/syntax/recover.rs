@@ -25,9 +25,9 @@ pub(crate) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
         .starts_with(['=', '+', '-']);
     (RESERVED.contains(&word) && !is_set).then(|| {
         let span = Span::new(span.file, span.start, span.start + word.len() as u32);
-        let message = format!("`{word}` is kept for a later version of the language");
+        let message = format!("`{word}` is a reserved word");
         Diagnostic::new(Code::Reserved, span, message)
-            .help("this version has images, layers, providers, rules, variables and types")
+            .help("remove it: the word is reserved for a later version of the language")
     })
 }
 
@@ -49,18 +49,18 @@ pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
     if text.starts_with('}') {
         return found
             .label("this closes nothing")
-            .help("remove it, or look above for a `}` too many");
+            .help("remove it, or remove an extra `}` above");
     }
     if let Some(item) = nearest_item(word).filter(|_| !rest.starts_with(['=', '+', '-', '{'])) {
         return found.label(format!("did you mean `{item}`?")).fix(
-            format!("replace `{word}` by `{item}`"),
+            format!("replace `{word}` with `{item}`"),
             word_span,
             item,
         );
     }
     if ITEMS.contains(&word) {
         return found.label(format!(
-            "`{word}` needs a name, and what follows it, on this line"
+            "the rest of the `{word}` item must follow on this line"
         ));
     }
     if matches!(
@@ -68,16 +68,16 @@ pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
         "when" | "if" | "unless" | "ansible" | "packer" | "target" | "unset" | "final"
     ) {
         return found
-            .label(format!("`{word}` stands in an image or a layer"))
-            .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
+            .label(format!("`{word}` is allowed only in an image or a layer"))
+            .help("put it into `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
     if text.contains('=') {
         return found
-            .label("a setting stands in an image or a layer")
-            .help("put it in `image NAME extends TARGET { … }` or `layer NAME { … }`");
+            .label("a setting is allowed only in an image or a layer")
+            .help("put it into `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
     found.help(
-        "a file holds `include`, `type`, `variable`, `rule`, `provider`, `layer` and `image` items",
+        "start an item with `include`, `type`, `variable`, `rule`, `provider`, `layer` or `image`",
     )
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
             .filter(|v| v.starts_with('='))
         {
             let text = format!("final {word} {value}");
-            return found.label("`final` goes before the name").fix(
+            return found.label("`final` must precede the name").fix(
                 format!("write `{text}`"),
                 at,
                 text,
@@ -133,18 +133,18 @@ pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
         let rest_at = span.start + (text.len() - rest.len()) as u32;
         return match meant {
             Some(meant) => found.label(format!("did you mean `{meant}`?")).fix(
-                format!("write `{meant}`"),
+                format!("replace it with `{meant}`"),
                 word_span,
                 meant,
             ),
             None if DECLARES.contains(&word.to_ascii_lowercase().as_str()) => found
-                .label(format!("a setting begins with its name, without `{word}`"))
+                .label(format!("a setting starts with its name, without `{word}`"))
                 .fix(
                     format!("remove `{word}`"),
                     Span::new(span.file, span.start, rest_at),
                     "",
                 ),
-            None => found.label("a setting is `name = value`; only `final` goes before the name"),
+            None => found.label("only `final` can precede the name in `name = value`"),
         };
     }
     if word == "unset"
@@ -152,7 +152,7 @@ pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     {
         let text = unset_all(&names);
         return found
-            .label("`unset` takes one name")
+            .label("`unset` expects one name")
             .fix(format!("write `{text}`"), at, text);
     }
     if matches!(
@@ -160,18 +160,16 @@ pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
         "delete" | "remove" | "del" | "undef" | "unsett" | "reset"
     ) && is_word(rest)
     {
-        return found.label("a value is taken back with `unset`").fix(
-            "write `unset`",
-            word_span,
-            "unset",
-        );
+        return found
+            .label("`unset` removes a value")
+            .fix("write `unset`", word_span, "unset");
     }
     let is_value = rest.starts_with(['"', '\'', '['])
         || rest.parse::<i64>().is_ok()
         || matches!(rest, "true" | "false");
     if !word.is_empty() && is_value {
         let at = span.start + word.len() as u32;
-        return found.label("`=` is missing").fix(
+        return found.label("expected `=` after the name").fix(
             "insert ` =`",
             Span::new(span.file, at, at),
             " =",
@@ -179,10 +177,10 @@ pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     }
     if !word.is_empty() && rest.is_empty() {
         return found
-            .label("a name alone says nothing")
+            .label("expected a value for this name")
             .help(format!("write `{word} = value`"));
     }
-    found.help("a statement is `name = value`, `name += [ … ]`, `name -= [ … ]`, `unset name`, `when condition { … }`, or a block")
+    found.help("write `name = value`, `name += [ … ]`, `name -= [ … ]`, `unset name`, `when condition { … }` or a block")
 }
 
 /// Explains a block that does not begin like a statement.
@@ -200,15 +198,15 @@ pub(crate) fn explain_block(span: Span, head: &str) -> Diagnostic {
         return outside(found, word);
     }
     match nearest(word, ["when"]) {
-        Some(when) => found.label("did you mean `when`?").fix("write `when`", place, when),
-        None => found.help("the blocks in an image or a layer are `when condition { … }`, `ansible { … }`, `packer { … }` and `target { … }`; there are no loops"),
+        Some(when) => found.label("did you mean `when`?").fix("replace it with `when`", place, when),
+        None => found.help("write `when condition { … }`, `ansible { … }`, `packer { … }` or `target { … }`; the language has no loops"),
     }
 }
 
 /// Explains an item inside a block.
 fn outside(found: Diagnostic, word: &str) -> Diagnostic {
     found
-        .label(format!("`{word}` stands outside of blocks"))
+        .label(format!("`{word}` is not allowed in a block"))
         .help(match word {
             "include" | "type" | "variable" => "move it to the top of the file",
             _ => "close the block above it first",

@@ -63,11 +63,11 @@ impl Tail<'_> {
     fn semicolon(&self) -> Option<Diagnostic> {
         let rest = self.text.strip_prefix(';')?;
         let span = self.span(self.junk.start, self.junk.start + 1);
-        let found = self.found(span, "a statement ends with its line, not with `;`");
+        let found = self.found(span, "unexpected `;`: a statement ends with its line");
         Some(if rest.trim().is_empty() {
             found.fix("remove the `;`", span, "")
         } else {
-            found.fix("write a comma", span, ",")
+            found.fix("replace it with a comma", span, ",")
         })
     }
 
@@ -86,7 +86,10 @@ impl Tail<'_> {
                 )
             }
         };
-        let found = self.found(self.whole(), "a conditional value is `if … then … else …`");
+        let found = self.found(
+            self.whole(),
+            "expected `if … then … else …` for a conditional value",
+        );
         let is_expression = |part: &str| !part.is_empty() && !part.contains(['?', ';', ',']);
         Some(
             match parts.map(|(a, b, c)| (a.trim(), b.trim(), c.trim())) {
@@ -105,7 +108,7 @@ impl Tail<'_> {
             let place = self.span(self.set.start, self.junk.end);
             self.found(
                 self.span(self.value_start, self.value_start + 5),
-                "`final` stands before the name",
+                "`final` must precede the name",
             )
             .fix(format!("write `{text}`"), place, text)
         })
@@ -121,7 +124,7 @@ impl Tail<'_> {
         rest.starts_with('[').then(|| {
             let operator = format!("{}=", part(self.text, ..1));
             let equal = self.span(self.value_start.saturating_sub(1), self.junk.start + 1);
-            self.found(equal, format!("a list is changed with `{operator}`"))
+            self.found(equal, format!("expected `{operator}` to change a list"))
                 .fix(format!("write `{operator}`"), equal, operator)
         })
     }
@@ -142,7 +145,7 @@ impl Tail<'_> {
             let call = format!("env(\"{name}\")");
             self.found(
                 self.whole(),
-                format!("an environment variable is read with `{call}`"),
+                format!("expected `{call}` to read an environment variable"),
             )
             .fix(format!("write `{call}`"), self.whole(), call)
         })
@@ -161,8 +164,8 @@ impl Tail<'_> {
             "-" | "*" | "/" | "%" | "|" | "|>" | "." | "^" | "**" | "??" | "??="
         );
         is_operator.then(|| {
-            self.found(self.junk, format!("there is no operator `{word}`"))
-                .help("the operators are `+` for lists, `and`, `or`, `not`, comparisons and `in`; texts are joined in a text: `\"${a}-${b}\"`")
+            self.found(self.junk, format!("unknown operator `{word}`"))
+                .help("choose from `+` for lists, `and`, `or`, `not`, comparisons and `in`; to join strings, write `\"${a}-${b}\"`")
         })
     }
 
@@ -175,9 +178,9 @@ impl Tail<'_> {
             ),
         );
         if self.text.starts_with(['"', '\'']) {
-            found.help("a setting has one value; a list stands in brackets: `[\"a\", \"b\"]`")
+            found.help("write several values as a list: `[\"a\", \"b\"]`")
         } else {
-            found.help("a setting has one value and ends with its line or with a comma")
+            found.help("end the statement after one value with a new line or a comma")
         }
     }
 }
@@ -227,7 +230,7 @@ pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
     let found = Diagnostic::new(
         Code::Syntax,
         span,
-        format!("a text stands in quotes, found `{}`", shorten(text)),
+        format!("expected a string in quotes, found `{}`", shorten(text)),
     );
     let inner = text
         .strip_prefix("${")
@@ -236,13 +239,13 @@ pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
     match inner {
         Some(name) if env_name(name).is_some() => {
             let call = format!("env(\"{name}\")");
-            let message = format!("an environment variable is read with `{call}`");
+            let message = format!("expected `{call}` to read an environment variable");
             Diagnostic::new(Code::Syntax, span, message).fix(format!("write `{call}`"), span, call)
         }
         Some(name) if is_word(name) => Diagnostic::new(
             Code::Syntax,
             span,
-            "a variable is named without `$`",
+            "unexpected `$` before the name of a variable",
         )
         .fix(format!("write `{name}`"), span, name),
         _ => {
@@ -260,18 +263,18 @@ pub(super) fn comment(span: Span, text: &str) -> Option<Diagnostic> {
         .trim_end()
         .len() as u32;
     let mark = Span::new(span.file, span.start, span.start + width);
-    let found = Diagnostic::new(Code::Syntax, span, "a comment begins with `#`");
+    let found = Diagnostic::new(Code::Syntax, span, "expected `#` before a comment");
     Some(match text.starts_with("/*") {
-        true if !text.trim_end().ends_with("*/") => found.help("each of its lines begins with `#`"),
+        true if !text.trim_end().ends_with("*/") => found.help("start each line with `#`"),
         true => {
             let inner = text
                 .trim_end()
                 .trim_start_matches("/*")
                 .trim_end_matches("*/")
                 .trim();
-            found.fix("write it with `#`", span, format!("# {inner}"))
+            found.fix("replace it with a `#` comment", span, format!("# {inner}"))
         }
-        false => found.fix("write `#`", mark, "#"),
+        false => found.fix("replace it with `#`", mark, "#"),
     })
 }
 

@@ -88,7 +88,7 @@ impl Ty {
         match self {
             Ty::Any => "a value",
             Ty::Bool => "a bool",
-            Ty::Int => "an int",
+            Ty::Int => "an integer",
             Ty::Text | Ty::Version => "a string",
             Ty::List(_) => "a list",
             Ty::Map(_) => "a map",

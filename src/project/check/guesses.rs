@@ -117,7 +117,7 @@ impl Lowering<'_, '_> {
             }
             _ if !head.is_empty() && self.find_variable(rest).is_some() => {
                 let found = found.label("a variable needs no prefix");
-                found.fix(format!("write `{rest}`"), span, rest)
+                found.fix(format!("replace it with `{rest}`"), span, rest)
             }
             _ if is_env(name)
                 && name.bytes().all(|c| !c.is_ascii_lowercase())
@@ -128,7 +128,11 @@ impl Lowering<'_, '_> {
             _ if is_namespace(head) => match self.guess_variable(rest, None) {
                 Some(guess) if guess.is_sure => {
                     let found = found.label("a variable needs no prefix");
-                    found.fix(format!("write `{}`", guess.name), span, guess.name.as_str())
+                    found.fix(
+                        format!("replace it with `{}`", guess.name),
+                        span,
+                        guess.name.as_str(),
+                    )
                 }
                 _ => found
                     .label(format!("a variable needs no prefix `{head}.`"))
@@ -218,7 +222,7 @@ impl Lowering<'_, '_> {
         let found = match (target, self.later_target(&name.text)) {
             (Some(target), _) => found
                 .label("make adds `build-` to the image's name")
-                .fix(format!("write `{target}`"), name.span, target),
+                .fix(format!("replace it with `{target}`"), name.span, target),
             (None, Some(help)) if guess.as_ref().is_none_or(|guess| !guess.is_sure) => found.help(help),
             _ if guess.is_some() => Guess::add_to(guess.as_ref(), found, name.span),
             _ => found.help(

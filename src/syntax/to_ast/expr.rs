@@ -79,7 +79,7 @@ impl<'t> Lowering<'t> {
                         self.span(at),
                         format!("more than {MAX_OPERATORS} operators in a row"),
                     )
-                    .help("write one list, or name a part of it in a variable of its own"),
+                    .help("write one list, or move a part into another variable"),
                 );
                 operand(self, cursor);
                 continue;
@@ -91,7 +91,7 @@ impl<'t> Lowering<'t> {
                     Diagnostic::new(
                         Code::Syntax,
                         span,
-                        format!("the operator is the word `{word}`"),
+                        format!("expected the operator `{word}`"),
                     )
                     .fix(format!("write `{word}`"), span, word),
                 );
@@ -133,7 +133,7 @@ impl<'t> Lowering<'t> {
         if self.slice(at) == "!" {
             let span = self.span(at);
             self.report(
-                Diagnostic::new(Code::Syntax, span, "the operator is the word `not`").fix(
+                Diagnostic::new(Code::Syntax, span, "expected the operator `not`").fix(
                     "write `not`",
                     span,
                     "not ",
@@ -178,8 +178,8 @@ impl<'t> Lowering<'t> {
         let span = left.span.to(right.span);
         while let Some((_, at)) = self.operator(cursor, &OPERATORS) {
             self.report(
-                Diagnostic::new(Code::Syntax, self.span(at), "comparisons do not chain")
-                    .help("join two comparisons with `and`, or use parentheses"),
+                Diagnostic::new(Code::Syntax, self.span(at), "comparisons cannot be chained")
+                    .help("join the comparisons with `and`, or use parentheses"),
             );
             self.lower_sum(cursor);
         }
@@ -196,7 +196,7 @@ impl<'t> Lowering<'t> {
     fn report_wrong_equal(&mut self, at: usize) {
         let span = self.span(at);
         self.report(if self.in_condition {
-            Diagnostic::new(Code::Syntax, span, "two values are compared with `==`").fix(
+            Diagnostic::new(Code::Syntax, span, "expected `==` between two values").fix(
                 "write `==`",
                 span,
                 "==",
@@ -205,9 +205,9 @@ impl<'t> Lowering<'t> {
             Diagnostic::new(
                 Code::Syntax,
                 span,
-                "a statement sets one variable, with one `=`",
+                "unexpected `=`: a statement sets only one variable",
             )
-            .help("two values are compared with `==`")
+            .help("write `==` to compare two values")
         });
     }
 
@@ -263,7 +263,7 @@ impl<'t> Lowering<'t> {
                 self.report_missing(
                     at,
                     "a value",
-                    "write one, for instance `\"text\"`, `true`, `42` or `[\"a\", \"b\"]`",
+                    "write a value, such as `\"text\"`, `true`, `42` or `[\"a\", \"b\"]`",
                 );
                 ExprKind::Missing
             }
@@ -413,7 +413,7 @@ impl<'t> Lowering<'t> {
         let found = Diagnostic::new(
             Code::Syntax,
             *first,
-            "the elements of this list need quotes",
+            "expected quotes around the elements of this list",
         );
         self.report(crate::syntax::tail::fix_all(
             found,
@@ -433,8 +433,8 @@ impl<'t> Lowering<'t> {
         let span = Span::new(self.file, start.saturating_sub(1).max(end), start);
         if commas > usize::from(!is_first) {
             self.report(
-                Diagnostic::new(Code::Syntax, span, "a comma too many")
-                    .label("nothing stands between the commas"),
+                Diagnostic::new(Code::Syntax, span, "unexpected comma")
+                    .label("there is no element before this comma"),
             );
         } else if commas == 0 && !is_first && !between.contains('\n') {
             let at = Span::new(self.file, end, end);
@@ -463,8 +463,12 @@ impl<'t> Lowering<'t> {
         let mut elements = self.lower_elements(at, ")");
         if elements.len() != 1 {
             self.report(
-                Diagnostic::new(Code::Syntax, span, "parentheses hold one expression")
-                    .help("a list stands in brackets: `[a, b]`"),
+                Diagnostic::new(
+                    Code::Syntax,
+                    span,
+                    "parentheses must contain one expression",
+                )
+                .help("write a list in brackets: `[a, b]`"),
             );
             return self.missing(span);
         }

@@ -145,7 +145,7 @@ impl<'t> Lowering<'t> {
                 Kind::name => name = Some(self.ident(child)),
                 Kind::junk_header if path.is_none() => path = self.lower_bare_path(child),
                 Kind::junk_header => {
-                    self.report_junk_header(child, "a path in quotes, and perhaps `as NAME`")
+                    self.report_junk_header(child, "a path in quotes, with an optional `as NAME`")
                 }
                 Kind::missing_value => {}
                 _ => path = Some(self.lower_constant_text(child)),
@@ -264,7 +264,7 @@ impl<'t> Lowering<'t> {
                     child,
                     &format!("the {word}'s name"),
                     &format!(
-                        "write `{word} name {{`; a name holds letters, digits, `-`, `_` and `.`"
+                        "write `{word} NAME {{`; a name contains letters, digits, `-`, `_` and `.`"
                     ),
                 ),
                 Kind::extends => {
@@ -275,7 +275,7 @@ impl<'t> Lowering<'t> {
                 Kind::missing_block => self.report_missing(
                     child,
                     "`{`",
-                    "the body stands in braces; `{ }` is an empty one",
+                    "put the body in braces, or write `{ }` for an empty body",
                 ),
                 Kind::block if word != "matrix" => {
                     self.report_quoted_names(&std::mem::take(&mut quoted));
@@ -312,7 +312,7 @@ impl<'t> Lowering<'t> {
                 Kind::missing_name => self.report_missing(
                     child,
                     "the name of a layer or image",
-                    "name it, or remove the comma",
+                    "add the name, or remove the comma",
                 ),
                 _ => {}
             }
@@ -331,7 +331,7 @@ impl<'t> Lowering<'t> {
             self.report_missing(
                 at,
                 "a type",
-                "such as `string`, `bool`, `[string]` or `\"a\" | \"b\"`",
+                "write a type, such as `string`, `bool`, `[string]` or `\"a\" | \"b\"`",
             );
             return ty;
         }
@@ -532,9 +532,7 @@ impl<'t> Lowering<'t> {
         let mut body = Vec::new();
         for child in cursor {
             match self.kind(child) {
-                Kind::junk_header => {
-                    self.report_junk_header(child, "`{` after the condition (equality is `==`)")
-                }
+                Kind::junk_header => self.report_junk_header(child, "`{` after the condition"),
                 Kind::missing_block => {
                     self.report_missing(child, "`{`", "write `when condition { … }`")
                 }
@@ -575,7 +573,7 @@ impl<'t> Lowering<'t> {
                     self.span(at),
                     format!("nested more than {MAX_DEPTH} levels deep"),
                 )
-                .help("name a part of it in a variable of its own"),
+                .help("move a part into another variable"),
             );
         }
         deep
@@ -616,12 +614,12 @@ impl<'t> Lowering<'t> {
             Diagnostic::new(
                 Code::Unclosed,
                 Span::new(self.file, open, open + width),
-                format!("this `{opening}` is never closed"),
+                format!("this `{opening}` has no closing `{closing}`"),
             )
             .label("opened here")
             .related(
                 Span::new(self.file, end, end),
-                format!("`{closing}` is missing here at the latest"),
+                format!("expected `{closing}` before this place"),
             )
             .help(format!("add `{closing}`")),
         );

@@ -31,8 +31,8 @@ impl<'t> Lowering<'t> {
             ExprKind::Str(text) => text,
             ExprKind::Template(_) => {
                 self
-                    .report(Diagnostic::new(Code::WrongPlace, span, "`${…}` cannot stand in this text").help(
-                    "paths, patterns and keys are written out; a literal `${` is `\\${`, or stands in '…'",
+                    .report(Diagnostic::new(Code::WrongPlace, span, "`${…}` is not allowed in this string").help(
+                    "write the path, pattern or key without interpolation; for a literal `${`, write `\\${` or use '…'",
                 ));
                 SmolStr::default()
             }
@@ -87,9 +87,9 @@ impl<'t> Lowering<'t> {
                 let start = self.tree.node(at).start;
                 let backslash = Span::new(self.file, start, start + 1);
                 self.report(
-                    Diagnostic::new(Code::Syntax, self.span(at), format!("`{escape}` is not an escape"))
-                        .help("the escapes are \\\" \\\\ \\n \\t \\r \\u{…} \\${; in '…' a backslash is a backslash")
-                        .fix("write a backslash", backslash, "\\\\"),
+                    Diagnostic::new(Code::Syntax, self.span(at), format!("unknown escape `{escape}`"))
+                        .help("choose from \\\" \\\\ \\n \\t \\r \\u{…} \\${, or use '…', where a backslash is plain text")
+                        .fix("escape the backslash", backslash, "\\\\"),
                 );
             }
         }
@@ -122,7 +122,7 @@ impl<'t> Lowering<'t> {
                             self.span(child),
                             format!("expected `}}`, found `{shown}`"),
                         )
-                        .help("a literal `${` is written `\\${`"),
+                        .help("write `\\${` for a literal `${`"),
                     );
                     cursor.next();
                 }
@@ -137,7 +137,7 @@ impl<'t> Lowering<'t> {
                         Diagnostic::new(
                             Code::Syntax,
                             self.span(child),
-                            "a hole holds one expression",
+                            "an interpolation must contain one expression",
                         )
                         .label("expected `}`"),
                     );
@@ -147,8 +147,8 @@ impl<'t> Lowering<'t> {
         }
         if expr.is_none() {
             self.report(
-                Diagnostic::new(Code::Syntax, self.span(at), "this hole is empty")
-                    .help("name a variable in it; a literal `${` is `\\${`"),
+                Diagnostic::new(Code::Syntax, self.span(at), "this interpolation is empty")
+                    .help("name a variable in it, or write `\\${` for a literal `${`"),
             );
         }
         expr
@@ -178,7 +178,7 @@ impl<'t> Lowering<'t> {
             self.report(Diagnostic::new(
                 Code::Syntax,
                 self.span(at),
-                "nested too deep",
+                "this heredoc is nested too deeply",
             ));
             return ExprKind::Missing;
         };
@@ -228,8 +228,8 @@ impl<'t> Lowering<'t> {
             line_end.min(span.end).max(span.start + 1),
         );
         self.report(
-            Diagnostic::new(Code::Unclosed, shown, format!("this text has no closing {quote}")).help(
-                "a text ends on its line; for several lines use a heredoc: `<<TEXT`, the lines, `TEXT`",
+            Diagnostic::new(Code::Unclosed, shown, format!("this string has no closing `{quote}`")).help(
+                "close the string on the same line; for several lines, write a heredoc: `<<TEXT`, the lines, `TEXT`",
             ),
         );
     }
@@ -253,9 +253,9 @@ impl<'t> Lowering<'t> {
         let place = Span::new(self.file, start, start + first.trim_end().len() as u32);
         let word_start = start + last as u32 + (text.len() - last - word.len()) as u32;
         let end = Span::new(self.file, word_start, word_start + word.len() as u32);
-        let message = format!("a heredoc begins with `{opening}`");
+        let message = format!("expected `{opening}` at the start of a heredoc");
         let found = Diagnostic::new(Code::Syntax, place, message)
-            .help("the word has capital letters; the indentation that all lines share goes anyway");
+            .help("write the word in capital letters; imgspec always removes the indentation that all lines share");
         let edits = vec![(place, opening.clone()), (end, upper)];
         self.report(fix_all(found, format!("write `{opening}`"), edits));
     }
@@ -277,8 +277,12 @@ impl<'t> Lowering<'t> {
         } else {
             "<<TEXT"
         };
-        let found = Diagnostic::new(Code::Syntax, open, "a text of several lines is a heredoc")
-            .help("write `<<TEXT`, the lines, and `TEXT` on a line of its own");
+        let found = Diagnostic::new(
+            Code::Syntax,
+            open,
+            "expected a heredoc for a string of several lines",
+        )
+        .help("write `<<TEXT`, the lines, and `TEXT` on its own line");
         self.report(if is_free {
             found.fix("write a heredoc", span, format!("{opening}\n{body}\nTEXT"))
         } else {
@@ -297,9 +301,9 @@ impl<'t> Lowering<'t> {
             Diagnostic::new(
                 Code::Unclosed,
                 Span::new(self.file, start, start + line.trim_end().len() as u32),
-                format!("this heredoc has no line `{word}` that ends it"),
+                format!("this heredoc has no closing line `{word}`"),
             )
-            .help(format!("end it with a line that holds only `{word}`")),
+            .help(format!("end it with a line that contains only `{word}`")),
         );
     }
 }
