@@ -19,15 +19,17 @@ mod layering;
 #[path = "adopt/packer.rs"]
 mod packer;
 
-use assembled::{assemble, copy};
-use common::{entries, root};
+use assembled::assemble;
+use common::snapshot::{self, functions};
+use common::{copy_folder, entries, root};
 use layering::{Run, Strings, Target, is_open, read_targets, resolve};
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitCode, Output};
 use tempfile::TempDir;
 
 /// The arguments that Ansible reads: their slots are for its eyes.
@@ -37,41 +39,74 @@ const ARGUMENTS: [&str; 3] = [
     "ansible_user_vars",
 ];
 
-#[test]
-fn checkouts_become_the_libraries_that_they_should() {
-    let bless = std::env::var_os("IMGSPEC_BLESS").is_some();
-    let mut problems = Vec::new();
-    for case in checkouts() {
-        let place = Place::of(&case);
-        let (said, wanted) = (place.adopt(), case.join("expected"));
-        if bless {
-            let _ = fs::remove_dir_all(&wanted);
-            copy(&place.library(), &wanted);
-            fs::write(case.join("said.txt"), &said).unwrap();
+fn main() -> ExitCode {
+    let mut trials = functions![
+        adopting_runs_nothing,
+        a_library_that_is_not_the_checkouts_any_more_is_told,
+        what_somebody_else_has_written_stays,
+        a_checkout_that_has_changed_is_read_anew,
+        the_environment_is_read_as_make_reads_it,
+        a_project_names_its_checkout,
+        the_real_packer_agrees,
+    ];
+    type Check = fn(&Path) -> Result<(), Failed>;
+    let mut add = |test: &str, paths: &[PathBuf], check: Check| {
+        assert!(!paths.is_empty(), "there are no data for {test}");
+        for path in paths {
+            let name = format!("{test}::{}", path.file_name().unwrap().display());
+            let path = path.clone();
+            trials.push(Trial::test(name, move || check(&path)));
         }
-        let (found, expected) = (files(&place.library()), files(&wanted));
-        let names: BTreeSet<&PathBuf> = found.keys().chain(expected.keys()).collect();
-        for name in names
-            .into_iter()
-            .filter(|name| found.get(*name) != expected.get(*name))
-        {
-            let text = found.get(name).map_or("is not written", String::as_str);
-            problems.push(format!("{}: {}:\n{text}", case.display(), name.display()));
-        }
-        if fs::read_to_string(case.join("said.txt")).unwrap_or_default() != said {
-            problems.push(format!("{}: said:\n{said}", case.display()));
-        }
-    }
-    assert!(
-        problems.is_empty(),
-        "{} differences:\n{}",
-        problems.len(),
-        problems.join("\n")
+    };
+    let (checkouts, releases) = (checkouts(), common::releases());
+    add(
+        "becomes_the_expected_library",
+        &checkouts,
+        becomes_the_expected_library,
     );
+    add("has_packers_values", &checkouts, has_packers_values);
+    add(
+        "release_has_packers_values",
+        &releases,
+        release_has_packers_values,
+    );
+    add("one_version_is_enough", &releases, one_version_is_enough);
+    for seed in 0..generated_checkouts() {
+        let name = format!("generated_checkout_is_read_rightly::{seed}");
+        trials.push(Trial::test(name, move || {
+            generated_checkout_is_read_rightly(seed)
+        }));
+    }
+    snapshot::run(trials)
+}
+
+/// The number of generated checkouts.
+fn generated_checkouts() -> u64 {
+    let count = std::env::var("IMGSPEC_CHECKOUTS").ok();
+    let count = count.map_or(12, |n| n.parse().expect("IMGSPEC_CHECKOUTS is a number"));
+    assert!(count > 0, "IMGSPEC_CHECKOUTS=0 tests nothing");
+    count
+}
+
+/// Compares the library, file by file, and what `imgspec adopt` prints.
+fn becomes_the_expected_library(case: &Path) -> Result<(), Failed> {
+    let place = Place::of(case);
+    let (printed, expected) = (place.adopt(), case.join("expected"));
+    let found = files(&place.library());
+    if snapshot::is_blessing() {
+        let _ = fs::remove_dir_all(&expected);
+        copy_folder(&place.library(), &expected);
+    }
+    let names: Vec<PathBuf> = files(&expected).into_keys().collect();
+    let found_names: Vec<PathBuf> = found.keys().cloned().collect();
+    assert_eq!(names, found_names, "the files of the library");
+    for (name, text) in &found {
+        snapshot::compare(&expected.join(name), text)?;
+    }
+    snapshot::compare(&case.join("said.txt"), &printed)
 }
 
 /// The recipes of the small checkout leave a file `ran-…` wherever they run.
-#[test]
 fn adopting_runs_nothing() {
     let place = Place::of(&small());
     let before = files(&place.checkout());
@@ -89,7 +124,6 @@ fn adopting_runs_nothing() {
     );
 }
 
-#[test]
 fn a_library_that_is_not_the_checkouts_any_more_is_told() {
     let place = Place::of(&small());
     place.adopt();
@@ -122,7 +156,6 @@ fn a_library_that_is_not_the_checkouts_any_more_is_told() {
     assert_eq!(place.check(), "");
 }
 
-#[test]
 fn what_somebody_else_has_written_stays() {
     let place = Place::of(&small());
     let notes = place.library().join("notes.txt");
@@ -147,115 +180,88 @@ fn what_somebody_else_has_written_stays() {
     assert!(json.is_file());
 }
 
-#[test]
-fn every_target_has_packers_values() {
-    for case in checkouts() {
-        let place = Place::of(&case);
-        let targets = read_targets(&case.join("targets.json"));
-        compare(&case, &place, &targets);
-        // Read on the fly it is the same, without a folder for the library.
-        let of = |place: &Place, args: &[&str]| -> BTreeMap<String, Strings> {
-            place
-                .show(args)
-                .into_iter()
-                .map(|(name, image)| (name, strings(&image["variables"])))
-                .collect()
-        };
-        let adopted = of(&place, &["library"]);
-        fs::remove_dir_all(place.library()).unwrap();
-        assert_eq!(of(&place, &["--in", "checkout"]), adopted);
-        let images: BTreeSet<&str> = adopted.keys().map(String::as_str).collect();
-        assert_eq!(images, targets.keys().map(|make| image_of(make)).collect());
-    }
+fn has_packers_values(case: &Path) -> Result<(), Failed> {
+    let place = Place::of(case);
+    let targets = read_targets(&case.join("targets.json"));
+    compare(case, &place, &targets)?;
+    // Read on the fly it is the same, without a folder for the library.
+    let of = |place: &Place, args: &[&str]| -> BTreeMap<String, Strings> {
+        place
+            .show(args)
+            .into_iter()
+            .map(|(name, image)| (name, strings(&image["variables"])))
+            .collect()
+    };
+    let adopted = of(&place, &["library"]);
+    fs::remove_dir_all(place.library())?;
+    assert_eq!(of(&place, &["--in", "checkout"]), adopted);
+    let images: BTreeSet<&str> = adopted.keys().map(String::as_str).collect();
+    assert_eq!(images, targets.keys().map(|make| image_of(make)).collect());
+    Ok(())
 }
 
-#[test]
-fn every_target_of_the_releases_has_packers_values() {
-    for release in common::releases() {
-        let (place, targets) = Place::assembled(&release);
-        compare(&release, &place, &targets);
-    }
+fn release_has_packers_values(release: &Path) -> Result<(), Failed> {
+    let (place, targets) = Place::assembled(release);
+    compare(release, &place, &targets)
 }
 
-/// Generated checkouts: values, readers, slots, versions that follow, and which targets there are. As many as
-/// `IMGSPEC_CHECKOUTS` says.
-#[test]
-fn generated_checkouts_are_read_rightly() {
-    let count = std::env::var("IMGSPEC_CHECKOUTS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(12);
-    let (mut values, mut targets) = (0, 0);
-    for seed in 0..count {
-        let world = generated::generate(seed);
-        let place = Place::new();
-        fs::create_dir(place.checkout()).unwrap();
-        world.write(&place.checkout());
-        let said = place.adopt();
-        let mut problems = Vec::new();
-        for make in &world.refused {
-            if !said.contains(make.as_str()) && *make != "build-all" {
-                problems.push(format!("{make} is not said to be unread"));
-            }
-            let output = place.imgspec(&["check", image_of(make), "--in", "checkout"]);
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            if output.status.code() != Some(2) || !said.contains("cannot build `") {
-                problems.push(format!("{make} is served: {said}"));
-            }
+/// A generated checkout: values, readers, slots, versions that follow, and which targets there are.
+fn generated_checkout_is_read_rightly(seed: u64) -> Result<(), Failed> {
+    let world = generated::generate(seed);
+    let place = Place::new();
+    fs::create_dir(place.checkout()).unwrap();
+    world.write(&place.checkout());
+    let said = place.adopt();
+    let mut problems = Vec::new();
+    for make in &world.refused {
+        if !said.contains(make.as_str()) && *make != "build-all" {
+            problems.push(format!("{make} is not said to be unread"));
         }
-        let images = place.show(&["library"]);
-        let newer = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
-        assert_eq!(
-            images.len(),
-            world.targets.len(),
-            "seed {seed}: {:?}",
-            images.keys()
-        );
-        for (make, target) in &world.targets {
-            let run = &target.packer[0];
-            let raw = run.raw(&place.checkout());
-            let image = &images[image_of(make)];
-            problems.extend(differences(make, &strings(&image["variables"]), &raw));
-            let raw_newer = world.with_version(raw.clone(), "1.99.7");
-            problems.extend(differences(
-                make,
-                &strings(&newer[image_of(make)]["variables"]),
-                &raw_newer,
-            ));
-            values += 2 * raw.len();
-            targets += 1;
-            let playbook = place.playbook_of(image_of(make));
-            if playbook != world.playbooks[make] {
-                problems.push(format!("{make} runs the {playbook} playbook"));
-            }
-            let read = layering::reach(&world.read[make], &raw);
-            for name in raw.keys() {
-                let mut wanted: BTreeSet<String> = BTreeSet::new();
-                wanted.extend(read.contains(name).then(|| "packer".to_owned()));
-                for (slot, variable, is_quoted) in &world.slots[&run.template] {
-                    let quoted = if *is_quoted { ", quoted" } else { "" };
-                    wanted.extend((variable == name).then(|| format!("slot {slot}{quoted}")));
-                }
-                let routes = &image["variables"][name]["routes"];
-                let found: BTreeSet<String> =
-                    serde_json::from_value(routes.clone()).unwrap_or_default();
-                // A builder's name is read by nobody else; arguments go where they go.
-                let is_name = ["build_name", "distribution", "playbook"].contains(&name.as_str());
-                if found != wanted && !is_name && !ARGUMENTS.contains(&name.as_str()) {
-                    problems.push(format!(
-                        "{make}: {name} goes to {found:?}, not to {wanted:?}"
-                    ));
-                }
-            }
+        let output = place.imgspec(&["check", image_of(make), "--in", "checkout"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.code() != Some(2) || !said.contains("cannot be built: ") {
+            problems.push(format!("{make} is served: {said}"));
         }
-        assert!(
-            problems.is_empty(),
-            "seed {seed}: {} problems:\n{}",
-            problems.len(),
-            problems.join("\n")
-        );
     }
-    println!("{count} checkouts, {targets} targets, {values} values");
+    let images = place.show(&["library"]);
+    let newer = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
+    assert_eq!(images.len(), world.targets.len(), "{:?}", images.keys());
+    for (make, target) in &world.targets {
+        let run = &target.packer[0];
+        let raw = run.raw(&place.checkout());
+        let image = &images[image_of(make)];
+        problems.extend(differences(make, &strings(&image["variables"]), &raw));
+        let raw_newer = world.with_version(raw.clone(), "1.99.7");
+        problems.extend(differences(
+            make,
+            &strings(&newer[image_of(make)]["variables"]),
+            &raw_newer,
+        ));
+        let playbook = place.playbook_of(image_of(make));
+        if playbook != world.playbooks[make] {
+            problems.push(format!("{make} runs the {playbook} playbook"));
+        }
+        let read = layering::reach(&world.read[make], &raw);
+        for name in raw.keys() {
+            let mut wanted: BTreeSet<String> = BTreeSet::new();
+            wanted.extend(read.contains(name).then(|| "packer".to_owned()));
+            for (slot, variable, is_quoted) in &world.slots[&run.template] {
+                let quoted = if *is_quoted { ", quoted" } else { "" };
+                wanted.extend((variable == name).then(|| format!("slot {slot}{quoted}")));
+            }
+            let routes = &image["variables"][name]["routes"];
+            let found: BTreeSet<String> =
+                serde_json::from_value(routes.clone()).unwrap_or_default();
+            // A builder's name is read by nobody else; arguments go where they go.
+            let is_name = ["build_name", "distribution", "playbook"].contains(&name.as_str());
+            if found != wanted && !is_name && !ARGUMENTS.contains(&name.as_str()) {
+                problems.push(format!(
+                    "{make}: {name} goes to {found:?}, not to {wanted:?}"
+                ));
+            }
+        }
+    }
+    snapshot::fail_on(&problems)
 }
 
 /// Where the strings of an image differ from those of its layers.
@@ -284,52 +290,43 @@ fn differences(make: &str, ours: &Strings, raw: &Strings) -> Vec<String> {
     out
 }
 
-/// A newer Kubernetes on each target of the releases: every text that holds its version follows, and nothing else.
-#[test]
-fn one_version_is_enough_on_every_target_of_the_releases() {
-    for release in common::releases() {
-        let (place, targets) = Place::assembled(&release);
-        place.adopt();
-        let images = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
-        let (mut problems, mut followed, mut compared) = (Vec::new(), 0, 0);
-        for (make, target) in &targets {
-            let mut raw = target.packer.last().unwrap().raw(&place.checkout());
-            let old = raw["kubernetes_semver"].trim_start_matches('v').to_owned();
-            let series = old.rsplit_once('.').unwrap().0.to_owned();
-            for (name, text) in raw
-                .iter_mut()
-                .filter(|(name, _)| name.starts_with("kubernetes_"))
-            {
-                let newer = match name.as_str() {
-                    "kubernetes_series" => text.replace(&series, "1.99"),
-                    _ => text.replace(&old, "1.99.7"),
-                };
-                followed += usize::from(newer != *text && name != "kubernetes_semver");
-                *text = newer;
-            }
-            compared += raw.len();
-            problems.extend(differences(
-                make,
-                &strings(&images[image_of(make)]["variables"]),
-                &raw,
-            ));
+/// A newer Kubernetes on each target of a release: every string that contains its version follows, and nothing else.
+fn one_version_is_enough(release: &Path) -> Result<(), Failed> {
+    let (place, targets) = Place::assembled(release);
+    place.adopt();
+    let images = place.show(&["library", "--set", "kubernetes_semver=v1.99.7"]);
+    let (mut problems, mut followed, mut compared) = (Vec::new(), 0, 0);
+    for (make, target) in &targets {
+        let mut raw = target.packer.last().unwrap().raw(&place.checkout());
+        let old = raw["kubernetes_semver"].trim_start_matches('v').to_owned();
+        let series = old.rsplit_once('.').unwrap().0.to_owned();
+        for (name, text) in raw
+            .iter_mut()
+            .filter(|(name, _)| name.starts_with("kubernetes_"))
+        {
+            let newer = match name.as_str() {
+                "kubernetes_series" => text.replace(&series, "1.99"),
+                _ => text.replace(&old, "1.99.7"),
+            };
+            followed += usize::from(newer != *text && name != "kubernetes_semver");
+            *text = newer;
         }
-        common::say_compared(&release, compared);
-        assert!(
-            followed >= 3 * targets.len(),
-            "only {followed} texts follow"
-        );
-        assert!(
-            problems.is_empty(),
-            "{} differ:\n{}",
-            problems.len(),
-            problems.join("\n")
-        );
+        compared += raw.len();
+        problems.extend(differences(
+            make,
+            &strings(&images[image_of(make)]["variables"]),
+            &raw,
+        ));
     }
+    common::say_compared(release, compared);
+    assert!(
+        followed >= 3 * targets.len(),
+        "only {followed} texts follow"
+    );
+    snapshot::fail_on(&problems)
 }
 
 /// What is kept of a checkout is used while nothing has changed, and never after.
-#[test]
 fn a_checkout_that_has_changed_is_read_anew() {
     let place = Place::of(&small());
     let log = place.path("make.log");
@@ -480,7 +477,6 @@ fn write_program(path: &Path, text: &str) {
 }
 
 /// What the environment makes of the Makefile's flags is seen as make would see it; what is written out stays the same.
-#[test]
 fn the_environment_is_read_as_make_reads_it() {
     let place = Place::of(&small());
     let show = |value: Option<&str>| {
@@ -517,7 +513,6 @@ fn the_environment_is_read_as_make_reads_it() {
 }
 
 /// A project may name its checkout; one inside the project is read only where somebody has named it before.
-#[test]
 fn a_project_names_its_checkout() {
     let place = Place::of(&small());
     let project = place.path("project");
@@ -568,7 +563,6 @@ fn a_project_names_its_checkout() {
 
 /// The real Packer, with a target's var files and with our file after them, holds the same strings: on all targets of
 /// our own checkouts, and on a sample of the releases'.
-#[test]
 fn the_real_packer_agrees() {
     let Some(path) = common::packer_and_ansible("adopted values with the real Packer") else {
         return;
@@ -659,8 +653,8 @@ fn with_packer(
     Ok((names.len(), problems))
 }
 
-/// Holds what `imgspec show` says of each target against its layers.
-fn compare(what: &Path, place: &Place, targets: &BTreeMap<String, Target>) {
+/// Compares what `imgspec show` prints of each target with its layers.
+fn compare(what: &Path, place: &Place, targets: &BTreeMap<String, Target>) -> Result<(), Failed> {
     place.adopt();
     let images = place.show(&["library"]);
     let (mut problems, mut compared) = (Vec::new(), 0);
@@ -676,13 +670,7 @@ fn compare(what: &Path, place: &Place, targets: &BTreeMap<String, Target>) {
             problems.extend(differences(make, &ours, &raw));
         }
     }
-    assert!(
-        problems.is_empty(),
-        "{}: {} differ:\n{}",
-        what.display(),
-        problems.len(),
-        problems.join("\n")
-    );
+    snapshot::fail_on(&problems)?;
     let least = 10 * targets.len();
     assert!(
         compared > least,
@@ -691,6 +679,7 @@ fn compare(what: &Path, place: &Place, targets: &BTreeMap<String, Target>) {
         targets.len()
     );
     common::say_compared(what, compared);
+    Ok(())
 }
 
 /// The Packer strings of an image.
@@ -722,7 +711,7 @@ impl Place {
 
     fn of(case: &Path) -> Place {
         let place = Place::new();
-        copy(&case.join("images/capi"), &place.checkout());
+        copy_folder(&case.join("images/capi"), &place.checkout());
         place
     }
 

@@ -1,10 +1,12 @@
-//! What a person sees: a folder a case.
+//! What the commands print: a folder each in `tests/cases`.
 //!
-//! `tests/cases/NAME/` holds specs and `cmd`, the arguments of one or more runs, a line each, with
-//! `VAR=value` words before them for the environment, and `CD=folder` for the folder below that it runs in. What they print, with exit codes, is in
-//! `expected.txt`; behind a `|` stand the words of which a printed line must have one to be kept.
-//! `IMGSPEC_BLESS=1 cargo test --test cases` rewrites it, and `cargo test --test cases NAME` runs the cases with `NAME` in
-//! their names.
+//! `tests/cases/NAME/cmd` has a command in each line: the arguments of `imgspec`, quoted as in a shell. Before them,
+//! `NAME=value` sets a variable of the environment, and `CD=FOLDER` names the folder below the case in which the command
+//! runs. After ` | ` there are words: of standard output only the lines with one of them are kept.
+//! The other files of the folder are the command's data. `expected.txt` has what the commands print, and their exit codes.
+//!
+//! `cargo test --test cases NAME` runs the cases with `NAME` in their names, and with `IMGSPEC_BLESS=1` it rewrites
+//! their `expected.txt`.
 
 mod common;
 
@@ -24,34 +26,23 @@ fn main() -> ExitCode {
 fn run_case(case: &Path) -> String {
     let copy = tempfile::tempdir().unwrap();
     let folder = copy.path().canonicalize().unwrap().join("case");
-    common::fixes::copy_folder(case, &folder);
-    let commands = std::fs::read_to_string(case.join("cmd")).unwrap();
+    common::copy_folder(case, &folder);
+    let lines = std::fs::read_to_string(case.join("cmd")).unwrap();
     let mut out = String::new();
-    for line in commands.lines() {
-        let mut command = common::imgspec(&folder);
-        command.env("IMGSPEC_CACHE", copy.path().join("cache"));
-        let (arguments, filter) = line.split_once(" | ").unwrap_or((line, ""));
-        for word in shlex::Shlex::new(arguments) {
-            match word.split_once('=') {
-                Some(("CD", below)) => {
-                    command.current_dir(folder.join(below));
-                }
-                Some((name, value)) if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
-                    command.env(name, value.replace('+', " "));
-                }
-                _ => {
-                    command.arg(word);
-                }
-            }
-        }
-        let output = command.output().unwrap();
+    for (line, command) in lines.lines().zip(common::commands::of_case(case)) {
+        let output = command
+            .binary(&folder)
+            .args(&command.arguments)
+            .env("IMGSPEC_CACHE", copy.path().join("cache"))
+            .output()
+            .unwrap();
         let _ = writeln!(out, "$ imgspec {line}");
         let printed = String::from_utf8(output.stdout).unwrap();
-        for line in printed.split_inclusive('\n') {
-            if filter.is_empty() || filter.split_whitespace().any(|word| line.contains(word)) {
-                out.push_str(line);
-            }
-        }
+        out.extend(
+            printed
+                .split_inclusive('\n')
+                .filter(|line| command.keeps(line)),
+        );
         out.push_str(&String::from_utf8(output.stderr).unwrap());
         let _ = writeln!(out, "exit code {}\n", output.status.code().unwrap_or(-1));
     }

@@ -1,64 +1,125 @@
-//! What a finding offers as a repair repairs it.
+//! A fix that a diagnostic offers removes the diagnostic.
 //!
-//! `tests/mistakes/KIND.txt` holds small specs with one mistake each, between lines `---`. Its first line,
-//! `#: CODE: WORDS`, says what must be found: one finding and no other, with these words somewhere in it. Its fix
-//! leaves a text without any finding; after a line `#: no fix` it has none.
+//! `tests/mistakes/KIND.txt` has small specs with one mistake each, between lines `---`. The first line of each,
+//! `#: CODE`, is the code of its only diagnostic. Each of the diagnostic's fixes results in a spec without any diagnostic.
+//! A diagnostic without a fix is marked with a line `#: no fix`. `KIND.expected` has each spec with its diagnostic and the
+//! titles of its fixes; `IMGSPEC_BLESS=1 cargo test --test fixes KIND` rewrites it.
 //!
-//! Every fix of every finding that the other tests' data give is tried as well: those of `tests/mistakes`,
-//! `tests/cases`, `tests/rules` and of what `docs/codes` shows as wrong.
+//! Every fix of every diagnostic of other tests' data is applied as well: those of `tests/cases`, `tests/rules`,
+//! `tests/diagnostics`, and of the pages in `docs/codes`.
 
 mod common;
 
-use common::fixes::{apply, copy_folder};
+use common::fixes::apply;
+use common::{commands, copy_folder, pages, snapshot};
+use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-struct Mistake {
-    name: String,
-    code: String,
-    words: String,
-    has_fix: bool,
-    text: String,
+/// Without a filter, at least so many fixes of other tests' data are applied.
+const FEWEST_FIXES: usize = 100;
+
+/// The number of fixes of other tests' data that have been applied.
+static APPLIED: AtomicUsize = AtomicUsize::new(0);
+
+fn main() -> ExitCode {
+    let kinds = common::files(&common::root().join("tests/mistakes"), "txt");
+    let mut trials = Vec::new();
+    for path in &kinds {
+        let kind = path.file_stem().unwrap().to_str().unwrap();
+        for (at, text) in mistakes(path).into_iter().enumerate() {
+            let name = format!("{kind}::{}", at + 1);
+            trials.push(Trial::test(name, move || check_mistake(&text)));
+        }
+    }
+    assert!(trials.len() > 100, "only {} mistakes", trials.len());
+    trials.extend(snapshot::trials(kinds, |path| {
+        snapshot::compare(&path.with_extension("expected"), &render(path))
+    }));
+    trials.extend(projects().into_iter().map(Project::trial));
+    let arguments = Arguments::from_args();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
+    let applied = APPLIED.load(Ordering::Relaxed);
+    if is_whole && applied < FEWEST_FIXES {
+        eprintln!("only {applied} fixes were applied");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
 }
 
-fn mistakes() -> Vec<Mistake> {
-    let mut out = Vec::new();
-    for path in common::files(&common::root().join("tests/mistakes"), "txt") {
-        let text = fs::read_to_string(&path).unwrap();
-        let mut line = 1;
-        for part in text.split_inclusive("---\n") {
-            let name = format!("{}:{line}", path.file_name().unwrap().to_string_lossy());
-            line += part.lines().count();
-            let text = part.strip_suffix("---\n").unwrap_or(part);
-            let (first, _) = text.split_once('\n').unwrap();
-            let (code, words) = first.strip_prefix("#: ").unwrap().split_once(": ").unwrap();
-            out.push(Mistake {
-                name,
-                code: code.to_owned(),
-                words: words.to_owned(),
-                has_fix: !text.contains("\n#: no fix\n"),
-                text: text.to_owned(),
-            });
+/// Returns the specs of a file.
+fn mistakes(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let specs = text.split_inclusive("---\n");
+    specs
+        .map(|spec| spec.strip_suffix("---\n").unwrap_or(spec).to_owned())
+        .collect()
+}
+
+/// Returns each spec of a file with what `imgspec check` prints for it, and the titles of the fixes.
+fn render(path: &Path) -> String {
+    let mut out = String::new();
+    for (at, text) in mistakes(path).into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("spec.imgspec"), &text).unwrap();
+        let args = ["check", "spec.imgspec", "--format", "plain"];
+        let printed = common::run(folder.path(), &args);
+        let printed = String::from_utf8(printed.stderr).unwrap();
+        let _ = writeln!(out, "==== {}\n{text}\n{}", at + 1, printed.trim_end());
+        let found = common::run_json(
+            folder.path(),
+            &["check", "spec.imgspec", "--format", "json"],
+        );
+        for diagnostic in found["diagnostics"].as_array().unwrap() {
+            for fix in diagnostic["fixes"].as_array().unwrap() {
+                let _ = writeln!(out, "fix: {}", fix["title"].as_str().unwrap());
+            }
         }
+        out.push('\n');
     }
     out
 }
 
-fn check(folder: &Path, args: &[String]) -> Vec<Value> {
-    let mut command = common::imgspec(folder);
-    for arg in args {
-        match arg
-            .split_once('=')
-            .filter(|(name, _)| *name == "PACKER_VAR_FILES")
-        {
-            Some((name, value)) => drop(command.env(name, value.replace('+', " "))),
-            None => drop(command.arg(arg)),
+/// Checks that a spec has one diagnostic, with its code, and that each fix of it leaves none.
+fn check_mistake(text: &str) -> Result<(), Failed> {
+    let outer = tempfile::tempdir()?;
+    let folder = outer.path().canonicalize()?;
+    let path = folder.join("spec.imgspec");
+    fs::write(&path, text)?;
+    let check = || diagnostics(common::imgspec(&folder).args(["check", "spec.imgspec"]));
+    let found = check();
+    let [one] = &found[..] else {
+        return Err(format!("{} diagnostics: {}\n{text}", found.len(), shown(&found)).into());
+    };
+    let code = text.lines().next().unwrap().strip_prefix("#: ").unwrap();
+    assert_eq!(one["code"], code, "{}", shown(&found));
+    let fixes = one["fixes"].as_array().unwrap();
+    let has_fix = !text.contains("\n#: no fix\n");
+    assert_eq!(!fixes.is_empty(), has_fix, "{}\n{text}", shown(&found));
+    let mut problems = Vec::new();
+    for fix in fixes {
+        fs::write(&path, text)?;
+        apply(fix);
+        let left = check();
+        if !left.is_empty() {
+            let fixed = fs::read_to_string(&path)?;
+            let (title, left) = (&fix["title"], shown(&left));
+            problems.push(format!("the fix {title} leaves {left}\n{fixed}"));
         }
     }
+    snapshot::fail_on(&problems)
+}
+
+/// Runs a `check`, and returns its diagnostics.
+fn diagnostics(command: &mut Command) -> Vec<Value> {
     let output = command.args(["--format", "json"]).output().unwrap();
-    // A command that failed for another reason than findings prints none.
+    // A command that fails for another reason than a diagnostic prints none.
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     found["diagnostics"].as_array().cloned().unwrap_or_default()
 }
@@ -79,114 +140,143 @@ fn shown(found: &[Value]) -> String {
     found.iter().map(one).collect()
 }
 
-#[test]
-fn a_mistake_is_one_finding_and_its_fix_makes_the_text_right() {
-    let mut problems = Vec::new();
-    let mistakes = mistakes();
-    assert!(mistakes.len() > 60, "only {}", mistakes.len());
-    for mistake in &mistakes {
-        let outer = tempfile::tempdir().unwrap();
-        let folder = outer.path().canonicalize().unwrap();
-        let path = folder.join("spec.imgspec");
-        fs::write(&path, &mistake.text).unwrap();
-        let args = ["check".to_owned(), "spec.imgspec".to_owned()];
-        let found = check(&folder, &args);
-        let [one] = &found[..] else {
-            problems.push(format!(
-                "{}: {} findings: {}",
-                mistake.name,
-                found.len(),
-                shown(&found)
-            ));
-            continue;
-        };
-        let says =
-            ["message", "label", "help"].map(|field| one[field].as_str().unwrap_or("").to_owned());
-        let fixes = one["fixes"].as_array().unwrap();
-        let titles = fixes
-            .iter()
-            .map(|fix| fix["title"].as_str().unwrap().to_owned());
-        let all = says
-            .into_iter()
-            .chain(titles)
-            .collect::<Vec<_>>()
-            .join("\n");
-        if one["code"] != mistake.code.as_str() || !all.contains(&mistake.words) {
-            problems.push(format!(
-                "{}: says something else: {}",
-                mistake.name,
-                shown(&found)
-            ));
-        }
-        if fixes.is_empty() == mistake.has_fix {
-            problems.push(format!(
-                "{}: {} fixes: {}",
-                mistake.name,
-                fixes.len(),
-                shown(&found)
-            ));
-        }
-        for fix in fixes {
-            fs::write(&path, &mistake.text).unwrap();
-            apply(fix);
-            let left = check(&folder, &args);
-            if !left.is_empty() {
-                let text = fs::read_to_string(&path).unwrap();
-                problems.push(format!(
-                    "{}: {} leaves {}\n{text}",
-                    mistake.name,
-                    fix["title"],
-                    shown(&left)
-                ));
-            }
-        }
-    }
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
+/// A folder of files, with the commands that check it.
+struct Project {
+    name: String,
+    folder: tempfile::TempDir,
+    checks: Vec<Check>,
 }
 
-/// Folders of files with the arguments of the commands that check them.
-fn projects() -> Vec<(String, tempfile::TempDir, Vec<Vec<String>>)> {
+/// The arguments of a `check`, and its environment.
+#[derive(Default)]
+struct Check {
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+fn projects() -> Vec<Project> {
+    let root = common::root();
     let mut out = Vec::new();
-    let all = || vec![vec!["check".to_owned(), ".".to_owned()]];
-    for case in common::entries(&common::root().join("tests/cases")) {
-        let folder = tempfile::tempdir().unwrap();
-        copy_folder(&case, &folder.path().join("case"));
-        let commands = fs::read_to_string(case.join("cmd")).unwrap();
-        let checks = commands.lines().filter_map(check_of).collect();
-        out.push((case.display().to_string(), folder, checks));
+    for case in common::entries(&root.join("tests/cases")) {
+        let checks = commands::of_case(&case);
+        let checks = checks.into_iter().filter_map(Check::of_command).collect();
+        out.push(Project::copy(&case, "cases", &case, checks));
     }
-    for path in common::files(&common::root().join("tests/rules"), "imgspec") {
-        let folder = tempfile::tempdir().unwrap();
-        copy_folder(path.parent().unwrap(), &folder.path().join("case"));
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        out.push((
-            path.display().to_string(),
-            folder,
-            vec![vec!["check".to_owned(), name]],
+    for path in common::files(&root.join("tests/rules"), "imgspec") {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let checks = vec![Check::of(name)];
+        out.push(Project::copy(
+            path.parent().unwrap(),
+            "rules",
+            &path,
+            checks,
         ));
     }
-    for (page, files) in common::pages::wrong() {
+    for path in common::diagnostics::cases() {
+        let folder = common::diagnostics::write(&path);
+        let name = format!(
+            "fixes_of::diagnostics::{}",
+            path.file_stem().unwrap().display()
+        );
+        let checks = vec![Check {
+            arguments: common::diagnostics::arguments(&path),
+            ..Check::default()
+        }];
+        out.push(Project {
+            name,
+            folder,
+            checks,
+        });
+    }
+    for (at, (page, files)) in pages::wrong().into_iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
-        common::pages::write(&folder.path().join("case"), &files);
-        out.push((page, folder, all()));
+        pages::write(&folder.path().join("case"), &files);
+        let page = Path::new(&page).file_stem().unwrap().to_str().unwrap();
+        let name = format!("fixes_of::pages::{page}-{at}");
+        let checks = vec![Check::of(".")];
+        out.push(Project {
+            name,
+            folder,
+            checks,
+        });
     }
     out
 }
 
-/// The words of a command as those of a `check`; none for a command that reads no specs.
-fn check_of(line: &str) -> Option<Vec<String>> {
-    let line = line.split(" | ").next()?;
-    let mut words: Vec<String> = Vec::new();
-    let mut given = line.split_whitespace();
-    while let Some(word) = given.next() {
-        match word {
-            "--format" | "--out" => drop(given.next()),
-            "--stdout" | "--portable" | "--check" | "--json" => {}
-            "compile" => words.push("check".to_owned()),
-            _ => words.push(word.to_owned()),
+impl Project {
+    fn copy(from: &Path, kind: &str, path: &Path, checks: Vec<Check>) -> Project {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(from, &folder.path().join("case"));
+        let name = format!("fixes_of::{kind}::{}", path.file_stem().unwrap().display());
+        Project {
+            name,
+            folder,
+            checks,
         }
     }
-    words.iter().any(|word| word == "check").then_some(words)
+
+    fn trial(self) -> Trial {
+        Trial::test(self.name.clone(), move || self.apply_each_fix())
+    }
+
+    /// Checks that each fix removes its diagnostic and adds no error.
+    fn apply_each_fix(self) -> Result<(), Failed> {
+        let case = self.folder.path().canonicalize()?.join("case");
+        let kept = self.folder.path().join("kept");
+        copy_folder(&case, &kept);
+        let mut problems = Vec::new();
+        for check in &self.checks {
+            let run = || {
+                let mut command = common::imgspec(&case);
+                command.args(&check.arguments);
+                command.envs(check.environment.iter().map(|(name, value)| (name, value)));
+                diagnostics(&mut command)
+            };
+            let before = run();
+            for diagnostic in &before {
+                for fix in diagnostic["fixes"].as_array().unwrap() {
+                    APPLIED.fetch_add(1, Ordering::Relaxed);
+                    apply(fix);
+                    let after = run();
+                    fs::remove_dir_all(&case)?;
+                    copy_folder(&kept, &case);
+                    if let Some(problem) = worse(diagnostic, &before, &after) {
+                        let (arguments, title) = (&check.arguments, &fix["title"]);
+                        problems.push(format!("{arguments:?}: {title}: {problem}"));
+                    }
+                }
+            }
+        }
+        snapshot::fail_on(&problems)
+    }
+}
+
+impl Check {
+    fn of(path: &str) -> Check {
+        Check {
+            arguments: vec!["check".to_owned(), path.to_owned()],
+            ..Check::default()
+        }
+    }
+
+    /// Returns the `check` that reads what a command reads; `None` for one that reads no specs.
+    fn of_command(command: commands::CaseCommand) -> Option<Check> {
+        let mut arguments: Vec<String> = Vec::new();
+        let mut given = command.arguments.into_iter();
+        while let Some(word) = given.next() {
+            match word.as_str() {
+                "--format" | "--out" => drop(given.next()),
+                "--stdout" | "--portable" | "--check" | "--json" => {}
+                "compile" => arguments.push("check".to_owned()),
+                _ => arguments.push(word),
+            }
+        }
+        let is_check = arguments.first().is_some_and(|word| word == "check");
+        (is_check && command.folder.as_os_str().is_empty()).then_some(Check {
+            arguments,
+            environment: command.environment,
+        })
+    }
 }
 
 /// How often each error was found.
@@ -201,39 +291,6 @@ fn errors(found: &[Value]) -> BTreeMap<String, usize> {
         .or_default() += 1;
     }
     out
-}
-
-#[test]
-fn every_fix_removes_its_finding_and_adds_no_error() {
-    let mut problems = Vec::new();
-    let mut tried = 0;
-    for (name, folder, commands) in projects() {
-        let case = folder.path().canonicalize().unwrap().join("case");
-        let kept = folder.path().join("kept");
-        copy_folder(&case, &kept);
-        for args in commands {
-            let found = check(&case, &args);
-            for finding in &found {
-                for fix in finding["fixes"].as_array().unwrap() {
-                    tried += 1;
-                    apply(fix);
-                    let left = check(&case, &args);
-                    fs::remove_dir_all(&case).unwrap();
-                    copy_folder(&kept, &case);
-                    if let Some(problem) = worse(finding, &found, &left) {
-                        problems.push(format!("{name} {args:?}: {}: {problem}", fix["title"]));
-                    }
-                }
-            }
-        }
-    }
-    assert!(
-        problems.is_empty(),
-        "{} of {tried}:\n{}",
-        problems.len(),
-        problems.join("\n")
-    );
-    assert!(tried > 100, "only {tried} fixes");
 }
 
 /// What is wrong with what is left behind a fix.

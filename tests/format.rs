@@ -1,17 +1,18 @@
 //! `imgspec fmt`: the one style, and that it changes nothing but the style.
 //!
-//! `tests/format/NAME/` holds `input.imgspec` and what becomes of it, `output.imgspec`;
-//! `IMGSPEC_BLESS=1 cargo test --test format` writes the latter anew. Other tests mangle the specs of
-//! the repository: with other blanks and line breaks, which must say the same, and with damage.
+//! `tests/format/NAME/` has `input.imgspec` and its formatted text, `output.imgspec`.
+//! `IMGSPEC_BLESS=1 cargo test --test format NAME` rewrites the latter. Other tests change the specs of the repository:
+//! with other whitespace and line breaks, which must not change their meaning, and with damage.
 
 mod common;
 
+use common::snapshot::{self, functions};
 use common::specs::{Random, edit, mangle, specs, specs_below};
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, format, format_range, parse};
 use regex::Regex;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{ExitCode, Stdio};
 use std::sync::LazyLock;
 
 /// Formats a text and checks what must hold for every text; returns the result.
@@ -63,31 +64,29 @@ fn comments(text: &str) -> Vec<&str> {
         .collect()
 }
 
-#[test]
-fn cases_look_as_they_should() {
-    let bless = std::env::var_os("IMGSPEC_BLESS").is_some();
-    let mut problems = Vec::new();
+fn main() -> ExitCode {
     let cases = common::entries(&common::root().join("tests/format"));
-    for case in &cases {
-        let input = std::fs::read_to_string(case.join("input.imgspec")).unwrap();
-        let output = case.join("output.imgspec");
-        let found = check(&case.display().to_string(), &input);
-        if bless {
-            std::fs::write(&output, &found).unwrap();
-        } else if std::fs::read_to_string(&output).unwrap_or_default() != found {
-            problems.push(format!("==== {}\n{found}", case.display()));
-        }
-    }
-    assert!(cases.len() >= 8, "only {} cases", cases.len());
-    assert!(
-        problems.is_empty(),
-        "{} cases look otherwise:\n{}",
-        problems.len(),
-        problems.join("\n")
-    );
+    let mut trials = snapshot::trials(cases, |case| {
+        let input = std::fs::read_to_string(case.join("input.imgspec"))?;
+        let formatted = check(&case.display().to_string(), &input);
+        snapshot::compare(&case.join("output.imgspec"), &formatted)
+    });
+    trials.extend(functions![
+        the_repository_is_formatted,
+        the_documents_show_the_style,
+        other_blanks_are_no_other_spec,
+        other_line_breaks_say_the_same,
+        mangled_examples_compile_to_the_same,
+        damage_stays,
+        a_range_is_what_the_whole_gives,
+        nesting_is_bounded,
+        standard_input_and_output,
+    ]);
+    #[cfg(unix)]
+    trials.extend(functions![a_link_stays_a_link_and_a_mode_a_mode]);
+    snapshot::run(trials)
 }
 
-#[test]
 fn the_repository_is_formatted() {
     let root = common::root();
     let mut all = [
@@ -96,11 +95,11 @@ fn the_repository_is_formatted() {
     ]
     .concat();
     for folder in common::entries(&root.join("tests")) {
-        if folder.is_dir() && !folder.ends_with("format") {
+        if folder.is_dir() && !folder.ends_with("format") && !folder.ends_with("diagnostics") {
             all.extend(specs_below(&folder));
         }
     }
-    // What `fmt` does to others is the matter of a case.
+    // The input of the tests of `fmt` is not formatted, nor is a text with a syntax error.
     all.retain(|(name, _)| !name.contains("tests/cases/fmt/") && !name.contains("tests/clients/"));
     assert!(all.len() > 100);
     for (name, text) in all {
@@ -112,7 +111,6 @@ fn the_repository_is_formatted() {
     }
 }
 
-#[test]
 fn the_documents_show_the_style() {
     let root = common::root();
     let block = Regex::new(r"(?s)```imgspec[^\n]*\n(.*?)```").unwrap();
@@ -126,7 +124,6 @@ fn the_documents_show_the_style() {
     }
 }
 
-#[test]
 fn other_blanks_are_no_other_spec() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for (name, text) in specs() {
@@ -145,7 +142,6 @@ fn other_blanks_are_no_other_spec() {
     }
 }
 
-#[test]
 fn other_line_breaks_say_the_same() {
     let mut random = Random(0xD1B5_4A32_D192_ED03);
     for (name, text) in specs() {
@@ -171,15 +167,9 @@ fn other_line_breaks_say_the_same() {
     }
 }
 
-#[test]
 fn mangled_examples_compile_to_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp")
-        .arg("-r")
-        .arg(common::root().join("examples/."))
-        .arg(folder.path())
-        .status();
-    assert!(copied.unwrap().success());
+    common::copy_folder(&common::root().join("examples"), folder.path());
     let compile = || {
         let output = common::run(folder.path(), &["compile", "."]);
         assert!(
@@ -221,7 +211,6 @@ fn mangled_examples_compile_to_the_same() {
     }
 }
 
-#[test]
 fn damage_stays() {
     let specs: Vec<_> = specs()
         .into_iter()
@@ -250,7 +239,6 @@ fn damage_stays() {
     });
 }
 
-#[test]
 fn a_range_is_what_the_whole_gives() {
     let mut random = Random(0x5DEE_CE66_D000_0005);
     for (name, text) in specs() {
@@ -272,7 +260,6 @@ fn a_range_is_what_the_whole_gives() {
     }
 }
 
-#[test]
 fn nesting_is_bounded() {
     for open in ["[", "(", "{ a = ", "if ", "not ", "f("] {
         for depth in [100, 200, 50_000] {
@@ -312,7 +299,6 @@ fn nesting_is_bounded() {
     );
 }
 
-#[test]
 fn standard_input_and_output() {
     let run = |args: &[&str]| {
         let mut command = common::imgspec(common::root());
@@ -345,7 +331,6 @@ fn standard_input_and_output() {
 }
 
 #[cfg(unix)]
-#[test]
 fn a_link_stays_a_link_and_a_mode_a_mode() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let folder = tempfile::tempdir().unwrap();

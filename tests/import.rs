@@ -4,8 +4,11 @@
 
 mod common;
 
+use common::snapshot;
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// An image on which nothing is read, so that nothing but the file's own values shows.
 const PLAIN: &str = "
@@ -13,13 +16,11 @@ provider none { template = \"none\", roles = upstream, extra_vars = [], reads = 
 image original { target { provider = none } }
 ";
 
-#[test]
-fn imported_files_have_the_values_of_the_originals() {
+fn main() -> ExitCode {
     let root = common::root();
-    let mut groups = vec![(
-        root.join("config"),
-        common::files(&root.join("config"), "json"),
-    )];
+    let mut trials = Vec::new();
+    let config = common::files(&root.join("config"), "json");
+    trials.extend(snapshot::trials(config, check_file));
     for folder in [root.join("tests/import")]
         .into_iter()
         .chain(common::releases())
@@ -28,25 +29,41 @@ fn imported_files_have_the_values_of_the_originals() {
         let mut files = Vec::new();
         collect(&folder, &mut files);
         files.retain(|file| is_known(&folder, file));
-        let least = if common::is_own(&folder) { 4 } else { 40 };
-        assert!(
-            files.len() >= least,
-            "{}: only {} var files",
-            folder.display(),
-            files.len()
-        );
-        groups.push((folder, files));
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        if common::is_own(&folder) {
+            assert!(
+                files.len() >= 4,
+                "{name} has only {} var files",
+                files.len()
+            );
+            trials.extend(files.into_iter().map(|file| {
+                let below = file.strip_prefix(&folder).unwrap().with_extension("");
+                let name = format!("{name}/{}", below.display());
+                Trial::test(name, move || check_file(&file))
+            }));
+        } else {
+            trials.push(Trial::test(name, move || check_release(&folder, files)));
+        }
     }
-    for (folder, files) in groups {
-        let outcomes = common::in_parallel(files, |path| vec![compare(&path)]);
-        let problems: Vec<&String> = outcomes.iter().flat_map(|(_, problems)| problems).collect();
-        assert!(
-            problems.is_empty(),
-            "{} differ:\n{problems:#?}",
-            problems.len()
-        );
-        common::say_compared(&folder, outcomes.iter().map(|(compared, _)| compared).sum());
-    }
+    snapshot::run(trials)
+}
+
+fn check_file(path: &Path) -> Result<(), Failed> {
+    let (compared, problems) = compare(path);
+    assert!(compared > 0, "the file has no values");
+    snapshot::fail_on(&problems)
+}
+
+/// Checks the var files of a whole release.
+fn check_release(folder: &Path, files: Vec<PathBuf>) -> Result<(), Failed> {
+    assert!(files.len() >= 40, "only {} var files", files.len());
+    let outcomes = common::in_parallel(files, |path| vec![compare(&path)]);
+    common::say_compared(folder, outcomes.iter().map(|(compared, _)| compared).sum());
+    let problems: Vec<String> = outcomes
+        .into_iter()
+        .flat_map(|(_, problems)| problems)
+        .collect();
+    snapshot::fail_on(&problems)
 }
 
 /// Compares the values of a var file with those of what it is imported as: how many there are, and what differs.

@@ -2,9 +2,13 @@
 
 mod common;
 
+use common::snapshot::{self, functions};
 use common::specs::{Random, edit, floor_boundary, specs};
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, parse};
+use libtest_mimic::Trial;
+use std::path::Path;
+use std::process::ExitCode;
 
 /// Parses a text and checks what must hold for every text; returns the number of diagnostics.
 fn check(text: &str) -> usize {
@@ -43,89 +47,91 @@ fn is_punctuation(gap: &str) -> bool {
             .all(|c| c.is_ascii_alphabetic() || " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c))
 }
 
-#[test]
-fn sound_files_have_no_diagnostics() {
-    for (name, text) in specs() {
-        assert_eq!(check(&text), 0, "{name}");
-        assert_eq!(
-            check(text.trim_end()),
-            0,
-            "{name} without a newline at its end"
+fn main() -> ExitCode {
+    let root = common::root();
+    let mut trials = Vec::new();
+    let mut add = |name: &str, below: &Path, text: &str, test: fn(&str)| {
+        let text = text.to_owned();
+        let name = format!("{name}::{}", below.with_extension("").display());
+        trials.push(Trial::test(name, move || {
+            test(&text);
+            Ok(())
+        }));
+    };
+    for (path, text) in specs() {
+        let below = Path::new(&path).strip_prefix(root).unwrap();
+        let mut add = |name: &str, test: fn(&str)| add(name, below, &text, test);
+        add(
+            "sound_file_has_no_diagnostics",
+            sound_file_has_no_diagnostics,
         );
-        assert_eq!(
-            check(&text.replace('\n', "\r\n")),
-            0,
-            "{name} with Windows line ends"
+        add(
+            "deleted_line_costs_few_diagnostics",
+            deleted_line_costs_few_diagnostics,
         );
-        assert_eq!(
-            check(&format!("\u{feff}{text}")),
-            0,
-            "{name} with a byte order mark"
-        );
-    }
-}
-
-#[test]
-fn a_file_cut_short_costs_few_diagnostics() {
-    for (name, text) in specs()
-        .into_iter()
-        .filter(|(name, _)| name.contains("examples"))
-    {
-        for (end, _) in text.char_indices() {
-            let found = check(&text[..end]);
-            assert!(
-                found <= 4,
-                "{name} up to byte {end}: {found} diagnostics\n{}",
-                &text[..end]
+        if below.starts_with("examples") {
+            add(
+                "cut_short_costs_few_diagnostics",
+                cut_short_costs_few_diagnostics,
+            );
+            add(
+                "deleted_character_costs_few_diagnostics",
+                deleted_character_costs_few_diagnostics,
             );
         }
     }
+    assert!(trials.len() > 60, "only {} tests", trials.len());
+    trials.extend(functions![
+        random_edits_never_panic,
+        deep_nesting_is_refused_not_fatal,
+        ten_mistakes_are_ten_reports,
+    ]);
+    snapshot::run(trials)
 }
 
-#[test]
-fn a_deleted_line_costs_few_diagnostics() {
-    for (name, text) in specs() {
-        let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        for skip in 0..lines.len() {
-            let damaged: String = lines
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| *i != skip)
-                .map(|(_, l)| *l)
-                .collect();
+fn sound_file_has_no_diagnostics(text: &str) {
+    assert_eq!(check(text), 0);
+    assert_eq!(check(text.trim_end()), 0, "without a newline at its end");
+    let windows = text.replace('\n', "\r\n");
+    assert_eq!(check(&windows), 0, "with Windows line ends");
+    let marked = format!("\u{feff}{text}");
+    assert_eq!(check(&marked), 0, "with a byte order mark");
+}
+
+fn cut_short_costs_few_diagnostics(text: &str) {
+    for (end, _) in text.char_indices() {
+        let found = check(&text[..end]);
+        let kept = &text[..end];
+        assert!(found <= 4, "up to byte {end}: {found} diagnostics\n{kept}");
+    }
+}
+
+fn deleted_line_costs_few_diagnostics(text: &str) {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    for skipped in 0..lines.len() {
+        let damaged = [&lines[..skipped], &lines[skipped + 1..]].concat().concat();
+        let found = check(&damaged);
+        let line = skipped + 1;
+        assert!(found <= 3, "without line {line}: {found} diagnostics");
+    }
+}
+
+fn deleted_character_costs_few_diagnostics(text: &str) {
+    let tree = parse(FileId(0), text).tree;
+    for (_, start, end) in tree.leaves(text.len() as u32) {
+        for at in [start as usize, (end - 1) as usize] {
+            let at = floor_boundary(text, at);
+            let width = text[at..].chars().next().map_or(1, char::len_utf8);
+            let damaged = format!("{}{}", &text[..at], &text[at + width..]);
             let found = check(&damaged);
             assert!(
-                found <= 3,
-                "{name}: without line {} there are {found} diagnostics",
-                skip + 1
+                found <= 4,
+                "without byte {at}: {found} diagnostics\n{damaged}"
             );
         }
     }
 }
 
-#[test]
-fn a_deleted_character_costs_few_diagnostics() {
-    for (name, text) in specs()
-        .into_iter()
-        .filter(|(name, _)| name.contains("examples"))
-    {
-        let tree = parse(FileId(0), &text).tree;
-        for (_, start, end) in tree.leaves(text.len() as u32) {
-            for at in [start as usize, (end - 1) as usize] {
-                let at = floor_boundary(&text, at);
-                let width = text[at..].chars().next().map_or(1, char::len_utf8);
-                let damaged = format!("{}{}", &text[..at], &text[at + width..]);
-                let found = check(&damaged);
-                assert!(
-                    found <= 4,
-                    "{name}: without byte {at} there are {found} diagnostics\n{damaged}"
-                );
-            }
-        }
-    }
-}
-
-#[test]
 fn random_edits_never_panic() {
     let specs: Vec<_> = specs()
         .into_iter()
@@ -147,7 +153,6 @@ fn random_edits_never_panic() {
     }
 }
 
-#[test]
 fn deep_nesting_is_refused_not_fatal() {
     for open in ["[", "(", "{ a = ", "\"${", "if ", "not ", "f("] {
         for depth in [200, 100_000] {
@@ -177,7 +182,6 @@ fn deep_nesting_is_refused_not_fatal() {
     );
 }
 
-#[test]
 fn ten_mistakes_are_ten_reports() {
     let text = "image a extends b {\n    one: 1\n    two = \n    three = [1, 2\n    four = \"open\n    five = [1 2]\n    six = a && b\n    seven eight\n    nine = (1\n    ten = {a : 1}\n    eleven = \"\\q\"\n    good = true\n}\n";
     let parse = parse(FileId(0), text);

@@ -1,65 +1,68 @@
 //! Every rule of the library: a spec that breaks it, and one that keeps it.
 //!
-//! A file in `tests/rules` is named after a rule, or says `# code: …` of the diagnostic that stands
-//! for it. Each image `break…` in it must be found fault with for that, each image `keep…` must not.
+//! A file in `tests/rules` is named after a rule, or its first line is `# code: CODE`, the code of the diagnostic that
+//! takes the rule's place. Each image `break…` in it has a diagnostic of that rule or code, and no image `keep…` has one.
 
 mod common;
 
+use common::snapshot::{self, functions};
+use libtest_mimic::Failed;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-#[test]
-fn each_rule_is_broken_and_kept() {
-    let folder = common::root().join("tests/rules");
-    let mut covered = BTreeSet::new();
-    let mut problems = Vec::new();
-    for path in common::files(&folder, "imgspec") {
-        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let code = text.lines().next().and_then(|l| l.strip_prefix("# code: "));
-        let found = common::run_json(
-            &folder,
-            &["check", &path.to_string_lossy(), "--format", "json"],
-        );
-        let wanted = |d: &Value| match code {
-            Some(code) => d["code"] == code,
-            None => d["rule"] == stem.as_str(),
-        };
-        let lines: Vec<u64> = found["diagnostics"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|d| wanted(d))
-            .map(|d| d["line"].as_u64().unwrap())
-            .collect();
-        let (mut breaks, mut keeps) = (0, 0);
-        for (name, from, to) in images(&text) {
-            let is_found = lines.iter().any(|l| (from..to).contains(l));
-            breaks += u32::from(name.starts_with("break"));
-            keeps += u32::from(name.starts_with("keep"));
-            if is_found != name.starts_with("break") {
-                problems.push(format!(
-                    "{stem}: image {name}: found = {is_found}, all: {found:#}"
-                ));
-            }
-        }
-        assert!(
-            breaks > 0 && keeps > 0,
-            "{stem} needs an image that breaks the rule and one that keeps it"
-        );
-        covered.insert(stem);
+fn main() -> ExitCode {
+    let mut trials = snapshot::trials(specs(), check_rule);
+    trials.extend(functions![every_rule_has_a_spec]);
+    snapshot::run(trials)
+}
+
+fn specs() -> Vec<PathBuf> {
+    common::files(&common::root().join("tests/rules"), "imgspec")
+}
+
+fn check_rule(path: &Path) -> Result<(), Failed> {
+    let stem = path.file_stem().unwrap().to_str().unwrap();
+    let text = std::fs::read_to_string(path)?;
+    let code = text.lines().next().and_then(|l| l.strip_prefix("# code: "));
+    let args = ["check", path.to_str().unwrap(), "--format", "json"];
+    let found = common::run_json(path.parent().unwrap(), &args);
+    let is_wanted = |d: &&Value| match code {
+        Some(code) => d["code"] == code,
+        None => d["rule"] == stem,
+    };
+    let diagnostics = found["diagnostics"].as_array().unwrap().iter();
+    let lines: Vec<u64> = diagnostics
+        .filter(is_wanted)
+        .map(|d| d["line"].as_u64().unwrap())
+        .collect();
+    let images = images(&text);
+    for kind in ["break", "keep"] {
+        let has_kind = images.iter().any(|(name, ..)| name.starts_with(kind));
+        assert!(has_kind, "no image is named {kind}…");
     }
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let rules =
-        std::fs::read_to_string(common::root().join("stdlib/schema/rules.imgspec")).unwrap();
-    for rule in rules
+    let mut problems = Vec::new();
+    for (name, from, to) in images {
+        let is_found = lines.iter().any(|line| (from..to).contains(line));
+        if is_found != name.starts_with("break") {
+            problems.push(format!("image {name}: found = {is_found}, all: {found:#}"));
+        }
+    }
+    snapshot::fail_on(&problems)
+}
+
+fn every_rule_has_a_spec() {
+    let covered: Vec<_> = specs();
+    let rules = common::root().join("stdlib/schema/rules.imgspec");
+    let rules = std::fs::read_to_string(rules).unwrap();
+    let mut names = rules
         .lines()
-        .filter_map(|l| l.strip_prefix("rule ")?.split(' ').next())
-    {
-        assert!(
-            covered.contains(rule),
-            "the rule {rule} has no file in tests/rules"
-        );
+        .filter_map(|line| line.strip_prefix("rule ")?.split(' ').next())
+        .peekable();
+    assert!(names.peek().is_some());
+    for name in names {
+        let has_spec = covered.iter().any(|path| path.file_stem().unwrap() == name);
+        assert!(has_spec, "the rule {name} has no file in tests/rules");
     }
 }
 

@@ -1,6 +1,7 @@
 //! A tree like a checkout's, put together from the facts of a release: its JSON files, a Makefile with its targets, and
 //! templates with the builders, provisioners and variables that `templates.json` states.
 
+use crate::common::copy_folder;
 use crate::layering::{Run, Target, USER};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -25,7 +26,7 @@ pub fn assemble(
     root: &Path,
     targets: BTreeMap<String, Target>,
 ) -> BTreeMap<String, Target> {
-    copy(&release.join("packer"), &root.join("packer"));
+    copy_folder(&release.join("packer"), &root.join("packer"));
     let facts: Facts =
         serde_json::from_slice(&fs::read(release.join("templates.json")).unwrap()).unwrap();
     for (path, template) in &facts.templates {
@@ -201,15 +202,4 @@ fn command(run: &Run) -> String {
         }
     }
     format!("{out} {}", run.template)
-}
-
-pub fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for path in crate::common::entries(from) {
-        let target = to.join(path.file_name().unwrap());
-        match path.is_dir() {
-            true => copy(&path, &target),
-            false => drop(fs::copy(&path, &target).unwrap()),
-        }
-    }
 }

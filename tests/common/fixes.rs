@@ -1,7 +1,8 @@
-//! Repairs that findings offer, applied to files.
+//! Fixes that diagnostics offer, applied to files.
 
+pub use super::copy_folder;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Applies a fix of the JSON form (`docs/json.md`): all its edits together.
 pub fn apply(fix: &Value) {
@@ -44,16 +45,4 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
         .char_indices()
         .nth(column - 1)
         .map_or(text.len(), |(at, _)| start + at)
-}
-
-/// All files of a folder are copied.
-pub fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for path in super::entries(from) {
-        let target = to.join(path.file_name().unwrap());
-        match path.is_dir() {
-            true => copy_folder(&path, &target),
-            false => drop(std::fs::copy(&path, &target).unwrap()),
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! What several test programs need: running the binary, reading its JSON.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
+pub mod commands;
+pub mod diagnostics;
 pub mod editor;
 pub mod fixes;
 pub mod pages;
@@ -166,6 +168,19 @@ pub fn entries(folder: &Path) -> Vec<PathBuf> {
         .collect();
     paths.sort();
     paths
+}
+
+/// Copies a folder with all that it contains. The other folder may exist.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for path in entries(from) {
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
 }
 
 /// The files of a folder with an ending, sorted.
