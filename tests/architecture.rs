@@ -141,6 +141,9 @@ fn only_builds_need_unix() {
 
 #[test]
 fn only_the_edge_touches_the_world() {
+    // `use std::{fs, …}` would hide what this test looks for.
+    assert_only("std::{", &[]);
+    assert_only("use std as", &[]);
     assert_only(
         "std::fs",
         &["build/", "workspace/", "cli/", "source/loader.rs"],

@@ -4,11 +4,12 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use regex::{Captures, Regex};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
-
-use serde_json::Value;
+use std::sync::LazyLock;
 
 /// What only a site can know, on the targets that ask for it.
 const MADE_UP: [&str; 9] = [
@@ -128,34 +129,107 @@ fn packer_reads_every_template() {
     assert_eq!(count, 7);
 }
 
-/// The library's providers repeat their templates' own defaults, so that a spec sees them.
+/// The library's providers repeat their templates' own defaults, so that a spec sees them. On each target, every default
+/// of the template that no layer replaces is the value that the spec sees.
 #[test]
 fn providers_say_what_their_templates_say() {
-    let listed = common::run_json(
-        common::root(),
-        &["show", "--json", "rootfs-debian-12", "qemu-ubuntu-2004"],
-    );
-    for image in listed.as_array().unwrap() {
-        let name = image["image"].as_str().unwrap();
-        let folder = if name.starts_with("rootfs") {
-            "rootfs"
-        } else {
-            "qemu"
-        };
-        let text =
-            std::fs::read(common::root().join(format!("config/{folder}/packer.json"))).unwrap();
-        let template: Value = serde_json::from_slice(&text).unwrap();
-        for (variable, default) in template["variables"].as_object().unwrap() {
-            let Some(shown) = image["variables"].get(variable) else {
-                assert!(!default.is_null(), "{name}: nothing gives {variable}");
+    let root = common::root();
+    let listed = common::run_json(root, &["list", "--targets", "--json"]);
+    let names = listed.as_array().unwrap().iter();
+    let mut args = vec!["show", "--json"];
+    args.extend(names.map(|target| target["image"].as_str().unwrap()));
+    let shown = common::run_json(root, &args);
+    let templates = templates_of_providers();
+    let mut compared: BTreeMap<(String, String), bool> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for image in shown.as_array().unwrap() {
+        let variables = &image["variables"];
+        let template = &templates[&provider_of(variables)];
+        let text = std::fs::read(root.join("config").join(template)).unwrap();
+        let json: Value = serde_json::from_slice(&text).unwrap();
+        for (name, default) in json["variables"].as_object().unwrap() {
+            // `null` is no default: the compiler always passes a value.
+            let Some(default) = default.as_str() else {
                 continue;
             };
-            assert!(
-                !shown["packer"].is_null() || !default.is_null(),
-                "{name}: nothing gives {variable}"
-            );
+            let ours = &variables[name];
+            let strongest = ours["set_by"][0]["layer"].as_str();
+            let is_provider = strongest.is_some_and(|layer| layer.starts_with("provider "));
+            let is_equal = match strongest {
+                None => ours.is_object() && default.is_empty(),
+                // An empty default is that of a variable that may be unset.
+                Some("default") if default.is_empty() => true,
+                _ => {
+                    ours["packer"].as_str().map(|text| filled(text, variables))
+                        == Some(filled(default, variables))
+                }
+            };
+            let is_comparable = is_provider || matches!(strongest, None | Some("default"));
+            *compared
+                .entry((template.clone(), name.clone()))
+                .or_default() |= is_comparable;
+            if is_comparable && !is_equal {
+                let (image, ours) = (&image["image"], &ours["packer"]);
+                problems.push(format!(
+                    "{image}: {name}: {ours}, {template} has {default:?}"
+                ));
+            }
         }
     }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let folders: BTreeSet<&str> = compared
+        .keys()
+        .map(|(template, _)| template.as_str())
+        .collect();
+    assert_eq!(folders.len(), 7, "{folders:?}");
+    let open = compared.iter().filter(|(_, is_compared)| !**is_compared);
+    let open: Vec<_> = open.map(|(key, _)| key).collect();
+    println!(
+        "{} defaults, {} of which every target replaces",
+        compared.len(),
+        open.len()
+    );
+    assert!(compared.len() - open.len() >= 240, "not compared: {open:?}");
+}
+
+/// Returns the template of each provider, below `config`.
+fn templates_of_providers() -> BTreeMap<String, String> {
+    let head = Regex::new(r#"(?m)^provider ([a-z-]+) \{\s+template = "packer/([^"]+)""#).unwrap();
+    let mut out = BTreeMap::new();
+    for path in common::files(&common::root().join("stdlib/providers"), "imgspec") {
+        let text = std::fs::read_to_string(path).unwrap();
+        out.extend(
+            head.captures_iter(&text)
+                .map(|c| (c[1].to_owned(), c[2].to_owned())),
+        );
+    }
+    out
+}
+
+/// Returns the provider among the layers of an image's variables.
+fn provider_of(variables: &Value) -> String {
+    let shown = variables.as_object().unwrap().values();
+    let layers = shown.flat_map(|variable| variable["set_by"].as_array().unwrap());
+    let names: BTreeSet<&str> = layers
+        .filter_map(|set| set["layer"].as_str()?.strip_prefix("provider "))
+        .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    names.into_iter().next().unwrap().to_owned()
+}
+
+/// Returns a string of Packer with the values of the variables that it names.
+fn filled(text: &str, variables: &Value) -> String {
+    static USER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\{\{user `(\w+)`(?: \| replace_all `([^`]*)` `([^`]*)`)?\}\}").unwrap()
+    });
+    let value = |found: &Captures<'_>| {
+        let value = variables[&found[1]]["packer"].as_str().unwrap_or_default();
+        match (found.get(2), found.get(3)) {
+            (Some(from), Some(to)) => value.replace(from.as_str(), to.as_str()),
+            _ => value.to_owned(),
+        }
+    };
+    USER.replace_all(text, value).into_owned()
 }
 
 /// `imgspec defaults --out config` has written them.
