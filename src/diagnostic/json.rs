@@ -18,7 +18,7 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// The report of some diagnostics.
+    /// Creates the report of these diagnostics.
     pub fn new(diagnostics: &'a [Diagnostic], sources: &'a SourceMap) -> Report<'a> {
         Report {
             version: VERSION,
@@ -97,8 +97,8 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     json_text(&Report::new(diagnostics, sources))
 }
 
-/// Renders a value as JSON with escaped invisible characters. A value that JSON cannot contain, which no form of ours
-/// has, gives an object with the reason as `error`.
+/// Renders a value as JSON with escaped invisible characters. A value that JSON cannot contain, which no format has,
+/// becomes an object with the reason as `error`.
 pub fn json_text(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value)
         .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());

@@ -230,7 +230,7 @@ impl Reported {
         Reported(())
     }
 
-    /// The parser reports what it cannot read, and leaves a gap in the typed view of the file there.
+    /// Returns the proof for a missing part of the typed view of a file, which the parser has reported.
     pub fn by_parser() -> Reported {
         Reported(())
     }

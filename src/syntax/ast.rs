@@ -17,7 +17,7 @@ pub struct Ident {
 /// A file.
 #[derive(Debug, Default)]
 pub struct File {
-    /// The items that could be read.
+    /// The items, in order.
     pub items: Vec<Item>,
 }
 
@@ -31,7 +31,7 @@ impl File {
     }
 }
 
-/// An item: what a file consists of.
+/// An item of a file.
 #[derive(Debug)]
 pub enum Item {
     /// `include "path"`
@@ -66,7 +66,7 @@ pub struct Include {
 /// `type name = type matching "pattern"`
 #[derive(Debug)]
 pub struct TypeDecl {
-    /// The name that the type gets.
+    /// The name of the type.
     pub name: Ident,
     /// The type that it is based on.
     pub ty: TypeExpr,
@@ -79,11 +79,11 @@ pub struct TypeDecl {
 /// `variable name : type = default { attributes }`
 #[derive(Debug)]
 pub struct Variable {
-    /// The name that it declares.
+    /// The name of the variable.
     pub name: Ident,
-    /// Its type; an alias and a removed variable have none.
+    /// The type. An alias and a removed variable have none.
     pub ty: Option<TypeExpr>,
-    /// Its value where no layer sets it.
+    /// The value if no layer sets the variable.
     pub default: Option<Expr>,
     /// The statements in its braces.
     pub attributes: Vec<Stmt>,
@@ -107,7 +107,7 @@ pub enum SectionKind {
 /// An image, layer, provider or rule: `image name extends a, b { … }`
 #[derive(Debug)]
 pub struct Section {
-    /// The keyword that it begins with.
+    /// The keyword.
     pub kind: SectionKind,
     /// Its name.
     pub name: Ident,
@@ -154,14 +154,14 @@ pub enum Stmt {
     Set(Set),
     /// `unset name`
     Unset {
-        /// The variable that loses its value.
+        /// The variable whose value the statement removes.
         name: Ident,
         /// All of its text.
         span: Span,
     },
     /// `when condition { … }`
     When {
-        /// What must hold for the statements to count.
+        /// The condition under which the statements take effect.
         condition: Expr,
         /// The statements in its braces.
         body: Vec<Stmt>,
@@ -184,11 +184,11 @@ pub enum Stmt {
 pub struct Set {
     /// The variable or attribute.
     pub name: Ident,
-    /// How the value joins that of weaker layers.
+    /// The effect on the value from weaker layers.
     pub op: SetOp,
-    /// The expression behind the operator.
+    /// The expression after the operator.
     pub value: Expr,
-    /// Written with `final`: no stronger layer may set it.
+    /// Whether the setting has `final`: no stronger layer may change the value.
     pub is_final: bool,
     /// All of its text.
     pub span: Span,
@@ -225,7 +225,7 @@ pub enum ExprKind {
     Int(i64),
     /// A word that begins with a digit but is not an integer: `1.5`, `4G`
     NoInt(SmolStr),
-    /// A string without interpolations, with its escapes read.
+    /// A string without interpolations, with its escapes decoded.
     Str(SmolStr),
     /// An interpolated string.
     Template(Vec<Part>),
@@ -246,14 +246,14 @@ pub enum ExprKind {
     If(Box<[Expr; 3]>),
     /// `not condition`
     Not(Box<Expr>),
-    /// An operator and what stands on its two sides.
+    /// `a == b`: a binary operator and its operands.
     Binary(BinaryOp, Box<[Expr; 2]>),
 }
 
 /// A part of an interpolated string.
 #[derive(Debug, Clone)]
 pub enum Part {
-    /// Text as it is.
+    /// Literal text.
     Text(SmolStr),
     /// An interpolation, `${…}`.
     Hole(Expr),
