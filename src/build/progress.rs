@@ -65,7 +65,7 @@ impl Default for Progress {
 
 impl Display {
     /// Shows the build's current stage.
-    pub fn show(&self, stage: &str) {
+    pub(crate) fn show(&self, stage: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(visible_line(stage).into_owned()),
             None => print_line(&format!(
@@ -77,7 +77,7 @@ impl Display {
     }
 
     /// The time since the build started.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
 }

@@ -24,7 +24,7 @@ pub struct Tool {
 
 /// All programs that the library's providers name. Packer's version is the oldest with the JSON template features and the
 /// Ansible provisioner that the templates use; Ansible's is the oldest with argument specs and `__ansible_unsafe`.
-pub const TOOLS: [Tool; 11] = [
+pub(crate) const TOOLS: [Tool; 11] = [
     tool(
         "packer",
         "packer",

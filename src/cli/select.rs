@@ -209,7 +209,7 @@ impl Selected {
     ///
     /// # Errors
     /// For the first argument that does not.
-    pub fn expect_known(&self) -> Result<(), Failure> {
+    pub(crate) fn expect_known(&self) -> Result<(), Failure> {
         let Some(name) = self.others.first() else {
             return Ok(());
         };

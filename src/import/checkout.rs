@@ -59,7 +59,7 @@ pub struct Refused {
 }
 
 /// A name and its string in a var file. `null` counts as empty (Packer: `command/flag-kv/flag_json.go`).
-pub type Entry = (String, String);
+pub(crate) type Entry = (String, String);
 
 /// A make target that runs Packer.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ struct Candidate {
 
 impl Moves {
     /// Finds the pairs that can become settings.
-    pub fn find(program: &Program, files: &[&Map<String, Json>]) -> Moves {
+    pub(crate) fn find(program: &Program, files: &[&Map<String, Json>]) -> Moves {
         let mut arguments: Vec<(&String, &str)> = Vec::new();
         for (name, json) in files.iter().copied().flatten() {
             let id = find_declared(program, name);

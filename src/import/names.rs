@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The names of a library's items.
-pub struct Names {
+pub(crate) struct Names {
     /// The image of each make target.
     pub images: BTreeMap<String, String>,
     /// The provider of each template and kind of playbook.
@@ -20,7 +20,7 @@ pub struct Names {
 
 impl Names {
     /// Chooses unique names.
-    pub fn choose(checkout: &Checkout) -> Names {
+    pub(crate) fn choose(checkout: &Checkout) -> Names {
         let mut taken = BTreeSet::new();
         let mut images = BTreeMap::new();
         // The target `build-x` becomes the image `x`, even if another target is called `x`.
@@ -94,19 +94,19 @@ impl Names {
     }
 
     /// Returns the image of a target.
-    pub fn image<'n>(&'n self, make: &'n str) -> &'n str {
+    pub(crate) fn image<'n>(&'n self, make: &'n str) -> &'n str {
         self.images.get(make).map_or(make, String::as_str)
     }
 
     /// Returns the provider of a template with a kind of playbook.
-    pub fn provider<'n>(&'n self, template: &'n str, playbook: Playbook) -> &'n str {
+    pub(crate) fn provider<'n>(&'n self, template: &'n str, playbook: Playbook) -> &'n str {
         self.providers
             .get(&(template.to_owned(), playbook))
             .map_or(template, String::as_str)
     }
 
     /// Returns the layers that a target's image extends, weakest first.
-    pub fn parents(&self, files: &[String]) -> Vec<&str> {
+    pub(crate) fn parents(&self, files: &[String]) -> Vec<&str> {
         let group = self
             .groups
             .iter()
@@ -125,7 +125,7 @@ impl Names {
 }
 
 /// The folder of the configuration files that all providers share.
-pub const SHARED: &str = "packer/config/";
+pub(crate) const SHARED: &str = "packer/config/";
 
 fn shared_start(files: &[String]) -> &[String] {
     let end = files
@@ -175,7 +175,7 @@ fn numbered(name: &str, taken: &BTreeSet<String>) -> String {
 }
 
 /// Returns the spec for the items from one folder of the checkout.
-pub fn file_of(room: &str, path: &str) -> PathBuf {
+pub(crate) fn file_of(room: &str, path: &str) -> PathBuf {
     let path = path.strip_prefix("packer/").unwrap_or(path);
     let folder = path.split_once('/').map_or("other", |(folder, _)| folder);
     PathBuf::from(format!("{room}/{}.imgspec", item_name(folder)))

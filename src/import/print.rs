@@ -15,7 +15,7 @@ pub fn spell_value(value: &Value) -> String {
 
 /// Converts a string with Packer expressions to source text. `{{user `x`}}` becomes `${x}` if `is_plain` is true for the
 /// name. A string that is only `{{env `X`}}` becomes `env("X")`.
-pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
+pub(crate) fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     let pieces: Vec<Braced<'_>> = parse_braces(text)
         .into_iter()
         .map(|(_, piece)| piece)
@@ -36,7 +36,7 @@ pub fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
 }
 
 /// Returns the inside of a `"…"` string for a string with Packer expressions; see [`spell_template`].
-pub fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
+pub(crate) fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     let mut out = String::new();
     for (_, piece) in parse_braces(text) {
         match piece {
@@ -59,7 +59,7 @@ pub fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
 
 /// Converts a string of several lines to a raw heredoc, indented for the body of an item. Returns `None` if a heredoc
 /// cannot contain it unchanged.
-pub fn spell_heredoc(word: &str, text: &str) -> Option<String> {
+pub(crate) fn spell_heredoc(word: &str, text: &str) -> Option<String> {
     let fits = text.ends_with('\n')
         && !text.contains('\r')
         && !text.starts_with([' ', '\t'])

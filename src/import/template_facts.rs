@@ -9,7 +9,7 @@ use crate::schema::Receivers;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a template passes to Ansible.
-pub struct TemplateFacts {
+pub(crate) struct TemplateFacts {
     /// The text of each `--extra-vars` argument.
     pub extra_vars: Vec<String>,
     /// The variables whose whole value is such an argument.
@@ -18,7 +18,7 @@ pub struct TemplateFacts {
 
 impl TemplateFacts {
     /// Reads a template's text. An invalid template passes nothing.
-    pub fn read(text: &str) -> TemplateFacts {
+    pub(crate) fn read(text: &str) -> TemplateFacts {
         let template = Template::parse(text).unwrap_or_default();
         let extra_vars: Vec<String> = template.extra_vars().map(ToString::to_string).collect();
         TemplateFacts {
@@ -33,7 +33,7 @@ impl TemplateFacts {
 }
 
 /// Returns the playbooks that each variable is passed to, by the arguments that the targets use.
-pub fn find_slots(
+pub(crate) fn find_slots(
     checkout: &Checkout,
     templates: &BTreeMap<&str, TemplateFacts>,
 ) -> BTreeMap<String, Receivers> {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 /// The path that stands for the folder of an adopted library in memory.
-pub const ADOPTED_ROOT: &str = "adopted";
+pub(crate) const ADOPTED_ROOT: &str = "adopted";
 
 /// Reads a checkout without using the cache.
 ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// The name of the var file given to make as `PACKER_VAR_FILES`: it marks the place of the user's var files in a command.
-pub const USER_FILE: &str = "imgspec-user-vars.json";
+pub(crate) const USER_FILE: &str = "imgspec-user-vars.json";
 
 /// Returns the folder of a checkout that contains the Makefile: the given one, or its `images/capi`.
 ///
@@ -24,7 +24,7 @@ pub fn find_checkout(folder: &Path) -> Result<PathBuf, String> {
 
 /// What make prints about a checkout.
 #[derive(Debug)]
-pub struct MakeFacts {
+pub(crate) struct MakeFacts {
     pub recipes: Vec<Recipe>,
     /// The makefiles that make has read, relative to the checkout.
     pub makefiles: Vec<PathBuf>,
@@ -36,7 +36,10 @@ pub struct MakeFacts {
 ///
 /// # Errors
 /// A message, if make is missing, cannot read the Makefile, or finds no target that builds.
-pub fn read_targets(root: &Path, environment: &[(String, OsString)]) -> Result<MakeFacts, String> {
+pub(crate) fn read_targets(
+    root: &Path,
+    environment: &[(String, OsString)],
+) -> Result<MakeFacts, String> {
     let help = make(root, &["help"], environment)?;
     let listed = list_help(&String::from_utf8_lossy(&help.stdout));
     // Make's data base: every target with its unexpanded recipe. The target `help` needs no network.
