@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::specs::{Random, mangle, specs};
+use common::specs::{mangle, seeded, specs};
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, Node, Tree, parse};
 use regex::Regex;
@@ -54,7 +54,7 @@ fn run(command: &mut Command) -> String {
 
 /// Specs in files: those of the repository and mangled ones.
 fn samples(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut random = Random(0x3C6E_F372_FE94_F82B);
+    let mut random = seeded(1);
     let mut samples = Vec::new();
     for (i, (_, text)) in specs().into_iter().enumerate() {
         for (j, text) in [mangle(&text, &mut random, true), text]
@@ -84,10 +84,7 @@ fn tree_sitter_sees_the_same_tree() {
     }
     let folder = tempfile::tempdir().unwrap();
     let grammar = folder.path().join("grammar");
-    run(Command::new("cp")
-        .arg("-r")
-        .arg(common::root().join("grammar/tree-sitter"))
-        .arg(&grammar));
+    common::copy_folder(&common::root().join("grammar/tree-sitter"), &grammar);
     let tree_sitter = |args: &[&str]| {
         let mut command = Command::new(&tree_sitter);
         command
@@ -258,16 +255,14 @@ fn the_extension_for_visual_studio_code_is_packaged() {
     let folder = tempfile::tempdir().unwrap();
     let extension = folder.path().join("editors/vscode");
     let root = common::root();
-    for (from, to) in [
-        ("editors/vscode", "editors"),
-        ("grammar/imgspec.tmLanguage.json", "grammar"),
-        ("LICENSE", ""),
-    ] {
-        std::fs::create_dir_all(folder.path().join(to)).unwrap();
-        run(Command::new("cp")
-            .arg("-r")
-            .arg(root.join(from))
-            .arg(folder.path().join(to)));
+    common::copy_folder(
+        &root.join("editors/vscode"),
+        &folder.path().join("editors/vscode"),
+    );
+    for file in ["grammar/imgspec.tmLanguage.json", "LICENSE"] {
+        let copy = folder.path().join(file);
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(root.join(file), copy).unwrap();
     }
     run(Command::new("ln")
         .arg("-sfn")

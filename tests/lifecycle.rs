@@ -447,14 +447,7 @@ fn validating_with_a_checkout_installs_nothing() {
     let site = Site::new("image a extends qemu-debian-12 { }\n");
     let checkout = site.path("checkout");
     let source = common::root().join("tests/cases/roles-of-checkout/checkout");
-    assert!(
-        Command::new("cp")
-            .arg("-r")
-            .args([&source, &checkout])
-            .status()
-            .unwrap()
-            .success()
-    );
+    common::copy_folder(&source, &checkout);
     let makefile = fs::read_to_string(checkout.join("Makefile")).unwrap();
     let makefile = makefile
         .replace(

@@ -7,7 +7,8 @@
 mod common;
 
 use common::editor::{Client, position};
-use common::specs::{Random, edit, specs, specs_below};
+use common::specs::{edit, pick, specs, specs_below};
+use fastrand::Rng;
 use imgspec::diagnostic::{self, Diagnostic};
 use imgspec::driver::{Compilation, compile};
 use imgspec::emit::{Output, emit, show_value};
@@ -73,20 +74,20 @@ impl Material {
     }
 
     /// A spec of the repository after some mutations.
-    fn spec(&self, random: &mut Random) -> String {
-        let mut text = self.texts[random.below(self.texts.len())].clone();
-        for _ in 0..random.below(6) {
+    fn spec(&self, random: &mut Rng) -> String {
+        let mut text = self.texts[random.usize(..self.texts.len())].clone();
+        for _ in 0..random.usize(..6) {
             self.mutate(&mut text, random);
         }
         text
     }
 
-    fn mutate(&self, text: &mut String, random: &mut Random) {
+    fn mutate(&self, text: &mut String, random: &mut Rng) {
         let tree = parse(FileId(0), text).tree;
-        let node = tree.node(random.below(tree.len()));
+        let node = tree.node(random.usize(..tree.len()));
         let range = node.start as usize..node.end as usize;
-        let piece = |random: &mut Random| self.pieces[random.below(self.pieces.len())].1.clone();
-        match random.below(9) {
+        let piece = |random: &mut Rng| self.pieces[random.usize(..self.pieces.len())].1.clone();
+        match random.usize(..9) {
             // In the place of a node stands another of its kind, or any.
             0 | 1 => {
                 let of_kind: Vec<&String> = self
@@ -96,7 +97,7 @@ impl Material {
                     .map(|(_, text)| text)
                     .collect();
                 if !of_kind.is_empty() {
-                    text.replace_range(range, of_kind[random.below(of_kind.len())]);
+                    text.replace_range(range, of_kind[random.usize(..of_kind.len())]);
                 }
             }
             2 => text.replace_range(range, &piece(random)),
@@ -106,11 +107,11 @@ impl Material {
                 let copy = text[range.clone()].to_owned();
                 text.insert_str(
                     range.end,
-                    &format!("{}{copy}", random.of(&["\n", " ", "", ", "])),
+                    &format!("{}{copy}", pick(random, &["\n", " ", "", ", "])),
                 );
             }
             6 => {
-                let (open, close) = WRAPS[random.below(WRAPS.len())];
+                let (open, close) = WRAPS[random.usize(..WRAPS.len())];
                 let inner = text[range.clone()].to_owned();
                 text.replace_range(range, &format!("{open}{inner}{close}"));
             }
@@ -119,9 +120,9 @@ impl Material {
         }
     }
 
-    fn json(&self, random: &mut Random) -> String {
-        let mut text = self.json[random.below(self.json.len())].clone();
-        for _ in 0..random.below(4) {
+    fn json(&self, random: &mut Rng) -> String {
+        let mut text = self.json[random.usize(..self.json.len())].clone();
+        for _ in 0..random.usize(..4) {
             edit(&mut text, random);
         }
         text
@@ -164,7 +165,7 @@ fn json_below(folder: &Path) -> Vec<String> {
 }
 
 /// A project in memory: a spec, what it includes, a JSON layer, a var file, an `imgspec.toml`.
-fn project(material: &Material, random: &mut Random) -> Vec<(&'static str, String)> {
+fn project(material: &Material, random: &mut Rng) -> Vec<(&'static str, String)> {
     let main = material.spec(random);
     let include = [
         "",
@@ -174,14 +175,14 @@ fn project(material: &Material, random: &mut Random) -> Vec<(&'static str, Strin
     // One text as two layers.
     let again = ["", "include \"v.json\" as given-again\n"];
     let mut config = "allow = [\"no-effect\"]\ndeny = [\"deprecated-name\"]\n".to_owned();
-    for _ in 0..random.below(3) {
+    for _ in 0..random.usize(..3) {
         edit(&mut config, random);
     }
     vec![
-        ("a.imgspec", format!("{}{main}", random.of(&include))),
+        ("a.imgspec", format!("{}{main}", pick(random, &include))),
         (
             "b.imgspec",
-            format!("{}{}", random.of(&again), material.spec(random)),
+            format!("{}{}", pick(random, &again), material.spec(random)),
         ),
         ("v.json", material.json(random)),
         ("w.json", material.json(random)),
@@ -190,7 +191,7 @@ fn project(material: &Material, random: &mut Random) -> Vec<(&'static str, Strin
 }
 
 /// All that the commands compute, without their arguments and their printing.
-fn use_all(files: &[(&'static str, String)], random: &mut Random) {
+fn use_all(files: &[(&'static str, String)], random: &mut Rng) {
     let folder = Path::new("/project");
     let disk = Memory(
         files
@@ -202,28 +203,30 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
         specs: vec![folder.join("a.imgspec")],
         ..Request::default()
     };
-    if random.below(2) == 0 {
+    if random.usize(..2) == 0 {
         request.specs.push(folder.join("b.imgspec"));
     }
-    if random.below(3) == 0 {
+    if random.usize(..3) == 0 {
         request.var_files.push(folder.join("w.json"));
         request.set.push(
-            random
-                .of(&[
+            pick(
+                random,
+                &[
                     "memory=1",
                     "extra_rpms=a b",
                     "x",
                     "=",
                     "os_family=",
                     "memory={{",
-                ])
-                .to_owned(),
+                ],
+            )
+            .to_owned(),
         );
     }
     let program = load(&disk, &request);
     let output = Output {
         dir: PathBuf::from("/out"),
-        portable: random.below(2) == 0,
+        portable: random.usize(..2) == 0,
     };
     let images: Vec<_> = program
         .specs
@@ -232,8 +235,8 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
         .flat_map(|file| program.images_of(*file))
         .collect();
     let images = &images[..images.len().min(6)];
-    let other = random.below(program.providers.len()) as u32;
-    let provider = (random.below(5) == 0).then_some(ProviderId(other));
+    let other = random.usize(..program.providers.len().max(1)) as u32;
+    let provider = (random.usize(..5) == 0).then_some(ProviderId(other));
     let Compilation {
         images: artifacts,
         diagnostics: found,
@@ -272,7 +275,7 @@ fn use_all(files: &[(&'static str, String)], random: &mut Random) {
         let formatted = format(text);
         assert_eq!(format(&formatted), formatted, "what is formatted stays");
         let tree = parse(FileId(0), text).tree;
-        let node = tree.node(random.below(tree.len()));
+        let node = tree.node(random.usize(..tree.len()));
         format_range(text, node.start as usize..node.end as usize);
     }
 }
@@ -299,7 +302,7 @@ fn the_compiler_survives_mutations() {
         let material = Material::read();
         let mut broken = Vec::new();
         for run in runs() {
-            let mut random = seeded(run);
+            let mut random = Rng::with_seed(run);
             let files = project(&material, &mut random);
             if catch_unwind(AssertUnwindSafe(|| use_all(&files, &mut random))).is_err() {
                 broken.push(run);
@@ -314,18 +317,12 @@ fn the_compiler_survives_mutations() {
     thread.unwrap().join().unwrap();
 }
 
-fn seeded(run: u64) -> Random {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (run + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
-    random.below(2);
-    random
-}
-
 /// The program itself, for what its commands add: arguments, printing, writing.
 #[test]
 fn the_commands_survive_mutations() {
     let material = Material::read();
     for run in runs().step_by(15) {
-        let mut random = seeded(run);
+        let mut random = Rng::with_seed(run);
         let files = project(&material, &mut random);
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in &files {
@@ -394,7 +391,7 @@ fn the_language_server_survives_mutations() {
         client.tell("textDocument/didOpen", json!({ "textDocument": document }));
     }
     for (version, run) in runs().step_by(5).enumerate() {
-        let mut random = seeded(run);
+        let mut random = Rng::with_seed(run);
         let files = project(&material, &mut random);
         client.published.clear();
         for (name, text) in files.iter().take(3) {
@@ -403,10 +400,10 @@ fn the_language_server_survives_mutations() {
             client.tell("textDocument/didChange", change);
         }
         for method in METHODS {
-            let (name, text) = &files[random.below(3)];
-            let place = |random: &mut Random| {
-                let at = common::specs::floor_boundary(text, random.below(text.len() + 1));
-                match random.below(20) {
+            let (name, text) = &files[random.usize(..3)];
+            let place = |random: &mut Rng| {
+                let at = common::specs::floor_boundary(text, random.usize(..text.len() + 1));
+                match random.usize(..20) {
                     0 => json!({ "line": u32::MAX, "character": u32::MAX }),
                     1 => json!({ "line": 0, "character": u32::MAX }),
                     _ => position(text, at),

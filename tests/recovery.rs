@@ -3,7 +3,7 @@
 mod common;
 
 use common::snapshot::{self, functions};
-use common::specs::{Random, edit, floor_boundary, specs};
+use common::specs::{edit, floor_boundary, seeded, specs};
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, parse};
 use libtest_mimic::Trial;
@@ -137,11 +137,11 @@ fn random_edits_never_panic() {
         .into_iter()
         .filter(|(_, text)| text.len() < 20_000)
         .collect();
-    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut random = seeded(1);
     for round in 0..6000 {
-        let (name, text) = &specs[random.below(specs.len())];
+        let (name, text) = &specs[random.usize(..specs.len())];
         let mut damaged = text.clone();
-        let edits = 1 + random.below(4);
+        let edits = 1 + random.usize(..4);
         for _ in 0..edits {
             edit(&mut damaged, &mut random);
         }

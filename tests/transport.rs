@@ -104,17 +104,11 @@ fn random_values(count: usize) -> Vec<String> {
     const ALPHABET: [char; 17] = [
         ' ', '"', '\'', '\\', '=', ',', '#', '{', '}', '%', '$', '\n', 'a', 'n', 'x', '4', 'ü',
     ];
-    let mut state: u64 = 0x2545_f491_4f6c_dd1d;
-    let mut next = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        usize::try_from(state % below as u64).unwrap()
-    };
+    let mut random = fastrand::Rng::with_seed(1);
     (0..count)
         .map(|_| {
-            (0..=next(8))
-                .map(|_| ALPHABET[next(ALPHABET.len())])
+            (0..=random.usize(..8))
+                .map(|_| ALPHABET[random.usize(..ALPHABET.len())])
                 .collect()
         })
         .collect()

@@ -178,10 +178,7 @@ impl Place {
 
     /// The specs and roles of `tests/build`, with the mirror's address in what they share.
     pub fn copy_specs(&self, mirror: &Mirror) {
-        run(Command::new("cp")
-            .arg("-r")
-            .arg(super::root().join("tests/build/."))
-            .arg(self.folder.path()));
+        super::copy_folder(&super::root().join("tests/build"), self.folder.path());
         self.replace("settings.imgspec", "HOST:PORT", &mirror.address);
         self.replace(
             "settings.imgspec",

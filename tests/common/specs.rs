@@ -1,6 +1,7 @@
 //! Specs to try things on, and chance that can be repeated.
 
 use super::{entries, files, root};
+use fastrand::Rng;
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, Tree, parse};
 use std::path::Path;
@@ -42,39 +43,37 @@ pub fn specs_below(folder: &Path) -> Vec<(String, String)> {
     specs
 }
 
-/// A small generator, so that a failure can be repeated.
-pub struct Random(pub u64);
+/// Returns a generator whose seed is printed. `IMGSPEC_SEED` sets another seed for all generators of a test.
+pub fn seeded(seed: u64) -> Rng {
+    let seed = match std::env::var("IMGSPEC_SEED") {
+        Ok(text) => text.parse().expect("IMGSPEC_SEED is a number"),
+        Err(_) => seed,
+    };
+    println!("IMGSPEC_SEED={seed}");
+    Rng::with_seed(seed)
+}
 
-impl Random {
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    /// One of some.
-    pub fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
+/// Returns one of some texts.
+pub fn pick<'a>(random: &mut Rng, choices: &[&'a str]) -> &'a str {
+    choices[random.usize(..choices.len())]
 }
 
 /// Inserts, removes or copies a piece of a text somewhere.
-pub fn edit(text: &mut String, random: &mut Random) {
+pub fn edit(text: &mut String, random: &mut Rng) {
     const PIECES: [&str; 24] = [
         "{", "}", "[", "]", "(", ")", "\"", "'", "${", "<<T\n", "\\", "=", "+=", ",", "\n", "#",
         "when ", "image x ", "if ", " then ", "not ", "é", "\u{0}", "{{",
     ];
-    let at = floor_boundary(text, random.below(text.len() + 1));
-    match random.below(3) {
-        0 => text.insert_str(at, random.of(&PIECES)),
+    let at = floor_boundary(text, random.usize(..text.len() + 1));
+    match random.usize(..3) {
+        0 => text.insert_str(at, pick(random, &PIECES)),
         1 => {
-            let end = floor_boundary(text, (at + random.below(12)).min(text.len())).max(at);
+            let end = floor_boundary(text, (at + random.usize(..12)).min(text.len())).max(at);
             text.replace_range(at..end, "");
         }
         _ => {
-            let from = floor_boundary(text, random.below(text.len() + 1));
-            let to = floor_boundary(text, (from + random.below(60)).min(text.len())).max(from);
+            let from = floor_boundary(text, random.usize(..text.len() + 1));
+            let to = floor_boundary(text, (from + random.usize(..60)).min(text.len())).max(from);
             let piece = text[from..to].to_owned();
             text.insert_str(at, &piece);
         }
@@ -90,7 +89,7 @@ pub fn floor_boundary(text: &str, mut at: usize) -> usize {
 
 /// A sound text with other blanks, and with other line breaks, commas and comments where the language
 /// allows them.
-pub fn mangle(text: &str, random: &mut Random, breaks: bool) -> String {
+pub fn mangle(text: &str, random: &mut Rng, breaks: bool) -> String {
     let tree = parse(FileId(0), text).tree;
     let mut out = String::new();
     let mut open: Vec<char> = Vec::new();
@@ -108,8 +107,8 @@ pub fn mangle(text: &str, random: &mut Random, breaks: bool) -> String {
                 _ => out.push_str(slice),
             }
             end = node.end as usize;
-            if breaks && node.kind == Kind::infix && random.below(4) == 0 {
-                out.push_str(random.of(&["\n ", " # of a run\n ", "\n\n\t"]));
+            if breaks && node.kind == Kind::infix && random.usize(..4) == 0 {
+                out.push_str(pick(random, &["\n ", " # of a run\n ", "\n\n\t"]));
             }
             at = node.next as usize;
         } else {
@@ -133,7 +132,7 @@ fn mangle_gap(
     start: usize,
     tree: &Tree,
     open: &mut Vec<char>,
-    random: &mut Random,
+    random: &mut Rng,
     breaks: bool,
     out: &mut String,
 ) {
@@ -144,13 +143,16 @@ fn mangle_gap(
             (0..tree.len()).any(|n| tree.node(n).kind == kind && tree.node(n).start == place)
         };
         match c {
-            ' ' => out.push_str(random.of(&BLANKS)),
+            ' ' => out.push_str(pick(random, &BLANKS)),
             '\n' => {
-                out.push_str(random.of(&["\n", "  \n"]));
+                out.push_str(pick(random, &["\n", "  \n"]));
                 if breaks {
-                    out.push_str(random.of(&["", "\n", "\n\n\n", "  # on its own\n", "\t\n"]));
+                    out.push_str(pick(
+                        random,
+                        &["", "\n", "\n\n\n", "  # on its own\n", "\t\n"],
+                    ));
                 }
-                out.push_str(random.of(&BLANKS));
+                out.push_str(pick(random, &BLANKS));
             }
             '[' | '(' | '{' => {
                 let kind = match c {
@@ -163,18 +165,18 @@ fn mangle_gap(
                 };
                 open.push(kind);
                 out.push(c);
-                if breaks && kind != 't' && random.below(6) == 0 {
-                    out.push_str(random.of(&["\n ", " # behind a bracket\n ", "\n\n "]));
+                if breaks && kind != 't' && random.usize(..6) == 0 {
+                    out.push_str(pick(random, &["\n ", " # behind a bracket\n ", "\n\n "]));
                 }
             }
             ']' | ')' | '}' => {
                 let kind = open.pop();
-                if breaks && kind != Some('t') && random.below(6) == 0 {
-                    out.push_str(random.of(&["\n ", " # before a bracket\n ", "\n\n "]));
+                if breaks && kind != Some('t') && random.usize(..6) == 0 {
+                    out.push_str(pick(random, &["\n ", " # before a bracket\n ", "\n\n "]));
                 }
                 out.push(c);
             }
-            ',' if breaks => match (open.last(), random.below(5)) {
+            ',' if breaks => match (open.last(), random.usize(..5)) {
                 (Some('b' | 'l'), 0) => out.push_str("\n "),
                 (Some('b' | 'l'), 1) => out.push_str(" # for a comma\n "),
                 (_, 2) => out.push_str(", # behind a comma\n "),
