@@ -16,7 +16,7 @@ use crate::lsp::symbols::{flatten, outline, search};
 use crate::lsp::tokens::tokens;
 use crate::lsp::workspace::{Spec, find_source};
 use crate::project::Program;
-use crate::source::{FileId, LineIndex, Loader, Origin, Span, normalize};
+use crate::source::{FileId, Loader, Origin, Span, normalize};
 use crate::syntax::{self, format, format_range};
 use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
@@ -180,10 +180,8 @@ impl Server {
 
     fn symbols(&self, params: DocumentSymbolParams) -> Option<DocumentSymbolResponse> {
         let uri = params.text_document.uri;
-        let (text, parse) = self.parsed(&uri)?;
-        let lines = LineIndex::new(text);
-        let positions = Positions::new(text, &lines, self.workspace.encoding);
-        let symbols = outline(&parse.file, positions);
+        let spec = self.spec(&uri)?;
+        let symbols = outline(&spec.parse.file, self.positions(&spec));
         Some(if self.client.has_nested_symbols() {
             DocumentSymbolResponse::Nested(symbols)
         } else {
@@ -202,18 +200,17 @@ impl Server {
 
     fn links(&self, params: DocumentLinkParams) -> Option<Vec<DocumentLink>> {
         let path = path(&params.text_document.uri)?;
-        let text = self.workspace.documents.text(&path)?;
-        let file = syntax::parse(FileId(0), text).file;
-        let lines = LineIndex::new(text);
-        let positions = Positions::new(text, &lines, self.workspace.encoding);
-        Some(links(&file, path.parent()?, positions))
+        let spec = self.spec(&params.text_document.uri)?;
+        Some(links(
+            &spec.parse.file,
+            path.parent()?,
+            self.positions(&spec),
+        ))
     }
 
     fn folds(&self, params: FoldingRangeParams) -> Option<Vec<FoldingRange>> {
-        let (text, parse) = self.parsed(&params.text_document.uri)?;
-        let lines = LineIndex::new(text);
-        let positions = Positions::new(text, &lines, self.workspace.encoding);
-        Some(folds(text, &parse.tree, positions))
+        let spec = self.spec(&params.text_document.uri)?;
+        Some(folds(&spec.text, &spec.parse.tree, self.positions(&spec)))
     }
 
     fn hints(&self, params: InlayHintParams) -> Option<Vec<InlayHint>> {
@@ -335,11 +332,6 @@ impl Server {
             .documents
             .text(&path)
             .filter(|_| path.extension().is_some_and(|e| e == "imgspec"))
-    }
-
-    fn parsed(&self, uri: &Uri) -> Option<(&str, syntax::Parse)> {
-        let text = self.spec_text(uri)?;
-        Some((text, syntax::parse(FileId(0), text)))
     }
 
     fn range_in(&self, text: &str, span: Span) -> Range {
