@@ -6,12 +6,18 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::spawn;
+use std::time::Duration;
+
+/// How long a test waits for a message: a wait for one that never comes fails.
+const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 
 /// A client of the real program.
 pub struct Client {
     pub server: Child,
     pub input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    output: Receiver<Value>,
     sent: u64,
     /// What the server has said by itself since it was last asked.
     pub published: Vec<Value>,
@@ -26,10 +32,16 @@ impl Client {
             .stdout(Stdio::piped());
         command.env("IMGSPEC_CACHE", folder.join("cache"));
         let mut server = command.spawn().unwrap();
-        let (input, output) = (
-            server.stdin.take().unwrap(),
-            BufReader::new(server.stdout.take().unwrap()),
-        );
+        let input = server.stdin.take().unwrap();
+        let mut pipe = BufReader::new(server.stdout.take().unwrap());
+        let (sender, output) = channel();
+        spawn(move || {
+            while let Some(message) = read_message(&mut pipe) {
+                if sender.send(message).is_err() {
+                    break;
+                }
+            }
+        });
         let mut client = Client {
             server,
             input,
@@ -119,23 +131,10 @@ impl Client {
         }
     }
 
+    /// The next message. A server that is silent for long fails the test.
     pub fn receive(&mut self) -> Value {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            assert!(
-                self.output.read_line(&mut line).unwrap() > 0,
-                "the server is gone"
-            );
-            match line.trim().split_once(": ") {
-                Some(("Content-Length", n)) => length = n.parse().unwrap(),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        let mut bytes = vec![0; length];
-        self.output.read_exact(&mut bytes).unwrap();
-        serde_json::from_slice(&bytes).unwrap()
+        let message = self.output.recv_timeout(LONGEST_SILENCE);
+        message.expect("the server sends a message")
     }
 
     /// Ends the session as the protocol asks, and gives the exit code.
@@ -144,6 +143,25 @@ impl Client {
         self.tell("exit", Value::Null);
         self.server.wait().unwrap().code()
     }
+}
+
+/// The next message of a server; `None` at the end.
+fn read_message(pipe: &mut BufReader<ChildStdout>) -> Option<Value> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if pipe.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim().split_once(": ") {
+            Some(("Content-Length", n)) => length = n.parse().unwrap(),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut bytes = vec![0; length];
+    pipe.read_exact(&mut bytes).ok()?;
+    Some(serde_json::from_slice(&bytes).unwrap())
 }
 
 /// The open documents of a client, and the one at hand.
