@@ -35,19 +35,19 @@ local function steps()
   vim.cmd('edit mine.imgspec')
   local mine = vim.api.nvim_get_current_buf()
 
-  wait('a finding', function() return #vim.diagnostic.get(mine) > 0 end)
+  wait('a diagnostic', function() return #vim.diagnostic.get(mine) > 0 end)
   for _, found in ipairs(vim.diagnostic.get(mine)) do
-    see('finding', ('%d:%d %s'):format(found.lnum + 1, found.col + 1, found.message))
+    see('diagnostic', ('%d:%d %s'):format(found.lnum + 1, found.col + 1, found.message))
   end
 
   go('extra_rpm')
   vim.ui.select = function(items, options, choose)
-    see('repair', options.format_item and options.format_item(items[1]) or items[1].title)
+    see('fix', options.format_item and options.format_item(items[1]) or items[1].title)
     choose(items[1], 1)
   end
   vim.lsp.buf.code_action()
-  wait('the repair', function() return lines(mine):find('extra_rpms', 1, true) end)
-  wait('the end of the finding', function() return #vim.diagnostic.get(mine) == 0 end)
+  wait('the fix', function() return lines(mine):find('extra_rpms', 1, true) end)
+  wait('the end of the diagnostic', function() return #vim.diagnostic.get(mine) == 0 end)
 
   go('kubernetes_semver')
   vim.lsp.buf.hover()
