@@ -1,17 +1,19 @@
 //! From files to a program: reads what a command asks for, and has it checked.
 
+mod files;
 mod library;
 mod reader;
 mod redact;
 
 pub use library::Library;
 
-use crate::project::check::{
-    Declared, Draft, FileContext, Overlay, Unit, UnitId, find_never_true, var_file,
-};
+use crate::project::Adopted;
+use crate::project::check::{Draft, Overlay, find_never_true, var_file};
 use crate::project::hir::*;
-use crate::source::{FileId, Loader, Origin};
+use crate::source::{FileId, Loader, Origin, SourceFile, SourceMap};
+use files::Files;
 use reader::{Read, read};
+use rustc_hash::FxHashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,84 +63,28 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         &library.items,
     );
     draft.packer_folder.clone_from(&request.packer_folder);
-    let closures: Table<UnitId, Vec<UnitId>> =
-        Table::new(units.ids().map(|unit| closure(&units, unit)).collect());
-
-    // Names: each file's with what it includes.
     let library_names = library.items.names.clone();
-    let mut declared: Table<UnitId, Vec<Declared<'_>>> = Table::default();
-    for (i, unit) in units.pairs() {
-        let mut items = draft.declare(unit);
-        let mut own = Names::default();
-        let included = closures[i].iter().filter(|at| **at != i);
-        for item in included.flat_map(|at| &declared[*at]).chain(&items) {
-            // A name that is taken is reported below.
-            let _ = item.define(&mut own, Some(&library_names));
-        }
-        let mut lowering = draft.enter(FileContext {
-            view: View {
-                own: &own,
-                library: &library_names,
-            },
-            roots: &unit.roots,
-            incomplete: unit.incomplete,
-        });
-        items.extend(lowering.declare_types(&unit.ast));
-        declared.push(items);
-    }
-    let mut names: Table<UnitId, Arc<Names>> = Table::default();
-    for i in units.ids() {
-        let mut own = Names::default();
-        let items = closures[i].iter().flat_map(|at| &declared[*at]);
-        let taken = items.filter_map(|item| item.define(&mut own, Some(&library_names)));
-        draft.diagnostics.extend(taken);
-        names.push(Arc::new(own));
-    }
-    let context = |i: UnitId| FileContext {
-        view: View {
-            own: &names[i],
-            library: &library_names,
-        },
-        roots: &units[i].roots,
-        incomplete: units[i].incomplete,
-    };
-    // The command line sees all files.
-    let mut everything = Names::default();
-    for item in declared.iter().flatten() {
-        // Several projects may use a name, each for its own.
-        let _ = item.define(&mut everything, Some(&library_names));
-    }
-    let mut roots: Vec<PathBuf> = units.iter().flat_map(|unit| unit.roots.clone()).collect();
-    roots.sort();
-    roots.dedup();
-    let command_line = FileContext {
-        view: View {
-            own: &everything,
-            library: &library_names,
-        },
-        roots: &roots,
-        incomplete: units.iter().find_map(|unit| unit.incomplete),
-    };
+    let files = Files::declare(&mut draft, &units, &library_names);
 
     // Bodies, in three rounds: each reads only what the rounds before it settled.
-    for (i, items) in declared.pairs() {
-        let mut lowering = draft.enter(context(i));
+    for (id, items) in files.declared.pairs() {
+        let mut lowering = draft.enter(files.context(id));
         lowering.declare_packer_entries(items);
         lowering.lower_variable_types(items);
     }
-    let mut lowering = draft.enter(command_line);
+    let mut lowering = draft.enter(files.command_line());
     for overlay in overlays.iter().chain(&flag_files) {
         if let Overlay::VarFile(file, _) = overlay {
             var_file::declare_extras(&mut lowering, file);
         }
     }
     draft.settle_aliases();
-    for (i, items) in declared.pairs() {
-        let mut lowering = draft.enter(context(i));
+    for (id, items) in files.declared.pairs() {
+        let mut lowering = draft.enter(files.context(id));
         lowering.lower_variable_values(items);
         lowering.lower_bodies(items);
     }
-    let mut lowering = draft.enter(command_line);
+    let mut lowering = draft.enter(files.command_line());
     let mut lower = |overlays: &[Overlay]| -> Vec<SectionId> {
         let overlays = overlays.iter();
         overlays
@@ -174,25 +120,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     // What is no word of the grammar has been quoted before anybody knew that it is a secret.
     redact::hide(&mut sources, &variables, &diagnostics);
     redact::redact(&sources, &mut diagnostics);
-    let views = units
-        .ids()
-        .map(|i| {
-            let mut files: Vec<FileId> = Vec::new();
-            for at in &closures[i] {
-                files.push(units[*at].file);
-                files.extend(units[*at].json.iter().map(|(_, file)| file.file));
-            }
-            let root = units[i].roots.first().cloned().unwrap_or_default();
-            (
-                units[i].file,
-                FileView {
-                    names: names[i].clone(),
-                    files,
-                    root,
-                },
-            )
-        })
-        .collect();
+    let views = files.views();
     let specs = specs
         .into_iter()
         .map(|s| s.map(|i| units[i].file))
@@ -202,30 +130,17 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         .filter_map(|(id, variable)| Some((id, variable.alias_of()?)))
         .collect();
     let of_checkout = library.adopted.as_ref();
-    let is_origin =
-        |path: &PathBuf| of_checkout.is_some_and(|a| a.origins.iter().any(|(p, _)| p == path));
-    let origins = if of_checkout.is_some_and(|a| !a.origins.is_empty()) {
-        let library_files = sources
-            .iter()
-            .filter(|(_, source)| source.origin == Origin::Library);
-        library_files
-            .filter(|(_, source)| is_origin(&source.path))
-            .map(|(file, _)| file)
-            .collect()
-    } else {
-        Vec::new()
-    };
     let mut program = Program {
         adopted_root: of_checkout
             .map(|adopted| adopted.root.clone())
             .unwrap_or_default(),
-        origins: Origins::new(origins),
+        origins: Origins::new(of_checkout.map_or_else(Vec::new, |a| origins(&sources, a))),
         sources,
         variables,
         sections,
         providers,
         rules,
-        library: library_names,
+        library: library_names.clone(),
         is_adopted: library.adopted.is_some(),
         checkout: of_checkout.and_then(|adopted| adopted.checkout.clone()),
         root: None,
@@ -242,6 +157,15 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let never = find_never_true(&program);
     program.diagnostics.extend(never);
     program
+}
+
+/// The files that a library in memory was made of.
+fn origins(sources: &SourceMap, adopted: &Adopted) -> Vec<FileId> {
+    let known: FxHashSet<&PathBuf> = adopted.origins.iter().map(|(path, _)| path).collect();
+    let is_origin =
+        |source: &SourceFile| source.origin == Origin::Library && known.contains(&source.path);
+    let files = sources.iter().filter(|(_, source)| is_origin(source));
+    files.map(|(file, _)| file).collect()
 }
 
 /// Whether some spec of a project, read by this command or not, declares a rule of that name.
@@ -273,24 +197,4 @@ fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
         }
     }
     false
-}
-
-/// A file and all that it includes, each once, the file itself last.
-fn closure(units: &Table<UnitId, Unit>, start: UnitId) -> Vec<UnitId> {
-    let mut out = Vec::new();
-    let mut seen = Table::filled(units, false);
-    let mut stack = vec![(start, 0)];
-    seen[start] = true;
-    while let Some((at, next)) = stack.pop() {
-        match units[at].includes.get(next) {
-            Some(include) => {
-                stack.push((at, next + 1));
-                if !std::mem::replace(&mut seen[*include], true) {
-                    stack.push((*include, 0));
-                }
-            }
-            None => out.push(at),
-        }
-    }
-    out
 }
