@@ -36,8 +36,11 @@ fn main() -> ExitCode {
     snapshot::run(trials)
 }
 
+/// Returns the files of a case: name and text.
+type Generate = fn() -> Vec<(String, String)>;
+
 /// Sources that exceed a limit. They are too long for a file, and `limits/NAME.txt` has only what is printed for them.
-const LIMITS: [(&str, fn() -> Vec<(String, String)>); 5] = [
+const LIMITS: [(&str, Generate); 5] = [
     ("includes_in_a_row", || {
         let file = |i: usize| format!("f{i}.imgspec");
         let text = |i: usize| format!("include {:?}\n", file(i + 1));
