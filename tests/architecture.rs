@@ -201,6 +201,7 @@ fn the_compiler_knows_no_variable_by_name() {
 fn nothing_panics_on_purpose() {
     for word in [
         ".unwrap()",
+        ".expect(\"",
         "panic!(",
         "todo!(",
         "unimplemented!(",
