@@ -2,6 +2,9 @@
 
 mod common;
 
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use regex::Regex;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
@@ -154,6 +157,36 @@ fn only_the_edge_touches_the_world() {
     assert_only("println!", &[]);
 }
 
+/// Names of variables that are also other words: the file (all files if it is empty), the word, and what it is there.
+const WORDS: [(&str, &str, &str); 4] = [
+    (
+        "",
+        "provider",
+        "an item of the language, and an attribute of `target`",
+    ),
+    (
+        "",
+        "template",
+        "an attribute of a provider, and a kind of file",
+    ),
+    (
+        "packer/expression.rs",
+        "build_name",
+        "a function of Packer's expressions",
+    ),
+    (
+        "import/infer.rs",
+        "password",
+        "the last word of a secret's name, if a checkout has variables that the library does not know",
+    ),
+];
+
+/// Files of `src/` that are compiled for tests only.
+const TESTS: [&str; 1] = ["emit/cells.rs"];
+
+/// A name with an underscore is not a word of English, so it may be in no string literal. Another name may be in prose.
+/// It is a variable's name if it is the whole literal, or in backquotes, or before a `=`. No literal, not even one of
+/// [`WORDS`], may be what a variable is looked up by, or what a variable's name is compared with.
 #[test]
 fn the_compiler_knows_no_variable_by_name() {
     let mut declared = Vec::new();
@@ -165,35 +198,88 @@ fn the_compiler_knows_no_variable_by_name() {
         }
     }
     assert!(declared.len() > 200);
-    // Names that are also ordinary words of the code, or functions of Packer.
-    let words = [
-        "build_name",
-        "provider",
-        "template",
-        "format",
-        "host",
-        "runtime",
-        "arch",
-        "memory",
-        "network",
-        "folder",
-        "password",
-        "username",
-        "headless",
-        "encrypted",
-        "cpu",
-        "cluster",
-    ];
-    for name in declared
-        .iter()
-        .filter(|name| !words.contains(&name.as_str()))
-    {
-        let quoted = mentions(&format!("\"{name}\""));
-        assert!(
-            quoted.is_empty(),
-            "src/{} knows the variable {name}",
-            quoted[0]
-        );
+    let names = declared.join("|");
+    let (long, any) = (r"[a-z]+(?:_[a-z0-9]+)+", r"\w+");
+    let pattern = format!(r"\b{long}\b|^{any}$|`{any}`|\b{any} ?=");
+    let pattern = Regex::new(&pattern).unwrap();
+    let is_name = Regex::new(&format!("^(?:{names})$")).unwrap();
+    let root = common::root().join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let (mut problems, mut used) = (Vec::new(), BTreeSet::new());
+    let lookup = r#"variable\w*\((?:[\w.&]+,\s*)?&?"|variable[\w().]*\.name[\w().]*\s*[!=]=\s*""#;
+    let lookup = Regex::new(lookup).unwrap();
+    for path in files {
+        let file = path.strip_prefix(&root).unwrap().display().to_string();
+        let text = std::fs::read_to_string(&path).unwrap();
+        if TESTS.contains(&file.as_str()) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lookups = lookup.find_iter(code).map(|found| found.as_str());
+        problems.extend(lookups.map(|found| format!("src/{file}: a variable by name: {found}")));
+        for (line, literal) in literals(&text) {
+            for found in pattern.find_iter(&literal) {
+                let name = found.as_str().trim_matches(['`', '=', ' ']);
+                if !is_name.is_match(name) {
+                    continue;
+                }
+                match WORDS
+                    .iter()
+                    .find(|(f, n, _)| (f.is_empty() || *f == file) && *n == name)
+                {
+                    Some(word) => drop(used.insert(word)),
+                    None => problems.push(format!("src/{file}:{line}: {name}, in {literal:?}")),
+                }
+            }
+        }
+    }
+    assert!(
+        problems.is_empty(),
+        "{} places:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
+    assert_eq!(
+        used.len(),
+        WORDS.len(),
+        "of the exceptions only {used:?} are needed"
+    );
+}
+
+/// Returns the string literals of a source file, without its tests, with their lines.
+fn literals(text: &str) -> Vec<(usize, String)> {
+    let mut out = Vec::new();
+    collect_literals(text.parse().unwrap(), &mut out);
+    out
+}
+
+fn collect_literals(tokens: TokenStream, out: &mut Vec<(usize, String)>) {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            // An attribute; documentation is one, too.
+            TokenTree::Punct(punct) if punct.as_char() == '#' => {
+                if tokens.next_if(|next| next.to_string() == "!").is_some() {
+                    tokens.next();
+                    continue;
+                }
+                let is_test = tokens.next().unwrap().to_string().contains("cfg (test)");
+                let is_block = |next: &TokenTree| matches!(next, TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
+                if is_test {
+                    tokens.find(is_block);
+                }
+            }
+            TokenTree::Group(group) => collect_literals(group.stream(), out),
+            TokenTree::Literal(literal) => {
+                let line = literal.span().start().line;
+                let parsed = syn::parse_str::<syn::Lit>(&literal.to_string());
+                if let Ok(syn::Lit::Str(text)) = parsed {
+                    out.push((line, text.value()));
+                }
+            }
+            _ => {}
+        }
     }
 }
 
