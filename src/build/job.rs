@@ -390,7 +390,9 @@ impl<'a> Job<'a> {
             out.extend(["-var".to_owned(), var.clone()]);
         }
         if self.flags.foreground {
-            out.extend(["-var".to_owned(), "headless=false".to_owned()]);
+            for var in &self.artifacts.build.foreground {
+                out.extend(["-var".to_owned(), var.clone()]);
+            }
         }
         out.push(match &self.artifacts.build.template {
             TemplatePath::BuiltIn(path) => path.clone(),

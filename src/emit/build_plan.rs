@@ -20,6 +20,8 @@ pub struct BuildPlan {
     pub runs: Vec<PackerRun>,
     /// Where the results are, as a pattern relative to the folder that Packer runs in.
     pub artifact: Option<String>,
+    /// The `-var` arguments that make the machine's screen visible.
+    pub foreground: Vec<String>,
     /// The programs that the provider needs.
     pub tools: Vec<String>,
     /// Files and folders of this machine that values name.
@@ -85,6 +87,11 @@ impl Delivery<'_, '_> {
             make: self.image.program.is_adopted.then(|| self.make_target()),
             runs: self.packer_runs(),
             artifact: provider.artifact.as_ref().map(ToString::to_string),
+            foreground: provider
+                .foreground
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             tools: provider.tools.iter().map(ToString::to_string).collect(),
             paths: BTreeSet::new(),
             environment: BTreeSet::new(),

@@ -11,12 +11,13 @@ pub const OF_VARIABLES: [&str; 9] = [
     "encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt",
 ];
 /// The attributes of a provider; `defaults` is a block.
-pub const OF_PROVIDERS: [&str; 8] = [
+pub const OF_PROVIDERS: [&str; 9] = [
     "template",
     "roles",
     "playbook",
     "tools",
     "artifact",
+    "foreground",
     "extra_vars",
     "reads",
     "defaults",

@@ -128,7 +128,7 @@ impl Lowering<'_, '_> {
                 format!("`{}` expects the name of a variable", function.as_str()),
             )
             .help(format!(
-                "write the name of a variable, as in `{}(http_proxy)`",
+                "write the name of a variable without quotes: `{}(NAME)`",
                 function.as_str()
             )),
         ))

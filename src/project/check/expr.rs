@@ -274,10 +274,21 @@ impl Lowering<'_, '_> {
         if !variable.is_fact {
             let found = Diagnostic::new(Code::NotAFact, span, format!("{reader} can read only facts, and `{}` is not a fact", variable.name))
                 .label("not a fact")
-                .help("use a fact, such as `os_family`, `distro_name` or `provider`; if a value depends on another variable, set it with `if … then … else …`");
+                .help(format!("use a fact{}; if a value depends on another variable, set it with `if … then … else …`", self.some_facts()));
             return Err(self.report(found));
         }
         Ok(())
+    }
+
+    /// Examples of facts, to follow "use a fact".
+    fn some_facts(&self) -> String {
+        let facts = self.variables.iter().filter(|variable| variable.is_fact);
+        let names: Vec<String> = facts.take(3).map(|v| format!("`{}`", v.name)).collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(", such as {}", names.join(", "))
+        }
     }
 
     fn lower_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) -> Typed {

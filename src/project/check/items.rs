@@ -242,6 +242,7 @@ pub(crate) fn new_provider(name: &ast::Ident, doc: Option<String>) -> Provider {
         playbook: Playbook::Linux,
         tools: Vec::new(),
         artifact: None,
+        foreground: Vec::new(),
         readers: Template::default(),
         defaults: Vec::new(),
         doc,

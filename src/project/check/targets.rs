@@ -215,6 +215,7 @@ impl Lowering<'_, '_> {
                     template_span = Some(set.value.span);
                 }
                 "artifact" => provider.artifact = self.constant_text(set),
+                "foreground" => provider.foreground = self.constant_texts(&set.value),
                 "tools" => provider.tools = self.constant_texts(&set.value),
                 "extra_vars" => {
                     self.check_extra_vars(&set.value);

@@ -239,6 +239,8 @@ pub struct Provider {
     pub tools: Vec<SmolStr>,
     /// The files that a build makes, as a pattern.
     pub artifact: Option<SmolStr>,
+    /// The `-var` arguments, `name=value`, that `build --foreground` adds.
+    pub foreground: Vec<SmolStr>,
     /// What the template reads and hands on: from its text, or as stated.
     pub readers: Template,
     /// The defaults of its template.
