@@ -36,6 +36,7 @@ fn run_case(case: &Path) -> String {
             .env("IMGSPEC_CACHE", copy.path().join("cache"))
             .output()
             .unwrap();
+        let exit_code = common::exit_code(&output);
         let _ = writeln!(out, "$ imgspec {line}");
         let printed = String::from_utf8(output.stdout).unwrap();
         out.extend(
@@ -44,7 +45,7 @@ fn run_case(case: &Path) -> String {
                 .filter(|line| command.keeps(line)),
         );
         out.push_str(&String::from_utf8(output.stderr).unwrap());
-        let _ = writeln!(out, "exit code {}\n", output.status.code().unwrap_or(-1));
+        let _ = writeln!(out, "exit code {}\n", exit_code);
     }
     out.replace(&folder.display().to_string(), "CASE")
 }

@@ -104,6 +104,7 @@ fn print(case: &Path) -> String {
     arguments.extend(["--format".to_owned(), "plain".to_owned()]);
     let output = common::imgspec(&folder).args(&arguments).output().unwrap();
     let mut out = format!("==== imgspec {}\n", arguments.join(" "));
+    common::exit_code(&output);
     for stream in [output.stdout, output.stderr] {
         out.push_str(&String::from_utf8(stream).unwrap());
     }

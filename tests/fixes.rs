@@ -70,6 +70,7 @@ fn render(path: &Path) -> String {
         fs::write(folder.path().join("spec.imgspec"), &text).unwrap();
         let args = ["check", "spec.imgspec", "--format", "plain"];
         let printed = common::run(folder.path(), &args);
+        common::exit_code(&printed);
         let printed = String::from_utf8(printed.stderr).unwrap();
         let _ = writeln!(out, "==== {}\n{text}\n{}", at + 1, printed.trim_end());
         let found = common::run_json(
@@ -119,6 +120,7 @@ fn check_mistake(text: &str) -> Result<(), Failed> {
 /// Runs a `check`, and returns its diagnostics.
 fn diagnostics(command: &mut Command) -> Vec<Value> {
     let output = command.args(["--format", "json"]).output().unwrap();
+    common::exit_code(&output);
     // A command that fails for another reason than a diagnostic prints none.
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     found["diagnostics"].as_array().cloned().unwrap_or_default()

@@ -203,6 +203,7 @@ fn render(files: &BTreeMap<&str, &str>) -> String {
         writeln!(out, "==== {path}\n{text}").unwrap();
     }
     writeln!(out, "==== imgspec {}", args.join(" ")).unwrap();
+    common::exit_code(&output);
     for stream in [output.stdout, output.stderr] {
         out.push_str(&String::from_utf8(stream).unwrap());
     }

@@ -140,6 +140,19 @@ pub fn imgspec(folder: &Path) -> Command {
     command
 }
 
+/// Returns the exit code of a run of the binary.
+///
+/// # Panics
+///
+/// If a signal or a panic ended it, so that no expected output can have that.
+pub fn exit_code(output: &Output) -> i32 {
+    let printed = String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        Some(code) if code != 101 => code,
+        _ => panic!("the program crashed ({}):\n{printed}", output.status),
+    }
+}
+
 /// Runs the binary.
 pub fn run(folder: &Path, args: &[&str]) -> Output {
     imgspec(folder)

@@ -98,6 +98,10 @@ impl Source {
 
     fn read_folder(&mut self, root: &Path, folder: &Path) {
         for path in crate::common::entries(folder) {
+            // The language server has a `Diagnostic` of its own: the protocol's.
+            if path == root.join("lsp") {
+                continue;
+            }
             if path.is_dir() {
                 self.read_folder(root, &path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
