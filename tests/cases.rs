@@ -45,7 +45,7 @@ fn run_case(case: &Path) -> String {
                 .filter(|line| command.keeps(line)),
         );
         out.push_str(&String::from_utf8(output.stderr).unwrap());
-        let _ = writeln!(out, "exit code {}\n", exit_code);
+        let _ = writeln!(out, "exit code {exit_code}\n");
     }
     out.replace(&folder.display().to_string(), "CASE")
 }
