@@ -6,7 +6,7 @@
 
 use crate::eval::Image;
 use crate::project::hir::*;
-use crate::project::locate_text;
+use crate::project::{RED_ZONE, STACK, locate_text};
 use crate::schema::{
     Base, Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers,
     whole,
@@ -114,7 +114,12 @@ pub(crate) trait Interpret<'p> {
                 op,
                 versions,
                 sides,
-            } => return self.eval_binary(*op, *versions, sides),
+            } => {
+                // A long chain of operators is as deep as it is long.
+                return stacker::maybe_grow(RED_ZONE, STACK, || {
+                    self.eval_binary(*op, *versions, sides)
+                });
+            }
             ExprKind::Call(function, args) => {
                 let value = self.eval_call(*function, args, expr.span)?;
                 if let Some(value) = &value {

@@ -86,8 +86,8 @@ fn in_words(error: &toml::de::Error, text: &str) -> String {
         .map(|(key, _)| key.trim())
         .filter(|key| !key.is_empty());
     match (key, wanted.1) {
-        (Some(key), "a sequence") => format!("`{key}` must be a list: `[\"…\"]`"),
-        (Some(key), _) => format!("`{key}` must be a string: `\"…\"`"),
+        (Some(key), "a sequence") => format!("expected a list for `{key}`: `[\"…\"]`"),
+        (Some(key), _) => format!("expected a string for `{key}`: `\"…\"`"),
         (None, "a sequence") => "expected a list: `[\"…\"]`".to_owned(),
         (None, _) => "expected a string in quotes".to_owned(),
     }

@@ -17,7 +17,7 @@ mod roots;
 
 pub use adopted::Adopted;
 pub use check::attributes;
-pub(crate) use check::{locate_text, secret_literal, var_file};
+pub(crate) use check::{RED_ZONE, STACK, locate_text, secret_literal, var_file};
 pub use config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
 pub use hir::{
     DataFile, FileView, Names, Origins, Program, Region, Stack, StackLayer, Table, in_checkout,

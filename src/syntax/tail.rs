@@ -247,7 +247,7 @@ pub(super) fn without_quotes(span: Span, text: &str) -> Diagnostic {
             span,
             "unexpected `$` before the name of a variable",
         )
-        .fix(format!("write `{name}`"), span, name),
+        .fix(format!("replace it with `{name}`"), span, name),
         _ => {
             let quoted = format!("\"{}\"", text.replace("${", "\\${"));
             found.fix("put it in quotes", span, quoted)

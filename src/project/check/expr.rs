@@ -111,6 +111,11 @@ impl Ty {
 /// What an expression is lowered to, with its type; nothing where it is wrong.
 pub(crate) type Typed = Result<(ExprKind, Ty), Reported>;
 
+/// The room that one level of an expression needs on the stack, and the size of another stack where less is left, in
+/// bytes.
+pub(crate) const RED_ZONE: usize = 128 << 10;
+pub(crate) const STACK: usize = 4 << 20;
+
 impl Lowering<'_, '_> {
     /// An expression that a variable gets as its value.
     pub(crate) fn lower_value(&mut self, value: &ast::Expr, id: VarId) -> Expr {
@@ -208,7 +213,10 @@ impl Lowering<'_, '_> {
                 let inner = self.lower_condition(inner, place.argument()).sound();
                 inner.map(|inner| (ExprKind::Not(Box::new(inner)), Ty::Bool))
             }
-            ast::ExprKind::Binary(op, sides) => self.lower_binary(*op, sides, place),
+            // A long chain of operators is as deep as it is long.
+            ast::ExprKind::Binary(op, sides) => {
+                stacker::maybe_grow(RED_ZONE, STACK, || self.lower_binary(*op, sides, place))
+            }
         };
         match lowered {
             Ok((kind, ty)) => {

@@ -23,6 +23,7 @@ pub(crate) mod var_file;
 mod variables;
 
 pub(super) use draft::{Draft, FileContext, Lowering};
+pub(crate) use expr::{RED_ZONE, STACK};
 pub(super) use never::find_never_true;
 pub(crate) use secrets::secret_literal;
 pub(crate) use strings::locate_text;

@@ -492,21 +492,21 @@ functions! {
         "The second number of a version.",
     Patch "patch" ("version": String) -> Int
         "The third number of a version.",
-    TrimPrefix "trim_prefix" ("text": String, "prefix": String) -> String
+    TrimPrefix "trim_prefix" ("string": String, "prefix": String) -> String
         "The string without a prefix, if it starts with that prefix.",
-    TrimSuffix "trim_suffix" ("text": String, "suffix": String) -> String
+    TrimSuffix "trim_suffix" ("string": String, "suffix": String) -> String
         "The string without a suffix, if it ends with that suffix.",
-    Replace "replace" ("text": String, "from": String, "to": String) -> String
+    Replace "replace" ("string": String, "from": String, "to": String) -> String
         "The string with every occurrence of `from` replaced by `to`.",
-    Lower "lower" ("text": String) -> String
+    Lower "lower" ("string": String) -> String
         "The string in lowercase.",
-    Upper "upper" ("text": String) -> String
+    Upper "upper" ("string": String) -> String
         "The string in uppercase.",
     Join "join" ("list": List, "separator": String) -> String
         "The elements of a list as one string, with a separator between them.",
-    Split "split" ("text": String, "separator": String) -> Strings
+    Split "split" ("string": String, "separator": String) -> Strings
         "The parts of a string between separators, as a list.",
-    Base64 "base64" ("text": String) -> String
+    Base64 "base64" ("string": String) -> String
         "The string in Base64.",
     Len "len" ("list": Any) -> Int
         "The number of elements in a list.",
@@ -518,7 +518,7 @@ functions! {
         "Whether a variable has a value.",
     IsYours "is_yours" ("variable": Variable) -> Bool
         "Whether your files set a variable, not only the library. A rule uses it to give advice.",
-    Matches "matches" ("text or list": Any, "'pattern'": Pattern) -> Bool
+    Matches "matches" ("string or list": Any, "'pattern'": Pattern) -> Bool
         "Whether a whole string, or each element of a list, matches a regular expression.",
 }
 
