@@ -1,4 +1,4 @@
-//! The commands that build images, on systems where imgspec cannot build: they say so.
+//! The commands that build images, on systems where imgspec cannot build: each fails with a message.
 
 use crate::cli::{Cli, Failure};
 use clap::Args;

@@ -38,7 +38,7 @@ impl Delivery<'_, '_> {
     /// In a checkout a text may name what nothing on this target declares. By chance Packer takes that for empty:
     /// it does while another variable's value names one, and else interpolates nothing at all ("Failed to
     /// interpolate", kubernetes-sigs/image-builder#615; `core.go`, `renderVarsRecursively`). Our file, in which no
-    /// value names another, would be such a case, and so says that these are empty.
+    /// value names another, would be such a case, so it defines these as empty.
     fn check_references(
         &self,
         id: VarId,

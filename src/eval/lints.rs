@@ -195,7 +195,7 @@ impl<'p> Image<'p> {
             .above
             .iter()
             .flat_map(|(id, _)| &program.section(*id).settings);
-        // Layers below the target are its own, and may say what one above them overrides.
+        // Layers below the target belong to it, and may set what one above them overrides.
         let vars = target.vars.iter().chain(runs).map(|fixed| (fixed, false));
         for (fixed, is_above) in vars.chain(above.map(|fixed| (fixed, true))) {
             let readers = &program.provider(self.provider).readers;

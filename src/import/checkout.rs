@@ -202,7 +202,7 @@ impl Checkout {
         Ok(runs)
     }
 
-    /// Adds the targets without a Packer command: those that stand for one other target. Refuses those that build several
+    /// Adds the targets without a Packer command: those that are another name of one target. Refuses those that build several
     /// images or none.
     fn add_aliases(&mut self, recipes: &[Recipe]) {
         let by_name: BTreeMap<&str, &Recipe> =

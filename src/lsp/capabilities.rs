@@ -1,4 +1,4 @@
-//! What the client can do, as it says when it connects, and what the server can do.
+//! What the client announces that it can do, and what the server can do.
 
 use crate::lsp::position::Encoding;
 use crate::lsp::tokens;

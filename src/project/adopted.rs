@@ -7,13 +7,13 @@ use std::sync::Arc;
 /// A library in the place of the built-in one: what `imgspec adopt` makes of an Image Builder checkout.
 #[derive(Debug, Clone, Default)]
 pub struct Adopted {
-    /// The folder that it stands in, or a name for it where it is only in memory.
+    /// Its folder, or a name for it if it is only in memory.
     pub root: PathBuf,
     /// The checkout's folder with the Makefile, where it is at hand.
     pub checkout: Option<PathBuf>,
     /// Specs, and the templates that their providers name, by their paths below the root.
     pub files: BTreeMap<PathBuf, String>,
-    /// Where it is only in memory: the files of the checkout that it was made of, with absolute paths.
+    /// If it is only in memory: the files of the checkout that it was adopted from, with absolute paths.
     pub origins: Vec<(PathBuf, Arc<str>)>,
 }
 

@@ -18,11 +18,11 @@ pub const CONFIG_FILE: &str = "imgspec.toml";
 pub enum Unread {
     /// It is a link to this place, which is outside the project.
     Outside(PathBuf),
-    /// What the system says.
+    /// The error of the system.
     Failed(io::Error),
 }
 
-/// The text of the `imgspec.toml` in the first of the folders that a project may read; none where there is none.
+/// Reads the text of the `imgspec.toml` in the first of the folders that a project may read; none if it does not exist.
 pub fn read_config_text(loader: &dyn Loader, roots: &[PathBuf]) -> Option<Result<String, Unread>> {
     let path = roots.first()?.join(CONFIG_FILE);
     if !loader.exists(&path) {
@@ -42,15 +42,15 @@ pub struct Config {
     pub allow: Vec<Ident>,
     /// Codes of warnings, or names of rules, that are errors.
     pub deny: Vec<Ident>,
-    /// Folders, relative to the project's root, that hold no specs of the project: fixtures, say.
+    /// Folders and globs, relative to the project's root, with specs that do not belong to it, such as fixtures.
     pub exclude: Vec<PathBuf>,
     /// Where each of them is written.
     pub exclude_spans: Vec<Span>,
     /// The folder that it speaks of.
     pub root: PathBuf,
-    /// A folder, relative to the project's root, whose specs stand in the place of the built-in library.
+    /// A folder, relative to the project's root, whose specs replace the standard library.
     pub library: Option<PathBuf>,
-    /// An Image Builder checkout, relative to the project's root, whose targets stand in the place of the built-in library.
+    /// An Image Builder checkout, relative to the project's root, whose targets replace those of the standard library.
     pub checkout: Option<PathBuf>,
     /// Folders, relative to the project's root, that specs may include from besides it.
     pub include_roots: Vec<PathBuf>,
@@ -93,7 +93,7 @@ fn in_words(error: &toml::de::Error, text: &str) -> String {
     }
 }
 
-/// The name that stands for all warnings in `allow` and `deny`.
+/// The name for all warnings in `allow` and `deny`.
 const WARNINGS: &str = "warnings";
 
 impl Config {
@@ -228,7 +228,7 @@ impl Config {
         }
     }
 
-    /// One finding, after `allow` and `deny`. A name that stands in a list counts for more than all warnings.
+    /// Returns a diagnostic after `allow` and `deny`. A name in a list is stronger than `warnings`.
     fn apply_to(&self, mut found: Diagnostic) -> Option<Diagnostic> {
         let names = |list: &[Ident]| found.names().any(|n| list.iter().any(|l| l.text == n));
         let all = |list: &[Ident]| list.iter().any(|l| l.text == WARNINGS);

@@ -3,7 +3,7 @@
 //! [`load()`] reads the specs of a command, all that they include, and the library, and gives a
 //! [`Program`] in which every name is resolved and every body has been checked once.
 //!
-//! `config` reads `imgspec.toml`; [`hir`] is what a program is made of; `check` lowers syntax to it; `load` reads files.
+//! `config` reads `imgspec.toml`; [`hir`] is what a program consists of; `check` lowers syntax to it; `load` reads files.
 
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 #![warn(clippy::match_bool, missing_docs, unreachable_pub)]

@@ -18,7 +18,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
-/// The path that stands for the folder of an adopted library in memory.
+/// The path of an adopted library in memory, which has no folder.
 pub(crate) const ADOPTED_ROOT: &str = "adopted";
 
 /// Reads a checkout without using the cache.

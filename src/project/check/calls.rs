@@ -151,7 +151,7 @@ impl Lowering<'_, '_> {
         Ok(())
     }
 
-    /// The functions whose argument must stand in the text, because it names something outside it.
+    /// The functions whose argument must be a literal, because it names something outside the spec.
     fn lower_quoted(
         &mut self,
         function: Function,

@@ -68,7 +68,7 @@ impl Lowering<'_, '_> {
                 .any(|text| names(text))
     }
 
-    /// The variable that a name in an expression stands for: what a deprecated name was set to is part
+    /// The variable that a name in an expression refers to: the value of a deprecated name is part
     /// of the real one's value.
     pub(crate) fn stands_for(&mut self, id: VarId, span: Span) -> VarId {
         self.check_deprecated(id, span, Spelling::Spec, |_| false);

@@ -38,11 +38,11 @@ pub(crate) struct FileContext<'f> {
     pub view: View<'f>,
     /// The folders that it may read.
     pub roots: &'f [PathBuf],
-    /// Why not all that it includes is known: what nobody declares may be declared there.
+    /// Why some included file is unknown: an undeclared name may be declared there.
     pub incomplete: Option<Reported>,
 }
 
-/// Lowers what stands in a file.
+/// Lowers the content of a file.
 pub(crate) struct Lowering<'d, 'l> {
     pub draft: &'d mut Draft<'l>,
     pub file: FileContext<'d>,

@@ -14,13 +14,13 @@ use smol_str::SmolStr;
 pub(crate) struct Place<'a> {
     /// The type of the variable or element that is set; none in conditions and rules.
     pub ty: Option<&'a Type>,
-    /// How the list that stands here is written.
+    /// The encoding of the list that is expected here.
     pub encoding: Encoding,
     /// Whether `{{` is Packer's.
     pub packer_braces: bool,
     /// Only facts may be read; the word for what reads them.
     pub facts_only: Option<&'static str>,
-    /// What stands here is not repeated in words.
+    /// Messages do not repeat the value.
     pub is_secret: bool,
     /// The variable whose value this is or belongs to.
     pub setting: Option<VarId>,
@@ -229,7 +229,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Checks what stands in a place that wants a type: the kind always, a constant wholly.
+    /// Checks an expression where a type is expected: always its kind, and the whole value of a constant.
     fn check_place(&mut self, expr: &mut Expr, ty: &Ty, place: Place<'_>) {
         let Some(wanted) = place.ty else { return };
         match &expr.kind {
@@ -241,7 +241,7 @@ impl Lowering<'_, '_> {
                     let found = if place.is_secret {
                         found
                     } else {
-                        self.repair(found, expr.span, wanted, value)
+                        self.add_fix(found, expr.span, wanted, value)
                     };
                     expr.kind = ExprKind::Missing(self.report(found));
                 }
@@ -389,7 +389,7 @@ impl Lowering<'_, '_> {
             _ => None,
         });
         let found = Diagnostic::new(Code::NotEncodable, span, reason);
-        // What stands in the text may well be without a fault: the folders above it have it.
+        // The string itself may be right: the character can be in a folder above it.
         Err(self.report(match (path, encoding) {
             (Some(path), _) => found
                 .label(format!("the absolute path is {path}"))

@@ -1,4 +1,4 @@
-//! Constants of the wrong type, with the repair where one can be guessed.
+//! Constants of the wrong type, with a fix if one can be guessed.
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::check::Lowering;
@@ -17,7 +17,7 @@ pub(crate) enum Spelling {
 }
 
 impl Lowering<'_, '_> {
-    /// What begins like a number and is none; it is offered quotes where a text fits.
+    /// Reports a word that begins like a number but is not one, and offers quotes if a string fits.
     pub(crate) fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> Reported {
         let shown = if place.is_secret {
             "this".to_owned()
@@ -37,14 +37,14 @@ impl Lowering<'_, '_> {
                 base: Base::Int, ..
             }) => found,
             _ if place.is_secret => in_quotes,
-            Some(ty) if !fits(ty) && !ty.is_text() => self.repair(found, span, ty, &value),
-            Some(ty) if !fits(ty) => self.repair(in_quotes, span, ty, &value),
+            Some(ty) if !fits(ty) && !ty.is_text() => self.add_fix(found, span, ty, &value),
+            Some(ty) if !fits(ty) => self.add_fix(in_quotes, span, ty, &value),
             _ => in_quotes.fix("put it in quotes", span, print_text(text)),
         })
     }
 
-    /// Adds the repair of a wrong constant, where one can be guessed.
-    pub(crate) fn repair(
+    /// Adds the fix of a wrong constant, if one can be guessed.
+    pub(crate) fn add_fix(
         &self,
         found: Diagnostic,
         span: Span,
@@ -183,7 +183,7 @@ fn corrected(wanted: &Type, text: &str) -> Option<String> {
         })
 }
 
-/// The scheme of a web address and what follows it, whatever signs stand between them.
+/// Splits a web address after its scheme, whatever characters separate the two parts.
 fn after_scheme(text: &str) -> Option<(&'static str, &str)> {
     let schemes = ["https", "http"];
     schemes.into_iter().find_map(|scheme| {

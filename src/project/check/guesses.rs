@@ -1,4 +1,4 @@
-//! What was probably meant by a name that nobody declared.
+//! What the user probably meant by an undeclared name.
 
 use crate::diagnostic::{Code, Diagnostic, Fit, Reported, suggest, suggest_image};
 use crate::project::check::Lowering;
@@ -17,7 +17,7 @@ pub(crate) struct Guess {
 }
 
 impl Guess {
-    /// Adds it to a finding.
+    /// Adds it to a diagnostic.
     pub(crate) fn add_to(guess: Option<&Guess>, found: Diagnostic, span: Span) -> Diagnostic {
         let near = guess.map(|g| crate::diagnostic::Suggestion {
             name: &g.name,

@@ -16,7 +16,7 @@ use smol_str::SmolStr;
 /// How many combinations of values are tried.
 const MAX_COMBINATIONS: usize = 4096;
 
-/// A value that is none of those that are named.
+/// A value that differs from all that are named.
 const OTHER: &str = "\u{0}";
 
 /// Finds the `when` conditions of the project that are never true.
@@ -42,7 +42,7 @@ pub(crate) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
     }
     let mut found = Vec::new();
     for section in with_conditions() {
-        // An outer condition stands before those in it.
+        // An outer condition precedes those inside it.
         let mut silent: Vec<bool> = Vec::with_capacity(section.conditions.len());
         for condition in &section.conditions {
             let is_silent = |outer: u32| silent.get(outer as usize).copied().unwrap_or(false);

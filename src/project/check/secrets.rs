@@ -9,7 +9,7 @@ use crate::source::Span;
 use crate::syntax::ast;
 
 impl Lowering<'_, '_> {
-    /// Warns of a secret that stands in the text. One that comes from elsewhere is found when the
+    /// Warns of a secret that is written in the spec. One that comes from elsewhere is found when the
     /// image is evaluated.
     pub(crate) fn check_secret(&mut self, id: VarId, value: &Expr, spelling: Spelling) {
         let variable = &self.variables[id];

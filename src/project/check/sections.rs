@@ -52,7 +52,7 @@ impl Lowering<'_, '_> {
                 .help("write `image` instead of `layer`, or remove the target"),
             );
         }
-        // What a target that is wrong says of its provider is not known either.
+        // The provider of a wrong target is unknown, too.
         let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
         let lacks_target = body.target.is_none() && section.body.iter().any(is_target);
         let is_incomplete = self.file.incomplete.is_some();
@@ -97,7 +97,7 @@ impl Lowering<'_, '_> {
                         self.report_set_twice(&set.name, first);
                     }
                     if !set.is_final {
-                        // A final one is refused, with the same repair.
+                        // A final one is refused, with the same fix.
                         self.check_deprecated(id, set.name.span, Spelling::Spec, sets);
                     }
                     let setting = self.lower_setting(set, id, condition);
@@ -271,7 +271,7 @@ impl Lowering<'_, '_> {
         true
     }
 
-    /// The variable that a statement sets: a declared one, or an entry of the block it stands in.
+    /// The variable that a statement sets: a declared one, or an entry of its block.
     pub(crate) fn find_set(
         &mut self,
         name: &ast::Ident,
@@ -379,9 +379,9 @@ impl Lowering<'_, '_> {
             return None;
         }
         if change == Change::Replace
-            && let Some(repair) = self.self_append(set, id)
+            && let Some(found) = self.self_append(set, id)
         {
-            self.report(repair);
+            self.report(found);
             return None;
         }
         // What `-=` removes need not be a file that is there.
@@ -415,7 +415,7 @@ impl Lowering<'_, '_> {
         self.report(found);
     }
 
-    /// What the real name says would still change a value that is final under its deprecated name.
+    /// A setting of the real name would still change a value that is final under its deprecated name.
     fn report_final_alias(&mut self, id: VarId, set: &ast::Set) {
         let Some(real) = self.variables[id].alias_of() else {
             return;

@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use std::path::Path;
 
 impl Lowering<'_, '_> {
-    /// A text without holes of ours; braces are read as the place says.
+    /// Lowers a string without interpolations; the place decides how braces are read.
     pub(crate) fn lower_text(
         &mut self,
         text: &SmolStr,
@@ -162,7 +162,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Adds the repair of the name in a `{{user}}`, if there is but one of that name in the text.
+    /// Adds the fix of the name in a `{{user}}`, if the string contains that name only once.
     fn rename_reference(&self, found: Diagnostic, name: &str, new: &str, span: Span) -> Diagnostic {
         let quoted = format!("`{name}`");
         let mut places = self
@@ -251,7 +251,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Whether a relative text in this place is a path from the file that it stands in.
+    /// True where a relative string in this place is a path relative to its file.
     pub(crate) fn location(&self, place: Place<'_>) -> Option<Location> {
         match &place.ty?.base {
             Base::Path => Some(Location::Path),

@@ -201,7 +201,7 @@ impl Lowering<'_, '_> {
                         "put it directly into the body of an image",
                     );
                 }
-                // A provider has no conditions: what stands under one is not kept.
+                // A provider has no conditions: settings under one are dropped.
                 defaults
                     .settings
                     .retain(|setting| setting.condition.is_none());
@@ -300,7 +300,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Only layers and images are made of each other.
+    /// Only layers and images extend each other.
     fn check_extends_nothing(&mut self, section: &ast::Section, what: &str) {
         if let Some(name) = section.extends.first() {
             self.report(
@@ -314,7 +314,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Reads what a provider's template says; a project's template is relative to the spec.
+    /// Reads a provider's template; the path of a project's template is relative to the spec.
     fn read_template(&mut self, path: &str, span: Span) -> Template {
         let source = self.sources.get(span.file);
         let text = match source.origin {

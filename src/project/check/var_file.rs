@@ -325,7 +325,7 @@ fn lower_expression(
     lowering.lower_setting(&set, id, None).filter(|_| is_sound)
 }
 
-/// Lowers an entry; `sets` says what else its file sets. Its name goes into `unknown` where nothing knows it.
+/// Lowers an entry; `sets` has the other names that its file sets. An unknown name goes into `unknown`.
 fn lower_entry<'e>(
     lowering: &mut Lowering<'_, '_>,
     entry: &'e Entry,
@@ -585,7 +585,7 @@ pub(crate) fn is_filled_by_packer(variable: &Variable, text: &str) -> bool {
     is_whole && variable.encoding == Encoding::Base64 && variable.to.has(Receivers::PACKER)
 }
 
-/// What stands inside the quotes that a string with templates has of its own; as [`decode`] finds them in others.
+/// Returns the content of the quotes inside a string with Packer expressions; [`decode`] does it for other strings.
 pub(crate) fn inside_quotes<'t>(ty: &Type, text: &'t str) -> Option<&'t str> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     let holds = |wanted: char| {
@@ -636,7 +636,7 @@ fn report_mismatch(
     })
 }
 
-/// Says that an empty string, or the `null` that stands for one, is no value of a type.
+/// The message for an empty string, or a `null` in its place, that is not a value of a type.
 pub(crate) fn is_no_value(ty: &Type, is_null: bool) -> String {
     let wanted = match ty.base {
         Base::Int => "an integer".to_owned(),

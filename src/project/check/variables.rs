@@ -13,17 +13,17 @@ use crate::source::Span;
 use crate::syntax::{ast, type_of_literal};
 
 impl Draft<'_> {
-    /// A declared alias has the type of what it stands for, and is as secret and as much a
-    /// fact. What it stands for is no alias itself: one step always gives the name that counts.
+    /// A declared alias has the type of its variable, and is a secret or a fact if that one is.
+    /// An alias never refers to another alias, so one step always gives the variable.
     pub(crate) fn settle_aliases(&mut self) {
-        let stands: Table<VarId, Option<VarId>> =
+        let targets: Table<VarId, Option<VarId>> =
             Table::new(self.variables.iter().map(|v| v.alias_of()).collect());
         for id in self.variables.own_ids() {
-            let Some(real) = stands[id] else {
+            let Some(real) = targets[id] else {
                 continue;
             };
-            if stands[real].is_some() {
-                self.report_alias_of_alias(id, real, &stands);
+            if targets[real].is_some() {
+                self.report_alias_of_alias(id, real, &targets);
                 self.variables[id].kind = VariableKind::Declared;
                 continue;
             }
@@ -51,13 +51,13 @@ impl Draft<'_> {
         &mut self,
         alias: VarId,
         named: VarId,
-        stands: &Table<VarId, Option<VarId>>,
+        targets: &Table<VarId, Option<VarId>>,
     ) {
         let (alias, other) = (&self.variables[alias], &self.variables[named]);
         let mut real = named;
         // In a circle no name is the real one.
-        for _ in 0..stands.len() {
-            real = stands[real].unwrap_or(real);
+        for _ in 0..targets.len() {
+            real = targets[real].unwrap_or(real);
         }
         let found = Diagnostic::new(
             Code::WrongPlace,
@@ -68,7 +68,7 @@ impl Draft<'_> {
             ),
         )
         .related(other.span, "declared here")
-        .help(match stands[real] {
+        .help(match targets[real] {
             None => format!("write `alias_of = {}`", self.variables[real].name),
             Some(_) => {
                 "give one of them a type instead of `alias_of`: they are aliases of each other"
@@ -171,7 +171,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// An alias is what it stands for, and says nothing of its own.
+    /// An alias has only its target, and no other attributes.
     fn check_alias(&mut self, decl: &ast::Variable, alias: &ast::Set, attributes: &[&ast::Set]) {
         let other = attributes.iter().find(|set| set.name.text != "alias_of");
         let span = match (&decl.ty, &decl.default, other) {

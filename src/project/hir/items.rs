@@ -194,7 +194,7 @@ pub struct Setting {
     pub had_quotes: bool,
 }
 
-/// What an image's `target` block says.
+/// The `target` block of an image.
 #[derive(Debug)]
 pub struct Target {
     /// The word `target` in the text.
@@ -203,7 +203,7 @@ pub struct Target {
     pub provider: ProviderId,
     /// The runs of Packer, in order.
     pub runs: Vec<Run>,
-    /// Layers above all that the project says: var files that are named after those of `PACKER_VAR_FILES`.
+    /// Layers above everything that the project sets: var files that are named after those of `PACKER_VAR_FILES`.
     pub above: Vec<(SectionId, Span)>,
     /// The `-var` arguments of every run.
     pub vars: Vec<Setting>,
@@ -280,7 +280,7 @@ pub struct Expr {
 /// The forms of an expression.
 #[derive(Debug)]
 pub enum ExprKind {
-    /// An error stands here.
+    /// An expression with an error, which has been reported.
     Missing(Reported),
     /// What `unset` sets: no value.
     Nothing,
@@ -312,7 +312,7 @@ pub enum ExprKind {
         op: BinaryOp,
         /// The sides are compared as versions.
         versions: bool,
-        /// What stands on its left and on its right.
+        /// The left and the right operand.
         sides: Box<[Expr; 2]>,
     },
     /// A call, with as many arguments as the function takes.
@@ -339,7 +339,7 @@ impl Expr {
         }
     }
 
-    /// What stands where an error was reported.
+    /// The placeholder for an expression whose error was reported.
     pub fn missing(reported: Reported, span: Span) -> Expr {
         Expr {
             kind: ExprKind::Missing(reported),
@@ -528,7 +528,7 @@ impl Function {
         self.parameters().len()
     }
 
-    /// True where the argument only says where something is.
+    /// True where the argument only names the place of something.
     pub fn is_pointer(self) -> bool {
         matches!(self, Function::Env | Function::File | Function::Path)
     }

@@ -60,7 +60,7 @@ impl Program {
         });
     }
 
-    /// Whether a finding stands on the line that names a section.
+    /// True where a diagnostic is on the line that names a section.
     fn is_on_line_of(&self, found: &Diagnostic, section: &Section) -> bool {
         let (a, b) = (found.primary.span, section.span);
         let between = Span::new(a.file, a.start.min(b.start), a.start.max(b.start));

@@ -1,4 +1,4 @@
-//! What a program is made of: items, names, layers. Built by [`super::load`], read by every room behind it.
+//! What a program consists of: items, names, layers. `load` builds it, and every later room reads it.
 
 mod items;
 mod layers;

@@ -1,8 +1,8 @@
-//! Places in a library that was made of a checkout in memory, as places in the checkout's own files: people have those,
+//! Maps places in a library that was adopted in memory to places in the checkout's own files: users have those,
 //! and not the specs.
 //!
-//! An adopted layer stands for a var file, whose path is its doc comment; a provider for its template; an image for a
-//! target of the Makefile. A declaration is wherever a value stands first.
+//! An adopted layer comes from a var file, whose path is its doc comment; a provider from its template; an image from a
+//! target of the Makefile. A declaration maps to the first place with a value.
 
 use crate::diagnostic::{Diagnostic, Label};
 use crate::packer::json::entries_of;
@@ -26,7 +26,7 @@ pub struct Origins {
 #[derive(Debug, Clone, Copy)]
 enum Found {
     Place(Span),
-    /// The file, in which nothing stands for it: what adopting has worked out itself.
+    /// The whole file: adopting has derived this itself.
     File(FileId),
 }
 
@@ -57,7 +57,7 @@ impl Origins {
     }
 }
 
-/// A diagnostic with its places in the checkout's files, where they are in a library that was made of one in memory.
+/// Returns a diagnostic with its places in the checkout's files, if they are in a library that was adopted in memory.
 pub fn in_checkout(program: &Program, mut diagnostic: Diagnostic) -> Diagnostic {
     if program.origins.files.is_empty() {
         return diagnostic;
@@ -170,7 +170,7 @@ fn is_adopted(program: &Program, span: Span) -> bool {
         .starts_with(&program.adopted_root)
 }
 
-/// A file of the checkout by its path there; a script's source `FILE.tmpl` stands for FILE.
+/// A file of the checkout by its path there; `FILE.tmpl` is a script's source of FILE.
 fn find_file(program: &Program, path: &str) -> Option<FileId> {
     let source = format!("{path}.tmpl");
     let is_file = |id: &&FileId| {

@@ -23,7 +23,7 @@ pub struct Items {
     pub rules: Table<RuleId, Rule>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
-    /// What its names stand for.
+    /// The items that its names refer to.
     pub names: Arc<Names>,
 }
 
@@ -68,15 +68,15 @@ pub struct Program {
     pub library: Arc<Names>,
     /// The library is not the built-in one, but what a checkout was adopted as.
     pub is_adopted: bool,
-    /// The folder that the specs of an adopted library stand in, or a name for it.
+    /// The folder of an adopted library's specs, or a name for it.
     pub adopted_root: PathBuf,
-    /// Where its items come from, where it was made of a checkout in memory.
+    /// Where its items come from, if it was adopted in memory.
     pub origins: Origins,
     /// The checkout that is the library, where it is at hand: the folder of its Makefile.
     pub checkout: Option<PathBuf>,
     /// The root of the project that a command runs in, for images that no file of it defines.
     pub root: Option<PathBuf>,
-    /// Deprecated names, with what they stand for.
+    /// Deprecated names, with the variables that they refer to.
     pub aliases: Vec<(VarId, VarId)>,
     /// The views of the project's files.
     pub views: FxHashMap<FileId, FileView>,
@@ -84,14 +84,14 @@ pub struct Program {
     pub specs: Vec<Option<FileId>>,
     /// The layers of `--set` and `PACKER_VAR_FILES`, weakest first.
     pub overlays: Vec<SectionId>,
-    /// The layers of `PACKER_FLAGS`: each `-var`, which beats every file, and each `-var-file`, which stands below the
+    /// The layers of `PACKER_FLAGS`: each `-var`, which wins over every file, and each `-var-file`, which is below the
     /// target's own.
     pub flags: Vec<SectionId>,
     /// The layers of the `-var-file` of `PACKER_FLAGS`.
     pub flag_files: Vec<SectionId>,
     /// The files whose content the specs use.
     pub data: Vec<DataFile>,
-    /// What the projects that the specs lie in say in their `imgspec.toml`.
+    /// The `imgspec.toml` of each project with one of the specs.
     pub configs: Configs,
     /// What is wrong with the files themselves, for any image.
     pub diagnostics: Vec<Diagnostic>,
@@ -165,7 +165,7 @@ impl Program {
         self.library.sections.get(name).map(|(id, _)| *id)
     }
 
-    /// Why nothing can be built with an image's own target, where it says so.
+    /// Why an image's own target cannot be built, if it is refused.
     pub fn refusal(&self, id: SectionId) -> Option<&str> {
         self.section(id).target.as_ref()?.refused.as_deref()
     }

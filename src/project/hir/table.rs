@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-/// An id that stands for a place in a list.
+/// The place of an item in a list.
 pub trait Id: Copy {
     /// Makes the id of a place.
     fn new(at: usize) -> Self;

@@ -79,7 +79,7 @@ impl Library {
         }
     }
 
-    /// The files of a library see each other, in whatever order they stand.
+    /// The files of a library see each other, in any order.
     fn lower(&mut self, units: Vec<Unit>, adopted: Option<&Adopted>) {
         let (nothing, none) = (Memory::default(), Names::default());
         let mut sources = std::mem::take(&mut self.sources);
@@ -137,7 +137,7 @@ impl Library {
     }
 }
 
-/// What of the built-in library stays where another stands in its place.
+/// True for an item of the standard library that remains if another library replaces it.
 fn stays(item: &ast::Item) -> bool {
     match item {
         ast::Item::Type(_) => true,

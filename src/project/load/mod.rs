@@ -32,7 +32,7 @@ pub struct Request {
     pub flag_files: Vec<PathBuf>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
-    /// What stands in the place of the built-in library.
+    /// The library to use instead of the standard library.
     pub library: Option<Arc<Library>>,
     /// The folder in which the command runs; paths of `--set` start there.
     pub here: Option<PathBuf>,
@@ -159,7 +159,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     program
 }
 
-/// The files that a library in memory was made of.
+/// The files that a library in memory was adopted from.
 fn origins(sources: &SourceMap, adopted: &Adopted) -> Vec<FileId> {
     let known: FxHashSet<&PathBuf> = adopted.origins.iter().map(|(path, _)| path).collect();
     let is_origin =

@@ -20,13 +20,13 @@ const MAX_INCLUDES: usize = 200;
 pub(crate) struct Read {
     /// The library's files among them.
     pub sources: SourceMap,
-    /// A file stands after those that it includes.
+    /// A file follows those that it includes.
     pub units: Table<UnitId, Unit>,
     /// For each spec of the request its unit, if it could be read.
     pub specs: Vec<Option<UnitId>>,
     /// The layers above all images, weakest first.
     pub overlays: Vec<Overlay>,
-    /// What `PACKER_FLAGS` says: each `-var`, and each `-var-file`.
+    /// The arguments in `PACKER_FLAGS`: each `-var`, and each `-var-file`.
     pub flags: Vec<Overlay>,
     pub flag_files: Vec<Overlay>,
     pub diagnostics: Vec<Diagnostic>,
@@ -51,7 +51,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         .iter()
         .map(|path| reader.read_spec(path))
         .collect();
-    // Without a spec a var file's own project says what is allowed.
+    // Without a spec, the var file's own project decides what is allowed.
     if let (true, Some(path)) = (request.specs.is_empty(), request.var_files.last()) {
         let root = find_root(path, |p| loader.exists(p));
         reader.read_config(std::slice::from_ref(&root));
@@ -116,7 +116,7 @@ impl Reader<'_> {
         self.read_unit(&path, &roots, None, &mut Vec::new()).ok()
     }
 
-    /// Reads what the project at the first of these folders says, once, and returns the further folders that it may
+    /// Reads the configuration of the project at the first of these folders, once, and returns the other folders that it may
     /// include from.
     fn read_config(&mut self, roots: &[PathBuf]) -> Vec<PathBuf> {
         let Some(root) = roots.first() else {
@@ -373,7 +373,7 @@ impl Reader<'_> {
         self.report(found)
     }
 
-    /// A JSON file may be several layers; it is one text, in which a place has one finding and one edit.
+    /// A JSON file may be several layers, but it is one text: each place has one diagnostic and one edit.
     fn read_json(&mut self, path: &Path, included: Option<Span>) -> Result<Arc<VarFile>, Reported> {
         let key = self.loader.canonical(path);
         if let Some(file) = self.json_by_path.get(&key) {

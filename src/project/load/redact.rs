@@ -1,7 +1,7 @@
 //! Secrets on damaged lines: what cannot be read as a setting can still be one's value.
 //!
-//! A sound setting's literals are hidden as it is lowered (`check/secrets.rs`). Where a text is damaged nobody knows where a
-//! value ends, so that what stands behind a secret's name is hidden to the end of its line, or of what is open there.
+//! The literals of a sound setting are hidden when it is lowered (`check/secrets.rs`). In damaged text it is unknown where a
+//! value ends, so everything after a secret's name is hidden to the end of its line, or of what is open there.
 //! Findings then quote nothing of it.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
@@ -121,8 +121,8 @@ fn word_len(text: &str) -> usize {
     text.find(|c| !is_word(c)).unwrap_or(text.len())
 }
 
-/// The string that is set right behind a name in a text that can be read, in a comment or deep in JSON, say. What is
-/// only a template says nothing.
+/// The string that follows a name in readable text, for example in a comment or deep in JSON. A string that is
+/// only a Packer expression reveals nothing.
 fn sound_value(text: &str, end: usize) -> Option<Range<usize>> {
     let rest = text.get(end..)?;
     let signed = rest.trim_start_matches(['"', '\'', ' ', '\t']);
@@ -162,7 +162,7 @@ fn is_template(text: &str) -> bool {
     text.is_empty() || is_between("{{", "}}") || is_between("${", "}")
 }
 
-/// What stands behind a name as far as it may be its value, in a text that cannot be read.
+/// The text after a name, as far as it may be its value, in text that cannot be parsed.
 fn damaged_value(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
     let before = text.get(..start)?.trim_end_matches([' ', '\t', '"', '\'']);
     let before = before
@@ -281,7 +281,7 @@ fn begins_item(line: &str) -> bool {
     ITEMS.iter().any(|item| line.starts_with(item))
 }
 
-/// Takes what is hidden out of the words of findings, and drops repairs that would write it again.
+/// Removes hidden text from the messages of diagnostics, and drops fixes that would write it again.
 pub(crate) fn redact(sources: &SourceMap, diagnostics: &mut [Diagnostic]) {
     for diagnostic in diagnostics {
         let spans: Vec<Span> = diagnostic
@@ -312,7 +312,7 @@ pub(crate) fn redact(sources: &SourceMap, diagnostics: &mut [Diagnostic]) {
             .iter_mut()
             .chain([&mut diagnostic.primary])
             .map(|label| &mut label.text);
-        // A label or a help that would say nothing is left out.
+        // A label or help that would be empty is left out.
         for label in labels.filter(|label| quotes(label, &hidden)) {
             label.clear();
         }
@@ -333,7 +333,7 @@ fn quotes(text: &str, hidden: &[&str]) -> bool {
         .any(|part| repeats(part, hidden))
 }
 
-/// A sentence in which each quotation that repeats something hidden stands as `…`.
+/// Returns a sentence with `…` for each quotation that repeats hidden text.
 fn without(text: &str, hidden: &[&str]) -> String {
     let parts = text.split('`').enumerate();
     let parts = parts.map(|(i, part)| {
