@@ -208,11 +208,11 @@ fn pest_classes(text: &str) -> Vec<Option<&'static str>> {
         let range = node.start as usize..node.end as usize;
         let class = match node.kind {
             Kind::comment => Some("comment"),
-            Kind::string | Kind::template | Kind::raw => Some("text"),
+            Kind::string | Kind::interpolated | Kind::raw => Some("text"),
             Kind::heredoc if text[range.clone()].contains("${") => None,
             Kind::heredoc => Some("text"),
             Kind::number => Some("number"),
-            Kind::hole => Some(""),
+            Kind::interpolation => Some(""),
             _ => continue,
         };
         classes[range].fill(class);

@@ -8,7 +8,7 @@ const oniguruma = require('vscode-oniguruma');
 
 const grammarFile = path.join(__dirname, '../imgspec.tmLanguage.json');
 
-// The innermost scope that says it. What is in a hole is code again.
+// The innermost scope that decides it. The inside of an interpolation is code again.
 function classOf(scopes) {
   for (const scope of [...scopes].reverse()) {
     if (scope.startsWith('comment.')) return 'comment';

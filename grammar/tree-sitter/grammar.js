@@ -2,9 +2,9 @@
  * The imgspec language for editors. ../imgspec.pest is the language's grammar; this one has its rules under
  * its names, without what is wrong or reserved: tests/editors.rs compares the trees of both.
  *
- * - Newlines end statements, so they stand in the rules: `nl` is where they mean nothing.
- * - Operands and operators stand flat, in turn, as they do there.
- * - A heredoc ends with a word of its own, which takes a scanner: src/scanner.c.
+ * - Newlines end statements, so the rules contain them: `nl` is where they mean nothing.
+ * - Operands and operators alternate in a flat list, as in imgspec.pest.
+ * - A heredoc ends with a word that its first line defines, which needs a scanner: src/scanner.c.
  */
 
 const nl = $ => repeat($._newline);
@@ -89,15 +89,15 @@ module.exports = grammar({
         seq('if', nl($), $._value, nl($), 'then', nl($), $._value, nl($), 'else', nl($), $._value),
       ),
 
-    _text: $ => choice($.string, $.template, $.raw),
+    _text: $ => choice($.string, $.interpolated, $.raw),
     string: _ => /"[^"\\$\n]*"/,
-    template: $ => seq('"', repeat(choice($.hole, $.escape, $.chunk)), token.immediate('"')),
+    interpolated: $ => seq('"', repeat(choice($.interpolation, $.escape, $.chunk)), token.immediate('"')),
     chunk: _ => token.immediate(prec(1, /[^"\\$\n]+|\$/)),
     escape: _ => token.immediate(/\\(u\{[0-9a-fA-F]*\}|\$\{|[^\n])/),
-    hole: $ => seq(token.immediate(prec(2, '${')), repeat(choice($._operand, $.infix)), '}'),
+    interpolation: $ => seq(token.immediate(prec(2, '${')), repeat(choice($._operand, $.infix)), '}'),
     raw: _ => /'[^'\n]*'/,
     heredoc: $ =>
-      seq($.heredoc_begin, repeat(choice($.heredoc_chunk, $.heredoc_escape, $.hole)), $.heredoc_end),
+      seq($.heredoc_begin, repeat(choice($.heredoc_chunk, $.heredoc_escape, $.interpolation)), $.heredoc_end),
 
     number: _ => /-?[0-9][0-9A-Za-z_]*([-.+][0-9A-Za-z_]+)*/,
     name: _ => /[A-Za-z_][0-9A-Za-z_]*([-.][0-9A-Za-z_]+)*/,

@@ -195,7 +195,7 @@ fn without_secrets(program: &Program, value: &Value) -> Value {
         ),
         Value::Map(map) => {
             let shown = |(key, value): (&SmolStr, &Value)| {
-                let is_shown = !is_secret(key) || value.is_empty() || value.has_holes();
+                let is_shown = !is_secret(key) || value.is_empty() || value.has_placeholders();
                 let value = if is_shown {
                     without_secrets(program, value)
                 } else {
@@ -532,5 +532,5 @@ fn show_history(program: &Program, history: &[Entry], out: &mut String) {
 
 /// Returns the string that Packer gets for a value, for `explain`.
 pub(super) fn encoded(value: &Value, variable: &Variable) -> String {
-    crate::emit::packer_text(&encode(value, variable.encoding))
+    crate::emit::packer_string(&encode(value, variable.encoding))
 }

@@ -24,7 +24,7 @@ pub(super) enum Obstacle {
 pub(super) fn find_obstacle(value: &Value) -> Option<Obstacle> {
     match value {
         Value::Bool(_) | Value::Int(_) => None,
-        Value::Text(text) => text.pieces().iter().find_map(|piece| match piece {
+        Value::String(text) => text.pieces().iter().find_map(|piece| match piece {
             Piece::Secret {
                 variable,
                 env: None,
@@ -83,7 +83,8 @@ impl Renderer<'_> {
         match value {
             Value::Bool(flag) => json!(flag),
             Value::Int(number) => json!(number),
-            Value::Text(text) => match wanted.and_then(|(ty, encoding)| conversion(ty, encoding)) {
+            Value::String(text) => match wanted.and_then(|(ty, encoding)| conversion(ty, encoding))
+            {
                 Some(filter) if text.is_opaque() && !has_jinja(text) => {
                     json!(self.converted(text, filter))
                 }
@@ -240,7 +241,7 @@ pub fn show_value(value: &Value) -> Json {
     match value {
         Value::Bool(flag) => json!(flag),
         Value::Int(number) => json!(number),
-        Value::Text(text) => json!(crate::emit::packer_text(text)),
+        Value::String(text) => json!(crate::emit::packer_string(text)),
         Value::List(elements) => Json::Array(elements.iter().map(show_value).collect()),
         Value::Map(map) => Json::Object(
             map.iter()

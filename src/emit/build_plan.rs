@@ -168,7 +168,7 @@ impl Delivery<'_, '_> {
             one => std::slice::from_ref(one),
         };
         let texts = elements.iter().filter_map(|element| match element {
-            Value::Text(text) => text
+            Value::String(text) => text
                 .known()
                 .filter(|t| !t.is_empty())
                 .map(|t| t.into_owned()),
@@ -277,7 +277,7 @@ impl Delivery<'_, '_> {
 
 fn for_each_piece(value: &Value, visit: &mut impl FnMut(&Piece)) {
     match value {
-        Value::Text(text) => text.pieces().iter().for_each(visit),
+        Value::String(text) => text.pieces().iter().for_each(visit),
         Value::List(elements) => elements.iter().for_each(|e| for_each_piece(e, visit)),
         Value::Map(map) => map.values().for_each(|e| for_each_piece(e, visit)),
         Value::Bool(_) | Value::Int(_) => {}

@@ -1,6 +1,6 @@
 //! The library's defaults as Packer var files, in the arrangement of Image Builder's `packer/config`.
 
-use crate::emit::packer_text;
+use crate::emit::packer_string;
 use crate::eval::Image;
 use crate::project::hir::*;
 use crate::schema::{Base, Receivers, encode};
@@ -28,7 +28,7 @@ pub fn default_files(
             Some(text) => text,
             // A condition or a function: what it gives where nothing is set.
             None => match plain.default_value(id) {
-                Some(value) => packer_text(&encode(&value, variable.encoding)),
+                Some(value) => packer_string(&encode(&value, variable.encoding)),
                 None => continue,
             },
         };
@@ -89,7 +89,7 @@ fn file(image: &Image<'_>, variable: &Variable) -> String {
 /// An expression in Packer's own spelling, where it has one.
 fn written(image: &Image<'_>, expr: &Expr, variable: &Variable) -> Option<String> {
     match &expr.kind {
-        ExprKind::Const(value) => Some(packer_text(&encode(value, variable.encoding))),
+        ExprKind::Const(value) => Some(packer_string(&encode(value, variable.encoding))),
         ExprKind::Variable(id) | ExprKind::Encoded(id) => Some(format!(
             "{{{{user `{}`}}}}",
             image.program.variable(*id).name

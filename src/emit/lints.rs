@@ -52,7 +52,7 @@ impl Delivery<'_, '_> {
         }
         let file = Some(program.section(self.image.section).span.file);
         let mut named = match self.image.value(id) {
-            Some(Value::Text(text)) if matches!(variable.ty.base, Base::Args) => {
+            Some(Value::String(text)) if matches!(variable.ty.base, Base::Args) => {
                 let text = text.known().unwrap_or_default().into_owned();
                 packer::named(&text)
                     .iter()
@@ -116,7 +116,7 @@ impl Delivery<'_, '_> {
             }
             let is_open = |id: &&VarId| {
                 self.image.is_set_by_users(**id)
-                    && self.image.value(**id).is_some_and(Value::has_holes)
+                    && self.image.value(**id).is_some_and(Value::has_placeholders)
             };
             let cause = seen.iter().find(is_open).copied().unwrap_or(id);
             match by_cause.iter_mut().find(|(known, _)| *known == cause) {
@@ -333,11 +333,11 @@ impl Delivery<'_, '_> {
         let Some(value) = self
             .image
             .value(id)
-            .filter(|value| !value.has_holes() && !raw.contains("{{"))
+            .filter(|value| !value.has_placeholders() && !raw.contains("{{"))
         else {
             return;
         };
-        let meant = crate::emit::packer_text(&crate::schema::encode(value, variable.encoding));
+        let meant = crate::emit::packer_string(&crate::schema::encode(value, variable.encoding));
         // Another separator than the list's has been reported.
         if variable.encoding == crate::schema::Encoding::Commas
             && meant.contains(char::is_whitespace)
@@ -449,7 +449,7 @@ impl Delivery<'_, '_> {
         // Its own string, not what other settings make of it; a template stays.
         let written = match (own, raw_string(self.image.program.sources.slice(span))) {
             (Some(value), _) => {
-                crate::emit::packer_text(&crate::schema::encode(value, variable.encoding))
+                crate::emit::packer_string(&crate::schema::encode(value, variable.encoding))
             }
             (None, Some(raw)) => raw.trim_matches('"').to_owned(),
             (None, None) => return,
@@ -461,7 +461,7 @@ impl Delivery<'_, '_> {
                     .iter()
                     .skip(1)
                     .filter_map(|e| match e {
-                        Value::Text(text) => Some(format!("`{}`", text.known()?)),
+                        Value::String(text) => Some(format!("`{}`", text.known()?)),
                         _ => None,
                     })
                     .collect();

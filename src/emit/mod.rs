@@ -272,7 +272,7 @@ pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
 pub fn shows_secret(program: &Program, id: VarId, value: &Value, span: Span) -> bool {
     program.variable(id).is_secret
         && program.sources.is_users(span.file)
-        && !value.has_holes()
+        && !value.has_placeholders()
         && !value.is_empty()
 }
 
@@ -280,6 +280,6 @@ pub fn shows_secret(program: &Program, id: VarId, value: &Value, span: Span) -> 
 pub const MASK: &str = "********";
 
 /// A text as Packer reads it, for showing.
-pub fn packer_text(text: &Text) -> String {
+pub fn packer_string(text: &Text) -> String {
     packer::render_text(text, &mut |_| {}, &|path| path.to_owned())
 }

@@ -7,7 +7,7 @@ use crate::ansible::{Argument, Pair, ansible_bool, parse_pairs, parse_vars, read
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::emit::ansible::{Obstacle, find_obstacle, show_value};
 use crate::emit::route::{Moved, Slot, carry_all};
-use crate::emit::{Delivery, Environment, Output, is_literal_secret, packer, packer_text};
+use crate::emit::{Delivery, Environment, Output, is_literal_secret, packer, packer_string};
 use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
 use crate::project::hir::*;
@@ -340,7 +340,10 @@ impl<'p> Planner<'_, '_, 'p> {
         let encoded = encode(value, delivery.image.program.variable(carried).encoding);
         self.check_packer_string(carried, &encoded);
         let slots = delivery.slots_of(id);
-        let is_opaque = delivery.image.value(id).is_some_and(Value::has_holes);
+        let is_opaque = delivery
+            .image
+            .value(id)
+            .is_some_and(Value::has_placeholders);
         let text = packer::string(&encoded, self.output, &mut Environment::new());
         if slots.is_empty()
             || is_opaque
@@ -474,7 +477,7 @@ impl<'p> Planner<'_, '_, 'p> {
                     }
                 }
             }
-            None => Entry::Value(Value::Text(text), None),
+            None => Entry::Value(Value::String(text), None),
         };
         match entry.find_obstacle() {
             None => Some(entry),
@@ -535,7 +538,7 @@ impl<'p> Planner<'_, '_, 'p> {
         if entry.is_same(value, variable.encoding) {
             return;
         }
-        let packer = packer_text(&encode(value, variable.encoding));
+        let packer = packer_string(&encode(value, variable.encoding));
         let argument = &program.variable(moved.variable).name;
         let message =
             format!("`{name}` in `{argument}` reaches only Ansible; Packer gets `{packer}`");
@@ -567,7 +570,7 @@ impl<'p> Planner<'_, '_, 'p> {
         if entry.is_same(value, variable.encoding) {
             return;
         }
-        let text = packer_text(&encode(value, variable.encoding));
+        let text = packer_string(&encode(value, variable.encoding));
         let argument = &program.variable(moved.variable).name;
         let message = format!(
             "Ansible does not get `{text}` for `{name}`, because `{argument}` sets another value"
@@ -596,7 +599,8 @@ impl Entry<'_> {
             Entry::Value(value, _) => &show_value(value),
             Entry::Json(json) => json,
         };
-        *json == show_value(value) || json.as_str() == Some(&packer_text(&encode(value, encoding)))
+        *json == show_value(value)
+            || json.as_str() == Some(&packer_string(&encode(value, encoding)))
     }
 }
 
@@ -607,7 +611,9 @@ impl<'p> Delivery<'_, 'p> {
         let value = self.image.value(id)?;
         Some(match form {
             FileForm::Typed => Entry::Value(value.clone(), Some((&variable.ty, variable.encoding))),
-            FileForm::Encoded => Entry::Value(Value::Text(encode(value, variable.encoding)), None),
+            FileForm::Encoded => {
+                Entry::Value(Value::String(encode(value, variable.encoding)), None)
+            }
         })
     }
 

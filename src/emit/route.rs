@@ -268,7 +268,9 @@ fn unmovable<'m>(program: &Program, moved: &'m Moved) -> Option<&'m str> {
 /// The text of an `args` variable, as Packer gets it.
 fn args_text(image: &Image<'_>, id: VarId) -> Option<String> {
     match image.value(id)? {
-        Value::Text(text) => Some(super::packer_text(text)).filter(|text| !text.trim().is_empty()),
+        Value::String(text) => {
+            Some(super::packer_string(text)).filter(|text| !text.trim().is_empty())
+        }
         _ => None,
     }
 }
@@ -295,10 +297,10 @@ fn own_argument(image: &Image<'_>, id: VarId) -> Option<Moved> {
         .find(|a| image.program.sources.is_users(a.setting.span.file))?;
     let value = &own.setting.value;
     match &value.kind {
-        ExprKind::Const(Value::Text(text)) => Some(Moved {
+        ExprKind::Const(Value::String(text)) => Some(Moved {
             variable: id,
             place: value.span,
-            text: crate::emit::packer_text(text),
+            text: crate::emit::packer_string(text),
             is_earlier: false,
         }),
         _ => None,

@@ -64,12 +64,12 @@ pub(crate) trait Interpret<'p> {
             ExprKind::Const(value) => Some(value.clone()),
             ExprKind::Variable(id) => return self.read(*id),
             ExprKind::Encoded(id) => self.read(*id)?.map(|value| {
-                Value::Text(encode(&value, self.image().program.variable(*id).encoding))
+                Value::String(encode(&value, self.image().program.variable(*id).encoding))
             }),
             ExprKind::Packer(text, _) => Some(Value::piece(Piece::Packer(text.clone()))),
             ExprKind::Concat(parts) => return self.eval_concat(parts, expr.span),
             ExprKind::Located(location, path) => self.eval(path)?.map(|value| match value {
-                Value::Text(text) => Value::Text(self.locate(&text, *location, expr.span)),
+                Value::String(text) => Value::String(self.locate(&text, *location, expr.span)),
                 other => other,
             }),
             ExprKind::Decoded(id, text) => return self.eval_decoded(*id, text),
@@ -146,7 +146,7 @@ pub(crate) trait Interpret<'p> {
             return Ok((!is_emptied).then_some(value));
         }
         let env = match &value {
-            Value::Text(Text::Pieces(pieces)) => match &pieces[..] {
+            Value::String(Text::Pieces(pieces)) => match &pieces[..] {
                 [Piece::Env(name)] => Some(name.clone()),
                 _ => None,
             },
@@ -176,7 +176,7 @@ pub(crate) trait Interpret<'p> {
             };
             add_size(&mut size, &value, span)?;
             match value {
-                Value::Text(part) => text.push(&part),
+                Value::String(part) => text.push(&part),
                 Value::Bool(flag) => text.push_str(if flag { "true" } else { "false" }),
                 Value::Int(number) => text.push_str(&number.to_string()),
                 other => {
@@ -187,11 +187,11 @@ pub(crate) trait Interpret<'p> {
                 }
             }
         }
-        Ok(Some(Value::Text(text.finish())))
+        Ok(Some(Value::String(text.finish())))
     }
 
     fn eval_decoded(&mut self, id: VarId, text: &'p Expr) -> Computed {
-        let Some(Value::Text(joined)) = self.eval(text)? else {
+        let Some(Value::String(joined)) = self.eval(text)? else {
             return Ok(None);
         };
         let variable = self.image().program.variable(id);
@@ -264,7 +264,7 @@ pub(crate) trait Interpret<'p> {
                     ));
                 };
                 let found = elements.iter().any(|e| is_equal(e, &a, versions));
-                if !found && b.has_holes() {
+                if !found && b.has_placeholders() {
                     return Err(Stop::Opaque(right.span));
                 }
                 Ok(Some(Value::Bool(found == (op == BinaryOp::In))))
@@ -274,7 +274,7 @@ pub(crate) trait Interpret<'p> {
                 let (Some(a), Some(b)) = (a, b) else {
                     return Ok(None);
                 };
-                if a.has_holes() || b.has_holes() {
+                if a.has_placeholders() || b.has_placeholders() {
                     return Err(Stop::Opaque(left.span.to(right.span)));
                 }
                 let answer = match op {
@@ -345,7 +345,7 @@ pub(crate) trait Interpret<'p> {
         let place = |i: usize| args.get(i).map_or(span, |arg| arg.span);
         let text = |i: usize| -> Result<String, Stop> {
             match values.get(i) {
-                Some(Value::Text(text)) => text
+                Some(Value::String(text)) => text
                     .known()
                     .map(|t| t.into_owned())
                     .ok_or(Stop::Opaque(place(i))),
@@ -419,7 +419,7 @@ pub(crate) trait Interpret<'p> {
                     out.push_str(if i > 0 { &separator } else { "" });
                     out.push(&encode(element, Encoding::Plain));
                 }
-                Value::Text(out.finish())
+                Value::String(out.finish())
             }
             Function::Split => {
                 let (whole, separator) = (text(0)?, text(1)?);
@@ -551,7 +551,7 @@ fn is_equal(a: &Value, b: &Value, versions: bool) -> bool {
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-        (Value::Text(a), Value::Text(b)) => Some(compare_versions(&a.known()?, &b.known()?)),
+        (Value::String(a), Value::String(b)) => Some(compare_versions(&a.known()?, &b.known()?)),
         _ => None,
     }
 }

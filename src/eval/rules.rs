@@ -77,7 +77,7 @@ impl<'p> Image<'p> {
 
     fn eval_text(&self, expr: &'p Expr) -> Option<String> {
         match Finished(self).eval(expr).ok().flatten()? {
-            Value::Text(text) => text.known().map(|t| t.into_owned()),
+            Value::String(text) => text.known().map(|t| t.into_owned()),
             _ => None,
         }
     }

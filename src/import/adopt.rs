@@ -196,7 +196,7 @@ impl Writer<'_> {
         }
         match decode(ty, encoding, &Text::Plain(text.into())) {
             Ok(decoded) => match &decoded.value {
-                Value::Text(content) if matches!(ty.base, Base::Toml) => content
+                Value::String(content) if matches!(ty.base, Base::Toml) => content
                     .known()
                     .and_then(|content| spell_heredoc("TOML", &content))
                     .unwrap_or_else(|| spell_value(&decoded.value)),

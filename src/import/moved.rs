@@ -237,7 +237,7 @@ fn library_settings(program: &Program) -> impl Iterator<Item = &Setting> {
 fn is_set_by_library(program: &Program, id: VarId) -> bool {
     let is_text = |setting: &&Setting| {
         let is_empty =
-            matches!(&setting.value.kind, ExprKind::Const(Value::Text(text)) if text.is_empty());
+            matches!(&setting.value.kind, ExprKind::Const(Value::String(text)) if text.is_empty());
         setting.variable == id && !is_empty
     };
     library_settings(program).any(|setting| is_text(&setting))

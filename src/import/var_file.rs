@@ -436,7 +436,7 @@ impl<'p> Importer<'p> {
         }
         self.note_relative(variable, &written.ty, &value);
         let heredoc = match (&value, &written.ty.base) {
-            (Value::Text(text), Base::Toml) => {
+            (Value::String(text), Base::Toml) => {
                 text.known().and_then(|text| spell_heredoc("TOML", &text))
             }
             _ => None,
@@ -571,7 +571,7 @@ impl<'p> Importer<'p> {
     fn note_relative(&mut self, variable: &Variable, ty: &Type, value: &Value) {
         let element = ty.element().unwrap_or(ty);
         let is_relative = |value: &Value| {
-            let Value::Text(text) = value else {
+            let Value::String(text) = value else {
                 return false;
             };
             let text = text.known().unwrap_or_default();

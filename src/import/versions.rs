@@ -315,7 +315,7 @@ impl<'c> Learner<'c> {
             .as_ref()?
             .kind
         {
-            ExprKind::Const(Value::Text(text)) => Some(text.known()?.into_owned()),
+            ExprKind::Const(Value::String(text)) => Some(text.known()?.into_owned()),
             _ => None,
         };
         let built_in = constant(base).zip(constant(name));

@@ -106,7 +106,7 @@ fn inline(
 /// True if all of a value is known, and means the same in any file.
 fn is_plain(value: &Value) -> bool {
     match value {
-        Value::Text(text) => matches!(text, Text::Plain(_)),
+        Value::String(text) => matches!(text, Text::Plain(_)),
         Value::List(elements) => elements.iter().all(is_plain),
         Value::Map(map) => map.values().all(is_plain),
         Value::Bool(_) | Value::Int(_) => true,

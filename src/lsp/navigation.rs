@@ -154,10 +154,10 @@ fn visit_type<'a>(ty: &'a TypeExpr, visit: &mut impl FnMut(Named<'a>, Span)) {
 fn visit_expr<'a>(expr: &'a Expr, visit: &mut impl FnMut(Named<'a>, Span)) {
     match &expr.kind {
         ExprKind::Name(name) => visit(Named::Variable(name), expr.span),
-        ExprKind::Template(parts) => {
+        ExprKind::Interpolated(parts) => {
             for part in parts {
-                if let Part::Hole(hole) = part {
-                    visit_expr(hole, visit);
+                if let Part::Interpolation(interpolation) = part {
+                    visit_expr(interpolation, visit);
                 }
             }
         }

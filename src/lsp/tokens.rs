@@ -91,7 +91,7 @@ pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<Semant
                     .unwrap_or_else(|| of_word(text, node));
                 push(node.start, node.end, token, marks);
             }
-            Kind::template => {
+            Kind::interpolated => {
                 push(node.start, node.start + 1, Token::Text, 0);
                 if slice.len() > 1 && slice.ends_with('"') {
                     push(node.end - 1, node.end, Token::Text, 0);

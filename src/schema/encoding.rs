@@ -88,7 +88,7 @@ pub fn find_unencodable(value: &Value, encoding: Encoding) -> Option<(usize, Str
         _ => return None,
     };
     elements.iter().enumerate().find_map(|(i, element)| {
-        let Value::Text(text) = element else {
+        let Value::String(text) = element else {
             return None;
         };
         let text = text.known()?;
@@ -124,7 +124,7 @@ pub fn encode(value: &Value, encoding: Encoding) -> Text {
             (_, false) => "false",
         })),
         Value::Int(number) => Text::Plain(SmolStr::from(number.to_string())),
-        Value::Text(text) => match (encoding, text.known()) {
+        Value::String(text) => match (encoding, text.known()) {
             (Encoding::Base64, Some(known)) if !known.is_empty() => {
                 Text::Plain(SmolStr::from(STANDARD.encode(known.as_bytes())))
             }
@@ -169,7 +169,7 @@ fn push_json(value: &Value, out: &mut TextBuilder) {
     match value {
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
         Value::Int(number) => out.push_str(&number.to_string()),
-        Value::Text(text) => match text.known() {
+        Value::String(text) => match text.known() {
             Some(known) => out.push_str(&serde_json::Value::from(known.as_ref()).to_string()),
             None => {
                 out.push_str("\"");
@@ -220,10 +220,10 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
         })
     };
     let Some(known) = text.known() else {
-        return plainly(Value::Text(text.clone()));
+        return plainly(Value::String(text.clone()));
     };
     if known.is_empty() && ty.optional && matches!(ty.base, Base::Bool | Base::Int) {
-        return plainly(Value::Text(text.clone()));
+        return plainly(Value::String(text.clone()));
     }
     match &ty.base {
         Base::Bool => match known.as_ref() {
@@ -271,7 +271,7 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
                 .map_err(|_| Mismatch::because("the Base64 data is not UTF-8 text"))?;
             plainly(Value::text(text))
         }
-        Base::Args => plainly(Value::Text(text.clone())),
+        Base::Args => plainly(Value::String(text.clone())),
         _ => {
             let (inner, had_quotes) = without_quotes(&known);
             if had_quotes && inner.contains(' ') {
@@ -280,7 +280,7 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &Text) -> Result<Decoded, Mis
                     had_quotes,
                 })
             } else {
-                plainly(Value::Text(text.clone()))
+                plainly(Value::String(text.clone()))
             }
         }
     }

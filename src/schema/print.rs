@@ -18,7 +18,7 @@ fn print(value: &Value, width: usize) -> String {
     match value {
         Value::Bool(flag) => flag.to_string(),
         Value::Int(number) => number.to_string(),
-        Value::Text(text) => print_pieces(text),
+        Value::String(text) => print_pieces(text),
         Value::List(elements) => {
             let elements: Vec<String> = elements
                 .iter()
@@ -61,7 +61,7 @@ fn print_pieces(text: &Text) -> String {
         return print_text(template);
     }
     if let [piece] = &pieces[..] {
-        return print_hole(piece);
+        return print_interpolation(piece);
     }
     let mut out = String::from("\"");
     for piece in pieces.iter() {
@@ -70,7 +70,7 @@ fn print_pieces(text: &Text) -> String {
                 out.push_str(&escape(text))
             }
             hole => {
-                let _ = write!(out, "${{{}}}", print_hole(hole));
+                let _ = write!(out, "${{{}}}", print_interpolation(hole));
             }
         }
     }
@@ -78,7 +78,7 @@ fn print_pieces(text: &Text) -> String {
     out
 }
 
-fn print_hole(piece: &Piece) -> String {
+fn print_interpolation(piece: &Piece) -> String {
     match piece {
         Piece::Env(name) => format!("env({})", print_text(name)),
         Piece::Secret { variable, .. } => variable.to_string(),
@@ -99,7 +99,7 @@ mod tests {
         text.push_piece(Piece::Env("HOME".into()));
         text.push_piece(Piece::Packer("{{timestamp}}".into()));
         assert_eq!(
-            print_value(&Value::Text(text.finish())),
+            print_value(&Value::String(text.finish())),
             "\"a \\\"${env(\"HOME\")}{{timestamp}}\""
         );
         assert_eq!(

@@ -269,16 +269,16 @@ impl fmt::Display for Type {
 pub fn check_value(ty: &Type, value: &Value) -> Result<(), Mismatch> {
     match (&ty.base, value) {
         (Base::Any, _) | (Base::Bool, Value::Bool(_)) | (Base::Int, Value::Int(_)) => Ok(()),
-        (_, Value::Text(text)) if text.is_opaque() => Ok(()),
+        (_, Value::String(text)) if text.is_opaque() => Ok(()),
         // For Packer, an empty string is the only way to leave an option unused.
-        (_, Value::Text(text)) if text.is_empty() && ty.optional => Ok(()),
+        (_, Value::String(text)) if text.is_empty() && ty.optional => Ok(()),
         (Base::List(element), Value::List(values)) => {
             values.iter().try_for_each(|v| check_value(element, v))
         }
         (Base::Map(element), Value::Map(values)) => {
             values.values().try_for_each(|v| check_value(element, v))
         }
-        (_, Value::Text(text)) if ty.is_text() => check_text(ty, text).map_or(Ok(()), Err),
+        (_, Value::String(text)) if ty.is_text() => check_text(ty, text).map_or(Ok(()), Err),
         _ => Err(Mismatch::because(format!(
             "expected {}, found {}",
             ty.in_words(),

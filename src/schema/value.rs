@@ -13,7 +13,7 @@ pub enum Value {
     /// `42`
     Int(i64),
     /// `"a string"`
-    Text(Text),
+    String(Text),
     /// `["a", "b"]`
     List(Arc<[Value]>),
     /// `{ a = "b" }`, in the order of the spec.
@@ -70,12 +70,12 @@ impl Piece {
 impl Value {
     /// Creates a string that is known completely.
     pub fn text(text: impl Into<SmolStr>) -> Value {
-        Value::Text(Text::Plain(text.into()))
+        Value::String(Text::Plain(text.into()))
     }
 
     /// Creates a string of one piece.
     pub fn piece(piece: Piece) -> Value {
-        Value::Text(Text::Pieces(Arc::from([piece])))
+        Value::String(Text::Pieces(Arc::from([piece])))
     }
 
     /// Creates a list.
@@ -85,15 +85,15 @@ impl Value {
 
     /// Returns whether this is a string that is only known during the build.
     pub fn is_opaque(&self) -> bool {
-        matches!(self, Value::Text(text) if text.is_opaque())
+        matches!(self, Value::String(text) if text.is_opaque())
     }
 
     /// Returns whether any string in this value is only known during the build.
-    pub fn has_holes(&self) -> bool {
+    pub fn has_placeholders(&self) -> bool {
         match self {
-            Value::Text(text) => text.is_opaque(),
-            Value::List(elements) => elements.iter().any(Value::has_holes),
-            Value::Map(map) => map.values().any(Value::has_holes),
+            Value::String(text) => text.is_opaque(),
+            Value::List(elements) => elements.iter().any(Value::has_placeholders),
+            Value::Map(map) => map.values().any(Value::has_placeholders),
             _ => false,
         }
     }
@@ -113,7 +113,7 @@ impl Value {
         size_of::<Value>()
             + match self {
                 Value::Bool(_) | Value::Int(_) => 0,
-                Value::Text(text) => text.size(),
+                Value::String(text) => text.size(),
                 Value::List(elements) => of_elements(&mut elements.iter()),
                 Value::Map(map) => of_elements(&mut map.values()),
             }
@@ -122,7 +122,7 @@ impl Value {
     /// Returns whether this is `""`, `[]` or `{}`.
     pub fn is_empty(&self) -> bool {
         match self {
-            Value::Text(text) => text.is_empty(),
+            Value::String(text) => text.is_empty(),
             Value::List(elements) => elements.is_empty(),
             Value::Map(map) => map.is_empty(),
             _ => false,
@@ -134,7 +134,7 @@ impl Value {
         match self {
             Value::Bool(_) => "a bool",
             Value::Int(_) => "an integer",
-            Value::Text(_) => "a string",
+            Value::String(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
         }

@@ -228,7 +228,7 @@ pub enum ExprKind {
     /// A string without interpolations, with its escapes decoded.
     Str(SmolStr),
     /// An interpolated string.
-    Template(Vec<Part>),
+    Interpolated(Vec<Part>),
     /// The name of a variable.
     Name(SmolStr),
     /// `function(arguments)`
@@ -256,7 +256,7 @@ pub enum Part {
     /// Literal text.
     Text(SmolStr),
     /// An interpolation, `${…}`.
-    Hole(Expr),
+    Interpolation(Expr),
 }
 
 /// An operator between two expressions.

@@ -97,7 +97,7 @@ pub fn mangle(text: &str, random: &mut Rng, breaks: bool) -> String {
     let mut at = 1;
     while at < tree.len() {
         let node = tree.node(at);
-        let is_whole = node.kind == Kind::template || node.next as usize == at + 1;
+        let is_whole = node.kind == Kind::interpolated || node.next as usize == at + 1;
         if is_whole {
             let gap = &text[end..node.start as usize];
             mangle_gap(gap, end, &tree, &mut open, random, breaks, &mut out);

@@ -13,7 +13,7 @@
 
 ["{" "}" "[" "]" "(" ")"] @punctuation.bracket
 ["," ":"] @punctuation.delimiter
-(hole "${" @punctuation.special "}" @punctuation.special)
+(interpolation "${" @punctuation.special "}" @punctuation.special)
 
 (name) @variable
 ((name) @constant.builtin (#any-of? @constant.builtin "true" "false"))
@@ -29,7 +29,7 @@
 (type_ (name) @type)
 ((name) @function . (args))
 
-[(string) (template) (raw) (chunk) (heredoc_chunk)] @string
+[(string) (interpolated) (raw) (chunk) (heredoc_chunk)] @string
 [(escape) (heredoc_escape)] @string.escape
 [(heredoc_begin) (heredoc_end)] @label
 (number) @number

@@ -1,4 +1,4 @@
-// Heredocs: `<<WORD`, lines, `WORD`, or with `<<'WORD'` raw. They may nest in holes, so the words that
+// Heredocs: `<<WORD`, lines, `WORD`, or with `<<'WORD'` raw. They may nest in interpolations, so the words that
 // are to come stand on a stack.
 
 #include "tree_sitter/alloc.h"
@@ -78,7 +78,7 @@ static bool at_word(const Heredoc *heredoc, TSLexer *lexer) {
     return !is_name(lexer->lookahead);
 }
 
-// What stands in a heredoc, up to a hole, an escape or its word. What ends it is looked for behind the mark.
+// The text of a heredoc up to an interpolation, an escape or its closing word. The end is searched for after the mark.
 static bool scan_text(Scanner *scanner, TSLexer *lexer) {
     const Heredoc *heredoc = &scanner->open[scanner->depth - 1];
     bool has_text = false;

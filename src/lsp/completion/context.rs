@@ -217,7 +217,7 @@ impl Finder<'_> {
                 | Kind::list
                 | Kind::args
                 | Kind::paren
-                | Kind::hole
+                | Kind::interpolation
                 | Kind::if_
                 | Kind::when
                 | Kind::wrong_when

@@ -298,7 +298,7 @@ impl Candidates<'_> {
             return Vec::new();
         };
         let texts = elements.iter().filter_map(|element| match element {
-            schema::Value::Text(text) => text.known(),
+            schema::Value::String(text) => text.known(),
             _ => None,
         });
         texts.map(|text| text.into_owned()).collect()

@@ -15,7 +15,7 @@ impl Lowering<'_, '_> {
     /// warning: the rest arrives. Image Builder's own have such, which do no harm.
     pub(crate) fn check_args(&mut self, id: VarId, value: &Expr) {
         let variable = &self.variables[id];
-        let (Base::Args, ExprKind::Const(Value::Text(text))) = (&variable.ty.base, &value.kind)
+        let (Base::Args, ExprKind::Const(Value::String(text))) = (&variable.ty.base, &value.kind)
         else {
             return;
         };
@@ -74,7 +74,7 @@ impl Lowering<'_, '_> {
     /// extra-vars file may have to take its place. A path that only the build can resolve stays as it is.
     pub(crate) fn read_args_file(&mut self, id: VarId, value: Expr) -> Expr {
         let is_args = matches!(self.variables[id].ty.base, Base::Args);
-        let ExprKind::Const(Value::Text(text)) = &value.kind else {
+        let ExprKind::Const(Value::String(text)) = &value.kind else {
             return value;
         };
         let known = text.known().unwrap_or_default();
@@ -98,7 +98,7 @@ impl Lowering<'_, '_> {
             Piece::Plain("@".into()),
             Piece::Path(SmolStr::new(found.to_string_lossy())),
         ];
-        Expr::constant(Value::Text(Text::Pieces(pieces.into())), span)
+        Expr::constant(Value::String(Text::Pieces(pieces.into())), span)
     }
 
     /// The folder that a relative path starts from, and whether Packer runs there.

@@ -135,7 +135,7 @@ impl Lowering<'_, '_> {
     }
 
     fn check_pattern(&mut self, arg: &Expr) -> Result<(), Reported> {
-        let ExprKind::Const(Value::Text(text)) = &arg.kind else {
+        let ExprKind::Const(Value::String(text)) = &arg.kind else {
             return Ok(());
         };
         let pattern = text.known().unwrap_or_default();
@@ -194,7 +194,7 @@ impl Lowering<'_, '_> {
             Quoted::Jinja => ExprKind::Const(Value::piece(Piece::Jinja(text.clone()))),
             Quoted::Path => {
                 let folder = self.sources.get(arg.span.file).folder();
-                ExprKind::Const(Value::Text(locate_text(text, Location::Path, folder)))
+                ExprKind::Const(Value::String(locate_text(text, Location::Path, folder)))
             }
             Quoted::File => self.lower_file(text, arg.span)?,
         })

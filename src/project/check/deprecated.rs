@@ -57,7 +57,7 @@ impl Lowering<'_, '_> {
             .iter()
             .flat_map(|provider| &provider.defaults);
         let names_old = |setting: &Setting| match &setting.value.kind {
-            ExprKind::Const(Value::Text(text)) => text.known().is_some_and(|text| names(&text)),
+            ExprKind::Const(Value::String(text)) => text.known().is_some_and(|text| names(&text)),
             _ => false,
         };
         settings.chain(defaults).any(names_old)

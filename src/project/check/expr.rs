@@ -186,7 +186,7 @@ impl Lowering<'_, '_> {
                 let text = self.lower_text(text, span, place);
                 text.map(|kind| (kind, Ty::Text))
             }
-            ast::ExprKind::Template(parts) => {
+            ast::ExprKind::Interpolated(parts) => {
                 let text = self.lower_template(parts, span, place);
                 text.map(|kind| (kind, Ty::Text))
             }
@@ -382,7 +382,7 @@ impl Lowering<'_, '_> {
             _ => None,
         };
         let path = element.and_then(|element| match element {
-            Value::Text(Text::Pieces(pieces)) => match pieces.as_ref() {
+            Value::String(Text::Pieces(pieces)) => match pieces.as_ref() {
                 [Piece::Path(path)] => Some(path.clone()),
                 _ => None,
             },
@@ -565,7 +565,7 @@ impl Lowering<'_, '_> {
             single => std::slice::from_ref(single),
         };
         for text in texts {
-            let Value::Text(text) = text else { continue };
+            let Value::String(text) = text else { continue };
             let Some(known) = text.known().filter(|t| !t.is_empty()) else {
                 continue;
             };
@@ -578,7 +578,7 @@ impl Lowering<'_, '_> {
                 .help(format!("compare it with {}", variable.ty.in_words()));
                 if let Some(near) = nearest(&known, choices.iter().map(SmolStr::as_str)) {
                     found = found.label(format!("did you mean \"{near}\"?"));
-                    if matches!(value_const, Value::Text(_)) {
+                    if matches!(value_const, Value::String(_)) {
                         found = found.fix(
                             format!("write \"{near}\""),
                             value.span,

@@ -52,7 +52,7 @@ impl Lowering<'_, '_> {
         value: &Value,
     ) -> Diagnostic {
         let text = match value {
-            Value::Text(text) => text.known().map(|t| t.into_owned()),
+            Value::String(text) => text.known().map(|t| t.into_owned()),
             _ => None,
         };
         if let Some(call) = text

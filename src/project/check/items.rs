@@ -193,7 +193,7 @@ impl Lowering<'_, '_> {
 
 /// A version with the `v` that its type wants, or without the one that it refuses.
 fn repair_version(ty: &Type, value: &Value) -> Option<String> {
-    let Value::Text(text) = value else {
+    let Value::String(text) = value else {
         return None;
     };
     let text = text.known()?;

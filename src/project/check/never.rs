@@ -169,7 +169,7 @@ fn collect_named(expr: &Expr, out: &mut FxHashMap<VarId, Vec<(SmolStr, Span)>>) 
 
 fn text_of(value: &Value) -> Option<SmolStr> {
     match value {
-        Value::Text(text) => text.known().map(SmolStr::new),
+        Value::String(text) => text.known().map(SmolStr::new),
         Value::Bool(flag) => Some(SmolStr::new(flag.to_string())),
         _ => None,
     }

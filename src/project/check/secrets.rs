@@ -18,7 +18,7 @@ impl Lowering<'_, '_> {
         };
         if variable.is_secret
             && self.sources.is_users(value.span.file)
-            && !constant.has_holes()
+            && !constant.has_placeholders()
             && !constant.is_empty()
         {
             let found = secret_literal(&variable.name, value.span);
@@ -86,12 +86,14 @@ impl Lowering<'_, '_> {
             ast::ExprKind::Binary(_, sides) => {
                 sides.iter().for_each(|side| self.hide_literals(side))
             }
-            ast::ExprKind::Template(parts)
-                if parts.iter().all(|p| matches!(p, ast::Part::Hole(_))) =>
+            ast::ExprKind::Interpolated(parts)
+                if parts
+                    .iter()
+                    .all(|p| matches!(p, ast::Part::Interpolation(_))) =>
             {
                 for part in parts {
-                    if let ast::Part::Hole(hole) = part {
-                        self.hide_literals(hole);
+                    if let ast::Part::Interpolation(interpolation) = part {
+                        self.hide_literals(interpolation);
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Texts in expressions: Packer's braces, holes, and paths that are relative to their file.
+//! Strings in expressions: Packer's braces, interpolations, and paths that are relative to their file.
 
 use crate::diagnostic::{Code, Diagnostic, Reported};
 use crate::packer::{Braced, parse_braces, users};
@@ -211,13 +211,13 @@ impl Lowering<'_, '_> {
                     Ok(kind) => lowered.push(Expr { kind, span }),
                     Err(reported) => sound = Err(reported),
                 },
-                ast::Part::Hole(hole) => {
-                    let (expr, ty) = self.lower_typed(hole, place.argument());
+                ast::Part::Interpolation(interpolation) => {
+                    let (expr, ty) = self.lower_typed(interpolation, place.argument());
                     if matches!(ty, Ty::List(_) | Ty::Map(_)) {
                         sound = Err(self.report(
                             Diagnostic::new(
                                 Code::TypeMismatch,
-                                hole.span,
+                                interpolation.span,
                                 format!("{} cannot be interpolated into a string", ty.word()),
                             )
                             .help("use `join(list, \" \")` to make a string of a list"),
@@ -233,15 +233,15 @@ impl Lowering<'_, '_> {
         sound?;
         let kind = if lowered
             .iter()
-            .all(|e| matches!(&e.kind, ExprKind::Const(Value::Text(_))))
+            .all(|e| matches!(&e.kind, ExprKind::Const(Value::String(_))))
         {
             let mut text = TextBuilder::default();
             for expr in &lowered {
-                if let ExprKind::Const(Value::Text(part)) = &expr.kind {
+                if let ExprKind::Const(Value::String(part)) = &expr.kind {
                     text.push(part);
                 }
             }
-            ExprKind::Const(Value::Text(text.finish()))
+            ExprKind::Const(Value::String(text.finish()))
         } else {
             ExprKind::Concat(lowered)
         };
@@ -271,7 +271,7 @@ impl Lowering<'_, '_> {
             // The library's own paths are relative to where Packer runs.
             return Ok(kind);
         }
-        let ExprKind::Const(Value::Text(text)) = &kind else {
+        let ExprKind::Const(Value::String(text)) = &kind else {
             return Ok(ExprKind::Located(location, Box::new(Expr { kind, span })));
         };
         let Some(known) = text.known() else {
@@ -304,7 +304,7 @@ impl Lowering<'_, '_> {
                 }
             }
         }
-        Ok(ExprKind::Const(Value::Text(located)))
+        Ok(ExprKind::Const(Value::String(located)))
     }
 }
 

@@ -40,21 +40,23 @@ impl Lowering<'_, '_> {
             return;
         };
         let shown = part(text, at..at + length);
-        let hole = format!("${{{name}}}");
+        let interpolation = format!("${{{name}}}");
         let found = Diagnostic::new(
             Code::UnfilledName,
             span,
             format!("`{shown}` is not an interpolation: the string keeps it as it is"),
         )
-        .label(format!("`\"{hole}\"` inserts the variable's value"));
+        .label(format!(
+            "`\"{interpolation}\"` inserts the variable's value"
+        ));
         let inner = part(written, 1..written.len().saturating_sub(1));
         let is_plain = inner == text && !text.contains(['"', '\\']);
         let id = self.find_variable(&name);
         self.warn(if is_plain && id != place.setting {
-            let new = format!("\"{}\"", text.replace(shown, &hole));
+            let new = format!("\"{}\"", text.replace(shown, &interpolation));
             let mut found = found;
             found.fixes.push(Fix {
-                title: format!("write `{hole}`"),
+                title: format!("write `{interpolation}`"),
                 edits: vec![(span, new)],
             });
             found

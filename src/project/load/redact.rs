@@ -152,7 +152,7 @@ fn sound_value(text: &str, end: usize) -> Option<Range<usize>> {
     (!is_template(inner)).then(|| start..start + 1 + inner.len())
 }
 
-/// True for a text that is empty, or one template or hole.
+/// True for a text that is empty, or one template or interpolation.
 fn is_template(text: &str) -> bool {
     let is_between = |open: &str, close: &str| {
         text.strip_prefix(open)

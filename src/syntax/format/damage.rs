@@ -90,7 +90,7 @@ fn is_wrong(kind: Kind) -> bool {
             | wrong_when
             | quoted_name
             | triple
-            | bare_template
+            | bare_expression
             | loose_heredoc
             | broken_raw
             | missing_name

@@ -37,7 +37,7 @@ impl Printer<'_> {
                 (Kind::section, Kind::section_kind) | (Kind::nested, Kind::name) => "",
                 (Kind::include, Kind::name) => " as ",
                 (Kind::type_decl, Kind::type_) => " = ",
-                (Kind::type_decl, Kind::string | Kind::template | Kind::raw) => " matching ",
+                (Kind::type_decl, Kind::string | Kind::interpolated | Kind::raw) => " matching ",
                 _ => " ",
             });
             match self.kind(child) {

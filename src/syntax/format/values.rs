@@ -151,7 +151,7 @@ impl Printer<'_> {
             match self.kind(child) {
                 Kind::list_type => self.print_element_type(child, "[", "]"),
                 Kind::map_type => self.print_element_type(child, "{", "}"),
-                Kind::string | Kind::template | Kind::raw => {
+                Kind::string | Kind::interpolated | Kind::raw => {
                     if std::mem::replace(&mut has_text, true) {
                         self.push(" | ");
                     }

@@ -228,7 +228,7 @@ impl<'t> Lowering<'t> {
         }
         let kind = match self.kind(at) {
             Kind::string => self.lower_plain(at),
-            Kind::template => self.lower_template(at),
+            Kind::interpolated => self.lower_interpolated(at),
             Kind::raw => ExprKind::Str(SmolStr::new(self.slice(at).trim_matches('\''))),
             Kind::broken_raw => {
                 self.report_unclosed_text(at, "'");
@@ -243,7 +243,7 @@ impl<'t> Lowering<'t> {
                 self.report_triple(at);
                 ExprKind::Missing
             }
-            Kind::bare_template => {
+            Kind::bare_expression => {
                 let slice = self.slice(at);
                 self.report(crate::syntax::tail::without_quotes(span, slice));
                 ExprKind::Missing

@@ -19,7 +19,7 @@ impl<'t> Lowering<'t> {
     pub(crate) fn lower_constant_text(&mut self, at: usize) -> Ident {
         let span = self.span(at);
         let kind = match self.kind(at) {
-            Kind::template => self.lower_template(at),
+            Kind::interpolated => self.lower_interpolated(at),
             Kind::raw => ExprKind::Str(SmolStr::new(self.slice(at).trim_matches('\''))),
             Kind::string => self.lower_plain(at),
             _ => {
@@ -29,7 +29,7 @@ impl<'t> Lowering<'t> {
         };
         let text = match kind {
             ExprKind::Str(text) => text,
-            ExprKind::Template(_) => {
+            ExprKind::Interpolated(_) => {
                 self
                     .report(Diagnostic::new(Code::WrongPlace, span, "`${…}` is not allowed in this string").help(
                     "write the path, pattern or key without interpolation; for a literal `${`, write `\\${` or use '…'",
@@ -41,16 +41,16 @@ impl<'t> Lowering<'t> {
         Ident { text, span }
     }
 
-    pub(crate) fn lower_template(&mut self, at: usize) -> ExprKind {
+    pub(crate) fn lower_interpolated(&mut self, at: usize) -> ExprKind {
         let mut parts = Parts::default();
         let tree = self.tree;
         for child in tree.children(at) {
             match self.kind(child) {
                 Kind::chunk => parts.push(self.slice(child)),
                 Kind::escape => self.lower_escape(child, &mut parts),
-                Kind::hole => {
-                    if let Some(hole) = self.lower_hole(child) {
-                        parts.hole(hole);
+                Kind::interpolation => {
+                    if let Some(interpolation) = self.lower_interpolation(child) {
+                        parts.interpolation(interpolation);
                     }
                 }
                 Kind::missing_quote => {
@@ -95,17 +95,17 @@ impl<'t> Lowering<'t> {
         }
     }
 
-    fn lower_hole(&mut self, at: usize) -> Option<Expr> {
+    fn lower_interpolation(&mut self, at: usize) -> Option<Expr> {
         if self.is_too_deep(at) {
             return None;
         }
         self.depth += 1;
-        let expr = self.lower_hole_content(at);
+        let expr = self.lower_interpolation_content(at);
         self.depth -= 1;
         expr
     }
 
-    fn lower_hole_content(&mut self, at: usize) -> Option<Expr> {
+    fn lower_interpolation_content(&mut self, at: usize) -> Option<Expr> {
         let mut cursor = self.cursor(at);
         let mut expr = None;
         while let Some(child) = cursor.peek() {
@@ -204,9 +204,9 @@ impl<'t> Lowering<'t> {
             match inner.kind(child) {
                 Kind::heredoc_chunk => parts.push_dedented(inner.slice(child)),
                 Kind::heredoc_escape => parts.push_dedented("${"),
-                Kind::hole => {
-                    if let Some(hole) = inner.lower_hole(child) {
-                        parts.hole(hole);
+                Kind::interpolation => {
+                    if let Some(interpolation) = inner.lower_interpolation(child) {
+                        parts.interpolation(interpolation);
                     }
                 }
                 _ => {}
@@ -344,10 +344,10 @@ impl Parts {
         }
     }
 
-    fn hole(&mut self, hole: Expr) {
+    fn interpolation(&mut self, interpolation: Expr) {
         self.flush();
         self.at_line_start = false;
-        self.parts.push(Part::Hole(hole));
+        self.parts.push(Part::Interpolation(interpolation));
     }
 
     fn flush(&mut self) {
@@ -362,7 +362,7 @@ impl Parts {
             return ExprKind::Str(self.text.finish());
         }
         self.flush();
-        ExprKind::Template(self.parts)
+        ExprKind::Interpolated(self.parts)
     }
 }
 
