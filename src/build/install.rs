@@ -18,7 +18,7 @@ const APT: [&str; 4] = ["install", "-qy", "--no-install-recommends", "--no-remov
 
 /// The programs to install, and how.
 #[derive(Debug)]
-pub struct Plan<'t> {
+pub struct InstallPlan<'t> {
     bin: &'t Path,
     /// The tools to install in `bin`, one by one.
     own: Vec<&'static Tool>,
@@ -28,14 +28,14 @@ pub struct Plan<'t> {
     refused: Vec<(&'static Tool, String)>,
 }
 
-impl<'t> Plan<'t> {
+impl<'t> InstallPlan<'t> {
     /// Plans how to install each tool.
-    pub fn new(tools: &[&'static Tool], toolbox: &'t Toolbox) -> Plan<'t> {
+    pub fn new(tools: &[&'static Tool], toolbox: &'t Toolbox) -> InstallPlan<'t> {
         let (own, rest): (Vec<_>, Vec<_>) = tools
             .iter()
             .copied()
             .partition(|tool| ["packer", "ansible"].contains(&tool.name));
-        let mut plan = Plan {
+        let mut plan = InstallPlan {
             bin: &toolbox.bin,
             own,
             packages: Vec::new(),

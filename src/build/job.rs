@@ -46,7 +46,7 @@ impl Flags {
 
 /// A failed build.
 #[derive(Debug)]
-pub struct Failure {
+pub struct BuildFailure {
     /// What failed, in one sentence.
     pub message: String,
     /// The lines of output that give the reason.
@@ -57,9 +57,9 @@ pub struct Failure {
     pub log: Option<PathBuf>,
 }
 
-impl Failure {
-    fn new(message: impl Into<String>) -> Failure {
-        Failure {
+impl BuildFailure {
+    fn new(message: impl Into<String>) -> BuildFailure {
+        BuildFailure {
             message: message.into(),
             lines: Vec::new(),
             code: 2,
@@ -68,9 +68,9 @@ impl Failure {
     }
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::new(error.to_string())
+impl From<io::Error> for BuildFailure {
+    fn from(error: io::Error) -> BuildFailure {
+        BuildFailure::new(error.to_string())
     }
 }
 
@@ -187,7 +187,7 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// If a program is missing or too old, Packer refuses the files, or the user stops it.
-    pub fn validate(&self, progress: &Progress) -> Result<Outcome, Failure> {
+    pub fn validate(&self, progress: &Progress) -> Result<Outcome, BuildFailure> {
         let display = progress.start(&self.artifacts.image);
         self.guarded(&ESSENTIAL, |running| self.validate_runs(&display, running))
             .map(|()| Outcome::Valid)
@@ -197,7 +197,7 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// If an input or a program is missing, Packer fails, or the user stops it.
-    pub fn build(&self, progress: &Progress) -> Result<Outcome, Failure> {
+    pub fn build(&self, progress: &Progress) -> Result<Outcome, BuildFailure> {
         let inputs = self.inputs()?;
         if let Some(record) =
             Record::read(&self.folder).filter(|r| r.inputs == inputs && r.is_whole(&self.folder))
@@ -280,8 +280,8 @@ impl<'a> Job<'a> {
     fn guarded<T>(
         &self,
         tools: &[&str],
-        work: impl FnOnce(&mut Running) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        work: impl FnOnce(&mut Running) -> Result<T, BuildFailure>,
+    ) -> Result<T, BuildFailure> {
         self.check_tools(tools)?;
         let private = Private::new(&self.mark, &self.work)?;
         let log = self.prepare()?;
@@ -291,7 +291,7 @@ impl<'a> Job<'a> {
         drop(running);
         let is_kept = result.is_err() && self.flags.on_error.as_deref() == Some("abort");
         if !is_kept && let Err(error) = fs::remove_dir_all(&self.work) {
-            return result.and(Err(Failure::new(format!(
+            return result.and(Err(BuildFailure::new(format!(
                 "cannot remove {}: {error}",
                 self.work.display()
             ))));
@@ -299,7 +299,7 @@ impl<'a> Job<'a> {
         result
     }
 
-    fn check_tools(&self, names: &[&str]) -> Result<(), Failure> {
+    fn check_tools(&self, names: &[&str]) -> Result<(), BuildFailure> {
         let problems: Vec<String> = self
             .tools
             .iter()
@@ -319,7 +319,7 @@ impl<'a> Job<'a> {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(Failure::new(format!(
+        Err(BuildFailure::new(format!(
             "{} (`imgspec deps --install` installs most programs)",
             problems.join("; ")
         )))
@@ -354,7 +354,7 @@ impl<'a> Job<'a> {
         self.folder.join("packer.log")
     }
 
-    fn validate_runs(&self, display: &Display, running: &mut Running) -> Result<(), Failure> {
+    fn validate_runs(&self, display: &Display, running: &mut Running) -> Result<(), BuildFailure> {
         display.show("packer validate");
         for packer_run in &self.artifacts.build.runs {
             self.packer(&self.validate_arguments(packer_run), display, running)?;
@@ -407,8 +407,8 @@ impl<'a> Job<'a> {
         arguments: &[String],
         display: &Display,
         running: &mut Running,
-    ) -> Result<(), Failure> {
-        let failed = |e: io::Error| Failure::new(format!("cannot run packer: {e}"));
+    ) -> Result<(), BuildFailure> {
+        let failed = |e: io::Error| BuildFailure::new(format!("cannot run packer: {e}"));
         let verb = arguments.first().map_or("", String::as_str);
         let mut command = Command::new(self.work.join("bin/packer"));
         command
@@ -433,9 +433,9 @@ impl<'a> Job<'a> {
             .map_err(failed)?
         };
         if self.interrupt.is_set() {
-            return Err(Failure {
+            return Err(BuildFailure {
                 code: 130,
-                ..Failure::new("stopped")
+                ..BuildFailure::new("stopped")
             });
         }
         if code == 0 {
@@ -447,11 +447,11 @@ impl<'a> Job<'a> {
             format!(" at `{}`", tail.stage)
         };
         let message = format!("packer {verb} failed{place} (exit code {code})");
-        Err(Failure {
+        Err(BuildFailure {
             code,
             lines: tail.lines(),
             log: Some(self.log_path()),
-            ..Failure::new(message)
+            ..BuildFailure::new(message)
         })
     }
 

@@ -18,8 +18,8 @@ mod tools;
 
 pub use artifacts::{Artifact, Record};
 pub use clean::{Cleaned, clean_cache, clean_image, clean_out, image_folders};
-pub use install::Plan;
-pub use job::{Failure, Flags, Job, Outcome};
+pub use install::InstallPlan;
+pub use job::{BuildFailure, Flags, Job, Outcome};
 pub use make::MakeRun;
 pub use private::{Private, remove_leftovers};
 pub use process::Interrupt;

@@ -390,7 +390,7 @@ fn tell(progress: &Progress, image: &Artifacts, out: &Path, here: &Path, outcome
     }
 }
 
-fn failure_in_words(image: &Artifacts, failure: &build::Failure, here: &Path) -> String {
+fn failure_in_words(image: &Artifacts, failure: &build::BuildFailure, here: &Path) -> String {
     let mut text = format!("imgspec: {}: {}", image.image, failure.message);
     for line in &failure.lines {
         let _ = write!(text, "\n    {line}");

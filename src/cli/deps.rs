@@ -1,6 +1,6 @@
 //! `imgspec deps`
 
-use crate::build::{Found, Plan, Tool, Toolbox};
+use crate::build::{Found, InstallPlan, Tool, Toolbox};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::json_text;
@@ -151,7 +151,7 @@ fn install<'n>(
 ) -> Result<BTreeMap<&'static str, String>, Failure> {
     let is_missing = |tool: &&'static Tool| !is_good(toolbox.find(tool).as_ref());
     let missing: Vec<&'static Tool> = names.filter_map(Tool::named).filter(is_missing).collect();
-    let plan = Plan::new(&missing, toolbox);
+    let plan = InstallPlan::new(&missing, toolbox);
     if !plan.is_empty() {
         print_aside("imgspec installs:\n");
         plan.lines()

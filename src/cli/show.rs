@@ -303,7 +303,7 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonI
             .to_string_lossy()
             .into_owned()
     };
-    let setting = |entry: Entry| {
+    let setting = |entry: HistoryEntry| {
         let at = program.sources.position(entry.span.file, entry.span.start);
         JsonSetting {
             file: path(entry.span.file),
@@ -348,7 +348,7 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonI
 }
 
 /// A setting of a variable, to print.
-struct Entry {
+struct HistoryEntry {
     layer: String,
     span: Span,
     change: Change,
@@ -360,14 +360,14 @@ struct Entry {
 }
 
 /// Returns the settings of a variable, strongest first, then its declared default.
-fn history(image: &Image<'_>, id: VarId) -> Vec<Entry> {
+fn history(image: &Image<'_>, id: VarId) -> Vec<HistoryEntry> {
     let program = image.program;
     let settings = image.settings_and_dropped(id);
     let (_, has_default) = image.effective_settings(id);
     let mut out = Vec::with_capacity(settings.len() + 1);
     for (active, takes_part) in settings.into_iter().rev() {
         let value = image.setting_value(active.setting);
-        out.push(Entry {
+        out.push(HistoryEntry {
             layer: image.layer_name(active.layer),
             span: place_in_checkout(program, active.setting.name_span),
             change: active.setting.change,
@@ -379,7 +379,7 @@ fn history(image: &Image<'_>, id: VarId) -> Vec<Entry> {
     let variable = program.variable(id);
     if let Some(default) = &variable.default {
         let value = image.default_value(id);
-        out.push(Entry {
+        out.push(HistoryEntry {
             layer: "default".to_owned(),
             span: place_in_checkout(program, variable.span),
             change: Change::Replace,
@@ -489,9 +489,9 @@ fn show_variable(
 }
 
 /// Prints a line for each setting: what it does, its value and its position.
-fn show_history(program: &Program, history: &[Entry], out: &mut String) {
+fn show_history(program: &Program, history: &[HistoryEntry], out: &mut String) {
     let first = history.iter().position(|entry| entry.takes_part);
-    let word = |i: usize, entry: &Entry| match entry.change {
+    let word = |i: usize, entry: &HistoryEntry| match entry.change {
         Change::Unset => "unsets",
         _ if !entry.takes_part => "dropped",
         Change::Append => "adds",

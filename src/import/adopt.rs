@@ -2,7 +2,7 @@
 
 use crate::import::checkout::{Checkout, Entry, Target};
 use crate::import::infer::{Declaration, infer};
-use crate::import::names::{Names, SHARED, file_of};
+use crate::import::names::{LibraryNames, SHARED, file_of};
 use crate::import::print::{spell_heredoc, spell_template, spell_value};
 use crate::import::rederive::find_derived;
 use crate::import::template_facts::{TemplateFacts, find_slots};
@@ -43,7 +43,7 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
         is_plain_text(&declarations, name)
     });
     derived.extend(find_derived(checkout, &library, &declarations));
-    let names = Names::choose(checkout);
+    let names = LibraryNames::choose(checkout);
     let writer = Writer {
         checkout,
         library: &library,
@@ -81,7 +81,7 @@ struct Writer<'c> {
     library: &'c Program,
     declarations: BTreeMap<String, Declaration>,
     derived: BTreeMap<(String, String), String>,
-    names: Names,
+    names: LibraryNames,
 }
 
 impl Writer<'_> {
@@ -236,7 +236,7 @@ impl Writer<'_> {
                 let _ = writeln!(out, "        {fact} = {value}");
             }
             for (name, default) in self.checkout.template_variables(template) {
-                // Names that are not variables here keep their defaults in the template.
+                // LibraryNames that are not variables here keep their defaults in the template.
                 if let Some(default) = default
                     && self.declarations.contains_key(name)
                 {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The names of a library's items.
-pub(crate) struct Names {
+pub(crate) struct LibraryNames {
     /// The image of each make target.
     pub images: BTreeMap<String, String>,
     /// The provider of each template and kind of playbook.
@@ -18,9 +18,9 @@ pub(crate) struct Names {
     pub groups: Vec<(Vec<String>, String)>,
 }
 
-impl Names {
+impl LibraryNames {
     /// Chooses unique names.
-    pub(crate) fn choose(checkout: &Checkout) -> Names {
+    pub(crate) fn choose(checkout: &Checkout) -> LibraryNames {
         let mut taken = BTreeSet::new();
         let mut images = BTreeMap::new();
         // The target `build-x` becomes the image `x`, even if another target is called `x`.
@@ -85,7 +85,7 @@ impl Names {
             taken.insert(name.clone());
             named.push((files, name));
         }
-        Names {
+        LibraryNames {
             images,
             providers,
             layers,

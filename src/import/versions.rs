@@ -17,14 +17,14 @@ use crate::syntax::escape;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A source (a var file, a template, or `-var`) and a name that it sets.
-type Setting<'c> = (&'c str, &'c str);
+type SeenSetting<'c> = (&'c str, &'c str);
 
 /// A string with the places of a version in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Form(Vec<Piece>);
+struct Form(Vec<VersionPiece>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Piece {
+enum VersionPiece {
     Plain(String),
     /// A Packer expression, unchanged.
     Braces(String),
@@ -57,7 +57,7 @@ pub(super) fn find_versions(
     let mut out = BTreeMap::new();
     let is_base = |name: &str| bases.contains(&name);
     // Begin with the versions that follow other versions, so that strings follow the first one of a chain.
-    let (first, second): (Vec<Setting<'_>>, Vec<Setting<'_>>) = strings
+    let (first, second): (Vec<SeenSetting<'_>>, Vec<SeenSetting<'_>>) = strings
         .texts
         .keys()
         .copied()
@@ -86,9 +86,9 @@ pub(super) fn find_versions(
 
 /// Every string of a checkout, and the other strings on its targets.
 struct Strings<'c> {
-    texts: BTreeMap<Setting<'c>, &'c str>,
+    texts: BTreeMap<SeenSetting<'c>, &'c str>,
     /// The strongest setting of each name, for each Packer command.
-    runs: Vec<BTreeMap<&'c str, Setting<'c>>>,
+    runs: Vec<BTreeMap<&'c str, SeenSetting<'c>>>,
 }
 
 impl<'c> Strings<'c> {
@@ -135,8 +135,9 @@ impl<'c> Strings<'c> {
 
     /// Returns the string of `other` in all commands in which `setting` is the strongest of its name, if it is the same in
     /// all. If there is no such command, returns the string in the setting's own file.
-    fn beside(&self, setting: Setting<'c>, other: &str) -> Option<&'c str> {
-        let is_in_force = |run: &&BTreeMap<&str, Setting<'c>>| run.get(setting.1) == Some(&setting);
+    fn beside(&self, setting: SeenSetting<'c>, other: &str) -> Option<&'c str> {
+        let is_in_force =
+            |run: &&BTreeMap<&str, SeenSetting<'c>>| run.get(setting.1) == Some(&setting);
         let mut found = self
             .runs
             .iter()
@@ -149,7 +150,7 @@ impl<'c> Strings<'c> {
                 .find(|((s, n), _)| *s == setting.0 && *n == other)
                 .map(|(_, t)| *t);
         };
-        let text = |setting: Option<&Setting<'c>>| self.texts.get(setting?).copied();
+        let text = |setting: Option<&SeenSetting<'c>>| self.texts.get(setting?).copied();
         let first = text(first)?;
         found
             .all(|other| text(other) == Some(first))
@@ -237,7 +238,7 @@ impl<'c> Learner<'c> {
     /// Returns the version that a string follows, and its form.
     fn choose(
         &self,
-        setting: Setting<'c>,
+        setting: SeenSetting<'c>,
         possible: &[&'c str],
         bases: &[&str],
     ) -> Option<(&'c str, Form)> {
@@ -377,16 +378,19 @@ impl Form {
         } else {
             None
         };
-        let mut wanted = vec![(version, Piece::Whole), (number, Piece::Number)];
-        wanted.extend(series.map(|series| (series, Piece::Series)));
+        let mut wanted = vec![
+            (version, VersionPiece::Whole),
+            (number, VersionPiece::Number),
+        ];
+        wanted.extend(series.map(|series| (series, VersionPiece::Series)));
         let parts = parse_braces(text);
         let ends = parts.iter().skip(1).map(|(at, _)| *at).chain([text.len()]);
-        let mut pieces: Vec<Piece> = parts
+        let mut pieces: Vec<VersionPiece> = parts
             .iter()
             .zip(ends)
             .map(|((start, piece), end)| match piece {
-                Braced::Text(text) => Piece::Plain((*text).to_owned()),
-                _ => Piece::Braces(text.get(*start..end).unwrap_or_default().to_owned()),
+                Braced::Text(text) => VersionPiece::Plain((*text).to_owned()),
+                _ => VersionPiece::Braces(text.get(*start..end).unwrap_or_default().to_owned()),
             })
             .collect();
         for (wanted, piece) in wanted {
@@ -395,7 +399,7 @@ impl Form {
         let form = Form(pieces);
         form.0
             .iter()
-            .any(|p| !matches!(p, Piece::Plain(_) | Piece::Braces(_)))
+            .any(|p| !matches!(p, VersionPiece::Plain(_) | VersionPiece::Braces(_)))
             .then_some(form)
     }
 
@@ -403,7 +407,7 @@ impl Form {
     fn holds_all(&self) -> bool {
         self.0
             .iter()
-            .any(|piece| matches!(piece, Piece::Whole | Piece::Number))
+            .any(|piece| matches!(piece, VersionPiece::Whole | VersionPiece::Number))
     }
 
     /// Returns the text for another version.
@@ -412,10 +416,10 @@ impl Form {
         let mut out = String::new();
         for piece in &self.0 {
             out.push_str(match piece {
-                Piece::Plain(text) | Piece::Braces(text) => text,
-                Piece::Whole => version,
-                Piece::Number => number,
-                Piece::Series => series_of(number)?,
+                VersionPiece::Plain(text) | VersionPiece::Braces(text) => text,
+                VersionPiece::Whole => version,
+                VersionPiece::Number => number,
+                VersionPiece::Series => series_of(number)?,
             });
         }
         Some(out)
@@ -423,17 +427,19 @@ impl Form {
 
     /// Returns the form as an expression over the version's variable. `is_plain`: see [`spell_braces`].
     fn expression(&self, base: &str, is_plain: &dyn Fn(&str) -> bool) -> String {
-        if let [Piece::Whole] = self.0[..] {
+        if let [VersionPiece::Whole] = self.0[..] {
             return base.to_owned();
         }
         let mut out = String::from("\"");
         for piece in &self.0 {
             match piece {
-                Piece::Plain(text) => out.push_str(&escape(text)),
-                Piece::Braces(text) => out.push_str(&spell_braces(text, is_plain)),
-                Piece::Whole => out.push_str(&format!("${{{base}}}")),
-                Piece::Number => out.push_str(&format!("${{trim_prefix({base}, \"v\")}}")),
-                Piece::Series => out.push_str(&format!("${{major({base})}}.${{minor({base})}}")),
+                VersionPiece::Plain(text) => out.push_str(&escape(text)),
+                VersionPiece::Braces(text) => out.push_str(&spell_braces(text, is_plain)),
+                VersionPiece::Whole => out.push_str(&format!("${{{base}}}")),
+                VersionPiece::Number => out.push_str(&format!("${{trim_prefix({base}, \"v\")}}")),
+                VersionPiece::Series => {
+                    out.push_str(&format!("${{major({base})}}.${{minor({base})}}"))
+                }
             }
         }
         out.push('"');
@@ -441,11 +447,11 @@ impl Form {
     }
 }
 
-fn split_all(pieces: Vec<Piece>, wanted: &str, piece: &Piece) -> Vec<Piece> {
+fn split_all(pieces: Vec<VersionPiece>, wanted: &str, piece: &VersionPiece) -> Vec<VersionPiece> {
     let mut out = Vec::new();
     for old in pieces {
         match old {
-            Piece::Plain(text) => split(&text, wanted, piece, &mut out),
+            VersionPiece::Plain(text) => split(&text, wanted, piece, &mut out),
             other => out.push(other),
         }
     }
@@ -453,7 +459,7 @@ fn split_all(pieces: Vec<Piece>, wanted: &str, piece: &Piece) -> Vec<Piece> {
 }
 
 /// Splits a text at each complete version: not after a digit or letter, and not before a digit or a dot with a digit.
-fn split(text: &str, wanted: &str, piece: &Piece, out: &mut Vec<Piece>) {
+fn split(text: &str, wanted: &str, piece: &VersionPiece, out: &mut Vec<VersionPiece>) {
     let mut plain = 0;
     for (at, _) in text.match_indices(wanted) {
         if at < plain {
@@ -476,13 +482,13 @@ fn split(text: &str, wanted: &str, piece: &Piece, out: &mut Vec<Piece>) {
             continue;
         }
         if plain < at {
-            out.push(Piece::Plain(part(text, plain..at).to_owned()));
+            out.push(VersionPiece::Plain(part(text, plain..at).to_owned()));
         }
         out.push(piece.clone());
         plain = at + wanted.len();
     }
     if plain < text.len() {
-        out.push(Piece::Plain(part(text, plain..).to_owned()));
+        out.push(VersionPiece::Plain(part(text, plain..).to_owned()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the client announces that it can do, and what the server can do.
 
-use crate::lsp::position::Encoding;
+use crate::lsp::position::PositionEncoding;
 use crate::lsp::tokens;
 use lsp_types::*;
 
@@ -14,13 +14,13 @@ impl Client {
     }
 
     /// The unit of columns: UTF-8 if the client offers it.
-    pub fn encoding(&self) -> Encoding {
+    pub fn encoding(&self) -> PositionEncoding {
         let general = self.0.general.as_ref();
         let offered = general.and_then(|general| general.position_encodings.as_deref());
         if offered.is_some_and(|all| all.contains(&PositionEncodingKind::UTF8)) {
-            Encoding::Utf8
+            PositionEncoding::Utf8
         } else {
-            Encoding::Utf16
+            PositionEncoding::Utf16
         }
     }
 
@@ -157,11 +157,11 @@ fn plain(markdown: &str) -> String {
 }
 
 /// What the server can do.
-pub fn server_capabilities(encoding: Encoding) -> ServerCapabilities {
+pub fn server_capabilities(encoding: PositionEncoding) -> ServerCapabilities {
     ServerCapabilities {
         position_encoding: Some(match encoding {
-            Encoding::Utf8 => PositionEncodingKind::UTF8,
-            Encoding::Utf16 => PositionEncodingKind::UTF16,
+            PositionEncoding::Utf8 => PositionEncodingKind::UTF8,
+            PositionEncoding::Utf16 => PositionEncodingKind::UTF16,
         }),
         text_document_sync: Some(TextDocumentSyncCapability::Options(
             TextDocumentSyncOptions {

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{self, Code, Severity};
 use crate::lsp::edits::edit;
-use crate::lsp::position::{Encoding, uri};
+use crate::lsp::position::{PositionEncoding, uri};
 use crate::source::{Origin, SourceMap, Span};
 use lsp_types::{
     DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString,
@@ -31,7 +31,7 @@ impl Diagnostic {
     pub fn new(
         sources: &SourceMap,
         found: &diagnostic::Diagnostic,
-        encoding: Encoding,
+        encoding: PositionEncoding,
     ) -> Option<(PathBuf, Diagnostic)> {
         let file = sources.get(found.primary.span.file);
         let found = &found.visible();
@@ -105,7 +105,7 @@ fn tags(code: Code) -> Option<Vec<DiagnosticTag>> {
 }
 
 /// A location in a file of the project.
-fn location(sources: &SourceMap, span: Span, encoding: Encoding) -> Option<Location> {
+fn location(sources: &SourceMap, span: Span, encoding: PositionEncoding) -> Option<Location> {
     let source = sources.get(span.file);
     let is_there = source.origin == Origin::Project;
     is_there

@@ -1,6 +1,6 @@
 //! Open documents, in front of the files on disk.
 
-use crate::lsp::position::Encoding;
+use crate::lsp::position::PositionEncoding;
 use crate::source::{Disk, Loader};
 use lsp_types::{TextDocumentContentChangeEvent, TextDocumentItem};
 use rustc_hash::FxHashMap;
@@ -62,7 +62,7 @@ impl Documents {
         path: &Path,
         version: i32,
         changes: Vec<TextDocumentContentChangeEvent>,
-        encoding: Encoding,
+        encoding: PositionEncoding,
     ) {
         let Some(document) = self.open.get_mut(path) else {
             return;

@@ -1,6 +1,6 @@
 //! Edits of files.
 
-use crate::lsp::position::{Encoding, uri};
+use crate::lsp::position::{PositionEncoding, uri};
 use crate::source::{SourceMap, Span};
 use lsp_types::{TextEdit, Uri, WorkspaceEdit};
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ pub fn edit(
     sources: &SourceMap,
     span: Span,
     text: &str,
-    encoding: Encoding,
+    encoding: PositionEncoding,
 ) -> (PathBuf, TextEdit) {
     let edit = TextEdit::new(encoding.range_of(sources, span), text.to_owned());
     (sources.get(span.file).path.clone(), edit)

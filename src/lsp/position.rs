@@ -8,17 +8,17 @@ use url::Url;
 
 /// What a column counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
+pub enum PositionEncoding {
     Utf8,
     Utf16,
 }
 
-impl Encoding {
+impl PositionEncoding {
     /// The number of columns of a text on one line.
     pub fn width(self, text: &str) -> usize {
         match self {
-            Encoding::Utf8 => text.len(),
-            Encoding::Utf16 => text.encode_utf16().count(),
+            PositionEncoding::Utf8 => text.len(),
+            PositionEncoding::Utf16 => text.encode_utf16().count(),
         }
     }
 
@@ -43,11 +43,11 @@ impl Encoding {
 pub struct Positions<'t> {
     text: &'t str,
     lines: &'t LineIndex,
-    encoding: Encoding,
+    encoding: PositionEncoding,
 }
 
 impl<'t> Positions<'t> {
-    pub fn new(text: &'t str, lines: &'t LineIndex, encoding: Encoding) -> Positions<'t> {
+    pub fn new(text: &'t str, lines: &'t LineIndex, encoding: PositionEncoding) -> Positions<'t> {
         Positions {
             text,
             lines,
@@ -83,8 +83,8 @@ impl<'t> Positions<'t> {
                 return range.start + at;
             }
             width += match self.encoding {
-                Encoding::Utf8 => c.len_utf8(),
-                Encoding::Utf16 => c.len_utf16(),
+                PositionEncoding::Utf8 => c.len_utf8(),
+                PositionEncoding::Utf16 => c.len_utf16(),
             };
         }
         range.start + line.len()
@@ -125,15 +125,15 @@ mod tests {
     #[test]
     fn counts_in_both_units() {
         let text = "a\nü😀b";
-        for (encoding, column) in [(Encoding::Utf8, 6), (Encoding::Utf16, 3)] {
+        for (encoding, column) in [(PositionEncoding::Utf8, 6), (PositionEncoding::Utf16, 3)] {
             let lines = LineIndex::new(text);
             let position = Positions::new(text, &lines, encoding).position(8);
             assert_eq!((position.line, position.character), (1, column));
             assert_eq!(encoding.offset(text, position), 8);
         }
-        assert_eq!(Encoding::Utf16.offset(text, Position::new(0, 9)), 1);
+        assert_eq!(PositionEncoding::Utf16.offset(text, Position::new(0, 9)), 1);
         assert_eq!(
-            Encoding::Utf16.offset(text, Position::new(9, 0)),
+            PositionEncoding::Utf16.offset(text, Position::new(9, 0)),
             text.len()
         );
     }

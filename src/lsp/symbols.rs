@@ -1,6 +1,6 @@
 //! Symbols: the items of a file, and those of a workspace that a query finds.
 
-use crate::lsp::position::{Encoding, Positions};
+use crate::lsp::position::{PositionEncoding, Positions};
 use crate::source::{FileId, LineIndex, Span};
 use crate::syntax;
 use crate::syntax::ast::{File, Item, SectionKind};
@@ -85,7 +85,7 @@ const MOST_SYMBOLS: usize = 500;
 pub fn search(
     files: impl Iterator<Item = (Uri, String)>,
     query: &str,
-    encoding: Encoding,
+    encoding: PositionEncoding,
 ) -> Vec<WorkspaceSymbol> {
     let query = query.to_lowercase();
     let mut out = Vec::new();

@@ -1,7 +1,7 @@
 //! Semantic tokens: the kind of each word of a spec.
 
 use crate::lsp::navigation::{Named, for_each_name};
-use crate::lsp::position::Encoding;
+use crate::lsp::position::PositionEncoding;
 use crate::lsp::workspace::Spec;
 use crate::project::Program;
 use crate::schema::Type;
@@ -63,7 +63,7 @@ pub fn legend() -> SemanticTokensLegend {
 }
 
 /// The tokens of a part of a spec, each with its position relative to the one before.
-pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: Encoding) -> Vec<SemanticToken> {
+pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: PositionEncoding) -> Vec<SemanticToken> {
     let text = &*spec.text;
     let mut names: FxHashMap<u32, (Token, u32)> = FxHashMap::default();
     for_each_name(&spec.parse.file, &mut |named, span| {
@@ -208,7 +208,11 @@ fn of_place(
 }
 
 /// Encodes tokens as the protocol does: in order, cut at the ends of lines, each relative to the one before.
-fn encode(text: &str, found: &[(u32, u32, Token, u32)], encoding: Encoding) -> Vec<SemanticToken> {
+fn encode(
+    text: &str,
+    found: &[(u32, u32, Token, u32)],
+    encoding: PositionEncoding,
+) -> Vec<SemanticToken> {
     let mut out = Vec::with_capacity(found.len());
     // The line of the last token, the start of that line, and the end of the token.
     let (mut line, mut line_start, mut behind) = (0, 0, 0);

@@ -4,7 +4,7 @@ use crate::emit::Output;
 use crate::lsp::capabilities::Client;
 use crate::lsp::documents::Documents;
 use crate::lsp::marked::Parsed;
-use crate::lsp::position::Encoding;
+use crate::lsp::position::PositionEncoding;
 use crate::lsp::publisher::Publisher;
 use crate::lsp::scheduler::Scheduler;
 use crate::project::{Library, Program, Request, load};
@@ -42,7 +42,7 @@ impl Spec {
 #[derive(Debug)]
 pub struct Workspace {
     pub documents: Documents,
-    pub encoding: Encoding,
+    pub encoding: PositionEncoding,
     pub(super) scheduler: Scheduler,
     pub(super) publisher: Publisher,
     roots: Vec<PathBuf>,

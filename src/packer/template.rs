@@ -13,16 +13,16 @@ pub struct Template {
     /// The `variables` with their defaults. A required variable has no default.
     variables: Vec<(SmolStr, Option<SmolStr>)>,
     /// The builders, in order.
-    builders: Vec<Part>,
+    builders: Vec<TemplatePart>,
     /// The provisioners and post-processors.
-    others: Vec<Part>,
+    others: Vec<TemplatePart>,
     /// Whether the template could not be read. This has been reported, and the readers of variables are unknown.
     pub is_missing: bool,
 }
 
 /// A builder, provisioner or post-processor.
 #[derive(Debug, Default)]
-struct Part {
+struct TemplatePart {
     /// The name of a builder. Empty for others.
     name: SmolStr,
     /// The builders that this takes part with. Empty for all.
@@ -100,7 +100,7 @@ impl Template {
             ..Template::default()
         };
         for builder in list("builders").iter().filter_map(Value::as_object) {
-            let mut part = Part::new(builder);
+            let mut part = TemplatePart::new(builder);
             let name = builder
                 .get("name")
                 .or(builder.get("type"))
@@ -117,8 +117,8 @@ impl Template {
             template
                 .others
                 .push(match provisioner.get("type").and_then(Value::as_str) {
-                    Some("ansible") => Part::ansible(provisioner),
-                    _ => Part::new(provisioner),
+                    Some("ansible") => TemplatePart::ansible(provisioner),
+                    _ => TemplatePart::new(provisioner),
                 });
         }
         for processor in list("post-processors") {
@@ -126,9 +126,12 @@ impl Template {
             let sequence = processor
                 .as_array()
                 .map_or(std::slice::from_ref(processor), Vec::as_slice);
-            template
-                .others
-                .extend(sequence.iter().filter_map(Value::as_object).map(Part::new));
+            template.others.extend(
+                sequence
+                    .iter()
+                    .filter_map(Value::as_object)
+                    .map(TemplatePart::new),
+            );
         }
         Ok(template)
     }
@@ -143,10 +146,10 @@ impl Template {
 
     /// Returns a template with only these variables and arguments.
     pub fn stated(reads: Vec<SmolStr>, extra_vars: Vec<SmolStr>) -> Template {
-        let part = Part {
+        let part = TemplatePart {
             reads,
             extra_vars: Some(extra_vars),
-            ..Part::default()
+            ..TemplatePart::default()
         };
         Template {
             others: vec![part],
@@ -178,14 +181,14 @@ impl Template {
         };
         let is_selected =
             |name: &Option<String>| runs.is_empty() || runs.iter().any(|run| selects(run, name));
-        let builders: Vec<&Part> = self
+        let builders: Vec<&TemplatePart> = self
             .builders
             .iter()
             .zip(&names)
             .filter(|(_, name)| is_selected(name))
             .map(|(b, _)| b)
             .collect();
-        let takes_part = |part: &&Part| {
+        let takes_part = |part: &&TemplatePart| {
             self.builders.is_empty()
                 || builders.iter().any(|b| {
                     (part.only.is_empty() || part.only.contains(&b.name))
@@ -257,8 +260,8 @@ impl Template {
     }
 }
 
-impl Part {
-    fn new(json: &Map<String, Value>) -> Part {
+impl TemplatePart {
+    fn new(json: &Map<String, Value>) -> TemplatePart {
         let names = |key: &str| {
             let list = json
                 .get(key)
@@ -272,17 +275,17 @@ impl Part {
             .for_each(|value| collect_reads(value, &mut reads));
         reads.sort_unstable();
         reads.dedup();
-        Part {
+        TemplatePart {
             only: names("only"),
             except: names("except"),
             reads,
-            ..Part::default()
+            ..TemplatePart::default()
         }
     }
 
     /// Reads an Ansible provisioner. It does not read the variables in its `--extra-vars` arguments; it passes them
     /// on.
-    fn ansible(json: &Map<String, Value>) -> Part {
+    fn ansible(json: &Map<String, Value>) -> TemplatePart {
         let mut json = json.clone();
         let playbook = json
             .get("playbook_file")
@@ -303,10 +306,10 @@ impl Part {
                 value.is_none()
             });
         }
-        Part {
+        TemplatePart {
             extra_vars: Some(extra_vars),
             playbook,
-            ..Part::new(&json)
+            ..TemplatePart::new(&json)
         }
     }
 }

@@ -61,22 +61,22 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
 
 /// A group of letters or digits. Letters come before digits: `1.0-rc` is before `1.0-1`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part<'a> {
+enum VersionPart<'a> {
     Letters(&'a str),
     Number(u64),
 }
 
-impl Part<'_> {
+impl VersionPart<'_> {
     /// Compares a version that has this additional part with the version that does not.
     fn against_nothing(&self) -> Ordering {
         match self {
-            Part::Letters(_) => Ordering::Less,
-            Part::Number(_) => Ordering::Greater,
+            VersionPart::Letters(_) => Ordering::Less,
+            VersionPart::Number(_) => Ordering::Greater,
         }
     }
 }
 
-fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+fn parts(text: &str) -> impl Iterator<Item = VersionPart<'_>> {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .flat_map(|run| {
             let mut rest = run;
@@ -88,9 +88,9 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
                 let (part, tail) = rest.split_at(end);
                 rest = tail;
                 Some(if is_digit {
-                    Part::Number(part.parse().unwrap_or(u64::MAX))
+                    VersionPart::Number(part.parse().unwrap_or(u64::MAX))
                 } else {
-                    Part::Letters(part)
+                    VersionPart::Letters(part)
                 })
             })
         })

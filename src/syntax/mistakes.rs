@@ -6,11 +6,11 @@ use crate::source::{Span, part};
 use crate::syntax::ast::*;
 use crate::syntax::recover;
 use crate::syntax::tail::{Explained, Tail, fix_all};
-use crate::syntax::to_ast::{Lowering, type_of_literal};
+use crate::syntax::to_ast::{ToAst, type_of_literal};
 use crate::syntax::tree::Kind;
 use smol_str::SmolStr;
 
-impl<'t> Lowering<'t> {
+impl<'t> ToAst<'t> {
     /// Reports two statements on a line without a comma between them.
     pub(super) fn check_separator(&mut self, is_first: &mut bool, at: usize) {
         let node = self.tree.node(at);

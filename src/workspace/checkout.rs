@@ -75,7 +75,7 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
     let root = root.canonicalize().unwrap_or(root);
     let place = place_of(&root);
     let inputs = Inputs::read(&root);
-    if let Some(entry) = Entry::read(&place).filter(|entry| entry.is_of(&inputs)) {
+    if let Some(entry) = CacheEntry::read(&place).filter(|entry| entry.is_of(&inputs)) {
         return Ok(entry.library(&root, &inputs));
     }
     let (checkout, makefiles) = read_with_makefiles(&root, &inputs.environment)?;
@@ -88,7 +88,7 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
         .into_iter()
         .map(|path| root.join(path))
         .filter(|path| !is_seen(path));
-    let entry = Entry {
+    let entry = CacheEntry {
         digest: inputs.digest.clone(),
         others: others.map(|path| (digest_of(&path), path)).collect(),
         origins: checkout
@@ -143,7 +143,7 @@ fn place_of(root: &Path) -> PathBuf {
 
 /// A checkout in the cache.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct CacheEntry {
     /// The digest of the files in the checkout that may have been read, and of the other inputs.
     digest: String,
     /// Makefiles outside the checkout, each with the digest of its text.
@@ -153,8 +153,8 @@ struct Entry {
     files: BTreeMap<PathBuf, String>,
 }
 
-impl Entry {
-    fn read(place: &Path) -> Option<Entry> {
+impl CacheEntry {
+    fn read(place: &Path) -> Option<CacheEntry> {
         serde_json::from_slice(&fs::read(place).ok()?).ok()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::check::Lowering;
-use crate::project::check::expr::{Place, Ty, Typed};
+use crate::project::check::expr::{Expected, Ty, Typed};
 use crate::project::check::strings::locate_text;
 use crate::project::hir::*;
 use crate::schema::{Piece, Value, whole};
@@ -16,7 +16,7 @@ impl Lowering<'_, '_> {
         name: &ast::Ident,
         args: &[ast::Expr],
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Typed {
         let Some(function) = Function::parse(&name.text) else {
             let mut found = Diagnostic::new(
@@ -93,7 +93,7 @@ impl Lowering<'_, '_> {
         function: Function,
         parameter: Parameter,
         written: &ast::Expr,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<(Expr, Ty), Reported> {
         if let Parameter::Quoted(quoted) = parameter {
             let kind = self.lower_quoted(function, quoted, written, place)?;
@@ -157,7 +157,7 @@ impl Lowering<'_, '_> {
         function: Function,
         quoted: Quoted,
         arg: &ast::Expr,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<ExprKind, Reported> {
         let ast::ExprKind::Str(text) = &arg.kind else {
             return Err(self.report_no_constant(function, quoted, arg));

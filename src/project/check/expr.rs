@@ -9,9 +9,9 @@ use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
 use smol_str::SmolStr;
 
-/// What a place wants of the expression in it.
+/// What is expected of an expression where it is written: its type, and how its braces and paths are read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Expected<'a> {
     /// The type of the variable or element that is set; none in conditions and rules.
     pub ty: Option<&'a Type>,
     /// The encoding of the list that is expected here.
@@ -26,9 +26,9 @@ pub(crate) struct Place<'a> {
     pub setting: Option<VarId>,
 }
 
-impl Place<'_> {
+impl Expected<'_> {
     /// A condition or message: no type, braces are text.
-    pub(crate) const PLAIN: Place<'static> = Place {
+    pub(crate) const PLAIN: Expected<'static> = Expected {
         ty: None,
         encoding: Encoding::Plain,
         packer_braces: false,
@@ -36,13 +36,13 @@ impl Place<'_> {
         is_secret: false,
         setting: None,
     };
-    pub(crate) const FACTS: Place<'static> = Place {
+    pub(crate) const FACTS: Expected<'static> = Expected {
         facts_only: Some("a condition"),
-        ..Place::PLAIN
+        ..Expected::PLAIN
     };
 
-    fn inner<'b>(self, ty: Option<&'b Type>) -> Place<'b> {
-        Place {
+    fn inner<'b>(self, ty: Option<&'b Type>) -> Expected<'b> {
+        Expected {
             ty,
             encoding: Encoding::Plain,
             packer_braces: self.packer_braces,
@@ -53,7 +53,7 @@ impl Place<'_> {
     }
 
     /// For the arguments of functions and operators: any type, the same braces.
-    pub(crate) fn argument(self) -> Place<'static> {
+    pub(crate) fn argument(self) -> Expected<'static> {
         self.inner(None)
     }
 }
@@ -122,7 +122,7 @@ impl Lowering<'_, '_> {
         let variable = &self.variables[id];
         let (ty, encoding) = (variable.ty.clone(), variable.encoding);
         let (is_fact, is_secret) = (variable.is_fact, variable.is_secret);
-        let place = Place {
+        let place = Expected {
             ty: Some(&ty),
             encoding,
             packer_braces: variable.has_packer_braces(),
@@ -137,12 +137,12 @@ impl Lowering<'_, '_> {
     }
 
     /// Lowers an expression and checks it against what its place wants.
-    pub(crate) fn lower_expr(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+    pub(crate) fn lower_expr(&mut self, expr: &ast::Expr, place: Expected<'_>) -> Expr {
         self.lower_typed(expr, place).0
     }
 
     /// A condition: must be a bool.
-    pub(crate) fn lower_condition(&mut self, expr: &ast::Expr, place: Place<'_>) -> Expr {
+    pub(crate) fn lower_condition(&mut self, expr: &ast::Expr, place: Expected<'_>) -> Expr {
         let (lowered, ty) = self.lower_typed(expr, place);
         match self.expect(
             &ty,
@@ -175,7 +175,7 @@ impl Lowering<'_, '_> {
         ))
     }
 
-    pub(crate) fn lower_typed(&mut self, expr: &ast::Expr, place: Place<'_>) -> (Expr, Ty) {
+    pub(crate) fn lower_typed(&mut self, expr: &ast::Expr, place: Expected<'_>) -> (Expr, Ty) {
         let span = expr.span;
         let lowered = match &expr.kind {
             ast::ExprKind::Missing => Err(Reported::by_parser()),
@@ -230,7 +230,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Checks an expression where a type is expected: always its kind, and the whole value of a constant.
-    fn check_place(&mut self, expr: &mut Expr, ty: &Ty, place: Place<'_>) {
+    fn check_place(&mut self, expr: &mut Expr, ty: &Ty, place: Expected<'_>) {
         let Some(wanted) = place.ty else { return };
         match &expr.kind {
             ExprKind::Const(value) => {
@@ -273,7 +273,7 @@ impl Lowering<'_, '_> {
         &mut self,
         id: VarId,
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<(), Reported> {
         let Some(reader) = place.facts_only else {
             return Ok(());
@@ -299,7 +299,7 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn lower_name(&mut self, name: &SmolStr, span: Span, place: Place<'_>) -> Typed {
+    fn lower_name(&mut self, name: &SmolStr, span: Span, place: Expected<'_>) -> Typed {
         let Some(id) = self.find_variable(name) else {
             return Err(self.report_unknown_name(name, span, place));
         };
@@ -311,7 +311,12 @@ impl Lowering<'_, '_> {
 
     // ---- lists and maps ---------------------------------------------------------------------
 
-    fn lower_list(&mut self, elements: &[ast::Expr], span: Span, place: Place<'_>) -> (Expr, Ty) {
+    fn lower_list(
+        &mut self,
+        elements: &[ast::Expr],
+        span: Span,
+        place: Expected<'_>,
+    ) -> (Expr, Ty) {
         let wanted = match place.ty.map(|ty| &ty.base) {
             Some(Base::List(element)) => Some(element.as_ref()),
             Some(Base::Any) | None => None,
@@ -405,7 +410,7 @@ impl Lowering<'_, '_> {
         &mut self,
         pairs: &[(ast::Ident, ast::Expr)],
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> (Expr, Ty) {
         let wanted = match place.ty.map(|ty| &ty.base) {
             Some(Base::Map(element)) => Some(element.as_ref()),
@@ -460,7 +465,7 @@ impl Lowering<'_, '_> {
 
     // ---- operators --------------------------------------------------------------------------
 
-    fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Place<'_>) -> Typed {
+    fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Expected<'_>) -> Typed {
         let [left, right] = sides;
         let build = |a, b, versions| ExprKind::Binary {
             op,

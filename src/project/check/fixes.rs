@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::check::Lowering;
-use crate::project::check::expr::Place;
+use crate::project::check::expr::Expected;
 use crate::schema::{Base, Type, Value, check_value, decode_words};
 use crate::source::Span;
 use crate::syntax::print_text;
@@ -18,7 +18,12 @@ pub(crate) enum Spelling {
 
 impl Lowering<'_, '_> {
     /// Reports a word that begins like a number but is not one, and offers quotes if a string fits.
-    pub(crate) fn report_no_int(&mut self, text: &str, span: Span, place: Place<'_>) -> Reported {
+    pub(crate) fn report_no_int(
+        &mut self,
+        text: &str,
+        span: Span,
+        place: Expected<'_>,
+    ) -> Reported {
         let shown = if place.is_secret {
             "this".to_owned()
         } else {

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Fit, Reported, suggest, suggest_image};
 use crate::project::check::Lowering;
-use crate::project::check::expr::Place;
+use crate::project::check::expr::Expected;
 use crate::project::hir::*;
 use crate::project::hir::{SECTIONS, VARIABLES};
 use crate::schema::{Base, Type, Value, check_value};
@@ -97,7 +97,7 @@ impl Lowering<'_, '_> {
         &mut self,
         name: &SmolStr,
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Reported {
         let found = Diagnostic::new(
             Code::UnknownVariable,

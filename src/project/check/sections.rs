@@ -1,7 +1,7 @@
 //! Bodies of layers and images: settings, `when`, and the blocks in them.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::project::check::expr::Place;
+use crate::project::check::expr::Expected;
 use crate::project::check::fixes::Spelling;
 use crate::project::check::var_file;
 use crate::project::check::{Declared, Lowering};
@@ -164,7 +164,7 @@ impl Lowering<'_, '_> {
             self.report_wrong_place(span, "`when`", "put the `when` around the block");
             return;
         }
-        let expr = self.lower_condition(condition, Place::FACTS);
+        let expr = self.lower_condition(condition, Expected::FACTS);
         let index = body.conditions.len() as u32;
         body.conditions.push(Condition {
             expr,

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Reported};
 use crate::packer::{Braced, parse_braces, users};
 use crate::project::check::Lowering;
-use crate::project::check::expr::{Place, Ty};
+use crate::project::check::expr::{Expected, Ty};
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Text, TextBuilder, Value};
 use crate::source::{Origin, Span, normalize};
@@ -17,7 +17,7 @@ impl Lowering<'_, '_> {
         &mut self,
         text: &SmolStr,
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<ExprKind, Reported> {
         self.check_unfilled(text, span, place);
         let kind = self.lower_braces(text, span, place)?;
@@ -31,7 +31,7 @@ impl Lowering<'_, '_> {
         &mut self,
         text: &SmolStr,
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<ExprKind, Reported> {
         if !place.packer_braces || memchr::memmem::find(text.as_bytes(), b"{{").is_none() {
             return Ok(ExprKind::Const(Value::text(text.clone())));
@@ -77,7 +77,7 @@ impl Lowering<'_, '_> {
         text: &str,
         names: &[&str],
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<ExprKind, Reported> {
         let ids: Vec<_> = names
             .iter()
@@ -115,7 +115,7 @@ impl Lowering<'_, '_> {
         &mut self,
         name: &str,
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<VarId, Reported> {
         match self.find_variable(name) {
             Some(id) => {
@@ -190,9 +190,9 @@ impl Lowering<'_, '_> {
         self.find_reference(
             name,
             span,
-            Place {
+            Expected {
                 is_secret,
-                ..Place::PLAIN
+                ..Expected::PLAIN
             },
         )
     }
@@ -201,7 +201,7 @@ impl Lowering<'_, '_> {
         &mut self,
         parts: &[ast::Part],
         span: Span,
-        place: Place<'_>,
+        place: Expected<'_>,
     ) -> Result<ExprKind, Reported> {
         let mut lowered = Vec::with_capacity(parts.len());
         let mut sound = Ok(());
@@ -252,7 +252,7 @@ impl Lowering<'_, '_> {
     }
 
     /// True where a relative string in this place is a path relative to its file.
-    pub(crate) fn location(&self, place: Place<'_>) -> Option<Location> {
+    pub(crate) fn location(&self, place: Expected<'_>) -> Option<Location> {
         match &place.ty?.base {
             Base::Path => Some(Location::Path),
             Base::File => Some(Location::File),

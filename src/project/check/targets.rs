@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::packer::{Template, named};
 use crate::project::check::Lowering;
 use crate::project::check::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS};
-use crate::project::check::expr::Place;
+use crate::project::check::expr::Expected;
 use crate::project::check::fixes::Spelling;
 use crate::project::check::items::{new_provider, new_rule};
 use crate::project::check::sections::{Block, Body, Within};
@@ -294,7 +294,7 @@ impl Lowering<'_, '_> {
             for name in named(text) {
                 // A template may well hand a deprecated name on.
                 if self.find_variable(&name).is_none() {
-                    let _ = self.find_reference(&name, element.span, Place::PLAIN);
+                    let _ = self.find_reference(&name, element.span, Expected::PLAIN);
                 }
             }
         }
@@ -379,7 +379,7 @@ impl Lowering<'_, '_> {
                             .help("join them with `or`, or write two rules"),
                         );
                     }
-                    rule.condition = self.lower_condition(&set.value, Place::PLAIN);
+                    rule.condition = self.lower_condition(&set.value, Expected::PLAIN);
                     rule.is_deny = set.name.text == "deny";
                 }
                 "message" => {
@@ -410,9 +410,9 @@ impl Lowering<'_, '_> {
         let ty = Type::of(Base::String);
         self.lower_expr(
             value,
-            Place {
+            Expected {
                 ty: Some(&ty),
-                ..Place::PLAIN
+                ..Expected::PLAIN
             },
         )
     }

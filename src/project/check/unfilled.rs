@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Fix};
 use crate::project::check::Lowering;
-use crate::project::check::expr::Place;
+use crate::project::check::expr::Expected;
 use crate::project::check::fixes::environment;
 use crate::project::hir::VARIABLES;
 use crate::schema::Base;
@@ -11,7 +11,7 @@ use crate::source::{Span, part};
 impl Lowering<'_, '_> {
     /// Warns of a name in a text that was meant to be filled in. What goes to a shell, to Ansible or into a file has
     /// dollars and braces of its own: only the texts of declared variables are looked at, without heredocs.
-    pub(crate) fn check_unfilled(&mut self, text: &str, span: Span, place: Place<'_>) {
+    pub(crate) fn check_unfilled(&mut self, text: &str, span: Span, place: Expected<'_>) {
         let Some(ty) = place
             .ty
             .filter(|ty| ty.is_text() && !matches!(ty.base, Base::Args | Base::Toml))

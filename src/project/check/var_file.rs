@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, Reported, Severity};
 use crate::packer::json::{JsonError, Parsed, PropertyValue, parse_json};
 use crate::packer::{Braced, parse_braces};
 use crate::project::check::Lowering;
-use crate::project::check::expr::Place;
+use crate::project::check::expr::Expected;
 use crate::project::check::fixes::Spelling;
 use crate::project::check::sections::Block;
 use crate::project::hir::VARIABLES;
@@ -31,12 +31,12 @@ pub(crate) const RELEASE: &str = "v0.1.13";
 #[derive(Debug)]
 pub(crate) struct VarFile {
     pub file: FileId,
-    entries: Vec<Entry>,
+    entries: Vec<VarFileEntry>,
 }
 
 /// One entry of a JSON var file.
 #[derive(Debug)]
-struct Entry {
+struct VarFileEntry {
     name: Ident,
     value: Given,
     /// The value's place.
@@ -61,7 +61,7 @@ impl VarFile {
     }
 }
 
-fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Entry> {
+fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<VarFileEntry> {
     let span = |range: Range<usize>| Span::new(file, range.start as u32, range.end as u32);
     let whole = span(0..text.len());
     let properties = match parse_json(text) {
@@ -84,7 +84,7 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
             return Vec::new();
         }
     };
-    let mut entries: Vec<Entry> = Vec::with_capacity(properties.len());
+    let mut entries: Vec<VarFileEntry> = Vec::with_capacity(properties.len());
     for property in properties {
         let range = property.range;
         let name = Ident {
@@ -110,7 +110,7 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Ent
                 .help("remove one of them: Packer silently uses the last one"),
             );
         }
-        entries.push(Entry {
+        entries.push(VarFileEntry {
             name,
             value,
             span: span(range),
@@ -131,7 +131,7 @@ fn report_syntax(file: FileId, error: JsonError) -> Diagnostic {
 
 fn report_not_a_string(
     lowering: &mut Lowering<'_, '_>,
-    entry: &Entry,
+    entry: &VarFileEntry,
     id: VarId,
     what: &str,
     json: Option<&serde_json::Value>,
@@ -220,7 +220,7 @@ pub(crate) fn lower_flag(lowering: &mut Lowering<'_, '_>, file: FileId, id: Sect
         span: Span::new(file, 0, start),
     };
     let span = Span::new(file, (start + 1).min(text.len() as u32), text.len() as u32);
-    let entry = Entry {
+    let entry = VarFileEntry {
         name,
         value: Given::Text(SmolStr::new(value)),
         span,
@@ -297,7 +297,7 @@ fn lower_assignment(lowering: &mut Lowering<'_, '_>, file: FileId, text: &str) -
     if is_expression {
         return lower_expression(lowering, file, text, id, span);
     }
-    let entry = Entry {
+    let entry = VarFileEntry {
         name,
         value: Given::Text(SmolStr::new(value)),
         span,
@@ -328,12 +328,12 @@ fn lower_expression(
 /// Lowers an entry; `sets` has the other names that its file sets. An unknown name goes into `unknown`.
 fn lower_entry<'e>(
     lowering: &mut Lowering<'_, '_>,
-    entry: &'e Entry,
+    entry: &'e VarFileEntry,
     is_read: bool,
     sets: &dyn Fn(&str) -> bool,
     unknown: &mut Vec<&'e Ident>,
 ) -> Option<Setting> {
-    let Entry { name, value, span } = entry;
+    let VarFileEntry { name, value, span } = entry;
     let declared = lowering
         .view()
         .find(VARIABLES, &name.text)
@@ -664,9 +664,9 @@ fn locate_value(lowering: &mut Lowering<'_, '_>, ty: &Type, value: Value, span: 
             .map(|e| locate_value(lowering, element, e.clone(), span));
         return Value::list(located.collect());
     }
-    let Some(location) = lowering.location(Place {
+    let Some(location) = lowering.location(Expected {
         ty: Some(ty),
-        ..Place::PLAIN
+        ..Expected::PLAIN
     }) else {
         return value;
     };

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::project::check::attributes::OF_VARIABLES;
-use crate::project::check::expr::Place;
+use crate::project::check::expr::Expected;
 use crate::project::check::fixes::Spelling;
 use crate::project::check::items::new_variable;
 use crate::project::check::{Declared, Draft, Lowering};
@@ -241,7 +241,7 @@ impl Lowering<'_, '_> {
                 _ => None,
             });
             if let Some(applies) = applies {
-                let condition = self.lower_condition(applies, Place::FACTS);
+                let condition = self.lower_condition(applies, Expected::FACTS);
                 self.variables[*id].applies = Some(condition);
             }
         }

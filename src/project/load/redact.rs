@@ -44,7 +44,7 @@ pub(crate) fn hide(
         secrets.extend(text.lines().filter_map(damaged_declaration));
     }
     for (file, text) in &texts {
-        let names = Names {
+        let names = SecretNames {
             secrets: &secrets,
             known: &known,
             is_damaged: damaged.contains(file),
@@ -64,14 +64,14 @@ fn damaged_declaration(line: &str) -> Option<&str> {
     (!name.is_empty() && rest.contains("secret")).then_some(name)
 }
 
-struct Names<'n> {
+struct SecretNames<'n> {
     secrets: &'n FxHashSet<&'n str>,
     known: &'n FxHashSet<&'n str>,
     /// Whether anything in the file cannot be read.
     is_damaged: bool,
 }
 
-impl Names<'_> {
+impl SecretNames<'_> {
     /// The places behind secrets' names in a text.
     fn values(&self, text: &str) -> Vec<Range<usize>> {
         let mut out = Vec::new();

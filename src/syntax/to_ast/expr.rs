@@ -5,7 +5,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Span, part};
 use crate::syntax::ast::*;
-use crate::syntax::to_ast::Lowering;
+use crate::syntax::to_ast::ToAst;
 use crate::syntax::tree::{Children, Kind, Tree};
 use smol_str::SmolStr;
 
@@ -35,7 +35,7 @@ impl Iterator for Cursor<'_> {
     }
 }
 
-impl<'t> Lowering<'t> {
+impl<'t> ToAst<'t> {
     pub(crate) fn cursor(&self, at: usize) -> Cursor<'t> {
         let mut cursor = Cursor {
             tree: self.tree,

@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 pub(crate) const MAX_DEPTH: usize = 128;
 
 pub(crate) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Diagnostic>) {
-    let mut lowering = Lowering::new(file, text, tree);
+    let mut lowering = ToAst::new(file, text, tree);
     let items = lowering.lower_items();
     (File { items }, lowering.diagnostics)
 }
@@ -24,7 +24,7 @@ pub(crate) fn lower_setting(
     text: &str,
     tree: &Tree,
 ) -> Option<(Set, Vec<Diagnostic>)> {
-    let mut lowering = Lowering::new(file, text, tree);
+    let mut lowering = ToAst::new(file, text, tree);
     let set = lowering.lower_set(0, false)?;
     if let Some(colon) = lowering.colon_of(0) {
         lowering.report_wrong_colon(colon);
@@ -32,7 +32,8 @@ pub(crate) fn lower_setting(
     Some((set, lowering.diagnostics))
 }
 
-pub(crate) struct Lowering<'t> {
+/// Converts the nodes of a tree, with the diagnostics found on the way.
+pub(crate) struct ToAst<'t> {
     pub file: FileId,
     pub text: &'t str,
     pub tree: &'t Tree,
@@ -46,9 +47,9 @@ pub(crate) struct Lowering<'t> {
     pub stray_parents: Vec<(Span, Vec<Ident>)>,
 }
 
-impl<'t> Lowering<'t> {
-    pub(crate) fn new(file: FileId, text: &'t str, tree: &'t Tree) -> Lowering<'t> {
-        Lowering {
+impl<'t> ToAst<'t> {
+    pub(crate) fn new(file: FileId, text: &'t str, tree: &'t Tree) -> ToAst<'t> {
+        ToAst {
             file,
             text,
             tree,

@@ -5,11 +5,11 @@ use crate::source::{Span, part};
 use crate::syntax::ast::*;
 use crate::syntax::grammar;
 use crate::syntax::tail::fix_all;
-use crate::syntax::to_ast::Lowering;
+use crate::syntax::to_ast::ToAst;
 use crate::syntax::tree::{Kind, Tree};
 use smol_str::{SmolStr, SmolStrBuilder};
 
-impl<'t> Lowering<'t> {
+impl<'t> ToAst<'t> {
     pub(crate) fn lower_plain(&self, at: usize) -> ExprKind {
         let text = self.slice(at);
         ExprKind::Str(SmolStr::new(part(text, 1..text.len().saturating_sub(1))))
@@ -186,7 +186,7 @@ impl<'t> Lowering<'t> {
     }
 
     fn lower_heredoc_body(&mut self, tree: &Tree, indent: usize) -> ExprKind {
-        let mut inner = Lowering {
+        let mut inner = ToAst {
             file: self.file,
             text: self.text,
             tree,
