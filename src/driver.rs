@@ -2,8 +2,6 @@
 //!
 //! The command line and the language server call the same functions.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 use crate::diagnostic::{Code, Diagnostic, Fix, merge};
 use crate::emit::{Artifacts, Output, check_roles, emit};
 use crate::eval::evaluate;

@@ -1,19 +1,23 @@
 //! imgspec: a typed language for the configuration of Kubernetes Image Builder.
 //!
-//! A value travels one way: text → [`syntax::Parse`] → [`project::Program`] → [`eval::Image`] →
-//! [`emit::Artifacts`] → [`build`]. Each arrow is one function: [`syntax::parse`], [`project::load`],
-//! [`eval::evaluate`], [`emit::emit`], [`build::write`].
+//! A value takes one path: text → [`syntax::Parse`] → [`project::Program`] → [`eval::Image`] → [`emit::Artifacts`] → files.
+//! Each arrow is one function: [`syntax::parse`], [`project::load()`], [`eval::evaluate`], [`emit::emit()`],
+//! [`workspace::write()`].
 
 #![warn(
     clippy::disallowed_methods,
     clippy::exit,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::match_bool,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::string_slice,
     clippy::unreachable,
-    clippy::unwrap_used
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub
 )]
 
 pub mod ansible;

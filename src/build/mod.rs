@@ -3,8 +3,6 @@
 //! [`Job`] builds one image from its compiled files: it prepares Packer's working folder, runs Packer, stops what was
 //! started, and keeps the artifacts.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod artifacts;
 mod clean;
 mod fingerprint;

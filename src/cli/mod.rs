@@ -1,7 +1,5 @@
 //! The command line: one file a subcommand.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod adopt;
 #[cfg(unix)]
 mod build;

@@ -3,8 +3,6 @@
 //! The compiler creates diagnostics without regard to their format. The `render_` functions return text and print
 //! nothing.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod catalogue;
 mod json;
 mod near;

@@ -5,8 +5,6 @@
 //! why it cannot. `packer`, `ansible` and `manifest` only render that plan. Nothing here writes a file: [`Artifacts`] are
 //! bytes with names.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod ansible;
 mod build_plan;
 mod cells;

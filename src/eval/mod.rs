@@ -4,8 +4,6 @@
 //! computes the late-bound values and checks them. A name refers to the final value: an expression sees what the
 //! strongest layer sets, wherever the expression itself is.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod activate;
 mod dependencies;
 mod interpret;

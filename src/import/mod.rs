@@ -3,8 +3,6 @@
 //! [`import()`] converts var files to layers. [`adopt()`] converts a checkout to a library: its variables, providers, layers
 //! and targets. Both read only through a `Loader`.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod adopt;
 mod checkout;
 mod infer;

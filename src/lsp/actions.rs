@@ -17,7 +17,7 @@ use lsp_types::*;
 use std::path::{Path, PathBuf};
 
 /// The actions for a range of a file.
-pub fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
+pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
     if path.extension().is_some_and(|e| e == "json") {
         return convert_file(server, path).into_iter().collect();
     }

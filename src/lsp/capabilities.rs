@@ -6,15 +6,15 @@ use lsp_types::*;
 
 /// A client, by its capabilities. It can do nothing that it does not mention.
 #[derive(Debug, Default)]
-pub struct Client(ClientCapabilities);
+pub(super) struct Client(ClientCapabilities);
 
 impl Client {
-    pub fn new(capabilities: ClientCapabilities) -> Client {
+    pub(super) fn new(capabilities: ClientCapabilities) -> Client {
         Client(capabilities)
     }
 
     /// The unit of columns: UTF-8 if the client offers it.
-    pub fn encoding(&self) -> PositionEncoding {
+    pub(super) fn encoding(&self) -> PositionEncoding {
         let general = self.0.general.as_ref();
         let offered = general.and_then(|general| general.position_encodings.as_deref());
         if offered.is_some_and(|all| all.contains(&PositionEncodingKind::UTF8)) {
@@ -41,12 +41,12 @@ impl Client {
     }
 
     /// Completion items can be snippets.
-    pub fn has_snippets(&self) -> bool {
+    pub(super) fn has_snippets(&self) -> bool {
         self.completion_item().and_then(|item| item.snippet_support) == Some(true)
     }
 
     /// Edits can create files.
-    pub fn can_create(&self) -> bool {
+    pub(super) fn can_create(&self) -> bool {
         let operations = || {
             let edit = self.0.workspace.as_ref()?.workspace_edit.as_ref()?;
             edit.resource_operations.as_deref()
@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// The client reports changes of files on disk when it is asked to.
-    pub fn can_watch(&self) -> bool {
+    pub(super) fn can_watch(&self) -> bool {
         let watch = || {
             let workspace = self.0.workspace.as_ref()?;
             workspace.did_change_watched_files?.dynamic_registration
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Code actions can be edits, not only commands.
-    pub fn has_actions(&self) -> bool {
+    pub(super) fn has_actions(&self) -> bool {
         let literal = || {
             let action = self.text_document()?.code_action.as_ref()?;
             action.code_action_literal_support.as_ref()
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// Symbols of a document can contain others.
-    pub fn has_nested_symbols(&self) -> bool {
+    pub(super) fn has_nested_symbols(&self) -> bool {
         let nested = || {
             let symbol = self.text_document()?.document_symbol.as_ref()?;
             symbol.hierarchical_document_symbol_support
@@ -82,7 +82,7 @@ impl Client {
     }
 
     /// Parameters of signatures can be ranges of the label.
-    pub fn has_label_offsets(&self) -> bool {
+    pub(super) fn has_label_offsets(&self) -> bool {
         let offsets = || {
             let help = self.text_document()?.signature_help.as_ref()?;
             let signature = help.signature_information.as_ref()?;
@@ -95,20 +95,20 @@ impl Client {
     }
 
     /// Diagnostics can have related locations.
-    pub fn has_related(&self) -> bool {
+    pub(super) fn has_related(&self) -> bool {
         self.publishes()
             .and_then(|publish| publish.related_information)
             == Some(true)
     }
 
     /// Diagnostics can have tags.
-    pub fn has_tags(&self) -> bool {
+    pub(super) fn has_tags(&self) -> bool {
         self.publishes()
             .is_some_and(|publish| publish.tag_support.is_some())
     }
 
     /// A hover, in Markdown if the client reads it.
-    pub fn hover_markup(&self, markdown: String) -> MarkupContent {
+    pub(super) fn hover_markup(&self, markdown: String) -> MarkupContent {
         let formats = || {
             self.text_document()?
                 .hover
@@ -130,7 +130,7 @@ impl Client {
     }
 
     /// The documentation of a completion item, in Markdown if the client reads it.
-    pub fn doc_markup(&self, markdown: String) -> Documentation {
+    pub(super) fn doc_markup(&self, markdown: String) -> Documentation {
         let formats = || self.completion_item()?.documentation_format.as_deref();
         if has_markdown(formats()) {
             Documentation::MarkupContent(MarkupContent {
@@ -157,7 +157,7 @@ fn plain(markdown: &str) -> String {
 }
 
 /// What the server can do.
-pub fn server_capabilities(encoding: PositionEncoding) -> ServerCapabilities {
+pub(super) fn server_capabilities(encoding: PositionEncoding) -> ServerCapabilities {
     ServerCapabilities {
         position_encoding: Some(match encoding {
             PositionEncoding::Utf8 => PositionEncodingKind::UTF8,

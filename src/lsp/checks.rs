@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 impl Workspace {
     /// Checks the files that changed.
-    pub fn check_changed(&mut self) -> Vec<Publication> {
+    pub(super) fn check_changed(&mut self) -> Vec<Publication> {
         let changed = self.scheduler.take_urgent();
         self.check(changed)
     }
 
     /// Checks some of the files that are left.
-    pub fn check_some(&mut self) -> Vec<Publication> {
+    pub(super) fn check_some(&mut self) -> Vec<Publication> {
         let documents = &self.documents;
         let next = self
             .scheduler

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// An edit that a diagnostic offers.
 #[derive(Debug, Clone)]
-pub struct Fix {
+pub(super) struct Fix {
     pub title: String,
     /// The range of the diagnostic.
     pub range: Range,
@@ -21,14 +21,14 @@ pub struct Fix {
 
 /// A diagnostic as the client gets it, with its fixes.
 #[derive(Debug, Clone)]
-pub struct Diagnostic {
+pub(super) struct Diagnostic {
     pub published: lsp_types::Diagnostic,
     pub fixes: Vec<Fix>,
 }
 
 impl Diagnostic {
     /// A diagnostic with its file. `None` for the standard library, which a client cannot edit.
-    pub fn new(
+    pub(super) fn new(
         sources: &SourceMap,
         found: &diagnostic::Diagnostic,
         encoding: PositionEncoding,

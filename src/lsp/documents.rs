@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A text that the client has open.
 #[derive(Debug)]
-pub struct Document {
+pub(super) struct Document {
     pub text: String,
     /// The client's count of its changes.
     pub version: i32,
@@ -18,12 +18,12 @@ pub struct Document {
 }
 
 #[derive(Debug, Default)]
-pub struct Documents {
+pub(super) struct Documents {
     open: FxHashMap<PathBuf, Document>,
 }
 
 impl Documents {
-    pub fn open(&mut self, path: PathBuf, item: TextDocumentItem) {
+    pub(super) fn open(&mut self, path: PathBuf, item: TextDocumentItem) {
         let TextDocumentItem {
             language_id,
             version,
@@ -40,24 +40,24 @@ impl Documents {
         );
     }
 
-    pub fn close(&mut self, path: &Path) {
+    pub(super) fn close(&mut self, path: &Path) {
         self.open.remove(path);
     }
 
-    pub fn get(&self, path: &Path) -> Option<&Document> {
+    pub(super) fn get(&self, path: &Path) -> Option<&Document> {
         self.open.get(path)
     }
 
-    pub fn text(&self, path: &Path) -> Option<&str> {
+    pub(super) fn text(&self, path: &Path) -> Option<&str> {
         self.get(path).map(|document| document.text.as_str())
     }
 
-    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.open.keys()
     }
 
     /// Applies changes in order. A change without a range replaces the whole text.
-    pub fn change(
+    pub(super) fn change(
         &mut self,
         path: &Path,
         version: i32,

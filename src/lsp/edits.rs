@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// An edit, with its file.
-pub fn edit(
+pub(super) fn edit(
     sources: &SourceMap,
     span: Span,
     text: &str,
@@ -19,7 +19,7 @@ pub fn edit(
 
 /// Edits of files, as the protocol has them.
 #[allow(clippy::mutable_key_type)] // the protocol's map has URIs as keys
-pub fn workspace_edit(edits: Vec<(PathBuf, TextEdit)>) -> Option<WorkspaceEdit> {
+pub(super) fn workspace_edit(edits: Vec<(PathBuf, TextEdit)>) -> Option<WorkspaceEdit> {
     let mut changes: HashMap<Uri, Vec<TextEdit>> = HashMap::new();
     for (path, edit) in edits {
         changes.entry(uri(&path)?).or_default().push(edit);

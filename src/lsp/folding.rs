@@ -6,7 +6,7 @@ use crate::syntax::{Kind, Tree};
 use lsp_types::{FoldingRange, FoldingRangeKind};
 
 /// Blocks, lists and strings of several lines, and comments on successive lines.
-pub fn folds(text: &str, tree: &Tree, positions: Positions<'_>) -> Vec<FoldingRange> {
+pub(super) fn folds(text: &str, tree: &Tree, positions: Positions<'_>) -> Vec<FoldingRange> {
     let mut out: Vec<FoldingRange> = Vec::new();
     let mut push = |start: u32, end: u32, kind: FoldingRangeKind| {
         let range = positions.range(start as usize, end as usize);

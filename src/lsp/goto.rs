@@ -9,7 +9,7 @@ use lsp_types::DocumentLink;
 use std::path::Path;
 
 /// The definition of a name that a file uses.
-pub fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<Span> {
+pub(super) fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<Span> {
     match named {
         Named::Section(name) => program
             .find_section(file, name)
@@ -26,7 +26,7 @@ pub fn definition(program: &Program, file: FileId, named: Named<'_>) -> Option<S
 }
 
 /// The places of a file that name the item with a definition.
-pub fn references(program: &Program, file: FileId, ast: &File, defined: Span) -> Vec<Span> {
+pub(super) fn references(program: &Program, file: FileId, ast: &File, defined: Span) -> Vec<Span> {
     let mut out = Vec::new();
     for_each_name(ast, &mut |named, span| {
         if definition(program, file, named) == Some(defined) {
@@ -37,7 +37,7 @@ pub fn references(program: &Program, file: FileId, ast: &File, defined: Span) ->
 }
 
 /// The paths of includes, as links.
-pub fn links(ast: &File, folder: &Path, positions: Positions<'_>) -> Vec<DocumentLink> {
+pub(super) fn links(ast: &File, folder: &Path, positions: Positions<'_>) -> Vec<DocumentLink> {
     let includes = ast.items.iter().filter_map(|item| match item {
         Item::Include(include) if !include.path.text.is_empty() => Some(&include.path),
         _ => None,

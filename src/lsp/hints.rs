@@ -17,14 +17,14 @@ const WIDTH: usize = 60;
 const MOST: usize = 3;
 
 /// A hint after an offset.
-pub struct Hint {
+pub(super) struct Hint {
     pub offset: u32,
     pub label: String,
     pub tooltip: String,
 }
 
 /// The hints in a part of a spec.
-pub fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
+pub(super) fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
     let program = &spec.program;
     let mut out = Vec::new();
     for section in spec

@@ -11,7 +11,7 @@ use crate::source::{FileId, part};
 use std::fmt::Write;
 
 /// The documentation of a name in a file, as Markdown. `section` is the layer or image around it.
-pub fn describe(
+pub(super) fn describe(
     program: &Program,
     file: FileId,
     named: Named<'_>,

@@ -8,13 +8,13 @@ use std::ops::Range;
 const WORD: &str = "cursor_is_here";
 
 /// A text with its tree.
-pub struct Parsed<'t> {
+pub(super) struct Parsed<'t> {
     pub text: &'t str,
     pub tree: &'t Tree,
 }
 
 /// The tree of an item with the word in it, and the nodes around the word.
-pub struct Marked {
+pub(super) struct Marked {
     text: String,
     tree: Tree,
     /// The nodes around the word, from the whole text to the smallest one.
@@ -24,12 +24,12 @@ pub struct Marked {
 
 impl Marked {
     /// Parses the item around an offset again, with the word in it.
-    pub fn new(spec: &Parsed<'_>, offset: usize) -> Marked {
+    pub(super) fn new(spec: &Parsed<'_>, offset: usize) -> Marked {
         Marked::with(spec, offset, WORD)
     }
 
     /// The same with `=` and a value after the word: a complete setting, if a statement can begin at the cursor.
-    pub fn with_value(spec: &Parsed<'_>, offset: usize) -> Marked {
+    pub(super) fn with_value(spec: &Parsed<'_>, offset: usize) -> Marked {
         Marked::with(spec, offset, &format!("{WORD} = {WORD} "))
     }
 
@@ -55,21 +55,21 @@ impl Marked {
     }
 
     /// The number of nodes around the word.
-    pub fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.path.len()
     }
 
     /// The node at a level. Level 0 is the whole text.
-    pub fn node(&self, level: usize) -> Option<Node> {
+    pub(super) fn node(&self, level: usize) -> Option<Node> {
         self.path.get(level).map(|at| self.tree.node(*at))
     }
 
-    pub fn kind(&self, level: usize) -> Option<Kind> {
+    pub(super) fn kind(&self, level: usize) -> Option<Kind> {
         self.node(level).map(|node| node.kind)
     }
 
     /// The children of the node at a level without comments, and the index of the one around the word.
-    pub fn children(&self, level: usize) -> (Vec<Child>, usize) {
+    pub(super) fn children(&self, level: usize) -> (Vec<Child>, usize) {
         let mut out: Vec<Child> = Vec::new();
         let mut place = 0;
         let Some(parent) = self.path.get(level) else {
@@ -97,26 +97,26 @@ impl Marked {
         (out, place)
     }
 
-    pub fn slice(&self, node: Node) -> &str {
+    pub(super) fn slice(&self, node: Node) -> &str {
         part(&self.text, node.start as usize..node.end as usize)
     }
 
     /// The part of a node before the cursor.
-    pub fn typed(&self, node: Node) -> &str {
+    pub(super) fn typed(&self, node: Node) -> &str {
         part(&self.text, node.start as usize..self.offset)
     }
 }
 
 /// A child of a node, and what is between it and the child before it, or the beginning of the parent.
 #[derive(Debug, Clone, Copy)]
-pub struct Child {
+pub(super) struct Child {
     pub node: Node,
     pub has_comma: bool,
     pub has_line: bool,
 }
 
 impl Child {
-    pub fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         self.node.kind
     }
 }

@@ -4,8 +4,6 @@
 //! messages, `server.rs` is the loop, `workspace.rs` has the files and their programs, `checks.rs` the diagnostics, and
 //! `handlers.rs` responds to requests.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod actions;
 mod capabilities;
 mod checks;

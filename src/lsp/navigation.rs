@@ -6,7 +6,7 @@ use crate::syntax::ast::*;
 
 /// A name, by what it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named<'a> {
+pub(super) enum Named<'a> {
     /// A layer or an image.
     Section(&'a str),
     Variable(&'a str),
@@ -18,7 +18,7 @@ pub enum Named<'a> {
 }
 
 /// The name at an offset, with its span.
-pub fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
+pub(super) fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
     let mut found = None;
     for_each_name(file, &mut |named, span| {
         if span.start <= offset && offset <= span.end {
@@ -29,7 +29,7 @@ pub fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
 }
 
 /// The layer, image, provider or rule around an offset.
-pub fn section_at(file: &File, offset: u32) -> Option<&Section> {
+pub(super) fn section_at(file: &File, offset: u32) -> Option<&Section> {
     file.items.iter().find_map(|item| match item {
         Item::Section(section) if section.span.start <= offset && offset <= section.span.end => {
             Some(section)
@@ -39,7 +39,7 @@ pub fn section_at(file: &File, offset: u32) -> Option<&Section> {
 }
 
 /// Calls `visit` with every name of a file, in order.
-pub fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)) {
+pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)) {
     for item in &file.items {
         match item {
             Item::Include(include) => {

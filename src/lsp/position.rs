@@ -8,14 +8,14 @@ use url::Url;
 
 /// What a column counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PositionEncoding {
+pub(super) enum PositionEncoding {
     Utf8,
     Utf16,
 }
 
 impl PositionEncoding {
     /// The number of columns of a text on one line.
-    pub fn width(self, text: &str) -> usize {
+    pub(super) fn width(self, text: &str) -> usize {
         match self {
             PositionEncoding::Utf8 => text.len(),
             PositionEncoding::Utf16 => text.encode_utf16().count(),
@@ -23,16 +23,16 @@ impl PositionEncoding {
     }
 
     /// The byte offset of a position. [`Positions`] finds several in one text.
-    pub fn offset(self, text: &str, position: Position) -> usize {
+    pub(super) fn offset(self, text: &str, position: Position) -> usize {
         Positions::new(text, &LineIndex::new(text), self).offset(position)
     }
 
-    pub fn range(self, text: &str, start: usize, end: usize) -> Range {
+    pub(super) fn range(self, text: &str, start: usize, end: usize) -> Range {
         Positions::new(text, &LineIndex::new(text), self).range(start, end)
     }
 
     /// The range of a place in a source text.
-    pub fn range_of(self, sources: &SourceMap, span: Span) -> Range {
+    pub(super) fn range_of(self, sources: &SourceMap, span: Span) -> Range {
         let source = sources.get(span.file);
         Positions::new(&source.text, source.lines(), self).range_of(span)
     }
@@ -40,14 +40,18 @@ impl PositionEncoding {
 
 /// The positions in one text, whose lines are counted once.
 #[derive(Debug, Clone, Copy)]
-pub struct Positions<'t> {
+pub(super) struct Positions<'t> {
     text: &'t str,
     lines: &'t LineIndex,
     encoding: PositionEncoding,
 }
 
 impl<'t> Positions<'t> {
-    pub fn new(text: &'t str, lines: &'t LineIndex, encoding: PositionEncoding) -> Positions<'t> {
+    pub(super) fn new(
+        text: &'t str,
+        lines: &'t LineIndex,
+        encoding: PositionEncoding,
+    ) -> Positions<'t> {
         Positions {
             text,
             lines,
@@ -56,7 +60,7 @@ impl<'t> Positions<'t> {
     }
 
     /// The position of a byte offset. An offset inside a character gives the character's own.
-    pub fn position(self, offset: usize) -> Position {
+    pub(super) fn position(self, offset: usize) -> Position {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
@@ -72,7 +76,7 @@ impl<'t> Positions<'t> {
 
     /// The byte offset of a position. A column behind the end of a line gives that end, and a line behind the last one
     /// the end of the text.
-    pub fn offset(self, position: Position) -> usize {
+    pub(super) fn offset(self, position: Position) -> usize {
         let Some(range) = self.lines.range(position.line as usize, self.text.len()) else {
             return self.text.len();
         };
@@ -90,23 +94,23 @@ impl<'t> Positions<'t> {
         range.start + line.len()
     }
 
-    pub fn range(self, start: usize, end: usize) -> Range {
+    pub(super) fn range(self, start: usize, end: usize) -> Range {
         Range::new(self.position(start), self.position(end))
     }
 
-    pub fn range_of(self, span: Span) -> Range {
+    pub(super) fn range_of(self, span: Span) -> Range {
         self.range(span.start as usize, span.end as usize)
     }
 }
 
 /// The path of a `file:` URI of this machine.
-pub fn path(uri: &Uri) -> Option<PathBuf> {
+pub(super) fn path(uri: &Uri) -> Option<PathBuf> {
     Url::parse(uri.as_str()).ok()?.to_file_path().ok()
 }
 
 /// The `file:` URI of an absolute path, in the spelling of editors: everything is escaped that RFC 3986 does not call
 /// unreserved. [`Url`] leaves more characters as they are, some of which a URI may not contain.
-pub fn uri(path: &Path) -> Option<Uri> {
+pub(super) fn uri(path: &Path) -> Option<Uri> {
     let url = Url::from_file_path(path).ok()?;
     let mut out = String::from("file://");
     for c in url.path().chars() {

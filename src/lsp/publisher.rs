@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Diagnostics by the file that contains them.
-pub type ByFile = FxHashMap<PathBuf, Vec<Diagnostic>>;
+pub(super) type ByFile = FxHashMap<PathBuf, Vec<Diagnostic>>;
 
 /// The diagnostics of a file, for the client.
-pub struct Publication {
+pub(super) struct Publication {
     pub path: PathBuf,
     /// The version of the open document that was checked.
     pub version: Option<i32>,
@@ -19,7 +19,7 @@ pub struct Publication {
 }
 
 #[derive(Debug)]
-pub struct Publisher {
+pub(super) struct Publisher {
     client: Rc<Client>,
     /// The diagnostics of each check, by the file that was checked.
     found: FxHashMap<PathBuf, ByFile>,
@@ -28,7 +28,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn new(client: Rc<Client>) -> Publisher {
+    pub(super) fn new(client: Rc<Client>) -> Publisher {
         Publisher {
             client,
             found: FxHashMap::default(),
@@ -37,7 +37,7 @@ impl Publisher {
     }
 
     /// The diagnostics in a file, from all checks.
-    pub fn diagnostics(&self, path: &Path) -> impl Iterator<Item = &Diagnostic> {
+    pub(super) fn diagnostics(&self, path: &Path) -> impl Iterator<Item = &Diagnostic> {
         self.found
             .values()
             .filter_map(|files| files.get(path))
@@ -45,19 +45,24 @@ impl Publisher {
     }
 
     /// True for a file that was checked.
-    pub fn was_checked(&self, path: &Path) -> bool {
+    pub(super) fn was_checked(&self, path: &Path) -> bool {
         self.found.contains_key(path)
     }
 
     /// Forgets what the checks of other files found in a file: its text is a different one now.
-    pub fn forget_others(&mut self, path: &Path) {
+    pub(super) fn forget_others(&mut self, path: &Path) {
         for (_, by_file) in self.found.iter_mut().filter(|(from, _)| *from != path) {
             by_file.remove(path);
         }
     }
 
     /// Takes what the check of a file found, and adds the files with other diagnostics than before.
-    pub fn replace(&mut self, path: PathBuf, by_file: ByFile, touched: &mut FxHashSet<PathBuf>) {
+    pub(super) fn replace(
+        &mut self,
+        path: PathBuf,
+        by_file: ByFile,
+        touched: &mut FxHashSet<PathBuf>,
+    ) {
         touched.extend(by_file.keys().cloned());
         let old = self.found.insert(path.clone(), by_file).unwrap_or_default();
         touched.extend(old.into_keys());
@@ -65,7 +70,7 @@ impl Publisher {
     }
 
     /// The diagnostics of a file, unless the client shows them already. Each version of an open document is answered.
-    pub fn publish(&mut self, path: PathBuf, version: Option<i32>) -> Option<Publication> {
+    pub(super) fn publish(&mut self, path: PathBuf, version: Option<i32>) -> Option<Publication> {
         let mut diagnostics: Vec<lsp_types::Diagnostic> = Vec::new();
         for diagnostic in self.diagnostics(&path) {
             let new = &diagnostic.published;

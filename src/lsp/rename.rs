@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// What a request renames.
 #[derive(Debug)]
-pub struct Subject {
+pub(super) struct Subject {
     /// Its present name.
     pub name: String,
     /// The name under the cursor.
@@ -35,7 +35,7 @@ impl Subject {
     /// # Errors
     ///
     /// The reason, if the project does not define the item.
-    pub fn at(
+    pub(super) fn at(
         program: &Program,
         file: FileId,
         ast: &File,
@@ -75,7 +75,7 @@ impl Subject {
 /// # Errors
 ///
 /// The reason, if the new name is not a name, or causes an error that is not there now.
-pub fn edits(
+pub(super) fn edits(
     workspace: &Workspace,
     program: &Program,
     subject: &Subject,

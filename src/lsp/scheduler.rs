@@ -9,35 +9,35 @@ use std::path::{Path, PathBuf};
 const BATCH: usize = 2;
 
 #[derive(Debug, Default)]
-pub struct Scheduler {
+pub(super) struct Scheduler {
     urgent: Vec<PathBuf>,
     waiting: IndexSet<PathBuf, FxBuildHasher>,
 }
 
 impl Scheduler {
     /// True if no file is left to check.
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.urgent.is_empty() && self.waiting.is_empty()
     }
 
     /// Adds a file to check before the next response.
-    pub fn add_urgent(&mut self, path: &Path) {
+    pub(super) fn add_urgent(&mut self, path: &Path) {
         self.urgent.retain(|other| other != path);
         self.urgent.push(path.to_owned());
     }
 
     /// Adds files that can wait.
-    pub fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+    pub(super) fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         self.waiting.extend(paths);
     }
 
     /// Takes the urgent files.
-    pub fn take_urgent(&mut self) -> Vec<PathBuf> {
+    pub(super) fn take_urgent(&mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.urgent)
     }
 
     /// Takes a few files, the open ones first.
-    pub fn take_batch(&mut self, is_open: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    pub(super) fn take_batch(&mut self, is_open: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
         if !self.urgent.is_empty() {
             return self.take_urgent();
         }

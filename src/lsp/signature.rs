@@ -9,7 +9,7 @@ use lsp_types::{
 };
 
 /// The innermost call of a function around an offset of a text.
-pub fn signature(
+pub(super) fn signature(
     spec: &Parsed<'_>,
     offset: usize,
     has_label_offsets: bool,

@@ -10,7 +10,7 @@ use lsp_types::{
 
 /// The items of a file.
 #[allow(deprecated)] // a field of the protocol's type, which has no constructor
-pub fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbol> {
+pub(super) fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbol> {
     let symbol =
         |name: &str, kind, whole: Span, own: Span, detail: Option<String>| DocumentSymbol {
             name: name.to_owned(),
@@ -64,7 +64,7 @@ pub fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbol> {
 
 /// Symbols for clients that do not support nesting.
 #[allow(deprecated)] // a field of the protocol's type, which has no constructor
-pub fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInformation> {
+pub(super) fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInformation> {
     symbols
         .into_iter()
         .map(|symbol| SymbolInformation {
@@ -82,7 +82,7 @@ pub fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInformation
 const MOST_SYMBOLS: usize = 500;
 
 /// The items whose names contain the letters of a query in order. Names that begin with the query come first.
-pub fn search(
+pub(super) fn search(
     files: impl Iterator<Item = (Uri, String)>,
     query: &str,
     encoding: PositionEncoding,

@@ -50,7 +50,7 @@ const DEPRECATED: u32 = 4;
 const READ_ONLY: u32 = 8;
 
 /// The kinds and modifiers of tokens, in the order of their numbers in the protocol.
-pub fn legend() -> SemanticTokensLegend {
+pub(super) fn legend() -> SemanticTokensLegend {
     SemanticTokensLegend {
         token_types: TYPES.map(|(_, name)| name).to_vec(),
         token_modifiers: vec![
@@ -63,7 +63,11 @@ pub fn legend() -> SemanticTokensLegend {
 }
 
 /// The tokens of a part of a spec, each with its position relative to the one before.
-pub fn tokens(spec: &Spec, wanted: Range<u32>, encoding: PositionEncoding) -> Vec<SemanticToken> {
+pub(super) fn tokens(
+    spec: &Spec,
+    wanted: Range<u32>,
+    encoding: PositionEncoding,
+) -> Vec<SemanticToken> {
     let text = &*spec.text;
     let mut names: FxHashMap<u32, (Token, u32)> = FxHashMap::default();
     for_each_name(&spec.parse.file, &mut |named, span| {

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::thread::{JoinHandle, spawn};
 
 /// The thread that writes. It ends when the server's side of the connection is dropped.
-pub struct Writer(JoinHandle<io::Result<()>>);
+pub(super) struct Writer(JoinHandle<io::Result<()>>);
 
 impl Writer {
     /// Waits until everything is written.
@@ -17,7 +17,7 @@ impl Writer {
     /// # Errors
     ///
     /// The client does not read any more.
-    pub fn finish(self) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<()> {
         self.0
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the thread that writes ended early")))
@@ -25,7 +25,7 @@ impl Writer {
 }
 
 /// Starts a thread that reads and one that writes. The connection ends with the input, or with `exit`.
-pub fn stdio() -> (Connection, Writer) {
+pub(super) fn stdio() -> (Connection, Writer) {
     let (server, wire) = Connection::memory();
     let Connection { sender, receiver } = wire;
     spawn(move || {

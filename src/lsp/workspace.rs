@@ -23,7 +23,7 @@ const LARGEST_VAR_FILE: usize = 1 << 20;
 
 /// A spec at the time of a request, with its program.
 #[derive(Debug)]
-pub struct Spec {
+pub(super) struct Spec {
     pub program: Program,
     pub file: FileId,
     pub text: Arc<str>,
@@ -31,7 +31,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    pub fn parsed(&self) -> Parsed<'_> {
+    pub(super) fn parsed(&self) -> Parsed<'_> {
         Parsed {
             text: &self.text,
             tree: &self.parse.tree,
@@ -40,7 +40,7 @@ impl Spec {
 }
 
 #[derive(Debug)]
-pub struct Workspace {
+pub(super) struct Workspace {
     pub documents: Documents,
     pub encoding: PositionEncoding,
     pub(super) scheduler: Scheduler,
@@ -58,7 +58,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    pub fn new(client: Rc<Client>, roots: Vec<PathBuf>) -> Workspace {
+    pub(super) fn new(client: Rc<Client>, roots: Vec<PathBuf>) -> Workspace {
         let mut workspace = Workspace {
             documents: Documents::default(),
             encoding: client.encoding(),
@@ -77,7 +77,7 @@ impl Workspace {
     }
 
     /// Adds folders and removes others.
-    pub fn change_folders(&mut self, added: Vec<PathBuf>, removed: &[PathBuf]) {
+    pub(super) fn change_folders(&mut self, added: Vec<PathBuf>, removed: &[PathBuf]) {
         self.roots.retain(|root| !removed.contains(root));
         self.roots.extend(added);
         self.read_projects();
@@ -117,7 +117,7 @@ impl Workspace {
     // ---- programs -------------------------------------------------------------------------------
 
     /// The program of some specs, with the texts of the client.
-    pub fn load(&self, specs: Vec<PathBuf>) -> Program {
+    pub(super) fn load(&self, specs: Vec<PathBuf>) -> Program {
         self.load_request(
             Request {
                 specs,
@@ -128,7 +128,7 @@ impl Workspace {
     }
 
     /// The same, with the texts of another loader.
-    pub fn load_over(&self, specs: Vec<PathBuf>, loader: &dyn Loader) -> Program {
+    pub(super) fn load_over(&self, specs: Vec<PathBuf>, loader: &dyn Loader) -> Program {
         self.load_request(
             Request {
                 specs,
@@ -149,7 +149,7 @@ impl Workspace {
     }
 
     /// A spec with its program. The last one is kept until a file changes.
-    pub fn spec(&self, path: &Path) -> Option<Rc<Spec>> {
+    pub(super) fn spec(&self, path: &Path) -> Option<Rc<Spec>> {
         if let Some((of, spec)) = &*self.current.borrow()
             && of == path
         {
@@ -180,7 +180,7 @@ impl Workspace {
     }
 
     /// The specs of the workspace, and those that are open outside of it.
-    pub fn specs(&self) -> Vec<PathBuf> {
+    pub(super) fn specs(&self) -> Vec<PathBuf> {
         let open = self
             .documents
             .paths()
@@ -193,7 +193,7 @@ impl Workspace {
     }
 
     /// The specs that include a file, and the file itself if it is a spec.
-    pub fn dependents(&self, file: &Path) -> Vec<PathBuf> {
+    pub(super) fn dependents(&self, file: &Path) -> Vec<PathBuf> {
         self.parts
             .iter()
             .filter(|(_, parts)| parts.iter().any(|part| part == file))
@@ -204,7 +204,7 @@ impl Workspace {
     // ---- changes --------------------------------------------------------------------------------
 
     /// Notes that the text of a file changed. It is checked first, and then the specs that include it.
-    pub fn note_change(&mut self, path: &Path) {
+    pub(super) fn note_change(&mut self, path: &Path) {
         self.current.take();
         self.publisher.forget_others(path);
         if path.file_name().is_some_and(|name| name == "imgspec.toml")
@@ -229,7 +229,7 @@ impl Workspace {
     }
 
     /// Notes that a file was created or deleted, which can concern any spec.
-    pub fn note_creation_or_deletion(&mut self, path: &Path) {
+    pub(super) fn note_creation_or_deletion(&mut self, path: &Path) {
         self.note_change(path);
         self.check_everything();
     }
@@ -264,13 +264,13 @@ impl Workspace {
     }
 
     /// True for an open JSON file that is checked as a var file.
-    pub fn is_known_var_file(&self, path: &Path) -> bool {
+    pub(super) fn is_known_var_file(&self, path: &Path) -> bool {
         self.var_files.contains(path)
     }
 }
 
 /// The source text of a path. An editor opens copies of the standard library's files in the cache.
-pub fn find_source(program: &Program, path: &Path) -> Option<FileId> {
+pub(super) fn find_source(program: &Program, path: &Path) -> Option<FileId> {
     let is_it = |source: &SourceFile| match source.origin {
         Origin::Library => path.ends_with(&source.path),
         _ => source.path == path,
@@ -283,12 +283,12 @@ pub fn find_source(program: &Program, path: &Path) -> Option<FileId> {
 }
 
 /// True for a file whose name ends in `.imgspec`.
-pub fn is_spec(path: &Path) -> bool {
+pub(super) fn is_spec(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "imgspec")
 }
 
 /// Where a compilation would write. No diagnostic mentions it.
-pub fn output() -> Output {
+pub(super) fn output() -> Output {
     Output {
         dir: PathBuf::from("/build"),
         portable: false,

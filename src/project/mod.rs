@@ -5,9 +5,6 @@
 //!
 //! `config` reads `imgspec.toml`; [`hir`] is what a program consists of; `check` lowers syntax to it; `load` reads files.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-#![warn(clippy::match_bool, missing_docs, unreachable_pub)]
-
 mod adopted;
 mod check;
 mod config;

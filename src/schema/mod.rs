@@ -1,7 +1,5 @@
 //! The types, values, encodings and receivers of variables.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod encoding;
 mod print;
 mod types;

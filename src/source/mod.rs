@@ -3,8 +3,6 @@
 //! The compiler reads everything through a [`Loader`]. Everything that it reports or keeps has a [`Span`] in a
 //! [`SourceMap`].
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 pub mod embedded;
 mod line_index;
 #[expect(clippy::disallowed_methods, reason = "`Disk` reads for all rooms")]

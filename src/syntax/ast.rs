@@ -1,7 +1,5 @@
 //! The typed view of a file, without whitespace, comments and errors.
 
-#![warn(missing_docs)]
-
 use crate::source::Span;
 use smol_str::SmolStr;
 

@@ -3,8 +3,6 @@
 //! Parsing never fails. An error costs at most its line; the rest of the file is still parsed. The `lower_` functions
 //! convert nodes to the typed view and report errors. [`format()`] prints a tree in the standard style.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 pub mod ast;
 mod blocks;
 mod format;

@@ -2,8 +2,6 @@
 //!
 //! Nothing here builds an image.
 
-#![warn(clippy::indexing_slicing, clippy::string_slice)]
-
 mod assets;
 mod cache;
 mod checkout;

@@ -10,7 +10,7 @@ use crate::syntax::Kind;
 
 /// What a spec can contain at the cursor.
 #[derive(Debug)]
-pub enum Context {
+pub(super) enum Context {
     Nothing,
     /// The keyword of an item.
     Item,
@@ -41,7 +41,7 @@ pub enum Context {
 
 /// What is known of a value at the cursor.
 #[derive(Debug, Default)]
-pub struct Value {
+pub(super) struct Value {
     pub ty: Option<Type>,
     /// It is part of a condition over facts.
     pub is_condition: bool,
@@ -66,7 +66,7 @@ enum Body {
 
 impl Context {
     /// The context at an offset of a text, and the name of the section around it.
-    pub fn at(
+    pub(super) fn at(
         program: &Program,
         file: FileId,
         spec: &Parsed<'_>,
@@ -620,7 +620,7 @@ fn is_membership(word: &str) -> bool {
 }
 
 /// The function with the arguments at a level, and the number of arguments before the cursor.
-pub fn call(marked: &Marked, level: usize) -> Option<(Function, usize)> {
+pub(crate) fn call(marked: &Marked, level: usize) -> Option<(Function, usize)> {
     if marked.kind(level)? != Kind::args {
         return None;
     }

@@ -18,7 +18,7 @@ use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
 /// The items for one spec.
-pub struct Candidates<'s> {
+pub(super) struct Candidates<'s> {
     pub spec: &'s Spec,
     pub loader: &'s dyn Loader,
     pub has_snippets: bool,
@@ -49,7 +49,7 @@ impl Candidates<'_> {
         item
     }
 
-    pub fn items(&self) -> Vec<CompletionItem> {
+    pub(super) fn items(&self) -> Vec<CompletionItem> {
         let words = [
             ("image", "image ${1:name} extends ${2:target} {\n    $0\n}"),
             ("layer", "layer ${1:name} {\n    $0\n}"),
@@ -70,12 +70,12 @@ impl Candidates<'_> {
     }
 
     /// The keyword `extends`.
-    pub fn extends(&self) -> Vec<CompletionItem> {
+    pub(super) fn extends(&self) -> Vec<CompletionItem> {
         vec![self.with_snippet(item("extends", Kind::KEYWORD, 0), "extends $0")]
     }
 
     /// Layers and images, the project's first, without the section around the cursor.
-    pub fn sections(&self, around: Option<&str>) -> Vec<CompletionItem> {
+    pub(super) fn sections(&self, around: Option<&str>) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let sections = program.visible(self.spec.file).entries(SECTIONS);
         let others = sections.filter(|(name, _)| around != Some(name));
@@ -96,7 +96,7 @@ impl Candidates<'_> {
     }
 
     /// The specs and var files in the folder of a half typed path.
-    pub fn includes(&self, typed: &str) -> Vec<CompletionItem> {
+    pub(super) fn includes(&self, typed: &str) -> Vec<CompletionItem> {
         let own = &self.spec.program.sources.get(self.spec.file).path;
         self.paths(typed, &|path| {
             let is_includable = path
@@ -108,7 +108,11 @@ impl Candidates<'_> {
 
     /// The files and folders in the folder of a half typed path, which is relative to the spec. Nothing outside the
     /// project's roots.
-    pub fn paths(&self, typed: &str, is_wanted: &dyn Fn(&Path) -> bool) -> Vec<CompletionItem> {
+    pub(super) fn paths(
+        &self,
+        typed: &str,
+        is_wanted: &dyn Fn(&Path) -> bool,
+    ) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let typed = typed.rfind('/').map_or("", |at| part(typed, ..=at));
         let folder = program.sources.get(self.spec.file).folder().join(typed);
@@ -138,7 +142,7 @@ impl Candidates<'_> {
         sorted(items.collect())
     }
 
-    pub fn types(&self) -> Vec<CompletionItem> {
+    pub(super) fn types(&self) -> Vec<CompletionItem> {
         let named = self.spec.program.visible(self.spec.file).all(TYPES);
         let named = named.map(|name| item(name, Kind::TYPE_PARAMETER, 1));
         let builtin = Type::BUILTIN
@@ -147,13 +151,13 @@ impl Candidates<'_> {
         sorted(builtin.chain(named).collect())
     }
 
-    pub fn providers(&self) -> Vec<CompletionItem> {
+    pub(super) fn providers(&self) -> Vec<CompletionItem> {
         let names = self.spec.program.visible(self.spec.file).all(PROVIDERS);
         sorted(names.map(|name| item(name, Kind::MODULE, 0)).collect())
     }
 
     /// Words, in the given order.
-    pub fn words(&self, words: &[&str]) -> Vec<CompletionItem> {
+    pub(super) fn words(&self, words: &[&str]) -> Vec<CompletionItem> {
         words
             .iter()
             .enumerate()
@@ -161,7 +165,7 @@ impl Candidates<'_> {
             .collect()
     }
 
-    pub fn attributes(&self, names: &[&str], blocks: &[&str]) -> Vec<CompletionItem> {
+    pub(super) fn attributes(&self, names: &[&str], blocks: &[&str]) -> Vec<CompletionItem> {
         let blocks_too = |name: &&&str| !blocks.contains(*name);
         let names = names
             .iter()
@@ -179,7 +183,7 @@ impl Candidates<'_> {
     }
 
     /// The names of entries in other blocks of the same kind.
-    pub fn entries(&self, owner: Owner) -> Vec<CompletionItem> {
+    pub(super) fn entries(&self, owner: Owner) -> Vec<CompletionItem> {
         let variables = self
             .spec
             .program
@@ -193,7 +197,7 @@ impl Candidates<'_> {
         )
     }
 
-    pub fn statements(&self, around: Option<&str>) -> Vec<CompletionItem> {
+    pub(super) fn statements(&self, around: Option<&str>) -> Vec<CompletionItem> {
         let mut out = self.settable(around, true);
         for word in ["ansible", "packer", "target"] {
             out.push(self.block(word, 3));
@@ -207,7 +211,7 @@ impl Candidates<'_> {
     }
 
     /// The variables that a spec can set. Those that have an effect on this image and that it does not set come first.
-    pub fn settable(&self, around: Option<&str>, has_values: bool) -> Vec<CompletionItem> {
+    pub(super) fn settable(&self, around: Option<&str>, has_values: bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let id = around.and_then(|name| program.find_section(self.spec.file, name));
         let mut is_set = Table::filled(&program.variables, false);
@@ -255,7 +259,7 @@ impl Candidates<'_> {
     }
 
     /// Values: the words of a type, the elements that can be removed, then names.
-    pub fn values(&self, value: &Value, around: Option<&str>) -> Vec<CompletionItem> {
+    pub(super) fn values(&self, value: &Value, around: Option<&str>) -> Vec<CompletionItem> {
         let mut out = Vec::new();
         let written = |text: &str| {
             if value.is_quoted {
@@ -305,7 +309,7 @@ impl Candidates<'_> {
     }
 
     /// All variables.
-    pub fn variables(&self) -> Vec<CompletionItem> {
+    pub(super) fn variables(&self) -> Vec<CompletionItem> {
         self.names(|_| 0)
     }
 
@@ -359,7 +363,11 @@ fn placeholder(ty: &Type) -> &'static str {
 }
 
 /// Adds the documentation to an item.
-pub fn resolve(program: &Program, mut item: CompletionItem, client: &Client) -> CompletionItem {
+pub(crate) fn resolve(
+    program: &Program,
+    mut item: CompletionItem,
+    client: &Client,
+) -> CompletionItem {
     let data = item.data.take().unwrap_or_default();
     let value = |key: &str| data.get(key).and_then(|value| value.as_str());
     let described = if let Some(name) = value("variable") {

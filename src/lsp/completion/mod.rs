@@ -3,8 +3,8 @@
 mod context;
 mod items;
 
-pub use context::call;
-pub use items::resolve;
+pub(super) use context::call;
+pub(super) use items::resolve;
 
 use crate::lsp::workspace::Spec;
 use crate::source::Loader;
@@ -13,7 +13,7 @@ use items::Candidates;
 use lsp_types::CompletionItem;
 
 /// The items at an offset of a spec.
-pub fn complete(
+pub(super) fn complete(
     spec: &Spec,
     loader: &dyn Loader,
     offset: usize,
