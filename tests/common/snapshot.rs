@@ -78,10 +78,17 @@ pub fn compare(expected: &Path, found: &str) -> Result<(), Failed> {
     }
     let name = expected.strip_prefix(super::root()).unwrap_or(expected);
     let diff = TextDiff::from_lines(old.as_str(), found);
+    // `CASE/expected.txt` or `CASE.txt`: the name of the case selects its test.
+    let case = if name.file_stem().is_some_and(|stem| stem == "expected") {
+        name.parent().and_then(Path::file_name)
+    } else {
+        name.file_stem()
+    };
     Err(format!(
-        "the output differs from {}; accept it with: IMGSPEC_BLESS=1 cargo test --test {}\n{}",
+        "the output differs from {}; accept it with: IMGSPEC_BLESS=1 cargo test --test {} {}\n{}",
         name.display(),
         env!("CARGO_CRATE_NAME"),
+        case.unwrap_or_default().display(),
         diff.unified_diff().header("expected", "found")
     )
     .into())
