@@ -5,6 +5,7 @@ use crate::cli::{Cli, Failure, Selection, print};
 use crate::diagnostic::{Code, nearest, page};
 use crate::project::hir::*;
 use crate::project::place_in_checkout;
+use crate::schema::Receivers;
 use clap::Args;
 use std::fmt::Write;
 
@@ -34,10 +35,12 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
             let _ = writeln!(out, "\n{doc}");
         }
         out.push('\n');
+        let is_for_packer = variable.to.has(Receivers::PACKER);
         if let Some(default) = &variable.default {
             let _ = writeln!(out, "default    {}", slice(default));
             if let ExprKind::Const(value) = &default.kind
                 && !program.sources.is_hidden(default.span)
+                && is_for_packer
             {
                 let _ = writeln!(
                     out,
@@ -49,7 +52,9 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         if let Some(real) = variable.alias_of() {
             let _ = writeln!(out, "deprecated name of {}", program.variable(real).name);
         }
-        let _ = writeln!(out, "encoding   {}", variable.encoding.as_str());
+        if is_for_packer {
+            let _ = writeln!(out, "encoding   {}", variable.encoding.as_str());
+        }
         let _ = writeln!(out, "read by    {}", variable.to.names().join(", "));
         if let Some(applies) = &variable.applies {
             let _ = writeln!(out, "applies    if {}", slice(applies));

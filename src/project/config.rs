@@ -87,6 +87,9 @@ fn in_words(error: &toml::de::Error, text: &str) -> String {
         .filter(|key| !key.is_empty());
     match (key, wanted.1) {
         (Some(key), "a sequence") => format!("expected a list for `{key}`: `[\"…\"]`"),
+        (Some(key), _) if line.contains('[') => {
+            format!("expected strings as the elements of `{key}`: `[\"…\"]`")
+        }
         (Some(key), _) => format!("expected a string for `{key}`: `\"…\"`"),
         (None, "a sequence") => "expected a list: `[\"…\"]`".to_owned(),
         (None, _) => "expected a string in quotes".to_owned(),
@@ -206,7 +209,7 @@ impl Config {
                 diagnostics.push(
                     Diagnostic::new(Code::UnusedConfig, name.span, message)
                         .label("this has no effect")
-                        .help("write a code that `imgspec explain` lists, or the name of a rule"),
+                        .help("write the code of a diagnostic, such as `no-effect`, or the name of a rule"),
                 );
                 continue;
             };
