@@ -11,6 +11,7 @@ mod cells;
 mod defaults;
 mod lints;
 mod manifest;
+mod moved;
 mod packer;
 mod plan;
 mod readers;
