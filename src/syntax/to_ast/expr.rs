@@ -353,7 +353,10 @@ impl<'t> ToAst<'t> {
                 }
                 _ => {}
             }
-            self.check_comma(end, start, elements.is_empty());
+            // Parentheses contain one expression: a comma would not help.
+            if self.tree.node(at).kind != Kind::paren {
+                self.check_comma(end, start, elements.is_empty());
+            }
             in_junk = false;
             let element = self.lower_expr(&mut cursor);
             end = element.span.end;
