@@ -53,8 +53,10 @@ pub(super) fn render(
         let id = row.variable;
         if let Some(entry) = row.file.and_then(|form| delivery.entry(id, form)) {
             let json = renderer.entry(&entry);
-            let names = delivery.names_in_file(id).into_iter();
-            out.extend(names.map(|name| (name, json.clone())));
+            let mut names = delivery.names_in_file(id);
+            let last = names.pop();
+            out.extend(names.into_iter().map(|name| (name, json.clone())));
+            out.extend(last.map(|name| (name, json)));
         }
     }
     for (name, entry) in &plan.moved {

@@ -203,9 +203,12 @@ impl<'p> Planner<'_, '_, 'p> {
             let Some(form) = self.plan_file_form(id) else {
                 continue;
             };
-            let obstacle = delivery
-                .entry(id, form)
-                .and_then(|entry| entry.find_obstacle());
+            let obstacle = match form {
+                FileForm::Typed => delivery.image.value(id).and_then(find_obstacle),
+                FileForm::Encoded => delivery
+                    .entry(id, form)
+                    .and_then(|entry| entry.find_obstacle()),
+            };
             if let Some(obstacle) = obstacle {
                 self.report_obstacle(id, obstacle);
                 continue;
@@ -326,8 +329,8 @@ impl<'p> Planner<'_, '_, 'p> {
             return Some(PackerForm::FileArgument);
         }
         let is_set = !delivery.image.settings(id).is_empty();
-        let is_demanded = delivery.provider().readers.demands(&variable.name);
-        if !is_set && !delivery.reach.reads(id) && !is_demanded {
+        let is_demanded = || delivery.provider().readers.demands(&variable.name);
+        if !is_set && !delivery.reach.reads(id) && !is_demanded() {
             return None;
         }
         let carried = delivery.carried_by(id);
@@ -339,12 +342,11 @@ impl<'p> Planner<'_, '_, 'p> {
             .image
             .value(id)
             .is_some_and(Value::has_placeholders);
+        if slots.is_empty() || is_opaque || delivery.is_of_checkout(id) {
+            return Some(PackerForm::String(carried));
+        }
         let text = packer::string(&encoded, self.output, &mut Environment::new());
-        if slots.is_empty()
-            || is_opaque
-            || delivery.is_of_checkout(id)
-            || delivery.is_made_for_slots(id, &text)
-        {
+        if delivery.is_made_for_slots(id, &text) {
             return Some(PackerForm::String(carried));
         }
         let may_wrap = !delivery.reach.reads_beyond_slots(id);
