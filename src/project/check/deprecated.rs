@@ -9,6 +9,18 @@ use crate::schema::Value;
 use crate::source::Span;
 
 impl Lowering<'_, '_> {
+    /// Reports a variable that was removed. Returns whether it was.
+    pub(crate) fn report_removed(&mut self, id: VarId, name: &crate::syntax::ast::Ident) -> bool {
+        let Some(removed) = self.variables[id].removed().cloned() else {
+            return false;
+        };
+        let message = format!("the variable `{}` was removed", name.text);
+        self.report(
+            Diagnostic::new(Code::RemovedVariable, name.span, message).help(removed.to_string()),
+        );
+        true
+    }
+
     /// Warns of a deprecated name. Where the same text sets the real one too, they have to be joined
     /// by hand.
     pub(crate) fn check_deprecated(

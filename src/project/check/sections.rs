@@ -285,16 +285,7 @@ impl Lowering<'_, '_> {
                     self.report_unknown(name, value, true);
                 }
                 Some(id) => {
-                    let variable = &self.variables[id];
-                    if let Some(removed) = variable.removed().cloned() {
-                        self.report(
-                            Diagnostic::new(
-                                Code::RemovedVariable,
-                                name.span,
-                                format!("the variable `{}` was removed", name.text),
-                            )
-                            .help(removed.to_string()),
-                        );
+                    if self.report_removed(id, name) {
                         return None;
                     }
                 }

@@ -159,16 +159,7 @@ impl Lowering<'_, '_> {
             };
             let value = self.lower_value(value, id);
             self.check_secret(id, &value, Spelling::Spec);
-            settings.push(Setting {
-                variable: id,
-                change: Change::Replace,
-                span: name.span.to(value.span),
-                value,
-                is_final: false,
-                condition: None,
-                name_span: name.span,
-                had_quotes: false,
-            });
+            settings.push(Setting::replace(id, name.span, value));
         }
         settings
     }

@@ -246,9 +246,9 @@ fn lower_unset(
     lowering.check_deprecated(id, whole, Spelling::Json, |_| false);
     Some(Setting {
         change: Change::Unset,
-        ..missing(
-            &name,
+        ..Setting::replace(
             id,
+            name.span,
             Expr {
                 kind: ExprKind::Nothing,
                 span: whole,
@@ -340,15 +340,7 @@ fn lower_entry<'e>(
         .map(|(id, _)| *id);
     let id = match declared {
         Some(id) => {
-            if let Some(removed) = lowering.variables[id].removed().cloned() {
-                lowering.report(
-                    Diagnostic::new(
-                        Code::RemovedVariable,
-                        name.span,
-                        format!("the variable `{}` was removed", name.text),
-                    )
-                    .help(removed.to_string()),
-                );
+            if lowering.report_removed(id, name) {
                 return None;
             }
             lowering.check_deprecated(id, name.span, Spelling::Json, sets);
@@ -375,12 +367,22 @@ fn lower_entry<'e>(
                 lowering.sources.hide(*span);
             }
             let reported = report_not_a_string(lowering, entry, id, what, json.as_ref());
-            return Some(missing(name, id, Expr::missing(reported, *span)));
+            return Some(Setting::replace(
+                id,
+                name.span,
+                Expr::missing(reported, *span),
+            ));
         }
     };
     let (value, had_quotes) = match lower_value(lowering, id, text, *span) {
         Ok(lowered) => lowered,
-        Err(reported) => return Some(missing(name, id, Expr::missing(reported, *span))),
+        Err(reported) => {
+            return Some(Setting::replace(
+                id,
+                name.span,
+                Expr::missing(reported, *span),
+            ));
+        }
     };
     lowering.check_secret(id, &value, Spelling::Json);
     lowering.check_args(id, &value);
@@ -395,20 +397,6 @@ fn lower_entry<'e>(
         name_span: name.span,
         had_quotes,
     })
-}
-
-/// A setting without a value: what reads it is silent.
-fn missing(name: &Ident, id: VarId, value: Expr) -> Setting {
-    Setting {
-        variable: id,
-        change: Change::Replace,
-        span: name.span.to(value.span),
-        value,
-        is_final: false,
-        condition: None,
-        name_span: name.span,
-        had_quotes: false,
-    }
 }
 
 /// Says which names of a file nothing knows. Those of a checkout are its release's, and each of the others is a

@@ -194,6 +194,22 @@ pub struct Setting {
     pub had_quotes: bool,
 }
 
+impl Setting {
+    /// A setting that replaces the value, without a condition.
+    pub(crate) fn replace(variable: VarId, name_span: Span, value: Expr) -> Setting {
+        Setting {
+            variable,
+            change: Change::Replace,
+            span: name_span.to(value.span),
+            value,
+            is_final: false,
+            condition: None,
+            name_span,
+            had_quotes: false,
+        }
+    }
+}
+
 /// The `target` block of an image.
 #[derive(Debug)]
 pub struct Target {
