@@ -22,7 +22,7 @@ pub fn template(path: &str) -> Option<&'static str> {
 /// The Image Builder release that the standard library corresponds to.
 const RELEASE: &str = "v0.1.13";
 
-/// Later releases with targets that the standard library does not have. Each has a list in `stdlib/targets/`.
+/// Later releases with targets that the standard library does not have. Each has a list in `stdlib/`.
 const LATER: [&str; 1] = ["v0.1.55"];
 
 /// Returns a help for a name that the standard library lacks and another release of Image Builder has, or seems to
@@ -31,7 +31,7 @@ pub fn other_release<'a>(name: &str, targets: impl IntoIterator<Item = &'a str>)
     let plain = name.strip_prefix("build-").unwrap_or(name);
     let has_target = |release: &&&str| {
         let names = STDLIB
-            .get_file(format!("targets/{release}.txt"))
+            .get_file(format!("targets-{release}.txt"))
             .and_then(|file| file.contents_utf8());
         names.is_some_and(|names| names.lines().any(|line| line == plain))
     };

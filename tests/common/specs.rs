@@ -13,9 +13,9 @@ pub fn specs() -> Vec<(String, String)> {
         "examples",
         "examples/layers",
         "stdlib/schema",
-        "stdlib/os",
-        "stdlib/providers",
-        "stdlib/targets",
+        "stdlib/v0.1.13/os",
+        "stdlib/v0.1.13/providers",
+        "stdlib/v0.1.13/targets",
     ] {
         for path in files(&root().join(folder), "imgspec") {
             specs.push((
