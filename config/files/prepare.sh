@@ -10,7 +10,7 @@ fi
 
 # Flatcar has no Python and a read-only /usr: a self-contained PyPy goes to /opt.
 if grep -q '^ID=flatcar' /etc/os-release && [ ! -x /opt/bin/python ]; then
-    pypy=pypy3.10-v7.3.17-linux64
+    pypy=pypy3.10-v7.3.17-$([ "$(uname -m)" = aarch64 ] && echo aarch64 || echo linux64)
     sudo mkdir -p /opt/bin "${PYTHON_PATH:-/opt/bin/builder-env/site-packages}"
     curl -fsSL --retry 5 "${PYPY_HTTP_SOURCE:-https://downloads.python.org/pypy}/$pypy.tar.bz2" |
         sudo tar -xj -C /opt
