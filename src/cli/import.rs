@@ -26,9 +26,7 @@ pub(super) struct Import {
 
 pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     let library = library(cli, None)?;
-    let packer = library
-        .as_ref()
-        .and_then(|library| library.checkout.clone());
+    let packer = library.checkout().map(Path::to_owned);
     let files = args
         .files
         .iter()
@@ -52,7 +50,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         })
         .collect::<Result<Vec<_>, Failure>>()?;
     let request = Request {
-        library: library.map(Library::adopted),
+        library: Some(Library::of(library)),
         ..Request::default()
     };
     let program = load(&Disk, &request);

@@ -185,7 +185,7 @@ impl<'i, 'p> Delivery<'i, 'p> {
     /// True where the value is a checkout's own: the project sets neither it nor anything that it depends on. Its strings
     /// are made for its slots already.
     fn is_of_checkout(&self, id: VarId) -> bool {
-        self.image.program.is_adopted && !self.image.depends_on_users(id)
+        self.image.program.is_upstream && !self.image.depends_on_users(id)
     }
 
     fn provider(&self) -> &'p Provider {

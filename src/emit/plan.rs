@@ -224,7 +224,7 @@ impl<'p> Planner<'_, '_, 'p> {
         let is_moved_by_users = moved
             .iter()
             .any(|moved| delivery.image.is_set_by_users(moved.variable));
-        if program.is_adopted && forms.is_empty() && !is_moved_by_users {
+        if program.is_upstream && forms.is_empty() && !is_moved_by_users {
             // A checkout needs no file where every value reaches Ansible through its own arguments.
             plan.file = None;
             plan.names.clear();
@@ -283,7 +283,7 @@ impl<'p> Planner<'_, '_, 'p> {
         let delivery = self.delivery;
         let program = delivery.image.program;
         let provider = &delivery.provider().name;
-        if program.is_adopted && delivery.route.obstacle.is_none() {
+        if program.is_upstream && delivery.route.obstacle.is_none() {
             // In a checkout few values need the file, so each is reported at its place.
             for id in forms.keys() {
                 let name = &program.variable(*id).name;
