@@ -20,7 +20,7 @@ pub fn template(path: &str) -> Option<&'static str> {
 }
 
 /// The Image Builder release that the standard library corresponds to.
-const RELEASE: &str = "v0.1.13";
+pub const RELEASE: &str = "v0.1.13";
 
 /// Later releases with targets that the standard library does not have. Each has a list in `stdlib/`.
 const LATER: [&str; 1] = ["v0.1.55"];
