@@ -10,6 +10,7 @@ mod compile;
 mod defaults;
 #[cfg(unix)]
 mod deps;
+mod doc;
 #[cfg(not(unix))]
 mod elsewhere;
 mod explain;
@@ -49,6 +50,12 @@ enum Format {
     Short,
     /// JSON for other programs (docs/json.md)
     Json,
+    /// Of `doc` alone: a page for browsers
+    #[value(skip)]
+    Html,
+    /// Of `doc` alone: Markdown
+    #[value(skip)]
+    Markdown,
 }
 
 /// A typed language for Kubernetes Image Builder: compiles .imgspec files to Packer var files and
@@ -95,6 +102,8 @@ enum Command {
     Fmt(fmt::Fmt),
     /// List the project's images and the library's targets
     List(list::List),
+    /// Write the reference of all variables, targets, rules and types as an HTML page
+    Doc(doc::Doc),
     /// Explain a code, a variable or a rule
     Explain(explain::Explain),
     /// Build images: check, compile, and run Packer
@@ -156,6 +165,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Show(show) => show::run(&cli, show).map(fine),
         Command::Fmt(fmt) => fmt::run(&cli, fmt).map(fine),
         Command::List(list) => list::run(&cli, list).map(fine),
+        Command::Doc(doc) => doc::run(&cli, doc).map(fine),
         Command::Explain(explain) => explain::run(&cli, explain).map(fine),
         Command::Build(build) => build::run(&cli, build),
         Command::Validate(validate) => build::validate(&cli, validate),

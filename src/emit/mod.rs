@@ -21,7 +21,7 @@ mod route;
 pub use ansible::show_value;
 pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
 pub use defaults::default_files;
-pub use readers::Reach;
+pub use readers::{Effect, Reach};
 pub use roles::check_roles;
 
 use crate::diagnostic::Diagnostic;
