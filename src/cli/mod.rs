@@ -16,6 +16,7 @@ mod elsewhere;
 mod explain;
 mod fmt;
 mod import;
+mod init;
 mod list;
 mod lsp;
 mod place;
@@ -120,6 +121,8 @@ enum Command {
     Defaults(defaults::Defaults),
     /// Run the language server on standard input and output
     Lsp,
+    /// Start a project: a spec and its configuration, in the current folder
+    Init(init::Init),
     /// Convert JSON var files to a spec
     Import(import::Import),
     /// Convert an Image Builder checkout to a library of specs
@@ -174,6 +177,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
         Command::Defaults(defaults) => defaults::run(&cli, defaults).map(fine),
         Command::Lsp => lsp::run().map(fine),
+        Command::Init(init) => init::run(&cli, init).map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(&cli, adopt).map(fine),
         Command::Schema(schema) => schema::run(schema).map(fine),
