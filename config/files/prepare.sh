@@ -11,11 +11,15 @@ fi
 # Flatcar has no Python and a read-only /usr: a self-contained PyPy goes to /opt.
 if grep -q '^ID=flatcar' /etc/os-release && [ ! -x /opt/bin/python ]; then
     pypy=pypy3.10-v7.3.17-$([ "$(uname -m)" = aarch64 ] && echo aarch64 || echo linux64)
-    sudo mkdir -p /opt/bin "${PYTHON_PATH:-/opt/bin/builder-env/site-packages}"
+    sudo mkdir -p /opt/bin
     curl -fsSL --retry 5 "${PYPY_HTTP_SOURCE:-https://downloads.python.org/pypy}/$pypy.tar.bz2" |
         sudo tar -xj -C /opt
     sudo ln -sfn "/opt/$pypy/bin/pypy3" /opt/bin/python
     sudo ln -sfn python /opt/bin/python3
+    # Where the targets for Azure expect it.
+    sudo ln -sfn "/opt/$pypy" /opt/pypy
+    [ -e /opt/pypy/bin/pypy ] || sudo ln -s pypy3 /opt/pypy/bin/pypy
+    sudo mkdir -p "${PYTHON_PATH:-/opt/bin/builder-env/site-packages}"
     sudo systemctl mask --now update-engine.service locksmithd.service
     /opt/bin/python --version
 fi
