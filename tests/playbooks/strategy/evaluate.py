@@ -5,7 +5,7 @@ through blocks and handlers. But no module runs: a host has a variable `facts`, 
 variable `results` may change, by the name under which the task is registered.
 
 IMGSPEC_EVALUATED names a folder for what happened: `tasks.jsonl` with a line for each task and host, `all.json` with the
-places of all tasks that the playbooks and roles have, and `files/HOST/…` with what templates and copies would write.
+places and names of all tasks that the playbooks and roles have, and `files/HOST/…` with what templates and copies would write.
 """
 
 import glob
@@ -15,7 +15,6 @@ import os
 from ansible.executor.task_executor import TaskExecutor
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import action_loader
-from ansible.plugins.loader import strategy_loader  # noqa: F401
 from ansible.plugins.strategy.linear import StrategyModule as Linear
 from ansible.plugins import loader as plugin_loader
 
@@ -69,7 +68,7 @@ class Handler:
                     content = file.read()
             self.write(content, task_vars)
         elif self.name == "script":
-            self.action("copy")._find_needle("files", self.task.args["cmd"])
+            self.action("copy")._find_needle("files", self.task.args.get("cmd") or self.task.args["_raw_params"])
         result = dict(OUTPUT, changed=True, msg="")
         result.update(RESULTS.get(self.name, {}))
         result.update(task_vars.get("results", {}).get(self.task.register, {}))
@@ -124,7 +123,7 @@ def leaves(tasks):
         # What is imported is no task of its own, and the engine keeps `meta` for itself.
         if not inner and "hosts" not in task:
             if not any("import_" in key or key.endswith(".meta") for key in task):
-                yield "%s:%s" % task.ansible_pos[:2]
+                yield "%s:%s" % task.ansible_pos[:2], task.get("name", "")
 
 
 class StrategyModule(Linear):
@@ -136,7 +135,7 @@ class StrategyModule(Linear):
         for path in sorted(sum((glob.glob(os.path.join(root, pattern)) for pattern in files), [])):
             content = DataLoader().load_from_file(path)
             if isinstance(content, list):
-                places += [os.path.relpath(place, root) for place in leaves(content)]
+                places += [(os.path.relpath(place, root), name) for place, name in leaves(content)]
         with open(os.path.join(FOLDER, "all.json"), "w", encoding="utf-8") as file:
             json.dump(places, file)
         self.root = root
@@ -164,7 +163,8 @@ class StrategyModule(Linear):
                         "task": task.get_name(),
                         "place": os.path.relpath(task.get_path(), self.root) if task.get_path() else "",
                         "ran": not one.get("skipped", False),
-                        "failed": str(one.get("msg", one)) if one.get("failed") else None,
+                        # A return code is what nodes.json asks for; what must not fail ends the play.
+                        "failed": str(one.get("msg", one)) if one.get("failed") and not one.get("rc") else None,
                     }
                     file.write(json.dumps(line) + "\n")
         self._final_q.send_task_result(host.name, task._uuid, result, task_fields=mine.dump_attrs())
