@@ -145,13 +145,38 @@ fn fact_text(value: &Value) -> String {
     }
 }
 
+/// The names of builders that an image's runs select, with `+` between them.
+fn builders(image: &Image<'_>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in image.selections().into_iter().flat_map(|s| &s.only) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.join("+")
+}
+
 fn describer(program: &Program, targets: &[Image<'_>]) -> Describer {
-    let facts = facts(program);
+    let mut facts = facts(program);
+    // A fact that the provider decides says no more than the provider.
+    let is_decided = |id: VarId| {
+        let mut values: BTreeMap<ProviderId, Option<&Value>> = BTreeMap::new();
+        targets.iter().all(|image| {
+            let value = image.value(id);
+            *values.entry(image.provider).or_insert(value) == value
+        })
+    };
+    let mut at = 0;
+    facts.retain(|(id, _)| {
+        at += 1;
+        at == 1 || !is_decided(*id)
+    });
     let targets: Vec<TargetFacts> = targets
         .iter()
         .map(|image| TargetFacts {
             name: image.name().to_owned(),
             provider: program.provider(image.provider).name.to_string(),
+            builders: builders(image),
             facts: facts
                 .iter()
                 .map(|(id, _)| image.value(*id).filter(|v| !v.is_empty()).map(fact_text))
@@ -443,6 +468,7 @@ impl<'p> Collector<'p> {
                     .filter_map(|at| Some(self.targets.get(*at)?.name().to_owned()))
                     .collect(),
                 has_effect: with.is_some(),
+                related: self.related(id),
             });
         }
         let found = trial.examples(&wanted);
@@ -462,6 +488,22 @@ impl<'p> Collector<'p> {
                 variable.example = by_name.get(&key).map(|example| (*example).clone());
             }
         }
+    }
+
+    /// The other variables of the rules that read a variable, without facts.
+    fn related(&self, id: VarId) -> Vec<VarId> {
+        let mut out = BTreeSet::new();
+        for rule in self.program.rules.iter() {
+            let mut reads = BTreeSet::new();
+            rule.condition.for_each_variable(&mut |id| {
+                reads.insert(id);
+            });
+            if reads.contains(&id) {
+                out.extend(reads);
+            }
+        }
+        let is_other = |other: &VarId| *other != id && !self.program.variable(*other).is_fact;
+        out.into_iter().filter(is_other).collect()
     }
 
     // ---- targets and layers -------------------------------------------------------------------

@@ -299,8 +299,11 @@ impl Page<'_> {
             @if variable.removed.is_none() { code { (variable.ty) } }
             @for badge in rows::badges(variable) { span class={ "badge " (badge) } { (badge) } }
         };
+        // The heading has the type already.
+        let mut rows = rows::of_variable(self.reference, variable);
+        rows.retain(|(label, lines)| *label != "Type" || lines.iter().any(|line| line.len() > 1));
         let rest = html! {
-            (self.rows(rows::of_variable(self.reference, variable)))
+            (self.rows(rows))
             @if let Some(example) = &variable.example { pre { code { (example.trim_end()) } } }
         };
         self.article(
@@ -374,7 +377,7 @@ impl Page<'_> {
             section id={ "effect-" (at + 1) } {
                 div.scroll {
                     table.effect {
-                        caption { (self.line(&effect.summary)) }
+                        caption { (self.place(&effect.summary)) }
                         thead { tr { th { "provider" } @for column in &self.reference.columns { th { (column) } } } }
                         tbody {
                             @for row in &effect.rows {
@@ -386,9 +389,11 @@ impl Page<'_> {
                         }
                     }
                 }
-                @for row in effect.rows.iter().filter(|row| !row.some.is_empty()) {
-                    p { "Of " code { (row.provider) } " only "
-                        @for (at, name) in row.some.iter().enumerate() {
+                @for row in effect.rows.iter().filter(|row| !row.names.is_empty()) {
+                    p {
+                        (if row.is_exception { "All but these of " } else { "Only these of " })
+                        code { (row.provider) } ": "
+                        @for (at, name) in row.names.iter().enumerate() {
                             @if at > 0 { ", " }
                             (self.to(&Link { kind: Kind::Target, name: name.clone() }))
                         }
@@ -432,6 +437,7 @@ impl Page<'_> {
             @for part in line {
                 @match part {
                     Inline::Text(text) => (self.line(text)),
+                    Inline::Where(text) => (self.place(text)),
                     Inline::Code(text) => (code(text)),
                     Inline::To(link) => (self.to(link)),
                     Inline::Effect(at) => { a href={ "#effect-" (at + 1) } { "table" } },
@@ -449,6 +455,22 @@ impl Page<'_> {
                     Piece::Code(name) => {
                         @if self.fragments.contains(name) { a href={ "#" (name) } { code { (name) } } }
                         @else { code { (name) } }
+                    },
+                }
+            }
+        }
+    }
+
+    /// The summary of an effect, with links to providers and facts.
+    fn place(&self, text: &str) -> Markup {
+        html! {
+            @for piece in pieces(text) {
+                @match piece {
+                    Piece::Text(text) => (text),
+                    Piece::Code(name) => {
+                        @let provider = Link { kind: Kind::Provider, name: name.to_owned() };
+                        @if self.fragments.contains(&provider.fragment()) { (self.to(&provider)) }
+                        @else { (self.line(&format!("`{name}`"))) }
                     },
                 }
             }

@@ -141,11 +141,16 @@ fn push_effects(reference: &Reference, out: &mut String) {
             let _ = writeln!(out, "| `{}` | {} |", row.provider, cells.join(" | "));
         }
         out.push('\n');
-        for row in effect.rows.iter().filter(|row| !row.some.is_empty()) {
-            let names: Vec<String> = row.some.iter().map(|name| code(name)).collect();
+        for row in effect.rows.iter().filter(|row| !row.names.is_empty()) {
+            let names: Vec<String> = row.names.iter().map(|name| code(name)).collect();
             let _ = write!(
                 out,
-                "Of {} only {}.\n\n",
+                "{} of {}: {}.\n\n",
+                if row.is_exception {
+                    "All but these"
+                } else {
+                    "Only these"
+                },
                 code(&row.provider),
                 names.join(", ")
             );
@@ -206,7 +211,7 @@ fn inline(line: &[Inline]) -> String {
     let mut out = String::new();
     for part in line {
         match part {
-            Inline::Text(text) => out.push_str(&doc_line(text)),
+            Inline::Text(text) | Inline::Where(text) => out.push_str(&doc_line(text)),
             Inline::Code(text) => out.push_str(&code(text)),
             Inline::To(link) => {
                 let _ = write!(out, "[{}](#{})", code(&link.name), link.fragment());

@@ -352,8 +352,10 @@ pub struct EffectRow {
     pub provider: String,
     /// For each of [`Reference::columns`].
     pub cells: Vec<Cell>,
-    /// The targets with an effect in cells in which others have none.
-    pub some: Vec<String>,
+    /// The targets with an effect, or those without, if the cells do not show them.
+    pub names: Vec<String>,
+    /// The names are those of the targets without an effect.
+    pub is_exception: bool,
 }
 
 /// Targets of one provider and one value of the fact.
