@@ -7,7 +7,6 @@ use crate::cli::{Cli, Failure, Format, print, print_file};
 use crate::driver;
 use crate::project::{Library, Program, Request, load};
 use crate::reference::{Trial, collect, render_html, render_markdown};
-use crate::source::embedded::RELEASE;
 use crate::source::{Disk, normalize, visible};
 use crate::workspace;
 use clap::Args;
@@ -38,7 +37,7 @@ fn parse_form(text: &str) -> Result<Format, String> {
 pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
     let specs = find_specs(&cli.here, &args.inputs)?;
     let first = specs.first().filter(|_| !args.inputs.is_empty());
-    let library = library(cli, first.map(PathBuf::as_path))?.map(Library::adopted);
+    let library = Some(Library::of(library(cli, first.map(PathBuf::as_path))?));
     let request = Request {
         specs,
         library: library.clone(),
@@ -82,6 +81,6 @@ fn subject(program: &Program) -> String {
     }
     match program.is_adopted {
         true => format!("The library in {}", program.adopted_root.display()),
-        false => format!("Image Builder {RELEASE}"),
+        false => format!("Image Builder {}", program.edition.release),
     }
 }

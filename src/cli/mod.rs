@@ -16,9 +16,11 @@ mod elsewhere;
 mod explain;
 mod fmt;
 mod import;
+mod init;
 mod list;
 mod lsp;
 mod place;
+mod releases;
 mod report;
 mod schema;
 mod select;
@@ -27,7 +29,9 @@ mod targets;
 
 #[cfg(not(unix))]
 use self::{elsewhere as build, elsewhere as clean, elsewhere as deps};
-use crate::source::visible;
+use crate::diagnostic::nearest;
+use crate::schema::Roles;
+use crate::source::{Release, visible};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +80,12 @@ struct Cli {
     /// Use an Image Builder checkout as the library instead of the standard library
     #[arg(long = "in", global = true, value_name = "CHECKOUT")]
     checkout: Option<PathBuf>,
+    /// Use the library of this release of Image Builder (`imgspec releases` lists them)
+    #[arg(long, global = true, value_name = "RELEASE", conflicts_with = "checkout", value_parser = find_release)]
+    release: Option<Release>,
+    /// Whose Ansible roles the output is for: imgspec's own, or those of Image Builder [default: native]
+    #[arg(long, global = true, value_name = "native|upstream", conflicts_with = "checkout", value_parser = find_roles)]
+    roles: Option<Roles>,
     /// The current folder. Relative paths among the arguments start there.
     #[arg(skip)]
     here: PathBuf,
@@ -103,12 +113,16 @@ enum Command {
     Validate(build::Validate),
     /// Show which programs builds need, and install them
     Deps(deps::Deps),
+    /// List the releases of Image Builder whose targets and variables the program contains
+    Releases(releases::Releases),
     /// List the targets of each provider
     Targets(targets::Targets),
     /// Print the library's defaults as Packer var files
     Defaults(defaults::Defaults),
     /// Run the language server on standard input and output
     Lsp,
+    /// Start a project: a spec and its configuration, in the current folder
+    Init(init::Init),
     /// Convert JSON var files to a spec
     Import(import::Import),
     /// Convert an Image Builder checkout to a library of specs
@@ -159,14 +173,33 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Build(build) => build::run(&cli, build),
         Command::Validate(validate) => build::validate(&cli, validate),
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
+        Command::Releases(releases) => releases::run(&cli, releases).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
         Command::Defaults(defaults) => defaults::run(&cli, defaults).map(fine),
         Command::Lsp => lsp::run().map(fine),
+        Command::Init(init) => init::run(&cli, init).map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(&cli, adopt).map(fine),
         Command::Schema(schema) => schema::run(schema).map(fine),
         Command::Clean(clean) => clean::run(&cli, clean).map(fine),
     }
+}
+
+/// Reads the argument of `--release`.
+fn find_release(name: &str) -> Result<Release, String> {
+    let known = || Release::all().into_iter().map(Release::name);
+    Release::find(name).ok_or_else(|| match nearest(name, known()) {
+        Some(near) => format!("unknown release; did you mean `{near}`?"),
+        None => format!(
+            "unknown release; the releases are {}",
+            known().collect::<Vec<_>>().join(", ")
+        ),
+    })
+}
+
+/// Reads the argument of `--roles`.
+fn find_roles(name: &str) -> Result<Roles, String> {
+    Roles::find(name).ok_or_else(|| format!("choose from {}", Roles::NAMES.join(", ")))
 }
 
 fn fine(is_fine: bool) -> ExitCode {

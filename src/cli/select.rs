@@ -2,12 +2,10 @@
 
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
-use crate::project::Adopted;
 use crate::project::hir::{LayerKind, ProviderId, SectionId};
-use crate::project::{Library, Program, Request, load};
-use crate::source::embedded::other_release;
+use crate::project::{Library, LibraryChoice, Program, Request, load, unknown_release_help};
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
-use crate::workspace;
+use crate::workspace::{self, Wanted};
 use rustc_hash::FxHashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -75,11 +73,14 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     };
     let library = library(cli, places.first().map(|path| path.as_path()))?;
     // The library's own files do not belong to the project.
-    specs.retain(|spec| library.as_ref().is_none_or(|l| !spec.starts_with(&l.root)));
-    let packer_folder = library
-        .as_ref()
-        .and_then(|library| library.checkout.clone());
-    let library = library.map(Library::adopted);
+    let folder = library.folder();
+    specs.retain(|spec| {
+        folder
+            .as_ref()
+            .is_none_or(|folder| !spec.starts_with(folder))
+    });
+    let packer_folder = library.checkout().map(Path::to_owned);
+    let library = Some(Library::of(library));
     if let Some(root) = cli
         .include_roots
         .iter()
@@ -218,34 +219,45 @@ impl Selected {
                 "{name} contains no specs of this project; a folder with its own imgspec.toml is another project"
             )));
         }
-        let program = &self.program;
-        let known = program
-            .sections
-            .iter()
-            .filter(|s| s.kind == LayerKind::Image)
-            .map(|s| s.name.as_str());
-        let targets = program.library_images();
-        let targets = targets.iter().map(|id| program.section(*id).name.as_str());
-        let other = if program.is_adopted {
-            None
-        } else {
-            other_release(name, targets)
-        };
-        let hint = match suggest_image(name, known)
-            .filter(|near| near.is_sure)
-            .map(|near| near.name)
-        {
-            Some(near) => format!("; did you mean `{near}`?"),
-            None if other.is_some() => format!("; {}", other.unwrap_or_default()),
-            None if program.sections.iter().any(|s| s.name == *name) => {
-                "; it is a layer, and only images can be built".to_owned()
-            }
-            None => "; `imgspec list` lists all images".to_owned(),
-        };
-        Err(Failure(format!(
-            "unknown image, file or folder `{name}`{hint}"
-        )))
+        let what = "image, file or folder";
+        Err(unknown_image(&self.program, name, what, "list"))
     }
+}
+
+/// The error for a name that nothing has, with the nearest image, or else the command that lists what there is.
+pub(super) fn unknown_image(program: &Program, name: &str, what: &str, list: &str) -> Failure {
+    let known = program
+        .sections
+        .iter()
+        .filter(|s| s.kind == LayerKind::Image)
+        .map(|s| s.name.as_str());
+    let targets = program.library_images();
+    let targets = targets.iter().map(|id| program.section(*id).name.as_str());
+    let mut is_of_other_release = false;
+    let other = if program.is_adopted {
+        None
+    } else {
+        let release = program.edition.release;
+        let plain = name.strip_prefix("build-").unwrap_or(name);
+        let other = release.help_for("image", plain).map(|(_, help)| help);
+        is_of_other_release = other.is_some();
+        other.or_else(|| unknown_release_help(release, name, targets))
+    };
+    let hint = match suggest_image(name, known)
+        .filter(|near| near.is_sure && !is_of_other_release)
+        .map(|near| near.name)
+    {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if other.is_some() => format!("; {}", other.unwrap_or_default()),
+        None if program.sections.iter().any(|s| s.name == *name) => {
+            "; it is a layer, and only images can be built".to_owned()
+        }
+        None => format!(
+            "; `imgspec {list}` lists all {}s",
+            what.split(',').next().unwrap_or(what)
+        ),
+    };
+    Failure(format!("unknown {what} `{name}`{hint}"))
 }
 
 /// Drops the diagnostics of files that none of the images uses.
@@ -266,15 +278,15 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
         .retain(|d| !unused.contains(&d.primary.span.file));
 }
 
-/// Returns the library that a command uses instead of the standard library: the checkout of `--in`, or the library that
-/// `imgspec.toml` names. The project is the one around `first`, the first path among the arguments, or around the current folder.
+/// Returns the library that a command uses: the checkout of `--in`, the release of `--release`, or what `imgspec.toml`
+/// names. The project is the one around `first`, the first path among the arguments, or around the current folder.
 ///
 /// # Errors
 /// If the library or the checkout cannot be read.
-pub(super) fn library(cli: &Cli, first: Option<&Path>) -> Result<Option<Adopted>, Failure> {
+pub(super) fn library(cli: &Cli, first: Option<&Path>) -> Result<LibraryChoice, Failure> {
     if let Some(checkout) = &cli.checkout {
         return workspace::adopt_checkout(&cli.here.join(checkout))
-            .map(Some)
+            .map(LibraryChoice::Adopted)
             .map_err(Failure);
     }
     let place = match first {
@@ -282,8 +294,11 @@ pub(super) fn library(cli: &Cli, first: Option<&Path>) -> Result<Option<Adopted>
         Some(path) => path.parent().map_or(cli.here.clone(), Path::to_owned),
         None => cli.here.clone(),
     };
-    let library = workspace::project_library(&place, &include_roots(cli)).map_err(Failure)?;
-    Ok(library.map(|(_, library)| library))
+    let wanted = Wanted {
+        release: cli.release,
+        roles: cli.roles,
+    };
+    workspace::project_library(&place, &include_roots(cli), wanted).map_err(Failure)
 }
 
 /// Returns the folders outside the project that `--include-root` allows to read.

@@ -24,7 +24,7 @@ impl<'p> Image<'p> {
     }
 
     fn concerns_users(&self, rule: &Rule) -> bool {
-        let mut has_users = !self.program.is_adopted;
+        let mut has_users = !self.program.is_upstream;
         rule.condition
             .for_each_variable(&mut |id| has_users = has_users || self.depends_on_users(id));
         has_users

@@ -8,10 +8,10 @@ use crate::import::rederive::find_derived;
 use crate::import::template_facts::{TemplateFacts, find_slots};
 use crate::import::versions::find_versions;
 use crate::project::hir::Variable;
-use crate::project::{Program, Request, load};
-use crate::schema::{Base, Encoding, Text, Value, decode};
-use crate::source::Memory;
+use crate::project::{Edition, Library, Program, Request, load};
+use crate::schema::{Base, Encoding, Roles, Text, Value, decode};
 use crate::source::visible_line;
+use crate::source::{Memory, Release};
 use crate::syntax::{format, print_text};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ const ADOPTED: &str =
 
 /// Converts a checkout to a library, and returns its files by their paths. The same checkout gives the same files.
 pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
-    let library = load(&Memory::default(), &Request::default());
+    let library = nearest_library(checkout);
     let templates: BTreeMap<&str, TemplateFacts> = checkout
         .templates
         .iter()
@@ -52,7 +52,14 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
         names,
     };
     let mut out: BTreeMap<PathBuf, String> = BTreeMap::new();
-    out.insert("imgspec.toml".into(), format!("{ADOPTED}library = \".\"\n"));
+    let release = match library.edition.release {
+        release if release == Release::default() => String::new(),
+        release => format!("release = \"{release}\"\n"),
+    };
+    out.insert(
+        "imgspec.toml".into(),
+        format!("{ADOPTED}library = \".\"\n{release}"),
+    );
     out.insert("variables.imgspec".into(), writer.variables());
     out.insert("providers.imgspec".into(), writer.providers());
     for (folder, text) in writer
@@ -74,6 +81,36 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
             .map(|(path, text)| (PathBuf::from(path), text.clone())),
     );
     out
+}
+
+/// Returns the built-in library whose release has most of the checkout's variables; of equal ones, the oldest.
+fn nearest_library(checkout: &Checkout) -> Program {
+    let names = checkout.names();
+    let mut best: Option<(usize, Program)> = None;
+    for release in Release::all() {
+        let edition = Edition {
+            release,
+            roles: Roles::Native,
+        };
+        let request = Request {
+            library: Some(Library::built_in(edition)),
+            ..Request::default()
+        };
+        let library = load(&Memory::default(), &request);
+        let is_declared = |name: &&String| {
+            library
+                .find_variable(None, name)
+                .is_some_and(|id| library.variable(id).removed().is_none())
+        };
+        let count = names.iter().filter(is_declared).count();
+        if best.as_ref().is_none_or(|(most, _)| count > *most) {
+            best = Some((count, library));
+        }
+    }
+    best.map_or_else(
+        || load(&Memory::default(), &Request::default()),
+        |(_, library)| library,
+    )
 }
 
 struct Writer<'c> {

@@ -179,8 +179,8 @@ fn add_names<'t>(
     templates: impl Iterator<Item = (&'t str, &'t str)>,
 ) {
     for (path, text) in templates {
-        let family = path.strip_prefix("packer/").unwrap_or(path);
-        let family = family.split('/').next().unwrap_or_default();
+        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+        let family = folder.rsplit('/').next().unwrap_or_default();
         for name in named(text) {
             out.entry(name.to_string())
                 .or_default()

@@ -14,7 +14,7 @@ use crate::packer::{Braced, parse_braces, spell_piece};
 use crate::project::Program;
 use crate::project::hir::{VarId, Variable};
 use crate::project::var_file::{
-    RELEASE, find_separator, inside_quotes, is_filled_by_packer, is_no_value, meant_flag,
+    find_separator, inside_quotes, is_filled_by_packer, is_no_value, meant_flag,
 };
 use crate::schema::{
     Base, Encoding, Text, Type, Value, check_value, decode, find_unencodable, from_json,
@@ -560,7 +560,7 @@ impl<'p> Importer<'p> {
         let library = if self.program.is_adopted {
             "the checkout".to_owned()
         } else {
-            format!("Image Builder {RELEASE}")
+            format!("Image Builder {}", self.program.edition.release)
         };
         let names = shown.join(", ");
         self.note(format!(

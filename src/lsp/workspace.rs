@@ -7,10 +7,11 @@ use crate::lsp::marked::Parsed;
 use crate::lsp::position::PositionEncoding;
 use crate::lsp::publisher::Publisher;
 use crate::lsp::scheduler::Scheduler;
+use crate::project::LibraryChoice;
 use crate::project::{Library, Program, Request, load};
 use crate::source::{FileId, Loader, Origin, SourceFile};
 use crate::syntax::{self, Parse};
-use crate::workspace;
+use crate::workspace::{self, Wanted};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -88,9 +89,9 @@ impl Workspace {
         let of_project = self
             .roots
             .first()
-            .and_then(|root| workspace::project_library(root, &[]).ok().flatten());
-        let (folder, library) = of_project.unzip();
-        (self.library_root, self.library) = (folder.flatten(), library.map(Library::adopted));
+            .and_then(|root| workspace::project_library(root, &[], Wanted::default()).ok());
+        self.library_root = of_project.as_ref().and_then(LibraryChoice::folder);
+        self.library = of_project.map(Library::of);
         let specs = self
             .roots
             .iter()

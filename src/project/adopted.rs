@@ -1,5 +1,6 @@
 //! A library in the place of the standard library, as files in memory.
 
+use crate::source::Release;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,8 @@ pub struct Adopted {
     pub root: PathBuf,
     /// The checkout's folder with the Makefile, where it is at hand.
     pub checkout: Option<PathBuf>,
+    /// The release of Image Builder whose types and rules hold in it.
+    pub release: Release,
     /// Specs, and the templates that their providers name, by their paths below the root.
     pub files: BTreeMap<PathBuf, String>,
     /// If it is only in memory: the files of the checkout that it was adopted from, with absolute paths.

@@ -2,7 +2,8 @@
 
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
 use crate::project::roots::is_inside;
-use crate::source::{FileId, Loader, SourceMap, Span};
+use crate::schema::Roles;
+use crate::source::{FileId, Loader, Release, SourceMap, Span};
 use crate::syntax::ast::Ident;
 use serde::Deserialize;
 use smol_str::SmolStr;
@@ -52,6 +53,10 @@ pub struct Config {
     pub library: Option<PathBuf>,
     /// An Image Builder checkout, relative to the project's root, whose targets replace those of the standard library.
     pub checkout: Option<PathBuf>,
+    /// The release of Image Builder that the project is for.
+    pub release: Option<Release>,
+    /// Whose roles the output is for.
+    pub roles: Option<Roles>,
     /// Folders, relative to the project's root, that specs may include from besides it.
     pub include_roots: Vec<PathBuf>,
 }
@@ -65,6 +70,8 @@ struct Written {
     exclude: Vec<Spanned<PathBuf>>,
     library: Option<PathBuf>,
     checkout: Option<PathBuf>,
+    release: Option<Spanned<String>>,
+    roles: Option<Spanned<String>>,
     #[serde(rename = "include-roots")]
     include_roots: Vec<PathBuf>,
 }
@@ -109,7 +116,7 @@ impl Config {
             Err(error) => {
                 let at = span(error.span().unwrap_or(0..0));
                 diagnostics.push(Diagnostic::new(Code::BadConfig, at, in_words(&error, text)).help(
-                    "set `allow` or `deny` to a list of warning codes or rule names, `exclude` or `include-roots` to a list of folders, and `library` or `checkout` to one folder",
+                    "set `allow` or `deny` to a list of warning codes or rule names, `exclude` or `include-roots` to a list of folders, `library` or `checkout` to one folder, and `release` or `roles` to a name",
                 ));
                 return Config::default();
             }
@@ -153,6 +160,34 @@ impl Config {
             diagnostics
                 .push(Diagnostic::new(Code::BadConfig, whole, message).help("remove one of them"));
         }
+        let mut choose = |key: &str, name: &Spanned<String>, known: &[&str]| {
+            let at = span(name.span());
+            let message = format!("unknown {key} `{}`", name.get_ref());
+            let found = Diagnostic::new(Code::BadConfig, at, message);
+            diagnostics.push(match nearest(name.get_ref(), known.iter().copied()) {
+                Some(near) => found.label(format!("did you mean `{near}`?")).fix(
+                    format!("replace it with `{near}`"),
+                    at,
+                    format!("\"{near}\""),
+                ),
+                None => found.help(format!("choose from {}", known.join(", "))),
+            });
+        };
+        let release = written.release.as_ref().and_then(|name| {
+            let found = Release::find(name.get_ref());
+            if found.is_none() {
+                let known: Vec<&str> = Release::all().into_iter().map(Release::name).collect();
+                choose("release", name, &known);
+            }
+            found
+        });
+        let roles = written.roles.as_ref().and_then(|name| {
+            let found = Roles::find(name.get_ref());
+            if found.is_none() {
+                choose("kind of roles", name, &Roles::NAMES);
+            }
+            found
+        });
         let exclude_spans = written
             .exclude
             .iter()
@@ -170,6 +205,8 @@ impl Config {
             root: PathBuf::new(),
             library: written.library,
             checkout: written.checkout,
+            release,
+            roles,
             include_roots: written.include_roots,
         }
     }

@@ -8,6 +8,7 @@
 mod adopted;
 mod check;
 mod config;
+mod edition;
 pub mod hir;
 mod load;
 mod roots;
@@ -16,9 +17,10 @@ pub use adopted::Adopted;
 pub use check::attributes;
 pub(crate) use check::{RED_ZONE, STACK, locate_text, secret_literal, var_file};
 pub use config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
+pub use edition::{Edition, unknown_release_help};
 pub use hir::{
     DataFile, FileView, Names, Origins, Program, Region, Stack, StackLayer, Table, in_checkout,
     linearize, place_in_checkout,
 };
-pub use load::{Library, Request, load};
+pub use load::{Library, LibraryChoice, Request, load};
 pub(crate) use roots::is_inside;

@@ -83,10 +83,25 @@ impl Playbook {
 }
 
 /// The origin of the Ansible roles that a provider runs. It decides the form of the values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Roles {
     /// The roles inside the program: they get typed values from the extra-vars file.
+    #[default]
     Native,
     /// Image Builder's roles: they get strings from the slots of the template.
     Upstream,
+}
+
+impl Roles {
+    /// The names of all.
+    pub const NAMES: [&str; 2] = ["native", "upstream"];
+
+    /// Returns the one with a name.
+    pub fn find(name: &str) -> Option<Roles> {
+        match name {
+            "native" => Some(Roles::Native),
+            "upstream" => Some(Roles::Upstream),
+            _ => None,
+        }
+    }
 }

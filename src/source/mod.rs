@@ -8,6 +8,7 @@ mod line_index;
 #[expect(clippy::disallowed_methods, reason = "`Disk` reads for all rooms")]
 mod loader;
 mod part;
+mod release;
 mod visible;
 
 pub use line_index::{LineColumn, LineIndex};
@@ -16,6 +17,7 @@ pub use loader::{
 };
 
 pub use part::part;
+pub use release::Release;
 
 pub use visible::{Shown, is_unseen, visible, visible_json, visible_line};
 

@@ -4,8 +4,8 @@
 //! inputs changes.
 
 use crate::import::{Checkout, Refused, adopt};
-use crate::project::Adopted;
-use crate::source::{Disk, hex};
+use crate::project::{Adopted, CONFIG_FILE, Config};
+use crate::source::{Disk, FileId, Release, hex};
 use crate::workspace::cache;
 use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
 use crate::workspace::write::replace;
@@ -107,6 +107,14 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
     Ok(entry.library(&root, &inputs))
 }
 
+/// Returns the release whose types and rules hold in an adopted library, which its `imgspec.toml` names.
+fn release_of(files: &BTreeMap<PathBuf, String>) -> Release {
+    let text = files.get(Path::new(CONFIG_FILE)).map_or("", String::as_str);
+    Config::parse(FileId(0), text, &mut Vec::new())
+        .release
+        .unwrap_or_default()
+}
+
 /// How many checkouts the cache keeps.
 const MOST: usize = 16;
 
@@ -175,6 +183,7 @@ impl CacheEntry {
         Adopted {
             root: PathBuf::from(ADOPTED_ROOT),
             checkout: Some(root.to_owned()),
+            release: release_of(&self.files),
             files: self.files,
             origins,
         }

@@ -1,8 +1,9 @@
 //! A project's configuration, specs and library.
 
-use crate::project::Adopted;
+use crate::project::{Adopted, Edition, LibraryChoice};
 use crate::project::{Config, find_root, is_inside, read_config_text};
-use crate::source::{Disk, FileId, Loader, normalize, read_text};
+use crate::schema::Roles;
+use crate::source::{Disk, FileId, Loader, Release, normalize, read_text};
 use crate::workspace::checkout::{adopt_checkout, is_known};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
@@ -89,8 +90,16 @@ impl Exclude {
     }
 }
 
-/// Returns the library that the project around a folder uses instead of the standard library, with the folder of its
-/// specs if it has one. `allowed` are folders outside the project that may be read.
+/// What the command line says about the built-in library.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Wanted {
+    /// The release, whatever the project uses.
+    pub release: Option<Release>,
+    /// Whose roles the output is for.
+    pub roles: Option<Roles>,
+}
+
+/// Returns the library of the project around a folder. `allowed` are folders outside the project that may be read.
 ///
 /// Reading a checkout runs commands of its Makefile. A checkout inside the project is as trustworthy as the project, so
 /// it is read only if the user has named it with `--in` before.
@@ -100,8 +109,16 @@ impl Exclude {
 pub fn project_library(
     folder: &Path,
     allowed: &[PathBuf],
-) -> Result<Option<(Option<PathBuf>, Adopted)>, String> {
+    wanted: Wanted,
+) -> Result<LibraryChoice, String> {
     let (root, config) = read_config(folder);
+    let built_in = LibraryChoice::BuiltIn(Edition {
+        release: wanted.release.or(config.release).unwrap_or_default(),
+        roles: wanted.roles.or(config.roles).unwrap_or_default(),
+    });
+    if wanted.release.is_some() {
+        return Ok(built_in);
+    }
     if let Some(library) = config.library {
         let folder = normalize(&root.join(library));
         let mut roots = vec![root.clone()];
@@ -115,10 +132,10 @@ pub fn project_library(
         let library = read_library(&folder, &roots);
         let library =
             library.map_err(|e| format!("cannot read the library {}: {e}", folder.display()))?;
-        return Ok(Some((Some(folder), library)));
+        return Ok(LibraryChoice::Adopted(library));
     }
     let Some(checkout) = config.checkout else {
-        return Ok(None);
+        return Ok(built_in);
     };
     if checkout.as_os_str().is_empty() {
         return Err(
@@ -133,7 +150,7 @@ pub fn project_library(
             checkout.display()
         ));
     }
-    Ok(Some((None, adopt_checkout(&folder)?)))
+    Ok(LibraryChoice::Adopted(adopt_checkout(&folder)?))
 }
 
 /// Reads the library in a folder, which must be inside one of `roots`.
@@ -147,6 +164,7 @@ fn read_library(root: &Path, roots: &[PathBuf]) -> io::Result<Adopted> {
     }
     let mut library = Adopted {
         root: root.to_owned(),
+        release: read_config(root).1.release.unwrap_or_default(),
         ..Adopted::default()
     };
     for entry in WalkDir::new(root).sort_by_file_name() {

@@ -17,9 +17,9 @@ pub use assets::{assets, unpack};
 pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};
 pub use cache::{cache, make_cache, make_ignored};
 pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
-pub use discover::{project_library, read_config, spec_files};
+pub use discover::{Wanted, project_library, read_config, spec_files};
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use make::{find_checkout, find_installers};
-pub use write::{replace, rewrite, stale, write};
+pub use write::{create, replace, rewrite, stale, write};

@@ -11,7 +11,7 @@ pub const OF_VARIABLES: [&str; 9] = [
     "encoding", "to", "applies", "fact", "secret", "typed", "alias_of", "removed", "adopt",
 ];
 /// The attributes of a provider; `defaults` is a block.
-pub const OF_PROVIDERS: [&str; 9] = [
+pub const OF_PROVIDERS: [&str; 10] = [
     "template",
     "roles",
     "playbook",
@@ -20,6 +20,7 @@ pub const OF_PROVIDERS: [&str; 9] = [
     "foreground",
     "extra_vars",
     "reads",
+    "upstream",
     "defaults",
 ];
 /// The attributes of a target; `run` is a block.

@@ -1,10 +1,10 @@
 //! The program as it grows, and what a file adds to it.
 
 use crate::diagnostic::{Diagnostic, Reported};
-use crate::project::Adopted;
 use crate::project::check::items::{new_provider, new_rule, new_variable};
 use crate::project::check::{Declared, Unit};
 use crate::project::hir::*;
+use crate::project::{Adopted, Edition};
 use crate::source::{Loader, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
@@ -29,6 +29,8 @@ pub(crate) struct Draft<'l> {
     pub data: Vec<DataFile>,
     /// Where make runs Packer: relative paths in JSON var files start there, for Packer hands them on as they are.
     pub packer_folder: Option<PathBuf>,
+    /// The built-in library that it begins with, or whose types and rules hold.
+    pub edition: Edition,
 }
 
 /// What the text of a file depends on besides itself.
@@ -94,6 +96,7 @@ impl<'l> Draft<'l> {
             extras: library.extras.clone(),
             data: Vec::new(),
             packer_folder: None,
+            edition: Edition::default(),
         }
     }
 

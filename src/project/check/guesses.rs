@@ -3,10 +3,12 @@
 use crate::diagnostic::{Code, Diagnostic, Fit, Reported, suggest, suggest_image};
 use crate::project::check::Lowering;
 use crate::project::check::expr::Expected;
+use crate::project::config::CONFIG_FILE;
 use crate::project::hir::*;
 use crate::project::hir::{SECTIONS, VARIABLES};
+use crate::project::unknown_release_help;
 use crate::schema::{Base, Type, Value, check_value};
-use crate::source::Span;
+use crate::source::{FileId, Release, Span};
 use crate::syntax::ast;
 use smol_str::SmolStr;
 
@@ -83,6 +85,9 @@ impl Lowering<'_, '_> {
             name.span,
             format!("unknown variable `{}`", name.text),
         );
+        if let Some(found) = self.of_other_release(&found, "variable", &name.text) {
+            return self.report(found);
+        }
         let found = match &guess {
             None if is_setting => found.help(
                 "if your own role reads it, put it into `ansible { }`; if your own template reads it, into `packer { }`; otherwise declare it with `variable name : type`",
@@ -104,6 +109,9 @@ impl Lowering<'_, '_> {
             span,
             format!("unknown variable `{name}`"),
         );
+        if let Some(found) = self.of_other_release(&found, "variable", name) {
+            return self.report(found);
+        }
         let can_wait = place.facts_only.is_none();
         let (head, rest) = name.rsplit_once('.').unwrap_or(("", name));
         let found = match name.as_str() {
@@ -219,6 +227,11 @@ impl Lowering<'_, '_> {
             name.span,
             format!("unknown layer or image `{}`", name.text),
         );
+        let plain = name.text.strip_prefix("build-").unwrap_or(&name.text);
+        if let Some(found) = self.of_other_release(&found, "image", plain) {
+            self.report(found);
+            return;
+        }
         let found = match (target, self.later_target(&name.text)) {
             (Some(target), _) => found
                 .label("make adds `build-` to the image's name")
@@ -243,8 +256,59 @@ impl Lowering<'_, '_> {
             .sections
             .iter()
             .filter(|(_, (id, _))| self.sections[*id].kind == LayerKind::Image);
-        crate::source::embedded::other_release(name, images.map(|(name, _)| name.as_str()))
+        unknown_release_help(
+            self.edition.release,
+            name,
+            images.map(|(name, _)| name.as_str()),
+        )
     }
+
+    /// Adds to the diagnostic of an unknown name that another release has it, if so, with the line to write as a fix.
+    pub(super) fn of_other_release(
+        &self,
+        found: &Diagnostic,
+        kind: &str,
+        name: &str,
+    ) -> Option<Diagnostic> {
+        if self.adopted.is_some() {
+            return None;
+        }
+        let (other, help) = self.edition.release.help_for(kind, name)?;
+        let found = found.clone().help(help);
+        let config = self.file.roots.first().map(|root| root.join(CONFIG_FILE));
+        let config = self
+            .sources
+            .iter()
+            .find(|(_, source)| Some(&source.path) == config.as_ref());
+        Some(match config {
+            None => found,
+            Some((file, source)) => {
+                let (span, text) = release_line(file, &source.text, other);
+                found.fix(
+                    format!("write `release = \"{other}\"` to imgspec.toml"),
+                    span,
+                    text,
+                )
+            }
+        })
+    }
+}
+
+/// The edit of an `imgspec.toml` that chooses a release: another value, or a new first line.
+fn release_line(file: FileId, text: &str, release: Release) -> (Span, String) {
+    let line = format!("release = \"{release}\"");
+    let mut start = 0;
+    for old in text.split_inclusive('\n') {
+        let content = old.trim_end();
+        if content
+            .strip_prefix("release")
+            .is_some_and(|rest| rest.trim_start().starts_with('='))
+        {
+            return (Span::new(file, start, start + content.len() as u32), line);
+        }
+        start += old.len() as u32;
+    }
+    (Span::new(file, 0, 0), format!("{line}\n"))
 }
 
 /// What other languages write before the name of a variable.

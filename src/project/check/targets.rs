@@ -168,6 +168,7 @@ impl Lowering<'_, '_> {
         let mut provider = new_provider(&section.name, section.doc.clone());
         self.check_extends_nothing(section, "a provider");
         let (mut reads, mut extra_vars, mut template_span) = (None, None, None);
+        let mut upstream = None;
         let mut first_defaults = None;
         for stmt in &section.body {
             if let ast::Stmt::Block { name, body, .. } = stmt
@@ -212,16 +213,17 @@ impl Lowering<'_, '_> {
                     self.check_extra_vars(&set.value);
                     extra_vars = Some(self.constant_texts(&set.value));
                 }
+                "upstream" => {
+                    self.check_extra_vars(&set.value);
+                    upstream = Some(self.constant_texts(&set.value));
+                }
                 "roles" => {
                     if let Some(word) = self.word(set) {
-                        match word.text.as_str() {
-                            "native" => provider.roles = Roles::Native,
-                            "upstream" => provider.roles = Roles::Upstream,
-                            _ => self.report_unknown_attribute(
-                                &word,
-                                "kind of roles",
-                                &["native", "upstream"],
-                            ),
+                        match Roles::find(&word.text) {
+                            Some(roles) => provider.roles = roles,
+                            None => {
+                                self.report_unknown_attribute(&word, "kind of roles", &Roles::NAMES)
+                            }
                         }
                     }
                 }
@@ -270,6 +272,10 @@ impl Lowering<'_, '_> {
                 Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
             }
         };
+        if let Some(arguments) = upstream.filter(|_| self.edition.roles == Roles::Upstream) {
+            provider.roles = Roles::Upstream;
+            provider.readers.replace_extra_vars(&arguments);
+        }
         self.providers[id] = provider;
     }
 

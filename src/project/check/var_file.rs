@@ -24,9 +24,6 @@ use crate::syntax::parse_setting;
 use smol_str::SmolStr;
 use std::ops::Range;
 
-/// The release of Image Builder whose variables the built-in library has.
-pub(crate) const RELEASE: &str = "v0.1.13";
-
 /// A JSON var file, read.
 #[derive(Debug)]
 pub(crate) struct VarFile {
@@ -435,8 +432,9 @@ fn report_unknown_names(
     } else {
         String::new()
     };
+    let release = lowering.edition.release;
     let message = format!(
-        "the variables of Image Builder {RELEASE} do not include {}{more}",
+        "the variables of Image Builder {release} do not include {}{more}",
         shown.join(", ")
     );
     let mut found = suggest_name(

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::diagnostic::Diagnostic;
+use crate::project::Edition;
 use crate::project::config::Configs;
-use crate::schema::Type;
+use crate::schema::{Roles, Type};
 use crate::source::{FileId, SourceMap, Span};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -66,7 +67,11 @@ pub struct Program {
     pub rules: Table<RuleId, Rule>,
     /// The library's names.
     pub library: Arc<Names>,
-    /// The library is not the built-in one, but what a checkout was adopted as.
+    /// The built-in library that the library is, or whose types and rules hold in an adopted one.
+    pub edition: Edition,
+    /// The library describes Image Builder's own templates and roles: of a checkout, or by choice.
+    pub is_upstream: bool,
+    /// The library is not a built-in one, but what a checkout was adopted as.
     pub is_adopted: bool,
     /// The folder of an adopted library's specs, or a name for it.
     pub adopted_root: PathBuf,
@@ -167,7 +172,18 @@ impl Program {
 
     /// Why an image's own target cannot be built, if it is refused.
     pub fn refusal(&self, id: SectionId) -> Option<&str> {
-        self.section(id).target.as_ref()?.refused.as_deref()
+        let target = self.section(id).target.as_ref()?;
+        let is_ours = || {
+            self.is_upstream
+                && !self.is_adopted
+                && self.provider(target.provider).roles == Roles::Native
+        };
+        match target.refused.as_deref() {
+            None if is_ours() => {
+                Some("Image Builder has no such target, so its roles cannot build it")
+            }
+            reason => reason,
+        }
     }
 
     /// The library's images, in its order, but for those that nothing can be built with.

@@ -1,15 +1,15 @@
 //! A library, read and lowered once: programs begin with it.
 
 use crate::diagnostic::Diagnostic;
-use crate::project::Adopted;
 use crate::project::check::{Declared, Draft, FileContext, Unit};
 use crate::project::hir::*;
-use crate::source::embedded::STDLIB;
+use crate::project::{Adopted, Edition};
+use crate::schema::Roles;
 use crate::source::{Memory, Origin, SourceMap};
 use crate::syntax::{self, ast};
-use include_dir::Dir;
+use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// A library: its variables, rules, providers, layers and targets.
 #[derive(Debug, Default)]
@@ -17,34 +17,77 @@ pub struct Library {
     pub(crate) sources: SourceMap,
     pub(crate) items: Items,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) edition: Edition,
     pub(crate) adopted: Option<Adopted>,
 }
 
-static BUILT_IN: LazyLock<Arc<Library>> = LazyLock::new(|| Arc::new(Library::read(None)));
+/// What a project uses as its library.
+#[derive(Debug)]
+pub enum LibraryChoice {
+    /// A library that the program carries.
+    BuiltIn(Edition),
+    /// An Image Builder checkout, or a folder of specs that was made from one.
+    Adopted(Adopted),
+}
+
+impl LibraryChoice {
+    /// Returns the folder of an adopted library's specs, if it has one.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            LibraryChoice::Adopted(adopted) if adopted.checkout.is_none() => {
+                Some(adopted.root.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the checkout that it was adopted from, if that is at hand: the folder of its Makefile.
+    pub fn checkout(&self) -> Option<&Path> {
+        match self {
+            LibraryChoice::Adopted(adopted) => adopted.checkout.as_deref(),
+            LibraryChoice::BuiltIn(_) => None,
+        }
+    }
+}
+
+/// The built-in libraries that have been read.
+static BUILT_IN: LazyLock<Mutex<FxHashMap<Edition, Arc<Library>>>> = LazyLock::new(Mutex::default);
 
 impl Library {
-    /// The one that the program carries.
-    pub fn built_in() -> Arc<Library> {
-        BUILT_IN.clone()
+    /// Returns the library of a choice.
+    pub fn of(choice: LibraryChoice) -> Arc<Library> {
+        match choice {
+            LibraryChoice::BuiltIn(edition) => Library::built_in(edition),
+            LibraryChoice::Adopted(adopted) => Library::adopted(adopted),
+        }
     }
 
-    /// One in the place of the built-in, of which types and rules stay, the rules as far as they can.
+    /// Returns a library that the program carries. Each is read once, when it is first used.
+    pub fn built_in(edition: Edition) -> Arc<Library> {
+        let mut libraries = BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner);
+        let library = libraries
+            .entry(edition)
+            .or_insert_with(|| Arc::new(Library::read(edition, None)));
+        library.clone()
+    }
+
+    /// Returns a library in the place of the built-in one of its release, of which types and rules stay, the rules as far
+    /// as they can.
     pub fn adopted(adopted: Adopted) -> Arc<Library> {
-        Arc::new(Library::read(Some(adopted)))
+        let edition = Edition {
+            release: adopted.release,
+            roles: Roles::Upstream,
+        };
+        Arc::new(Library::read(edition, Some(adopted)))
     }
 
-    fn read(adopted: Option<Adopted>) -> Library {
+    fn read(edition: Edition, adopted: Option<Adopted>) -> Library {
         let mut library = Library {
-            adopted,
+            edition,
             ..Library::default()
         };
         let mut units = Vec::new();
-        let mut files: Vec<(PathBuf, &str)> = Vec::new();
-        collect(&STDLIB, &mut files);
-        // Types first: they are resolved in order.
-        files.sort_by_key(|(path, _)| (!path.ends_with("types.imgspec"), path.clone()));
-        let adopted = library.adopted.take();
-        for (path, text) in files {
+        for (path, text) in edition.release.files() {
             let mut unit = library.read_file(Path::new("stdlib").join(path), text);
             if adopted.is_some() {
                 unit.ast.items.retain(stays);
@@ -84,6 +127,7 @@ impl Library {
         let (nothing, none) = (Memory::default(), Names::default());
         let mut sources = std::mem::take(&mut self.sources);
         let mut draft = Draft::new(&nothing, adopted, &mut sources, &Items::default());
+        draft.edition = self.edition;
         fn context<'f>(own: &'f Names, library: &'f Names) -> FileContext<'f> {
             FileContext {
                 view: View { own, library },
@@ -143,20 +187,5 @@ fn stays(item: &ast::Item) -> bool {
         ast::Item::Type(_) => true,
         ast::Item::Section(section) => section.kind == ast::SectionKind::Rule,
         ast::Item::Variable(_) | ast::Item::Include(_) => false,
-    }
-}
-
-fn collect(dir: &'static Dir<'static>, out: &mut Vec<(PathBuf, &'static str)>) {
-    for file in dir
-        .files()
-        .filter(|f| f.path().extension().is_some_and(|e| e == "imgspec"))
-    {
-        out.extend(
-            file.contents_utf8()
-                .map(|text| (file.path().to_owned(), text)),
-        );
-    }
-    for dir in dir.dirs() {
-        collect(dir, out);
     }
 }

@@ -5,11 +5,12 @@ mod library;
 mod reader;
 mod redact;
 
-pub use library::Library;
+pub use library::{Library, LibraryChoice};
 
-use crate::project::Adopted;
 use crate::project::check::{Draft, Overlay, find_never_true, var_file};
 use crate::project::hir::*;
+use crate::project::{Adopted, Edition};
+use crate::schema::Roles;
 use crate::source::{FileId, Loader, Origin, SourceFile, SourceMap};
 use files::Files;
 use reader::{Read, read};
@@ -43,7 +44,8 @@ pub struct Request {
 /// Reads and checks all that a command asks for. Never fails: what is wrong is in the program's
 /// diagnostics.
 pub fn load(loader: &dyn Loader, request: &Request) -> Program {
-    let library = request.library.clone().unwrap_or_else(Library::built_in);
+    let library = request.library.clone();
+    let library = library.unwrap_or_else(|| Library::built_in(Edition::default()));
     let Read {
         mut sources,
         units,
@@ -62,6 +64,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         &mut sources,
         &library.items,
     );
+    draft.edition = library.edition;
     draft.packer_folder.clone_from(&request.packer_folder);
     let library_names = library.items.names.clone();
     let files = Files::declare(&mut draft, &units, &library_names);
@@ -141,6 +144,8 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         providers,
         rules,
         library: library_names.clone(),
+        edition: library.edition,
+        is_upstream: library.edition.roles == Roles::Upstream,
         is_adopted: library.adopted.is_some(),
         checkout: of_checkout.and_then(|adopted| adopted.checkout.clone()),
         root: None,

@@ -1,0 +1,18 @@
+# The plugins of the template beside this file, for a Packer that has none built in (from 1.10 on):
+# packer init packer-node.plugins.pkr.hcl
+packer {
+  required_plugins {
+    ansible = {
+      version = ">= 1.1.0, < 2.0.0"
+      source  = "github.com/hashicorp/ansible"
+    }
+    vmware = {
+      version = ">= 1.0.8, < 2.0.0"
+      source  = "github.com/hashicorp/vmware"
+    }
+    vsphere = {
+      version = ">= 1.4.2, < 2.0.0"
+      source  = "github.com/vmware/vsphere"
+    }
+  }
+}
