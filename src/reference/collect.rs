@@ -458,17 +458,22 @@ impl<'p> Collector<'p> {
                 (false, _) => None,
             };
             let image = targets.first().and_then(|at| self.targets.get(*at));
+            let related = self.related(id);
+            let mut values = examples::values(program, id, image, &type_docs);
+            if let (Base::List(_), Some(image)) = (&variable.ty.base, image) {
+                values.extend(self.keys_of(image, &related.0));
+            }
             wanted.push(Wanted {
                 id,
                 name: variable.name.clone(),
                 include,
-                values: examples::values(program, id, image, &type_docs),
+                values,
                 targets: targets
                     .iter()
                     .filter_map(|at| Some(self.targets.get(*at)?.name().to_owned()))
                     .collect(),
                 has_effect: with.is_some(),
-                related: self.related(id),
+                related,
             });
         }
         let found = trial.examples(&wanted);
@@ -490,20 +495,45 @@ impl<'p> Collector<'p> {
         }
     }
 
-    /// The other variables of the rules that read a variable, without facts.
-    fn related(&self, id: VarId) -> Vec<VarId> {
+    /// The other variables of the rules that read a variable, and of those that read what its value determines; both
+    /// without facts.
+    fn related(&self, id: VarId) -> (Vec<VarId>, Vec<VarId>) {
+        let mut affected = BTreeSet::from([id]);
+        let near = self.read_with(id, &affected);
+        loop {
+            let depends = |(_, others): &(&VarId, &BTreeSet<VarId>)| !others.is_disjoint(&affected);
+            let all = self.found.derived_from.iter().filter(depends);
+            let more: BTreeSet<VarId> = all.map(|(id, _)| *id).collect();
+            if more.is_subset(&affected) {
+                return (near, self.read_with(id, &affected));
+            }
+            affected.extend(more);
+        }
+    }
+
+    fn read_with(&self, id: VarId, affected: &BTreeSet<VarId>) -> Vec<VarId> {
         let mut out = BTreeSet::new();
         for rule in self.program.rules.iter() {
             let mut reads = BTreeSet::new();
             rule.condition.for_each_variable(&mut |id| {
                 reads.insert(id);
             });
-            if reads.contains(&id) {
+            if !reads.is_disjoint(affected) {
                 out.extend(reads);
             }
         }
         let is_other = |other: &VarId| *other != id && !self.program.variable(*other).is_fact;
         out.into_iter().filter(is_other).collect()
+    }
+
+    /// Lists of one key of the maps that rules compare with a list.
+    fn keys_of(&self, image: &Image<'_>, related: &[VarId]) -> Vec<String> {
+        let maps = related.iter().filter_map(|id| match image.value(*id) {
+            Some(Value::Map(map)) => map.keys().next(),
+            _ => None,
+        });
+        maps.map(|key| print_value(&Value::list(vec![Value::text(key.clone())])))
+            .collect()
     }
 
     // ---- targets and layers -------------------------------------------------------------------

@@ -43,10 +43,15 @@ impl Describer {
     /// The effect of variables that `seen` of all targets know.
     pub(super) fn effect(&self, seen: &Set, with: &Set) -> Effect {
         let providers: BTreeSet<&str> = seen.iter().map(|at| self.provider(*at)).collect();
+        let inside: BTreeSet<&str> = with.iter().map(|at| self.provider(*at)).collect();
         let row = |provider: &&str| self.row(provider, seen, with);
         Effect {
             summary: self.summary(seen, with),
-            rows: providers.iter().map(row).collect(),
+            rows: inside.iter().map(row).collect(),
+            without: providers
+                .difference(&inside)
+                .map(|p| (*p).to_owned())
+                .collect(),
             count: with.len(),
         }
     }

@@ -46,8 +46,8 @@ pub(super) struct Wanted {
     pub values: Vec<String>,
     /// Some target reads it, so the example should have an effect.
     pub has_effect: bool,
-    /// The other variables of the rules that read it.
-    pub related: Vec<VarId>,
+    /// The other variables of the rules that read it, and of those that read what it determines.
+    pub related: (Vec<VarId>, Vec<VarId>),
 }
 
 /// A spec to try.
@@ -90,15 +90,22 @@ impl Trial<'_> {
             .collect();
         let missing = wanted.iter().filter(|w| !found.contains_key(&w.id));
         let together = missing.map(|wanted| {
-            let others: Vec<(&str, &str)> = wanted
-                .related
-                .iter()
-                .filter_map(|id| values.get(id).copied())
-                .collect();
-            let sets = others
-                .iter()
-                .map(|other| vec![*other])
-                .chain([others.clone()]);
+            let sets = [&wanted.related.0, &wanted.related.1]
+                .into_iter()
+                .flat_map(|related| {
+                    let others: Vec<(&str, &str)> = related
+                        .iter()
+                        .filter_map(|id| values.get(id).copied())
+                        .collect();
+                    let is_switch = |(_, value): &(&str, &str)| matches!(*value, "true" | "false");
+                    let values = others
+                        .iter()
+                        .copied()
+                        .filter(|other| !is_switch(other))
+                        .collect();
+                    let each = others.iter().map(|other| vec![*other]).collect::<Vec<_>>();
+                    each.into_iter().chain([values, others])
+                });
             sets.flat_map(|others| attempts(wanted, &others)).collect()
         });
         let together = together.collect();

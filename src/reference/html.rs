@@ -375,15 +375,17 @@ impl Page<'_> {
     fn effect(&self, at: usize, effect: &Effect) -> Markup {
         html! {
             section id={ "effect-" (at + 1) } {
-                div.scroll {
-                    table.effect {
-                        caption { (self.place(&effect.summary)) }
-                        thead { tr { th { "provider" } @for column in &self.reference.columns { th { (column) } } } }
-                        tbody {
-                            @for row in &effect.rows {
-                                tr {
-                                    th scope="row" { (self.to(&Link { kind: Kind::Provider, name: row.provider.clone() })) }
-                                    @for cell in &row.cells { td class=[class(cell)] { (cell.in_words()) } }
+                @if effect.rows.is_empty() { p { "No target." } } @else {
+                    div.scroll {
+                        table.effect {
+                            caption { (self.place(&effect.summary)) }
+                            thead { tr { th { "provider" } @for column in &self.reference.columns { th { (column) } } } }
+                            tbody {
+                                @for row in &effect.rows {
+                                    tr {
+                                        th scope="row" { (self.to(&Link { kind: Kind::Provider, name: row.provider.clone() })) }
+                                        @for cell in &row.cells { td class=[class(cell)] { (cell.in_words()) } }
+                                    }
                                 }
                             }
                         }
@@ -399,6 +401,9 @@ impl Page<'_> {
                         }
                         "."
                     }
+                }
+                @if !effect.rows.is_empty() && !effect.without.is_empty() {
+                    p.lead { (self.line(&words::without(&effect.without))) }
                 }
             }
         }

@@ -133,6 +133,9 @@ fn push_effects(reference: &Reference, out: &mut String) {
     for (at, effect) in reference.effects.iter().enumerate() {
         let _ = write!(out, "### Effect {}\n\n", at + 1);
         let _ = write!(out, "{}\n\n", doc_line(&effect.summary));
+        if effect.rows.is_empty() {
+            continue;
+        }
         let head: Vec<String> = reference.columns.iter().map(|c| escape(c)).collect();
         let _ = writeln!(out, "| provider | {} |", head.join(" | "));
         let _ = writeln!(out, "| --- |{}", " --- |".repeat(head.len()));
@@ -154,6 +157,9 @@ fn push_effects(reference: &Reference, out: &mut String) {
                 code(&row.provider),
                 names.join(", ")
             );
+        }
+        if !effect.without.is_empty() {
+            let _ = write!(out, "{}\n\n", doc_line(&words::without(&effect.without)));
         }
     }
 }

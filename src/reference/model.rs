@@ -339,8 +339,10 @@ pub struct NamedType {
 pub struct Effect {
     /// In a line, with names in backquotes.
     pub summary: String,
-    /// A row for each provider that has targets.
+    /// A row for each provider that has targets with an effect.
     pub rows: Vec<EffectRow>,
+    /// The providers on whose targets they have none.
+    pub without: Vec<String>,
     /// The number of targets on which they have one.
     pub count: usize,
 }
