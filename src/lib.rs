@@ -37,6 +37,7 @@ pub mod import;
 pub mod lsp;
 pub mod packer;
 pub mod project;
+pub mod reference;
 pub mod schema;
 pub mod source;
 pub mod syntax;

@@ -2,7 +2,8 @@
 //!
 //! `tests/cases/NAME/cmd` has a command in each line: the arguments of `imgspec`, quoted as in a shell. Before them,
 //! `NAME=value` sets a variable of the environment, and `CD=FOLDER` names the folder below the case in which the command
-//! runs. After ` | ` there are words: of standard output only the lines with one of them are kept.
+//! runs. After ` | ` there are words: of standard output only the lines with one of them are kept. Instead of arguments,
+//! `cat FILE …` prints files, and `files FOLDER` lists the files below a folder.
 //! The other files of the folder are the command's data. `expected.txt` has what the commands print, and their exit codes.
 //!
 //! `cargo test --test cases NAME` runs the cases with `NAME` in their names, and with `IMGSPEC_BLESS=1` it rewrites
@@ -30,6 +31,10 @@ fn run_case(case: &Path) -> String {
     let lines = std::fs::read_to_string(case.join("cmd")).unwrap();
     let mut out = String::new();
     for (line, command) in lines.lines().zip(common::commands::of_case(case)) {
+        if let Some(shown) = command.show_files(&folder) {
+            let _ = writeln!(out, "$ {line}\n{shown}");
+            continue;
+        }
         let output = command
             .binary(&folder)
             .args(&command.arguments)

@@ -4,11 +4,15 @@
 //! names none) and its verdict, `wrong` or `right`. A block without a verdict belongs to both. A wrong spec gives the
 //! page's code, and a right one gives no diagnostic.
 //!
+//! The tutorial and the guides are run: `tests/common/console.rs` says how.
+//!
 //! `tests/pages/CODE.txt` contains the wrong specs of a page and their diagnostics.
-//! `IMGSPEC_BLESS=1 cargo test --test pages` rewrites these files. `cargo test --test pages CODE` checks one page.
+//! `IMGSPEC_BLESS=1 cargo test --test pages` rewrites these files, and what commands print in the tutorial and the guides.
+//! `cargo test --test pages CODE` checks one page.
 
 mod common;
 
+use common::console;
 use common::pages::{blocks, projects};
 use common::snapshot;
 use libtest_mimic::{Failed, Trial};
@@ -17,13 +21,22 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use walkdir::WalkDir;
 
 /// A page without a wrong spec: the diagnostic depends on the output folder, and `tests/cases/checkout` has it.
 const WITHOUT_WRONG: &str = "native-output";
 
 fn main() -> ExitCode {
     let mut trials = snapshot::trials(pages(), check_page);
-    let others: [(&str, fn()); 4] = [
+    trials.extend(snapshot::trials(walks(), |page| {
+        let text = std::fs::read_to_string(page)?;
+        snapshot::compare(page, &console::run_page(&text)?)
+    }));
+    let others: [(&str, fn()); 5] = [
+        (
+            "every_command_in_a_shell_block_exists",
+            every_command_in_a_shell_block_exists,
+        ),
         ("every_snapshot_has_a_page", every_snapshot_has_a_page),
         ("the_language_is_as_described", the_language_is_as_described),
         (
@@ -46,6 +59,14 @@ fn main() -> ExitCode {
 
 fn pages() -> Vec<PathBuf> {
     common::files(&common::root().join("docs/codes"), "md")
+}
+
+/// The pages whose commands are run.
+fn walks() -> Vec<PathBuf> {
+    let docs = common::root().join("docs");
+    let mut pages = common::files(&docs.join("guides"), "md");
+    pages.push(docs.join("tutorial.md"));
+    pages
 }
 
 fn snapshots() -> PathBuf {
@@ -168,6 +189,59 @@ fn json_has_the_documented_forms() {
             "documented:\n{documented:#}\nfound:\n{found:#}"
         );
     }
+}
+
+/// A block `sh` has commands that a test cannot run, such as builds. Their subcommands and options exist.
+fn every_command_in_a_shell_block_exists() {
+    let root = common::root();
+    let pages = WalkDir::new(root.join("docs"))
+        .into_iter()
+        .map(Result::unwrap);
+    let mut pages: Vec<PathBuf> = pages.map(|entry| entry.into_path()).collect();
+    pages.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
+    pages.push(root.join("README.md"));
+    let mut helps: BTreeMap<String, String> = BTreeMap::new();
+    let mut commands = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for (words, line) in text.split("\n```sh\n").skip(1).flat_map(imgspec_commands) {
+            let help = helps.entry(words[0].clone()).or_insert_with(|| {
+                let output = common::run(root, &[&words[0], "--help"]);
+                String::from_utf8(output.stdout).unwrap()
+            });
+            commands += 1;
+            let is_known = |word: &&String| {
+                let option = word.split('=').next().unwrap();
+                help.split([' ', ',', '\n']).any(|known| known == option)
+            };
+            let options = words.iter().filter(|word| word.starts_with("--"));
+            assert!(!help.is_empty(), "{}: {line}", page.display());
+            for option in options {
+                assert!(is_known(&option), "{}: {line}: {option}", page.display());
+            }
+        }
+    }
+    assert!(commands > 30, "only {commands} commands");
+}
+
+/// The words behind `imgspec` in the lines of a block, up to the next program, each with its line.
+fn imgspec_commands(text: &str) -> Vec<(Vec<String>, &str)> {
+    let block = text.split("\n```").next().unwrap();
+    let mut out = Vec::new();
+    for line in block.lines() {
+        let Some(words) = shlex::split(line) else {
+            panic!("an open quote: {line}");
+        };
+        for (at, word) in words.iter().enumerate() {
+            let words = words[at + 1..].iter();
+            let words = words.take_while(|word| !["&&", "|", ";", "#"].contains(&word.as_str()));
+            let words: Vec<String> = words.cloned().collect();
+            if word == "imgspec" && words.first().is_some_and(|word| !word.starts_with('-')) {
+                out.push((words, line));
+            }
+        }
+    }
+    out
 }
 
 /// Whether a value has everything that another has.

@@ -12,10 +12,22 @@ for program in mmdebstrap mount unshare flock; do
 done
 
 # Where packages come from: what the spec says, else what this machine uses itself.
+mkdir -p root
 source_line=$ROOTFS_SOURCE
 if [ -z "$source_line" ]; then
     source_line=$(apt-get indextargets --format '$(TARGET_OF) $(SITE) $(RELEASE) $(COMPONENT)' 2>/dev/null |
         awk -v suite="$ROOTFS_SUITE" '$1 == "deb" && $3 == suite { print "deb", $2, suite, "main"; exit }')
+fi
+# A mirror of this machine has other releases, too.
+if [ -z "$source_line" ]; then
+    for site in $(apt-get indextargets --format '$(TARGET_OF) $(COMPONENT) $(SITE)' 2>/dev/null |
+        awk '$1 == "deb" && $2 == "main" { print $3 }' | sort -u); do
+        if /usr/lib/apt/apt-helper download-file "$site/dists/$ROOTFS_SUITE/InRelease" root/release >/dev/null 2>&1; then
+            source_line="deb $site $ROOTFS_SUITE main"
+            say "apt's mirror $site has $ROOTFS_SUITE, too"
+            break
+        fi
+    done
 fi
 [ -n "$source_line" ] || die "no source of $ROOTFS_SUITE packages is known: this machine's apt has none;" \
     "set rootfs_source = \"deb http://MIRROR $ROOTFS_SUITE main\""
@@ -27,7 +39,7 @@ packages=systemd-sysv,dbus,openssh-server,python3-minimal,python3-apt,sudo,ca-ce
 cache=$ROOTFS_CACHE/rootfs
 key=$(printf '%s\n' "1 $ROOTFS_SUITE" "$source_line" "$packages" | sha256sum | cut -c1-16)
 base=$cache/$ROOTFS_SUITE-$key
-mkdir -p "$cache" root
+mkdir -p "$cache"
 exec 9>"$base.lock"
 flock 9
 if [ ! -d "$base" ]; then

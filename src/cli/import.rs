@@ -27,28 +27,7 @@ pub(super) struct Import {
 pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     let library = library(cli, None)?;
     let packer = library.checkout().map(Path::to_owned);
-    let files = args
-        .files
-        .iter()
-        .map(|file| {
-            let failed = |e| Failure(format!("cannot read {}: {e}", file.display()));
-            if let Some(format) = other_format(file) {
-                return Err(not_a_var_file(&file.display().to_string(), format));
-            }
-            let path = cli.here.join(file);
-            let text = read_text(&path).map_err(failed)?;
-            // With a checkout, Packer runs in the checkout, and relative paths in var files start there.
-            let folder = packer
-                .clone()
-                .or_else(|| path.parent().map(Path::to_owned))
-                .unwrap_or_default();
-            Ok(VarFile {
-                name: file.display().to_string(),
-                text,
-                folder,
-            })
-        })
-        .collect::<Result<Vec<_>, Failure>>()?;
+    let files = read_var_files(cli, &args.files, packer.as_deref())?;
     let request = Request {
         library: Some(Library::of(library)),
         ..Request::default()
@@ -91,4 +70,34 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         .map_err(|e| Failure(format!("cannot write {}: {e}", out.display())))?;
     print(&format!("{}\n", out.display()))?;
     Ok(true)
+}
+
+/// Reads JSON var files. With a checkout, Packer runs in its folder `packer`, and relative paths in var files start there.
+///
+/// # Errors
+/// If a file has another format or cannot be read.
+pub(super) fn read_var_files(
+    cli: &Cli,
+    files: &[PathBuf],
+    packer: Option<&Path>,
+) -> Result<Vec<VarFile>, Failure> {
+    files
+        .iter()
+        .map(|file| {
+            let failed = |e| Failure(format!("cannot read {}: {e}", file.display()));
+            if let Some(format) = other_format(file) {
+                return Err(not_a_var_file(&file.display().to_string(), format));
+            }
+            let path = cli.here.join(file);
+            let text = read_text(&path).map_err(failed)?;
+            Ok(VarFile {
+                name: file.display().to_string(),
+                text,
+                folder: packer
+                    .or_else(|| path.parent())
+                    .map(Path::to_owned)
+                    .unwrap_or_default(),
+            })
+        })
+        .collect()
 }

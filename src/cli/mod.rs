@@ -10,11 +10,13 @@ mod compile;
 mod defaults;
 #[cfg(unix)]
 mod deps;
+mod doc;
 #[cfg(not(unix))]
 mod elsewhere;
 mod explain;
 mod fmt;
 mod import;
+mod init;
 mod list;
 mod lsp;
 mod place;
@@ -49,6 +51,12 @@ enum Format {
     Short,
     /// JSON for other programs (docs/json.md)
     Json,
+    /// Of `doc` alone: a page for browsers
+    #[value(skip)]
+    Html,
+    /// Of `doc` alone: Markdown
+    #[value(skip)]
+    Markdown,
 }
 
 /// A typed language for Kubernetes Image Builder: compiles .imgspec files to Packer var files and
@@ -95,6 +103,8 @@ enum Command {
     Fmt(fmt::Fmt),
     /// List the project's images and the library's targets
     List(list::List),
+    /// Write the reference of all variables, targets, rules and types as an HTML page
+    Doc(doc::Doc),
     /// Explain a code, a variable or a rule
     Explain(explain::Explain),
     /// Build images: check, compile, and run Packer
@@ -111,6 +121,8 @@ enum Command {
     Defaults(defaults::Defaults),
     /// Run the language server on standard input and output
     Lsp,
+    /// Start a project: a spec and its configuration, in the current folder
+    Init(init::Init),
     /// Convert JSON var files to a spec
     Import(import::Import),
     /// Convert an Image Builder checkout to a library of specs
@@ -156,6 +168,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Show(show) => show::run(&cli, show).map(fine),
         Command::Fmt(fmt) => fmt::run(&cli, fmt).map(fine),
         Command::List(list) => list::run(&cli, list).map(fine),
+        Command::Doc(doc) => doc::run(&cli, doc).map(fine),
         Command::Explain(explain) => explain::run(&cli, explain).map(fine),
         Command::Build(build) => build::run(&cli, build),
         Command::Validate(validate) => build::validate(&cli, validate),
@@ -164,6 +177,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
         Command::Defaults(defaults) => defaults::run(&cli, defaults).map(fine),
         Command::Lsp => lsp::run().map(fine),
+        Command::Init(init) => init::run(&cli, init).map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(&cli, adopt).map(fine),
         Command::Schema(schema) => schema::run(schema).map(fine),

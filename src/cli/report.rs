@@ -32,9 +32,9 @@ pub(super) fn is_fine(diagnostics: &[Diagnostic]) -> bool {
 /// Returns the format of `--format`, or the one that suits standard error.
 pub(super) fn format(cli: &Cli) -> Format {
     match cli.format {
-        Some(format) => format,
-        None if std::io::stderr().is_terminal() => Format::Rich,
-        None => Format::Plain,
+        Some(format @ (Format::Rich | Format::Plain | Format::Short | Format::Json)) => format,
+        _ if std::io::stderr().is_terminal() => Format::Rich,
+        _ => Format::Plain,
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
     let text = match format(cli) {
         Format::Json => return print_aside(&render_json(diagnostics, sources)),
         Format::Short => render_short(diagnostics, sources),
-        Format::Plain => render_plain(diagnostics, sources),
+        Format::Plain | Format::Html | Format::Markdown => render_plain(diagnostics, sources),
         Format::Rich => {
             let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let width = terminal_width();

@@ -219,39 +219,45 @@ impl Selected {
                 "{name} contains no specs of this project; a folder with its own imgspec.toml is another project"
             )));
         }
-        let program = &self.program;
-        let known = program
-            .sections
-            .iter()
-            .filter(|s| s.kind == LayerKind::Image)
-            .map(|s| s.name.as_str());
-        let targets = program.library_images();
-        let targets = targets.iter().map(|id| program.section(*id).name.as_str());
-        let mut is_of_other_release = false;
-        let other = if program.is_adopted {
-            None
-        } else {
-            let release = program.edition.release;
-            let plain = name.strip_prefix("build-").unwrap_or(name);
-            let other = release.help_for("image", plain).map(|(_, help)| help);
-            is_of_other_release = other.is_some();
-            other.or_else(|| unknown_release_help(release, name, targets))
-        };
-        let hint = match suggest_image(name, known)
-            .filter(|near| near.is_sure && !is_of_other_release)
-            .map(|near| near.name)
-        {
-            Some(near) => format!("; did you mean `{near}`?"),
-            None if other.is_some() => format!("; {}", other.unwrap_or_default()),
-            None if program.sections.iter().any(|s| s.name == *name) => {
-                "; it is a layer, and only images can be built".to_owned()
-            }
-            None => "; `imgspec list` lists all images".to_owned(),
-        };
-        Err(Failure(format!(
-            "unknown image, file or folder `{name}`{hint}"
-        )))
+        let what = "image, file or folder";
+        Err(unknown_image(&self.program, name, what, "list"))
     }
+}
+
+/// The error for a name that nothing has, with the nearest image, or else the command that lists what there is.
+pub(super) fn unknown_image(program: &Program, name: &str, what: &str, list: &str) -> Failure {
+    let known = program
+        .sections
+        .iter()
+        .filter(|s| s.kind == LayerKind::Image)
+        .map(|s| s.name.as_str());
+    let targets = program.library_images();
+    let targets = targets.iter().map(|id| program.section(*id).name.as_str());
+    let mut is_of_other_release = false;
+    let other = if program.is_adopted {
+        None
+    } else {
+        let release = program.edition.release;
+        let plain = name.strip_prefix("build-").unwrap_or(name);
+        let other = release.help_for("image", plain).map(|(_, help)| help);
+        is_of_other_release = other.is_some();
+        other.or_else(|| unknown_release_help(release, name, targets))
+    };
+    let hint = match suggest_image(name, known)
+        .filter(|near| near.is_sure && !is_of_other_release)
+        .map(|near| near.name)
+    {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if other.is_some() => format!("; {}", other.unwrap_or_default()),
+        None if program.sections.iter().any(|s| s.name == *name) => {
+            "; it is a layer, and only images can be built".to_owned()
+        }
+        None => format!(
+            "; `imgspec {list}` lists all {}s",
+            what.split(',').next().unwrap_or(what)
+        ),
+    };
+    Failure(format!("unknown {what} `{name}`{hint}"))
 }
 
 /// Drops the diagnostics of files that none of the images uses.

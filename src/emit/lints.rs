@@ -1,8 +1,8 @@
 //! What is wrong with what an image sets, as far as its target's readers show it.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::emit::Delivery;
 use crate::emit::route::{Slot, carry_all};
+use crate::emit::{Delivery, Effect};
 use crate::eval::Active;
 use crate::packer;
 use crate::project::StackLayer;
@@ -203,7 +203,7 @@ impl Delivery<'_, '_> {
             .as_ref()
             .map(|target| target.provider);
         let is_rehearsal = own.is_some_and(|own| own != self.image.provider);
-        if variable.is_fact || is_unknown || is_rehearsal || !self.image.is_set_by_users(id) {
+        if is_unknown || is_rehearsal || !self.image.is_set_by_users(id) {
             return;
         }
         let is_users = |a: &Active<'_>| {
@@ -220,36 +220,38 @@ impl Delivery<'_, '_> {
             return;
         }
         let target = &program.section(self.image.stack.target).name;
-        let reason = if !self.image.applies(id) {
-            let condition = variable
-                .applies
-                .as_ref()
-                .map_or("", |a| program.sources.slice(a.span));
-            format!("it applies only if {condition}")
-        } else if !self.reach.reads(id) {
-            let provider = self.provider();
-            let is_for_packer =
-                variable.to.has(Receivers::PACKER) && variable.extra() != Some(Owner::Ansible);
-            match (is_for_packer, self.route.has_playbook) {
-                (true, true) => format!(
-                    "neither the template {} nor the {} playbook reads it",
-                    provider.template,
-                    provider.playbook.as_str()
-                ),
-                (true, false) => {
-                    format!(
-                        "the template {} does not read it, and no playbook runs",
-                        provider.template
-                    )
-                }
-                (false, true) => format!(
-                    "the {} playbook does not read it",
-                    provider.playbook.as_str()
-                ),
-                (false, false) => "this target runs no playbook".to_owned(),
+        let reason = match self.reach.effect(self.image, id) {
+            Effect::Some => return,
+            Effect::DoesNotApply => {
+                let condition = variable
+                    .applies
+                    .as_ref()
+                    .map_or("", |a| program.sources.slice(a.span));
+                format!("it applies only if {condition}")
             }
-        } else {
-            return;
+            Effect::NotRead => {
+                let provider = self.provider();
+                let is_for_packer =
+                    variable.to.has(Receivers::PACKER) && variable.extra() != Some(Owner::Ansible);
+                match (is_for_packer, self.route.has_playbook) {
+                    (true, true) => format!(
+                        "neither the template {} nor the {} playbook reads it",
+                        provider.template,
+                        provider.playbook.as_str()
+                    ),
+                    (true, false) => {
+                        format!(
+                            "the template {} does not read it, and no playbook runs",
+                            provider.template
+                        )
+                    }
+                    (false, true) => format!(
+                        "the {} playbook does not read it",
+                        provider.playbook.as_str()
+                    ),
+                    (false, false) => "this target runs no playbook".to_owned(),
+                }
+            }
         };
         let near = self.near_in_effect(&variable.name);
         out.push(

@@ -21,7 +21,7 @@ mod route;
 pub use ansible::show_value;
 pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
 pub use defaults::default_files;
-pub use readers::Reach;
+pub use readers::{Effect, Reach};
 pub use roles::check_roles;
 
 use crate::diagnostic::Diagnostic;
@@ -182,10 +182,13 @@ impl<'i, 'p> Delivery<'i, 'p> {
             .collect()
     }
 
-    /// True where the value is a checkout's own: the project sets neither it nor anything that it depends on. Its strings
-    /// are made for its slots already.
-    fn is_of_checkout(&self, id: VarId) -> bool {
-        self.image.program.is_upstream && !self.image.depends_on_users(id)
+    /// True where the library describes Image Builder's own templates, and the value is the library's: the project neither
+    /// declares the variable nor sets anything that it depends on. Its strings are made for its slots already.
+    fn is_of_library(&self, id: VarId) -> bool {
+        let program = self.image.program;
+        program.is_upstream
+            && !program.sources.is_users(program.variable(id).span.file)
+            && !self.image.depends_on_users(id)
     }
 
     fn provider(&self) -> &'p Provider {
@@ -213,7 +216,7 @@ impl<'i, 'p> Delivery<'i, 'p> {
             .ids()
             .iter()
             .map(|id| (*id, self.image.program.variable(*id)));
-        let own = variables.filter(|(id, variable)| variable.is_secret && self.is_of_checkout(*id));
+        let own = variables.filter(|(id, variable)| variable.is_secret && self.is_of_library(*id));
         own.map(|(_, variable)| variable.name.to_string()).collect()
     }
 

@@ -239,6 +239,10 @@ impl<'p> Planner<'_, '_, 'p> {
         let is_received = variable.to.has(delivery.receiver()) && variable.alias_of().is_none();
         let value = delivery.image.value(id).filter(|_| is_received)?;
         let is_for_packer = delivery.is_for_packer(variable);
+        // Image Builder's roles have defaults of their own for what Packer does not pass.
+        if !is_for_packer && delivery.is_of_library(id) {
+            return None;
+        }
         let form = file_form(delivery.roles(), is_for_packer, variable.is_typed, || {
             delivery.slot_use(id, value)
         })?;
@@ -285,7 +289,7 @@ impl<'p> Planner<'_, '_, 'p> {
         let provider = &delivery.provider().name;
         if program.is_upstream && delivery.route.obstacle.is_none() {
             // In a checkout few values need the file, so each is reported at its place.
-            for id in forms.keys() {
+            for id in forms.keys().filter(|id| !delivery.is_of_library(**id)) {
                 let name = &program.variable(*id).name;
                 let message = format!(
                     "`{name}` cannot reach Ansible: no argument can pass the extra-vars file"
@@ -342,7 +346,7 @@ impl<'p> Planner<'_, '_, 'p> {
             .image
             .value(id)
             .is_some_and(Value::has_placeholders);
-        if slots.is_empty() || is_opaque || delivery.is_of_checkout(id) {
+        if slots.is_empty() || is_opaque || delivery.is_of_library(id) {
             return Some(PackerForm::String(carried));
         }
         let text = packer::string(&encoded, self.output, &mut Environment::new());
@@ -459,7 +463,7 @@ impl<'p> Delivery<'_, 'p> {
 
     fn slot_use(&self, id: VarId, value: &Value) -> SlotUse {
         let slots = self.slots_of(id);
-        if self.is_of_checkout(id) {
+        if self.is_of_library(id) {
             return SlotUse::AsItIs;
         }
         if slots.is_empty() {

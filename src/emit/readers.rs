@@ -5,6 +5,17 @@ use crate::eval::Image;
 use crate::project::Table;
 use crate::project::hir::*;
 
+/// Whether a variable's value makes a difference on a target, and why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Something reads it, or conditions do.
+    Some,
+    /// Its `applies` does not hold.
+    DoesNotApply,
+    /// Nothing on the target reads it.
+    NotRead,
+}
+
 /// The readers of an image's target.
 #[derive(Debug)]
 pub struct Reach {
@@ -47,6 +58,19 @@ impl Reach {
     /// True where something on the target reads the variable.
     pub fn reads(&self, id: VarId) -> bool {
         self.read[id]
+    }
+
+    /// Whether a variable's value makes a difference on the target.
+    pub fn effect(&self, image: &Image<'_>, id: VarId) -> Effect {
+        if image.program.variable(id).is_fact {
+            Effect::Some
+        } else if !image.applies(id) {
+            Effect::DoesNotApply
+        } else if !self.reads(id) {
+            Effect::NotRead
+        } else {
+            Effect::Some
+        }
     }
 
     /// True where Packer itself needs the string, not only its slots.

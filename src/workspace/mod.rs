@@ -22,4 +22,4 @@ pub use discover::{Wanted, project_library, read_config, spec_files};
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use make::{find_checkout, find_installers};
-pub use write::{replace, rewrite, stale, write};
+pub use write::{create, replace, rewrite, stale, write};

@@ -49,6 +49,54 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Writes new files below a folder, and makes the folders that are missing: either all of them or none. Never replaces a
+/// file.
+///
+/// # Errors
+/// The path that cannot be written, and the reason; `AlreadyExists` if it is there. Then nothing has changed.
+pub fn create(folder: &Path, files: &[(PathBuf, String)]) -> Result<(), (PathBuf, io::Error)> {
+    let (mut folders, mut done) = (Vec::new(), Vec::new());
+    let result = create_all(folder, files, &mut folders, &mut done);
+    if result.is_err() {
+        for path in &done {
+            let _ = fs::remove_file(path);
+        }
+        for folder in folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+    result
+}
+
+/// Does the work of [`create`], and notes which folders and files it has made.
+fn create_all(
+    folder: &Path,
+    files: &[(PathBuf, String)],
+    folders: &mut Vec<PathBuf>,
+    done: &mut Vec<PathBuf>,
+) -> Result<(), (PathBuf, io::Error)> {
+    let mut staged = Vec::new();
+    for (name, content) in files {
+        let path = folder.join(name);
+        let parents: Vec<&Path> = path.ancestors().skip(1).collect();
+        for parent in parents.into_iter().rev().filter(|p| !p.is_dir()) {
+            fs::create_dir(parent).map_err(|e| (path.clone(), e))?;
+            folders.push(parent.to_owned());
+        }
+        match stage(&path, content.as_bytes(), 0o644) {
+            Ok(Some(file)) => staged.push((file, path)),
+            Ok(None) => return Err((path, io::ErrorKind::AlreadyExists.into())),
+            Err(error) => return Err((path, error)),
+        }
+    }
+    for (file, path) in staged {
+        let persisted = file.persist_noclobber(&path);
+        persisted.map_err(|e| (path.clone(), e.error))?;
+        done.push(path);
+    }
+    Ok(())
+}
+
 /// Replaces the content of a user's file as a whole. Follows a link, and keeps the file's mode.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use walkdir::WalkDir;
 
 /// A line of `cmd`: `[CD=FOLDER] [NAME=VALUE …] ARGUMENT … [| WORD …]`, quoted as in a shell.
 pub struct CaseCommand {
@@ -51,7 +52,42 @@ impl CaseCommand {
         command
     }
 
+    /// Returns what `cat FILE …` and `files FOLDER` print; `None` for arguments of the binary.
+    pub fn show_files(&self, case: &Path) -> Option<String> {
+        let (name, paths) = self.arguments.split_first()?;
+        let paths = paths.iter().map(|path| case.join(&self.folder).join(path));
+        match name.as_str() {
+            "cat" => Some(
+                paths
+                    .map(|path| std::fs::read_to_string(path).unwrap())
+                    .collect(),
+            ),
+            "files" => Some(paths.map(|path| list(&path)).collect()),
+            _ => None,
+        }
+    }
+
     pub fn keeps(&self, line: &str) -> bool {
         self.filter.is_empty() || self.filter.iter().any(|word| line.contains(word))
     }
+}
+
+/// Lists all files below a folder, hidden ones too, a line each, without those of the test.
+fn list(folder: &Path) -> String {
+    WalkDir::new(folder)
+        .sort_by_file_name()
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| !entry.file_type().is_dir())
+        .map(|entry| {
+            entry
+                .path()
+                .strip_prefix(folder)
+                .unwrap()
+                .display()
+                .to_string()
+        })
+        .filter(|name| name != "cmd" && name != "expected.txt")
+        .map(|name| name + "\n")
+        .collect()
 }

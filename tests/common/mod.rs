@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 pub mod commands;
+pub mod console;
 pub mod diagnostics;
 pub mod editor;
 pub mod fixes;
@@ -130,7 +131,11 @@ pub fn packer_and_ansible(what: &str) -> Option<OsString> {
 
 /// The binary, in a folder, with nothing inherited that changes what it does.
 pub fn imgspec(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
+    in_folder(Command::new(env!("CARGO_BIN_EXE_imgspec")), folder)
+}
+
+/// A command in a folder, with nothing inherited that changes what the binary does.
+fn in_folder(mut command: Command, folder: &Path) -> Command {
     command
         .current_dir(folder)
         .env_remove("PACKER_VAR_FILES")

@@ -1,0 +1,86 @@
+//! `imgspec doc`
+
+use crate::cli::place::shown;
+use crate::cli::report::{is_fine, report};
+use crate::cli::select::{find_specs, include_roots, library};
+use crate::cli::{Cli, Failure, Format, print, print_file};
+use crate::driver;
+use crate::project::{Library, Program, Request, load};
+use crate::reference::{Trial, collect, render_html, render_markdown};
+use crate::source::{Disk, normalize, visible};
+use crate::workspace;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Doc {
+    /// Specs and folders whose items belong to the reference [default: the project around the current folder]
+    #[arg(value_name = "PATH")]
+    inputs: Vec<String>,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The form of the reference [default: html]
+    // It has the name of the option for diagnostics, which it replaces here.
+    #[arg(id = "format", long = "format", value_name = "FORMAT", value_parser = parse_form)]
+    _form: Option<Format>,
+}
+
+fn parse_form(text: &str) -> Result<Format, String> {
+    match text {
+        "html" => Ok(Format::Html),
+        "markdown" => Ok(Format::Markdown),
+        _ => Err("the forms are html and markdown".to_owned()),
+    }
+}
+
+pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
+    let specs = find_specs(&cli.here, &args.inputs)?;
+    let first = specs.first().filter(|_| !args.inputs.is_empty());
+    let library = Some(Library::of(library(cli, first.map(PathBuf::as_path))?));
+    let request = Request {
+        specs,
+        library: library.clone(),
+        include_roots: include_roots(cli),
+        here: Some(cli.here.clone()),
+        ..Request::default()
+    };
+    let mut program = load(&Disk, &request);
+    program.sources.set_base(cli.here.clone());
+    let diagnostics = driver::finish(&program, Vec::new());
+    if !is_fine(&diagnostics) {
+        report(cli, &program, &diagnostics);
+        return Ok(false);
+    }
+    let trial = Trial {
+        loader: &Disk,
+        folder: workspace::read_config(&cli.here).0,
+        library,
+        include_roots: request.include_roots,
+    };
+    let reference = collect(&program, &subject(&program), Some(&trial));
+    let text = match cli.format {
+        Some(Format::Markdown) => visible(&render_markdown(&reference)).into_owned(),
+        _ => render_html(&reference),
+    };
+    let Some(out) = &args.out else {
+        print_file(&text)?;
+        return Ok(true);
+    };
+    let path = normalize(&cli.here.join(out));
+    workspace::replace(&path, text.as_bytes())
+        .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
+    print(&format!("{}\n", shown(&path, &cli.here)))?;
+    Ok(true)
+}
+
+/// What the reference is about: the library.
+fn subject(program: &Program) -> String {
+    if let Some(checkout) = &program.checkout {
+        return format!("Image Builder in {}", checkout.display());
+    }
+    match program.is_adopted {
+        true => format!("The library in {}", program.adopted_root.display()),
+        false => format!("Image Builder {}", program.edition.release),
+    }
+}

@@ -1,0 +1,493 @@
+//! A spec for each variable that compiles: values are tried until one does.
+
+use crate::diagnostic::{Code, Severity};
+use crate::driver::compile;
+use crate::emit::{Output, shows_secret};
+use crate::eval::Image;
+use crate::project::hir::*;
+use crate::project::{Library, Program, Request, load};
+use crate::reference::words::{Piece, pieces};
+use crate::schema::{Base, Type, Value, check_value, print_value};
+use crate::source::{Loader, Span, normalize};
+use crate::syntax::print_text;
+use regex_syntax::hir::{Class, Hir, HirKind};
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where examples are tried.
+pub struct Trial<'l> {
+    /// Reads the project's files.
+    pub loader: &'l dyn Loader,
+    /// The folder in which the examples would be.
+    pub folder: PathBuf,
+    /// The library, unless it is the standard library.
+    pub library: Option<Arc<Library>>,
+    /// Folders outside the project that may be read.
+    pub include_roots: Vec<PathBuf>,
+}
+
+/// The folders, beside an example, in which everything that it names is supposed to exist.
+const SUPPOSED: [&str; 2] = ["files", "roles"];
+
+/// What to try for a variable.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub id: VarId,
+    pub name: SmolStr,
+    /// The file to include that declares it.
+    pub include: Option<String>,
+    /// Targets to extend, the best first.
+    pub targets: Vec<String>,
+    /// Values, the best first.
+    pub values: Vec<String>,
+    /// Some target reads it, so the example should have an effect.
+    pub has_effect: bool,
+}
+
+impl Trial<'_> {
+    /// Finds for each variable the first target and value that compile without an error or a warning.
+    pub(super) fn examples(&self, wanted: &[Wanted]) -> FxHashMap<VarId, String> {
+        let mut found = FxHashMap::default();
+        let mut open: Vec<(&Wanted, Vec<(&str, &str)>)> = wanted
+            .iter()
+            .map(|w| {
+                let all = w.targets.iter().flat_map(|target| {
+                    w.values
+                        .iter()
+                        .map(|value| (target.as_str(), value.as_str()))
+                });
+                let mut all: Vec<_> = all.collect();
+                all.reverse();
+                (w, all)
+            })
+            .collect();
+        loop {
+            let round: Vec<(&Wanted, (&str, &str))> = open
+                .iter_mut()
+                .filter_map(|(w, attempts)| Some((*w, attempts.pop()?)))
+                .collect();
+            if round.is_empty() {
+                return found;
+            }
+            for (w, (target, value)) in self.try_round(&round) {
+                found.insert(
+                    w.id,
+                    spec(w.include.as_deref(), "example", target, &w.name, value),
+                );
+            }
+            open.retain(|(w, _)| !found.contains_key(&w.id));
+        }
+    }
+
+    /// Compiles a spec with an image for each variable, and returns those that are fine.
+    fn try_round<'w>(
+        &self,
+        round: &[(&'w Wanted, (&'w str, &'w str))],
+    ) -> Vec<(&'w Wanted, (&'w str, &'w str))> {
+        let mut includes: Vec<&str> = round
+            .iter()
+            .filter_map(|(w, _)| w.include.as_deref())
+            .collect();
+        includes.sort_unstable();
+        includes.dedup();
+        let mut text = String::new();
+        for include in includes {
+            let _ = writeln!(text, "include {}", print_text(include));
+        }
+        let mut ranges = Vec::new();
+        for (at, (w, (target, value))) in round.iter().enumerate() {
+            let start = text.len() as u32;
+            text.push_str(&spec(
+                None,
+                &format!("example-{at}"),
+                target,
+                &w.name,
+                value,
+            ));
+            ranges.push(start..text.len() as u32);
+        }
+        let path = self.folder.join(".example.imgspec");
+        let loader = Supposing {
+            below: self.loader,
+            folder: &self.folder,
+            path: &path,
+            text: &text,
+        };
+        let request = Request {
+            specs: vec![path.clone()],
+            library: self.library.clone(),
+            include_roots: self.include_roots.clone(),
+            here: Some(self.folder.clone()),
+            ..Request::default()
+        };
+        let program = load(&loader, &request);
+        let Some(Some(file)) = program.specs.first().copied() else {
+            return Vec::new();
+        };
+        let output = Output {
+            dir: self.folder.join("build"),
+            portable: false,
+        };
+        let is_fine = |w: &Wanted, image: &str, range: &std::ops::Range<u32>| {
+            let Some(id) = program.find_section(file, image) else {
+                return false;
+            };
+            let is_inside = |span: Span| span.file == file && range.contains(&span.start);
+            let own = program
+                .diagnostics
+                .iter()
+                .filter(|d| is_inside(d.primary.span));
+            let compiled = compile(&loader, &program, &[id], None, &output);
+            let mut all = own.chain(&compiled.diagnostics);
+            let is_accepted = |code| code == Code::NoEffect && !w.has_effect;
+            !all.any(|d| d.severity != Severity::Note && !is_accepted(d.code))
+        };
+        let all = round.iter().zip(ranges).enumerate();
+        all.filter(|(at, ((w, _), range))| is_fine(w, &format!("example-{at}"), range))
+            .map(|(_, (attempt, _))| *attempt)
+            .collect()
+    }
+}
+
+fn spec(include: Option<&str>, image: &str, target: &str, name: &str, value: &str) -> String {
+    let mut out = String::new();
+    if let Some(include) = include {
+        let _ = write!(out, "include {}\n\n", print_text(include));
+    }
+    let _ = writeln!(
+        out,
+        "image {image} extends {target} {{\n    {name} = {value}\n}}"
+    );
+    out
+}
+
+/// A loader with one more spec, beside which everything in [`SUPPOSED`] exists.
+struct Supposing<'l> {
+    below: &'l dyn Loader,
+    folder: &'l Path,
+    path: &'l Path,
+    text: &'l str,
+}
+
+impl Supposing<'_> {
+    fn is_supposed(&self, path: &Path) -> bool {
+        let inside = path.strip_prefix(self.folder).ok();
+        let first = inside.and_then(|inside| inside.components().next());
+        first.is_some_and(|first| SUPPOSED.iter().any(|s| first.as_os_str() == *s))
+    }
+}
+
+impl Loader for Supposing<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        if path == self.path {
+            Ok(self.text.to_owned())
+        } else if self.is_supposed(&normalize(path)) {
+            Ok(String::new())
+        } else {
+            self.below.read(path)
+        }
+    }
+
+    fn look(&self, path: &Path) -> io::Result<()> {
+        if path == self.path || self.is_supposed(&normalize(path)) {
+            Ok(())
+        } else {
+            self.below.look(path)
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path == self.path || self.is_supposed(&normalize(path)) || self.below.exists(path)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        self.is_supposed(&normalize(path)) || self.below.is_dir(path)
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<String> {
+        self.below.entries(folder)
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        if path == self.path || self.is_supposed(&normalize(path)) {
+            path.to_owned()
+        } else {
+            self.below.canonical(path)
+        }
+    }
+}
+
+/// The longest value of a target that becomes an example, in bytes.
+const LONGEST: usize = 160;
+
+/// Returns values to try for a variable, the best first: what its documentation names, another choice, its value on a
+/// target, a value of its type.
+pub(super) fn values(
+    program: &Program,
+    id: VarId,
+    image: Option<&Image<'_>>,
+    type_docs: &FxHashMap<SmolStr, String>,
+) -> Vec<String> {
+    let variable = program.variable(id);
+    let current = image.and_then(|image| image.value(id));
+    let mut out: Vec<String> = Vec::new();
+    out.extend(
+        variable
+            .doc
+            .iter()
+            .flat_map(|doc| documented(program, variable, doc)),
+    );
+    if variable.is_secret {
+        out.push(format!(
+            "env({})",
+            print_text(&variable.name.to_uppercase())
+        ));
+    }
+    match (&variable.ty.base, current) {
+        _ if variable.is_fact => {}
+        (Base::Bool, _) => out.push((current != Some(&Value::Bool(true))).to_string()),
+        (Base::OneOf(choices), _) => {
+            let others = choices
+                .iter()
+                .filter(|c| current != Some(&Value::text((*c).clone())));
+            out.extend(others.map(|choice| print_text(choice)));
+        }
+        (Base::Semver, Some(Value::String(text))) => {
+            out.extend(
+                text.known()
+                    .and_then(|text| next_patch(&text))
+                    .map(|next| print_text(&next)),
+            );
+        }
+        _ => {}
+    }
+    let is_path = matches!(variable.ty.base, Base::Path | Base::File | Base::Role);
+    let shown = current.filter(|value| {
+        let span = variable.span;
+        !value.is_empty() && !is_path && !shows_secret(program, id, value, span)
+    });
+    let shown = shown.map(print_value).filter(|text| text.len() <= LONGEST);
+    out.extend(shown.filter(|_| !variable.is_secret));
+    out.extend(of_type(&variable.ty, type_docs));
+    let mut seen: Vec<String> = Vec::new();
+    out.retain(|value| {
+        let is_new = !seen.contains(value);
+        seen.push(value.clone());
+        is_new
+    });
+    out
+}
+
+/// Returns the next patch release of a version.
+fn next_patch(version: &str) -> Option<String> {
+    let (head, patch) = version.rsplit_once('.')?;
+    let patch: u64 = patch.parse().ok()?;
+    Some(format!("{head}.{}", patch.checked_add(1)?))
+}
+
+/// Words before a value that is an example.
+const SUCH_AS: [&str; 4] = ["such as", "for example", "e.g.", "like"];
+
+/// Returns the values that documentation names: a setting, a call, or what the type accepts. Of strings that may be
+/// anything, only what the text calls an example.
+fn documented(program: &Program, variable: &Variable, doc: &str) -> Vec<String> {
+    let ty = &variable.ty;
+    let is_free =
+        |ty: &Type| matches!(ty.base, Base::String | Base::Args | Base::Path | Base::Role);
+    let mut out = Vec::new();
+    let mut before = "";
+    for piece in pieces(doc) {
+        let code = match piece {
+            Piece::Text(text) => {
+                before = text;
+                continue;
+            }
+            Piece::Code(code) => code.trim(),
+        };
+        let is_example = SUCH_AS
+            .iter()
+            .any(|words| before.trim_end().ends_with(words));
+        if let Some(value) = code.strip_prefix(variable.name.as_str()) {
+            out.extend(value.trim_start().strip_prefix("= ").map(str::to_owned));
+        } else if code.starts_with("env(") {
+            out.push(code.to_owned());
+        } else if program.variables.iter().any(|v| v.name == code) {
+            // The name of another variable is no value.
+        } else if let Ok(number) = code.parse::<i64>() {
+            if matches!(ty.base, Base::Int) {
+                out.push(number.to_string());
+            }
+        } else if ty.is_text() && !(is_free(ty) && !is_example) {
+            let value = Value::text(code);
+            if !matches!(ty.base, Base::Toml | Base::File) && check_value(ty, &value).is_ok() {
+                out.push(print_value(&value));
+            }
+        } else if let Base::List(element) = &ty.base
+            && (is_example || !is_free(element))
+            && check_value(element, &Value::text(code)).is_ok()
+        {
+            out.push(print_value(&Value::list(vec![Value::text(code)])));
+        }
+    }
+    out
+}
+
+/// Strings of common forms, of which a pattern may match one.
+const SAMPLES: [&str; 9] = [
+    "https://example.com/archive.tar.gz",
+    "registry.example.com",
+    "10.0.0.0/8",
+    "example.com",
+    "10s",
+    "1.2.3",
+    "v1.2.3",
+    "example",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+];
+
+/// Returns values of a type.
+fn of_type(ty: &Type, type_docs: &FxHashMap<SmolStr, String>) -> Vec<String> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| print_text(text)).collect();
+    match &ty.base {
+        Base::Any => texts(&["example"]),
+        Base::Bool => vec!["true".to_owned()],
+        Base::Int => vec!["1".to_owned()],
+        Base::String => texts(&["example"]),
+        Base::Semver => texts(&["v1.30.0"]),
+        Base::Version => texts(&["1.2.3"]),
+        Base::Path => texts(&["files/example"]),
+        // Rules may demand an ending.
+        Base::File => texts(&[
+            "files/example",
+            "files/example.list",
+            "files/example.repo",
+            "files/example.conf",
+            "files/example.json",
+            "files/example.yaml",
+        ]),
+        Base::Role => texts(&["roles/example"]),
+        Base::Toml => texts(&["[section]\nkey = \"value\"\n"]),
+        Base::Args => texts(&["key=value"]),
+        Base::OneOf(choices) => choices.iter().map(|choice| print_text(choice)).collect(),
+        Base::Refined(refinement) => {
+            let doc = type_docs.get(&refinement.name);
+            let named = doc.into_iter().flat_map(|doc| {
+                let code = pieces(doc).into_iter().filter_map(|piece| match piece {
+                    Piece::Code(code) => Some(code.to_owned()),
+                    Piece::Text(_) => None,
+                });
+                code.collect::<Vec<_>>()
+            });
+            let samples = SAMPLES.iter().map(|sample| (*sample).to_owned());
+            let all = named.chain(samples).chain(matching(&refinement.pattern));
+            all.filter(|text| check_value(ty, &Value::text(text.as_str())).is_ok())
+                .map(|text| print_text(&text))
+                .collect()
+        }
+        Base::List(element) => {
+            let elements = of_type(element, type_docs);
+            elements
+                .into_iter()
+                .map(|value| format!("[{value}]"))
+                .collect()
+        }
+        Base::Map(element) => {
+            let elements = of_type(element, type_docs);
+            elements
+                .into_iter()
+                .map(|value| format!("{{ key = {value} }}"))
+                .collect()
+        }
+    }
+}
+
+/// The longest string that is made for a pattern.
+const MATCHING: usize = 200;
+
+/// Returns a short string that a pattern matches; none for one that needs a long string, or none at all.
+fn matching(pattern: &str) -> Option<String> {
+    let hir = regex_syntax::parse(pattern).ok()?;
+    let mut out = String::new();
+    push_matching(&hir, &mut out).then_some(out)
+}
+
+fn push_matching(hir: &Hir, out: &mut String) -> bool {
+    let is_fine = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
+            Ok(text) => {
+                out.push_str(text);
+                true
+            }
+            Err(_) => false,
+        },
+        HirKind::Class(class) => match pick(class) {
+            Some(c) => {
+                out.push(c);
+                true
+            }
+            None => false,
+        },
+        HirKind::Repetition(repetition) => {
+            (0..repetition.min).all(|_| out.len() < MATCHING && push_matching(&repetition.sub, out))
+        }
+        HirKind::Capture(capture) => push_matching(&capture.sub, out),
+        HirKind::Concat(parts) => parts.iter().all(|part| push_matching(part, out)),
+        HirKind::Alternation(parts) => {
+            let start = out.len();
+            parts.iter().any(|part| {
+                out.truncate(start);
+                push_matching(part, out)
+            })
+        }
+    };
+    is_fine && out.len() < MATCHING
+}
+
+/// Returns a plain character of a class.
+fn pick(class: &Class) -> Option<char> {
+    let ranges: Vec<(char, char)> = match class {
+        Class::Unicode(class) => class.iter().map(|r| (r.start(), r.end())).collect(),
+        Class::Bytes(class) => {
+            let ranges = class
+                .iter()
+                .map(|r| (char::from(r.start()), char::from(r.end())));
+            ranges.collect()
+        }
+    };
+    let has = |c: char| {
+        ranges
+            .iter()
+            .any(|(start, end)| (*start..=*end).contains(&c))
+    };
+    let usual = ['a', 'A', '1'].into_iter().chain('!'..='~');
+    usual
+        .into_iter()
+        .find(|c| has(*c))
+        .or_else(|| ranges.first().map(|(start, _)| *start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_has_a_string_that_it_matches() {
+        assert_eq!(matching("[A-Z]+-[0-9]{3}").as_deref(), Some("A-111"));
+        assert_eq!(matching("(?:x|y)?z").as_deref(), Some("z"));
+        assert_eq!(matching("[^a]").as_deref(), Some("A"));
+        assert_eq!(matching("a{1000}"), None);
+        assert_eq!(matching("(a{100}){100}"), None);
+        assert_eq!(matching("["), None);
+    }
+
+    #[test]
+    fn the_next_patch_release_follows() {
+        assert_eq!(next_patch("v1.23.10").as_deref(), Some("v1.23.11"));
+        assert_eq!(next_patch("v1"), None);
+    }
+}
