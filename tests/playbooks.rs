@@ -45,7 +45,12 @@ fn playbooks_are_evaluated_for_every_system() {
             compiled.insert(image);
         }
     }
-    let nodes: BTreeSet<String> = known["nodes"].as_object().unwrap().keys().cloned().collect();
+    let nodes: BTreeSet<String> = known["nodes"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
     assert_eq!(compiled, nodes, "images, and what nodes.json knows");
     let inventory = folder.join("inventory.json");
     fs::write(&inventory, groups.to_string()).unwrap();
@@ -166,7 +171,10 @@ fn copy(from: &Path, to: &Path) {
 fn host(values: Map<String, Value>, facts: &Value, node: &Value, finds: &Value) -> Value {
     let version = node["containerd"].as_str().unwrap();
     let containerd = format!("containerd github.com/containerd/containerd v{version} 0123456");
-    let kubelet = format!("Kubernetes {}", values["kubernetes_semver"].as_str().unwrap());
+    let kubelet = format!(
+        "Kubernetes {}",
+        values["kubernetes_semver"].as_str().unwrap()
+    );
     let mut results = json!({
         "containerd_release": { "stdout": containerd },
         "windows_runtime_release": { "stdout": containerd },
@@ -250,7 +258,9 @@ fn tasks_that_never_ran(evaluated: &Path) -> Vec<String> {
     for (name, why) in NEVER {
         let known = all.iter().find(|(_, task)| task.starts_with(name));
         match known {
-            None => problems.push(format!("no task is called `{name}`, which never runs: {why}")),
+            None => problems.push(format!(
+                "no task is called `{name}`, which never runs: {why}"
+            )),
             Some((place, _)) if ran.contains(place) => {
                 problems.push(format!("{place}: `{name}` runs, but should not: {why}"));
             }
