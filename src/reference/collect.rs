@@ -101,8 +101,8 @@ impl Found {
     }
 }
 
-/// The documentation of types and rules, which a program does not keep.
-fn item_docs(program: &Program) -> FxHashMap<Span, String> {
+/// Returns the documentation of types and rules by the places of their names. A program does not keep it.
+pub fn item_docs(program: &Program) -> FxHashMap<Span, String> {
     let mut out = FxHashMap::default();
     for (file, source) in program.sources.iter() {
         if source.path.extension().is_none_or(|e| e != "imgspec") {
@@ -223,12 +223,7 @@ impl<'p> Collector<'p> {
                 .pairs()
                 .map(|(id, p)| self.provider(id, p))
                 .collect(),
-            rules: self
-                .program
-                .rules
-                .iter()
-                .map(|rule| self.rule(rule))
-                .collect(),
+            rules: self.sound_rules().map(|rule| self.rule(rule)).collect(),
             types: self.types(),
             effects,
             fact: self.describer.facts.first().map(|(_, name)| name.clone()),
@@ -273,7 +268,7 @@ impl<'p> Collector<'p> {
             }
         }
         let mut rules: FxHashMap<VarId, BTreeSet<String>> = FxHashMap::default();
-        for rule in program.rules.iter() {
+        for rule in self.sound_rules() {
             let mut visit = |id| {
                 rules.entry(id).or_default().insert(rule.name.to_string());
             };
@@ -513,7 +508,7 @@ impl<'p> Collector<'p> {
 
     fn read_with(&self, id: VarId, affected: &BTreeSet<VarId>) -> Vec<VarId> {
         let mut out = BTreeSet::new();
-        for rule in self.program.rules.iter() {
+        for rule in self.sound_rules() {
             let mut reads = BTreeSet::new();
             rule.condition.for_each_variable(&mut |id| {
                 reads.insert(id);
@@ -737,6 +732,12 @@ impl<'p> Collector<'p> {
                 .count(),
             place: self.place(provider.span),
         }
+    }
+
+    /// The rules that can be checked: a standard rule about variables that another library lacks cannot.
+    fn sound_rules(&self) -> impl Iterator<Item = &'p Rule> {
+        let all = self.program.rules.iter();
+        all.filter(|rule| rule.condition.error().is_none())
     }
 
     fn rule(&self, rule: &Rule) -> page::Rule {
