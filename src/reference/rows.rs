@@ -203,6 +203,9 @@ pub(super) fn of_target(target: &Target) -> Vec<Row> {
     if !line.is_empty() {
         one("Layers, weakest first", line);
     }
+    if !target.needs.is_empty() {
+        one("Needs values for", links(Kind::Variable, &target.needs));
+    }
     if !target.tools.is_empty() {
         one("Programs", codes(&target.tools));
     }
