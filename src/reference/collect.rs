@@ -145,13 +145,38 @@ fn fact_text(value: &Value) -> String {
     }
 }
 
+/// The names of builders that an image's runs select, with `+` between them.
+fn builders(image: &Image<'_>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in image.selections().into_iter().flat_map(|s| &s.only) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.join("+")
+}
+
 fn describer(program: &Program, targets: &[Image<'_>]) -> Describer {
-    let facts = facts(program);
+    let mut facts = facts(program);
+    // A fact that the provider decides says no more than the provider.
+    let is_decided = |id: VarId| {
+        let mut values: BTreeMap<ProviderId, Option<&Value>> = BTreeMap::new();
+        targets.iter().all(|image| {
+            let value = image.value(id);
+            *values.entry(image.provider).or_insert(value) == value
+        })
+    };
+    let mut at = 0;
+    facts.retain(|(id, _)| {
+        at += 1;
+        at == 1 || !is_decided(*id)
+    });
     let targets: Vec<TargetFacts> = targets
         .iter()
         .map(|image| TargetFacts {
             name: image.name().to_owned(),
             provider: program.provider(image.provider).name.to_string(),
+            builders: builders(image),
             facts: facts
                 .iter()
                 .map(|(id, _)| image.value(*id).filter(|v| !v.is_empty()).map(fact_text))
@@ -433,16 +458,22 @@ impl<'p> Collector<'p> {
                 (false, _) => None,
             };
             let image = targets.first().and_then(|at| self.targets.get(*at));
+            let related = self.related(id);
+            let mut values = examples::values(program, id, image, &type_docs);
+            if let (Base::List(_), Some(image)) = (&variable.ty.base, image) {
+                values.extend(self.keys_of(image, &related.0));
+            }
             wanted.push(Wanted {
                 id,
                 name: variable.name.clone(),
                 include,
-                values: examples::values(program, id, image, &type_docs),
+                values,
                 targets: targets
                     .iter()
                     .filter_map(|at| Some(self.targets.get(*at)?.name().to_owned()))
                     .collect(),
                 has_effect: with.is_some(),
+                related,
             });
         }
         let found = trial.examples(&wanted);
@@ -462,6 +493,47 @@ impl<'p> Collector<'p> {
                 variable.example = by_name.get(&key).map(|example| (*example).clone());
             }
         }
+    }
+
+    /// The other variables of the rules that read a variable, and of those that read what its value determines; both
+    /// without facts.
+    fn related(&self, id: VarId) -> (Vec<VarId>, Vec<VarId>) {
+        let mut affected = BTreeSet::from([id]);
+        let near = self.read_with(id, &affected);
+        loop {
+            let depends = |(_, others): &(&VarId, &BTreeSet<VarId>)| !others.is_disjoint(&affected);
+            let all = self.found.derived_from.iter().filter(depends);
+            let more: BTreeSet<VarId> = all.map(|(id, _)| *id).collect();
+            if more.is_subset(&affected) {
+                return (near, self.read_with(id, &affected));
+            }
+            affected.extend(more);
+        }
+    }
+
+    fn read_with(&self, id: VarId, affected: &BTreeSet<VarId>) -> Vec<VarId> {
+        let mut out = BTreeSet::new();
+        for rule in self.program.rules.iter() {
+            let mut reads = BTreeSet::new();
+            rule.condition.for_each_variable(&mut |id| {
+                reads.insert(id);
+            });
+            if !reads.is_disjoint(affected) {
+                out.extend(reads);
+            }
+        }
+        let is_other = |other: &VarId| *other != id && !self.program.variable(*other).is_fact;
+        out.into_iter().filter(is_other).collect()
+    }
+
+    /// Lists of one key of the maps that rules compare with a list.
+    fn keys_of(&self, image: &Image<'_>, related: &[VarId]) -> Vec<String> {
+        let maps = related.iter().filter_map(|id| match image.value(*id) {
+            Some(Value::Map(map)) => map.keys().next(),
+            _ => None,
+        });
+        maps.map(|key| print_value(&Value::list(vec![Value::text(key.clone())])))
+            .collect()
     }
 
     // ---- targets and layers -------------------------------------------------------------------

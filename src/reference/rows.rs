@@ -9,6 +9,8 @@ use crate::schema::Encoding;
 pub(super) enum Inline {
     /// Words, with code in backquotes.
     Text(String),
+    /// Where variables have an effect.
+    Where(String),
     /// A part of a spec.
     Code(String),
     /// The name of an item, as a link to it.
@@ -112,7 +114,7 @@ pub(super) fn of_variable(reference: &Reference, variable: &Variable) -> Vec<Row
             effect.summary.as_str(),
             "all targets" | "no target" | "no image sees it"
         );
-        let mut line = vec![text(effect.summary.clone())];
+        let mut line = vec![Inline::Where(effect.summary.clone())];
         if !is_whole {
             line.extend([text(" ("), Inline::Effect(at), text(")")]);
         }

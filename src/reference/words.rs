@@ -126,6 +126,12 @@ pub(super) const ABOUT_EFFECTS: &str = "A variable has an effect on a target if 
     template, the playbook or the value of another variable reads it. The tables count the targets of each provider: \
     with an effect, of all.";
 
+/// Returns the sentence about the providers on whose targets variables have no effect.
+pub(super) fn without(providers: &[String]) -> String {
+    let quoted: Vec<String> = providers.iter().map(|name| format!("`{name}`")).collect();
+    format!("No effect on the targets of {}.", quoted.join(", "))
+}
+
 /// Returns what an encoding does.
 pub(super) fn about_encoding(encoding: Encoding) -> &'static str {
     match encoding {

@@ -45,16 +45,26 @@ pub fn read_object(root: &Path, path: &str) -> Map<String, Value> {
     serde_json::from_str(&text.unwrap()).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+/// The `variables` of a template. Of some templates, the data of a release have only these, in `templates.json`.
+fn read_template_variables(root: &Path, path: &str) -> Map<String, Value> {
+    let is_there = root.join(path).exists() || root.join(format!("{path}.tmpl")).exists();
+    let template = match is_there {
+        true => Value::Object(read_object(root, path)),
+        false => read_object(root, "templates.json")["templates"][path].clone(),
+    };
+    match &template["variables"] {
+        Value::Object(variables) => variables.clone(),
+        other => panic!("{path}: {other} is not a map"),
+    }
+}
+
 impl Run {
     /// The strings of all layers, as they are written.
     pub fn raw(&self, root: &Path) -> Strings {
         let mut out = Strings::new();
-        for (name, value) in read_object(root, &self.template)["variables"]
-            .as_object()
-            .unwrap()
-        {
+        for (name, value) in read_template_variables(root, &self.template) {
             // Null in a template means that a value is wanted.
-            out.extend(value.as_str().map(|text| (name.clone(), text.to_owned())));
+            out.extend(value.as_str().map(|text| (name, text.to_owned())));
         }
         for file in self.var_files.iter().filter(|file| *file != USER) {
             // Null in a var file is empty.
