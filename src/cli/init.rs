@@ -181,10 +181,9 @@ fn find_targets(program: &Program, names: &[String]) -> Result<Vec<SectionId>, F
     let is_target = |id: &SectionId| program.section(*id).target.is_some();
     let find = |name: &str| program.find_library_section(name).filter(is_target);
     if names.is_empty() {
+        // A library that comes from a checkout does not have it.
         let found = find(TARGET).map(|id| vec![id]);
-        return found.ok_or_else(|| {
-            Failure("name a target; `imgspec list --targets` lists them".to_owned())
-        });
+        return found.ok_or_else(|| Failure(format!("name a target: {}", first_names(program))));
     }
     let mut targets: Vec<SectionId> = Vec::new();
     for name in names {
@@ -201,6 +200,20 @@ fn find_targets(program: &Program, names: &[String]) -> Result<Vec<SectionId>, F
         }
     }
     Ok(targets)
+}
+
+/// Returns the names of the first targets, and how many more there are.
+fn first_names(program: &Program) -> String {
+    let all = program.library_images();
+    let first = all
+        .iter()
+        .take(3)
+        .map(|id| format!("`{}`", program.section(*id).name));
+    let mut out = first.collect::<Vec<_>>().join(", ");
+    if let Some(more) = all.len().checked_sub(3).filter(|more| *more > 0) {
+        let _ = write!(out, ", or one of {more} more (`imgspec list --targets`)");
+    }
+    out
 }
 
 /// Returns the settings of `stdlib/init.txt`. A block begins with its comment, and an empty line ends it.
