@@ -45,7 +45,12 @@ fn playbooks_are_evaluated_for_every_system() {
             compiled.insert(image);
         }
     }
-    let nodes: BTreeSet<String> = known["nodes"].as_object().unwrap().keys().cloned().collect();
+    let nodes: BTreeSet<String> = known["nodes"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
     assert_eq!(compiled, nodes, "images, and what nodes.json knows");
     let inventory = folder.join("inventory.json");
     fs::write(&inventory, groups.to_string()).unwrap();
@@ -98,6 +103,42 @@ fn playbooks_are_evaluated_for_every_system() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The example of "Authenticating Requests: Using Query Parameters" in the reference of Amazon's S3.
+#[test]
+fn addresses_of_s3_are_signed_as_amazon_documents() {
+    let Some(ansible) = ansible() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let playbook = folder.path().join("playbook.yml");
+    let text = r#"
+- hosts: localhost
+  gather_facts: false
+  vars:
+    address: >-
+      {{ 'https://examplebucket.s3.amazonaws.com' | s3_url(bucket='', object='test.txt', expires=86400,
+         access='AKIAIOSFODNN7EXAMPLE', secret='wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+         now='2013-05-24' | to_datetime('%Y-%m-%d')) }}
+  tasks:
+    - assert:
+        that: address.endswith('=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404')
+        fail_msg: "{{ address }}"
+"#;
+    fs::write(&playbook, text).unwrap();
+    let output = Command::new(&ansible)
+        .current_dir(folder.path())
+        .args(["--inventory", "localhost,", "--connection", "local"])
+        .arg(&playbook)
+        .env("ANSIBLE_HOME", folder.path().join("home"))
+        .env(
+            "ANSIBLE_FILTER_PLUGINS",
+            common::root().join("ansible/filter_plugins"),
+        )
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{shown}");
 }
 
 fn ansible() -> Option<PathBuf> {
@@ -166,7 +207,10 @@ fn copy(from: &Path, to: &Path) {
 fn host(values: Map<String, Value>, facts: &Value, node: &Value, finds: &Value) -> Value {
     let version = node["containerd"].as_str().unwrap();
     let containerd = format!("containerd github.com/containerd/containerd v{version} 0123456");
-    let kubelet = format!("Kubernetes {}", values["kubernetes_semver"].as_str().unwrap());
+    let kubelet = format!(
+        "Kubernetes {}",
+        values["kubernetes_semver"].as_str().unwrap()
+    );
     let mut results = json!({
         "containerd_release": { "stdout": containerd },
         "windows_runtime_release": { "stdout": containerd },
@@ -180,6 +224,10 @@ fn host(values: Map<String, Value>, facts: &Value, node: &Value, finds: &Value) 
         }
     }
     let mut host = Value::Object(values);
+    // What Packer itself adds to what the file has.
+    for (name, value) in node["arguments"].as_object().into_iter().flatten() {
+        host[name] = value.clone();
+    }
     host["facts"] = facts.clone();
     host["results"] = results;
     host["ansible_connection"] = "local".into();
@@ -250,7 +298,9 @@ fn tasks_that_never_ran(evaluated: &Path) -> Vec<String> {
     for (name, why) in NEVER {
         let known = all.iter().find(|(_, task)| task.starts_with(name));
         match known {
-            None => problems.push(format!("no task is called `{name}`, which never runs: {why}")),
+            None => problems.push(format!(
+                "no task is called `{name}`, which never runs: {why}"
+            )),
             Some((place, _)) if ran.contains(place) => {
                 problems.push(format!("{place}: `{name}` runs, but should not: {why}"));
             }

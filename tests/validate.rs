@@ -1,13 +1,16 @@
 //! The real Packer takes every template, and every run of every target.
 //!
 //! What a site must say itself (a vCenter, a machine to clone) is made up. Needs Packer and Ansible, as `real_tools` does.
+//! Packer 1.6.6 has no builder for IBM Power Virtual Server: of that target it reads the syntax alone. Of Azure's galleries
+//! and of Oracle's cloud it knows all keys but one: it takes these targets without that key.
 
 mod common;
 
 use regex::{Captures, Regex};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -30,6 +33,34 @@ const FLATCAR: [&str; 2] = [
     "iso_checksum=0000000000000000000000000000000000000000000000000000000000000000",
 ];
 
+/// What a later Packer, or a plugin, has and Packer 1.6.6 has not.
+struct Later {
+    /// How the names of the targets begin.
+    targets: &'static str,
+    /// What Packer 1.6.6 says.
+    complaint: &'static str,
+    /// The key that it does not know. Without one it does not know the builder, and reads the syntax alone.
+    key: Option<&'static str>,
+}
+
+const LATER: [Later; 3] = [
+    Later {
+        targets: "azure-sig-",
+        complaint: "\"shared_image_gallery_destination.storage_account_type\"",
+        key: Some("/shared_image_gallery_destination/storage_account_type"),
+    },
+    Later {
+        targets: "oci-",
+        complaint: "\"shape_config\"",
+        key: Some("/shape_config"),
+    },
+    Later {
+        targets: "powervs-",
+        complaint: "Unknown builder powervs",
+        key: None,
+    },
+];
+
 #[test]
 fn packer_takes_every_run_of_every_target() {
     let Some(path) = common::packer_and_ansible("templates with the real Packer") else {
@@ -42,10 +73,21 @@ fn packer_takes_every_run_of_every_target() {
         .iter()
         .map(|t| t["image"].as_str().unwrap())
         .collect();
-    let is_flatcar = |name: &&str| name.contains("flatcar") && !name.starts_with("ami-");
+    let is_flatcar = |name: &&str| {
+        name.contains("flatcar") && !["ami-", "azure-"].iter().any(|c| name.starts_with(c))
+    };
     let (flatcar, others): (Vec<&str>, Vec<&str>) =
         targets.iter().partition(|name| is_flatcar(name));
     let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("api.pem");
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f"]);
+    assert!(command.arg(&key).status().unwrap().success());
+    let environment: Vec<(&str, OsString)> = environment()
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .chain([("OCI_USER_KEY_FILE", key.into()), ("PATH", path)])
+        .collect();
     let mut printed = String::new();
     for (names, made_up) in [
         (&others, &MADE_UP[..]),
@@ -57,36 +99,79 @@ fn packer_takes_every_run_of_every_target() {
             .args(names)
             .args(["--jobs", "2", "--format", "short"]);
         command.args(made_up.iter().flat_map(|setting| ["--set", setting]));
-        let output = command
-            .env("PATH", &path)
-            .envs(environment())
-            .output()
-            .unwrap();
+        let output = command.envs(environment.clone()).output().unwrap();
         printed += &String::from_utf8_lossy(&output.stderr);
     }
     let mut runs: BTreeMap<String, usize> = BTreeMap::new();
+    let mut later: BTreeMap<&str, usize> = BTreeMap::new();
     for name in &targets {
-        assert!(
-            printed.contains(&format!("{name}: valid\n")),
-            "{name} is not valid:\n{}",
-            printed
-                .lines()
-                .filter(|l| !l.contains("no-effect"))
-                .collect::<Vec<_>>()
-                .join("\n")
-        );
-        let manifest =
-            std::fs::read(folder.path().join("build").join(name).join("manifest.json")).unwrap();
+        let out = folder.path().join("build").join(name);
+        let manifest = std::fs::read(out.join("manifest.json"))
+            .unwrap_or_else(|e| panic!("{name}: {e}\n{printed}"));
         let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        if !printed.contains(&format!("{name}: valid\n")) {
+            let log = std::fs::read_to_string(out.join("packer.log")).unwrap();
+            let known = LATER
+                .iter()
+                .find(|later| name.starts_with(later.targets) && log.contains(later.complaint));
+            let known = known.unwrap_or_else(|| panic!("{name} is not valid:\n{log}"));
+            without_what_is_later(known, name, &out, &manifest, &environment);
+            *later.entry(known.complaint).or_default() += 1;
+        }
         let provider = manifest["target"]["provider"].as_str().unwrap().to_owned();
         *runs.entry(provider).or_default() += manifest["target"]["runs"].as_array().unwrap().len();
     }
     println!(
-        "validated {} targets, runs by provider: {runs:?}",
+        "validated {} targets, runs by provider: {runs:?}; this Packer lacks: {later:?}",
         targets.len()
     );
-    assert_eq!(targets.len(), 70);
-    assert_eq!(runs.values().sum::<usize>(), 76);
+    assert_eq!(targets.len(), 99);
+    assert_eq!(runs.values().sum::<usize>(), 106);
+}
+
+/// Lets Packer validate a compiled target with a copy of its template that lacks what only a later Packer knows.
+fn without_what_is_later(
+    later: &Later,
+    name: &str,
+    out: &Path,
+    manifest: &Value,
+    environment: &[(&str, OsString)],
+) {
+    let work = tempfile::tempdir().unwrap();
+    for (link, folder) in [("packer", "config"), ("ansible", "ansible")] {
+        std::os::unix::fs::symlink(common::root().join(folder), work.path().join(link)).unwrap();
+    }
+    let template = manifest["target"]["template"].as_str().unwrap();
+    let text = std::fs::read(work.path().join(template)).unwrap();
+    let mut template: Value = serde_json::from_slice(&text).unwrap();
+    if let Some((parent, key)) = later.key.and_then(|key| key.rsplit_once('/')) {
+        let builders = template["builders"].as_array_mut().unwrap().iter_mut();
+        let parents = builders.filter_map(|builder| builder.pointer_mut(parent)?.as_object_mut());
+        assert!(parents.filter_map(|parent| parent.remove(key)).count() > 0);
+    }
+    std::fs::write(work.path().join("template.json"), template.to_string()).unwrap();
+    for run in manifest["target"]["runs"].as_array().unwrap() {
+        let mut command = Command::new("packer");
+        command.current_dir(work.path()).arg("validate");
+        if later.key.is_none() {
+            command.arg("-syntax-only");
+        }
+        let only = run["only"].as_array().unwrap().iter();
+        let only: Vec<&str> = only.map(|name| name.as_str().unwrap()).collect();
+        if !only.is_empty() {
+            command.arg(format!("-only={}", only.join(",")));
+        }
+        command.arg(format!(
+            "-var-file={}",
+            out.join("packer.vars.json").display()
+        ));
+        command
+            .arg("template.json")
+            .envs(environment.iter().cloned());
+        let output = command.env("CHECKPOINT_DISABLE", "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{name}: {said}");
+    }
 }
 
 /// Every template, for every release of Packer that knows its builders.
@@ -97,7 +182,7 @@ fn packer_reads_every_template() {
     };
     let config = common::root().join("config");
     let mut count = 0;
-    for folder in common::entries(&config).into_iter().filter(|p| p.is_dir()) {
+    for folder in folders(&config) {
         for template in common::files(&folder, "json")
             .into_iter()
             .filter(|t| is_template(t))
@@ -126,7 +211,7 @@ fn packer_reads_every_template() {
             count += 1;
         }
     }
-    assert_eq!(count, 7);
+    assert_eq!(count, 20);
 }
 
 /// The library's providers repeat their templates' own defaults, so that a spec sees them. On each target, every default
@@ -181,7 +266,7 @@ fn providers_say_what_their_templates_say() {
         .keys()
         .map(|(template, _)| template.as_str())
         .collect();
-    assert_eq!(folders.len(), 7, "{folders:?}");
+    assert_eq!(folders.len(), 14, "{folders:?}");
     let open = compared.iter().filter(|(_, is_compared)| !**is_compared);
     let open: Vec<_> = open.map(|(key, _)| key).collect();
     println!(
@@ -189,7 +274,7 @@ fn providers_say_what_their_templates_say() {
         compared.len(),
         open.len()
     );
-    assert!(compared.len() - open.len() >= 240, "not compared: {open:?}");
+    assert!(compared.len() - open.len() >= 410, "not compared: {open:?}");
 }
 
 /// Returns the template of each provider, below `config`.
@@ -253,12 +338,20 @@ fn config_has_the_librarys_defaults() {
     );
 }
 
+/// Returns a folder and all folders below it.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let inner = common::entries(folder).into_iter().filter(|p| p.is_dir());
+    let mut out: Vec<PathBuf> = inner.flat_map(|folder| folders(&folder)).collect();
+    out.push(folder.to_owned());
+    out
+}
+
 fn is_template(path: &Path) -> bool {
     let text = std::fs::read_to_string(path).unwrap();
     serde_json::from_str::<Value>(&text).is_ok_and(|json| json.get("builders").is_some())
 }
 
-fn environment() -> [(&'static str, &'static str); 7] {
+fn environment() -> [(&'static str, &'static str); 21] {
     [
         ("FLATCAR_CHANNEL", "stable"),
         ("FLATCAR_VERSION", "3510.2.0"),
@@ -267,5 +360,25 @@ fn environment() -> [(&'static str, &'static str); 7] {
         ("AWS_ACCESS_KEY_ID", "key"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
+        (
+            "AZURE_SUBSCRIPTION_ID",
+            "00000000-0000-0000-0000-000000000000",
+        ),
+        ("AZURE_CLIENT_ID", "id"),
+        ("AZURE_CLIENT_SECRET", "secret"),
+        ("AZURE_LOCATION", "eastus"),
+        ("RESOURCE_GROUP_NAME", "group"),
+        ("GALLERY_NAME", "gallery"),
+        ("STORAGE_ACCOUNT_NAME", "storage"),
+        ("DIGITALOCEAN_ACCESS_TOKEN", "token"),
+        ("GCP_PROJECT_ID", "project"),
+        ("OCI_TENANCY_OCID", "ocid1.tenancy.oc1..aaaa"),
+        ("OCI_USER_OCID", "ocid1.user.oc1..aaaa"),
+        (
+            "OCI_USER_FINGERPRINT",
+            "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00",
+        ),
+        ("OCI_SUBNET_OCID", "ocid1.subnet.oc1..aaaa"),
+        ("OCI_AVAILABILITY_DOMAIN", "aaaa:US-ASHBURN-AD-1"),
     ]
 }

@@ -25,8 +25,19 @@ pub(super) struct Compare {
 pub(super) fn run(cli: &Cli, args: &Compare) -> Result<bool, Failure> {
     let adopted = workspace::adopt_checkout(&cli.here.join(&args.checkout)).map_err(Failure)?;
     let release = cli.release.unwrap_or(adopted.release);
-    let built_in = Library::built_in(Edition { release, roles: Roles::Upstream });
-    let program = |library: Arc<Library>| load(&Memory::default(), &Request { library: Some(library), ..Request::default() });
+    let built_in = Library::built_in(Edition {
+        release,
+        roles: Roles::Upstream,
+    });
+    let program = |library: Arc<Library>| {
+        load(
+            &Memory::default(),
+            &Request {
+                library: Some(library),
+                ..Request::default()
+            },
+        )
+    };
     let comparison = compare(&program(Library::adopted(adopted)), &program(built_in));
     if args.json {
         print(&json_text(&comparison))?;
@@ -43,14 +54,28 @@ fn render(comparison: &Comparison, release: &str) -> String {
             let _ = writeln!(out, "{title}:\n  {}\n", names.join("\n  "));
         }
     };
-    list(&format!("targets that {release} lacks"), &comparison.missing_targets);
+    list(
+        &format!("targets that {release} lacks"),
+        &comparison.missing_targets,
+    );
     list("targets that the checkout lacks", &comparison.other_targets);
-    list(&format!("variables that {release} lacks"), &comparison.missing_variables);
-    list("variables that the checkout lacks", &comparison.other_variables);
-    for (title, differences) in [("values that differ", &comparison.values), ("readers that differ", &comparison.readers)] {
+    list(
+        &format!("variables that {release} lacks"),
+        &comparison.missing_variables,
+    );
+    list(
+        "variables that the checkout lacks",
+        &comparison.other_variables,
+    );
+    for (title, differences) in [
+        ("values that differ", &comparison.values),
+        ("readers that differ", &comparison.readers),
+    ] {
         if !differences.is_empty() {
             let _ = writeln!(out, "{title}:");
-            differences.iter().for_each(|difference| write_difference(&mut out, difference, release));
+            differences
+                .iter()
+                .for_each(|difference| write_difference(&mut out, difference, release));
             out.push('\n');
         }
     }
@@ -65,9 +90,23 @@ fn render(comparison: &Comparison, release: &str) -> String {
 }
 
 fn write_difference(out: &mut String, difference: &Difference, release: &str) {
-    let side = |text: &Option<String>| text.as_ref().map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"));
-    let Difference { variable, checkout, library, targets } = difference;
-    let _ = writeln!(out, "  {variable}\n    checkout  {}\n    {release:8}  {}\n    in        {}", side(checkout), side(library), in_short(targets));
+    let side = |text: &Option<String>| {
+        text.as_ref()
+            .map_or_else(|| "nothing".to_owned(), |text| format!("{text:?}"))
+    };
+    let Difference {
+        variable,
+        checkout,
+        library,
+        targets,
+    } = difference;
+    let _ = writeln!(
+        out,
+        "  {variable}\n    checkout  {}\n    {release:8}  {}\n    in        {}",
+        side(checkout),
+        side(library),
+        in_short(targets)
+    );
 }
 
 /// Names at most three targets, and the number of others.

@@ -106,7 +106,7 @@ enum Command {
     List(list::List),
     /// Write the reference of all variables, targets, rules and types as an HTML page
     Doc(doc::Doc),
-    /// Explain a code, a variable or a rule
+    /// Explain a code, a variable, a rule or a target, or search for words
     Explain(explain::Explain),
     /// Build images: check, compile, and run Packer
     Build(build::Build),

@@ -59,7 +59,10 @@ type Found = BTreeMap<(String, Option<String>, Option<String>), Vec<String>>;
 pub fn compare(checkout: &Program, library: &Program) -> Comparison {
     let (ours, theirs) = (targets(library), targets(checkout));
     let only = |a: &BTreeMap<String, SectionId>, b: &BTreeMap<String, SectionId>| -> Vec<String> {
-        a.keys().filter(|name| !b.contains_key(*name)).cloned().collect()
+        a.keys()
+            .filter(|name| !b.contains_key(*name))
+            .cloned()
+            .collect()
     };
     let mut comparison = Comparison {
         missing_targets: only(&theirs, &ours),
@@ -69,22 +72,43 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
     let (mut values, mut readers) = (Found::new(), Found::new());
     let mut read: BTreeSet<String> = BTreeSet::new();
     for (name, id) in &theirs {
-        let Some(of_checkout) = artifacts(checkout, *id) else { continue };
+        let Some(of_checkout) = artifacts(checkout, *id) else {
+            continue;
+        };
         read.extend(of_checkout.routes.keys().cloned());
         let of_library = ours.get(name).and_then(|id| artifacts(library, *id));
-        let Some(of_library) = of_library else { continue };
+        let Some(of_library) = of_library else {
+            continue;
+        };
         let mut names: BTreeSet<&String> = of_checkout.routes.keys().collect();
         names.extend(of_library.routes.keys());
         for variable in names {
-            let ways = |artifacts: &Artifacts| artifacts.routes.get(variable).map(|ways| own_ways(ways).join(", ")).filter(|ways| !ways.is_empty());
-            note(&mut readers, name, variable, ways(&of_checkout), ways(&of_library));
+            let ways = |artifacts: &Artifacts| {
+                artifacts
+                    .routes
+                    .get(variable)
+                    .map(|ways| own_ways(ways).join(", "))
+                    .filter(|ways| !ways.is_empty())
+            };
+            note(
+                &mut readers,
+                name,
+                variable,
+                ways(&of_checkout),
+                ways(&of_library),
+            );
         }
         for variable in of_checkout.packer.keys() {
-            let is_secret = of_checkout.withheld.contains(variable) || of_library.withheld.contains(variable);
-            let is_read = of_checkout.routes.contains_key(variable) || of_library.routes.contains_key(variable);
-            let known = library.find_variable(None, variable).map(|id| library.variable(id));
+            let is_secret =
+                of_checkout.withheld.contains(variable) || of_library.withheld.contains(variable);
+            let is_read = of_checkout.routes.contains_key(variable)
+                || of_library.routes.contains_key(variable);
+            let known = library
+                .find_variable(None, variable)
+                .map(|id| library.variable(id));
             let is_for_packer = known.is_none_or(|known| known.to.has(Receivers::PACKER));
-            let is_route = Some(variable) == of_checkout.file_route.as_ref() || Some(variable) == of_library.file_route.as_ref();
+            let is_route = Some(variable) == of_checkout.file_route.as_ref()
+                || Some(variable) == of_library.file_route.as_ref();
             if is_secret || is_route || !is_read || !is_for_packer {
                 continue;
             }
@@ -95,9 +119,14 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
                 let text = artifacts.packer.get(variable)?;
                 let text = fill_all(text, artifacts);
                 // The spaces after the commas of a list mean nothing.
-                Some(if is_list { text.replace(", ", ",") } else { text })
+                Some(if is_list {
+                    text.replace(", ", ",")
+                } else {
+                    text
+                })
             };
-            let is_same = is_argument && of_checkout.packer.get(variable) == of_library.packer.get(variable);
+            let is_same =
+                is_argument && of_checkout.packer.get(variable) == of_library.packer.get(variable);
             if is_same {
                 continue;
             }
@@ -109,11 +138,21 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
         }
     }
     let declared = |program: &Program, name: &str| {
-        program.find_variable(None, name).is_some_and(|id| program.variable(id).is_declared() && program.variable(id).removed().is_none())
+        program.find_variable(None, name).is_some_and(|id| {
+            program.variable(id).is_declared() && program.variable(id).removed().is_none()
+        })
     };
-    comparison.missing_variables = read.into_iter().filter(|name| !declared(library, name)).collect();
-    let own = library.variables.iter().filter(|v| v.is_declared() && v.removed().is_none() && !v.to.names().is_empty());
-    let lacking = own.map(|v| v.name.to_string()).filter(|name| checkout.find_variable(None, name).is_none());
+    comparison.missing_variables = read
+        .into_iter()
+        .filter(|name| !declared(library, name))
+        .collect();
+    let own = library
+        .variables
+        .iter()
+        .filter(|v| v.is_declared() && v.removed().is_none() && !v.to.names().is_empty());
+    let lacking = own
+        .map(|v| v.name.to_string())
+        .filter(|name| checkout.find_variable(None, name).is_none());
     comparison.other_variables = lacking.collect();
     comparison.other_variables.sort();
     comparison.values = differences(values);
@@ -123,18 +162,28 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
 
 fn targets(program: &Program) -> BTreeMap<String, SectionId> {
     let images = program.library_images().into_iter();
-    images.map(|id| (program.section(id).name.to_string(), id)).collect()
+    images
+        .map(|id| (program.section(id).name.to_string(), id))
+        .collect()
 }
 
 /// The files of a target, if it can be evaluated.
 fn artifacts(program: &Program, id: SectionId) -> Option<Artifacts> {
-    let output = Output { dir: "/".into(), portable: false };
-    compile(&Memory::default(), program, &[id], None, &output).images.pop()
+    let output = Output {
+        dir: "/".into(),
+        portable: false,
+    };
+    compile(&Memory::default(), program, &[id], None, &output)
+        .images
+        .pop()
 }
 
 /// The ways on which Image Builder itself passes a variable: not the extra-vars file.
 fn own_ways(ways: &[String]) -> Vec<&str> {
-    ways.iter().map(String::as_str).filter(|way| *way != "file").collect()
+    ways.iter()
+        .map(String::as_str)
+        .filter(|way| *way != "file")
+        .collect()
 }
 
 /// Replaces references to variables whose strings are known, at most as deep as Packer does.
@@ -142,11 +191,19 @@ fn fill_all(text: &str, artifacts: &Artifacts) -> String {
     const MAX_DEPTH: usize = 100;
     let mut text = text.to_owned();
     for _ in 0..MAX_DEPTH {
-        let known = |name: &str| artifacts.packer.get(name).filter(|_| !artifacts.withheld.contains(name));
+        let known = |name: &str| {
+            artifacts
+                .packer
+                .get(name)
+                .filter(|_| !artifacts.withheld.contains(name))
+        };
         let mut next = text.clone();
         for name in named(&text) {
             if let Some(value) = known(&name) {
-                for form in [format!("{{{{user `{name}`}}}}"), format!("{{{{ user `{name}` }}}}")] {
+                for form in [
+                    format!("{{{{user `{name}`}}}}"),
+                    format!("{{{{ user `{name}` }}}}"),
+                ] {
                     next = next.replace(&form, value);
                 }
             }
@@ -159,7 +216,13 @@ fn fill_all(text: &str, artifacts: &Artifacts) -> String {
     text
 }
 
-fn note(found: &mut Found, target: &str, variable: &str, checkout: Option<String>, library: Option<String>) {
+fn note(
+    found: &mut Found,
+    target: &str,
+    variable: &str,
+    checkout: Option<String>,
+    library: Option<String>,
+) {
     if checkout != library {
         let key = (variable.to_owned(), checkout, library);
         found.entry(key).or_default().push(target.to_owned());
@@ -167,6 +230,13 @@ fn note(found: &mut Found, target: &str, variable: &str, checkout: Option<String
 }
 
 fn differences(found: Found) -> Vec<Difference> {
-    let all = found.into_iter().map(|((variable, checkout, library), targets)| Difference { variable, checkout, library, targets });
+    let all = found
+        .into_iter()
+        .map(|((variable, checkout, library), targets)| Difference {
+            variable,
+            checkout,
+            library,
+            targets,
+        });
     all.collect()
 }

@@ -129,7 +129,7 @@ impl Describer {
     fn in_words(&self, key: usize, chosen: &Choice<'_>) -> String {
         match self.facts.get(key) {
             Some((_, name)) => chosen.in_words(&format!("`{name}` is"), "not "),
-            None => chosen.in_words("Packer runs", "all but "),
+            None => chosen.in_words("Packer runs", "anything but "),
         }
     }
 

@@ -40,8 +40,8 @@ pub(super) struct Wanted {
     pub name: SmolStr,
     /// The file to include that declares it.
     pub include: Option<String>,
-    /// Targets to extend, the best first.
-    pub targets: Vec<String>,
+    /// Targets to extend, the best first, each with the settings that it needs.
+    pub targets: Vec<(String, Vec<(String, String)>)>,
     /// Values, the best first.
     pub values: Vec<String>,
     /// Some target reads it, so the example should have an effect.
@@ -202,16 +202,25 @@ impl Trial<'_> {
 }
 
 fn attempts<'w>(wanted: &'w Wanted, others: &[(&'w str, &'w str)]) -> Attempts<'w> {
-    let all = wanted.targets.iter().flat_map(|target| {
-        let attempt = |value: &'w String| Attempt {
-            wanted,
-            target,
-            value,
-            others: others.to_vec(),
-        };
-        wanted.values.iter().map(attempt)
-    });
-    all.collect()
+    let mut out = Attempts::new();
+    for (target, needed) in &wanted.targets {
+        for value in &wanted.values {
+            let needed = needed
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()));
+            let mut all: Vec<(&str, &str)> = needed.collect();
+            let is_new = |other: &&(&str, &str)| all.iter().all(|(name, _)| *name != other.0);
+            let more: Vec<(&str, &str)> = others.iter().filter(is_new).copied().collect();
+            all.extend(more);
+            out.push(Attempt {
+                wanted,
+                target,
+                value,
+                others: all,
+            });
+        }
+    }
+    out
 }
 
 /// A loader with one more spec, beside which everything in [`SUPPOSED`] exists.

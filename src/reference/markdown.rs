@@ -79,7 +79,17 @@ fn push_targets(reference: &Reference, out: &mut String) {
     for group in &reference.targets {
         let _ = write!(out, "### Targets of {}\n\n", escape(&group.provider));
         for target in &group.targets {
-            let _ = write!(out, "#### {}\n\n", target.name);
+            let link = Link {
+                kind: Kind::Target,
+                name: target.name.clone(),
+            };
+            let fragment = link.fragment();
+            let anchor = if fragment == target.name {
+                String::new()
+            } else {
+                format!("<a id=\"{fragment}\"></a>")
+            };
+            let _ = write!(out, "#### {anchor}{}\n\n", target.name);
             push_doc(target.doc.as_deref(), out);
             push_rows(rows::of_target(target), out);
             for settings in &target.settings {

@@ -224,10 +224,10 @@ pub struct Target {
     pub facts: Vec<(String, String)>,
     /// Its layers, weakest first, without itself.
     pub stack: Vec<Link>,
+    /// The variables that an image of it must set.
+    pub needs: Vec<String>,
     /// What it sets: the settings of layers that only it has, of itself, and what it passes to Packer.
     pub settings: Vec<Settings>,
-    /// Why nothing can be evaluated for it.
-    pub problem: Option<String>,
     /// Its declaration: `path:line`.
     pub place: String,
 }

@@ -22,5 +22,7 @@ pub fn template(path: &str) -> Option<&'static str> {
 
 /// Returns the text of a file of the standard library, by its path that begins with `stdlib`.
 pub fn library_file(path: &Path) -> Option<&'static str> {
-    STDLIB.get_file(path.strip_prefix("stdlib").ok()?)?.contents_utf8()
+    STDLIB
+        .get_file(path.strip_prefix("stdlib").ok()?)?
+        .contents_utf8()
 }
