@@ -682,11 +682,17 @@ fn compare(what: &Path, place: &Place, targets: &BTreeMap<String, Target>) -> Re
     Ok(())
 }
 
-/// The Packer strings of an image.
+/// The Packer strings of an image. An argument that passes the extra-vars file, which a variable with `typed` needs, has
+/// its contents in that file.
 fn strings(variables: &Value) -> Strings {
     let all = variables.as_object().unwrap().iter();
-    all.filter_map(|(name, shown)| Some((name.clone(), shown["packer"].as_str()?.to_owned())))
-        .collect()
+    all.filter_map(|(name, shown)| {
+        let text = shown["packer"].as_str()?;
+        let is_file = text.starts_with('@') && text.ends_with("/ansible.vars.json");
+        let text = if is_file { shown["value"].as_str()? } else { text };
+        Some((name.clone(), text.to_owned()))
+    })
+    .collect()
 }
 
 fn image_of(make: &str) -> &str {

@@ -1,7 +1,8 @@
 //! Every rule of the library: a spec that breaks it, and one that keeps it.
 //!
-//! A file in `tests/rules` is named after a rule, or its first line is `# code: CODE`, the code of the diagnostic that
-//! takes the rule's place. Each image `break…` in it has a diagnostic of that rule or code, and no image `keep…` has one.
+//! A file in `tests/rules` is named after a rule. Its first lines may be `# code: CODE`, the code of the diagnostic that
+//! takes the rule's place, and `# release: RELEASE`, whose library it is checked with. Each image `break…` in it has a
+//! diagnostic of that rule or code, and no image `keep…` has one.
 
 mod common;
 
@@ -24,18 +25,33 @@ fn specs() -> Vec<PathBuf> {
 fn check_rule(path: &Path) -> Result<(), Failed> {
     let stem = path.file_stem().unwrap().to_str().unwrap();
     let text = std::fs::read_to_string(path)?;
-    let code = text.lines().next().and_then(|l| l.strip_prefix("# code: "));
-    let args = ["check", path.to_str().unwrap(), "--format", "json"];
+    let header = |key: &str| {
+        let mut comments = text.lines().take_while(|line| line.starts_with("# "));
+        comments.find_map(|line| {
+            line.strip_prefix("# ")?
+                .strip_prefix(key)?
+                .strip_prefix(": ")
+        })
+    };
+    let code = header("code");
+    let mut args = vec!["check", path.to_str().unwrap(), "--format", "json"];
+    args.extend(
+        header("release")
+            .iter()
+            .flat_map(|name| ["--release", name]),
+    );
     let found = common::run_json(path.parent().unwrap(), &args);
     let is_wanted = |d: &&Value| match code {
         Some(code) => d["code"] == code,
         None => d["rule"] == stem,
     };
     let diagnostics = found["diagnostics"].as_array().unwrap().iter();
-    let lines: Vec<u64> = diagnostics
-        .filter(is_wanted)
-        .map(|d| d["line"].as_u64().unwrap())
-        .collect();
+    let wanted: Vec<&Value> = diagnostics.filter(is_wanted).collect();
+    // What concerns no single image is in the text of one.
+    let concerns = |d: &Value, name: &str, from: u64, to: u64| match d["images"].as_array() {
+        Some(images) if !images.is_empty() => images.iter().any(|image| image == name),
+        _ => (from..to).contains(&d["line"].as_u64().unwrap()),
+    };
     let images = images(&text);
     for kind in ["break", "keep"] {
         let has_kind = images.iter().any(|(name, ..)| name.starts_with(kind));
@@ -43,7 +59,7 @@ fn check_rule(path: &Path) -> Result<(), Failed> {
     }
     let mut problems = Vec::new();
     for (name, from, to) in images {
-        let is_found = lines.iter().any(|line| (from..to).contains(line));
+        let is_found = wanted.iter().any(|d| concerns(d, name, from, to));
         if is_found != name.starts_with("break") {
             problems.push(format!("image {name}: found = {is_found}, all: {found:#}"));
         }
@@ -53,10 +69,16 @@ fn check_rule(path: &Path) -> Result<(), Failed> {
 
 fn every_rule_has_a_spec() {
     let covered: Vec<_> = specs();
-    let rules = common::root().join("stdlib/schema/rules.imgspec");
-    let rules = std::fs::read_to_string(rules).unwrap();
+    let folders = common::entries(&common::root().join("stdlib")).into_iter();
+    let files = folders.flat_map(|f| [f.join("rules.imgspec"), f.join("schema/rules.imgspec")]);
+    let rules: Vec<String> = files.flat_map(std::fs::read_to_string).collect();
+    assert!(
+        rules.len() > 2,
+        "the shared rules, and those of each release"
+    );
     let mut names = rules
-        .lines()
+        .iter()
+        .flat_map(|text| text.lines())
         .filter_map(|line| line.strip_prefix("rule ")?.split(' ').next())
         .peekable();
     assert!(names.peek().is_some());

@@ -23,6 +23,9 @@ sudo rm -f /etc/cloud/ds-identify.cfg /etc/cloud/cloud.cfg.d/99-installer.cfg \
     /etc/cloud/cloud.cfg.d/subiquity-disable-cloudinit-networking.cfg
 sudo rm -rf /var/log/installer
 
+# cloud-init has let the build log in with a password. Without this file, the system's own setting holds again.
+sudo rm -f /etc/ssh/sshd_config.d/50-cloud-init.conf
+
 if [ "${REMOVE_NAMESERVER:-}" = true ] && [ -f /etc/resolv.conf ] && [ ! -L /etc/resolv.conf ]; then
     sudo sed -i '/^nameserver[[:space:]]/d' /etc/resolv.conf
 fi

@@ -5,7 +5,7 @@ use crate::cli::report::{is_fine, report};
 use crate::cli::select::{find_specs, include_roots, library};
 use crate::cli::{Cli, Failure, Format, print, print_file};
 use crate::driver;
-use crate::project::{Library, Program, Request, load};
+use crate::project::{Library, LibraryChoice, Program, Request, load};
 use crate::reference::{Trial, collect, render_html, render_markdown};
 use crate::source::{Disk, normalize, visible};
 use crate::workspace;
@@ -35,9 +35,14 @@ fn parse_form(text: &str) -> Result<Format, String> {
 }
 
 pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
-    let specs = find_specs(&cli.here, &args.inputs)?;
+    let mut specs = find_specs(&cli.here, &args.inputs)?;
     let first = specs.first().filter(|_| !args.inputs.is_empty());
-    let library = Some(Library::of(library(cli, first.map(PathBuf::as_path))?));
+    let choice = library(cli, first.map(PathBuf::as_path))?;
+    // The library's own files do not belong to the project.
+    if let LibraryChoice::Adopted(adopted) = &choice {
+        specs.retain(|spec| !spec.starts_with(&adopted.root));
+    }
+    let library = Some(Library::of(choice));
     let request = Request {
         specs,
         library: library.clone(),
@@ -58,7 +63,7 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
         library,
         include_roots: request.include_roots,
     };
-    let reference = collect(&program, &subject(&program), Some(&trial));
+    let reference = collect(&program, &subject(cli, &program), Some(&trial));
     let text = match cli.format {
         Some(Format::Markdown) => visible(&render_markdown(&reference)).into_owned(),
         _ => render_html(&reference),
@@ -75,12 +80,13 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
 }
 
 /// What the reference is about: the library.
-fn subject(program: &Program) -> String {
+fn subject(cli: &Cli, program: &Program) -> String {
     if let Some(checkout) = &program.checkout {
-        return format!("Image Builder in {}", checkout.display());
+        return format!("Image Builder in {}", shown(checkout, &cli.here));
     }
-    match program.is_adopted {
-        true => format!("The library in {}", program.adopted_root.display()),
-        false => format!("Image Builder {}", program.edition.release),
+    if program.is_adopted {
+        format!("The library in {}", shown(&program.adopted_root, &cli.here))
+    } else {
+        format!("Image Builder {}", program.edition.release)
     }
 }

@@ -9,7 +9,7 @@ use crate::driver::compile;
 use crate::emit::Output;
 use crate::eval::evaluate;
 use crate::import::{import, spell_value};
-use crate::project::hir::SectionId;
+use crate::project::hir::{SectionId, Target, Variable};
 use crate::project::{CONFIG_FILE, Edition, Library, LibraryChoice, Program, Request, load};
 use crate::schema::Roles;
 use crate::source::embedded::STDLIB;
@@ -149,14 +149,28 @@ pub(super) fn run(cli: &Cli, args: &Init) -> Result<bool, Failure> {
     };
     let second = match args.ci {
         Some(_) => format!("imgspec compile --portable --out {COMPILED}"),
-        None => format!(
-            "imgspec build {}",
-            images.first().map_or("", String::as_str)
-        ),
+        None => {
+            let image = images.first().map_or("", String::as_str);
+            let verb = if can_build(&program, &targets) {
+                "build"
+            } else {
+                "compile"
+            };
+            format!("imgspec {verb} {image}")
+        }
     };
     let _ = writeln!(out, "\nNext{place}:\n  imgspec check\n  {second}");
     print(&out)?;
     Ok(true)
+}
+
+/// True if `build` has a template for the first target: its own one, or that of a checkout.
+fn can_build(program: &Program, targets: &[SectionId]) -> bool {
+    let target = targets
+        .first()
+        .and_then(|id| program.section(*id).target.as_ref());
+    let is_ours = |t: &Target| program.provider(t.provider).roles == Roles::Native;
+    program.checkout.is_some() || target.is_some_and(is_ours)
 }
 
 /// Returns the targets with these names, or the default one.
@@ -167,10 +181,9 @@ fn find_targets(program: &Program, names: &[String]) -> Result<Vec<SectionId>, F
     let is_target = |id: &SectionId| program.section(*id).target.is_some();
     let find = |name: &str| program.find_library_section(name).filter(is_target);
     if names.is_empty() {
+        // A library that comes from a checkout does not have it.
         let found = find(TARGET).map(|id| vec![id]);
-        return found.ok_or_else(|| {
-            Failure("name a target; `imgspec list --targets` lists them".to_owned())
-        });
+        return found.ok_or_else(|| Failure(format!("name a target: {}", first_names(program))));
     }
     let mut targets: Vec<SectionId> = Vec::new();
     for name in names {
@@ -187,6 +200,20 @@ fn find_targets(program: &Program, names: &[String]) -> Result<Vec<SectionId>, F
         }
     }
     Ok(targets)
+}
+
+/// Returns the names of the first targets, and how many more there are.
+fn first_names(program: &Program) -> String {
+    let all = program.library_images();
+    let first = all
+        .iter()
+        .take(3)
+        .map(|id| format!("`{}`", program.section(*id).name));
+    let mut out = first.collect::<Vec<_>>().join(", ");
+    if let Some(more) = all.len().checked_sub(3).filter(|more| *more > 0) {
+        let _ = write!(out, ", or one of {more} more (`imgspec list --targets`)");
+    }
+    out
 }
 
 /// Returns the settings of `stdlib/init.txt`. A block begins with its comment, and an empty line ends it.
@@ -258,14 +285,10 @@ fn starters_of(program: &Program, request: &Request, targets: &[SectionId]) -> V
     let trial = load(&loader, &request);
     let file = trial.specs.first().copied().flatten();
     let images = file.map(|file| trial.images_of(file)).unwrap_or_default();
-    let output = Output {
-        dir: PathBuf::from("/out"),
-        portable: true,
-    };
-    let mut found = compile(&loader, &trial, &images, None, &output).diagnostics;
+    let mut found = diagnose(&trial, &images);
     found.extend(trial.diagnostics.iter().cloned());
 
-    let mut lines: Vec<Vec<Line>> = targets.iter().map(|_| Vec::new()).collect();
+    let mut lines: Vec<Vec<Line>> = targets.iter().map(|id| required_of(program, *id)).collect();
     for (number, starter, value, range) in trials {
         let is_here =
             |span: Span| Some(span.file) == file && range.contains(&(span.start as usize));
@@ -282,6 +305,44 @@ fn starters_of(program: &Program, request: &Request, targets: &[SectionId]) -> V
         }
     }
     lines
+}
+
+/// Returns the settings that a target requires and does not have. A secret comes from an environment variable. The user has
+/// to write the other values.
+fn required_of(program: &Program, target: SectionId) -> Vec<Line> {
+    let found = diagnose(program, &[target]);
+    let is_required = |name: &str| {
+        let quoted = format!("`{name}`");
+        found
+            .iter()
+            .any(|d| d.code == Code::Required && d.message.contains(&quoted))
+    };
+    let required = program.variables.iter().filter(|v| is_required(&v.name));
+    let (secret, open): (Vec<&Variable>, Vec<&Variable>) = required.partition(|v| v.is_secret);
+    let open = open.into_iter().map(|variable| Line {
+        comment:
+            "# The target requires values for these variables. Write them, and remove the `#`.\n"
+                .to_owned(),
+        setting: format!("# {} = ", variable.name),
+    });
+    let secret = secret.into_iter().map(|variable| Line {
+        comment: "# Secrets come from environment variables of the build.\n".to_owned(),
+        setting: format!(
+            "{} = env({})",
+            variable.name,
+            print_text(&variable.name.to_uppercase())
+        ),
+    });
+    open.chain(secret).collect()
+}
+
+/// Returns the diagnostics of images.
+fn diagnose(program: &Program, images: &[SectionId]) -> Vec<Diagnostic> {
+    let output = Output {
+        dir: PathBuf::from("/out"),
+        portable: true,
+    };
+    compile(&Memory::default(), program, images, None, &output).diagnostics
 }
 
 /// Makes each layer of a spec extend the one before it, so that it may set other values. Var files need no permission for

@@ -6,6 +6,7 @@ mod build;
 mod check;
 #[cfg(unix)]
 mod clean;
+mod compare;
 mod compile;
 mod defaults;
 #[cfg(unix)]
@@ -105,7 +106,7 @@ enum Command {
     List(list::List),
     /// Write the reference of all variables, targets, rules and types as an HTML page
     Doc(doc::Doc),
-    /// Explain a code, a variable or a rule
+    /// Explain a code, a variable, a rule or a target, or search for words
     Explain(explain::Explain),
     /// Build images: check, compile, and run Packer
     Build(build::Build),
@@ -127,6 +128,8 @@ enum Command {
     Import(import::Import),
     /// Convert an Image Builder checkout to a library of specs
     Adopt(adopt::Adopt),
+    /// Compare an Image Builder checkout with the library of a release
+    Compare(compare::Compare),
     /// Print the JSON Schema of a command's JSON output
     Schema(schema::Schema),
     /// Remove the files that compiles and builds have written
@@ -180,6 +183,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Init(init) => init::run(&cli, init).map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(&cli, adopt).map(fine),
+        Command::Compare(args) => compare::run(&cli, args).map(fine),
         Command::Schema(schema) => schema::run(schema).map(fine),
         Command::Clean(clean) => clean::run(&cli, clean).map(fine),
     }

@@ -152,20 +152,26 @@ impl Delivery<'_, '_> {
         }
     }
 
-    fn check_required(&self, id: VarId, out: &mut Vec<Diagnostic>) {
-        let program = self.image.program;
-        let variable = program.variable(id);
+    /// True where the target needs a value for a variable, and nothing sets one.
+    pub(super) fn lacks(&self, id: VarId) -> bool {
+        let variable = self.image.program.variable(id);
+        let readers = &self.provider().readers;
         // Packer requires a variable for which the template has no default, whatever its type.
-        let is_demanded = self.provider().readers.demands(&variable.name);
-        if variable.ty.optional && !is_demanded
-            || variable.default.is_some()
-            || self.image.is_broken(id)
-            || !(self.reach.reads(id) || is_demanded)
-            || self.provider().readers.default_of(&variable.name).is_some()
-            || self.image.value(id).is_some()
-        {
+        let is_demanded = readers.demands(&variable.name);
+        (!variable.ty.optional || is_demanded)
+            && variable.default.is_none()
+            && !self.image.is_broken(id)
+            && (self.reach.reads(id) || is_demanded)
+            && readers.default_of(&variable.name).is_none()
+            && self.image.value(id).is_none()
+    }
+
+    fn check_required(&self, id: VarId, out: &mut Vec<Diagnostic>) {
+        if !self.lacks(id) {
             return;
         }
+        let program = self.image.program;
+        let variable = program.variable(id);
         let image = program.section(self.image.section);
         let target = &program.section(self.image.stack.target).name;
         let mut found = Diagnostic::new(

@@ -127,6 +127,17 @@ pub fn find_reach(image: &Image<'_>) -> Reach {
     Reach::new(image, &Route::find(image))
 }
 
+/// Returns the variables that an image's target needs, and that nothing sets.
+pub fn find_missing(image: &Image<'_>) -> Vec<VarId> {
+    let delivery = Delivery::new(image);
+    let is_current = |id: &VarId| {
+        let variable = image.program.variable(*id);
+        variable.is_declared() && variable.alias_of().is_none()
+    };
+    let ids = delivery.ids().filter(is_current);
+    ids.filter(|id| delivery.lacks(*id)).collect()
+}
+
 /// Renders the files of an image.
 pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
     let delivery = Delivery::new(image);

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod checkout;
+mod compare;
 mod infer;
 mod moved;
 mod names;
@@ -16,6 +17,7 @@ mod versions;
 
 pub use adopt::{ADOPTED_MARK, adopt};
 pub use checkout::{Checkout, Recipe, Refused};
+pub use compare::{Comparison, Difference, compare};
 pub use print::spell_value;
 pub use var_file::{Imported, VarFile, import};
 

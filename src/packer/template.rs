@@ -157,17 +157,6 @@ impl Template {
         }
     }
 
-    /// Replaces the `--extra-vars` arguments of each Ansible provisioner.
-    pub fn replace_extra_vars(&mut self, arguments: &[SmolStr]) {
-        for part in self
-            .others
-            .iter_mut()
-            .filter(|part| part.extra_vars.is_some())
-        {
-            part.extra_vars = Some(arguments.to_vec());
-        }
-    }
-
     /// Returns what these runs read.
     ///
     /// `fill` returns a builder's name with each `{{user}}` replaced, or `None` if the name is only known during the

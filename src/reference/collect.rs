@@ -1,6 +1,6 @@
 //! From a program to its reference.
 
-use crate::emit::{Effect as Reached, find_reach, shows_secret};
+use crate::emit::{Effect as Reached, MASK, find_missing, find_reach, shows_secret};
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::project::{Program, StackLayer, place_in_checkout};
@@ -49,6 +49,8 @@ struct Found {
     with: FxHashMap<VarId, BTreeSet<usize>>,
     /// What the values of a variable depend on, on some target.
     derived_from: FxHashMap<VarId, BTreeSet<VarId>>,
+    /// What each target needs and does not have.
+    missing: Vec<Vec<VarId>>,
     /// The targets that have a layer.
     users: FxHashMap<SectionId, Vec<usize>>,
 }
@@ -70,6 +72,7 @@ impl Found {
             seen: FxHashMap::default(),
             with: FxHashMap::default(),
             derived_from: FxHashMap::default(),
+            missing: targets.iter().map(find_missing).collect(),
             users: FxHashMap::default(),
         };
         for (at, image) in targets.iter().enumerate() {
@@ -101,8 +104,8 @@ impl Found {
     }
 }
 
-/// The documentation of types and rules, which a program does not keep.
-fn item_docs(program: &Program) -> FxHashMap<Span, String> {
+/// Returns the documentation of types and rules by the places of their names. A program does not keep it.
+pub fn item_docs(program: &Program) -> FxHashMap<Span, String> {
     let mut out = FxHashMap::default();
     for (file, source) in program.sources.iter() {
         if source.path.extension().is_none_or(|e| e != "imgspec") {
@@ -145,13 +148,38 @@ fn fact_text(value: &Value) -> String {
     }
 }
 
+/// The names of builders that an image's runs select, with `+` between them.
+fn builders(image: &Image<'_>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in image.selections().into_iter().flat_map(|s| &s.only) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.join("+")
+}
+
 fn describer(program: &Program, targets: &[Image<'_>]) -> Describer {
-    let facts = facts(program);
+    let mut facts = facts(program);
+    // A fact that the provider decides says no more than the provider.
+    let is_decided = |id: VarId| {
+        let mut values: BTreeMap<ProviderId, Option<&Value>> = BTreeMap::new();
+        targets.iter().all(|image| {
+            let value = image.value(id);
+            *values.entry(image.provider).or_insert(value) == value
+        })
+    };
+    let mut at = 0;
+    facts.retain(|(id, _)| {
+        at += 1;
+        at == 1 || !is_decided(*id)
+    });
     let targets: Vec<TargetFacts> = targets
         .iter()
         .map(|image| TargetFacts {
             name: image.name().to_owned(),
             provider: program.provider(image.provider).name.to_string(),
+            builders: builders(image),
             facts: facts
                 .iter()
                 .map(|(id, _)| image.value(*id).filter(|v| !v.is_empty()).map(fact_text))
@@ -198,12 +226,7 @@ impl<'p> Collector<'p> {
                 .pairs()
                 .map(|(id, p)| self.provider(id, p))
                 .collect(),
-            rules: self
-                .program
-                .rules
-                .iter()
-                .map(|rule| self.rule(rule))
-                .collect(),
+            rules: self.sound_rules().map(|rule| self.rule(rule)).collect(),
             types: self.types(),
             effects,
             fact: self.describer.facts.first().map(|(_, name)| name.clone()),
@@ -248,7 +271,7 @@ impl<'p> Collector<'p> {
             }
         }
         let mut rules: FxHashMap<VarId, BTreeSet<String>> = FxHashMap::default();
-        for rule in program.rules.iter() {
+        for rule in self.sound_rules() {
             let mut visit = |id| {
                 rules.entry(id).or_default().insert(rule.name.to_string());
             };
@@ -332,7 +355,7 @@ impl<'p> Collector<'p> {
     fn value(&self, id: VarId, expr: &Expr) -> String {
         match &expr.kind {
             ExprKind::Const(value) if shows_secret(self.program, id, value, expr.span) => {
-                crate::emit::MASK.to_owned()
+                MASK.to_owned()
             }
             ExprKind::Nothing => String::new(),
             _ => self.text(expr.span),
@@ -380,30 +403,18 @@ impl<'p> Collector<'p> {
 
     fn add_examples(&self, out: &mut Reference, trial: &Trial<'_>) {
         let program = self.program;
-        let output = crate::emit::Output {
-            dir: trial.folder.join("build"),
-            portable: false,
-        };
-        // A target that lacks something on its own cannot show a variable alone.
-        let is_clean: Vec<bool> = self
-            .targets
-            .iter()
-            .map(|image| {
-                let found = crate::emit::emit(image, &output).diagnostics;
-                !image.diagnostics.iter().chain(&found).any(|d| d.is_error())
-            })
-            .collect();
         let type_docs: FxHashMap<SmolStr, String> = self
             .named_types()
             .into_iter()
             .filter_map(|(name, _, span)| Some((name, self.docs.get(&span)?.clone())))
             .collect();
-        let is_usable = |at: &&usize| {
-            let is_library =
-                |image: &Image<'_>| !self.is_own(program.section(image.section).span.file);
-            is_clean.get(**at) == Some(&true) && self.targets.get(**at).is_some_and(is_library)
+        // The library's targets, those first that need no value of the project.
+        let is_library = |at: &usize| {
+            let image = self.targets.get(*at);
+            image.is_some_and(|image| !self.is_own(program.section(image.section).span.file))
         };
-        let all: BTreeSet<usize> = (0..self.targets.len()).collect();
+        let mut usable: Vec<usize> = (0..self.targets.len()).filter(is_library).collect();
+        usable.sort_by_key(|at| self.found.missing.get(*at).map_or(0, Vec::len));
         let mut wanted = Vec::new();
         for (id, variable) in program.variables.pairs() {
             let is_old = variable.removed().is_some() || variable.alias_of().is_some();
@@ -415,17 +426,25 @@ impl<'p> Collector<'p> {
                 .found
                 .with
                 .get(&id)
-                .filter(|with| with.iter().any(|at| is_usable(&at)));
-            // Of its own variables a project's images know where they have an effect; the library's targets are extended.
-            let usable: Vec<usize> = with
-                .unwrap_or(&all)
-                .iter()
-                .filter(is_usable)
-                .copied()
-                .collect();
-            let usable = [usable.first(), usable.get(usable.len() / 2), usable.last()];
-            let mut targets: Vec<usize> = usable.into_iter().flatten().copied().collect();
-            targets.dedup();
+                .filter(|with| with.iter().any(|at| is_library(at)));
+            let targets: Vec<usize> = match with {
+                Some(with) => {
+                    let with: Vec<usize> = usable
+                        .iter()
+                        .copied()
+                        .filter(|at| with.contains(at))
+                        .collect();
+                    let few = [with.first(), with.get(with.len() / 2), with.last()];
+                    few.into_iter().flatten().copied().collect()
+                }
+                // The library's targets do not know the project's variables: one of each provider is tried.
+                None => {
+                    let mut providers = BTreeSet::new();
+                    let provider = |at: &usize| Some(self.targets.get(*at)?.provider);
+                    let all = usable.iter().copied();
+                    all.filter(|at| providers.insert(provider(at))).collect()
+                }
+            };
             let path = &program.sources.get(variable.span.file).path;
             let include = match (is_own, path.strip_prefix(&trial.folder)) {
                 (true, Ok(path)) => Some(path.display().to_string()),
@@ -433,16 +452,33 @@ impl<'p> Collector<'p> {
                 (false, _) => None,
             };
             let image = targets.first().and_then(|at| self.targets.get(*at));
+            let related = self.related(id);
+            let mut values = examples::values(program, id, image, &type_docs);
+            if let (Base::List(_), Some(image)) = (&variable.ty.base, image) {
+                values.extend(self.keys_of(image, &related.0));
+            }
+            // What a target needs besides, with a value of its type.
+            let needed = |at: &usize| {
+                let others = self.found.missing.get(*at).into_iter().flatten();
+                let others = others.filter(|other| **other != id).filter_map(|other| {
+                    let values =
+                        examples::values(program, *other, self.targets.get(*at), &type_docs);
+                    let name = program.variable(*other).name.to_string();
+                    Some((name, values.into_iter().next()?))
+                });
+                others.collect()
+            };
             wanted.push(Wanted {
                 id,
                 name: variable.name.clone(),
                 include,
-                values: examples::values(program, id, image, &type_docs),
+                values,
                 targets: targets
                     .iter()
-                    .filter_map(|at| Some(self.targets.get(*at)?.name().to_owned()))
+                    .filter_map(|at| Some((self.targets.get(*at)?.name().to_owned(), needed(at))))
                     .collect(),
-                has_effect: with.is_some(),
+                has_effect: with.is_some() || is_own,
+                related,
             });
         }
         let found = trial.examples(&wanted);
@@ -462,6 +498,47 @@ impl<'p> Collector<'p> {
                 variable.example = by_name.get(&key).map(|example| (*example).clone());
             }
         }
+    }
+
+    /// The other variables of the rules that read a variable, and of those that read what its value determines; both
+    /// without facts.
+    fn related(&self, id: VarId) -> (Vec<VarId>, Vec<VarId>) {
+        let mut affected = BTreeSet::from([id]);
+        let near = self.read_with(id, &affected);
+        loop {
+            let depends = |(_, others): &(&VarId, &BTreeSet<VarId>)| !others.is_disjoint(&affected);
+            let all = self.found.derived_from.iter().filter(depends);
+            let more: BTreeSet<VarId> = all.map(|(id, _)| *id).collect();
+            if more.is_subset(&affected) {
+                return (near, self.read_with(id, &affected));
+            }
+            affected.extend(more);
+        }
+    }
+
+    fn read_with(&self, id: VarId, affected: &BTreeSet<VarId>) -> Vec<VarId> {
+        let mut out = BTreeSet::new();
+        for rule in self.sound_rules() {
+            let mut reads = BTreeSet::new();
+            rule.condition.for_each_variable(&mut |id| {
+                reads.insert(id);
+            });
+            if !reads.is_disjoint(affected) {
+                out.extend(reads);
+            }
+        }
+        let is_other = |other: &VarId| *other != id && !self.program.variable(*other).is_fact;
+        out.into_iter().filter(is_other).collect()
+    }
+
+    /// Lists of one key of the maps that rules compare with a list.
+    fn keys_of(&self, image: &Image<'_>, related: &[VarId]) -> Vec<String> {
+        let maps = related.iter().filter_map(|id| match image.value(*id) {
+            Some(Value::Map(map)) => map.keys().next(),
+            _ => None,
+        });
+        maps.map(|key| print_value(&Value::list(vec![Value::text(key.clone())])))
+            .collect()
     }
 
     // ---- targets and layers -------------------------------------------------------------------
@@ -593,8 +670,8 @@ impl<'p> Collector<'p> {
                 .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
                 .collect(),
             stack,
+            needs: self.names(self.found.missing.get(at).into_iter().flatten().copied()),
             settings,
-            problem: None,
             place: self.place(section.span),
         }
     }
@@ -665,6 +742,12 @@ impl<'p> Collector<'p> {
                 .count(),
             place: self.place(provider.span),
         }
+    }
+
+    /// The rules that can be checked: a standard rule about variables that another library lacks cannot.
+    fn sound_rules(&self) -> impl Iterator<Item = &'p Rule> {
+        let all = self.program.rules.iter();
+        all.filter(|rule| rule.condition.error().is_none())
     }
 
     fn rule(&self, rule: &Rule) -> page::Rule {

@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 pub(super) struct TargetFacts {
     pub name: String,
     pub provider: String,
+    /// The builders that its runs select, or empty.
+    pub builders: String,
     /// The values of the facts, as text, in the order of [`Describer::facts`].
     pub facts: Vec<Option<String>>,
 }
@@ -26,7 +28,7 @@ pub(super) struct Describer {
 type Set = BTreeSet<usize>;
 
 /// The longest list of targets that are named one by one.
-const FEW: usize = 3;
+const FEW: usize = 4;
 
 impl Describer {
     fn provider(&self, at: usize) -> &str {
@@ -41,37 +43,47 @@ impl Describer {
     /// The effect of variables that `seen` of all targets know.
     pub(super) fn effect(&self, seen: &Set, with: &Set) -> Effect {
         let providers: BTreeSet<&str> = seen.iter().map(|at| self.provider(*at)).collect();
+        let inside: BTreeSet<&str> = with.iter().map(|at| self.provider(*at)).collect();
         let row = |provider: &&str| self.row(provider, seen, with);
         Effect {
             summary: self.summary(seen, with),
-            rows: providers.iter().map(row).collect(),
+            rows: inside.iter().map(row).collect(),
+            without: providers
+                .difference(&inside)
+                .map(|p| (*p).to_owned())
+                .collect(),
             count: with.len(),
         }
     }
 
     fn row(&self, provider: &str, seen: &Set, with: &Set) -> EffectRow {
         let mut cells = vec![Cell::default(); self.columns.len()];
-        let mut by_column: Vec<Vec<String>> = vec![Vec::new(); self.columns.len()];
+        let (mut some, mut others) = (Vec::new(), Vec::new());
         for at in seen.iter().filter(|at| self.provider(**at) == provider) {
             let value = self.fact(*at, 0).unwrap_or(UNSET);
-            let Some(column) = self.columns.iter().position(|c| c == value) else {
-                continue;
-            };
+            let column = self.columns.iter().position(|c| c == value);
             let has_effect = with.contains(at);
-            if let Some(cell) = cells.get_mut(column) {
+            if let Some(cell) = column.and_then(|column| cells.get_mut(column)) {
                 cell.of += 1;
                 cell.with += usize::from(has_effect);
             }
-            if let (true, Some(names)) = (has_effect, by_column.get_mut(column)) {
-                names.extend(self.targets.get(*at).map(|target| target.name.clone()));
-            }
+            let names = if has_effect { &mut some } else { &mut others };
+            names.extend(self.targets.get(*at).map(|target| target.name.clone()));
         }
-        let is_part = |cell: &Cell| cell.with > 0 && cell.with < cell.of;
-        let parts = cells.iter().zip(by_column).filter(|(c, _)| is_part(c));
+        // Whole cells need no names.
+        if !cells
+            .iter()
+            .any(|cell| cell.with > 0 && cell.with < cell.of)
+        {
+            some.clear();
+            others.clear();
+        }
+        let is_exception = others.len() < some.len();
         EffectRow {
             provider: provider.to_owned(),
-            some: parts.flat_map(|(_, names)| names).collect(),
             cells,
+            names: if is_exception { others } else { some },
+            is_exception,
         }
     }
 
@@ -104,14 +116,52 @@ impl Describer {
         self.each_provider(&chosen.with, seen, with)
     }
 
-    /// "if `os_family` is `debian`", if one fact decides.
+    /// The value of a key on a target: of a fact, or after the facts its builders.
+    fn key(&self, at: usize, key: usize) -> Option<&str> {
+        if key < self.facts.len() {
+            return self.fact(at, key);
+        }
+        let target = self.targets.get(at)?;
+        (!target.builders.is_empty()).then_some(target.builders.as_str())
+    }
+
+    /// "`os_family` is `debian`"
+    fn in_words(&self, key: usize, chosen: &Choice<'_>) -> String {
+        match self.facts.get(key) {
+            Some((_, name)) => chosen.in_words(&format!("`{name}` is"), "not "),
+            None => chosen.in_words("Packer runs", "anything but "),
+        }
+    }
+
+    /// "if `os_family` is `debian`", if one fact or the builders decide, or both together.
     fn by_fact(&self, seen: &Set, with: &Set) -> Option<String> {
-        (0..self.facts.len()).find_map(|fact| {
-            let chosen = Choice::new(seen, with, |at| self.fact(at, fact));
-            let name = &self.facts.get(fact)?.1;
-            (chosen.is_exact && chosen.with.len() <= FEW.max(chosen.without.len() + 1))
-                .then(|| chosen.of_fact(name))
-        })
+        let builders = self.facts.len();
+        let choose = |key: usize| Choice::new(seen, with, move |at| self.key(at, key));
+        let single = (0..=builders).find_map(|key| {
+            let chosen = choose(key);
+            let is_named = key < builders || !chosen.has_unset();
+            (chosen.is_exact && chosen.is_short() && is_named).then(|| self.in_words(key, &chosen))
+        });
+        let pair = || {
+            let runs = choose(builders);
+            (0..builders).find_map(|fact| {
+                let chosen = choose(fact);
+                let is_in = |at: &&usize| {
+                    let has = |choice: &Choice<'_>, key: usize| {
+                        choice.with.contains(&self.key(**at, key).unwrap_or(UNSET))
+                    };
+                    has(&chosen, fact) && has(&runs, builders)
+                };
+                let is_exact = seen.iter().filter(is_in).count() == with.len();
+                let is_short = chosen.is_short() && runs.is_short() && !runs.has_unset();
+                (is_exact && is_short && !runs.without.is_empty() && !chosen.without.is_empty())
+                    .then(|| {
+                        let fact = self.in_words(fact, &chosen);
+                        format!("{fact} and {}", self.in_words(builders, &runs))
+                    })
+            })
+        };
+        single.or_else(pair).map(|how| format!("if {how}"))
     }
 
     fn each_provider(&self, providers: &[&str], seen: &Set, with: &Set) -> String {
@@ -152,7 +202,7 @@ impl Describer {
 /// How a fact without a value is shown.
 pub(super) const UNSET: &str = "unset";
 
-/// The values of something on the targets of a set, and on the others.
+/// The values of something on the targets of a set, and those that only other targets have.
 struct Choice<'t> {
     with: Vec<&'t str>,
     without: Vec<&'t str>,
@@ -174,7 +224,24 @@ impl<'t> Choice<'t> {
 
     /// True where the exceptions are the shorter list.
     fn is_negative(&self) -> bool {
-        self.is_exact && !self.without.is_empty() && self.without.len() * 2 < self.with.len()
+        !self.without.is_empty() && self.without.len() * 2 < self.with.len()
+    }
+
+    /// The values that its text names.
+    fn named(&self) -> &[&'t str] {
+        if self.is_negative() {
+            &self.without
+        } else {
+            &self.with
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.named().len() <= FEW
+    }
+
+    fn has_unset(&self) -> bool {
+        self.named().contains(&UNSET)
     }
 
     fn of_providers(&self) -> String {
@@ -185,18 +252,23 @@ impl<'t> Choice<'t> {
         }
     }
 
-    fn of_fact(&self, name: &str) -> String {
+    /// A verb, and the values or the exceptions.
+    fn in_words(&self, verb: &str, not: &str) -> String {
         if self.is_negative() {
-            format!("if `{name}` is not {}", list(&self.without, "or"))
+            format!("{verb} {not}{}", list(&self.without, "or"))
         } else {
-            format!("if `{name}` is {}", list(&self.with, "or"))
+            format!("{verb} {}", list(&self.with, "or"))
         }
     }
 }
 
 /// Names in backquotes, as in a sentence.
 fn list(names: &[&str], word: &str) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let quote = |name: &&str| match *name {
+        UNSET => UNSET.to_owned(),
+        name => format!("`{name}`"),
+    };
+    let quoted: Vec<String> = names.iter().map(quote).collect();
     match quoted.as_slice() {
         [first @ .., last] if !first.is_empty() => format!("{} {word} {last}", first.join(", ")),
         _ => quoted.concat(),
@@ -211,6 +283,7 @@ mod tests {
         let target = |name: &str, provider: &str, family: &str| TargetFacts {
             name: name.to_owned(),
             provider: provider.to_owned(),
+            builders: if name == "o-u2" { "other" } else { "usual" }.to_owned(),
             facts: vec![Some(family.to_owned())],
         };
         Describer {
@@ -245,7 +318,10 @@ mod tests {
             summary(&[2, 4, 6]),
             "`ova`, if `family` is `debian` or `photon`"
         );
-        assert_eq!(summary(&[2, 5]), "`ova` (only `o-u`); `win`");
+        assert_eq!(
+            summary(&[2, 5]),
+            "`ova` if `family` is `debian` and Packer runs `usual`; `win`"
+        );
     }
 
     #[test]
@@ -258,6 +334,6 @@ mod tests {
             .unwrap();
         assert_eq!(ova.cells[0], Cell { with: 1, of: 2 });
         assert_eq!(ova.cells[2], Cell { with: 1, of: 1 });
-        assert_eq!(ova.some, ["o-u"]);
+        assert_eq!(ova.names, ["o-u", "o-p"]);
     }
 }

@@ -40,57 +40,109 @@ pub(super) struct Wanted {
     pub name: SmolStr,
     /// The file to include that declares it.
     pub include: Option<String>,
-    /// Targets to extend, the best first.
-    pub targets: Vec<String>,
+    /// Targets to extend, the best first, each with the settings that it needs.
+    pub targets: Vec<(String, Vec<(String, String)>)>,
     /// Values, the best first.
     pub values: Vec<String>,
     /// Some target reads it, so the example should have an effect.
     pub has_effect: bool,
+    /// The other variables of the rules that read it, and of those that read what it determines.
+    pub related: (Vec<VarId>, Vec<VarId>),
 }
 
+/// A spec to try.
+#[derive(Debug, Clone)]
+struct Attempt<'w> {
+    wanted: &'w Wanted,
+    target: &'w str,
+    value: &'w str,
+    /// Other variables and their values, which a rule may demand.
+    others: Vec<(&'w str, &'w str)>,
+}
+
+impl Attempt<'_> {
+    fn spec(&self, include: Option<&str>, image: &str) -> String {
+        let mut out = String::new();
+        if let Some(include) = include {
+            let _ = write!(out, "include {}\n\n", print_text(include));
+        }
+        let _ = writeln!(out, "image {image} extends {} {{", self.target);
+        let own = (self.wanted.name.as_str(), self.value);
+        for (name, value) in std::iter::once(&own).chain(&self.others) {
+            let _ = writeln!(out, "    {name} = {value}");
+        }
+        out.push_str("}\n");
+        out
+    }
+}
+
+type Attempts<'w> = Vec<Attempt<'w>>;
+
 impl Trial<'_> {
-    /// Finds for each variable the first target and value that compile without an error or a warning.
+    /// Finds for each variable the first target and value that compile without an error or a warning. Where none does
+    /// alone, some may with values for the other variables of the rules that read it.
     pub(super) fn examples(&self, wanted: &[Wanted]) -> FxHashMap<VarId, String> {
-        let mut found = FxHashMap::default();
-        let mut open: Vec<(&Wanted, Vec<(&str, &str)>)> = wanted
+        let alone = wanted.iter().map(|wanted| attempts(wanted, &[])).collect();
+        let mut found = self.first_fine(alone);
+        let values: FxHashMap<VarId, (&str, &str)> = found
             .iter()
-            .map(|w| {
-                let all = w.targets.iter().flat_map(|target| {
-                    w.values
-                        .iter()
-                        .map(|value| (target.as_str(), value.as_str()))
-                });
-                let mut all: Vec<_> = all.collect();
-                all.reverse();
-                (w, all)
-            })
+            .map(|(id, attempt)| (*id, (attempt.wanted.name.as_str(), attempt.value)))
             .collect();
+        let missing = wanted.iter().filter(|w| !found.contains_key(&w.id));
+        let together = missing.map(|wanted| {
+            let sets = [&wanted.related.0, &wanted.related.1]
+                .into_iter()
+                .flat_map(|related| {
+                    let others: Vec<(&str, &str)> = related
+                        .iter()
+                        .filter_map(|id| values.get(id).copied())
+                        .collect();
+                    let is_switch = |(_, value): &(&str, &str)| matches!(*value, "true" | "false");
+                    let values = others
+                        .iter()
+                        .copied()
+                        .filter(|other| !is_switch(other))
+                        .collect();
+                    let each = others.iter().map(|other| vec![*other]).collect::<Vec<_>>();
+                    each.into_iter().chain([values, others])
+                });
+            sets.flat_map(|others| attempts(wanted, &others)).collect()
+        });
+        let together = together.collect();
+        let more = self.first_fine(together);
+        found.extend(more);
+        let shown = found.into_iter().map(|(id, attempt)| {
+            let include = attempt.wanted.include.as_deref();
+            (id, attempt.spec(include, "example"))
+        });
+        shown.collect()
+    }
+
+    /// Returns of each list of attempts the first that is fine. Each round tries one of each list, in one spec.
+    fn first_fine<'w>(&self, mut open: Vec<Attempts<'w>>) -> FxHashMap<VarId, Attempt<'w>> {
+        let mut found = FxHashMap::default();
+        open.iter_mut().for_each(|attempts| attempts.reverse());
         loop {
-            let round: Vec<(&Wanted, (&str, &str))> = open
-                .iter_mut()
-                .filter_map(|(w, attempts)| Some((*w, attempts.pop()?)))
-                .collect();
+            let round: Attempts<'_> = open.iter_mut().filter_map(Vec::pop).collect();
             if round.is_empty() {
                 return found;
             }
-            for (w, (target, value)) in self.try_round(&round) {
-                found.insert(
-                    w.id,
-                    spec(w.include.as_deref(), "example", target, &w.name, value),
-                );
+            for attempt in self.try_round(round) {
+                found.insert(attempt.wanted.id, attempt);
             }
-            open.retain(|(w, _)| !found.contains_key(&w.id));
+            open.retain(|attempts| {
+                attempts
+                    .last()
+                    .is_some_and(|next| !found.contains_key(&next.wanted.id))
+            });
         }
     }
 
-    /// Compiles a spec with an image for each variable, and returns those that are fine.
-    fn try_round<'w>(
-        &self,
-        round: &[(&'w Wanted, (&'w str, &'w str))],
-    ) -> Vec<(&'w Wanted, (&'w str, &'w str))> {
+    /// Compiles a spec with an image for each attempt, and returns those that are fine.
+    fn try_round<'w>(&self, round: Attempts<'w>) -> Attempts<'w> {
         let mut includes: Vec<&str> = round
             .iter()
-            .filter_map(|(w, _)| w.include.as_deref())
+            .filter_map(|attempt| attempt.wanted.include.as_deref())
             .collect();
         includes.sort_unstable();
         includes.dedup();
@@ -99,15 +151,9 @@ impl Trial<'_> {
             let _ = writeln!(text, "include {}", print_text(include));
         }
         let mut ranges = Vec::new();
-        for (at, (w, (target, value))) in round.iter().enumerate() {
+        for (at, attempt) in round.iter().enumerate() {
             let start = text.len() as u32;
-            text.push_str(&spec(
-                None,
-                &format!("example-{at}"),
-                target,
-                &w.name,
-                value,
-            ));
+            text.push_str(&attempt.spec(None, &format!("example-{at}")));
             ranges.push(start..text.len() as u32);
         }
         let path = self.folder.join(".example.imgspec");
@@ -146,22 +192,34 @@ impl Trial<'_> {
             let is_accepted = |code| code == Code::NoEffect && !w.has_effect;
             !all.any(|d| d.severity != Severity::Note && !is_accepted(d.code))
         };
-        let all = round.iter().zip(ranges).enumerate();
-        all.filter(|(at, ((w, _), range))| is_fine(w, &format!("example-{at}"), range))
-            .map(|(_, (attempt, _))| *attempt)
-            .collect()
+        let all = round.into_iter().zip(ranges).enumerate();
+        all.filter(|(at, (attempt, range))| {
+            is_fine(attempt.wanted, &format!("example-{at}"), range)
+        })
+        .map(|(_, (attempt, _))| attempt)
+        .collect()
     }
 }
 
-fn spec(include: Option<&str>, image: &str, target: &str, name: &str, value: &str) -> String {
-    let mut out = String::new();
-    if let Some(include) = include {
-        let _ = write!(out, "include {}\n\n", print_text(include));
+fn attempts<'w>(wanted: &'w Wanted, others: &[(&'w str, &'w str)]) -> Attempts<'w> {
+    let mut out = Attempts::new();
+    for (target, needed) in &wanted.targets {
+        for value in &wanted.values {
+            let needed = needed
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()));
+            let mut all: Vec<(&str, &str)> = needed.collect();
+            let is_new = |other: &&(&str, &str)| all.iter().all(|(name, _)| *name != other.0);
+            let more: Vec<(&str, &str)> = others.iter().filter(is_new).copied().collect();
+            all.extend(more);
+            out.push(Attempt {
+                wanted,
+                target,
+                value,
+                others: all,
+            });
+        }
     }
-    let _ = writeln!(
-        out,
-        "image {image} extends {target} {{\n    {name} = {value}\n}}"
-    );
     out
 }
 
@@ -222,7 +280,7 @@ impl Loader for Supposing<'_> {
 }
 
 /// The longest value of a target that becomes an example, in bytes.
-const LONGEST: usize = 160;
+const LONGEST: usize = 500;
 
 /// Returns values to try for a variable, the best first: what its documentation names, another choice, its value on a
 /// target, a value of its type.
@@ -250,12 +308,6 @@ pub(super) fn values(
     match (&variable.ty.base, current) {
         _ if variable.is_fact => {}
         (Base::Bool, _) => out.push((current != Some(&Value::Bool(true))).to_string()),
-        (Base::OneOf(choices), _) => {
-            let others = choices
-                .iter()
-                .filter(|c| current != Some(&Value::text((*c).clone())));
-            out.extend(others.map(|choice| print_text(choice)));
-        }
         (Base::Semver, Some(Value::String(text))) => {
             out.extend(
                 text.known()
@@ -338,7 +390,7 @@ fn documented(program: &Program, variable: &Variable, doc: &str) -> Vec<String> 
 
 /// Strings of common forms, of which a pattern may match one.
 const SAMPLES: [&str; 9] = [
-    "https://example.com/archive.tar.gz",
+    "https://example.com/file",
     "registry.example.com",
     "10.0.0.0/8",
     "example.com",

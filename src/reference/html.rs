@@ -299,8 +299,11 @@ impl Page<'_> {
             @if variable.removed.is_none() { code { (variable.ty) } }
             @for badge in rows::badges(variable) { span class={ "badge " (badge) } { (badge) } }
         };
+        // The heading has the type already.
+        let mut rows = rows::of_variable(self.reference, variable);
+        rows.retain(|(label, lines)| *label != "Type" || lines.iter().any(|line| line.len() > 1));
         let rest = html! {
-            (self.rows(rows::of_variable(self.reference, variable)))
+            (self.rows(rows))
             @if let Some(example) = &variable.example { pre { code { (example.trim_end()) } } }
         };
         self.article(
@@ -372,28 +375,35 @@ impl Page<'_> {
     fn effect(&self, at: usize, effect: &Effect) -> Markup {
         html! {
             section id={ "effect-" (at + 1) } {
-                div.scroll {
-                    table.effect {
-                        caption { (self.line(&effect.summary)) }
-                        thead { tr { th { "provider" } @for column in &self.reference.columns { th { (column) } } } }
-                        tbody {
-                            @for row in &effect.rows {
-                                tr {
-                                    th scope="row" { (self.to(&Link { kind: Kind::Provider, name: row.provider.clone() })) }
-                                    @for cell in &row.cells { td class=[class(cell)] { (cell.in_words()) } }
+                @if effect.rows.is_empty() { p { "No target." } } @else {
+                    div.scroll {
+                        table.effect {
+                            caption { (self.place(&effect.summary)) }
+                            thead { tr { th { "provider" } @for column in &self.reference.columns { th { (column) } } } }
+                            tbody {
+                                @for row in &effect.rows {
+                                    tr {
+                                        th scope="row" { (self.to(&Link { kind: Kind::Provider, name: row.provider.clone() })) }
+                                        @for cell in &row.cells { td class=[class(cell)] { (cell.in_words()) } }
+                                    }
                                 }
                             }
                         }
                     }
                 }
-                @for row in effect.rows.iter().filter(|row| !row.some.is_empty()) {
-                    p { "Of " code { (row.provider) } " only "
-                        @for (at, name) in row.some.iter().enumerate() {
+                @for row in effect.rows.iter().filter(|row| !row.names.is_empty()) {
+                    p {
+                        (if row.is_exception { "All but these of " } else { "Only these of " })
+                        code { (row.provider) } ": "
+                        @for (at, name) in row.names.iter().enumerate() {
                             @if at > 0 { ", " }
                             (self.to(&Link { kind: Kind::Target, name: name.clone() }))
                         }
                         "."
                     }
+                }
+                @if !effect.rows.is_empty() && !effect.without.is_empty() {
+                    p.lead { (self.line(&words::without(&effect.without))) }
                 }
             }
         }
@@ -432,6 +442,7 @@ impl Page<'_> {
             @for part in line {
                 @match part {
                     Inline::Text(text) => (self.line(text)),
+                    Inline::Where(text) => (self.place(text)),
                     Inline::Code(text) => (code(text)),
                     Inline::To(link) => (self.to(link)),
                     Inline::Effect(at) => { a href={ "#effect-" (at + 1) } { "table" } },
@@ -449,6 +460,22 @@ impl Page<'_> {
                     Piece::Code(name) => {
                         @if self.fragments.contains(name) { a href={ "#" (name) } { code { (name) } } }
                         @else { code { (name) } }
+                    },
+                }
+            }
+        }
+    }
+
+    /// The summary of an effect, with links to providers and facts.
+    fn place(&self, text: &str) -> Markup {
+        html! {
+            @for piece in pieces(text) {
+                @match piece {
+                    Piece::Text(text) => (text),
+                    Piece::Code(name) => {
+                        @let provider = Link { kind: Kind::Provider, name: name.to_owned() };
+                        @if self.fragments.contains(&provider.fragment()) { (self.to(&provider)) }
+                        @else { (self.line(&format!("`{name}`"))) }
                     },
                 }
             }

@@ -79,7 +79,17 @@ fn push_targets(reference: &Reference, out: &mut String) {
     for group in &reference.targets {
         let _ = write!(out, "### Targets of {}\n\n", escape(&group.provider));
         for target in &group.targets {
-            let _ = write!(out, "#### {}\n\n", target.name);
+            let link = Link {
+                kind: Kind::Target,
+                name: target.name.clone(),
+            };
+            let fragment = link.fragment();
+            let anchor = if fragment == target.name {
+                String::new()
+            } else {
+                format!("<a id=\"{fragment}\"></a>")
+            };
+            let _ = write!(out, "#### {anchor}{}\n\n", target.name);
             push_doc(target.doc.as_deref(), out);
             push_rows(rows::of_target(target), out);
             for settings in &target.settings {
@@ -133,6 +143,9 @@ fn push_effects(reference: &Reference, out: &mut String) {
     for (at, effect) in reference.effects.iter().enumerate() {
         let _ = write!(out, "### Effect {}\n\n", at + 1);
         let _ = write!(out, "{}\n\n", doc_line(&effect.summary));
+        if effect.rows.is_empty() {
+            continue;
+        }
         let head: Vec<String> = reference.columns.iter().map(|c| escape(c)).collect();
         let _ = writeln!(out, "| provider | {} |", head.join(" | "));
         let _ = writeln!(out, "| --- |{}", " --- |".repeat(head.len()));
@@ -141,14 +154,22 @@ fn push_effects(reference: &Reference, out: &mut String) {
             let _ = writeln!(out, "| `{}` | {} |", row.provider, cells.join(" | "));
         }
         out.push('\n');
-        for row in effect.rows.iter().filter(|row| !row.some.is_empty()) {
-            let names: Vec<String> = row.some.iter().map(|name| code(name)).collect();
+        for row in effect.rows.iter().filter(|row| !row.names.is_empty()) {
+            let names: Vec<String> = row.names.iter().map(|name| code(name)).collect();
             let _ = write!(
                 out,
-                "Of {} only {}.\n\n",
+                "{} of {}: {}.\n\n",
+                if row.is_exception {
+                    "All but these"
+                } else {
+                    "Only these"
+                },
                 code(&row.provider),
                 names.join(", ")
             );
+        }
+        if !effect.without.is_empty() {
+            let _ = write!(out, "{}\n\n", doc_line(&words::without(&effect.without)));
         }
     }
 }
@@ -206,7 +227,7 @@ fn inline(line: &[Inline]) -> String {
     let mut out = String::new();
     for part in line {
         match part {
-            Inline::Text(text) => out.push_str(&doc_line(text)),
+            Inline::Text(text) | Inline::Where(text) => out.push_str(&doc_line(text)),
             Inline::Code(text) => out.push_str(&code(text)),
             Inline::To(link) => {
                 let _ = write!(out, "[{}](#{})", code(&link.name), link.fragment());

@@ -13,7 +13,7 @@ mod rows;
 mod search;
 mod words;
 
-pub use collect::collect;
+pub use collect::{collect, item_docs};
 pub use examples::Trial;
 pub use html::render_html;
 pub use markdown::render_markdown;

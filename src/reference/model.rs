@@ -224,10 +224,10 @@ pub struct Target {
     pub facts: Vec<(String, String)>,
     /// Its layers, weakest first, without itself.
     pub stack: Vec<Link>,
+    /// The variables that an image of it must set.
+    pub needs: Vec<String>,
     /// What it sets: the settings of layers that only it has, of itself, and what it passes to Packer.
     pub settings: Vec<Settings>,
-    /// Why nothing can be evaluated for it.
-    pub problem: Option<String>,
     /// Its declaration: `path:line`.
     pub place: String,
 }
@@ -339,8 +339,10 @@ pub struct NamedType {
 pub struct Effect {
     /// In a line, with names in backquotes.
     pub summary: String,
-    /// A row for each provider that has targets.
+    /// A row for each provider that has targets with an effect.
     pub rows: Vec<EffectRow>,
+    /// The providers on whose targets they have none.
+    pub without: Vec<String>,
     /// The number of targets on which they have one.
     pub count: usize,
 }
@@ -352,8 +354,10 @@ pub struct EffectRow {
     pub provider: String,
     /// For each of [`Reference::columns`].
     pub cells: Vec<Cell>,
-    /// The targets with an effect in cells in which others have none.
-    pub some: Vec<String>,
+    /// The targets with an effect, or those without, if the cells do not show them.
+    pub names: Vec<String>,
+    /// The names are those of the targets without an effect.
+    pub is_exception: bool,
 }
 
 /// Targets of one provider and one value of the fact.

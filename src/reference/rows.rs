@@ -9,6 +9,8 @@ use crate::schema::Encoding;
 pub(super) enum Inline {
     /// Words, with code in backquotes.
     Text(String),
+    /// Where variables have an effect.
+    Where(String),
     /// A part of a spec.
     Code(String),
     /// The name of an item, as a link to it.
@@ -76,6 +78,7 @@ pub(super) fn of_variable(reference: &Reference, variable: &Variable) -> Vec<Row
             match (&variable.default, variable.is_optional) {
                 (Some(default), _) => vec![Inline::Code(default.clone())],
                 (None, true) => vec![text("unset")],
+                (None, false) if variable.is_fact => vec![text("none")],
                 (None, false) => vec![text("none: a target that reads it requires a value")],
             },
         );
@@ -83,7 +86,8 @@ pub(super) fn of_variable(reference: &Reference, variable: &Variable) -> Vec<Row
     if let Some(unit) = &variable.unit {
         one("Unit", vec![text(unit.clone())]);
     }
-    if !variable.receivers.is_empty() {
+    let is_removed = variable.removed.is_some();
+    if !variable.receivers.is_empty() && !is_removed {
         let names: Vec<&str> = variable
             .receivers
             .iter()
@@ -91,7 +95,7 @@ pub(super) fn of_variable(reference: &Reference, variable: &Variable) -> Vec<Row
             .collect();
         one("Receivers", vec![text(names.join(", "))]);
     }
-    if let Some(encoding) = &variable.encoding {
+    if let Some(encoding) = variable.encoding.as_ref().filter(|_| !is_removed) {
         let about = Encoding::parse(encoding).map_or("", about_encoding);
         one(
             "In Packer",
@@ -112,11 +116,11 @@ pub(super) fn of_variable(reference: &Reference, variable: &Variable) -> Vec<Row
             effect.summary.as_str(),
             "all targets" | "no target" | "no image sees it"
         );
-        let mut line = vec![text(effect.summary.clone())];
+        let mut line = vec![Inline::Where(effect.summary.clone())];
         if !is_whole {
             line.extend([text(" ("), Inline::Effect(at), text(")")]);
         }
-        one("Has an effect on", line);
+        one("Effect", line);
     }
     let mut set_by: Vec<Vec<Inline>> = Vec::new();
     for by in &variable.set_by {
@@ -199,6 +203,9 @@ pub(super) fn of_target(target: &Target) -> Vec<Row> {
     if !line.is_empty() {
         one("Layers, weakest first", line);
     }
+    if !target.needs.is_empty() {
+        one("Needs values for", links(Kind::Variable, &target.needs));
+    }
     if !target.tools.is_empty() {
         one("Programs", codes(&target.tools));
     }
@@ -243,11 +250,7 @@ pub(super) fn of_layer(layer: &Layer) -> Vec<Row> {
 pub(super) fn of_provider(provider: &Provider) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut one = |label, line: Vec<Inline>| rows.push((label, vec![line]));
-    let plural = if provider.targets == 1 { "" } else { "s" };
-    one(
-        "Targets",
-        vec![text(format!("{} target{plural}", provider.targets))],
-    );
+    one("Targets", vec![text(provider.targets.to_string())]);
     one("Template", vec![Inline::Code(provider.template.clone())]);
     let roles = match provider.roles {
         "native" => "imgspec's own roles",

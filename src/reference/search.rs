@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, page};
 use crate::project::Program;
 use crate::project::hir::*;
+use crate::reference::collect::item_docs;
 use crate::reference::model::{Kind, Link};
 use std::collections::BTreeSet;
 
@@ -53,7 +54,12 @@ pub fn search(program: &Program, query: &str) -> Vec<Found> {
         let doc = provider.doc.as_deref().unwrap_or_default();
         look(Kind::Provider, &provider.name, doc, first_sentence(doc));
     }
-    for rule in program.rules.iter() {
+    // A standard rule about variables that another library lacks is not checked.
+    for rule in program
+        .rules
+        .iter()
+        .filter(|rule| rule.condition.error().is_none())
+    {
         let message = program.sources.shown_slice(rule.message.span);
         let condition = program.sources.shown_slice(rule.condition.span);
         let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -64,6 +70,13 @@ pub fn search(program: &Program, query: &str) -> Vec<Found> {
             &format!("{message} {condition}"),
             summary,
         );
+    }
+    let docs = item_docs(program);
+    let own = program.views.values().map(|view| &view.names.types);
+    let types = std::iter::once(&program.library.types).chain(own).flatten();
+    for (name, (_, span)) in types {
+        let doc = docs.get(span).map_or("", String::as_str);
+        look(Kind::Type, name, doc, first_sentence(doc));
     }
     for code in Code::ALL {
         let text = page(*code).split_once('\n').map_or("", |(_, text)| text);

@@ -23,23 +23,29 @@ const UNITS: [&str; 17] = [
     "MHz",
 ];
 
-/// Returns the unit that documentation names: "Size of the disk, in MiB."
+/// Returns the unit that documentation names: "Size of the disk, in MiB." None if it names several.
 pub(super) fn find_unit(doc: &str) -> Option<String> {
     let words: Vec<&str> = doc.split_whitespace().collect();
     let bare = |word: &str| word.trim_end_matches(['.', ',', ';', ':', ')']).to_owned();
-    words.windows(2).enumerate().find_map(|(at, pair)| {
-        let [before, unit] = pair else { return None };
+    let mut found: Vec<String> = Vec::new();
+    for (at, pair) in words.windows(2).enumerate() {
+        let [before, unit] = pair else { continue };
         let plain = bare(unit);
         if before.trim_start_matches('(') != "in" || !UNITS.contains(&plain.as_str()) {
-            return None;
+            continue;
         }
         // "in MiB per second", in which nothing ends after the unit.
         let rate = match (plain == **unit, words.get(at + 2), words.get(at + 3)) {
             (true, Some(&"per"), Some(time)) => format!(" per {}", bare(time)),
             _ => String::new(),
         };
-        Some(plain + &rate)
-    })
+        found.push(plain + &rate);
+    }
+    found.dedup();
+    match found.as_slice() {
+        [unit] => Some(unit.clone()),
+        _ => None,
+    }
 }
 
 /// Returns the first paragraph of the comment at a file's top, without its marks, unless it is documentation.
@@ -125,6 +131,12 @@ pub(super) const TYPES: [(&str, &str); 12] = [
 pub(super) const ABOUT_EFFECTS: &str = "A variable has an effect on a target if its condition holds there, and the \
     template, the playbook or the value of another variable reads it. The tables count the targets of each provider: \
     with an effect, of all.";
+
+/// Returns the sentence about the providers on whose targets variables have no effect.
+pub(super) fn without(providers: &[String]) -> String {
+    let quoted: Vec<String> = providers.iter().map(|name| format!("`{name}`")).collect();
+    format!("No effect on the targets of {}.", quoted.join(", "))
+}
 
 /// Returns what an encoding does.
 pub(super) fn about_encoding(encoding: Encoding) -> &'static str {
@@ -222,6 +234,7 @@ mod tests {
         );
         assert_eq!(unit("Waits (in seconds)."), Some("seconds".to_owned()));
         assert_eq!(unit("The folder in which it is."), None);
+        assert_eq!(unit("In clouds in GiB, elsewhere in MiB."), None);
         assert_eq!(unit("At least 10 MiB."), None);
     }
 

@@ -42,7 +42,32 @@ pub fn read_targets(file: &Path) -> BTreeMap<String, Target> {
 pub fn read_object(root: &Path, path: &str) -> Map<String, Value> {
     let text = fs::read_to_string(root.join(format!("{path}.tmpl")))
         .or_else(|_| fs::read_to_string(root.join(path)));
-    serde_json::from_str(&text.unwrap()).unwrap_or_else(|e| panic!("{path}: {e}"))
+    match text {
+        Ok(text) => serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}")),
+        Err(_) => read_settings(root, path),
+    }
+}
+
+/// The strings of a var file that the data of a release have only in `variables.json`, variable by variable.
+fn read_settings(root: &Path, path: &str) -> Map<String, Value> {
+    let text =
+        fs::read_to_string(root.join("variables.json")).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let variables: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+    let names = [path.to_owned(), format!("{path}.tmpl")];
+    let setting = |variable: &Value| {
+        names
+            .iter()
+            .find_map(|name| variable["set_in_var_files"].get(name).cloned())
+    };
+    let found: Map<String, Value> = variables
+        .into_iter()
+        .filter_map(|(name, variable)| Some((name, setting(&variable)?)))
+        .collect();
+    assert!(
+        !found.is_empty(),
+        "{path} is neither a file nor in variables.json"
+    );
+    found
 }
 
 /// The `variables` of a template. Of some templates, the data of a release have only these, in `templates.json`.
@@ -50,7 +75,14 @@ fn read_template_variables(root: &Path, path: &str) -> Map<String, Value> {
     let is_there = root.join(path).exists() || root.join(format!("{path}.tmpl")).exists();
     let template = match is_there {
         true => Value::Object(read_object(root, path)),
-        false => read_object(root, "templates.json")["templates"][path].clone(),
+        false => {
+            let templates = read_object(root, "templates.json")["templates"].clone();
+            let names = [path.to_owned(), format!("{path}.tmpl")];
+            names
+                .iter()
+                .find_map(|name| templates.get(name).cloned())
+                .unwrap_or_default()
+        }
     };
     match &template["variables"] {
         Value::Object(variables) => variables.clone(),

@@ -214,8 +214,7 @@ impl Lowering<'_, '_> {
                     extra_vars = Some(self.constant_texts(&set.value));
                 }
                 "upstream" => {
-                    self.check_extra_vars(&set.value);
-                    upstream = Some(self.constant_texts(&set.value));
+                    upstream = self.constant_text(set).map(|path| (path, set.value.span));
                 }
                 "roles" => {
                     if let Some(word) = self.word(set) {
@@ -266,16 +265,17 @@ impl Lowering<'_, '_> {
                 .help("write `template = \"path/to/packer.json\"`"),
             );
         }
+        if upstream.is_some() && self.edition.roles == Roles::Upstream {
+            provider.roles = Roles::Upstream;
+        }
+        let upstream = upstream.filter(|_| provider.roles == Roles::Upstream);
         provider.readers = match (reads, extra_vars, template_span) {
+            _ if let Some((path, span)) = upstream => self.read_facts(&path, span),
             (None, None, Some(span)) => self.read_template(&provider.template, span),
             (reads, extra_vars, _) => {
                 Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
             }
         };
-        if let Some(arguments) = upstream.filter(|_| self.edition.roles == Roles::Upstream) {
-            provider.roles = Roles::Upstream;
-            provider.readers.replace_extra_vars(&arguments);
-        }
         self.providers[id] = provider;
     }
 
@@ -312,6 +312,12 @@ impl Lowering<'_, '_> {
     }
 
     /// Reads a provider's template; the path of a project's template is relative to the spec.
+    /// Reads what Image Builder's own template reads: JSON in the form of a template, beside the spec.
+    fn read_facts(&mut self, path: &str, span: Span) -> Template {
+        let file = normalize(&self.sources.get(span.file).folder().join(path));
+        self.parse_template(path, span, embedded::library_file(&file).map(str::to_owned))
+    }
+
     fn read_template(&mut self, path: &str, span: Span) -> Template {
         let source = self.sources.get(span.file);
         let text = match source.origin {
@@ -331,6 +337,10 @@ impl Lowering<'_, '_> {
                 }
             }
         };
+        self.parse_template(path, span, text)
+    }
+
+    fn parse_template(&mut self, path: &str, span: Span, text: Option<String>) -> Template {
         let found = match text.as_deref().map(Template::parse) {
             Some(Ok(template)) => return template,
             Some(Err(error)) => Diagnostic::new(
