@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Adopt {
     /// The folder of an Image Builder checkout, or its images/capi
     #[arg(value_name = "CHECKOUT")]
-    checkout: PathBuf,
+    folder: PathBuf,
     /// The folder to write the library to
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
@@ -22,8 +22,8 @@ pub(super) struct Adopt {
 }
 
 pub(super) fn run(cli: &Cli, args: &Adopt) -> Result<bool, Failure> {
-    let checkout = workspace::read_checkout(&cli.here.join(&args.checkout)).map_err(Failure)?;
-    let files = adopt(&checkout);
+    let checkout = workspace::read_checkout(&cli.here.join(&args.folder)).map_err(Failure)?;
+    let files = adopt(&checkout, cli.release);
     let out = normalize(&cli.here.join(&args.out));
     let old = old_files(&out)?;
     let gone: Vec<&PathBuf> = old

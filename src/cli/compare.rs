@@ -16,14 +16,14 @@ use std::sync::Arc;
 pub(super) struct Compare {
     /// The folder of an Image Builder checkout, or its images/capi
     #[arg(value_name = "CHECKOUT")]
-    checkout: PathBuf,
+    folder: PathBuf,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(cli: &Cli, args: &Compare) -> Result<bool, Failure> {
-    let adopted = workspace::adopt_checkout(&cli.here.join(&args.checkout)).map_err(Failure)?;
+    let adopted = workspace::adopt_checkout(&cli.here.join(&args.folder)).map_err(Failure)?;
     let release = cli.release.unwrap_or(adopted.release);
     let built_in = Library::built_in(Edition {
         release,

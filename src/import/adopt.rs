@@ -25,9 +25,13 @@ pub const ADOPTED_MARK: &str = "# Written by `imgspec adopt`";
 const ADOPTED: &str =
     "# Written by `imgspec adopt`. `imgspec adopt --check` lists what has changed since.\n";
 
-/// Converts a checkout to a library, and returns its files by their paths. The same checkout gives the same files.
-pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
-    let library = nearest_library(checkout);
+/// Converts a checkout to a library, and returns its files by their paths. The same checkout gives the same files. Types,
+/// documentation and rules come from a release: this one, or the one that has most of the checkout's variables.
+pub fn adopt(checkout: &Checkout, release: Option<Release>) -> BTreeMap<PathBuf, String> {
+    let library = match release {
+        Some(release) => read_library(release),
+        None => nearest_library(checkout),
+    };
     let templates: BTreeMap<&str, TemplateFacts> = checkout
         .templates
         .iter()
@@ -83,34 +87,34 @@ pub fn adopt(checkout: &Checkout) -> BTreeMap<PathBuf, String> {
     out
 }
 
+fn read_library(release: Release) -> Program {
+    let edition = Edition {
+        release,
+        roles: Roles::Native,
+    };
+    let request = Request {
+        library: Some(Library::built_in(edition)),
+        ..Request::default()
+    };
+    load(&Memory::default(), &request)
+}
+
 /// Returns the built-in library whose release has most of the checkout's variables; of equal ones, the oldest.
 fn nearest_library(checkout: &Checkout) -> Program {
     let names = checkout.names();
     let mut best: Option<(usize, Program)> = None;
     for release in Release::all() {
-        let edition = Edition {
-            release,
-            roles: Roles::Native,
-        };
-        let request = Request {
-            library: Some(Library::built_in(edition)),
-            ..Request::default()
-        };
-        let library = load(&Memory::default(), &request);
+        let library = read_library(release);
         let is_declared = |name: &&String| {
-            library
-                .find_variable(None, name)
-                .is_some_and(|id| library.variable(id).removed().is_none())
+            let id = library.find_variable(None, name);
+            id.is_some_and(|id| library.variable(id).removed().is_none())
         };
         let count = names.iter().filter(is_declared).count();
         if best.as_ref().is_none_or(|(most, _)| count > *most) {
             best = Some((count, library));
         }
     }
-    best.map_or_else(
-        || load(&Memory::default(), &Request::default()),
-        |(_, library)| library,
-    )
+    best.map_or_else(|| read_library(Release::default()), |(_, library)| library)
 }
 
 struct Writer<'c> {

@@ -9,6 +9,7 @@ use crate::project::hir::{VarId, Variable};
 use crate::schema::{
     Base, Encoding, Receivers, Text, Type, Value, check_value, decode, encode, find_unencodable,
 };
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The declaration of a variable in an adopted library.
@@ -141,18 +142,17 @@ impl Families {
             built_in: BTreeMap::new(),
             checkout: BTreeMap::new(),
         };
-        let built_in = library.providers.iter().filter_map(|provider| {
-            Some((
-                provider.template.as_str(),
-                crate::source::embedded::template(&provider.template)?,
-            ))
-        });
-        add_names(&mut families.built_in, built_in);
-        let own = checkout
-            .templates
-            .iter()
-            .map(|(path, text)| (path.as_str(), text.as_str()));
-        add_names(&mut families.checkout, own);
+        for provider in library.providers.iter() {
+            let reads = provider.readers.readers(&[], &|_| None).reads;
+            add_names(
+                &mut families.built_in,
+                &provider.template,
+                reads.into_iter().cloned(),
+            );
+        }
+        for (path, text) in &checkout.templates {
+            add_names(&mut families.checkout, path, named(text));
+        }
         families
     }
 
@@ -174,18 +174,18 @@ impl Families {
     }
 }
 
-fn add_names<'t>(
+/// Notes the names that a template reads. Its folder is named after the provider.
+fn add_names(
     out: &mut BTreeMap<String, BTreeSet<String>>,
-    templates: impl Iterator<Item = (&'t str, &'t str)>,
+    path: &str,
+    names: impl IntoIterator<Item = SmolStr>,
 ) {
-    for (path, text) in templates {
-        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
-        let family = folder.rsplit('/').next().unwrap_or_default();
-        for name in named(text) {
-            out.entry(name.to_string())
-                .or_default()
-                .insert(family.to_owned());
-        }
+    let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+    let family = folder.rsplit('/').next().unwrap_or_default();
+    for name in names {
+        out.entry(name.to_string())
+            .or_default()
+            .insert(family.to_owned());
     }
 }
 

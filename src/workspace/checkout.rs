@@ -97,7 +97,7 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
             .map(PathBuf::from)
             .chain([PathBuf::from("Makefile")])
             .collect(),
-        files: adopt(&checkout),
+        files: adopt(&checkout, None),
     };
     // A cache that cannot be written costs only time.
     if let Ok(text) = serde_json::to_vec(&entry) {
