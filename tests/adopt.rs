@@ -689,7 +689,11 @@ fn strings(variables: &Value) -> Strings {
     all.filter_map(|(name, shown)| {
         let text = shown["packer"].as_str()?;
         let is_file = text.starts_with('@') && text.ends_with("/ansible.vars.json");
-        let text = if is_file { shown["value"].as_str()? } else { text };
+        let text = if is_file {
+            shown["value"].as_str()?
+        } else {
+            text
+        };
         Some((name.clone(), text.to_owned()))
     })
     .collect()
