@@ -24,7 +24,7 @@ pub struct Tool {
 
 /// All programs that the library's providers name. Packer's version is the oldest with the JSON template features and the
 /// Ansible provisioner that the templates use; Ansible's is the oldest with argument specs and `__ansible_unsafe`.
-pub(crate) const TOOLS: [Tool; 11] = [
+pub(crate) const TOOLS: [Tool; 12] = [
     tool(
         "packer",
         "packer",
@@ -90,6 +90,14 @@ pub(crate) const TOOLS: [Tool; 11] = [
         None,
         "",
         "VMware Workstation or Fusion",
+    ),
+    tool(
+        "VBoxManage",
+        "VBoxManage",
+        &["--version"],
+        None,
+        "",
+        "https://www.virtualbox.org/wiki/Downloads",
     ),
     tool("aws", "aws", &["--version"], None, "awscli", ""),
 ];
