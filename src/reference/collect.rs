@@ -8,7 +8,7 @@ use crate::reference::effect::{Describer, TargetFacts, UNSET};
 use crate::reference::examples::{self, Trial, Wanted};
 use crate::reference::model as page;
 use crate::reference::model::{Kind, Link, Reference, SetBy};
-use crate::reference::words::{dedent, file_comment, find_unit, shorten};
+use crate::reference::words::{abridge, dedent, file_comment, find_unit};
 use crate::schema::{Base, Receivers, Roles, Type, Value, print_value};
 use crate::source::{FileId, Span};
 use crate::syntax::{self, ast};
@@ -246,7 +246,7 @@ impl<'p> Collector<'p> {
 
     /// The text of an expression, without secrets.
     fn text(&self, span: Span) -> String {
-        shorten(dedent(self.program.sources.shown_slice(span).trim()))
+        abridge(dedent(self.program.sources.shown_slice(span).trim()))
     }
 
     fn names(&self, ids: impl IntoIterator<Item = VarId>) -> Vec<String> {
@@ -426,7 +426,7 @@ impl<'p> Collector<'p> {
                 .found
                 .with
                 .get(&id)
-                .filter(|with| with.iter().any(|at| is_library(at)));
+                .filter(|with| with.iter().any(is_library));
             let targets: Vec<usize> = match with {
                 Some(with) => {
                     let with: Vec<usize> = usable

@@ -293,10 +293,10 @@ pub(super) fn values(
     let variable = program.variable(id);
     let current = image.and_then(|image| image.value(id));
     let mut out: Vec<String> = Vec::new();
+    // Conditions follow facts: an example must not change what a target is.
+    let doc = variable.doc.as_ref().filter(|_| !variable.is_fact);
     out.extend(
-        variable
-            .doc
-            .iter()
+        doc.iter()
             .flat_map(|doc| documented(program, variable, doc)),
     );
     if variable.is_secret {
@@ -373,7 +373,7 @@ fn documented(program: &Program, variable: &Variable, doc: &str) -> Vec<String> 
             if matches!(ty.base, Base::Int) {
                 out.push(number.to_string());
             }
-        } else if ty.is_text() && !(is_free(ty) && !is_example) {
+        } else if ty.is_text() && (is_example || !is_free(ty)) {
             let value = Value::text(code);
             if !matches!(ty.base, Base::Toml | Base::File) && check_value(ty, &value).is_ok() {
                 out.push(print_value(&value));

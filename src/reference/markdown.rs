@@ -252,9 +252,10 @@ fn code(text: &str) -> String {
     } else {
         ""
     };
-    match text.is_empty() {
-        true => "`\"\"`".to_owned(),
-        false => format!("{fence}{pad}{text}{pad}{fence}"),
+    if text.is_empty() {
+        "`\"\"`".to_owned()
+    } else {
+        format!("{fence}{pad}{text}{pad}{fence}")
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) fn dedent(text: &str) -> String {
 const LONGEST: usize = 1500;
 
 /// Shortens a long text, and says by how much.
-pub(super) fn shorten(text: String) -> String {
+pub(super) fn abridge(text: String) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((at, _)) => {
             let more = text.chars().count() - LONGEST;
