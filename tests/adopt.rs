@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         release_has_packers_values,
     );
     add("one_version_is_enough", &releases, one_version_is_enough);
+    add("release_lacks_nothing", &releases, release_lacks_nothing);
     for seed in 0..generated_checkouts() {
         let name = format!("generated_checkout_is_read_rightly::{seed}");
         trials.push(Trial::test(name, move || {
@@ -86,6 +87,52 @@ fn generated_checkouts() -> u64 {
     let count = count.map_or(12, |n| n.parse().expect("IMGSPEC_CHECKOUTS is a number"));
     assert!(count > 0, "IMGSPEC_CHECKOUTS=0 tests nothing");
     count
+}
+
+/// What Image Builder's data have, and a library says in another form: the variable, and why.
+const OTHER_FORMS: [(&str, &str); 4] = [
+    (
+        "cloudbase_init_url",
+        "its expression is a function of templates, which adopting does not compute",
+    ),
+    ("disk_size", "20G is 20, in the same unit"),
+    (
+        "enable_containerd_audit",
+        "empty in Image Builder, which its roles take for false",
+    ),
+    (
+        "kubernetes_enable_automatic_resource_sizing",
+        "empty in Image Builder, which its roles take for false",
+    ),
+];
+
+/// Compares a checkout of a release that the program contains with its library: targets, variables, values, readers.
+fn release_lacks_nothing(release: &Path) -> Result<(), Failed> {
+    let (place, _) = Place::assembled(release);
+    let name = release.file_name().unwrap().to_str().unwrap();
+    let output = place.imgspec(&["compare", "checkout", "--release", name, "--json"]);
+    let said = String::from_utf8(output.stderr)?;
+    if said.contains("only imgspec's own templates") {
+        return Ok(());
+    }
+    let found: Value =
+        serde_json::from_slice(&output.stdout).map_err(|e| format!("{e}: {said}"))?;
+    let none = Value::Array(Vec::new());
+    for list in ["missing_targets", "missing_variables", "readers"] {
+        assert_eq!(found[list], none, "{list}");
+    }
+    let values = found["values"].as_array().unwrap();
+    let is_known = |value: &&Value| {
+        OTHER_FORMS
+            .iter()
+            .any(|(name, _)| value["variable"] == **name)
+    };
+    let unknown: Vec<&Value> = values.iter().filter(|value| !is_known(value)).collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
+    let compared = found["compared"].as_u64().unwrap();
+    assert!(compared > 300, "only {compared} values");
+    common::say_compared(release, usize::try_from(compared).unwrap());
+    Ok(())
 }
 
 /// Compares the library, file by file, and what `imgspec adopt` prints.
@@ -689,7 +736,11 @@ fn strings(variables: &Value) -> Strings {
     all.filter_map(|(name, shown)| {
         let text = shown["packer"].as_str()?;
         let is_file = text.starts_with('@') && text.ends_with("/ansible.vars.json");
-        let text = if is_file { shown["value"].as_str()? } else { text };
+        let text = if is_file {
+            shown["value"].as_str()?
+        } else {
+            text
+        };
         Some((name.clone(), text.to_owned()))
     })
     .collect()

@@ -164,7 +164,7 @@ fn only_the_edge_touches_the_world() {
 }
 
 /// Names of variables that are also other words: the file (all files if it is empty), the word, and what it is there.
-const WORDS: [(&str, &str, &str); 4] = [
+const WORDS: [(&str, &str, &str); 11] = [
     (
         "",
         "provider",
@@ -179,6 +179,37 @@ const WORDS: [(&str, &str, &str); 4] = [
         "packer/expression.rs",
         "build_name",
         "a function of Packer's expressions",
+    ),
+    ("", "image", "an item of the language"),
+    (
+        "",
+        "version",
+        "a type of the language, and an argument of programs",
+    ),
+    (
+        "project/check/calls.rs",
+        "size",
+        "what other languages call a function of this one",
+    ),
+    (
+        "import/names.rs",
+        "node",
+        "the first word of Image Builder's names of files",
+    ),
+    (
+        "import/infer.rs",
+        "token",
+        "the last word of a secret's name, as `password`",
+    ),
+    (
+        "import/infer.rs",
+        "secret_key",
+        "the end of a secret's name",
+    ),
+    (
+        "import/infer.rs",
+        "access_key",
+        "the end of a secret's name",
     ),
     (
         "import/infer.rs",

@@ -266,8 +266,9 @@ fn failures(evaluated: &Path) -> Vec<String> {
         let Some(message) = task["failed"].as_str() else {
             continue;
         };
-        let text = format!("{}: {}: {message}", task["place"], task["task"]);
-        let host = task["host"].as_str().unwrap().to_owned();
+        let text = |key: &str| task[key].as_str().unwrap().to_owned();
+        let (place, name, host) = (text("place"), text("task"), text("host"));
+        let text = format!("{place}: {name}: {message}");
         match found.iter_mut().find(|(known, _)| *known == text) {
             Some((_, hosts)) => hosts.push(host),
             None => found.push((text, vec![host])),

@@ -395,7 +395,7 @@ impl<'a> Job<'a> {
             }
         }
         out.push(match &self.artifacts.build.template {
-            TemplatePath::BuiltIn(path) => path.clone(),
+            TemplatePath::BuiltIn(path) | TemplatePath::Upstream(path) => path.clone(),
             TemplatePath::Disk(path) => path.display().to_string(),
         });
         out

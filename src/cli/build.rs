@@ -7,7 +7,8 @@ use crate::cli::report::{compile_all, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::emit::{Artifacts, Output};
+use crate::emit::{Artifacts, Output, TemplatePath};
+use crate::source::Release;
 use crate::workspace;
 use crate::workspace::Lock;
 use clap::{Args, ValueEnum};
@@ -137,6 +138,26 @@ enum Action {
     Build,
 }
 
+/// Checks that imgspec's own templates and roles can build all images.
+///
+/// # Errors
+/// For the first image that only Image Builder's can build.
+fn expect_own_templates(artifacts: &[Artifacts], release: Release) -> Result<(), Failure> {
+    let foreign = artifacts
+        .iter()
+        .find_map(|image| match &image.build.template {
+            TemplatePath::Upstream(template) => Some((&image.image, template)),
+            _ => None,
+        });
+    match foreign {
+        None => Ok(()),
+        Some((image, template)) => Err(Failure(format!(
+            "`{image}` needs Image Builder's own template {template}: name a checkout of {release} with `--in`, or compile the \
+             image and give its var file to make"
+        ))),
+    }
+}
+
 /// Compiles the images, writes their files, and runs Packer on each.
 fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitCode, Failure> {
     let selected = select(cli, &place.selection)?;
@@ -163,6 +184,9 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     report(cli, &selected.program, &diagnostics);
     if !is_fine(&diagnostics) {
         return Ok(ExitCode::from(1));
+    }
+    if checkout.is_none() {
+        expect_own_templates(&artifacts, selected.program.edition.release)?;
     }
     if artifacts.is_empty() {
         let message = if selected.is_json_alone {

@@ -38,7 +38,14 @@ pub(super) fn run(cli: &Cli, args: &Compare) -> Result<bool, Failure> {
             },
         )
     };
-    let comparison = compare(&program(Library::adopted(adopted)), &program(built_in));
+    let library = program(built_in);
+    if library.library_images().is_empty() {
+        return Err(Failure(format!(
+            "the library of {release} describes only imgspec's own templates, so no checkout can be compared with it; choose \
+             another one with `--release`"
+        )));
+    }
+    let comparison = compare(&program(Library::adopted(adopted)), &library);
     if args.json {
         print(&json_text(&comparison))?;
     } else {

@@ -6,6 +6,7 @@ use crate::diagnostic::json_text;
 use crate::project::LibraryChoice;
 use crate::source::Release;
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -17,8 +18,8 @@ pub(super) struct Releases {
 }
 
 /// A release in the JSON output.
-#[derive(Serialize)]
-struct JsonRelease {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct JsonRelease {
     /// Its name, for `release` in imgspec.toml.
     name: &'static str,
     /// What it is.

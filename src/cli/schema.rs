@@ -2,8 +2,9 @@
 
 #[cfg(unix)]
 use crate::cli::deps::JsonTool;
-use crate::cli::{Failure, compile, list, print, show};
+use crate::cli::{Failure, compile, list, print, releases, show};
 use crate::diagnostic::{Report, json_text};
+use crate::import::Comparison;
 use clap::{Args, ValueEnum};
 use schemars::schema_for;
 
@@ -24,6 +25,10 @@ enum Form {
     Show,
     /// `list --json`
     List,
+    /// `releases --json`
+    Releases,
+    /// `compare --json`
+    Compare,
     /// `deps --json`
     #[cfg(unix)]
     Deps,
@@ -35,6 +40,8 @@ pub(super) fn run(args: &Schema) -> Result<bool, Failure> {
         Form::Compile => schema_for!(compile::Compiled<'static>),
         Form::Show => schema_for!(Vec<show::JsonImage>),
         Form::List => schema_for!(Vec<list::Listed<'static>>),
+        Form::Releases => schema_for!(Vec<releases::JsonRelease>),
+        Form::Compare => schema_for!(Comparison),
         #[cfg(unix)]
         Form::Deps => schema_for!(Vec<JsonTool<'static>>),
     };

@@ -3,7 +3,9 @@
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::hir::{LayerKind, ProviderId, SectionId};
-use crate::project::{Library, LibraryChoice, Program, Request, load, unknown_release_help};
+use crate::project::{
+    Config, Library, LibraryChoice, Program, Request, load, unknown_release_help,
+};
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
 use crate::workspace::{self, Wanted};
 use rustc_hash::FxHashMap;
@@ -109,6 +111,9 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     };
     let mut program = load(&Disk, &request);
     program.sources.set_base(cli.here.clone());
+    if cli.release.is_none() && cli.checkout.is_none() {
+        expect_one_release(&program)?;
+    }
     program.root = Some(workspace::read_config(&cli.here).0);
     let mut images = Vec::new();
     let mut others = Vec::new();
@@ -179,6 +184,27 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         is_json_alone,
         diagnostics,
     })
+}
+
+/// Checks that all projects of a command are for the release whose library it has read.
+///
+/// # Errors
+/// If one is for another release.
+fn expect_one_release(program: &Program) -> Result<(), Failure> {
+    let release = program.edition.release;
+    let of = |config: &Config| config.release.unwrap_or_default();
+    let is_other = |config: &&Config| {
+        config.library.is_none() && config.checkout.is_none() && of(config) != release
+    };
+    match program.configs.0.iter().find(is_other) {
+        Some(other) if !program.is_adopted => Err(Failure(format!(
+            "the project in {} is for Image Builder {}, and another one in this command for {release}: name the specs of one \
+             project at a time, or use `--release`",
+            other.root.display(),
+            of(other)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the specs that paths name, or those of the project around a folder.

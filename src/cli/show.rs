@@ -43,9 +43,7 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     let variables = take_variables(&mut selected)?;
     selected.expect_known()?;
     if selected.images.is_empty() && is_fine(&selected.program.diagnostics) {
-        return Err(Failure(
-            "name an image: `imgspec show node-ova-local-photon-3`".to_owned(),
-        ));
+        return Err(Failure("name an image: `imgspec show IMAGE`".to_owned()));
     }
     let output = Output {
         dir: out(&cli.here, None),

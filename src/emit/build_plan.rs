@@ -4,7 +4,7 @@ use crate::emit::Delivery;
 use crate::emit::packer::render_text;
 use crate::emit::roles::find_name;
 use crate::project::hir::*;
-use crate::schema::{Base, Piece, Value, encode};
+use crate::schema::{Base, Piece, Roles, Value, encode};
 use crate::source::{Origin, Span};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -57,6 +57,8 @@ impl Role {
 pub enum TemplatePath {
     /// Among those that the program carries, `packer/…`.
     BuiltIn(String),
+    /// Among those of Image Builder, which the program does not carry, `packer/…`.
+    Upstream(String),
     /// On disk; absolute.
     Disk(PathBuf),
 }
@@ -77,6 +79,9 @@ impl Delivery<'_, '_> {
         let provider = self.provider();
         let source = self.image.program.sources.get(provider.span.file);
         let template = match source.origin {
+            Origin::Library if provider.roles == Roles::Upstream => {
+                TemplatePath::Upstream(provider.template.to_string())
+            }
             Origin::Library => TemplatePath::BuiltIn(provider.template.to_string()),
             _ => TemplatePath::Disk(crate::source::normalize(
                 &source.folder().join(&provider.template),

@@ -38,6 +38,7 @@ impl Delivery<'_, '_> {
             "imgspec": env!("CARGO_PKG_VERSION"),
             "image": self.image.name(),
             "library": if program.is_adopted { "adopted" } else { "built-in" },
+            "release": program.edition.release.name(),
             "target": { "image": target.name, "make": self.make_target(), "provider": provider.name, "template": provider.template, "vars": vars, "runs": runs },
             "var_files": ["packer.vars.json"],
             "layers": layers,

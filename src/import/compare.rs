@@ -7,11 +7,12 @@ use crate::project::Program;
 use crate::project::hir::SectionId;
 use crate::schema::{Base, Encoding, Receivers};
 use crate::source::Memory;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The differences between a checkout and a library. Names are in order.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Comparison {
     /// Targets of the checkout that the library lacks.
     pub missing_targets: Vec<String>,
@@ -30,7 +31,7 @@ pub struct Comparison {
 }
 
 /// A variable that differs in some targets.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Difference {
     /// The variable.
     pub variable: String,

@@ -160,7 +160,7 @@ impl Config {
             diagnostics
                 .push(Diagnostic::new(Code::BadConfig, whole, message).help("remove one of them"));
         }
-        let mut choose = |key: &str, name: &Spanned<String>, known: &[&str]| {
+        let mut choose = |key: &str, name: &Spanned<String>, known: &[&str], more: &str| {
             let at = span(name.span());
             let message = format!("unknown {key} `{}`", name.get_ref());
             let found = Diagnostic::new(Code::BadConfig, at, message);
@@ -170,21 +170,26 @@ impl Config {
                     at,
                     format!("\"{near}\""),
                 ),
-                None => found.help(format!("choose from {}", known.join(", "))),
+                None => found.help(format!("choose from {}{more}", known.join(", "))),
             });
         };
         let release = written.release.as_ref().and_then(|name| {
             let found = Release::find(name.get_ref());
             if found.is_none() {
                 let known: Vec<&str> = Release::all().into_iter().map(Release::name).collect();
-                choose("release", name, &known);
+                choose(
+                    "release",
+                    name,
+                    &known,
+                    "; for another release, use a checkout of it: `checkout = \"FOLDER\"`",
+                );
             }
             found
         });
         let roles = written.roles.as_ref().and_then(|name| {
             let found = Roles::find(name.get_ref());
             if found.is_none() {
-                choose("kind of roles", name, &Roles::NAMES);
+                choose("kind of roles", name, &Roles::NAMES, "");
             }
             found
         });

@@ -747,7 +747,7 @@ impl<'p> Collector<'p> {
     /// The rules that can be checked: a standard rule about variables that another library lacks cannot.
     fn sound_rules(&self) -> impl Iterator<Item = &'p Rule> {
         let all = self.program.rules.iter();
-        all.filter(|rule| rule.condition.error().is_none())
+        all.filter(|rule| rule.is_checked())
     }
 
     fn rule(&self, rule: &Rule) -> page::Rule {

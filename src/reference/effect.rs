@@ -320,7 +320,7 @@ mod tests {
         );
         assert_eq!(
             summary(&[2, 5]),
-            "`ova` if `family` is `debian` and Packer runs `usual`; `win`"
+            "`ova` and `win`, if `family` is `debian` or `windows` and Packer runs `usual`"
         );
     }
 

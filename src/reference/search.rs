@@ -55,11 +55,7 @@ pub fn search(program: &Program, query: &str) -> Vec<Found> {
         look(Kind::Provider, &provider.name, doc, first_sentence(doc));
     }
     // A standard rule about variables that another library lacks is not checked.
-    for rule in program
-        .rules
-        .iter()
-        .filter(|rule| rule.condition.error().is_none())
-    {
+    for rule in program.rules.iter().filter(|rule| rule.is_checked()) {
         let message = program.sources.shown_slice(rule.message.span);
         let condition = program.sources.shown_slice(rule.condition.span);
         let one_line = message.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -284,6 +284,14 @@ pub struct Rule {
     pub file: FileId,
 }
 
+impl Rule {
+    /// True unless the rule forbids nothing: one of the standard library about variables that another library lacks, or one
+    /// with an error, which has been reported.
+    pub fn is_checked(&self) -> bool {
+        self.condition.span != self.span
+    }
+}
+
 /// An expression with its names resolved and its types checked.
 #[derive(Debug)]
 pub struct Expr {

@@ -260,7 +260,7 @@ fn find_target(
         return Err(Box::new(
             Diagnostic::new(Code::NoTarget, section.span, format!("the image `{}` has no target", section.name))
                 .label("an image needs a target to be built")
-                .help("extend a target such as `node-ova-local-photon-3` (`imgspec list --targets` shows all), or write `target { provider = NAME }`"),
+                .help("extend a target (`imgspec list --targets` lists them), or write `target { provider = NAME }`"),
         ));
     };
     if let Some(reason) = program.refusal(last) {
