@@ -74,11 +74,12 @@ impl Candidates<'_> {
         vec![self.with_snippet(item("extends", Kind::KEYWORD, 0), "extends $0")]
     }
 
-    /// Layers and images, the project's first, without the section around the cursor.
+    /// Layers and images, the project's first, without the section around the cursor and without refused targets.
     pub(super) fn sections(&self, around: Option<&str>) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let sections = program.visible(self.spec.file).entries(SECTIONS);
-        let others = sections.filter(|(name, _)| around != Some(name));
+        let others =
+            sections.filter(|(name, id)| around != Some(name) && program.refusal(**id).is_none());
         sorted(
             others
                 .map(|(name, id)| {
