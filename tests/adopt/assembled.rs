@@ -2,10 +2,10 @@
 //! templates with the builders, provisioners and variables that `templates.json` states.
 
 use crate::common::copy_folder;
-use crate::layering::{Run, Target, USER};
+use crate::layering::{Run, Target, USER, read_object};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -33,6 +33,20 @@ pub fn assemble(
         let file = root.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, template.json().to_string()).unwrap();
+    }
+    // Some var files are only in the facts about variables.
+    if release.join("variables.json").is_file() {
+        let runs = targets.values().flat_map(|target| &target.packer);
+        let files: BTreeSet<&String> = runs.flat_map(|run| &run.var_files).collect();
+        for file in files.into_iter().filter(|file| *file != USER) {
+            let is_there = ["", ".tmpl"]
+                .iter()
+                .any(|e| root.join(format!("{file}{e}")).is_file());
+            if !is_there {
+                let settings = Value::Object(read_object(release, file));
+                fs::write(root.join(file), settings.to_string()).unwrap();
+            }
+        }
     }
     let has = |file: &String| {
         file == USER
