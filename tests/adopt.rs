@@ -690,6 +690,9 @@ fn with_packer(
             true => packer::fill(&resolve(&raw[name], &raw)),
             false => theirs[name].clone(),
         };
+        if is_in_file(&ours[name], &theirs) {
+            continue;
+        }
         if ours[name] != theirs {
             problems.push(format!(
                 "{make}: {name}: {:?}, theirs {theirs:?}",
@@ -698,6 +701,21 @@ fn with_packer(
         }
     }
     Ok((names.len(), problems))
+}
+
+/// Whether an argument passes the extra-vars file, and that file has all pairs of the argument that it replaces.
+fn is_in_file(ours: &str, theirs: &str) -> bool {
+    let Some(file) = ours
+        .strip_prefix('@')
+        .filter(|file| file.ends_with("/ansible.vars.json"))
+    else {
+        return false;
+    };
+    let values: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let mut pairs = theirs
+        .split_whitespace()
+        .filter_map(|pair| pair.split_once('='));
+    pairs.all(|(name, value)| values[name] == *value)
 }
 
 /// Compares what `imgspec show` prints of each target with its layers.

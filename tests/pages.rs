@@ -145,10 +145,15 @@ fn the_readme_shows_a_sound_spec() {
         .find(|b| b.text.contains("image "))
         .unwrap()
         .text;
+    let config = &blocks
+        .iter()
+        .find(|b| b.text.contains("release = "))
+        .unwrap()
+        .text;
     let files = [
+        ("imgspec.toml", config.as_str()),
         ("spec.imgspec", spec.as_str()),
         ("corp.imgspec", "layer corp { }"),
-        ("mirror.repo", "[m]"),
     ];
     let found = check(&files.into());
     assert!(found.is_empty(), "{}", shown(&found));

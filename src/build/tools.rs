@@ -24,7 +24,7 @@ pub struct Tool {
 
 /// All programs that the library's providers name. Packer's version is the oldest with the JSON template features and the
 /// Ansible provisioner that the templates use; Ansible's is the oldest with argument specs and `__ansible_unsafe`.
-pub(crate) const TOOLS: [Tool; 12] = [
+pub(crate) const TOOLS: [Tool; 13] = [
     tool(
         "packer",
         "packer",
@@ -74,6 +74,15 @@ pub(crate) const TOOLS: [Tool; 12] = [
         None,
         "qemu-system-x86",
         "",
+    ),
+    // Packer also takes mkisofs or hdiutil for its CDs; with another name, XORRISO_BIN says where it is.
+    tool(
+        "xorriso",
+        "xorriso",
+        &["--version"],
+        None,
+        "xorriso",
+        "brew install xorriso",
     ),
     tool(
         "ovftool",

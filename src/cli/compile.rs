@@ -142,7 +142,7 @@ fn print_json(
 /// Returns a warning about output of the standard library inside an Image Builder checkout. It is probably meant for the
 /// checkout's roles, which expect other types.
 fn native_output(selected: &crate::cli::select::Selected, out: &Path) -> Option<Diagnostic> {
-    if selected.program.is_adopted {
+    if selected.program.is_upstream {
         return None;
     }
     let is_checkout = |folder: &Path| {
@@ -161,7 +161,7 @@ fn native_output(selected: &crate::cli::select::Selected, out: &Path) -> Option<
             ),
         )
         .help(
-            "write to another folder, or use `--in CHECKOUT` to compile for the checkout's roles",
+            "write to another folder, or compile for the checkout's roles with `--in CHECKOUT` or `--roles upstream`",
         ),
     )
 }

@@ -9,5 +9,5 @@ mod template;
 
 pub use command_line::{PackerCommand, parse_recipe};
 pub(crate) use expression::{Braced, Filling, fill, parse_braces, spell_piece, users};
-pub use template::{Readers, Selection, Template};
+pub use template::{LazyTemplate, Readers, Selection, Template};
 pub(crate) use template::{named, whole_argument};

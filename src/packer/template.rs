@@ -6,6 +6,8 @@
 use crate::packer::{Braced, parse_braces, users};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
+use std::ops::Deref;
+use std::sync::OnceLock;
 
 /// The part of a template that concerns variables.
 #[derive(Debug, Default)]
@@ -18,6 +20,41 @@ pub struct Template {
     others: Vec<TemplatePart>,
     /// Whether the template could not be read. This has been reported, and the readers of variables are unknown.
     pub is_missing: bool,
+}
+
+/// A template that is parsed when it is first used.
+#[derive(Debug, Default)]
+pub struct LazyTemplate {
+    text: &'static str,
+    template: OnceLock<Template>,
+}
+
+impl LazyTemplate {
+    /// Creates it from the text of a template that the program carries, whose tests parse it.
+    pub fn carried(text: &'static str) -> LazyTemplate {
+        LazyTemplate {
+            text,
+            template: OnceLock::new(),
+        }
+    }
+}
+
+impl From<Template> for LazyTemplate {
+    fn from(template: Template) -> LazyTemplate {
+        LazyTemplate {
+            text: "",
+            template: OnceLock::from(template),
+        }
+    }
+}
+
+impl Deref for LazyTemplate {
+    type Target = Template;
+
+    fn deref(&self) -> &Template {
+        self.template
+            .get_or_init(|| Template::parse(self.text).unwrap_or_else(|_| Template::missing()))
+    }
 }
 
 /// A builder, provisioner or post-processor.

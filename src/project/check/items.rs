@@ -1,7 +1,7 @@
 //! Items to a program: first all names, then all bodies, so that order and files do not matter.
 
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
-use crate::packer::Template;
+use crate::packer::LazyTemplate;
 use crate::project::check::{Declared, Lowering};
 use crate::project::hir::*;
 use crate::project::hir::{TYPES, View};
@@ -243,7 +243,7 @@ pub(crate) fn new_provider(name: &ast::Ident, doc: Option<String>) -> Provider {
         tools: Vec::new(),
         artifact: None,
         foreground: Vec::new(),
-        readers: Template::default(),
+        readers: LazyTemplate::default(),
         defaults: Vec::new(),
         doc,
     }

@@ -1,7 +1,7 @@
 //! `target` blocks, providers and rules.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::packer::{Template, named};
+use crate::packer::{LazyTemplate, Template, named};
 use crate::project::check::Lowering;
 use crate::project::check::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS};
 use crate::project::check::expr::Expected;
@@ -273,7 +273,7 @@ impl Lowering<'_, '_> {
             _ if let Some((path, span)) = upstream => self.read_facts(&path, span),
             (None, None, Some(span)) => self.read_template(&provider.template, span),
             (reads, extra_vars, _) => {
-                Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default())
+                Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default()).into()
             }
         };
         self.providers[id] = provider;
@@ -312,47 +312,56 @@ impl Lowering<'_, '_> {
     }
 
     /// Reads a provider's template; the path of a project's template is relative to the spec.
-    /// Reads what Image Builder's own template reads: JSON in the form of a template, beside the spec.
-    fn read_facts(&mut self, path: &str, span: Span) -> Template {
+    /// Returns what Image Builder's own template reads: JSON in the form of a template, beside the spec.
+    fn read_facts(&mut self, path: &str, span: Span) -> LazyTemplate {
         let file = normalize(&self.sources.get(span.file).folder().join(path));
-        self.parse_template(path, span, embedded::library_file(&file).map(str::to_owned))
+        self.carried_template(path, span, embedded::library_file(&file))
     }
 
-    fn read_template(&mut self, path: &str, span: Span) -> Template {
+    fn read_template(&mut self, path: &str, span: Span) -> LazyTemplate {
         let source = self.sources.get(span.file);
-        let text = match source.origin {
-            Origin::Library => match self.adopted {
-                Some(adopted) => adopted.template(path).map(str::to_owned),
-                None => embedded::template(path).map(str::to_owned),
-            },
+        let text = match (source.origin, self.adopted) {
+            (Origin::Library, None) => {
+                return self.carried_template(path, span, embedded::template(path));
+            }
+            (Origin::Library, Some(adopted)) => adopted.template(path).map(str::to_owned),
             _ => {
                 let path = normalize(&source.folder().join(path));
-                if self.loader.exists(&path) {
-                    match self.read_data(&path, span) {
-                        Ok(text) => Some(text),
-                        Err(_) => return Template::missing(),
-                    }
-                } else {
-                    None
+                match self
+                    .loader
+                    .exists(&path)
+                    .then(|| self.read_data(&path, span))
+                {
+                    Some(Ok(text)) => Some(text),
+                    Some(Err(_)) => return Template::missing().into(),
+                    None => None,
                 }
             }
         };
-        self.parse_template(path, span, text)
-    }
-
-    fn parse_template(&mut self, path: &str, span: Span, text: Option<String>) -> Template {
         let found = match text.as_deref().map(Template::parse) {
-            Some(Ok(template)) => return template,
+            Some(Ok(template)) => return template.into(),
             Some(Err(error)) => Diagnostic::new(
                 Code::JsonSyntax,
                 span,
                 format!("cannot read the template `{path}`: {error}"),
             ),
-            None => Diagnostic::new(Code::FileNotFound, span, format!("the template `{path}` does not exist"))
-                .help("write the path relative to the folder of this file, or declare what the template reads: `extra_vars = [ … ], reads = [ … ]`"),
+            None => missing_template(path, span),
         };
         self.report(found);
-        Template::missing()
+        Template::missing().into()
+    }
+
+    fn carried_template(
+        &mut self,
+        path: &str,
+        span: Span,
+        text: Option<&'static str>,
+    ) -> LazyTemplate {
+        if let Some(text) = text {
+            return LazyTemplate::carried(text);
+        }
+        self.report(missing_template(path, span));
+        Template::missing().into()
     }
 
     pub(crate) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {
@@ -423,4 +432,9 @@ impl Lowering<'_, '_> {
             },
         )
     }
+}
+
+fn missing_template(path: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::FileNotFound, span, format!("the template `{path}` does not exist"))
+        .help("write the path relative to the folder of this file, or declare what the template reads: `extra_vars = [ … ], reads = [ … ]`")
 }

@@ -458,9 +458,17 @@ fn report_unknown_names(
         found = found.related(name.span, text);
         found.fixes.extend(one.fixes);
     }
-    lowering.warn(found.help(
-        "for another release, name its checkout with `--in CHECKOUT`; set what your own template reads in a `packer { }` block",
-    ));
+    let other = names
+        .iter()
+        .find_map(|name| release.help_for("variable", &name.text));
+    let help = other.map_or_else(
+        || {
+            "for another release, name its checkout with `--in CHECKOUT`; set what your own template reads in a `packer { }` block"
+                .to_owned()
+        },
+        |(_, help)| help,
+    );
+    lowering.warn(found.help(help));
 }
 
 /// Names what was probably meant.

@@ -1,7 +1,7 @@
 //! A program: every item with its names resolved and its types checked once.
 
 use crate::diagnostic::Reported;
-use crate::packer::{Selection, Template};
+use crate::packer::{LazyTemplate, Selection};
 use crate::schema::{Encoding, Playbook, Receivers, Roles, Type, Value};
 use crate::source::{FileId, Span};
 use crate::syntax::ast::BinaryOp;
@@ -258,7 +258,7 @@ pub struct Provider {
     /// The `-var` arguments, `name=value`, that `build --foreground` adds.
     pub foreground: Vec<SmolStr>,
     /// What the template reads and hands on: from its text, or as stated.
-    pub readers: Template,
+    pub readers: LazyTemplate,
     /// The defaults of its template.
     pub defaults: Vec<Setting>,
     /// The `##` comment above it.
