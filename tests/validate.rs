@@ -1,8 +1,9 @@
 //! The real Packer takes every template, and every run of every target.
 //!
 //! What a site must say itself (a vCenter, a machine to clone) is made up. Needs Packer and Ansible, as `real_tools` does.
-//! Packer 1.6.6 has no builder for IBM Power Virtual Server: of that target it reads the syntax alone. Of Azure's galleries
-//! and of Oracle's cloud it knows all keys but one: it takes these targets without that key.
+//! Of a release, the targets are those that templates of imgspec's own build. Packer 1.6.6 has no builder for IBM Power
+//! Virtual Server: of that target it reads the syntax alone. Of some other builders it knows all keys but one ([`LATER`]):
+//! it takes their targets without that key.
 
 mod common;
 
@@ -35,6 +36,8 @@ const FLATCAR: [&str; 2] = [
 
 /// What a later Packer, or a plugin, has and Packer 1.6.6 has not.
 struct Later {
+    /// The release whose targets have it.
+    release: &'static str,
     /// How the names of the targets begin.
     targets: &'static str,
     /// What Packer 1.6.6 says.
@@ -43,18 +46,33 @@ struct Later {
     key: Option<&'static str>,
 }
 
-const LATER: [Later; 3] = [
+const LATER: [Later; 5] = [
     Later {
+        release: "v0.1.55",
+        targets: "ami-",
+        complaint: "\"skip_create_ami\"",
+        key: Some("/skip_create_ami"),
+    },
+    Later {
+        release: "v0.1.55",
+        targets: "node-ova-vsphere-",
+        complaint: "\"destroy\"",
+        key: Some("/destroy"),
+    },
+    Later {
+        release: "v0.1.13",
         targets: "azure-sig-",
         complaint: "\"shared_image_gallery_destination.storage_account_type\"",
         key: Some("/shared_image_gallery_destination/storage_account_type"),
     },
     Later {
+        release: "v0.1.13",
         targets: "oci-",
         complaint: "\"shape_config\"",
         key: Some("/shape_config"),
     },
     Later {
+        release: "v0.1.13",
         targets: "powervs-",
         complaint: "Unknown builder powervs",
         key: None,
@@ -66,13 +84,19 @@ fn packer_takes_every_run_of_every_target() {
     let Some(path) = common::packer_and_ansible("templates with the real Packer") else {
         return;
     };
-    let listed = common::run_json(common::root(), &["list", "--targets", "--json"]);
-    let targets: Vec<&str> = listed
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|t| t["image"].as_str().unwrap())
-        .collect();
+    for (release, made_up, targets, runs) in [
+        ("v0.1.13", &[][..], 99, 106),
+        ("v0.1.55", &["windows_admin_password=Secret-1"][..], 0, 0),
+    ] {
+        let found = validate_targets(release, made_up, &path);
+        assert_eq!(found, (targets, runs), "targets and runs of {release}");
+    }
+}
+
+/// Validates the targets of a release that have templates of ours. Returns their number, and the number of their runs.
+fn validate_targets(release: &str, more: &[&'static str], path: &OsString) -> (usize, usize) {
+    let targets = own_targets(release);
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
     let is_flatcar = |name: &&str| {
         name.contains("flatcar") && !["ami-", "azure-"].iter().any(|c| name.starts_with(c))
     };
@@ -86,18 +110,22 @@ fn packer_takes_every_run_of_every_target() {
     let environment: Vec<(&str, OsString)> = environment()
         .into_iter()
         .map(|(name, value)| (name, value.into()))
-        .chain([("OCI_USER_KEY_FILE", key.into()), ("PATH", path)])
+        .chain([("OCI_USER_KEY_FILE", key.into()), ("PATH", path.clone())])
         .collect();
     let mut printed = String::new();
     for (names, made_up) in [
-        (&others, &MADE_UP[..]),
-        (&flatcar, &[&MADE_UP[..], &FLATCAR[..]].concat()),
+        (&others, [&MADE_UP[..], more].concat()),
+        (&flatcar, [&MADE_UP[..], more, &FLATCAR[..]].concat()),
     ] {
         let mut command = common::imgspec(folder.path());
-        command
-            .arg("validate")
-            .args(names)
-            .args(["--jobs", "2", "--format", "short"]);
+        command.arg("validate").args(names).args([
+            "--release",
+            release,
+            "--jobs",
+            "2",
+            "--format",
+            "short",
+        ]);
         command.args(made_up.iter().flat_map(|setting| ["--set", setting]));
         let output = command.envs(environment.clone()).output().unwrap();
         printed += &String::from_utf8_lossy(&output.stderr);
@@ -113,6 +141,7 @@ fn packer_takes_every_run_of_every_target() {
             let log = std::fs::read_to_string(out.join("packer.log")).unwrap();
             let known = LATER
                 .iter()
+                .filter(|later| later.release == release)
                 .find(|later| name.starts_with(later.targets) && log.contains(later.complaint));
             let known = known.unwrap_or_else(|| panic!("{name} is not valid:\n{log}"));
             without_what_is_later(known, name, &out, &manifest, &environment);
@@ -122,11 +151,29 @@ fn packer_takes_every_run_of_every_target() {
         *runs.entry(provider).or_default() += manifest["target"]["runs"].as_array().unwrap().len();
     }
     println!(
-        "validated {} targets, runs by provider: {runs:?}; this Packer lacks: {later:?}",
+        "validated {} targets of {release}, runs by provider: {runs:?}; this Packer lacks: {later:?}",
         targets.len()
     );
-    assert_eq!(targets.len(), 99);
-    assert_eq!(runs.values().sum::<usize>(), 106);
+    (targets.len(), runs.values().sum())
+}
+
+/// Returns the targets of a release whose providers run our roles.
+fn own_targets(release: &str) -> Vec<String> {
+    let own = templates_of_providers(release);
+    let target = r"(?m)^image (\S+) extends [^{]*\{\s*target \{\s*provider = ([a-z0-9-]+)";
+    let target = Regex::new(target).unwrap();
+    let folder = common::root().join("stdlib").join(release).join("targets");
+    let mut out = Vec::new();
+    for path in common::files(&folder, "imgspec") {
+        let text = std::fs::read_to_string(path).unwrap();
+        let found = target.captures_iter(&text);
+        out.extend(
+            found
+                .filter(|c| own.contains_key(&c[2]))
+                .map(|c| c[1].to_owned()),
+        );
+    }
+    out
 }
 
 /// Lets Packer validate a compiled target with a copy of its template that lacks what only a later Packer knows.
@@ -224,7 +271,7 @@ fn providers_say_what_their_templates_say() {
     let mut args = vec!["show", "--json"];
     args.extend(names.map(|target| target["image"].as_str().unwrap()));
     let shown = common::run_json(root, &args);
-    let templates = templates_of_providers();
+    let templates = templates_of_providers("v0.1.13");
     let mut compared: BTreeMap<(String, String), bool> = BTreeMap::new();
     let mut problems = Vec::new();
     for image in shown.as_array().unwrap() {
@@ -277,11 +324,16 @@ fn providers_say_what_their_templates_say() {
     assert!(compared.len() - open.len() >= 410, "not compared: {open:?}");
 }
 
-/// Returns the template of each provider, below `config`.
-fn templates_of_providers() -> BTreeMap<String, String> {
-    let head = Regex::new(r#"(?m)^provider ([a-z-]+) \{\s+template = "packer/([^"]+)""#).unwrap();
+/// Returns the template of each provider of ours, below `config`.
+fn templates_of_providers(release: &str) -> BTreeMap<String, String> {
+    let head = r#"(?m)^provider ([a-z-]+) \{\s+template = "packer/([^"]+)"\s+roles = native"#;
+    let head = Regex::new(head).unwrap();
     let mut out = BTreeMap::new();
-    for path in common::files(&common::root().join("stdlib/v0.1.13/providers"), "imgspec") {
+    let folder = common::root()
+        .join("stdlib")
+        .join(release)
+        .join("providers");
+    for path in common::files(&folder, "imgspec") {
         let text = std::fs::read_to_string(path).unwrap();
         out.extend(
             head.captures_iter(&text)

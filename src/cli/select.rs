@@ -267,7 +267,7 @@ pub(super) fn unknown_image(program: &Program, name: &str, what: &str, list: &st
         let plain = name.strip_prefix("build-").unwrap_or(name);
         let other = release.help_for("image", plain).map(|(_, help)| help);
         is_of_other_release = other.is_some();
-        other.or_else(|| unknown_release_help(release, name, targets))
+        other.or_else(|| unknown_release_help(name, targets))
     };
     let hint = match suggest_image(name, known)
         .filter(|near| near.is_sure && !is_of_other_release)

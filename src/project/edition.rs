@@ -29,7 +29,6 @@ impl Release {
 /// Returns a help for a name that looks like a target of a release that the program does not contain: it begins like one
 /// of `targets` and contains a digit.
 pub fn unknown_release_help<'a>(
-    release: Release,
     name: &str,
     targets: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
@@ -42,8 +41,8 @@ pub fn unknown_release_help<'a>(
     (looks_alike && is_of_provider).then(|| {
         let known = Release::all().into_iter().map(Release::name).collect::<Vec<_>>().join(", ");
         format!(
-            "the library has the targets of Image Builder {release} (`imgspec releases`: {known}); for another release, use \
-             a checkout of it: `--in CHECKOUT`, or `imgspec adopt` and `library` in imgspec.toml"
+            "the releases in imgspec ({known}) have no such target; for another release, use a checkout of it: `--in CHECKOUT`, or \
+             `imgspec adopt` and `library` in imgspec.toml"
         )
     })
 }

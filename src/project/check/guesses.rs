@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Fit, Reported, suggest, suggest_image};
 use crate::project::check::Lowering;
 use crate::project::check::expr::Expected;
-use crate::project::config::CONFIG_FILE;
+use crate::project::config::{CONFIG_FILE, Config};
 use crate::project::hir::*;
 use crate::project::hir::{SECTIONS, VARIABLES};
 use crate::project::unknown_release_help;
@@ -256,11 +256,7 @@ impl Lowering<'_, '_> {
             .sections
             .iter()
             .filter(|(_, (id, _))| self.sections[*id].kind == LayerKind::Image);
-        unknown_release_help(
-            self.edition.release,
-            name,
-            images.map(|(name, _)| name.as_str()),
-        )
+        unknown_release_help(name, images.map(|(name, _)| name.as_str()))
     }
 
     /// Adds to the diagnostic of an unknown name that another release has it, if so, with the line to write as a fix.
@@ -280,9 +276,14 @@ impl Lowering<'_, '_> {
             .sources
             .iter()
             .find(|(_, source)| Some(&source.path) == config.as_ref());
+        // `--release` is stronger than what a fix could write.
+        let chosen = |text: &str| {
+            Config::parse(FileId(0), text, &mut Vec::new())
+                .release
+                .unwrap_or_default()
+        };
         Some(match config {
-            None => found,
-            Some((file, source)) => {
+            Some((file, source)) if chosen(&source.text) == self.edition.release => {
                 let (span, text) = release_line(file, &source.text, other);
                 found.fix(
                     format!("write `release = \"{other}\"` to imgspec.toml"),
@@ -290,6 +291,7 @@ impl Lowering<'_, '_> {
                     text,
                 )
             }
+            _ => found,
         })
     }
 }
