@@ -28,8 +28,8 @@ const MADE_UP: [&str; 9] = [
     "source_path=/dev/null",
 ];
 
-/// Flatcar's sums are read from the network, which a test does not do.
-const FLATCAR: [&str; 2] = [
+/// The sums of Flatcar and of some cloud images are read from the network, which a test does not do.
+const SUMS: [&str; 2] = [
     "iso_checksum_type=sha256",
     "iso_checksum=0000000000000000000000000000000000000000000000000000000000000000",
 ];
@@ -86,7 +86,12 @@ fn packer_takes_every_run_of_every_target() {
     };
     for (release, made_up, targets, runs) in [
         ("v0.1.13", &[][..], 99, 106),
-        ("v0.1.55", &["windows_admin_password=Secret-1"][..], 0, 0),
+        (
+            "v0.1.55",
+            &["windows_admin_password=Secret-1"][..],
+            100,
+            108,
+        ),
     ] {
         let found = validate_targets(release, made_up, &path);
         assert_eq!(found, (targets, runs), "targets and runs of {release}");
@@ -97,11 +102,11 @@ fn packer_takes_every_run_of_every_target() {
 fn validate_targets(release: &str, more: &[&'static str], path: &OsString) -> (usize, usize) {
     let targets = own_targets(release);
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-    let is_flatcar = |name: &&str| {
-        name.contains("flatcar") && !["ami-", "azure-"].iter().any(|c| name.starts_with(c))
+    let is_summed = |name: &&str| {
+        let has_sums = name.contains("flatcar") || name.contains("cloudimg");
+        has_sums && !["ami-", "azure-"].iter().any(|c| name.starts_with(c))
     };
-    let (flatcar, others): (Vec<&str>, Vec<&str>) =
-        targets.iter().partition(|name| is_flatcar(name));
+    let (summed, others): (Vec<&str>, Vec<&str>) = targets.iter().partition(|name| is_summed(name));
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("api.pem");
     let mut command = Command::new("ssh-keygen");
@@ -115,7 +120,7 @@ fn validate_targets(release: &str, more: &[&'static str], path: &OsString) -> (u
     let mut printed = String::new();
     for (names, made_up) in [
         (&others, [&MADE_UP[..], more].concat()),
-        (&flatcar, [&MADE_UP[..], more, &FLATCAR[..]].concat()),
+        (&summed, [&MADE_UP[..], more, &SUMS[..]].concat()),
     ] {
         let mut command = common::imgspec(folder.path());
         command.arg("validate").args(names).args([

@@ -83,7 +83,9 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
         };
         let mut names: BTreeSet<&String> = of_checkout.routes.keys().collect();
         names.extend(of_library.routes.keys());
-        for variable in names {
+        // A fact that only the compiler reads has no reader there.
+        let for_packer = |name: &&String| is_for_packer(library, name);
+        for variable in names.into_iter().filter(for_packer) {
             let ways = |artifacts: &Artifacts| {
                 artifacts
                     .routes
@@ -107,10 +109,9 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
             let known = library
                 .find_variable(None, variable)
                 .map(|id| library.variable(id));
-            let is_for_packer = known.is_none_or(|known| known.to.has(Receivers::PACKER));
             let is_route = Some(variable) == of_checkout.file_route.as_ref()
                 || Some(variable) == of_library.file_route.as_ref();
-            if is_secret || is_route || !is_read || !is_for_packer {
+            if is_secret || is_route || !is_read || !is_for_packer(library, variable) {
                 continue;
             }
             comparison.compared += 1;
@@ -159,6 +160,11 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
     comparison.values = differences(values);
     comparison.readers = differences(readers);
     comparison
+}
+
+fn is_for_packer(library: &Program, name: &str) -> bool {
+    let id = library.find_variable(None, name);
+    id.is_none_or(|id| library.variable(id).to.has(Receivers::PACKER))
 }
 
 fn targets(program: &Program) -> BTreeMap<String, SectionId> {
