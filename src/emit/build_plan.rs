@@ -89,7 +89,7 @@ impl Delivery<'_, '_> {
         };
         let mut plan = BuildPlan {
             template,
-            make: self.image.program.is_upstream.then(|| self.make_target()),
+            make: self.serves_upstream().then(|| self.make_target()),
             runs: self.packer_runs(),
             artifact: provider.artifact.as_ref().map(ToString::to_string),
             foreground: provider
@@ -144,7 +144,7 @@ impl Delivery<'_, '_> {
     fn roles_in(&self, id: VarId, value: &Value) -> Vec<Role> {
         // The standard library's playbooks read only what they receive; `no-effect` reports the rest.
         let program = self.image.program;
-        if !program.is_upstream && !program.variable(id).to.has(self.receiver()) {
+        if !self.serves_upstream() && !program.variable(id).to.has(self.receiver()) {
             return Vec::new();
         }
         let names = self.texts_of(id, value, |base| matches!(base, Base::Role));

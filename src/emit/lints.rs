@@ -28,7 +28,7 @@ impl Delivery<'_, '_> {
             }
             self.check_quotes(id, out);
             self.check_carried(id, out);
-            if program.is_upstream {
+            if self.serves_upstream() {
                 self.check_references(id, &mut undeclared, out);
             }
         }

@@ -197,9 +197,14 @@ impl<'i, 'p> Delivery<'i, 'p> {
     /// declares the variable nor sets anything that it depends on. Its strings are made for its slots already.
     fn is_of_library(&self, id: VarId) -> bool {
         let program = self.image.program;
-        program.is_upstream
+        self.serves_upstream()
             && !program.sources.is_users(program.variable(id).span.file)
             && !self.image.depends_on_users(id)
+    }
+
+    /// Whether Image Builder's own template and roles serve the image.
+    fn serves_upstream(&self) -> bool {
+        self.image.program.serves_upstream(self.image.provider)
     }
 
     fn provider(&self) -> &'p Provider {

@@ -194,7 +194,6 @@ impl<'p> Planner<'_, '_, 'p> {
     /// Fills the entries of the file. Returns the forms of the variables that are in it.
     fn plan_file(&mut self, plan: &mut Plan<'p>) -> BTreeMap<VarId, FileForm> {
         let delivery = self.delivery;
-        let program = delivery.image.program;
         let mut forms = BTreeMap::new();
         if !delivery.route.has_playbook {
             return forms;
@@ -224,7 +223,7 @@ impl<'p> Planner<'_, '_, 'p> {
         let is_moved_by_users = moved
             .iter()
             .any(|moved| delivery.image.is_set_by_users(moved.variable));
-        if program.is_upstream && forms.is_empty() && !is_moved_by_users {
+        if delivery.serves_upstream() && forms.is_empty() && !is_moved_by_users {
             // A checkout needs no file where every value reaches Ansible through its own arguments.
             plan.file = None;
             plan.names.clear();
@@ -287,7 +286,7 @@ impl<'p> Planner<'_, '_, 'p> {
         let delivery = self.delivery;
         let program = delivery.image.program;
         let provider = &delivery.provider().name;
-        if program.is_upstream && delivery.route.obstacle.is_none() {
+        if delivery.serves_upstream() && delivery.route.obstacle.is_none() {
             // In a checkout few values need the file, so each is reported at its place.
             for id in forms.keys().filter(|id| !delivery.is_of_library(**id)) {
                 let name = &program.variable(*id).name;

@@ -78,7 +78,7 @@ impl Checker<'_> {
                 .loader
                 .is_dir(&folder)
                 .then(|| self.loader.is_dir(&folder.join(name))),
-            None if self.program.is_upstream => None,
+            None if self.plan.make.is_some() => None,
             None => Some(ANSIBLE.get_dir(Path::new("roles").join(name)).is_some()),
         }
     }
@@ -129,7 +129,7 @@ impl Checker<'_> {
     fn is_built_in(&self, path: &Path) -> bool {
         let path = normalize(path);
         let below = |folder: &str| ANSIBLE.get_dir(Path::new(folder).join(&path)).is_some();
-        !self.program.is_upstream
+        self.plan.make.is_none()
             && (path
                 .strip_prefix("ansible")
                 .is_ok_and(|p| ANSIBLE.get_dir(p).is_some())
@@ -216,7 +216,7 @@ impl Checker<'_> {
             }
             None => {}
         }
-        let whose = if self.program.is_upstream {
+        let whose = if self.plan.make.is_some() {
             "the checkout's roles"
         } else {
             "imgspec's roles"
@@ -249,7 +249,7 @@ impl Checker<'_> {
 
     /// Ansible looks for a role beside its playbook before it looks in `ANSIBLE_ROLES_PATH`.
     fn shadowed(&self, role: &Role, own: &Path) -> Diagnostic {
-        let whose = if self.program.is_upstream {
+        let whose = if self.plan.make.is_some() {
             "the checkout's own"
         } else {
             "imgspec's own"

@@ -136,7 +136,7 @@ impl Route {
         // A checkout's own argument with slots stays as it is.
         let has_slots = |id: &VarId| {
             let text = args_text(image, *id)
-                .filter(|_| program.is_upstream && !image.is_set_by_users(*id));
+                .filter(|_| program.serves_upstream(image.provider) && !image.is_set_by_users(*id));
             let is_slot = |value: &str| matches!(&parse_braces(value)[..], [(_, Braced::User(name))] if lookup(name).is_some());
             text.is_some_and(|text| parse_pairs(&text).iter().any(|pair| is_slot(&pair.value)))
         };

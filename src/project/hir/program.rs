@@ -170,6 +170,14 @@ impl Program {
         self.library.sections.get(name).map(|(id, _)| *id)
     }
 
+    /// Whether Image Builder's own template and roles serve an image with this provider: because the library describes
+    /// only those, or has no template of imgspec's for it.
+    pub fn serves_upstream(&self, provider: ProviderId) -> bool {
+        let provider = self.provider(provider);
+        let is_of_library = !self.sources.is_users(provider.span.file);
+        self.is_upstream || is_of_library && provider.roles == Roles::Upstream
+    }
+
     /// Why an image's own target cannot be built, if it is refused.
     pub fn refusal(&self, id: SectionId) -> Option<&str> {
         let target = self.section(id).target.as_ref()?;
