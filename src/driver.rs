@@ -3,72 +3,139 @@
 //! The command line and the language server call the same functions.
 
 use crate::diagnostic::{Code, Diagnostic, Fix, merge};
-use crate::emit::{Artifacts, Output, check_roles, emit};
-use crate::eval::evaluate;
+use crate::emit::{Artifacts, Checked, Output, check, check_roles, emit};
+use crate::eval::{Image, evaluate};
 use crate::project::hir::{ProviderId, SectionId};
 use crate::project::{Program, in_checkout};
 use crate::source::{Loader, Origin, Span};
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
 
-/// What came of some images of a program.
-#[derive(Debug, Default)]
-pub struct Compilation {
-    /// The files of each image that could be evaluated, in order.
-    pub images: Vec<Artifacts>,
-    /// What is wrong with the images, as it was found: [`finish`] adds the program's own and orders them.
-    pub diagnostics: Vec<Diagnostic>,
+/// The number of images from which on several threads evaluate them. To start a thread costs as much as a few images.
+const MANY: usize = 32;
+
+/// What is asked of a program: some of its images, and where their files are for.
+#[derive(Clone, Copy)]
+pub struct Job<'j> {
+    /// Finds the roles that values name.
+    pub loader: &'j dyn Loader,
+    /// The program.
+    pub program: &'j Program,
+    /// The images.
+    pub images: &'j [SectionId],
+    /// The provider that builds them instead of their targets' own.
+    pub provider: Option<ProviderId>,
+    /// Where the files will be.
+    pub output: &'j Output,
 }
 
-/// Evaluates images and renders their files. With `provider` that provider builds them instead of their targets' own. The
-/// loader finds the roles that values name.
-pub fn compile(
-    loader: &dyn Loader,
-    program: &Program,
-    images: &[SectionId],
-    provider: Option<ProviderId>,
-    output: &Output,
-) -> Compilation {
-    let mut all = Compilation::default();
-    let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
-    for id in images {
-        let mut found = Vec::new();
-        match evaluate(program, *id, provider) {
-            Ok(mut image) => {
-                for (span, removed) in &image.removals {
-                    *removals.entry(*span).or_default() |= removed;
-                }
-                found.append(&mut image.diagnostics);
-                let mut artifacts = emit(&image, output);
-                found.append(&mut artifacts.diagnostics);
-                program.drop_consequences(*id, &mut found);
-                found.extend(check_roles(
-                    loader,
-                    program,
-                    &artifacts.build,
-                    &artifacts.image,
-                ));
-                all.images.push(artifacts);
-            }
-            Err(diagnostic) => {
-                found.push(*diagnostic);
-                program.drop_consequences(*id, &mut found);
-            }
-        }
-        all.diagnostics.append(&mut found);
+/// What comes of one image.
+struct Outcome<T> {
+    /// Nothing if the image cannot be evaluated.
+    made: Option<T>,
+    diagnostics: Vec<Diagnostic>,
+    removals: Vec<(Span, bool)>,
+}
+
+impl Job<'_> {
+    /// Returns what is wrong with the images, in their order. [`finish`] adds the program's own diagnostics.
+    pub fn check(self) -> Vec<Diagnostic> {
+        self.each(|image| ((), check(image, self.output))).1
     }
-    let idle = removals
-        .into_iter()
-        .filter(|(span, removed)| !removed && program.sources.is_users(span.file));
-    all.diagnostics.extend(idle.map(|(span, _)| {
-        Diagnostic::new(
-            Code::NothingRemoved,
-            span,
-            "this `-=` removes nothing from any image",
-        )
-        .help("no weaker layer has such an element; check its spelling")
-    }));
-    all
+
+    /// Renders the files of the images. Returns those of each image that could be evaluated, and what is wrong with the
+    /// images, both in their order.
+    pub fn compile(self) -> (Vec<Artifacts>, Vec<Diagnostic>) {
+        self.compile_each(|artifacts| artifacts)
+    }
+
+    /// The same as [`Job::compile`], but keeps only what `take` makes of each image's files. Several threads call it.
+    pub fn compile_each<T: Send>(
+        self,
+        take: impl Fn(Artifacts) -> T + Sync,
+    ) -> (Vec<T>, Vec<Diagnostic>) {
+        self.each(|image| {
+            let mut artifacts = emit(image, self.output);
+            let checked = Checked {
+                diagnostics: std::mem::take(&mut artifacts.diagnostics),
+                roles: artifacts.build.roles.clone(),
+                role_folders: artifacts.build.role_folders.clone(),
+                is_made: artifacts.build.make.is_some(),
+            };
+            (take(artifacts), checked)
+        })
+    }
+
+    fn each<T: Send>(
+        self,
+        work: impl Fn(&Image<'_>) -> (T, Checked) + Sync,
+    ) -> (Vec<T>, Vec<Diagnostic>) {
+        let one = |id: &SectionId| self.one(*id, &work);
+        let outcomes: Vec<Outcome<T>> = if self.images.len() < MANY {
+            self.images.iter().map(one).collect()
+        } else {
+            self.images.par_iter().map(one).collect()
+        };
+        let mut made = Vec::with_capacity(outcomes.len());
+        let mut found = Vec::new();
+        let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
+        for mut outcome in outcomes {
+            for (span, removed) in outcome.removals {
+                *removals.entry(span).or_default() |= removed;
+            }
+            found.append(&mut outcome.diagnostics);
+            made.extend(outcome.made);
+        }
+        found.extend(self.find_idle(removals));
+        (made, found)
+    }
+
+    fn one<T>(self, id: SectionId, work: &impl Fn(&Image<'_>) -> (T, Checked)) -> Outcome<T> {
+        let mut image = match evaluate(self.program, id, self.provider) {
+            Ok(image) => image,
+            Err(diagnostic) => {
+                let mut diagnostics = vec![*diagnostic];
+                self.program.drop_consequences(id, &mut diagnostics);
+                return Outcome {
+                    made: None,
+                    diagnostics,
+                    removals: Vec::new(),
+                };
+            }
+        };
+        let removals = std::mem::take(&mut image.removals);
+        let mut diagnostics = std::mem::take(&mut image.diagnostics);
+        let (made, mut checked) = work(&image);
+        diagnostics.append(&mut checked.diagnostics);
+        self.program.drop_consequences(id, &mut diagnostics);
+        diagnostics.extend(check_roles(
+            self.loader,
+            self.program,
+            &checked,
+            image.name(),
+        ));
+        Outcome {
+            made: Some(made),
+            diagnostics,
+            removals,
+        }
+    }
+
+    /// Finds each `-=` of the project that removes nothing from any image.
+    fn find_idle(self, removals: FxHashMap<Span, bool>) -> impl Iterator<Item = Diagnostic> {
+        let idle = removals
+            .into_iter()
+            .filter(move |(span, removed)| !removed && self.program.sources.is_users(span.file));
+        idle.map(|(span, _)| {
+            Diagnostic::new(
+                Code::NothingRemoved,
+                span,
+                "this `-=` removes nothing from any image",
+            )
+            .help("no weaker layer has such an element; check its spelling")
+        })
+    }
 }
 
 /// Adds the program's own diagnostics to those of its images, merges and orders them, and applies `imgspec.toml`.

@@ -810,7 +810,7 @@ fn damaged_lines_keep_their_secrets() {
 /// The same in one process: what leaks in any format, or in any word that an editor gets.
 fn leak_of_library(text: &str, others: &[(&str, &str)]) -> Option<String> {
     use imgspec::diagnostic::{merge, render_json, render_plain, render_rich, render_short};
-    use imgspec::driver::compile;
+    use imgspec::driver::Job;
     use imgspec::emit::Output;
     use imgspec::project::{Request, load};
     use imgspec::source::Memory;
@@ -842,7 +842,14 @@ fn leak_of_library(text: &str, others: &[(&str, &str)]) -> Option<String> {
         dir: "/out".into(),
         portable: false,
     };
-    let found = compile(&disk, &program, &images, None, &output).diagnostics;
+    let job = Job {
+        loader: &disk,
+        program: &program,
+        images: &images,
+        provider: None,
+        output: &output,
+    };
+    let found = job.check();
     let found = merge(program.diagnostics.iter().cloned().chain(found).collect());
     let sources = &program.sources;
     let rendered = [

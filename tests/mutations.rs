@@ -10,7 +10,7 @@ use common::editor::{Client, position};
 use common::specs::{edit, pick, specs, specs_below};
 use fastrand::Rng;
 use imgspec::diagnostic::{self, Diagnostic};
-use imgspec::driver::{Compilation, compile};
+use imgspec::driver::Job;
 use imgspec::emit::{Output, emit, show_value};
 use imgspec::eval::evaluate;
 use imgspec::project::hir::ProviderId;
@@ -237,10 +237,15 @@ fn use_all(files: &[(&'static str, String)], random: &mut Rng) {
     let images = &images[..images.len().min(6)];
     let other = random.usize(..program.providers.len().max(1)) as u32;
     let provider = (random.usize(..5) == 0).then_some(ProviderId(other));
-    let Compilation {
-        images: artifacts,
-        diagnostics: found,
-    } = compile(&disk, &program, images, provider, &output);
+    let job = Job {
+        loader: &disk,
+        program: &program,
+        images,
+        provider,
+        output: &output,
+    };
+    let (artifacts, found) = job.compile();
+    assert_eq!(job.check(), found, "checking finds what compiling finds");
     for image in &artifacts {
         assert_eq!(image.files().len(), 3);
     }

@@ -1,7 +1,7 @@
 //! `imgspec check`
 
 use crate::cli::place::out;
-use crate::cli::report::{compile_all, format, is_fine, report};
+use crate::cli::report::{check_all, format, is_fine, report};
 use crate::cli::select::{no_specs, select};
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::render_json;
@@ -26,7 +26,7 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     if selected.is_json_alone {
         selected.images = selected.program.library_images();
     }
-    let (_, mut diagnostics) = compile_all(&selected, &output);
+    let mut diagnostics = check_all(&selected, &output);
     if selected.is_json_alone {
         diagnostics = of_var_files(
             &selected.program,

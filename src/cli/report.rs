@@ -4,7 +4,7 @@ use crate::cli::{Cli, Format, print_aside, print_rendered};
 use crate::diagnostic::{
     Diagnostic, Severity, render_json, render_plain, render_rich, render_short,
 };
-use crate::driver;
+use crate::driver::{self, Job};
 use crate::emit::{Artifacts, Output};
 use crate::project::Program;
 use crate::source::Disk;
@@ -12,16 +12,35 @@ use std::io::IsTerminal;
 
 use crate::cli::select::Selected;
 
+/// What a command asks of the images that it selects.
+fn job<'j>(selected: &'j Selected, output: &'j Output) -> Job<'j> {
+    Job {
+        loader: &Disk,
+        program: &selected.program,
+        images: &selected.images,
+        provider: selected.provider,
+        output,
+    }
+}
+
+/// Returns all diagnostics of a command, with those of its images, in order.
+fn finish(selected: &Selected, of_images: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let found = selected.diagnostics.iter().cloned();
+    driver::finish(&selected.program, found.chain(of_images).collect())
+}
+
+/// Checks the selected images, and returns all diagnostics in order.
+pub(super) fn check_all(selected: &Selected, output: &Output) -> Vec<Diagnostic> {
+    finish(selected, job(selected, output).check())
+}
+
 /// Compiles the selected images; returns their output and all diagnostics in order.
 pub(super) fn compile_all(
     selected: &Selected,
     output: &Output,
 ) -> (Vec<Artifacts>, Vec<Diagnostic>) {
-    let program = &selected.program;
-    let compiled = driver::compile(&Disk, program, &selected.images, selected.provider, output);
-    let found = selected.diagnostics.iter().cloned();
-    let found = found.chain(compiled.diagnostics).collect();
-    (compiled.images, driver::finish(program, found))
+    let (images, found) = job(selected, output).compile();
+    (images, finish(selected, found))
 }
 
 /// True if no diagnostic is an error.

@@ -6,7 +6,9 @@ use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::{Diagnostic, json_text, nearest, suggest_image};
 use crate::driver;
-use crate::emit::{Artifacts, MASK, Output, emit, is_literal_secret, show_value, shows_secret};
+use crate::emit::{
+    Artifacts, MASK, Output, Ways, emit, is_literal_secret, show_value, shows_secret,
+};
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::project::{Program, place_in_checkout};
@@ -326,9 +328,19 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonI
             ty: variable.ty.to_string(),
             to: variable.to.names(),
             value: Shown::of(image, id).json(),
-            packer: packer.map(|text| if is_secret { MASK.into() } else { text.clone() }),
+            packer: packer.map(|text| {
+                if is_secret {
+                    MASK.into()
+                } else {
+                    text.to_string()
+                }
+            }),
             ansible: shown_to_ansible(image, artifacts, id),
-            routes: artifacts.routes.get(name).cloned().unwrap_or_default(),
+            routes: artifacts
+                .routes
+                .get(name)
+                .map(Ways::words)
+                .unwrap_or_default(),
             set_by: history
                 .filter(|entry| entry.takes_part)
                 .map(setting)
@@ -480,7 +492,9 @@ fn show_variable(
     let routes = artifacts
         .routes
         .get(name)
-        .map_or("nobody on this target".to_owned(), |words| words.join("; "));
+        .map_or("nobody on this target".to_owned(), |ways| {
+            ways.words().join("; ")
+        });
     let _ = writeln!(out, "read by       {routes}");
     let _ = writeln!(out, "receivers     {}", variable.to.names().join(", "));
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Severity;
 use include_dir::{Dir, include_dir};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/codes");
@@ -9,7 +10,7 @@ static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/codes");
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal $severity:ident,)*) => {
         /// The kind of a diagnostic. Codes do not change, because scripts and `imgspec.toml` name them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
         impl Code {

@@ -16,13 +16,14 @@ pub use json::{JsonDiagnostic, Report, json_diagnostics, json_text, render_json}
 pub use near::{Fit, Suggestion, nearest, suggest, suggest_image};
 pub use plain::render_plain;
 pub use rich::render_rich;
+use serde::{Deserialize, Serialize};
 pub use short::render_short;
 
 use crate::source::{Span, visible, visible_line};
 use std::fmt;
 
 /// The severity of a diagnostic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// An error: the command writes no output.
     Error,
@@ -43,7 +44,7 @@ impl fmt::Display for Severity {
 }
 
 /// A span with an explanation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// The span to underline.
     pub span: Span,
@@ -52,7 +53,7 @@ pub struct Label {
 }
 
 /// An edit that an editor can apply. All its changes belong together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fix {
     /// What the fix does, in the imperative: "replace it with `memory`".
     pub title: String,
@@ -61,7 +62,7 @@ pub struct Fix {
 }
 
 /// An error, warning or note, with its code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// The code.
     pub code: Code,
@@ -213,7 +214,7 @@ impl Diagnostic {
 /// Proof that an error has been reported, so that its consequences are not reported again.
 ///
 /// Reporting an error returns it. What cannot be computed because of the error carries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported(());
 
 impl Reported {
@@ -246,8 +247,9 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         );
         match seen.get(&key).and_then(|at| out.get_mut(*at)) {
             Some(first) => {
+                // The diagnostics of an image follow each other.
                 for image in diagnostic.images {
-                    if !first.images.contains(&image) {
+                    if first.images.last() != Some(&image) {
                         first.images.push(image);
                     }
                 }

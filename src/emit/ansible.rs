@@ -7,9 +7,9 @@ use crate::emit::plan::{Entry, Plan};
 use crate::emit::{Delivery, Environment, OUT_ENV, Output};
 use crate::schema::{Base, Encoding, Piece, Text, Type, Value};
 use crate::source::part;
+use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
 
 /// Why a value cannot be in the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Obstacle {
 /// Finds what keeps a value out of the file.
 pub(super) fn find_obstacle(value: &Value) -> Option<Obstacle> {
     match value {
-        Value::Bool(_) | Value::Int(_) => None,
+        Value::Bool(_) | Value::Int(_) | Value::String(Text::Plain(_)) => None,
         Value::String(text) => text.pieces().iter().find_map(|piece| match piece {
             Piece::Secret {
                 variable,
@@ -43,25 +43,30 @@ pub(super) fn render(
     plan: &Plan<'_>,
     output: &Output,
     environment: &mut Environment,
-) -> BTreeMap<String, Json> {
+) -> IndexMap<SmolStr, Json> {
     let mut renderer = Renderer {
         output,
         environment,
     };
-    let mut out = BTreeMap::new();
+    let mut out: IndexMap<SmolStr, Json> = IndexMap::with_capacity(plan.names.len());
     for row in &plan.rows {
         let id = row.variable;
         if let Some(entry) = row.file.and_then(|form| delivery.entry(id, form)) {
             let json = renderer.entry(&entry);
-            let mut names = delivery.names_in_file(id);
-            let last = names.pop();
-            out.extend(names.into_iter().map(|name| (name, json.clone())));
-            out.extend(last.map(|name| (name, json)));
+            let mut names = delivery.names_in_file(id).peekable();
+            while let Some(name) = names.next() {
+                if names.peek().is_none() {
+                    out.insert(name.clone(), json);
+                    break;
+                }
+                out.insert(name.clone(), json.clone());
+            }
         }
     }
     for (name, entry) in &plan.moved {
-        out.insert(name.clone(), renderer.entry(entry));
+        out.insert(SmolStr::new(name), renderer.entry(entry));
     }
+    out.sort_unstable_keys();
     out
 }
 

@@ -4,7 +4,7 @@ use crate::emit::Delivery;
 use crate::emit::packer::render_text;
 use crate::emit::roles::find_name;
 use crate::project::hir::*;
-use crate::schema::{Base, Piece, Roles, Value, encode};
+use crate::schema::{Base, Piece, Roles, Text, Type, Value, encode};
 use crate::source::{Origin, Span};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -100,13 +100,12 @@ impl Delivery<'_, '_> {
             tools: provider.tools.iter().map(ToString::to_string).collect(),
             paths: BTreeSet::new(),
             environment: BTreeSet::new(),
-            roles: Vec::new(),
+            roles: self.roles_named(),
             role_folders: self.role_folders(),
         };
         for id in self.ids() {
             let is_users = self.image.is_set_by_users(id);
             if let Some(value) = self.image.value(id) {
-                plan.roles.extend(self.roles_in(id, value));
                 plan.paths.extend(
                     is_users
                         .then(|| self.absolute_paths(id, value))
@@ -127,6 +126,17 @@ impl Delivery<'_, '_> {
         plan
     }
 
+    /// The roles that values name.
+    pub(super) fn roles_named(&self) -> Vec<Role> {
+        let mut roles = Vec::new();
+        for id in self.ids() {
+            if let Some(value) = self.image.value(id) {
+                roles.extend(self.roles_in(id, value));
+            }
+        }
+        roles
+    }
+
     /// What make calls the target.
     pub(super) fn make_target(&self) -> String {
         let section = self.image.program.section(self.image.stack.target);
@@ -142,8 +152,11 @@ impl Delivery<'_, '_> {
 
     /// The roles in a variable's value, if that is what it is for.
     fn roles_in(&self, id: VarId, value: &Value) -> Vec<Role> {
-        // The standard library's playbooks read only what they receive; `no-effect` reports the rest.
         let program = self.image.program;
+        if !is_of(&program.variable(id).ty, |base| matches!(base, Base::Role)) {
+            return Vec::new();
+        }
+        // The standard library's playbooks read only what they receive; `no-effect` reports the rest.
         if !self.serves_upstream() && !program.variable(id).to.has(self.receiver()) {
             return Vec::new();
         }
@@ -164,8 +177,7 @@ impl Delivery<'_, '_> {
 
     /// The texts of a variable's value, where it is of such a type or a list of that.
     fn texts_of(&self, id: VarId, value: &Value, is_it: impl Fn(&Base) -> bool) -> Vec<String> {
-        let ty = &self.image.program.variable(id).ty;
-        if !is_it(&ty.base) && !ty.element().is_some_and(|element| is_it(&element.base)) {
+        if !is_of(&self.image.program.variable(id).ty, is_it) {
             return Vec::new();
         }
         let elements = match value {
@@ -209,7 +221,7 @@ impl Delivery<'_, '_> {
 
     /// Beside the spec, and at the project's root; for a target of the library at the root of the project that the
     /// command runs in.
-    fn role_folders(&self) -> Vec<PathBuf> {
+    pub(super) fn role_folders(&self) -> Vec<PathBuf> {
         let program = self.image.program;
         let file = program.section(self.image.section).span.file;
         let source = program.sources.get(file);
@@ -280,8 +292,15 @@ impl Delivery<'_, '_> {
     }
 }
 
+/// True for such a type, and for lists and maps of it.
+fn is_of(ty: &Type, is_it: impl Fn(&Base) -> bool) -> bool {
+    is_it(&ty.base) || ty.element().is_some_and(|element| is_it(&element.base))
+}
+
 fn for_each_piece(value: &Value, visit: &mut impl FnMut(&Piece)) {
     match value {
+        // A text that is known completely has no piece that anybody asks for.
+        Value::String(Text::Plain(_)) => {}
         Value::String(text) => text.pieces().iter().for_each(visit),
         Value::List(elements) => elements.iter().for_each(|e| for_each_piece(e, visit)),
         Value::Map(map) => map.values().for_each(|e| for_each_piece(e, visit)),

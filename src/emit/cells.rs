@@ -45,7 +45,7 @@ fn written(text: &str, provider: &str, name: &str) -> (Option<String>, Option<Js
     };
     let artifacts = emit(&image, &output);
     (
-        artifacts.packer.get(name).cloned(),
+        artifacts.packer.get(name).map(ToString::to_string),
         artifacts.ansible.get(name).cloned(),
         errors(&artifacts.diagnostics),
     )

@@ -380,7 +380,11 @@ impl Delivery<'_, '_> {
             None => "the template passes it without quotes, so a space ends it".to_owned(),
         };
         let found = Diagnostic::new(Code::ValueLost, span, message).label(label);
-        let written = carry_all(&meant, &[&slot], !self.reach.reads_beyond_slots(id));
+        let written = carry_all(
+            &meant,
+            std::slice::from_ref(&slot),
+            !self.reach.reads_beyond_slots(id),
+        );
         out.push(
             match written.map(|text| serde_json::Value::from(text).to_string()) {
                 Ok(json) => found.fix(format!("write {json}"), span, json),
@@ -425,7 +429,7 @@ impl Delivery<'_, '_> {
                 quote: None,
             }];
         }
-        self.slots_of(id).into_iter().cloned().collect()
+        self.slots_of(id).to_vec()
     }
 
     /// Quotes that a JSON value carries for a slot that has its own.

@@ -21,6 +21,7 @@ mod route;
 pub use ansible::show_value;
 pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
 pub use defaults::default_files;
+pub use plan::Ways;
 pub use readers::{Effect, Reach};
 pub use roles::check_roles;
 
@@ -30,6 +31,7 @@ use crate::project::hir::*;
 use crate::project::{Program, secret_literal};
 use crate::schema::{Receivers, Roles, Text, Value};
 use crate::source::Span;
+use indexmap::IndexMap;
 use route::{Route, Slot};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,25 +70,28 @@ impl Output {
 /// The environment name of the output folder in portable output.
 pub const OUT_ENV: &str = "IMGSPEC_OUT";
 
+/// Packer's variables: name to string, in the order of the names.
+pub type Strings = IndexMap<SmolStr, SmolStr>;
+
 /// The files of one image.
 #[derive(Debug)]
 pub struct Artifacts {
     /// The image's name.
     pub image: String,
     /// `packer.vars.json`: name to string.
-    pub packer: BTreeMap<String, String>,
-    /// `ansible.vars.json`: name to value.
-    pub ansible: BTreeMap<String, serde_json::Value>,
+    pub packer: Strings,
+    /// `ansible.vars.json`: name to value, in the order of the names.
+    pub ansible: IndexMap<SmolStr, serde_json::Value>,
     /// `manifest.json`: what the two were made from.
     pub manifest: serde_json::Value,
     /// Names that are not written, because a checkout's own files set them: its secrets.
-    pub withheld: BTreeSet<String>,
+    pub withheld: BTreeSet<SmolStr>,
     /// The files contain a secret in plain text, so only their owner may read them.
     pub is_secret: bool,
-    /// The ways by which each variable is read: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
-    pub routes: BTreeMap<String, Vec<String>>,
+    /// The ways by which each variable is read.
+    pub routes: BTreeMap<SmolStr, Ways>,
     /// The variable that carries the extra-vars file, if one can.
-    pub file_route: Option<String>,
+    pub file_route: Option<SmolStr>,
     /// What a build needs to know besides the files.
     pub build: BuildPlan,
     /// What is wrong with the output. What is wrong with the values is in the image.
@@ -96,10 +101,10 @@ pub struct Artifacts {
 impl Artifacts {
     /// The files with their names, relative to the image's folder, in a stable order.
     pub fn files(&self) -> [(&'static str, String); 3] {
-        let is_written = |(name, _): &(&String, &String)| !self.withheld.contains(*name);
-        let packer: BTreeMap<&String, &String> = self.packer.iter().filter(is_written).collect();
+        let is_written = |(name, _): &(&SmolStr, &SmolStr)| !self.withheld.contains(name.as_str());
+        let packer = self.packer.iter().filter(is_written);
         [
-            ("packer.vars.json", render(&packer)),
+            ("packer.vars.json", render(&Entries(packer))),
             ("ansible.vars.json", render(&self.ansible)),
             ("manifest.json", render(&self.manifest)),
         ]
@@ -110,6 +115,15 @@ fn render(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Serializes names and values as an object.
+struct Entries<I>(I);
+
+impl<'e, I: Iterator<Item = (&'e SmolStr, &'e SmolStr)> + Clone> serde::Serialize for Entries<I> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone())
+    }
 }
 
 /// Names of environment variables that the output reads.
@@ -138,19 +152,35 @@ pub fn find_missing(image: &Image<'_>) -> Vec<VarId> {
     ids.filter(|id| delivery.lacks(*id)).collect()
 }
 
+/// What is wrong with the output of an image, and the roles that it names, which may be missing.
+#[derive(Debug)]
+pub struct Checked {
+    /// What is wrong with the output. What is wrong with the values is in the image.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The roles that values name.
+    pub roles: Vec<Role>,
+    /// The folders in which Ansible looks for a role that is named without a path.
+    pub role_folders: Vec<PathBuf>,
+    /// A checkout's Makefile builds the image.
+    pub is_made: bool,
+}
+
+/// Decides what the files of an image contain, without rendering them.
+pub fn check(image: &Image<'_>, output: &Output) -> Checked {
+    let delivery = Delivery::new(image);
+    let (_, diagnostics) = delivery.decide(output);
+    Checked {
+        diagnostics,
+        roles: delivery.roles_named(),
+        role_folders: delivery.role_folders(),
+        is_made: delivery.serves_upstream(),
+    }
+}
+
 /// Renders the files of an image.
 pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
     let delivery = Delivery::new(image);
-    let mut diagnostics = Vec::new();
-    let undeclared = delivery.check_readers(&mut diagnostics);
-    delivery.check_underived(&mut diagnostics);
-    delivery.check_secrets(&mut diagnostics);
-    delivery.check_route(&mut diagnostics);
-    delivery.check_builders(&mut diagnostics);
-    let plan = plan::plan(&delivery, undeclared, output, &mut diagnostics);
-    for diagnostic in &mut diagnostics {
-        diagnostic.images.push(image.name().to_owned());
-    }
+    let (plan, diagnostics) = delivery.decide(output);
     let mut environment = Environment::new();
     let ansible = ansible::render(&delivery, &plan, output, &mut environment);
     let packer = packer::render(&delivery, &plan, output, &mut environment);
@@ -161,10 +191,8 @@ pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
         manifest: delivery.manifest(&plan, &environment),
         withheld: delivery.withheld(),
         is_secret: delivery.holds_secret(),
-        routes: plan.routes(image.program),
-        file_route: plan
-            .file
-            .map(|id| image.program.variable(id).name.to_string()),
+        file_route: plan.file.map(|id| image.program.variable(id).name.clone()),
+        routes: plan.into_routes(image.program),
         build: delivery.build_plan(),
         diagnostics,
     }
@@ -180,17 +208,28 @@ impl<'i, 'p> Delivery<'i, 'p> {
         }
     }
 
+    /// Decides in which form each value reaches its readers, and reports what is wrong.
+    fn decide(&self, output: &Output) -> (plan::Plan<'p>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let undeclared = self.check_readers(&mut diagnostics);
+        self.check_underived(&mut diagnostics);
+        self.check_secrets(&mut diagnostics);
+        self.check_route(&mut diagnostics);
+        self.check_builders(&mut diagnostics);
+        let plan = plan::plan(self, undeclared, output, &mut diagnostics);
+        for diagnostic in &mut diagnostics {
+            diagnostic.images.push(self.image.name().to_owned());
+        }
+        (plan, diagnostics)
+    }
+
     fn ids(&self) -> impl Iterator<Item = VarId> + use<'i, 'p> {
         self.image.ids().iter().copied()
     }
 
     /// The slots that carry a variable to Ansible.
-    fn slots_of(&self, id: VarId) -> Vec<&Slot> {
-        self.route
-            .slots
-            .iter()
-            .filter(|slot| slot.variable == id)
-            .collect()
+    fn slots_of(&self, id: VarId) -> &[Slot] {
+        self.route.slots_of(id)
     }
 
     /// True where the library describes Image Builder's own templates, and the value is the library's: the project neither
@@ -226,14 +265,14 @@ impl<'i, 'p> Delivery<'i, 'p> {
 
     /// A checkout's own secrets, which its files hold, or a script puts there before each build
     /// (`hack/set-ssh-password.sh`).
-    fn withheld(&self) -> BTreeSet<String> {
+    fn withheld(&self) -> BTreeSet<SmolStr> {
         let variables = self
             .image
             .ids()
             .iter()
             .map(|id| (*id, self.image.program.variable(*id)));
         let own = variables.filter(|(id, variable)| variable.is_secret && self.is_of_library(*id));
-        own.map(|(_, variable)| variable.name.to_string()).collect()
+        own.map(|(_, variable)| variable.name.clone()).collect()
     }
 
     /// Warns of secrets that come from what the project writes out elsewhere.

@@ -13,6 +13,7 @@ use crate::schema::{
     from_json,
 };
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 impl<'p> Planner<'_, '_, 'p> {
     /// Adds what moves into the file. As in Ansible, an argument wins over what comes before it; an `ansible { }`
@@ -22,13 +23,13 @@ impl<'p> Planner<'_, '_, 'p> {
         for moved in &delivery.route.moved {
             for (name, entry) in self.read_moved(moved) {
                 let name = delivery.real_name(&name);
-                let is_new = !plan.names.contains(&name);
+                let is_new = !plan.names.contains(name.as_str());
                 if moved.is_earlier && is_new || delivery.is_entry_above(&name, moved.variable) {
                     continue;
                 }
                 self.check_passed_beside(moved, &name, &entry);
                 self.check_lost(moved, &name, &entry);
-                plan.names.insert(name.clone());
+                plan.names.insert(SmolStr::new(&name));
                 plan.moved.insert(name, entry);
             }
         }

@@ -1,10 +1,9 @@
 //! Packer's var file: strings only.
 
 use crate::emit::plan::{PackerForm, Plan};
-use crate::emit::{Delivery, Environment, OUT_ENV, Output};
+use crate::emit::{Delivery, Environment, OUT_ENV, Output, Strings};
 use crate::schema::{Piece, Text, encode};
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
 
 /// Renders the var file: name to string.
 pub(super) fn render(
@@ -12,14 +11,14 @@ pub(super) fn render(
     plan: &Plan<'_>,
     output: &Output,
     environment: &mut Environment,
-) -> BTreeMap<String, String> {
+) -> Strings {
     let program = delivery.image.program;
-    let mut out = BTreeMap::new();
+    let mut out: Vec<(SmolStr, SmolStr)> = Vec::with_capacity(plan.rows.len());
     for row in &plan.rows {
         let text = match &row.packer {
             None => continue,
             Some(PackerForm::FileArgument) => {
-                file_argument(delivery.image.name(), output, environment)
+                file_argument(delivery.image.name(), output, environment).into()
             }
             Some(PackerForm::String(id)) => match delivery.image.value(*id) {
                 Some(value) => {
@@ -28,15 +27,20 @@ pub(super) fn render(
                 }
                 None => continue,
             },
-            Some(PackerForm::Wrapped(text)) => text.clone(),
-            Some(PackerForm::Empty) => String::new(),
+            Some(PackerForm::Wrapped(text)) => text.into(),
+            Some(PackerForm::Empty) => SmolStr::default(),
         };
-        out.insert(program.variable(row.variable).name.to_string(), text);
+        out.push((program.variable(row.variable).name.clone(), text));
     }
-    for name in &plan.undeclared {
-        out.entry(name.to_string()).or_default();
-    }
-    out
+    out.extend(
+        plan.undeclared
+            .iter()
+            .map(|name| (name.clone(), SmolStr::default())),
+    );
+    // A name that is not declared comes last, so that one with a value stays.
+    out.sort_by(|(a, _), (b, _)| a.cmp(b));
+    out.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    out.into_iter().collect()
 }
 
 /// The argument that names the extra-vars file, as Packer reads it.
@@ -51,7 +55,10 @@ fn file_argument(image: &str, output: &Output, environment: &mut Environment) ->
 }
 
 /// A string as Packer reads it in this output.
-pub(super) fn string(text: &Text, output: &Output, environment: &mut Environment) -> String {
+pub(super) fn string(text: &Text, output: &Output, environment: &mut Environment) -> SmolStr {
+    if let Text::Plain(text) = text {
+        return text.clone();
+    }
     let mut names: Vec<SmolStr> = Vec::new();
     let uses_out = std::cell::Cell::new(false);
     let out = render_text(text, &mut |name| names.push(name.clone()), &|path| {
@@ -66,7 +73,7 @@ pub(super) fn string(text: &Text, output: &Output, environment: &mut Environment
     if uses_out.get() {
         environment.insert(SmolStr::new_static(OUT_ENV));
     }
-    out
+    out.into()
 }
 
 /// A string as Packer reads it. `name` gets each name of an environment variable; `path` writes a path.

@@ -10,6 +10,7 @@ use crate::emit::{Delivery, Environment, Output, is_literal_secret, packer, pack
 use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Base, Encoding, Piece, Receivers, Roles, Text, Type, Value, encode};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value as Json;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ pub(super) struct Plan<'p> {
     /// The variable that carries the path of the extra-vars file; none where no file is needed or none can be passed.
     pub file: Option<VarId>,
     /// The names in the extra-vars file: those of rows, under the names that the roles use, and the moved ones.
-    pub names: BTreeSet<String>,
+    pub names: FxHashSet<SmolStr>,
     /// What moves from arguments into the file; it wins over a row of the same name.
     pub moved: BTreeMap<String, Entry<'p>>,
     /// Names that a checkout's strings mention and nothing declares: Packer must get an empty string for them.
@@ -109,35 +110,55 @@ fn file_form(
 fn slot_form(
     variable: VarId,
     text: &str,
-    slots: &[&Slot],
+    slots: &[Slot],
     may_wrap: bool,
     is_in_file: impl Fn(&Slot) -> bool,
 ) -> Result<PackerForm, &'static str> {
     match carry_all(text, slots, may_wrap) {
         Ok(carried) if carried == text => Ok(PackerForm::String(variable)),
         Ok(carried) => Ok(PackerForm::Wrapped(carried)),
-        Err(_) if may_wrap && slots.iter().all(|slot| is_in_file(slot)) => Ok(PackerForm::Empty),
+        Err(_) if may_wrap && slots.iter().all(is_in_file) => Ok(PackerForm::Empty),
         Err(reason) => Err(reason),
     }
 }
 
+/// The ways by which a variable is read on a target.
+#[derive(Debug)]
+pub struct Ways {
+    is_read_by_packer: bool,
+    slots: Vec<Slot>,
+    is_in_file: bool,
+}
+
+impl Ways {
+    /// Returns them in words: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
+    pub fn words(&self) -> Vec<String> {
+        let slots = self.slots.iter().map(|slot| {
+            let quotes = if slot.quote.is_some() { ", quoted" } else { "" };
+            format!("slot {}{quotes}", slot.name)
+        });
+        let packer = self.is_read_by_packer.then(|| "packer".to_owned());
+        let file = self.is_in_file.then(|| "file".to_owned());
+        let mut words: Vec<String> = packer.into_iter().chain(slots).chain(file).collect();
+        // Several provisioners pass the same argument.
+        words.dedup();
+        words
+    }
+}
+
 impl Plan<'_> {
-    /// The ways by which each variable is read: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
-    pub(super) fn routes(&self, program: &Program) -> BTreeMap<String, Vec<String>> {
+    /// Returns the ways by which each variable is read, for those that are.
+    pub(super) fn into_routes(self, program: &Program) -> BTreeMap<SmolStr, Ways> {
         let mut out = BTreeMap::new();
-        for row in &self.rows {
-            let name = program.variable(row.variable).name.as_str();
-            let slots = row.slots.iter().map(|slot| {
-                let quotes = if slot.quote.is_some() { ", quoted" } else { "" };
-                format!("slot {}{quotes}", slot.name)
-            });
-            let packer = row.is_read_by_packer.then(|| "packer".to_owned());
-            let file = self.names.contains(name).then(|| "file".to_owned());
-            let mut words: Vec<String> = packer.into_iter().chain(slots).chain(file).collect();
-            // Several provisioners pass the same argument.
-            words.dedup();
-            if !words.is_empty() {
-                out.insert(name.to_owned(), words);
+        for row in self.rows {
+            let name = &program.variable(row.variable).name;
+            let ways = Ways {
+                is_read_by_packer: row.is_read_by_packer,
+                slots: row.slots,
+                is_in_file: self.names.contains(name),
+            };
+            if ways.is_read_by_packer || !ways.slots.is_empty() || ways.is_in_file {
+                out.insert(name.clone(), ways);
             }
         }
         out
@@ -159,11 +180,12 @@ pub(super) fn plan<'p>(
     let mut plan = Plan {
         rows: Vec::new(),
         file: delivery.route.file,
-        names: BTreeSet::new(),
+        names: FxHashSet::default(),
         moved: BTreeMap::new(),
         undeclared,
     };
-    let forms: BTreeMap<VarId, FileForm> = planner.plan_file(&mut plan);
+    let forms = planner.plan_file(&mut plan);
+    plan.rows.reserve(delivery.image.ids().len());
     for id in delivery.ids() {
         let packer = planner.plan_packer(id, &plan);
         plan.rows.push(Row {
@@ -171,7 +193,7 @@ pub(super) fn plan<'p>(
             packer,
             file: forms.get(&id).copied(),
             is_read_by_packer: delivery.reach.reads_beyond_slots(id),
-            slots: delivery.slots_of(id).into_iter().cloned().collect(),
+            slots: delivery.slots_of(id).to_vec(),
         });
     }
     plan
@@ -192,9 +214,9 @@ impl<'p> Planner<'_, '_, 'p> {
     // ---- the extra-vars file ------------------------------------------------------------------
 
     /// Fills the entries of the file. Returns the forms of the variables that are in it.
-    fn plan_file(&mut self, plan: &mut Plan<'p>) -> BTreeMap<VarId, FileForm> {
+    fn plan_file(&mut self, plan: &mut Plan<'p>) -> FxHashMap<VarId, FileForm> {
         let delivery = self.delivery;
-        let mut forms = BTreeMap::new();
+        let mut forms = FxHashMap::default();
         if !delivery.route.has_playbook {
             return forms;
         }
@@ -213,7 +235,7 @@ impl<'p> Planner<'_, '_, 'p> {
                 continue;
             }
             forms.insert(id, form);
-            plan.names.extend(delivery.names_in_file(id));
+            plan.names.extend(delivery.names_in_file(id).cloned());
         }
         self.plan_moved(plan);
         if delivery.route.file.is_none() && !plan.names.is_empty() {
@@ -282,25 +304,28 @@ impl<'p> Planner<'_, '_, 'p> {
         self.report(found);
     }
 
-    fn report_no_route(&mut self, plan: &Plan<'p>, forms: &BTreeMap<VarId, FileForm>) {
+    fn report_no_route(&mut self, plan: &Plan<'p>, forms: &FxHashMap<VarId, FileForm>) {
         let delivery = self.delivery;
         let program = delivery.image.program;
         let provider = &delivery.provider().name;
         if delivery.serves_upstream() && delivery.route.obstacle.is_none() {
             // In a checkout few values need the file, so each is reported at its place.
-            for id in forms.keys().filter(|id| !delivery.is_of_library(**id)) {
-                let name = &program.variable(*id).name;
+            let in_file = delivery.ids().filter(|id| forms.contains_key(id));
+            for id in in_file.filter(|id| !delivery.is_of_library(*id)) {
+                let name = &program.variable(id).name;
                 let message = format!(
                     "`{name}` cannot reach Ansible: no argument can pass the extra-vars file"
                 );
-                let found = Diagnostic::new(Code::NoFileRoute, delivery.place(*id), message)
+                let found = Diagnostic::new(Code::NoFileRoute, delivery.place(id), message)
                     .label(format!("no `--extra-vars` argument of the provider `{provider}` can name the file"))
                     .help("remove this setting, or use a provider whose template passes `--extra-vars {{user `…`}}`");
                 self.report(found);
             }
             return;
         }
-        let names: Vec<&str> = plan.names.iter().take(3).map(String::as_str).collect();
+        let mut names: Vec<&str> = plan.names.iter().map(SmolStr::as_str).collect();
+        names.sort_unstable();
+        names.truncate(3);
         let message = format!(
             "`{}` cannot reach Ansible: no argument can pass the extra-vars file",
             names.join("`, `")
@@ -354,7 +379,7 @@ impl<'p> Planner<'_, '_, 'p> {
         }
         let may_wrap = !delivery.reach.reads_beyond_slots(id);
         let is_in_file = |slot: &Slot| plan.names.contains(slot.name.as_str());
-        let form = slot_form(carried, &text, &slots, may_wrap, is_in_file);
+        let form = slot_form(carried, &text, slots, may_wrap, is_in_file);
         Some(form.unwrap_or_else(|reason| {
             self.report_slots(id, reason);
             PackerForm::String(carried)
@@ -366,6 +391,12 @@ impl<'p> Planner<'_, '_, 'p> {
         let variable = self.delivery.image.program.variable(id);
         let name = &variable.name;
         let place = self.delivery.place(id);
+        if let Text::Plain(text) = encoded
+            && !text.contains("{{")
+            && !text.contains('\0')
+        {
+            return;
+        }
         let pieces = encoded.pieces();
         let has_braces = pieces.iter().any(|piece| match piece {
             Piece::Plain(text) | Piece::Path(text) => {
@@ -446,14 +477,13 @@ impl<'p> Delivery<'_, 'p> {
     }
 
     /// The names that a variable has in the file. Upstream's roles know it by the names that the template gives it.
-    pub(super) fn names_in_file(&self, id: VarId) -> Vec<String> {
+    pub(super) fn names_in_file(&self, id: VarId) -> impl Iterator<Item = &SmolStr> {
         let own = &self.image.program.variable(id).name;
-        let mut names = vec![own.to_string()];
-        if self.roles() == Roles::Upstream {
-            let slots = self.slots_of(id).into_iter();
-            names.extend(slots.map(|slot| slot.name.to_string()));
-        }
-        names
+        let slots = match self.roles() {
+            Roles::Upstream => self.slots_of(id),
+            Roles::Native => &[],
+        };
+        std::iter::once(own).chain(slots.iter().map(|slot| &slot.name))
     }
 
     fn is_for_packer(&self, variable: &Variable) -> bool {
@@ -472,7 +502,7 @@ impl<'p> Delivery<'_, 'p> {
         let Some(text) = encoded.known() else {
             return SlotUse::AsItIs;
         };
-        match carry_all(&text, &slots, !self.reach.reads_beyond_slots(id)) {
+        match carry_all(&text, slots, !self.reach.reads_beyond_slots(id)) {
             Ok(_) => SlotUse::Carried,
             Err(_) => SlotUse::NotCarried,
         }

@@ -1,7 +1,7 @@
 //! The roles of a project: whether those that an image names are there, and which of two with one name runs.
 
 use crate::diagnostic::{Code, Diagnostic, Fit, Suggestion, nearest, suggest};
-use crate::emit::build_plan::{BuildPlan, Role};
+use crate::emit::{Checked, Role};
 use crate::project::Program;
 use crate::source::embedded::ANSIBLE;
 use crate::source::{Loader, Origin, Span, normalize, part};
@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 pub fn check_roles(
     loader: &dyn Loader,
     program: &Program,
-    plan: &BuildPlan,
+    plan: &Checked,
     image: &str,
 ) -> Vec<Diagnostic> {
     let checker = Checker {
@@ -36,7 +36,7 @@ pub fn check_roles(
 struct Checker<'a> {
     loader: &'a dyn Loader,
     program: &'a Program,
-    plan: &'a BuildPlan,
+    plan: &'a Checked,
 }
 
 impl Checker<'_> {
@@ -78,7 +78,7 @@ impl Checker<'_> {
                 .loader
                 .is_dir(&folder)
                 .then(|| self.loader.is_dir(&folder.join(name))),
-            None if self.plan.make.is_some() => None,
+            None if self.plan.is_made => None,
             None => Some(ANSIBLE.get_dir(Path::new("roles").join(name)).is_some()),
         }
     }
@@ -129,7 +129,7 @@ impl Checker<'_> {
     fn is_built_in(&self, path: &Path) -> bool {
         let path = normalize(path);
         let below = |folder: &str| ANSIBLE.get_dir(Path::new(folder).join(&path)).is_some();
-        self.plan.make.is_none()
+        !self.plan.is_made
             && (path
                 .strip_prefix("ansible")
                 .is_ok_and(|p| ANSIBLE.get_dir(p).is_some())
@@ -216,7 +216,7 @@ impl Checker<'_> {
             }
             None => {}
         }
-        let whose = if self.plan.make.is_some() {
+        let whose = if self.plan.is_made {
             "the checkout's roles"
         } else {
             "imgspec's roles"
@@ -249,7 +249,7 @@ impl Checker<'_> {
 
     /// Ansible looks for a role beside its playbook before it looks in `ANSIBLE_ROLES_PATH`.
     fn shadowed(&self, role: &Role, own: &Path) -> Diagnostic {
-        let whose = if self.plan.make.is_some() {
+        let whose = if self.plan.is_made {
             "the checkout's own"
         } else {
             "imgspec's own"

@@ -7,7 +7,7 @@ use crate::project::hir::*;
 use crate::project::{Program, Region};
 use crate::schema::{Value, encode};
 use crate::source::Span;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
 /// A place in an argument's text that carries a variable's Packer string to Ansible.
@@ -60,6 +60,8 @@ pub struct Route {
     /// The variable whose value only the build can read, so that the file cannot take its place, and what it holds.
     pub obstacle: Option<(VarId, String)>,
     pub slots: Vec<Slot>,
+    /// The slots of each variable that has any, in the same order.
+    by_variable: FxHashMap<VarId, Vec<Slot>>,
     /// All variables that the template names, but for slots.
     pub named: Vec<VarId>,
     /// The first run that selects none of the template's builders, by its place, and the names that these have.
@@ -216,16 +218,26 @@ impl Route {
         route
     }
 
+    /// Returns the slots that carry a variable to Ansible.
+    pub fn slots_of(&self, id: VarId) -> &[Slot] {
+        self.by_variable.get(&id).map_or(&[], Vec::as_slice)
+    }
+
     fn add_slots(&mut self, text: &str, lookup: &impl Fn(&str) -> Option<VarId>) {
         for pair in parse_pairs(text) {
             if let [(_, Braced::User(name))] = &parse_braces(&pair.value)[..]
                 && let Some(variable) = lookup(name)
             {
-                self.slots.push(Slot {
+                let slot = Slot {
                     name: SmolStr::new(&pair.name),
                     variable,
                     quote: pair.quote,
-                });
+                };
+                self.by_variable
+                    .entry(variable)
+                    .or_default()
+                    .push(slot.clone());
+                self.slots.push(slot);
             } else {
                 for_each_user(&pair.value, |name| self.named.extend(lookup(name)));
             }
@@ -359,7 +371,7 @@ fn carry(text: &str, quote: Option<char>) -> Carried {
 /// reads the variable, so that the string may get quotes and escapes for them.
 pub(super) fn carry_all(
     text: &str,
-    slots: &[&Slot],
+    slots: &[Slot],
     may_wrap: bool,
 ) -> Result<String, &'static str> {
     let mut forms = slots.iter().map(|slot| match carry(text, slot.quote) {

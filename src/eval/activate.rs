@@ -59,6 +59,7 @@ impl<'p> Evaluator<'p> {
             from = to;
         }
         (self.image.places, self.image.active) = (places, active);
+        self.image.user_set = self.image.find_user_set();
     }
 
     /// Asks a condition over facts; where a fact is not known, that is an error.

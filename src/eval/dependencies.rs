@@ -3,6 +3,7 @@
 use crate::eval::Image;
 use crate::project::Table;
 use crate::project::hir::*;
+use rustc_hash::FxHashMap;
 
 impl Image<'_> {
     /// Marks variables, and everything that their values depend on.
@@ -34,21 +35,37 @@ impl Image<'_> {
         {
             default.for_each_variable(&mut |other| out.push(other));
         }
-        out.extend(
-            program
-                .aliases
-                .iter()
-                .filter(|(_, real)| *real == id)
-                .map(|(alias, _)| *alias),
-        );
+        out.extend(program.aliases_of(id));
         out
     }
 
     /// True where the project sets the variable, or one that its value depends on.
     pub fn depends_on_users(&self, id: VarId) -> bool {
-        let mut marked = Table::filled(&self.program.variables, false);
-        self.mark_dependencies(vec![id], &mut marked);
-        let mut all = marked.pairs().filter(|(_, is_marked)| **is_marked);
-        all.any(|(id, _)| self.is_set_by_users(id))
+        let dependent = self
+            .user_dependent
+            .get_or_init(|| self.find_user_dependent());
+        dependent.find(id).copied().unwrap_or(false)
+    }
+
+    /// Follows what depends on a variable, from each one that the project sets.
+    fn find_user_dependent(&self) -> Table<VarId, bool> {
+        let variables = &self.program.variables;
+        let mut readers: FxHashMap<VarId, Vec<VarId>> = FxHashMap::default();
+        for id in variables.ids() {
+            for read in self.dependencies(id) {
+                readers.entry(read).or_default().push(id);
+            }
+        }
+        let mut found = Table::filled(variables, false);
+        let mut open: Vec<VarId> = variables
+            .ids()
+            .filter(|id| self.is_set_by_users(*id))
+            .collect();
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut found[id], true) {
+                open.extend(readers.get(&id).into_iter().flatten());
+            }
+        }
+        found
     }
 }

@@ -31,13 +31,8 @@ impl<'p> Image<'p> {
 
     fn report_final(&self, id: VarId, made_final: Active<'p>, found: &mut Vec<Diagnostic>) {
         let program = self.program;
-        let aliases = program
-            .aliases
-            .iter()
-            .filter(|(_, real)| *real == id)
-            .map(|(alias, _)| *alias);
-        let names = aliases.chain([id]);
-        let strongest = names
+        let strongest = self
+            .names_of(id)
             .filter_map(|name| self.settings(name).last())
             .max_by_key(|a| a.layer);
         let Some(changing) = strongest.copied() else {

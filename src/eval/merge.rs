@@ -94,9 +94,9 @@ impl<'p> Evaluator<'p> {
     fn merge_aliases(&mut self, id: VarId, value: Option<Value>) -> Option<Value> {
         let program = self.image.program;
         let mut value = value;
-        for (alias_id, real) in &program.aliases {
-            let (alias_id, alias) = (*alias_id, program.variable(*alias_id));
-            if *real != id || self.image.settings(alias_id).is_empty() {
+        for alias_id in program.aliases_of(id).iter().copied() {
+            let alias = program.variable(alias_id);
+            if self.image.settings(alias_id).is_empty() {
                 continue;
             }
             let Some(folded) = self.compute_folded(alias_id) else {
@@ -252,12 +252,11 @@ impl<'p> Image<'p> {
             .unwrap_or(0);
         let settings = settings.get(..=end).unwrap_or_default().to_vec();
         let mut value = self.compute_part(id, &settings);
-        for (alias, real) in &self.program.aliases {
+        for alias in self.program.aliases_of(id) {
             let settings = self.settings(*alias);
             let end = settings.partition_point(|a| a.layer <= last.layer);
             let settings = settings.get(..end).unwrap_or_default().to_vec();
-            if *real == id
-                && !settings.is_empty()
+            if !settings.is_empty()
                 && let Some(Value::List(front)) = self.compute_part(*alias, &settings)
                 && let Some(Value::List(own)) = &value
             {

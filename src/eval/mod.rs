@@ -18,6 +18,7 @@ use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 use crate::source::Span;
 use interpret::{Finished, Interpret, Stop};
+use std::sync::OnceLock;
 
 /// A setting that holds for an image: its conditions are true.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,10 @@ pub struct Image<'p> {
     places: Table<VarId, (usize, usize)>,
     active: Vec<Active<'p>>,
     values: Table<VarId, Option<Value>>,
+    /// The variables that the project sets, under any of their names.
+    user_set: Table<VarId, bool>,
+    /// The variables whose values depend on what the project sets: worked out once, when first asked for.
+    user_dependent: OnceLock<Table<VarId, bool>>,
     /// The variables that the image sees, in order of declaration.
     ids: Vec<VarId>,
     /// Every `-=` that holds, and whether it removed something.
@@ -104,6 +109,8 @@ pub fn evaluate<'p>(
         places: Table::filled(&program.variables, (0, 0)),
         active: Vec::new(),
         values: Table::filled(&program.variables, None),
+        user_set: Table::filled(&program.variables, false),
+        user_dependent: OnceLock::new(),
         ids: Vec::new(),
         removals: Vec::new(),
         diagnostics: Vec::new(),
@@ -283,13 +290,9 @@ impl<'p> Image<'p> {
     }
 
     /// The deprecated names of a variable, and its own.
-    fn names_of(&self, id: VarId) -> impl Iterator<Item = VarId> {
-        let aliases = self
-            .program
-            .aliases
-            .iter()
-            .filter(move |(_, real)| *real == id);
-        aliases.map(|(alias, _)| *alias).chain([id])
+    fn names_of(&self, id: VarId) -> impl Iterator<Item = VarId> + use<'p> {
+        let program: &'p Program = self.program;
+        program.aliases_of(id).iter().copied().chain([id])
     }
 
     /// The settings that make the value, a deprecated name's among them, weakest first.
@@ -348,9 +351,29 @@ impl<'p> Image<'p> {
 
     /// True where the project, not the library, sets it.
     pub fn is_set_by_users(&self, id: VarId) -> bool {
-        self.all_settings(id)
-            .iter()
-            .any(|a| self.program.sources.is_users(a.setting.span.file))
+        self.user_set.find(id).copied().unwrap_or(false)
+    }
+
+    /// Finds the variables that the project sets.
+    fn find_user_set(&self) -> Table<VarId, bool> {
+        let is_users = |a: &Active<'p>| self.program.sources.is_users(a.setting.span.file);
+        let mut found = Table::filled(&self.program.variables, false);
+        let groups = self
+            .active
+            .chunk_by(|a, b| a.setting.variable == b.setting.variable);
+        for group in groups.filter(|group| group.iter().any(is_users)) {
+            let has_unset = group.iter().any(|a| a.setting.change == Change::Unset);
+            if !has_unset || self.drop_unset(group).0.iter().any(is_users) {
+                let id = group.first().map(|a| a.setting.variable);
+                for id in id.into_iter().flat_map(|id| {
+                    let real = self.program.variable(id).alias_of();
+                    [id].into_iter().chain(real)
+                }) {
+                    found[id] = true;
+                }
+            }
+        }
+        found
     }
 
     /// The name of a layer, for people.

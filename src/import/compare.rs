@@ -1,6 +1,6 @@
 //! What a checkout of Image Builder has that the library of a release lacks, and the other way round.
 
-use crate::driver::compile;
+use crate::driver::Job;
 use crate::emit::{Artifacts, Output};
 use crate::packer::named;
 use crate::project::Program;
@@ -9,6 +9,7 @@ use crate::schema::{Base, Encoding, Receivers};
 use crate::source::Memory;
 use schemars::JsonSchema;
 use serde::Serialize;
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The differences between a checkout and a library. Names are in order.
@@ -76,21 +77,21 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
         let Some(of_checkout) = artifacts(checkout, *id) else {
             continue;
         };
-        read.extend(of_checkout.routes.keys().cloned());
+        read.extend(of_checkout.routes.keys().map(ToString::to_string));
         let of_library = ours.get(name).and_then(|id| artifacts(library, *id));
         let Some(of_library) = of_library else {
             continue;
         };
-        let mut names: BTreeSet<&String> = of_checkout.routes.keys().collect();
+        let mut names: BTreeSet<&SmolStr> = of_checkout.routes.keys().collect();
         names.extend(of_library.routes.keys());
         // A fact that only the compiler reads has no reader there.
-        let for_packer = |name: &&String| is_for_packer(library, name);
+        let for_packer = |name: &&SmolStr| is_for_packer(library, name);
         for variable in names.into_iter().filter(for_packer) {
             let ways = |artifacts: &Artifacts| {
                 artifacts
                     .routes
                     .get(variable)
-                    .map(|ways| own_ways(ways).join(", "))
+                    .map(|ways| own_ways(&ways.words()).join(", "))
                     .filter(|ways| !ways.is_empty())
             };
             note(
@@ -180,9 +181,14 @@ fn artifacts(program: &Program, id: SectionId) -> Option<Artifacts> {
         dir: "/".into(),
         portable: false,
     };
-    compile(&Memory::default(), program, &[id], None, &output)
-        .images
-        .pop()
+    let job = Job {
+        loader: &Memory::default(),
+        program,
+        images: &[id],
+        provider: None,
+        output: &output,
+    };
+    job.compile().0.pop()
 }
 
 /// The ways on which Image Builder itself passes a variable: not the extra-vars file.

@@ -1,7 +1,7 @@
 //! Checks of files: their diagnostics, and which of them the client does not show yet.
 
 use crate::diagnostic;
-use crate::driver::{compile, of_var_files};
+use crate::driver::{Job, of_var_files};
 use crate::lsp::diagnostics::Diagnostic;
 use crate::lsp::publisher::{ByFile, Publication};
 use crate::lsp::workspace::{Workspace, is_spec, output};
@@ -112,14 +112,14 @@ impl Workspace {
                         .all(|file| view.files.contains(&file) || !parts.contains(&file))
                         && parts.contains(&found.primary.span.file)
                 };
-                let of_images = compile(
-                    &self.documents,
+                let job = Job {
+                    loader: &self.documents,
                     program,
-                    &program.images_of(file),
-                    None,
-                    &output(),
-                )
-                .diagnostics;
+                    images: &program.images_of(file),
+                    provider: None,
+                    output: &output(),
+                };
+                let of_images = job.check();
                 let of_images = program
                     .configs
                     .apply(&program.sources, diagnostic::merge(of_images));
@@ -151,7 +151,14 @@ impl Workspace {
         };
         let program = self.load_request(request, &self.documents);
         let images = program.library_images();
-        let of_images = compile(&self.documents, &program, &images, None, &output()).diagnostics;
+        let job = Job {
+            loader: &self.documents,
+            program: &program,
+            images: &images,
+            provider: None,
+            output: &output(),
+        };
+        let of_images = job.check();
         let all = program
             .diagnostics
             .iter()

@@ -115,8 +115,8 @@ fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<S
         let _ = write!(out, ", set by `{}`", image.layer_name(active.layer));
     }
     let routes = artifacts.routes.get(variable.name.as_str());
-    let readers = routes.map_or("nothing on this target".to_owned(), |words| {
-        words.join("; ")
+    let readers = routes.map_or("nothing on this target".to_owned(), |ways| {
+        ways.words().join("; ")
     });
     let _ = writeln!(out, ". Read by: {readers}.");
     Some(out)

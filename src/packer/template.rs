@@ -4,16 +4,20 @@
 //! post-processors read variables. The options `-only` and `-except` of a run decide which of them take part.
 
 use crate::packer::{Braced, parse_braces, users};
+use crate::source::embedded;
+use serde::{Deserialize, Serialize};
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
 /// The part of a template that concerns variables.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Template {
     /// The `variables` with their defaults. A required variable has no default.
-    variables: Vec<(SmolStr, Option<SmolStr>)>,
+    variables: IndexMap<SmolStr, Option<SmolStr>, FxBuildHasher>,
     /// The builders, in order.
     builders: Vec<TemplatePart>,
     /// The provisioners and post-processors.
@@ -22,19 +26,22 @@ pub struct Template {
     pub is_missing: bool,
 }
 
-/// A template that is parsed when it is first used.
-#[derive(Debug, Default)]
+/// A template that is read when it is first used.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LazyTemplate {
-    text: &'static str,
+    /// The name of the embedded file that it is in, if the program carries it.
+    name: SmolStr,
+    #[serde(skip)]
     template: OnceLock<Template>,
+    stated: Option<Template>,
 }
 
 impl LazyTemplate {
-    /// Creates it from the text of a template that the program carries, whose tests parse it.
-    pub fn carried(text: &'static str) -> LazyTemplate {
+    /// Creates it from the name of an embedded file, as [`embedded::file`] takes it, whose syntax the tests check.
+    pub fn carried(name: SmolStr) -> LazyTemplate {
         LazyTemplate {
-            text,
-            template: OnceLock::new(),
+            name,
+            ..LazyTemplate::default()
         }
     }
 }
@@ -42,8 +49,8 @@ impl LazyTemplate {
 impl From<Template> for LazyTemplate {
     fn from(template: Template) -> LazyTemplate {
         LazyTemplate {
-            text: "",
-            template: OnceLock::from(template),
+            stated: Some(template),
+            ..LazyTemplate::default()
         }
     }
 }
@@ -52,13 +59,21 @@ impl Deref for LazyTemplate {
     type Target = Template;
 
     fn deref(&self) -> &Template {
-        self.template
-            .get_or_init(|| Template::parse(self.text).unwrap_or_else(|_| Template::missing()))
+        let read = || {
+            let text = embedded::file(&self.name)?;
+            Template::parse(text).ok()
+        };
+        match &self.stated {
+            Some(template) => template,
+            None => self
+                .template
+                .get_or_init(|| read().unwrap_or_else(Template::missing)),
+        }
     }
 }
 
 /// A builder, provisioner or post-processor.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct TemplatePart {
     /// The name of a builder. Empty for others.
     name: SmolStr,
@@ -75,7 +90,7 @@ struct TemplatePart {
 }
 
 /// The builders that a run of Packer selects.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selection {
     /// The names in `-only`. Empty for all builders.
     pub only: Vec<SmolStr>,
@@ -276,17 +291,12 @@ impl Template {
 
     /// Returns whether the template requires a value for this variable, regardless of the runs.
     pub fn demands(&self, name: &str) -> bool {
-        self.variables
-            .iter()
-            .any(|(n, default)| n == name && default.is_none())
+        matches!(self.variables.get(name), Some(None))
     }
 
     /// Returns the template's default of a variable.
     pub fn default_of(&self, name: &str) -> Option<&str> {
-        self.variables
-            .iter()
-            .find(|(n, _)| n == name)
-            .and_then(|(_, default)| default.as_deref())
+        self.variables.get(name)?.as_deref()
     }
 
     /// Returns the variables with their defaults, in order. A required variable has no default.

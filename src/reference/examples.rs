@@ -1,7 +1,7 @@
 //! A spec for each variable that compiles: values are tried until one does.
 
 use crate::diagnostic::{Code, Severity};
-use crate::driver::compile;
+use crate::driver::Job;
 use crate::emit::{Output, shows_secret};
 use crate::eval::Image;
 use crate::project::hir::*;
@@ -187,8 +187,15 @@ impl Trial<'_> {
                 .diagnostics
                 .iter()
                 .filter(|d| is_inside(d.primary.span));
-            let compiled = compile(&loader, &program, &[id], None, &output);
-            let mut all = own.chain(&compiled.diagnostics);
+            let job = Job {
+                loader: &loader,
+                program: &program,
+                images: &[id],
+                provider: None,
+                output: &output,
+            };
+            let of_image = job.check();
+            let mut all = own.chain(&of_image);
             let is_accepted = |code| code == Code::NoEffect && !w.has_effect;
             !all.any(|d| d.severity != Severity::Note && !is_accepted(d.code))
         };

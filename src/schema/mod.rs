@@ -8,12 +8,13 @@ mod version;
 
 pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
 pub use print::{print_value, print_wrapped};
+use serde::{Deserialize, Serialize};
 pub use types::{Base, Mismatch, Refinement, Type, check_value, whole};
 pub use value::{Piece, Text, TextBuilder, Value};
 pub use version::{compare_versions, is_semver, is_version, numbers};
 
 /// A set of receivers: the programs that read a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Receivers(u8);
 
 impl Receivers {
@@ -56,7 +57,7 @@ impl Receivers {
 }
 
 /// The kind of playbook that a provider runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Playbook {
     /// The playbook for Linux nodes.
     Linux,
@@ -83,7 +84,7 @@ impl Playbook {
 }
 
 /// The origin of the Ansible roles that a provider runs. It decides the form of the values.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Roles {
     /// The roles inside the program: they get typed values from the extra-vars file.
     #[default]
@@ -102,6 +103,14 @@ impl Roles {
             "native" => Some(Roles::Native),
             "upstream" => Some(Roles::Upstream),
             _ => None,
+        }
+    }
+
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Roles::Native => "native",
+            Roles::Upstream => "upstream",
         }
     }
 }

@@ -4,12 +4,13 @@ use crate::schema::value::{Text, Value};
 use crate::schema::version;
 use crate::source::part;
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// A type of the language.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Type {
     /// The type without `?`.
     pub base: Base,
@@ -18,7 +19,7 @@ pub struct Type {
 }
 
 /// A type without its `?`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Base {
     /// A type that is unknown or already reported. Every value fits it.
     Any,
@@ -53,12 +54,13 @@ pub enum Base {
 }
 
 /// A type declared as `type name = string matching "pattern"`. The pattern must match the whole string.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Refinement {
     /// The name of the type.
     pub name: SmolStr,
     /// The regular expression, as written.
     pub pattern: SmolStr,
+    #[serde(skip)]
     regex: OnceLock<Option<Regex>>,
 }
 

@@ -1,12 +1,13 @@
 //! Values: the results of expressions.
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A value of the language. An unset variable has no `Value`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// `true`
     Bool(bool),
@@ -21,7 +22,7 @@ pub enum Value {
 }
 
 /// A string. It can contain placeholders that only the build can replace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Text {
     /// A string that is known completely.
     Plain(SmolStr),
@@ -30,7 +31,7 @@ pub enum Text {
 }
 
 /// A piece of a string.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Piece {
     /// Literal text.
     Plain(SmolStr),

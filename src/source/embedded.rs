@@ -1,7 +1,6 @@
 //! The files inside the program: the standard library, and what Packer and Ansible read.
 
 use include_dir::{Dir, include_dir};
-use std::path::Path;
 
 /// The standard library, as specs.
 pub static STDLIB: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/stdlib");
@@ -12,17 +11,41 @@ pub static CONFIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config");
 /// Playbooks and roles for Ansible.
 pub static ANSIBLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ansible");
 
-/// Returns the text of an embedded template. `path` is as a provider names it: Packer runs in a folder in which
-/// `packer` is a copy of [`CONFIG`].
-pub fn template(path: &str) -> Option<&'static str> {
-    CONFIG
-        .get_file(path.strip_prefix("packer/")?)?
-        .contents_utf8()
+/// The libraries as the build script stores them.
+#[cfg(imgspec_prebuilt)]
+static PREBUILT: Dir<'_> = include_dir!("$OUT_DIR/prebuilt");
+
+/// Returns a file that the build script has made: the stored form of a library. The build script itself has none.
+pub fn prebuilt(name: &str) -> Option<&'static [u8]> {
+    #[cfg(imgspec_prebuilt)]
+    return Some(PREBUILT.get_file(name)?.contents());
+    #[cfg(not(imgspec_prebuilt))]
+    return None;
 }
 
-/// Returns the text of a file of the standard library, by its path that begins with `stdlib`.
-pub fn library_file(path: &Path) -> Option<&'static str> {
-    STDLIB
-        .get_file(path.strip_prefix("stdlib").ok()?)?
-        .contents_utf8()
+/// Returns the text of an embedded file. A name that begins with `packer/` is the path of a template as a provider writes
+/// it: Packer runs in a folder in which `packer` is a copy of [`CONFIG`]. One that begins with `stdlib/` is the path of a
+/// file of the standard library.
+pub fn file(name: &str) -> Option<&'static str> {
+    let (folder, path) = name.split_once('/')?;
+    let folder = match folder {
+        "packer" => &CONFIG,
+        "stdlib" => &STDLIB,
+        _ => return None,
+    };
+    find(folder, path)
+}
+
+/// Returns the text of a file in an embedded folder. `Dir::get_file` compares every path with every other.
+pub fn find(folder: &Dir<'static>, path: &str) -> Option<&'static str> {
+    let mut at = folder;
+    let mut rest = path;
+    while let Some((_, below)) = rest.split_once('/') {
+        let end = path.len() - below.len() - 1;
+        let name = path.get(..end)?;
+        at = at.dirs().find(|dir| dir.path().as_os_str() == name)?;
+        rest = below;
+    }
+    let file = at.files().find(|file| file.path().as_os_str() == path)?;
+    file.contents_utf8()
 }

@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 /// The largest file that is read into memory, in bytes. Image Builder's largest files have a few hundred KiB.
 pub const MAX_FILE: u64 = 16 << 20;
 
-/// The file operations that the compiler needs.
-pub trait Loader {
+/// The file operations that the compiler needs, from several threads.
+pub trait Loader: Sync {
     /// Returns the text of a file.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
     Disk, Loader, MAX_FILE, Memory, normalize, open_regular, read_bytes, read_input, read_text,
 };
+use serde::{Deserialize, Serialize};
 
 pub use part::part;
 pub use release::Release;
@@ -27,11 +28,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 /// The id of a text in a [`SourceMap`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileId(pub u32);
 
 /// A byte range in a source text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Span {
     /// The text that contains the range.
     pub file: FileId,

@@ -1,6 +1,6 @@
 //! The releases of Image Builder that the standard library describes.
 
-use crate::source::embedded::STDLIB;
+use crate::source::embedded::{self, STDLIB};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -63,9 +63,7 @@ impl Release {
     }
 
     fn root(self) -> &'static str {
-        let file = STDLIB.get_file(format!("{}.imgspec", self.0));
-        file.and_then(|file| file.contents_utf8())
-            .unwrap_or_default()
+        embedded::find(&STDLIB, &format!("{}.imgspec", self.0)).unwrap_or_default()
     }
 
     /// Returns the files of its library with their paths below `stdlib`, in the order of its root file.
@@ -74,8 +72,7 @@ impl Release {
             .root()
             .lines()
             .filter_map(|line| line.strip_prefix("include \"")?.strip_suffix('"'));
-        includes
-            .filter_map(|path| Some((PathBuf::from(path), STDLIB.get_file(path)?.contents_utf8()?)))
+        includes.filter_map(|path| Some((PathBuf::from(path), embedded::find(&STDLIB, path)?)))
     }
 
     /// True if its library has an item of this kind (`variable`, `image`, …) and name.

@@ -1,10 +1,11 @@
 //! The typed view of a file, without whitespace, comments and errors.
 
 use crate::source::Span;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// A name or string with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ident {
     /// The word, or the text without its quotes.
     pub text: SmolStr,
@@ -13,7 +14,7 @@ pub struct Ident {
 }
 
 /// A file.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct File {
     /// The items, in order.
     pub items: Vec<Item>,
@@ -30,7 +31,7 @@ impl File {
 }
 
 /// An item of a file.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Item {
     /// `include "path"`
     Include(Include),
@@ -53,7 +54,7 @@ impl Item {
 }
 
 /// `include "path" as name`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Include {
     /// The path as it is written, relative to the file.
     pub path: Ident,
@@ -62,7 +63,7 @@ pub struct Include {
 }
 
 /// `type name = type matching "pattern"`
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct TypeDecl {
     /// The name of the type.
     pub name: Ident,
@@ -75,7 +76,7 @@ pub struct TypeDecl {
 }
 
 /// `variable name : type = default { attributes }`
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Variable {
     /// The name of the variable.
     pub name: Ident,
@@ -90,7 +91,7 @@ pub struct Variable {
 }
 
 /// The keyword of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SectionKind {
     /// What Packer builds.
     Image,
@@ -103,7 +104,7 @@ pub enum SectionKind {
 }
 
 /// An image, layer, provider or rule: `image name extends a, b { … }`
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Section {
     /// The keyword.
     pub kind: SectionKind,
@@ -120,7 +121,7 @@ pub struct Section {
 }
 
 /// A type as it is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TypeExpr {
     /// The type without its `?`.
     pub kind: TypeKind,
@@ -131,7 +132,7 @@ pub struct TypeExpr {
 }
 
 /// The forms of a type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum TypeKind {
     /// A built-in type, or one that a `type` item declares.
     Named(SmolStr),
@@ -146,7 +147,7 @@ pub enum TypeKind {
 }
 
 /// A statement in a body.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Stmt {
     /// `name = value`
     Set(Set),
@@ -178,7 +179,7 @@ pub enum Stmt {
 }
 
 /// A setting: `name = value`, `name += value` or `final name = value`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Set {
     /// The variable or attribute.
     pub name: Ident,
@@ -193,7 +194,7 @@ pub struct Set {
 }
 
 /// The effect of a setting on the value from weaker layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SetOp {
     /// `=`
     Replace,
@@ -204,7 +205,7 @@ pub enum SetOp {
 }
 
 /// An expression as it is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Expr {
     /// Its form.
     pub kind: ExprKind,
@@ -213,7 +214,7 @@ pub struct Expr {
 }
 
 /// The forms of an expression.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum ExprKind {
     /// An expression with an error, which has been reported.
     Missing,
@@ -249,7 +250,7 @@ pub enum ExprKind {
 }
 
 /// A part of an interpolated string.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Part {
     /// Literal text.
     Text(SmolStr),
@@ -258,7 +259,7 @@ pub enum Part {
 }
 
 /// An operator between two expressions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BinaryOp {
     /// `or`
     Or,

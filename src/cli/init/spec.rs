@@ -1,7 +1,7 @@
 //! The spec of a new project.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::driver::compile;
+use crate::driver::Job;
 use crate::emit::Output;
 use crate::eval::{Image, evaluate};
 use crate::import::spell_value;
@@ -179,7 +179,14 @@ fn diagnose(program: &Program, images: &[SectionId]) -> Vec<Diagnostic> {
         dir: PathBuf::from("/out"),
         portable: true,
     };
-    compile(&Memory::default(), program, images, None, &output).diagnostics
+    let job = Job {
+        loader: &Memory::default(),
+        program,
+        images,
+        provider: None,
+        output: &output,
+    };
+    job.check()
 }
 
 /// Makes each layer of a spec extend the one before it, so that it may set other values. Var files need no permission for

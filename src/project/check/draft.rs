@@ -29,6 +29,8 @@ pub(crate) struct Draft<'l> {
     pub data: Vec<DataFile>,
     /// Where make runs Packer: relative paths in JSON var files start there, for Packer hands them on as they are.
     pub packer_folder: Option<PathBuf>,
+    /// What is being lowered is dropped without a word where it has an error, so an error needs no suggestion.
+    pub is_tentative: bool,
     /// The built-in library that it begins with, or whose types and rules hold.
     pub edition: Edition,
 }
@@ -96,6 +98,7 @@ impl<'l> Draft<'l> {
             extras: library.extras.clone(),
             data: Vec::new(),
             packer_folder: None,
+            is_tentative: false,
             edition: Edition::default(),
         }
     }

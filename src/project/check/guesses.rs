@@ -32,6 +32,9 @@ impl Guess {
 impl Lowering<'_, '_> {
     /// The variable that a name was meant to be; with a value, one that can have it.
     pub(crate) fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
+        if self.is_tentative {
+            return None;
+        }
         let view = self.view();
         let find = |name: &str| {
             view.find(VARIABLES, name)
@@ -109,6 +112,9 @@ impl Lowering<'_, '_> {
             span,
             format!("unknown variable `{name}`"),
         );
+        if self.is_tentative {
+            return self.report(found);
+        }
         if let Some(found) = self.of_other_release(&found, "variable", name) {
             return self.report(found);
         }

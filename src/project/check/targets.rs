@@ -311,18 +311,18 @@ impl Lowering<'_, '_> {
         }
     }
 
-    /// Reads a provider's template; the path of a project's template is relative to the spec.
     /// Returns what Image Builder's own template reads: JSON in the form of a template, beside the spec.
     fn read_facts(&mut self, path: &str, span: Span) -> LazyTemplate {
         let file = normalize(&self.sources.get(span.file).folder().join(path));
-        self.carried_template(path, span, embedded::library_file(&file))
+        self.carried_template(path, span, &file.to_string_lossy())
     }
 
+    /// Reads a provider's template; the path of a project's template is relative to the spec.
     fn read_template(&mut self, path: &str, span: Span) -> LazyTemplate {
         let source = self.sources.get(span.file);
         let text = match (source.origin, self.adopted) {
             (Origin::Library, None) => {
-                return self.carried_template(path, span, embedded::template(path));
+                return self.carried_template(path, span, path);
             }
             (Origin::Library, Some(adopted)) => adopted.template(path).map(str::to_owned),
             _ => {
@@ -351,14 +351,9 @@ impl Lowering<'_, '_> {
         Template::missing().into()
     }
 
-    fn carried_template(
-        &mut self,
-        path: &str,
-        span: Span,
-        text: Option<&'static str>,
-    ) -> LazyTemplate {
-        if let Some(text) = text {
-            return LazyTemplate::carried(text);
+    fn carried_template(&mut self, path: &str, span: Span, name: &str) -> LazyTemplate {
+        if embedded::file(name).is_some() {
+            return LazyTemplate::carried(name.into());
         }
         self.report(missing_template(path, span));
         Template::missing().into()
@@ -366,10 +361,12 @@ impl Lowering<'_, '_> {
 
     pub(crate) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {
         let reported = std::mem::take(&mut self.diagnostics);
-        let rule = self.lower_rule_body(section);
-        let found = std::mem::replace(&mut self.diagnostics, reported);
         // A built-in rule holds where an adopted library has all that it reads, in its types.
-        if self.adopted.is_some() && self.is_library(section.name.span) && !found.is_empty() {
+        self.is_tentative = self.adopted.is_some() && self.is_library(section.name.span);
+        let rule = self.lower_rule_body(section);
+        let is_tentative = std::mem::take(&mut self.is_tentative);
+        let found = std::mem::replace(&mut self.diagnostics, reported);
+        if is_tentative && !found.is_empty() {
             return;
         }
         self.diagnostics.extend(found);

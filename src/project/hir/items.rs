@@ -5,11 +5,12 @@ use crate::packer::{LazyTemplate, Selection};
 use crate::schema::{Encoding, Playbook, Receivers, Roles, Type, Value};
 use crate::source::{FileId, Span};
 use crate::syntax::ast::BinaryOp;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        $($(#[$doc])* #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)] pub struct $name(pub u32);)*
+        $($(#[$doc])* #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)] pub struct $name(pub u32);)*
     };
 }
 
@@ -25,7 +26,7 @@ ids! {
 }
 
 /// What a variable is made by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VariableKind {
     /// A `variable` item.
     Declared,
@@ -38,7 +39,7 @@ pub enum VariableKind {
 }
 
 /// The kind of block that makes a variable without a declaration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Owner {
     /// An entry of an `ansible` block: an extra var for roles.
     Ansible,
@@ -47,7 +48,7 @@ pub enum Owner {
 }
 
 /// What a variable is.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Variable {
     /// Its name.
     pub name: SmolStr,
@@ -114,7 +115,7 @@ impl Variable {
 }
 
 /// What kind of layer a section is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LayerKind {
     /// A `layer` item.
     Layer,
@@ -127,7 +128,7 @@ pub enum LayerKind {
 }
 
 /// A layer: settings and what they are based on.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Section {
     /// Where its settings come from.
     pub kind: LayerKind,
@@ -152,7 +153,7 @@ pub struct Section {
 }
 
 /// The condition of a `when`.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Condition {
     /// What must hold.
     pub expr: Expr,
@@ -161,7 +162,7 @@ pub struct Condition {
 }
 
 /// What a setting does to a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Takes the place of the value.
     Replace,
@@ -174,7 +175,7 @@ pub enum Change {
 }
 
 /// What a layer does to a variable.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Setting {
     /// The variable that it sets.
     pub variable: VarId,
@@ -211,7 +212,7 @@ impl Setting {
 }
 
 /// The `target` block of an image.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Target {
     /// The word `target` in the text.
     pub span: Span,
@@ -230,7 +231,7 @@ pub struct Target {
 }
 
 /// One run of Packer.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Run {
     /// The builders that it runs.
     pub selection: Selection,
@@ -239,7 +240,7 @@ pub struct Run {
 }
 
 /// A Packer template and what it reads.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Provider {
     /// Its name.
     pub name: SmolStr,
@@ -266,7 +267,7 @@ pub struct Provider {
 }
 
 /// A condition that is checked for each image.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Rule {
     /// Its name.
     pub name: SmolStr,
@@ -293,7 +294,7 @@ impl Rule {
 }
 
 /// An expression with its names resolved and its types checked.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Expr {
     /// Its form.
     pub kind: ExprKind,
@@ -302,7 +303,7 @@ pub struct Expr {
 }
 
 /// The forms of an expression.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum ExprKind {
     /// An expression with an error, which has been reported.
     Missing(Reported),
@@ -344,7 +345,7 @@ pub enum ExprKind {
 }
 
 /// What a relative path is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Location {
     /// A path that another program reads.
     Path,
@@ -465,7 +466,7 @@ macro_rules! functions {
         $doc:literal,
     )*) => {
         /// The functions of the language.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Function { $(#[doc = $doc] $name,)* }
 
         impl Function {

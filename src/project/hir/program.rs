@@ -83,6 +83,8 @@ pub struct Program {
     pub root: Option<PathBuf>,
     /// Deprecated names, with the variables that they refer to.
     pub aliases: Vec<(VarId, VarId)>,
+    /// The deprecated names of each variable that has any, in the order of `aliases`.
+    pub(crate) names_of: FxHashMap<VarId, Vec<VarId>>,
     /// The views of the project's files.
     pub views: FxHashMap<FileId, FileView>,
     /// For each of the request's specs, its file.
@@ -106,6 +108,11 @@ impl Program {
     /// Returns a variable by its id.
     pub fn variable(&self, id: VarId) -> &Variable {
         &self.variables[id]
+    }
+
+    /// Returns the deprecated names of a variable.
+    pub fn aliases_of(&self, id: VarId) -> &[VarId] {
+        self.names_of.get(&id).map_or(&[], Vec::as_slice)
     }
 
     /// Returns a layer or image by its id.

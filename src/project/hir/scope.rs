@@ -6,10 +6,11 @@ use crate::schema::Type;
 use crate::source::Span;
 use crate::syntax::ast::Ident;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// The names of some files, each kind on its own.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Names {
     /// Variables.
     pub variables: FxHashMap<SmolStr, (VarId, Span)>,

@@ -67,6 +67,11 @@ impl<I: Id, T> Table<I, T> {
         items
     }
 
+    /// Returns the items of a library, without its own.
+    pub(crate) fn library_items(&self) -> &[T] {
+        &self.library
+    }
+
     /// Makes a table that begins with the items of a library.
     pub fn of_library(library: &Table<I, T>) -> Table<I, T> {
         let mut items = Table::new(Vec::new());

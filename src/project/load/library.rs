@@ -1,11 +1,13 @@
 //! A library, read and lowered once: programs begin with it.
 
+use super::prebuilt;
 use crate::diagnostic::Diagnostic;
 use crate::project::check::{Declared, Draft, FileContext, Unit};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
 use crate::schema::Roles;
-use crate::source::{Memory, Origin, SourceMap};
+use crate::source::embedded;
+use crate::source::{FileId, Memory, Origin, Release, SourceMap};
 use crate::syntax::{self, ast};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
@@ -67,7 +69,7 @@ impl Library {
         let mut libraries = BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner);
         let library = libraries
             .entry(edition)
-            .or_insert_with(|| Arc::new(Library::read(edition, None)));
+            .or_insert_with(|| Arc::new(Library::prebuilt(edition)));
         library.clone()
     }
 
@@ -81,18 +83,68 @@ impl Library {
         Arc::new(Library::read(edition, Some(adopted)))
     }
 
-    fn read(edition: Edition, adopted: Option<Adopted>) -> Library {
+    /// Returns a built-in library as the build script stored it.
+    fn prebuilt(edition: Edition) -> Library {
+        let name = format!("{}.{}", edition.release, edition.roles.name());
+        let stored = embedded::prebuilt(&name).and_then(prebuilt::decode);
+        let Some((items, diagnostics)) = stored else {
+            return Library::read(edition, None);
+        };
+        let mut sources = SourceMap::default();
+        for (path, text) in edition.release.files() {
+            sources.add(Path::new("stdlib").join(path), Origin::Library, text.into());
+        }
+        Library {
+            sources,
+            items,
+            diagnostics,
+            edition,
+            adopted: None,
+        }
+    }
+
+    /// Returns the form in which the build script stores the library, which is without its texts.
+    pub fn encode(&self) -> Option<Vec<u8>> {
+        prebuilt::encode(&self.items, &self.diagnostics)
+    }
+
+    /// Returns the form in which the build script stores what stays of a release's library where another library replaces
+    /// it, or `None` where it has errors.
+    pub fn encode_kept(release: Release) -> Option<Vec<u8>> {
+        let mut library = Library::default();
+        let kept: Vec<ast::File> = release
+            .files()
+            .map(|(path, text)| library.read_file(path, text).ast)
+            .map(only_kept)
+            .collect();
+        library.diagnostics.is_empty().then_some(())?;
+        postcard::to_allocvec(&kept).ok()
+    }
+
+    /// Reads and checks the texts of a library.
+    pub fn read(edition: Edition, adopted: Option<Adopted>) -> Library {
         let mut library = Library {
             edition,
             ..Library::default()
         };
         let mut units = Vec::new();
+        let kept = adopted.as_ref().and_then(|_| {
+            let bytes = embedded::prebuilt(&format!("{}.kept", edition.release))?;
+            postcard::from_bytes::<Vec<ast::File>>(bytes).ok()
+        });
+        let mut kept = kept.unwrap_or_default().into_iter();
         for (path, text) in edition.release.files() {
-            let mut unit = library.read_file(Path::new("stdlib").join(path), text);
-            if adopted.is_some() {
-                unit.ast.items.retain(stays);
-            }
-            units.push(unit);
+            let path = Path::new("stdlib").join(path);
+            units.push(match kept.next() {
+                Some(ast) => library.add_file(path, text, ast),
+                None => {
+                    let mut unit = library.read_file(path, text);
+                    if adopted.is_some() {
+                        unit.ast = only_kept(unit.ast);
+                    }
+                    unit
+                }
+            });
         }
         for (path, text) in adopted.iter().flat_map(Adopted::specs) {
             let root = adopted.as_ref().map_or(Path::new(""), |a| &a.root);
@@ -112,14 +164,12 @@ impl Library {
         let file = self.sources.add(path, Origin::Library, text.into());
         let parse = syntax::parse(file, text);
         self.diagnostics.extend(parse.diagnostics);
-        Unit {
-            incomplete: None,
-            file,
-            ast: parse.file,
-            includes: Vec::new(),
-            json: Vec::new(),
-            roots: Vec::new(),
-        }
+        unit(file, parse.file)
+    }
+
+    /// Adds a file that has been parsed as the file at the same place among those of a library.
+    fn add_file(&mut self, path: PathBuf, text: &str, ast: ast::File) -> Unit {
+        unit(self.sources.add(path, Origin::Library, text.into()), ast)
     }
 
     /// The files of a library see each other, in any order.
@@ -179,6 +229,24 @@ impl Library {
             names: Arc::new(names),
         };
     }
+}
+
+/// A file of a library on its way into the program.
+fn unit(file: FileId, ast: ast::File) -> Unit {
+    Unit {
+        incomplete: None,
+        file,
+        ast,
+        includes: Vec::new(),
+        json: Vec::new(),
+        roots: Vec::new(),
+    }
+}
+
+/// Removes from a file of the standard library what another library replaces.
+fn only_kept(mut ast: ast::File) -> ast::File {
+    ast.items.retain(stays);
+    ast
 }
 
 /// True for an item of the standard library that remains if another library replaces it.

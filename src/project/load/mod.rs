@@ -2,6 +2,7 @@
 
 mod files;
 mod library;
+mod prebuilt;
 mod reader;
 mod redact;
 
@@ -14,7 +15,7 @@ use crate::schema::Roles;
 use crate::source::{FileId, Loader, Origin, SourceFile, SourceMap};
 use files::Files;
 use reader::{Read, read};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -128,10 +129,14 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         .into_iter()
         .map(|s| s.map(|i| units[i].file))
         .collect();
-    let aliases = variables
+    let aliases: Vec<(VarId, VarId)> = variables
         .pairs()
         .filter_map(|(id, variable)| Some((id, variable.alias_of()?)))
         .collect();
+    let mut names_of: FxHashMap<VarId, Vec<VarId>> = FxHashMap::default();
+    for (alias, real) in &aliases {
+        names_of.entry(*real).or_default().push(*alias);
+    }
     let of_checkout = library.adopted.as_ref();
     let mut program = Program {
         adopted_root: of_checkout
@@ -150,6 +155,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         checkout: of_checkout.and_then(|adopted| adopted.checkout.clone()),
         root: None,
         aliases,
+        names_of,
         views,
         specs,
         overlays,

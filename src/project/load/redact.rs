@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::*;
 use crate::source::{FileId, Origin, SourceMap, Span};
 use rustc_hash::FxHashSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// Hides what may be the value of a secret in what the project wrote.
@@ -43,10 +43,13 @@ pub(crate) fn hide(
     for (_, text) in texts.iter().filter(|(file, _)| damaged.contains(file)) {
         secrets.extend(text.lines().filter_map(damaged_declaration));
     }
+    let all = || secrets.iter().map(|name| name.len());
+    let lengths = all().min().unwrap_or(0)..=all().max().unwrap_or(0);
     for (file, text) in &texts {
         let names = SecretNames {
             secrets: &secrets,
             known: &known,
+            lengths: lengths.clone(),
             is_damaged: damaged.contains(file),
         };
         for range in names.values(text) {
@@ -67,6 +70,8 @@ fn damaged_declaration(line: &str) -> Option<&str> {
 struct SecretNames<'n> {
     secrets: &'n FxHashSet<&'n str>,
     known: &'n FxHashSet<&'n str>,
+    /// From the length of the shortest secret's name to that of the longest.
+    lengths: RangeInclusive<usize>,
     /// Whether anything in the file cannot be read.
     is_damaged: bool,
 }
@@ -76,12 +81,17 @@ impl SecretNames<'_> {
     fn values(&self, text: &str) -> Vec<Range<usize>> {
         let mut out = Vec::new();
         let mut at = 0;
-        while let Some(rest) = text.get(at..) {
-            let Some(start) = rest.find(is_word).map(|i| at + i) else {
-                break;
-            };
-            let end = start + text.get(start..).map_or(0, word_len).max(1);
+        // A word consists of ASCII characters, so it begins and ends between characters.
+        let next = |from: usize, is_wanted: fn(u8) -> bool| {
+            let rest = text.as_bytes().get(from..)?;
+            rest.iter().position(|c| is_wanted(*c)).map(|i| from + i)
+        };
+        while let Some(start) = next(at, is_word_byte) {
+            let end = next(start, |c| !is_word_byte(c)).unwrap_or(text.len());
             at = end;
+            if !self.is_damaged && !self.lengths.contains(&(end - start)) {
+                continue;
+            }
             let word = text.get(start..end).unwrap_or_default();
             if !self.is_secret(word) {
                 continue;
@@ -113,8 +123,12 @@ impl SecretNames<'_> {
     }
 }
 
+fn is_word_byte(c: u8) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.')
+}
+
 fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+    u8::try_from(c).is_ok_and(is_word_byte)
 }
 
 fn word_len(text: &str) -> usize {

@@ -456,8 +456,8 @@ impl<'p> Collector<'p> {
 /// True for a named type itself, and for lists and maps of it.
 fn is_of(ty: &Type, named: &Type) -> bool {
     match (&ty.base, &named.base) {
-        (Base::Refined(a), Base::Refined(b)) => std::sync::Arc::ptr_eq(a, b),
-        (Base::OneOf(a), Base::OneOf(b)) => std::sync::Arc::ptr_eq(a, b),
+        (Base::Refined(a), Base::Refined(b)) => a.name == b.name && a.pattern == b.pattern,
+        (Base::OneOf(a), Base::OneOf(b)) => a == b,
         _ => ty.element().is_some_and(|element| is_of(element, named)),
     }
 }
