@@ -3,7 +3,7 @@
 use crate::cli::{Cli, Failure, print};
 use crate::diagnostic::json_text;
 use crate::import::{Comparison, Difference, compare};
-use crate::project::{Edition, Library, Request, load};
+use crate::project::{Edition, Library, LibraryChoice, Request, load};
 use crate::schema::Roles;
 use crate::source::Memory;
 use crate::workspace;
@@ -45,7 +45,10 @@ pub(super) fn run(cli: &Cli, args: &Compare) -> Result<bool, Failure> {
              another one with `--release`"
         )));
     }
-    let comparison = compare(&program(Library::adopted(adopted)), &library);
+    let comparison = compare(
+        &program(workspace::library(LibraryChoice::Adopted(adopted))),
+        &library,
+    );
     if args.json {
         print(&json_text(&comparison))?;
     } else {

@@ -6,8 +6,9 @@ use crate::cli::{Cli, Failure, print};
 use crate::diagnostic::json_text;
 use crate::emit::default_files;
 use crate::eval::evaluate;
-use crate::project::{Library, Request, load};
+use crate::project::{Request, load};
 use crate::source::{Memory, normalize};
+use crate::workspace;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -31,7 +32,7 @@ pub(super) fn run(cli: &Cli, args: &Defaults) -> Result<bool, Failure> {
         &Memory([(path.clone(), SPEC.to_owned())].into()),
         &Request {
             specs: vec![path],
-            library: Some(Library::of(library(cli, None)?)),
+            library: Some(workspace::library(library(cli, None)?)),
             ..Request::default()
         },
     );

@@ -5,7 +5,7 @@ use crate::cli::report::{is_fine, report};
 use crate::cli::select::{find_specs, include_roots, library};
 use crate::cli::{Cli, Failure, Format, print, print_file};
 use crate::driver;
-use crate::project::{Library, LibraryChoice, Program, Request, load};
+use crate::project::{LibraryChoice, Program, Request, load};
 use crate::reference::{Trial, collect, render_html, render_markdown};
 use crate::source::{Disk, normalize, visible};
 use crate::workspace;
@@ -42,7 +42,7 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
     if let LibraryChoice::Adopted(adopted) = &choice {
         specs.retain(|spec| !spec.starts_with(&adopted.root));
     }
-    let library = Some(Library::of(choice));
+    let library = Some(workspace::library(choice));
     let request = Request {
         specs,
         library: library.clone(),

@@ -4,7 +4,7 @@ use crate::cli::select::{library, not_a_var_file, other_format};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::import::{VarFile, import};
 use crate::project::hir::LayerKind;
-use crate::project::{Library, Request, load};
+use crate::project::{Request, load};
 use crate::source::{Disk, Loader, normalize, read_text};
 use crate::workspace;
 use clap::Args;
@@ -29,7 +29,7 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     let packer = library.checkout().map(Path::to_owned);
     let files = read_var_files(cli, &args.files, packer.as_deref())?;
     let request = Request {
-        library: Some(Library::of(library)),
+        library: Some(workspace::library(library)),
         ..Request::default()
     };
     let program = load(&Disk, &request);

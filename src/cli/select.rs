@@ -3,9 +3,7 @@
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::hir::{LayerKind, ProviderId, SectionId};
-use crate::project::{
-    Config, Library, LibraryChoice, Program, Request, load, unknown_release_help,
-};
+use crate::project::{Config, LibraryChoice, Program, Request, load, unknown_release_help};
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
 use crate::workspace::{self, Wanted};
 use rustc_hash::FxHashMap;
@@ -82,7 +80,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
             .is_none_or(|folder| !spec.starts_with(folder))
     });
     let packer_folder = library.checkout().map(Path::to_owned);
-    let library = Some(Library::of(library));
+    let library = Some(workspace::library(library));
     if let Some(root) = cli
         .include_roots
         .iter()

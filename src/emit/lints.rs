@@ -154,6 +154,9 @@ impl Delivery<'_, '_> {
 
     /// True where the target needs a value for a variable, and nothing sets one.
     pub(super) fn lacks(&self, id: VarId) -> bool {
+        if self.image.value(id).is_some() {
+            return false;
+        }
         let variable = self.image.program.variable(id);
         let readers = &self.provider().readers;
         // Packer requires a variable for which the template has no default, whatever its type.
@@ -163,7 +166,6 @@ impl Delivery<'_, '_> {
             && !self.image.is_broken(id)
             && (self.reach.reads(id) || is_demanded)
             && readers.default_of(&variable.name).is_none()
-            && self.image.value(id).is_none()
     }
 
     fn check_required(&self, id: VarId, out: &mut Vec<Diagnostic>) {

@@ -278,11 +278,10 @@ impl<'i, 'p> Delivery<'i, 'p> {
     /// Warns of secrets that come from what the project writes out elsewhere.
     fn check_secrets(&self, out: &mut Vec<Diagnostic>) {
         for id in self.ids() {
-            let Some(active) = self
-                .image
-                .winner(id)
-                .filter(|_| is_literal_secret(self.image, id))
-            else {
+            if !is_literal_secret(self.image, id) {
+                continue;
+            }
+            let Some(active) = self.image.winner(id) else {
                 continue;
             };
             let value = &active.setting.value;
@@ -317,6 +316,9 @@ impl<'i, 'p> Delivery<'i, 'p> {
 
 /// True for a secret whose value the project wrote out. The library's own (`builder`) are public.
 pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
+    if !image.program.variable(id).is_secret {
+        return false;
+    }
     let span = image
         .winner(id)
         .map_or(image.program.variable(id).span, |a| a.setting.span);

@@ -184,6 +184,7 @@ pub(super) fn plan<'p>(
         moved: BTreeMap::new(),
         undeclared,
     };
+    plan.names.reserve(delivery.image.ids().len());
     let forms = planner.plan_file(&mut plan);
     plan.rows.reserve(delivery.image.ids().len());
     for id in delivery.ids() {

@@ -116,19 +116,16 @@ impl Route {
             .first()
             .map(|at| (*at, readers.builders.iter().flatten().cloned().collect()));
         route.has_playbook = !readers.extra_vars.is_empty();
-        // A file that only one of the provisioners gets is no way for what all roles need.
-        let in_all = |id: &VarId| {
-            readers.extra_vars.iter().all(|args| {
-                args.iter()
-                    .any(|a| whole_argument(a).and_then(lookup) == Some(*id))
-            })
+        // For each provisioner the variables that its arguments consist of.
+        let consist_of = |args: &&[SmolStr]| -> Vec<Option<VarId>> {
+            let whole = args.iter().map(|arg| lookup(whole_argument(arg)?));
+            whole.collect()
         };
-        let first = readers.extra_vars.first().copied().unwrap_or_default();
-        let whole: Vec<VarId> = first
-            .iter()
-            .filter_map(|arg| lookup(whole_argument(arg)?))
-            .filter(in_all)
-            .collect();
+        let wholes: Vec<Vec<Option<VarId>>> = readers.extra_vars.iter().map(consist_of).collect();
+        // A file that only one of the provisioners gets is no way for what all roles need.
+        let in_all = |id: &VarId| wholes.iter().all(|ids| ids.contains(&Some(*id)));
+        let first = wholes.first().map_or(&[][..], Vec::as_slice);
+        let whole: Vec<VarId> = first.iter().flatten().copied().filter(in_all).collect();
         let is_fixed = |id: &VarId| {
             image
                 .settings(*id)
@@ -179,19 +176,18 @@ impl Route {
                 route.obstacle = held.and_then(|id| Some((*id, fixed_part(id)?)));
             }
         }
-        for arg in readers.extra_vars.iter().copied().flatten() {
-            let text = match whole_argument(arg).and_then(lookup) {
+        let args = readers.extra_vars.iter().copied().flatten();
+        for (arg, whole) in args.zip(wholes.iter().flatten()) {
+            match whole {
                 Some(id) => {
-                    route.named.push(id);
-                    if Some(id) == route.file {
-                        continue;
-                    } else {
-                        args_text(image, id).unwrap_or_default()
+                    route.named.push(*id);
+                    if Some(*id) != route.file {
+                        let text = args_text(image, *id).unwrap_or_default();
+                        route.add_slots(&text, &lookup);
                     }
                 }
-                None => arg.to_string(),
-            };
-            route.add_slots(&text, &lookup);
+                None => route.add_slots(arg, &lookup),
+            }
         }
         let mut names: Vec<SmolStr> = readers.reads.into_iter().cloned().collect();
         let mut own: FxHashSet<SmolStr> = FxHashSet::default();

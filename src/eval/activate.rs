@@ -148,21 +148,17 @@ impl<'p> Image<'p> {
         let program = self.program;
         let file = program.section(self.section).span.file;
         let own = program.views.get(&file).map(|v| &v.names.variables);
-        let mut ids: Vec<VarId> = program
-            .library
-            .variables
-            .values()
-            .map(|(id, _)| *id)
-            .collect();
-        ids.extend(
-            own.into_iter()
-                .flat_map(|names| names.values())
-                .map(|(id, _)| *id),
-        );
-        ids.extend(self.active.iter().map(|a| a.setting.variable));
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        let own = own.into_iter().flat_map(|names| names.values());
+        let mut is_seen = Table::filled(&program.variables, false);
+        let library = program.library.variables.values();
+        for (id, _) in library.chain(own) {
+            is_seen[*id] = true;
+        }
+        for active in &self.active {
+            is_seen[active.setting.variable] = true;
+        }
+        let seen = is_seen.pairs().filter(|(_, is_seen)| **is_seen);
+        seen.map(|(id, _)| id).collect()
     }
 }
 

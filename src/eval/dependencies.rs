@@ -4,6 +4,7 @@ use crate::eval::Image;
 use crate::project::Table;
 use crate::project::hir::*;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 
 impl Image<'_> {
     /// Marks variables, and everything that their values depend on.
@@ -18,7 +19,17 @@ impl Image<'_> {
     /// The variables that a variable's value depends on.
     pub fn dependencies(&self, id: VarId) -> Vec<VarId> {
         let program = self.program;
-        let (settings, has_default) = self.effective_settings(id);
+        let all = self.settings(id);
+        let (settings, has_default) = match all {
+            [] => (Cow::Borrowed(all), true),
+            [.., last] if last.setting.change == Change::Replace => {
+                (Cow::Borrowed(std::slice::from_ref(last)), false)
+            }
+            _ => {
+                let (kept, has_default) = self.drop_unset(all);
+                (Cow::Owned(kept), has_default)
+            }
+        };
         let base = settings
             .iter()
             .rposition(|a| a.setting.change == Change::Replace);

@@ -8,18 +8,17 @@ use crate::eval::Image;
 use crate::project::hir::*;
 use crate::project::{RED_ZONE, STACK, locate_text};
 use crate::schema::{
-    Base, Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers,
-    whole,
+    Base, Encoding, Pattern, Piece, Text, TextBuilder, Value, compare_versions, decode, encode,
+    numbers,
 };
 use crate::source::Span;
 use crate::syntax::ast::BinaryOp;
 use base64::Engine;
 use indexmap::IndexMap;
-use regex::Regex;
+use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The greatest size of a value, in bytes. A few names that double each other would fill
@@ -522,13 +521,16 @@ fn add_size(size: &mut usize, part: &Value, whole: Span) -> Result<(), Stop> {
 fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
     thread_local! {
         /// Patterns are few and images many: each is compiled once a thread.
-        static COMPILED: RefCell<HashMap<SmolStr, Regex>> = RefCell::default();
+        static COMPILED: RefCell<FxHashMap<SmolStr, Pattern>> = RefCell::default();
     }
     COMPILED.with_borrow_mut(|compiled| {
-        if let Some(regex) = compiled.get(pattern) {
-            return Ok(regex.is_match(text));
+        if let Some(Ok(answer)) = compiled.get(pattern).map(|known| known.matches(text)) {
+            return Ok(answer);
         }
-        let regex = whole(pattern).map_err(|e| {
+        let known = compiled
+            .entry(SmolStr::new(pattern))
+            .or_insert_with(|| Pattern::new(pattern));
+        known.matches(text).map_err(|e| {
             // The lines before the last one draw the pattern.
             let error = e.to_string();
             let why = error
@@ -537,10 +539,7 @@ fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
                 .unwrap_or_default()
                 .trim_start_matches("error: ");
             Stop::Failed(span, format!("invalid regular expression: {why}"))
-        })?;
-        let answer = regex.is_match(text);
-        compiled.insert(SmolStr::new(pattern), regex);
-        Ok(answer)
+        })
     })
 }
 

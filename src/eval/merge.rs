@@ -75,17 +75,36 @@ impl<'p> Evaluator<'p> {
     fn compute_folded(&mut self, id: VarId) -> Option<Value> {
         let (settings, has_default) = match self.image.settings(id) {
             [] => (Vec::new(), true),
-            [.., last] if last.setting.change == Change::Replace => (vec![*last], false),
+            [.., last] if last.setting.change == Change::Replace => {
+                // Only the strongest counts.
+                let folded = Folded {
+                    base: FoldBase::Expr(&last.setting.value),
+                    changes: Vec::new(),
+                };
+                return self.compute_fold_of(id, &folded);
+            }
             _ => self.image.effective_settings(id),
         };
         let folded = self.image.fold(id, settings, has_default);
-        let is_checked = self.image.is_constant(&folded);
+        self.compute_fold_of(id, &folded)
+    }
+
+    fn compute_fold_of(&mut self, id: VarId, folded: &Folded<'p>) -> Option<Value> {
+        if let FoldBase::Expr(Expr {
+            kind: ExprKind::Const(value),
+            ..
+        }) = folded.base
+            && folded.changes.is_empty()
+        {
+            return Some(value.clone());
+        }
+        let is_checked = self.image.is_constant(folded);
         let mut log = Log::default();
-        let value = log.compute_fold(self, &folded);
+        let value = log.compute_fold(self, folded);
         self.absorb(log);
         let value = value?;
         if !is_checked {
-            self.check_computed(id, &value, &folded);
+            self.check_computed(id, &value, folded);
         }
         Some(value)
     }

@@ -339,14 +339,12 @@ impl<'p> Image<'p> {
 
     /// The strongest setting under this name.
     fn own_winner(&self, id: VarId) -> Option<Active<'p>> {
-        self.settings(id)
-            .last()
-            .copied()
-            .filter(|a| a.setting.change != Change::Unset)
-            .or_else(|| {
-                let (kept, _) = self.effective_settings(id);
-                kept.last().copied()
-            })
+        let last = self.settings(id).last()?;
+        if last.setting.change != Change::Unset {
+            return Some(*last);
+        }
+        let (kept, _) = self.effective_settings(id);
+        kept.last().copied()
     }
 
     /// True where the project, not the library, sets it.

@@ -91,7 +91,7 @@ impl Workspace {
             .first()
             .and_then(|root| workspace::project_library(root, &[], Wanted::default()).ok());
         self.library_root = of_project.as_ref().and_then(LibraryChoice::folder);
-        self.library = of_project.map(Library::of);
+        self.library = of_project.map(workspace::library);
         let specs = self
             .roots
             .iter()

@@ -5,9 +5,9 @@
 
 use crate::packer::{Braced, parse_braces, users};
 use crate::source::embedded;
-use serde::{Deserialize, Serialize};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 use std::ops::Deref;

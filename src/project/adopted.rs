@@ -1,5 +1,7 @@
 //! A library in the place of the standard library, as files in memory.
 
+use crate::project::Edition;
+use crate::schema::Roles;
 use crate::source::Release;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,9 +20,19 @@ pub struct Adopted {
     pub files: BTreeMap<PathBuf, String>,
     /// If it is only in memory: the files of the checkout that it was adopted from, with absolute paths.
     pub origins: Vec<(PathBuf, Arc<str>)>,
+    /// Identifies all of this, if that is known.
+    pub digest: Option<String>,
 }
 
 impl Adopted {
+    /// The form of the built-in library whose types and rules hold in it.
+    pub fn edition(&self) -> Edition {
+        Edition {
+            release: self.release,
+            roles: Roles::Upstream,
+        }
+    }
+
     /// Its specs, in the order of their paths.
     pub fn specs(&self) -> impl Iterator<Item = (&Path, &str)> {
         let is_spec = |path: &Path| path.extension().is_some_and(|e| e == "imgspec");

@@ -61,7 +61,7 @@ pub struct Refinement {
     /// The regular expression, as written.
     pub pattern: SmolStr,
     #[serde(skip)]
-    regex: OnceLock<Option<Regex>>,
+    compiled: OnceLock<Pattern>,
 }
 
 impl Refinement {
@@ -70,16 +70,69 @@ impl Refinement {
         Refinement {
             name,
             pattern,
-            regex: OnceLock::new(),
+            compiled: OnceLock::new(),
         }
     }
 
-    /// Returns the compiled pattern, or `None` if it is not a valid regular expression.
-    pub fn regex(&self) -> Option<&Regex> {
-        self.regex
-            .get_or_init(|| whole(&self.pattern).ok())
-            .as_ref()
+    /// Returns whether the pattern matches the whole of a string, or `None` if it is not a valid regular expression.
+    pub fn matches(&self, text: &str) -> Option<bool> {
+        let compiled = self.compiled.get_or_init(|| Pattern::new(&self.pattern));
+        compiled.matches(text).ok()
     }
+}
+
+/// A regular expression that must match a whole string.
+///
+/// To compile it for Unicode takes many times as long as for ASCII. For a string of ASCII characters both give the same
+/// answer, and nearly all strings are such.
+#[derive(Debug)]
+pub struct Pattern {
+    text: String,
+    ascii: OnceLock<Option<regex::bytes::Regex>>,
+    unicode: OnceLock<Result<Regex, regex::Error>>,
+}
+
+impl Pattern {
+    /// Creates it from a pattern, which is compiled on first use.
+    pub fn new(pattern: &str) -> Pattern {
+        Pattern {
+            text: pattern.to_owned(),
+            ascii: OnceLock::new(),
+            unicode: OnceLock::new(),
+        }
+    }
+
+    /// Returns whether it matches the whole of a string.
+    ///
+    /// # Errors
+    /// The syntax error of the pattern.
+    pub fn matches(&self, text: &str) -> Result<bool, &regex::Error> {
+        if text.is_ascii()
+            && let Some(ascii) = self.ascii.get_or_init(|| for_ascii(&self.text))
+        {
+            return Ok(ascii.is_match(text.as_bytes()));
+        }
+        let unicode = self.unicode.get_or_init(|| whole(&self.text));
+        unicode.as_ref().map(|regex| regex.is_match(text))
+    }
+}
+
+/// Compiles a pattern for strings of ASCII characters, if it names no class of Unicode characters.
+fn for_ascii(pattern: &str) -> Option<regex::bytes::Regex> {
+    // Its own flags can switch back to Unicode, and with `i` a character that is not ASCII can be equal to one that is.
+    let switches = |group: &str| {
+        let flags = group
+            .split(|c: char| !(c.is_ascii_alphabetic() || c == '-'))
+            .next();
+        flags.is_some_and(|flags| flags.contains('u'))
+    };
+    if !pattern.is_ascii() || pattern.split("(?").skip(1).any(switches) {
+        return None;
+    }
+    regex::bytes::RegexBuilder::new(&format!("\\A(?:{pattern})\\z"))
+        .unicode(false)
+        .build()
+        .ok()
 }
 
 /// Compiles a regular expression that must match a whole string.
@@ -313,7 +366,7 @@ fn check_text(ty: &Type, text: &Text) -> Option<Mismatch> {
                 },
             ))
         }
-        Base::Refined(refinement) if !refinement.regex()?.is_match(&text) => Some(Mismatch::of(
+        Base::Refined(refinement) if !refinement.matches(&text)? => Some(Mismatch::of(
             &text,
             format!("is not a valid `{}`", refinement.name),
         )),
@@ -332,5 +385,50 @@ fn shorten(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", part(text, ..at)),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_has_one_meaning_for_all_strings() {
+        let patterns = [
+            ".*",
+            r"\w+",
+            r"[^\s]+",
+            r"(?i:k|s)",
+            r"(?i)\x{212A}",
+            r"(?u:.)",
+            r"(?-u:\w)+",
+            r"\p{L}+",
+            r"[a-z]+|é",
+            r"(?:ubuntu)-?[0-9]*",
+            "a{0,3}",
+            "",
+        ];
+        let texts = [
+            "",
+            "k",
+            "K",
+            "\u{212A}",
+            "ubuntu-24",
+            "é",
+            "a b",
+            "aaa",
+            "\n",
+            "ſ",
+        ];
+        for pattern in patterns {
+            let compiled = whole(pattern).unwrap();
+            let quick = Pattern::new(pattern);
+            for text in texts {
+                let answer = quick.matches(text).unwrap();
+                assert_eq!(answer, compiled.is_match(text), "`{pattern}` on {text:?}");
+            }
+        }
+        assert!(Pattern::new("(").matches("a").is_err());
+        assert!(Pattern::new("[").matches("é").is_err());
     }
 }

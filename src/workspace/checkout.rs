@@ -73,7 +73,7 @@ pub fn refusals(checkout: &Checkout) -> Vec<String> {
 pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
     let root = find_checkout(folder)?;
     let root = root.canonicalize().unwrap_or(root);
-    let place = place_of(&root);
+    let place = place_of(&root, "checkout");
     let inputs = Inputs::read(&root);
     if let Some(entry) = CacheEntry::read(&place).filter(|entry| entry.is_of(&inputs)) {
         return Ok(entry.library(&root, &inputs));
@@ -100,8 +100,8 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
         files: adopt(&checkout, None),
     };
     // A cache that cannot be written costs only time.
-    if let Ok(text) = serde_json::to_vec(&entry) {
-        let _ = replace(&place, &text);
+    if let Ok(bytes) = postcard::to_allocvec(&entry) {
+        let _ = replace(&place, &bytes);
         remove_old(&place);
     }
     Ok(entry.library(&root, &inputs))
@@ -115,11 +115,11 @@ fn release_of(files: &BTreeMap<PathBuf, String>) -> Release {
         .unwrap_or_default()
 }
 
-/// How many checkouts the cache keeps.
-const MOST: usize = 16;
+/// How many files of adopted libraries the cache keeps: up to two for each.
+const MOST: usize = 32;
 
 /// Removes the oldest entries of the cache if there are more than [`MOST`]. `new` is the path of the newest one.
-fn remove_old(new: &Path) {
+pub(super) fn remove_old(new: &Path) {
     let entries = new
         .parent()
         .map(fs::read_dir)
@@ -141,12 +141,13 @@ pub fn is_known(folder: &Path) -> bool {
     let root = find_checkout(folder)
         .ok()
         .and_then(|root| root.canonicalize().ok());
-    root.is_some_and(|root| place_of(&root).is_file())
+    root.is_some_and(|root| place_of(&root, "checkout").is_file())
 }
 
-fn place_of(root: &Path) -> PathBuf {
+/// Returns the file in the cache for something that was read from a folder. `what` is its ending.
+pub(super) fn place_of(root: &Path, what: &str) -> PathBuf {
     let name = hex(&Sha256::digest(root.as_os_str().as_encoded_bytes()));
-    cache().join("adopted").join(format!("{name}.json"))
+    cache().join("adopted").join(format!("{name}.{what}"))
 }
 
 /// A checkout in the cache.
@@ -163,7 +164,7 @@ struct CacheEntry {
 
 impl CacheEntry {
     fn read(place: &Path) -> Option<CacheEntry> {
-        serde_json::from_slice(&fs::read(place).ok()?).ok()
+        postcard::from_bytes(&fs::read(place).ok()?).ok()
     }
 
     fn is_of(&self, inputs: &Inputs) -> bool {
@@ -186,6 +187,7 @@ impl CacheEntry {
             release: release_of(&self.files),
             files: self.files,
             origins,
+            digest: Some(self.digest),
         }
     }
 }
@@ -323,7 +325,7 @@ fn digest_of(path: &Path) -> String {
 }
 
 /// Identifies this program: another version may read a checkout differently.
-fn program() -> Vec<u8> {
+pub(super) fn program() -> Vec<u8> {
     let metadata = std::env::current_exe().and_then(fs::metadata);
     let known = metadata
         .map(|m| format!("{} {:?}", m.len(), m.modified().ok()))

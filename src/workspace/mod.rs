@@ -6,6 +6,7 @@ mod assets;
 mod cache;
 mod checkout;
 mod discover;
+mod library;
 mod lock;
 mod make;
 mod write;
@@ -18,6 +19,7 @@ pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};
 pub use cache::{cache, make_cache, make_ignored};
 pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
 pub use discover::{Wanted, project_library, read_config, spec_files};
+pub use library::library;
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
 pub use lock::Lock;

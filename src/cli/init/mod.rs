@@ -11,7 +11,7 @@ use crate::cli::select::{include_roots, unknown_image};
 use crate::cli::{Cli, Failure, print, print_aside};
 use crate::import::import;
 use crate::project::hir::{SectionId, Target};
-use crate::project::{CONFIG_FILE, Edition, Library, LibraryChoice, Program, Request, load};
+use crate::project::{CONFIG_FILE, Edition, LibraryChoice, Program, Request, load};
 use crate::schema::Roles;
 use crate::source::{Disk, Loader, Release, normalize};
 use crate::syntax::print_text;
@@ -46,7 +46,7 @@ pub(super) fn run(cli: &Cli, args: &Init) -> Result<bool, Failure> {
     let library = library(cli)?;
     let checkout = library.checkout().map(Path::to_owned);
     let request = Request {
-        library: Some(Library::of(library)),
+        library: Some(workspace::library(library)),
         include_roots: include_roots(cli),
         ..Request::default()
     };

@@ -5,7 +5,6 @@ use crate::diagnostic::Diagnostic;
 use crate::project::check::{Declared, Draft, FileContext, Unit};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
-use crate::schema::Roles;
 use crate::source::embedded;
 use crate::source::{FileId, Memory, Origin, Release, SourceMap};
 use crate::syntax::{self, ast};
@@ -76,11 +75,32 @@ impl Library {
     /// Returns a library in the place of the built-in one of its release, of which types and rules stay, the rules as far
     /// as they can.
     pub fn adopted(adopted: Adopted) -> Arc<Library> {
-        let edition = Edition {
-            release: adopted.release,
-            roles: Roles::Upstream,
+        Arc::new(Library::read(adopted.edition(), Some(adopted)))
+    }
+
+    /// Returns an adopted library as [`Library::encode`] stored it, or gives it back if the form is another one.
+    ///
+    /// # Errors
+    /// The library, which must be read.
+    pub fn stored(adopted: Adopted, stored: &[u8]) -> Result<Arc<Library>, Box<Adopted>> {
+        let Some((items, diagnostics)) = prebuilt::decode(stored) else {
+            return Err(Box::new(adopted));
         };
-        Arc::new(Library::read(edition, Some(adopted)))
+        let mut library = Library {
+            items,
+            diagnostics,
+            edition: adopted.edition(),
+            ..Library::default()
+        };
+        for (path, text) in library.edition.release.files() {
+            library.add_text(Path::new("stdlib").join(path), text);
+        }
+        for (path, text) in adopted.specs() {
+            library.add_text(adopted.root.join(path), text);
+        }
+        library.add_origins(&adopted);
+        library.adopted = Some(adopted);
+        Ok(Arc::new(library))
     }
 
     /// Returns a built-in library as the build script stored it.
@@ -90,17 +110,16 @@ impl Library {
         let Some((items, diagnostics)) = stored else {
             return Library::read(edition, None);
         };
-        let mut sources = SourceMap::default();
-        for (path, text) in edition.release.files() {
-            sources.add(Path::new("stdlib").join(path), Origin::Library, text.into());
-        }
-        Library {
-            sources,
+        let mut library = Library {
             items,
             diagnostics,
             edition,
-            adopted: None,
+            ..Library::default()
+        };
+        for (path, text) in edition.release.files() {
+            library.add_text(Path::new("stdlib").join(path), text);
         }
+        library
     }
 
     /// Returns the form in which the build script stores the library, which is without its texts.
@@ -150,18 +169,28 @@ impl Library {
             let root = adopted.as_ref().map_or(Path::new(""), |a| &a.root);
             units.push(library.read_file(root.join(path), text));
         }
-        for (path, text) in adopted.iter().flat_map(|adopted| &adopted.origins) {
-            library
-                .sources
-                .add(path.clone(), Origin::Library, text.clone());
+        if let Some(adopted) = &adopted {
+            library.add_origins(adopted);
         }
         library.lower(units, adopted.as_ref());
         library.adopted = adopted;
         library
     }
 
+    fn add_text(&mut self, path: PathBuf, text: &str) -> FileId {
+        self.sources.add(path, Origin::Library, text.into())
+    }
+
+    /// Adds the files of the checkout that a library was adopted from.
+    fn add_origins(&mut self, adopted: &Adopted) {
+        for (path, text) in &adopted.origins {
+            self.sources
+                .add(path.clone(), Origin::Library, text.clone());
+        }
+    }
+
     fn read_file(&mut self, path: PathBuf, text: &str) -> Unit {
-        let file = self.sources.add(path, Origin::Library, text.into());
+        let file = self.add_text(path, text);
         let parse = syntax::parse(file, text);
         self.diagnostics.extend(parse.diagnostics);
         unit(file, parse.file)
@@ -169,7 +198,7 @@ impl Library {
 
     /// Adds a file that has been parsed as the file at the same place among those of a library.
     fn add_file(&mut self, path: PathBuf, text: &str, ast: ast::File) -> Unit {
-        unit(self.sources.add(path, Origin::Library, text.into()), ast)
+        unit(self.add_text(path, text), ast)
     }
 
     /// The files of a library see each other, in any order.

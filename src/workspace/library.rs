@@ -1,0 +1,73 @@
+//! The library of a project. What a library comes to is kept in the cache, so that it is read and checked once.
+
+use crate::project::{Adopted, Library, LibraryChoice};
+use crate::source::{hex, sha256};
+use crate::workspace::checkout::{place_of, program, remove_old};
+use crate::workspace::write::replace;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The size in bytes from which a library's texts are worth a file in the cache.
+const WORTH: usize = 8 << 10;
+
+/// Returns the library of a choice. One that was adopted comes from the cache, if this program has read the same texts
+/// before.
+pub fn library(choice: LibraryChoice) -> Arc<Library> {
+    let adopted = match choice {
+        LibraryChoice::Adopted(adopted) => adopted,
+        built_in @ LibraryChoice::BuiltIn(_) => return Library::of(built_in),
+    };
+    let size: usize = adopted.files.values().map(String::len).sum();
+    if size < WORTH {
+        return Library::adopted(adopted);
+    }
+    let digest = digest_of(&adopted);
+    let root = adopted.checkout.as_deref().unwrap_or(&adopted.root);
+    let place = place_of(root, "library");
+    let stored = fs::read(&place).unwrap_or_default();
+    let adopted = match stored.split_at_checked(digest.len()) {
+        Some((head, stored)) if head == digest.as_bytes() => {
+            match Library::stored(adopted, stored) {
+                Ok(library) => return library,
+                Err(adopted) => *adopted,
+            }
+        }
+        _ => adopted,
+    };
+    let library = Library::adopted(adopted);
+    if let Some(stored) = library.encode() {
+        // A cache that cannot be written costs only time.
+        let _ = replace(&place, &[digest.as_bytes(), &stored].concat());
+        remove_old(&place);
+    }
+    library
+}
+
+/// Identifies the texts of a library, its place, and this program, which reads them.
+fn digest_of(adopted: &Adopted) -> String {
+    let mut digest = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(bytes);
+    };
+    let path = |path: &Path| path.as_os_str().as_encoded_bytes().to_owned();
+    add(&program());
+    add(adopted.release.name().as_bytes());
+    add(&path(&adopted.root));
+    match &adopted.digest {
+        Some(known) => add(known.as_bytes()),
+        None => {
+            for (name, text) in &adopted.files {
+                add(&path(name));
+                add(text.as_bytes());
+            }
+            for (name, text) in &adopted.origins {
+                add(&path(name));
+                add(sha256(text).as_bytes());
+            }
+        }
+    }
+    hex(&digest.finalize())
+}
