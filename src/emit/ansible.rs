@@ -8,6 +8,7 @@ use crate::emit::{Delivery, Environment, OUT_ENV, Output};
 use crate::schema::{Base, Encoding, Piece, Text, Type, Value};
 use crate::source::part;
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 
@@ -43,12 +44,13 @@ pub(super) fn render(
     plan: &Plan<'_>,
     output: &Output,
     environment: &mut Environment,
-) -> IndexMap<SmolStr, Json> {
+) -> IndexMap<SmolStr, Json, FxBuildHasher> {
     let mut renderer = Renderer {
         output,
         environment,
     };
-    let mut out: IndexMap<SmolStr, Json> = IndexMap::with_capacity(plan.names.len());
+    let mut out: IndexMap<SmolStr, Json, FxBuildHasher> =
+        IndexMap::with_capacity_and_hasher(plan.names.len(), FxBuildHasher);
     for row in &plan.rows {
         let id = row.variable;
         if let Some(entry) = row.file.and_then(|form| delivery.entry(id, form)) {

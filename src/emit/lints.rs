@@ -405,7 +405,10 @@ impl Delivery<'_, '_> {
         };
         let is_raw =
             program.section(layer).kind == LayerKind::Json || program.flags.contains(&layer);
-        raw_string(program.sources.slice(active.setting.value.span)).filter(|_| is_raw)
+        if !is_raw {
+            return None;
+        }
+        raw_string(program.sources.slice(active.setting.value.span))
     }
 
     /// True where the string of a var file has the quotes and escapes that its slots need.

@@ -21,7 +21,7 @@ mod route;
 pub use ansible::show_value;
 pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
 pub use defaults::default_files;
-pub use plan::Ways;
+pub use plan::{Routes, Ways};
 pub use readers::{Effect, Reach};
 pub use roles::check_roles;
 
@@ -32,9 +32,10 @@ use crate::project::{Program, secret_literal};
 use crate::schema::{Receivers, Roles, Text, Value};
 use crate::source::Span;
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use route::{Route, Slot};
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where the output will be, as far as its content depends on that.
@@ -71,7 +72,7 @@ impl Output {
 pub const OUT_ENV: &str = "IMGSPEC_OUT";
 
 /// Packer's variables: name to string, in the order of the names.
-pub type Strings = IndexMap<SmolStr, SmolStr>;
+pub type Strings = IndexMap<SmolStr, SmolStr, FxBuildHasher>;
 
 /// The files of one image.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ pub struct Artifacts {
     /// `packer.vars.json`: name to string.
     pub packer: Strings,
     /// `ansible.vars.json`: name to value, in the order of the names.
-    pub ansible: IndexMap<SmolStr, serde_json::Value>,
+    pub ansible: IndexMap<SmolStr, serde_json::Value, FxBuildHasher>,
     /// `manifest.json`: what the two were made from.
     pub manifest: serde_json::Value,
     /// Names that are not written, because a checkout's own files set them: its secrets.
@@ -89,7 +90,7 @@ pub struct Artifacts {
     /// The files contain a secret in plain text, so only their owner may read them.
     pub is_secret: bool,
     /// The ways by which each variable is read.
-    pub routes: BTreeMap<SmolStr, Ways>,
+    pub routes: Routes,
     /// The variable that carries the extra-vars file, if one can.
     pub file_route: Option<SmolStr>,
     /// What a build needs to know besides the files.

@@ -2,6 +2,7 @@
 
 use crate::emit::plan::{PackerForm, Plan};
 use crate::emit::{Delivery, Environment, OUT_ENV, Output, Strings};
+use crate::project::hir::VarId;
 use crate::schema::{Piece, Text, encode};
 use smol_str::SmolStr;
 
@@ -13,7 +14,7 @@ pub(super) fn render(
     environment: &mut Environment,
 ) -> Strings {
     let program = delivery.image.program;
-    let mut out: Vec<(SmolStr, SmolStr)> = Vec::with_capacity(plan.rows.len());
+    let mut texts: Vec<(VarId, SmolStr)> = Vec::with_capacity(plan.rows.len());
     for row in &plan.rows {
         let text = match &row.packer {
             None => continue,
@@ -30,17 +31,20 @@ pub(super) fn render(
             Some(PackerForm::Wrapped(text)) => text.into(),
             Some(PackerForm::Empty) => SmolStr::default(),
         };
-        out.push((program.variable(row.variable).name.clone(), text));
+        texts.push((row.variable, text));
     }
-    out.extend(
-        plan.undeclared
-            .iter()
-            .map(|name| (name.clone(), SmolStr::default())),
-    );
-    // A name that is not declared comes last, so that one with a value stays.
-    out.sort_by(|(a, _), (b, _)| a.cmp(b));
-    out.dedup_by(|(later, _), (earlier, _)| later == earlier);
-    out.into_iter().collect()
+    texts.sort_by_key(|(id, _)| program.rank(*id));
+    let named = texts
+        .into_iter()
+        .map(|(id, text)| (program.variable(id).name.clone(), text));
+    let mut out: Strings = named.collect();
+    if !plan.undeclared.is_empty() {
+        for name in &plan.undeclared {
+            out.entry(name.clone()).or_default();
+        }
+        out.sort_unstable_keys();
+    }
+    out
 }
 
 /// The argument that names the extra-vars file, as Packer reads it.

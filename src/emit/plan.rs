@@ -130,6 +130,23 @@ pub struct Ways {
     is_in_file: bool,
 }
 
+/// The ways by which the variables of an image are read, for those that are.
+#[derive(Debug)]
+pub struct Routes(Vec<(SmolStr, Ways)>);
+
+impl Routes {
+    /// Returns the ways of a variable that is read.
+    pub fn get(&self, name: &str) -> Option<&Ways> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, ways)| ways)
+    }
+
+    /// Returns the names of the variables that are read.
+    pub fn names(&self) -> impl Iterator<Item = &SmolStr> {
+        self.0.iter().map(|(name, _)| name)
+    }
+}
+
 impl Ways {
     /// Returns them in words: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
     pub fn words(&self) -> Vec<String> {
@@ -148,8 +165,8 @@ impl Ways {
 
 impl Plan<'_> {
     /// Returns the ways by which each variable is read, for those that are.
-    pub(super) fn into_routes(self, program: &Program) -> BTreeMap<SmolStr, Ways> {
-        let mut out = BTreeMap::new();
+    pub(super) fn into_routes(self, program: &Program) -> Routes {
+        let mut out = Vec::with_capacity(self.rows.len());
         for row in self.rows {
             let name = &program.variable(row.variable).name;
             let ways = Ways {
@@ -158,10 +175,10 @@ impl Plan<'_> {
                 is_in_file: self.names.contains(name),
             };
             if ways.is_read_by_packer || !ways.slots.is_empty() || ways.is_in_file {
-                out.insert(name.clone(), ways);
+                out.push((name.clone(), ways));
             }
         }
-        out
+        Routes(out)
     }
 }
 

@@ -77,13 +77,13 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
         let Some(of_checkout) = artifacts(checkout, *id) else {
             continue;
         };
-        read.extend(of_checkout.routes.keys().map(ToString::to_string));
+        read.extend(of_checkout.routes.names().map(ToString::to_string));
         let of_library = ours.get(name).and_then(|id| artifacts(library, *id));
         let Some(of_library) = of_library else {
             continue;
         };
-        let mut names: BTreeSet<&SmolStr> = of_checkout.routes.keys().collect();
-        names.extend(of_library.routes.keys());
+        let mut names: BTreeSet<&SmolStr> = of_checkout.routes.names().collect();
+        names.extend(of_library.routes.names());
         // A fact that only the compiler reads has no reader there.
         let for_packer = |name: &&SmolStr| is_for_packer(library, name);
         for variable in names.into_iter().filter(for_packer) {
@@ -105,8 +105,8 @@ pub fn compare(checkout: &Program, library: &Program) -> Comparison {
         for variable in of_checkout.packer.keys() {
             let is_secret =
                 of_checkout.withheld.contains(variable) || of_library.withheld.contains(variable);
-            let is_read = of_checkout.routes.contains_key(variable)
-                || of_library.routes.contains_key(variable);
+            let is_read = of_checkout.routes.get(variable).is_some()
+                || of_library.routes.get(variable).is_some();
             let known = library
                 .find_variable(None, variable)
                 .map(|id| library.variable(id));

@@ -9,7 +9,7 @@ use crate::source::{FileId, SourceMap, Span};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// The items of a library, with which every program begins.
 #[derive(Debug, Default)]
@@ -85,6 +85,8 @@ pub struct Program {
     pub aliases: Vec<(VarId, VarId)>,
     /// The deprecated names of each variable that has any, in the order of `aliases`.
     pub(crate) names_of: FxHashMap<VarId, Vec<VarId>>,
+    /// The place of each variable in the order of their names: worked out once, when first asked for.
+    pub(crate) ranks: OnceLock<Table<VarId, u32>>,
     /// The views of the project's files.
     pub views: FxHashMap<FileId, FileView>,
     /// For each of the request's specs, its file.
@@ -113,6 +115,20 @@ impl Program {
     /// Returns the deprecated names of a variable.
     pub fn aliases_of(&self, id: VarId) -> &[VarId] {
         self.names_of.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the place of a variable in the order of the names.
+    pub(crate) fn rank(&self, id: VarId) -> u32 {
+        let ranks = self.ranks.get_or_init(|| {
+            let mut ids: Vec<VarId> = self.variables.ids().collect();
+            ids.sort_by(|a, b| self.variables[*a].name.cmp(&self.variables[*b].name));
+            let mut ranks = Table::filled(&self.variables, 0);
+            for (rank, id) in (0..).zip(ids) {
+                ranks[id] = rank;
+            }
+            ranks
+        });
+        ranks.find(id).copied().unwrap_or(u32::MAX)
     }
 
     /// Returns a layer or image by its id.

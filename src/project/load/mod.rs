@@ -17,7 +17,7 @@ use files::Files;
 use reader::{Read, read};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a command asks for.
 #[derive(Debug, Default)]
@@ -156,6 +156,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         root: None,
         aliases,
         names_of,
+        ranks: OnceLock::new(),
         views,
         specs,
         overlays,

@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::*;
 use crate::source::{FileId, Origin, SourceMap, Span};
 use rustc_hash::FxHashSet;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Hides what may be the value of a secret in what the project wrote.
@@ -43,13 +43,12 @@ pub(crate) fn hide(
     for (_, text) in texts.iter().filter(|(file, _)| damaged.contains(file)) {
         secrets.extend(text.lines().filter_map(damaged_declaration));
     }
-    let all = || secrets.iter().map(|name| name.len());
-    let lengths = all().min().unwrap_or(0)..=all().max().unwrap_or(0);
+    let shapes: FxHashSet<Shape> = secrets.iter().map(|name| shape(name.as_bytes())).collect();
     for (file, text) in &texts {
         let names = SecretNames {
             secrets: &secrets,
             known: &known,
-            lengths: lengths.clone(),
+            shapes: &shapes,
             is_damaged: damaged.contains(file),
         };
         for range in names.values(text) {
@@ -67,11 +66,19 @@ fn damaged_declaration(line: &str) -> Option<&str> {
     (!name.is_empty() && rest.contains("secret")).then_some(name)
 }
 
+/// What two equal names have in common, and most others not.
+type Shape = (usize, u8, u8);
+
+fn shape(name: &[u8]) -> Shape {
+    let end = |byte: Option<&u8>| byte.copied().unwrap_or_default();
+    (name.len(), end(name.first()), end(name.last()))
+}
+
 struct SecretNames<'n> {
     secrets: &'n FxHashSet<&'n str>,
     known: &'n FxHashSet<&'n str>,
-    /// From the length of the shortest secret's name to that of the longest.
-    lengths: RangeInclusive<usize>,
+    /// The first and the last letters of the secrets' names, with their lengths.
+    shapes: &'n FxHashSet<Shape>,
     /// Whether anything in the file cannot be read.
     is_damaged: bool,
 }
@@ -89,7 +96,8 @@ impl SecretNames<'_> {
         while let Some(start) = next(at, is_word_byte) {
             let end = next(start, |c| !is_word_byte(c)).unwrap_or(text.len());
             at = end;
-            if !self.is_damaged && !self.lengths.contains(&(end - start)) {
+            let bytes = text.as_bytes().get(start..end).unwrap_or_default();
+            if !self.is_damaged && !self.shapes.contains(&shape(bytes)) {
                 continue;
             }
             let word = text.get(start..end).unwrap_or_default();
