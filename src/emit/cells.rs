@@ -7,6 +7,7 @@ use crate::eval::evaluate;
 use crate::project::{Request, load};
 use crate::source::Memory;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 
 /// Two providers whose templates read `x`: one with our roles, one with upstream's. `extra` adds a slot or nothing.
 fn providers(slots: &str) -> String {

@@ -126,7 +126,9 @@ fn for_ascii(pattern: &str) -> Option<regex::bytes::Regex> {
             .next();
         flags.is_some_and(|flags| flags.contains('u'))
     };
-    if !pattern.is_ascii() || pattern.split("(?").skip(1).any(switches) {
+    let escapes = ["\\x", "\\u", "\\U"];
+    let names_character = escapes.iter().any(|escape| pattern.contains(escape));
+    if !pattern.is_ascii() || names_character || pattern.split("(?").skip(1).any(switches) {
         return None;
     }
     regex::bytes::RegexBuilder::new(&format!("\\A(?:{pattern})\\z"))

@@ -39,7 +39,7 @@ pub enum VariableKind {
 }
 
 /// The kind of block that makes a variable without a declaration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Owner {
     /// An entry of an `ansible` block: an extra var for roles.
     Ansible,

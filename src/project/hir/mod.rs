@@ -13,5 +13,5 @@ pub use layers::{LayerIdx, Region, Stack, StackLayer, linearize};
 pub use origins::{Origins, in_checkout, place_in_checkout};
 pub use program::{DataFile, FileView, Items, Program};
 pub use scope::Names;
-pub(crate) use scope::{PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View};
+pub(crate) use scope::{PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View, by_name};
 pub use table::{Id, Table};

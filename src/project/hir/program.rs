@@ -87,6 +87,8 @@ pub struct Program {
     pub(crate) names_of: FxHashMap<VarId, Vec<VarId>>,
     /// The place of each variable in the order of their names: worked out once, when first asked for.
     pub(crate) ranks: OnceLock<Table<VarId, u32>>,
+    /// The images of each file, in its order: worked out once, when first asked for.
+    pub(crate) images_by_file: OnceLock<FxHashMap<FileId, Vec<SectionId>>>,
     /// The views of the project's files.
     pub views: FxHashMap<FileId, FileView>,
     /// For each of the request's specs, its file.
@@ -227,14 +229,18 @@ impl Program {
 
     /// The images that a file defines, in its order; of the library's those that can be built.
     pub fn images_of(&self, file: FileId) -> Vec<SectionId> {
-        self.sections
-            .ids()
-            .filter(|id| {
-                let section = self.section(*id);
-                section.kind == LayerKind::Image
-                    && section.span.file == file
-                    && (self.sources.is_users(file) || self.refusal(*id).is_none())
-            })
+        let by_file = self.images_by_file.get_or_init(|| {
+            let mut by_file: FxHashMap<FileId, Vec<SectionId>> = FxHashMap::default();
+            for (id, section) in self.sections.pairs() {
+                if section.kind == LayerKind::Image {
+                    by_file.entry(section.span.file).or_default().push(id);
+                }
+            }
+            by_file
+        });
+        let images = by_file.get(&file).into_iter().flatten().copied();
+        images
+            .filter(|id| self.sources.is_users(file) || self.refusal(*id).is_none())
             .collect()
     }
 }

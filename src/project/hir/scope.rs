@@ -6,22 +6,37 @@ use crate::schema::Type;
 use crate::source::Span;
 use crate::syntax::ast::Ident;
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
 /// The names of some files, each kind on its own.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Names {
     /// Variables.
+    #[serde(serialize_with = "by_name")]
     pub variables: FxHashMap<SmolStr, (VarId, Span)>,
     /// Layers and images.
+    #[serde(serialize_with = "by_name")]
     pub sections: FxHashMap<SmolStr, (SectionId, Span)>,
     /// Providers.
+    #[serde(serialize_with = "by_name")]
     pub providers: FxHashMap<SmolStr, (ProviderId, Span)>,
     /// Rules.
+    #[serde(serialize_with = "by_name")]
     pub rules: FxHashMap<SmolStr, (RuleId, Span)>,
     /// Types.
+    #[serde(serialize_with = "by_name")]
     pub types: FxHashMap<SmolStr, (Type, Span)>,
+}
+
+/// Writes a map in the order of its keys, so that equal maps have equal bytes.
+pub(crate) fn by_name<K: Ord + Serialize, V: Serialize, S: Serializer>(
+    map: &FxHashMap<K, V>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let sorted: BTreeMap<&K, &V> = map.iter().collect();
+    sorted.serialize(serializer)
 }
 
 type Named<T> = FxHashMap<SmolStr, (T, Span)>;

@@ -286,3 +286,35 @@ fn stays(item: &ast::Item) -> bool {
         ast::Item::Variable(_) | ast::Item::Include(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Roles;
+
+    #[test]
+    fn the_build_script_stores_what_is_read() {
+        for release in Release::all() {
+            let kept = embedded::prebuilt(&format!("{release}.kept"));
+            assert_eq!(kept, Library::encode_kept(release).as_deref(), "{release}");
+            for roles in [Roles::Native, Roles::Upstream] {
+                let edition = Edition { release, roles };
+                let read = Library::read(edition, None).encode();
+                let name = format!("{release}.{}", roles.name());
+                assert!(read.as_deref() == embedded::prebuilt(&name), "{name}");
+                let decoded = Library::prebuilt(edition).encode();
+                assert!(read == decoded, "{name} is read as something else");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_of_another_form_are_no_library() {
+        let name = format!("{}.native", Release::default());
+        let bytes = embedded::prebuilt(&name).unwrap();
+        for end in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+            assert!(prebuilt::decode(&bytes[..end]).is_none(), "{end} bytes");
+        }
+        assert!(prebuilt::decode(&[0xff; 64]).is_none());
+    }
+}

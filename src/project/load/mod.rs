@@ -157,6 +157,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         aliases,
         names_of,
         ranks: OnceLock::new(),
+        images_by_file: OnceLock::new(),
         views,
         specs,
         overlays,

@@ -19,6 +19,7 @@ struct Written<'l> {
     sections: &'l [Section],
     providers: &'l [Provider],
     rules: &'l [Rule],
+    #[serde(serialize_with = "by_name")]
     extras: &'l FxHashMap<(Owner, SmolStr), VarId>,
     names: &'l Names,
     diagnostics: &'l [Diagnostic],
