@@ -406,15 +406,14 @@ impl<'p> Planner<'_, '_, 'p> {
 
     /// Reports what a string cannot carry to Packer.
     fn check_packer_string(&mut self, id: VarId, encoded: &Text) {
-        let variable = self.delivery.image.program.variable(id);
-        let name = &variable.name;
-        let place = self.delivery.place(id);
         if let Text::Plain(text) = encoded
-            && !text.contains("{{")
-            && !text.contains('\0')
+            && memchr::memchr2(b'{', 0, text.as_bytes()).is_none()
         {
             return;
         }
+        let variable = self.delivery.image.program.variable(id);
+        let name = &variable.name;
+        let place = self.delivery.place(id);
         let pieces = encoded.pieces();
         let has_braces = pieces.iter().any(|piece| match piece {
             Piece::Plain(text) | Piece::Path(text) => {

@@ -9,20 +9,14 @@ use crate::source::Span;
 impl<'p> Image<'p> {
     /// A `final` value that a stronger layer changes.
     pub(crate) fn check_finals(&self, found: &mut Vec<Diagnostic>) {
-        for id in self.ids.clone() {
+        for (id, settings) in self.set_variables() {
             if self.program.variable(id).alias_of().is_some() {
                 // Its value is the real variable's part; by itself it has none.
                 continue;
             }
-            let finals: Vec<Active<'p>> = self
-                .settings(id)
-                .iter()
-                .filter(|a| a.setting.is_final)
-                .copied()
-                .collect();
-            for made_final in finals {
-                if self.compute_upto(id, made_final).as_ref() != self.value(id) {
-                    self.report_final(id, made_final, found);
+            for made_final in settings.iter().filter(|a| a.setting.is_final) {
+                if self.compute_upto(id, *made_final).as_ref() != self.value(id) {
+                    self.report_final(id, *made_final, found);
                     break;
                 }
             }
@@ -54,9 +48,8 @@ impl<'p> Image<'p> {
 
     /// Two unrelated parents that disagree, and layers that the target overrides.
     pub(crate) fn check_parents(&self, found: &mut Vec<Diagnostic>) {
-        for id in self.ids.clone() {
-            let above: Vec<Active<'p>> = self
-                .settings(id)
+        for (id, settings) in self.set_variables() {
+            let above: Vec<Active<'p>> = settings
                 .iter()
                 .filter(|a| {
                     self.stack.region(a.layer) == Region::AboveTarget

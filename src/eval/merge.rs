@@ -74,7 +74,14 @@ impl<'p> Evaluator<'p> {
     /// The value of a variable's own settings.
     fn compute_folded(&mut self, id: VarId) -> Option<Value> {
         let (settings, has_default) = match self.image.settings(id) {
-            [] => (Vec::new(), true),
+            [] => {
+                let default = self.image.program.variable(id).default.as_ref()?;
+                let folded = Folded {
+                    base: FoldBase::Expr(default),
+                    changes: Vec::new(),
+                };
+                return self.compute_fold_of(id, &folded);
+            }
             [.., last] if last.setting.change == Change::Replace => {
                 // Only the strongest counts.
                 let folded = Folded {

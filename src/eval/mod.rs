@@ -284,6 +284,14 @@ impl<'p> Image<'p> {
         self.active.get(from..to).unwrap_or_default()
     }
 
+    /// The variables that layers set, with their settings that hold, in the order of the variables.
+    fn set_variables(&self) -> impl Iterator<Item = (VarId, &[Active<'p>])> {
+        let groups = self
+            .active
+            .chunk_by(|a, b| a.setting.variable == b.setting.variable);
+        groups.filter_map(|group| Some((group.first()?.setting.variable, group)))
+    }
+
     /// The settings that make the value, after what `unset` drops; and whether the default is below.
     pub fn effective_settings(&self, id: VarId) -> (Vec<Active<'p>>, bool) {
         self.drop_unset(self.settings(id))
@@ -356,18 +364,15 @@ impl<'p> Image<'p> {
     fn find_user_set(&self) -> Table<VarId, bool> {
         let is_users = |a: &Active<'p>| self.program.sources.is_users(a.setting.span.file);
         let mut found = Table::filled(&self.program.variables, false);
-        let groups = self
-            .active
-            .chunk_by(|a, b| a.setting.variable == b.setting.variable);
-        for group in groups.filter(|group| group.iter().any(is_users)) {
+        for (id, group) in self
+            .set_variables()
+            .filter(|(_, group)| group.iter().any(is_users))
+        {
             let has_unset = group.iter().any(|a| a.setting.change == Change::Unset);
             if !has_unset || self.drop_unset(group).0.iter().any(is_users) {
-                let id = group.first().map(|a| a.setting.variable);
-                for id in id.into_iter().flat_map(|id| {
-                    let real = self.program.variable(id).alias_of();
-                    [id].into_iter().chain(real)
-                }) {
-                    found[id] = true;
+                found[id] = true;
+                if let Some(real) = self.program.variable(id).alias_of() {
+                    found[real] = true;
                 }
             }
         }

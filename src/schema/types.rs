@@ -126,8 +126,10 @@ fn for_ascii(pattern: &str) -> Option<regex::bytes::Regex> {
             .next();
         flags.is_some_and(|flags| flags.contains('u'))
     };
-    let escapes = ["\\x", "\\u", "\\U"];
-    let names_character = escapes.iter().any(|escape| pattern.contains(escape));
+    let is_ascii = |digits: &str| digits.starts_with(|c: char| ('0'..='7').contains(&c));
+    let names_character = pattern.contains("\\u")
+        || pattern.contains("\\U")
+        || !pattern.split("\\x").skip(1).all(is_ascii);
     if !pattern.is_ascii() || names_character || pattern.split("(?").skip(1).any(switches) {
         return None;
     }
