@@ -181,13 +181,15 @@ impl CacheEntry {
             Some((root.join(path), text.into()))
         };
         let origins = self.origins.iter().filter_map(origin).collect();
+        let others = self.others.iter().map(|(digest, _)| digest.as_str());
+        let digest = std::iter::once(self.digest.as_str()).chain(others);
         Adopted {
             root: PathBuf::from(ADOPTED_ROOT),
             checkout: Some(root.to_owned()),
             release: release_of(&self.files),
-            files: self.files,
             origins,
-            digest: Some(self.digest),
+            digest: Some(digest.collect()),
+            files: self.files,
         }
     }
 }
