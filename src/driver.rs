@@ -7,7 +7,7 @@ use crate::emit::{Artifacts, Output, check_roles, emit};
 use crate::eval::evaluate;
 use crate::project::hir::{ProviderId, SectionId};
 use crate::project::{Program, in_checkout};
-use crate::source::{Loader, Origin, Span};
+use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, Origin, Span};
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
 
@@ -30,6 +30,19 @@ pub fn compile(
     output: &Output,
 ) -> Compilation {
     let mut all = Compilation::default();
+    if let Some(id) = images.get(MAX_IMAGES) {
+        let message = format!(
+            "this command selects {} images, and the limit is {MAX_IMAGES}",
+            images.len()
+        );
+        all.diagnostics.push(
+            Diagnostic::new(Code::TooLarge, program.section(*id).span, message)
+                .label("imgspec evaluates no image")
+                .help("select fewer images: name some of them, their files or their folders"),
+        );
+        return all;
+    }
+    let mut size = 0;
     let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
     for id in images {
         let mut found = Vec::new();
@@ -48,6 +61,7 @@ pub fn compile(
                     &artifacts.build,
                     &artifacts.image,
                 ));
+                size += artifacts.size();
                 all.images.push(artifacts);
             }
             Err(diagnostic) => {
@@ -56,6 +70,18 @@ pub fn compile(
             }
         }
         all.diagnostics.append(&mut found);
+        if size > MAX_OUTPUT {
+            let message = format!(
+                "the output of this command has more than {} MiB",
+                MAX_OUTPUT >> 20
+            );
+            all.diagnostics.push(
+                Diagnostic::new(Code::TooLarge, program.section(*id).span, message)
+                    .label("imgspec evaluates no further image")
+                    .help("select fewer images, or put large values into files that a role copies"),
+            );
+            break;
+        }
     }
     let idle = removals
         .into_iter()
@@ -75,9 +101,52 @@ pub fn compile(
 pub fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let all = program.diagnostics.iter().cloned().chain(found);
     let all = all.map(|d| in_checkout(program, without_edits_of_arguments(program, d)));
-    program
+    let all = program
         .configs
-        .apply(&program.sources, merge(all.collect()))
+        .apply(&program.sources, merge(all.collect()));
+    only_first(all)
+}
+
+/// Drops what nobody reads: all but the first diagnostics of very many. Errors stay before warnings.
+fn only_first(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if all.len() <= MAX_DIAGNOSTICS {
+        return all;
+    }
+    let errors = all.iter().filter(|d| d.is_error()).count();
+    let (mut errors, mut others) = (
+        errors.min(MAX_DIAGNOSTICS),
+        MAX_DIAGNOSTICS.saturating_sub(errors),
+    );
+    let mut dropped: Option<Diagnostic> = None;
+    let mut count = 0;
+    all.retain(|d| {
+        let left = if d.is_error() {
+            &mut errors
+        } else {
+            &mut others
+        };
+        if let Some(less) = left.checked_sub(1) {
+            *left = less;
+            return true;
+        }
+        count += 1;
+        if dropped
+            .as_ref()
+            .is_none_or(|first| first.severity > d.severity)
+        {
+            let message = format!("there are more than {MAX_DIAGNOSTICS} diagnostics");
+            let mut first = Diagnostic::new(d.code, d.primary.span, message);
+            first.severity = d.severity;
+            dropped = Some(first);
+        }
+        false
+    });
+    all.extend(dropped.map(|first| {
+        first
+            .label(format!("this one and {} more are not shown", count - 1))
+            .help("correct the first ones, or check fewer files at a time")
+    }));
+    all
 }
 
 /// Turns a fix of a command-line argument into help: no editor can change an argument.

@@ -18,7 +18,8 @@ pub use plain::render_plain;
 pub use rich::render_rich;
 pub use short::render_short;
 
-use crate::source::{Span, visible, visible_line};
+use crate::source::{MAX_KEPT, Span, visible, visible_line};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 
 /// The severity of a diagnostic.
@@ -224,7 +225,10 @@ impl Reported {
             "a warning proves nothing: {}",
             error.message
         );
-        diagnostics.push(error);
+        // Nobody reads more. An error is kept even if there are as many warnings.
+        if diagnostics.len() < MAX_KEPT || !diagnostics.last().is_some_and(Diagnostic::is_error) {
+            diagnostics.push(error);
+        }
         Reported(())
     }
 
@@ -236,7 +240,8 @@ impl Reported {
 
 /// Merges equal diagnostics of several images, and sorts all by place.
 pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut seen: rustc_hash::FxHashMap<(Code, Span, String), usize> = Default::default();
+    let mut seen: FxHashMap<(Code, Span, String), usize> = FxHashMap::default();
+    let mut in_images: FxHashSet<(usize, String)> = FxHashSet::default();
     let mut out: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
         let key = (
@@ -244,16 +249,14 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
             diagnostic.primary.span,
             diagnostic.message.clone(),
         );
-        match seen.get(&key).and_then(|at| out.get_mut(*at)) {
-            Some(first) => {
-                for image in diagnostic.images {
-                    if !first.images.contains(&image) {
-                        first.images.push(image);
-                    }
-                }
-            }
+        let at = *seen.entry(key).or_insert(out.len());
+        let is_new = |image: &String| in_images.insert((at, image.clone()));
+        match out.get_mut(at) {
+            Some(first) => first
+                .images
+                .extend(diagnostic.images.into_iter().filter(is_new)),
             None => {
-                seen.insert(key, out.len());
+                in_images.extend(diagnostic.images.iter().map(|image| (at, image.clone())));
                 out.push(diagnostic);
             }
         }

@@ -106,6 +106,33 @@ impl Artifacts {
     }
 }
 
+impl Artifacts {
+    /// Returns about how many bytes the files have together.
+    pub fn size(&self) -> usize {
+        let packer = self
+            .packer
+            .iter()
+            .map(|(name, text)| name.len() + text.len());
+        let ansible = self
+            .ansible
+            .iter()
+            .map(|(name, value)| name.len() + json_size(value));
+        packer.sum::<usize>() + ansible.sum::<usize>() + json_size(&self.manifest)
+    }
+}
+
+fn json_size(value: &serde_json::Value) -> usize {
+    8 + match value {
+        serde_json::Value::String(text) => text.len(),
+        serde_json::Value::Array(values) => values.iter().map(json_size).sum(),
+        serde_json::Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| key.len() + json_size(value))
+            .sum(),
+        _ => 0,
+    }
+}
+
 fn render(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');

@@ -18,6 +18,7 @@ use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 use crate::source::Span;
 use interpret::{Finished, Interpret, Stop};
+use std::cell::Cell;
 
 /// A setting that holds for an image: its conditions are true.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,8 @@ pub struct Image<'p> {
     pub underived: Vec<VarId>,
     /// Variables whose value could not be computed; what reads them is silent.
     broken: Table<VarId, bool>,
+    /// The bytes that its expressions have read and made; at most `MAX_WORK`.
+    work: Cell<usize>,
 }
 
 /// An image while it is evaluated: each variable is computed when it is first read.
@@ -109,6 +112,7 @@ pub fn evaluate<'p>(
         diagnostics: Vec::new(),
         underived: Vec::new(),
         broken: Table::filled(&program.variables, false),
+        work: Cell::new(0),
     };
     let mut image = Evaluator::new(image).evaluate();
     let found = image.check();
@@ -190,6 +194,10 @@ impl Log {
                 self.diagnostics.push(too_large(span));
                 None
             }
+            Err(Stop::TooMuch(span)) => {
+                self.diagnostics.push(too_much(span));
+                None
+            }
             Err(Stop::Failed(span, message)) => {
                 self.diagnostics
                     .push(Diagnostic::new(Code::TypeMismatch, span, message));
@@ -202,10 +210,20 @@ impl Log {
 fn too_large(span: Span) -> Diagnostic {
     let message = format!(
         "this value is larger than the limit of {} MiB",
-        interpret::MAX_SIZE >> 20
+        crate::source::MAX_VALUE >> 20
     );
-    Diagnostic::new(Code::NotEncodable, span, message)
+    Diagnostic::new(Code::TooLarge, span, message)
         .help("put a value of this size into a file that a role copies")
+}
+
+fn too_much(span: Span) -> Diagnostic {
+    let message = format!(
+        "the expressions of this image read and make more than {} MiB",
+        crate::source::MAX_WORK >> 20
+    );
+    Diagnostic::new(Code::TooLarge, span, message)
+        .label("the limit is exceeded here")
+        .help("put large values into files that a role copies")
 }
 
 impl<'p> Image<'p> {

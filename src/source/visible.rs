@@ -38,6 +38,11 @@ pub fn is_unseen(c: char) -> bool {
     }
 }
 
+/// Returns whether a character changes the direction of the text after it: Unicode's embeddings, overrides and isolates.
+pub fn changes_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Escapes invisible characters in a text of several lines.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, is_unseen)

@@ -5,7 +5,7 @@ use crate::project::check::items::{new_provider, new_rule, new_variable};
 use crate::project::check::{Declared, Unit};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
-use crate::source::{Loader, Origin, SourceMap, Span};
+use crate::source::{Loader, MAX_KEPT, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -112,7 +112,9 @@ impl<'l> Draft<'l> {
 
     /// Reports a warning.
     pub(crate) fn warn(&mut self, warning: Diagnostic) {
-        self.diagnostics.push(warning);
+        if self.diagnostics.len() < MAX_KEPT {
+            self.diagnostics.push(warning);
+        }
     }
 
     /// True for a place in the library, the built-in one or another.

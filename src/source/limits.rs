@@ -1,0 +1,58 @@
+//! The limits of what the program reads, computes and prints. docs/limits.md lists them.
+//!
+//! Each is far above what projects need, and keeps a command within some seconds and some hundred MiB. What exceeds one
+//! gets a diagnostic at its place, which names the limit and a way out.
+
+/// The largest file, in bytes. Image Builder's largest files have a few hundred KiB.
+pub const MAX_FILE: u64 = 16 << 20;
+
+/// The largest spec, in bytes. A tree takes up to 60 times the memory of its text.
+pub const MAX_SPEC: usize = 4 << 20;
+
+/// The most bytes of all specs and JSON var files that a command reads.
+pub const MAX_SOURCES: usize = 64 << 20;
+
+/// The most files that a command reads.
+pub const MAX_FILES: usize = 10_000;
+
+/// The longest chain of files that include each other.
+pub const MAX_INCLUDES: usize = 200;
+
+/// The most images that a command evaluates.
+pub const MAX_IMAGES: usize = 10_000;
+
+/// The most bytes that the expressions of one image read and make.
+pub const MAX_WORK: usize = 64 << 20;
+
+/// The most bytes of what a command writes for all its images.
+pub const MAX_OUTPUT: usize = 128 << 20;
+
+/// The deepest nesting of blocks, brackets and conditional values. It bounds recursion in the whole compiler.
+pub const MAX_DEPTH: usize = 128;
+
+/// The most operators of one precedence in a row.
+pub const MAX_OPERATORS: usize = 1000;
+
+/// The most steps of the parser for one file. A spec of [`MAX_SPEC`] bytes takes at most a fourth.
+pub const MAX_STEPS: usize = 200_000_000;
+
+/// The longest chain of variables that depend on each other.
+pub const MAX_CHAIN: usize = 200;
+
+/// The largest value, in bytes. A few names that double each other would fill any memory.
+pub const MAX_VALUE: usize = 4 << 20;
+
+/// The most errors that the parser reports in one file.
+pub const MAX_SYNTAX_ERRORS: usize = 1000;
+
+/// The most diagnostics that a command prints.
+pub const MAX_DIAGNOSTICS: usize = 1000;
+
+/// The most diagnostics that are kept before they are ordered.
+pub const MAX_KEPT: usize = 10 * MAX_DIAGNOSTICS;
+
+/// The longest regular expression, in bytes.
+pub const MAX_PATTERN_TEXT: usize = 10_000;
+
+/// The largest regular expression, in bytes of its compiled form.
+pub const MAX_PATTERN: usize = 1 << 20;
