@@ -18,7 +18,7 @@ pub use plain::render_plain;
 pub use rich::render_rich;
 pub use short::render_short;
 
-use crate::source::{MAX_KEPT, Span, visible, visible_line};
+use crate::source::{MAX_KEPT, MAX_SHOWN, Span, visible, visible_line};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 
@@ -166,6 +166,25 @@ impl Diagnostic {
         }
     }
 
+    /// Shortens its sentences to [`MAX_SHOWN`] characters: they can quote a text of any length.
+    fn cut(&mut self) {
+        let labels = self.related.iter_mut().chain([&mut self.primary]);
+        let texts = labels.map(|label| &mut label.text);
+        let titles = self.fixes.iter_mut().map(|fix| &mut fix.title);
+        for text in texts
+            .chain(titles)
+            .chain(&mut self.help)
+            .chain([&mut self.message])
+        {
+            if text.len() > MAX_SHOWN
+                && let Some((at, _)) = text.char_indices().nth(MAX_SHOWN)
+            {
+                text.truncate(at);
+                text.push('…');
+            }
+        }
+    }
+
     /// Suggests a name, and offers a fix if the suggestion is sure. Changes nothing without a suggestion.
     pub fn did_you_mean(self, near: Option<Suggestion<'_>>, span: Span) -> Diagnostic {
         match near {
@@ -243,7 +262,8 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen: FxHashMap<(Code, Span, String), usize> = FxHashMap::default();
     let mut in_images: FxHashSet<(usize, String)> = FxHashSet::default();
     let mut out: Vec<Diagnostic> = Vec::new();
-    for diagnostic in diagnostics {
+    for mut diagnostic in diagnostics {
+        diagnostic.cut();
         let key = (
             diagnostic.code,
             diagnostic.primary.span,

@@ -6,11 +6,18 @@
 /// The largest file, in bytes. Image Builder's largest files have a few hundred KiB.
 pub const MAX_FILE: u64 = 16 << 20;
 
-/// The largest spec, in bytes. A tree takes up to 60 times the memory of its text.
-pub const MAX_SPEC: usize = 4 << 20;
-
-/// The most bytes of all specs and JSON var files that a command reads.
+/// The most bytes of all files that a command reads.
 pub const MAX_SOURCES: usize = 64 << 20;
+
+/// The most nodes in the trees of all specs that a command reads: names, values, settings, items and comments. A node
+/// takes about 250 bytes until the spec is checked.
+pub const MAX_NODES: usize = 2_000_000;
+
+/// The most entries of a JSON file.
+pub const MAX_ENTRIES: usize = 500_000;
+
+/// The most layers of an image.
+pub const MAX_LAYERS: usize = 1000;
 
 /// The most files that a command reads.
 pub const MAX_FILES: usize = 10_000;
@@ -25,7 +32,7 @@ pub const MAX_IMAGES: usize = 10_000;
 pub const MAX_WORK: usize = 64 << 20;
 
 /// The most bytes of what a command writes for all its images.
-pub const MAX_OUTPUT: usize = 128 << 20;
+pub const MAX_OUTPUT: usize = 256 << 20;
 
 /// The deepest nesting of blocks, brackets and conditional values. It bounds recursion in the whole compiler.
 pub const MAX_DEPTH: usize = 128;
@@ -33,8 +40,8 @@ pub const MAX_DEPTH: usize = 128;
 /// The most operators of one precedence in a row.
 pub const MAX_OPERATORS: usize = 1000;
 
-/// The most steps of the parser for one file. A spec of [`MAX_SPEC`] bytes takes at most a fourth.
-pub const MAX_STEPS: usize = 200_000_000;
+/// The most steps of the parser for one file. Specs take about one for each byte, and at most 40.
+pub const MAX_STEPS: usize = 50_000_000;
 
 /// The longest chain of variables that depend on each other.
 pub const MAX_CHAIN: usize = 200;
@@ -47,6 +54,12 @@ pub const MAX_SYNTAX_ERRORS: usize = 1000;
 
 /// The most diagnostics that a command prints.
 pub const MAX_DIAGNOSTICS: usize = 1000;
+
+/// The most characters that are shown of one line of a file, or of one sentence of a diagnostic.
+pub const MAX_SHOWN: usize = 5000;
+
+/// The most names that unknown names are compared with to find what was meant.
+pub const MAX_COMPARED: usize = 1_000_000;
 
 /// The most diagnostics that are kept before they are ordered.
 pub const MAX_KEPT: usize = 10 * MAX_DIAGNOSTICS;

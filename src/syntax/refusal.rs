@@ -1,7 +1,7 @@
 //! Texts that are not parsed, because they exceed a limit. The place of what exceeds it is guessed from the text.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, MAX_DEPTH, MAX_SPEC, MAX_STEPS, Span, part};
+use crate::source::{FileId, MAX_DEPTH, MAX_FILE, MAX_STEPS, Span, part};
 use rustc_hash::FxHashMap;
 
 /// The reason why a text is not parsed.
@@ -35,8 +35,8 @@ impl Refusal {
 
 /// Returns why a text is not given to the parser.
 pub(super) fn before(text: &str) -> Option<Refusal> {
-    if text.len() > MAX_SPEC {
-        let message = format!("this spec is larger than {} MiB", MAX_SPEC >> 20);
+    if text.len() as u64 > MAX_FILE {
+        let message = format!("this spec is larger than {} MiB", MAX_FILE >> 20);
         return Some(Refusal::new(0, 0, message, "split it into several files"));
     }
     let (start, length) = longest_gap(text);

@@ -8,7 +8,7 @@ use crate::project::config::{CONFIG_FILE, Config, Configs, Unread, find_root, re
 use crate::project::hir::Table;
 use crate::project::roots::{is_inside, outside_root};
 use crate::source::{
-    FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
+    FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_NODES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
     changes_direction, normalize,
 };
 use crate::syntax::{self, ast};
@@ -43,6 +43,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         by_path: FxHashMap::default(),
         json_by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
+        nodes: 0,
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
     };
@@ -90,6 +91,8 @@ struct Reader<'l> {
     by_path: FxHashMap<PathBuf, UnitId>,
     json_by_path: FxHashMap<PathBuf, Arc<VarFile>>,
     diagnostics: Vec<Diagnostic>,
+    /// The nodes of all specs.
+    nodes: usize,
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
@@ -208,6 +211,17 @@ impl Reader<'_> {
             .add(path.to_owned(), Origin::Project, text.as_str().into());
         self.check_direction(file, &text);
         let parse = syntax::parse(file, &text);
+        self.nodes += parse.tree.len();
+        if self.nodes > MAX_NODES {
+            let message =
+                format!("the specs of this command have more than {MAX_NODES} names and values");
+            let at = included.unwrap_or(Span::new(file, 0, 0));
+            return Err(self.report(
+                Diagnostic::new(Code::TooLarge, at, message)
+                    .label("imgspec does not read this file")
+                    .help("check fewer files at a time"),
+            ));
+        }
         self.diagnostics.extend(parse.diagnostics);
         let mut unit = Unit {
             file,
