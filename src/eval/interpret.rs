@@ -11,7 +11,7 @@ use crate::schema::{
     Base, Encoding, Piece, Text, TextBuilder, Value, compare_versions, decode, encode, numbers,
     whole,
 };
-use crate::source::{MAX_VALUE, MAX_WORK, Span};
+use crate::source::{MAX_PATTERNS, MAX_VALUE, MAX_WORK, Span};
 use crate::syntax::ast::BinaryOp;
 use base64::Engine;
 use indexmap::IndexMap;
@@ -473,11 +473,11 @@ pub(crate) trait Interpret<'p> {
                             let Some(known) = known.known() else {
                                 return Err(Stop::Opaque(place(0)));
                             };
-                            all &= is_match(&pattern, &known, place(1))?;
+                            all &= self.image().is_match(&pattern, &known, place(1))?;
                         }
                         all
                     }
-                    _ => is_match(&pattern, &text(0)?, place(1))?,
+                    _ => self.image().is_match(&pattern, &text(0)?, place(1))?,
                 };
                 Value::Bool(answer)
             }
@@ -522,6 +522,40 @@ impl Image<'_> {
         self.spend(more, whole)
     }
 
+    /// Whether a regular expression matches a whole text.
+    fn is_match(&self, pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
+        thread_local! {
+            /// Patterns are few and images many: each is compiled once a thread.
+            static COMPILED: RefCell<HashMap<SmolStr, Regex>> = RefCell::default();
+        }
+        // Each image pays for its patterns, whichever image has compiled them.
+        if !self.patterns.borrow().contains(pattern) {
+            self.spend(MAX_WORK / MAX_PATTERNS, span)?;
+            self.patterns.borrow_mut().insert(SmolStr::new(pattern));
+        }
+        COMPILED.with_borrow_mut(|compiled| {
+            if let Some(regex) = compiled.get(pattern) {
+                return Ok(regex.is_match(text));
+            }
+            let regex = whole(pattern).map_err(|e| {
+                // The lines before the last one draw the pattern.
+                let error = e.to_string();
+                let why = error
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ");
+                Stop::Failed(span, format!("invalid regular expression: {why}"))
+            })?;
+            let answer = regex.is_match(text);
+            if compiled.len() > MAX_PATTERNS {
+                compiled.clear();
+            }
+            compiled.insert(SmolStr::new(pattern), regex);
+            Ok(answer)
+        })
+    }
+
     /// Counts bytes that the values of this image consist of, or that its expressions read.
     pub(crate) fn spend(&self, bytes: usize, whole: Span) -> Result<(), Stop> {
         let work = self.work.get().saturating_add(bytes);
@@ -534,31 +568,6 @@ impl Image<'_> {
             (true, false) => Err(Stop::Reported),
         }
     }
-}
-
-fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
-    thread_local! {
-        /// Patterns are few and images many: each is compiled once a thread.
-        static COMPILED: RefCell<HashMap<SmolStr, Regex>> = RefCell::default();
-    }
-    COMPILED.with_borrow_mut(|compiled| {
-        if let Some(regex) = compiled.get(pattern) {
-            return Ok(regex.is_match(text));
-        }
-        let regex = whole(pattern).map_err(|e| {
-            // The lines before the last one draw the pattern.
-            let error = e.to_string();
-            let why = error
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            Stop::Failed(span, format!("invalid regular expression: {why}"))
-        })?;
-        let answer = regex.is_match(text);
-        compiled.insert(SmolStr::new(pattern), regex);
-        Ok(answer)
-    })
 }
 
 fn is_equal(a: &Value, b: &Value, versions: bool) -> bool {

@@ -16,9 +16,11 @@ use crate::packer::Selection;
 use crate::project::hir::*;
 use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
-use crate::source::Span;
+use crate::source::{MAX_WORK, Span};
 use interpret::{Finished, Interpret, Stop};
-use std::cell::Cell;
+use rustc_hash::FxHashSet;
+use smol_str::SmolStr;
+use std::cell::{Cell, RefCell};
 
 /// A setting that holds for an image: its conditions are true.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +58,8 @@ pub struct Image<'p> {
     broken: Table<VarId, bool>,
     /// The bytes that its expressions have read and made; at most `MAX_WORK`.
     work: Cell<usize>,
+    /// The regular expressions that they have used.
+    patterns: RefCell<FxHashSet<SmolStr>>,
 }
 
 /// An image while it is evaluated: each variable is computed when it is first read.
@@ -113,10 +117,17 @@ pub fn evaluate<'p>(
         underived: Vec::new(),
         broken: Table::filled(&program.variables, false),
         work: Cell::new(0),
+        patterns: RefCell::default(),
     };
     let mut image = Evaluator::new(image).evaluate();
     let found = image.check();
     image.diagnostics.extend(found);
+    if image.work.get() > MAX_WORK && !image.diagnostics.iter().any(|d| d.code == Code::TooLarge) {
+        // A rule would be silent.
+        image
+            .diagnostics
+            .push(too_much(program.section(section).span));
+    }
     let name = program.section(section).name.to_string();
     for diagnostic in &mut image.diagnostics {
         diagnostic.images.push(name.clone());
@@ -219,7 +230,7 @@ fn too_large(span: Span) -> Diagnostic {
 fn too_much(span: Span) -> Diagnostic {
     let message = format!(
         "the expressions of this image read and make more than {} MiB",
-        crate::source::MAX_WORK >> 20
+        MAX_WORK >> 20
     );
     Diagnostic::new(Code::TooLarge, span, message)
         .label("the limit is exceeded here")

@@ -68,4 +68,7 @@ pub const MAX_KEPT: usize = 10 * MAX_DIAGNOSTICS;
 pub const MAX_PATTERN_TEXT: usize = 10_000;
 
 /// The largest regular expression, in bytes of its compiled form.
-pub const MAX_PATTERN: usize = 1 << 20;
+pub const MAX_PATTERN: usize = 512 << 10;
+
+/// The most regular expressions in the specs of a command.
+pub const MAX_PATTERNS: usize = 500;

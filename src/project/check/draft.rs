@@ -34,6 +34,8 @@ pub(crate) struct Draft<'l> {
     pub edition: Edition,
     /// How many names have been compared with unknown ones.
     pub compared: Cell<usize>,
+    /// How many regular expressions the project has.
+    pub patterns: usize,
 }
 
 /// What the text of a file depends on besides itself.
@@ -101,6 +103,7 @@ impl<'l> Draft<'l> {
             packer_folder: None,
             edition: Edition::default(),
             compared: Cell::new(0),
+            patterns: 0,
         }
     }
 
