@@ -107,7 +107,7 @@ impl Artifacts {
 }
 
 impl Artifacts {
-    /// Returns about how many bytes the files have together.
+    /// Returns about how many bytes of memory the content of the files takes.
     pub fn size(&self) -> usize {
         let packer = self
             .packer
@@ -122,15 +122,16 @@ impl Artifacts {
 }
 
 fn json_size(value: &serde_json::Value) -> usize {
-    8 + match value {
-        serde_json::Value::String(text) => text.len(),
-        serde_json::Value::Array(values) => values.iter().map(json_size).sum(),
-        serde_json::Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| key.len() + json_size(value))
-            .sum(),
-        _ => 0,
-    }
+    size_of::<serde_json::Value>()
+        + match value {
+            serde_json::Value::String(text) => text.len(),
+            serde_json::Value::Array(values) => values.iter().map(json_size).sum(),
+            serde_json::Value::Object(map) => map
+                .iter()
+                .map(|(key, value)| key.len() + json_size(value))
+                .sum(),
+            _ => 0,
+        }
 }
 
 fn render(value: &impl serde::Serialize) -> String {

@@ -16,6 +16,12 @@ pub const MAX_NODES: usize = 2_000_000;
 /// The most entries of a JSON file.
 pub const MAX_ENTRIES: usize = 500_000;
 
+/// The most bytes of arguments for Ansible in one variable.
+pub const MAX_ARGUMENT: usize = 512 << 10;
+
+/// The most entries of `exclude` in `imgspec.toml`.
+pub const MAX_EXCLUDED: usize = 1000;
+
 /// The most layers of an image.
 pub const MAX_LAYERS: usize = 1000;
 
@@ -31,8 +37,8 @@ pub const MAX_IMAGES: usize = 10_000;
 /// The most bytes that the expressions of one image read and make.
 pub const MAX_WORK: usize = 64 << 20;
 
-/// The most bytes of what a command writes for all its images.
-pub const MAX_OUTPUT: usize = 256 << 20;
+/// The most memory, in bytes, that the output of all images of a command takes.
+pub const MAX_OUTPUT: usize = 320 << 20;
 
 /// The deepest nesting of blocks, brackets and conditional values. It bounds recursion in the whole compiler.
 pub const MAX_DEPTH: usize = 128;
@@ -41,7 +47,7 @@ pub const MAX_DEPTH: usize = 128;
 pub const MAX_OPERATORS: usize = 1000;
 
 /// The most steps of the parser for one file. Specs take about one for each byte, and at most 40.
-pub const MAX_STEPS: usize = 50_000_000;
+pub const MAX_STEPS: usize = 30_000_000;
 
 /// The longest chain of variables that depend on each other.
 pub const MAX_CHAIN: usize = 200;

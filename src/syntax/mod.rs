@@ -50,7 +50,7 @@ pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnost
 
 /// Parses a file without the typed view.
 pub fn parse_tree(text: &str) -> Tree {
-    match refusal::before(text) {
+    match refusal::before(FileId(0), text) {
         None => grammar::parse_file(text).unwrap_or_else(|| grammar::junk(text)),
         Some(_) => grammar::junk(text),
     }
@@ -58,7 +58,7 @@ pub fn parse_tree(text: &str) -> Tree {
 
 /// Parses a file. Every text has a result; what does not follow the grammar is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
-    let refusal = match refusal::before(text) {
+    let refusal = match refusal::before(file, text) {
         None => match grammar::parse_file(text) {
             Some(tree) => {
                 let (ast, diagnostics, cut) = to_ast::lower_file(file, text, &tree);
@@ -69,14 +69,14 @@ pub fn parse(file: FileId, text: &str) -> Parse {
                     cut,
                 };
             }
-            None => refusal::after(text),
+            None => refusal::after(file, text),
         },
         Some(refusal) => refusal,
     };
     Parse {
         tree: grammar::junk(text),
         file: ast::File { items: Vec::new() },
-        diagnostics: vec![refusal.diagnostic(file)],
+        diagnostics: vec![refusal],
         cut: Some(0),
     }
 }

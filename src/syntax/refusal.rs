@@ -1,73 +1,46 @@
 //! Texts that are not parsed, because they exceed a limit. The place of what exceeds it is guessed from the text.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, MAX_DEPTH, MAX_FILE, MAX_STEPS, Span, part};
+use crate::source::{FileId, MAX_DEPTH, MAX_STEPS, Span, part};
 use rustc_hash::FxHashMap;
 
-/// The reason why a text is not parsed.
-pub(super) struct Refusal {
-    code: Code,
-    start: usize,
-    end: usize,
-    message: String,
-    help: String,
-}
-
-impl Refusal {
-    fn new(start: usize, end: usize, message: String, help: &str) -> Refusal {
-        Refusal {
-            code: Code::Syntax,
-            start,
-            end,
-            message,
-            help: help.to_owned(),
-        }
-    }
-
-    /// Returns the diagnostic for a file.
-    pub(super) fn diagnostic(self, file: FileId) -> Diagnostic {
-        let span = Span::new(file, self.start as u32, self.end as u32);
-        Diagnostic::new(self.code, span, self.message)
-            .label("imgspec does not read this file")
-            .help(self.help)
-    }
-}
-
 /// Returns why a text is not given to the parser.
-pub(super) fn before(text: &str) -> Option<Refusal> {
-    if text.len() as u64 > MAX_FILE {
-        let message = format!("this spec is larger than {} MiB", MAX_FILE >> 20);
-        return Some(Refusal::new(0, 0, message, "split it into several files"));
-    }
+pub(super) fn before(file: FileId, text: &str) -> Option<Diagnostic> {
     let (start, length) = longest_gap(text);
     // Each open `if` looks for its `then` behind the gap.
-    if length > 4096 && length.saturating_mul(count_ifs(text)) > MAX_STEPS {
-        let message = format!("{length} bytes of whitespace and comments follow each other");
-        return Some(Refusal::new(start, start, message, "remove a part of them"));
+    if length < 4096 || length.saturating_mul(count_ifs(text)) < 4 * MAX_STEPS {
+        return None;
     }
-    None
+    let found = Diagnostic::new(
+        Code::Syntax,
+        Span::new(file, start as u32, start as u32),
+        format!("{length} bytes of whitespace and comments follow each other"),
+    );
+    Some(found.label(NOT_READ).help("remove a part of them"))
 }
 
 /// Returns why the parser has given a text up.
-pub(super) fn after(text: &str) -> Refusal {
-    if let Some(refusal) = find_unclosed_heredocs(text) {
-        return refusal;
+pub(super) fn after(file: FileId, text: &str) -> Diagnostic {
+    let place = |start: usize, end: usize| Span::new(file, start as u32, end as u32);
+    if let Some((start, tag)) = find_unclosed_heredocs(text) {
+        let message = format!("this heredoc has no closing line `{tag}`");
+        return Diagnostic::new(Code::Unclosed, place(start, start + 2 + tag.len()), message)
+            .label(NOT_READ)
+            .help(format!("end it with a line that contains only `{tag}`"));
     }
-    match find_deepest(text) {
-        Some(at) => Refusal::new(
-            at,
-            at + 1,
-            format!("nested more than {MAX_DEPTH} levels deep"),
-            "move a part into another variable",
-        ),
-        None => Refusal::new(
-            0,
-            0,
-            format!("the parser needs more than {MAX_STEPS} steps for this file"),
-            "split it into several files",
-        ),
+    if let Some(at) = find_deepest(text) {
+        let message = format!("nested more than {MAX_DEPTH} levels deep");
+        return Diagnostic::new(Code::Syntax, place(at, at + 1), message)
+            .label(NOT_READ)
+            .help("move a part into another variable");
     }
+    let message = format!("the parser needs more than {MAX_STEPS} steps for this file");
+    Diagnostic::new(Code::Syntax, place(0, 0), message)
+        .label(NOT_READ)
+        .help("split it into several files")
 }
+
+const NOT_READ: &str = "imgspec does not read this file";
 
 /// Returns the start and the length of the longest run of lines that contain only whitespace or a comment.
 fn longest_gap(text: &str) -> (usize, usize) {
@@ -116,7 +89,7 @@ fn count_ifs(text: &str) -> usize {
 }
 
 /// Finds heredocs without a closing line, if the parser looks through more than [`MAX_STEPS`] bytes for their ends.
-fn find_unclosed_heredocs(text: &str) -> Option<Refusal> {
+fn find_unclosed_heredocs(text: &str) -> Option<(usize, &str)> {
     let opened: Vec<(usize, &str)> = memchr::memmem::find_iter(text.as_bytes(), b"<<")
         .filter_map(|at| Some((at, tag_of(part(text, at + 2..))?)))
         .collect();
@@ -133,17 +106,8 @@ fn find_unclosed_heredocs(text: &str) -> Option<Refusal> {
     let mut unclosed = opened
         .iter()
         .filter(|(at, tag)| closed.get(tag).is_none_or(|last| last < at));
-    let (start, tag) = *unclosed.next()?;
-    if unclosed.count().saturating_mul(text.len()) < MAX_STEPS {
-        return None;
-    }
-    Some(Refusal {
-        code: Code::Unclosed,
-        start,
-        end: start + 2 + tag.len(),
-        message: format!("this heredoc has no closing line `{tag}`"),
-        help: format!("end it with a line that contains only `{tag}`"),
-    })
+    let first = *unclosed.next()?;
+    (unclosed.count().saturating_mul(text.len()) >= MAX_STEPS).then_some(first)
 }
 
 /// Returns the word of a heredoc, if one begins with this text.

@@ -25,6 +25,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 use std::ops::Range;
 
+/// The most unknown names of a file that are looked up elsewhere.
+const MOST_NAMES: usize = 1000;
+
 /// A JSON var file, read.
 #[derive(Debug)]
 pub(crate) struct VarFile {
@@ -447,7 +450,7 @@ fn report_unknown_names(
         first,
         sets,
     );
-    for name in others {
+    for name in others.iter().take(MOST_NAMES) {
         let one = suggest_name(
             lowering,
             Diagnostic::new(Code::UnknownJsonName, name.span, ""),
@@ -464,6 +467,7 @@ fn report_unknown_names(
     }
     let other = names
         .iter()
+        .take(MOST_NAMES)
         .find_map(|name| release.help_for("variable", &name.text));
     let help = other.map_or_else(
         || {
