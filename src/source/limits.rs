@@ -56,7 +56,7 @@ pub const MAX_CHAIN: usize = 200;
 pub const MAX_VALUE: usize = 4 << 20;
 
 /// The most errors that the parser reports in one file.
-pub const MAX_SYNTAX_ERRORS: usize = 1000;
+pub const MAX_SYNTAX_ERRORS: usize = 500;
 
 /// The most diagnostics that a command prints.
 pub const MAX_DIAGNOSTICS: usize = 1000;
