@@ -85,10 +85,8 @@ const LIMITS: [(&str, Generate); 19] = [
         in_image(&format!("x = [{}]", "[],".repeat(700_000)))
     }),
     ("syntax_errors", || {
-        vec![(
-            "spec.imgspec".to_owned(),
-            "junk\nlayer l { }\n".repeat(1002),
-        )]
+        let lines = |i| format!("junk\nlayer l{i} {{ }}\n");
+        vec![("spec.imgspec".to_owned(), (0..502).map(lines).collect())]
     }),
     ("diagnostics", || {
         let setting = |i| format!("nothing_{i} = 1\n");
