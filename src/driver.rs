@@ -7,7 +7,7 @@ use crate::emit::{Artifacts, Output, check_roles, emit};
 use crate::eval::evaluate;
 use crate::project::hir::{ProviderId, SectionId};
 use crate::project::{Program, in_checkout};
-use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, Origin, Span};
+use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABLES, Origin, Span};
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
 
@@ -39,6 +39,18 @@ pub fn compile(
             Diagnostic::new(Code::TooLarge, program.section(*id).span, message)
                 .label("imgspec evaluates no image")
                 .help("select fewer images: name some of them, their files or their folders"),
+        );
+        return all;
+    }
+    if let Some((_, variable)) = program.variables.pairs().nth(MAX_VARIABLES) {
+        let message = format!(
+            "this command has {} variables, and the limit is {MAX_VARIABLES}",
+            program.variables.len()
+        );
+        all.diagnostics.push(
+            Diagnostic::new(Code::TooLarge, variable.span, message)
+                .label("imgspec evaluates no image")
+                .help("check fewer files at a time, or put some of the values into one map"),
         );
         return all;
     }

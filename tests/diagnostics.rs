@@ -41,7 +41,7 @@ type Generate = fn() -> Vec<(String, String)>;
 
 /// Sources that exceed a limit. They are too long for a file, and `limits/NAME.txt` has only what is printed for them,
 /// or the end of it.
-const LIMITS: [(&str, Generate); 19] = [
+const LIMITS: [(&str, Generate); 20] = [
     ("includes_in_a_row", || {
         let file = |i: usize| format!("f{i}.imgspec");
         let text = |i: usize| format!("include {:?}\n", file(i + 1));
@@ -104,6 +104,11 @@ const LIMITS: [(&str, Generate); 19] = [
             ("spec.imgspec".to_owned(), spec),
         ]
     }),
+    ("variables_of_a_command", || {
+        let extra = |i| format!("x{i} = 1\n");
+        let extras: String = (0..20_000).map(extra).collect();
+        in_image(&format!("ansible {{\n{extras}}}"))
+    }),
     ("layers_of_an_image", || {
         let layer = |i| format!("layer l{} extends l{i} {{ }}\n", i + 1);
         let layers: String = (0..1000).map(layer).collect();
@@ -129,7 +134,7 @@ const LIMITS: [(&str, Generate); 19] = [
         let large = "0123456789".repeat(350_000);
         let layer = format!("layer l {{ ansible {{ x = \"{large}\" }} }}\n");
         let image = |i| format!("image a{i} extends qemu-ubuntu-2004, l {{ }}\n");
-        let images: String = (0..100).map(image).collect();
+        let images: String = (0..140).map(image).collect();
         vec![("spec.imgspec".to_owned(), layer + &images)]
     }),
     ("arguments", || {
@@ -138,7 +143,7 @@ const LIMITS: [(&str, Generate); 19] = [
     }),
     ("regular_expressions", || {
         let ty = |i| format!("type t{i} = string matching 'a{i}'\n");
-        vec![("spec.imgspec".to_owned(), (0..=500).map(ty).collect())]
+        vec![("spec.imgspec".to_owned(), (0..=200).map(ty).collect())]
     }),
     ("nested_lists_in_a_heredoc", || {
         let hole = format!("${{ {}{}}}", "[\n".repeat(20_000), "]\n".repeat(20_000));

@@ -109,15 +109,16 @@ impl Artifacts {
 impl Artifacts {
     /// Returns about how many bytes of memory the content of the files takes.
     pub fn size(&self) -> usize {
-        let packer = self
-            .packer
-            .iter()
-            .map(|(name, text)| name.len() + text.len());
-        let ansible = self
-            .ansible
-            .iter()
-            .map(|(name, value)| name.len() + json_size(value));
-        packer.sum::<usize>() + ansible.sum::<usize>() + json_size(&self.manifest)
+        // A name and a string, with their place in a map.
+        const ENTRY: usize = 100;
+        let packer = self.packer.iter();
+        let packer = packer.map(|(name, text)| ENTRY + name.len() + text.len());
+        let ansible = self.ansible.iter();
+        let ansible = ansible.map(|(name, value)| ENTRY + name.len() + json_size(value));
+        packer.sum::<usize>()
+            + ansible.sum::<usize>()
+            + json_size(&self.manifest)
+            + ENTRY * self.routes.len()
     }
 }
 

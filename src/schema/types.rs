@@ -86,7 +86,10 @@ impl Refinement {
 /// The syntax error of the pattern.
 pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
     // The second compilation makes the error show the pattern as the user wrote it.
-    compile(&format!("\\A(?:{pattern})\\z")).or_else(|e| compile(pattern).and(Err(e)))
+    compile(&format!("\\A(?:{pattern})\\z")).or_else(|e| match e {
+        regex::Error::Syntax(_) => compile(pattern).and(Err(e)),
+        e => Err(e),
+    })
 }
 
 /// Compiles a regular expression.

@@ -11,7 +11,7 @@ pub const MAX_SOURCES: usize = 64 << 20;
 
 /// The most nodes in the trees of all specs that a command reads: names, values, settings, items and comments. A node
 /// takes about 250 bytes until the spec is checked.
-pub const MAX_NODES: usize = 2_000_000;
+pub const MAX_NODES: usize = 1_000_000;
 
 /// The most entries of a JSON file.
 pub const MAX_ENTRIES: usize = 500_000;
@@ -21,6 +21,9 @@ pub const MAX_ARGUMENT: usize = 512 << 10;
 
 /// The most entries of `exclude` in `imgspec.toml`.
 pub const MAX_EXCLUDED: usize = 1000;
+
+/// The most variables of a command, with the entries of `ansible` and `packer` blocks and of JSON var files.
+pub const MAX_VARIABLES: usize = 20_000;
 
 /// The most layers of an image.
 pub const MAX_LAYERS: usize = 1000;
@@ -38,7 +41,7 @@ pub const MAX_IMAGES: usize = 10_000;
 pub const MAX_WORK: usize = 64 << 20;
 
 /// The most memory, in bytes, that the output of all images of a command takes.
-pub const MAX_OUTPUT: usize = 320 << 20;
+pub const MAX_OUTPUT: usize = 448 << 20;
 
 /// The deepest nesting of blocks, brackets and conditional values. It bounds recursion in the whole compiler.
 pub const MAX_DEPTH: usize = 128;
@@ -74,7 +77,7 @@ pub const MAX_KEPT: usize = 10 * MAX_DIAGNOSTICS;
 pub const MAX_PATTERN_TEXT: usize = 10_000;
 
 /// The largest regular expression, in bytes of its compiled form.
-pub const MAX_PATTERN: usize = 512 << 10;
+pub const MAX_PATTERN: usize = 256 << 10;
 
 /// The most regular expressions in the specs of a command.
-pub const MAX_PATTERNS: usize = 500;
+pub const MAX_PATTERNS: usize = 200;
