@@ -7,13 +7,16 @@ use crate::emit::{Artifacts, Checked, Output, check, check_roles, emit};
 use crate::eval::{Image, evaluate};
 use crate::project::hir::{ProviderId, SectionId};
 use crate::project::{Program, in_checkout};
-use crate::source::{Loader, Origin, Span};
+use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABLES, Origin, Span};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
 
 /// The number of images from which on several threads evaluate them. To start a thread costs as much as a few images.
 const MANY: usize = 32;
+
+/// How many images are evaluated before their size is looked at.
+const BATCH: usize = 256;
 
 /// What is asked of a program: some of its images, and where their files are for.
 #[derive(Clone, Copy)]
@@ -36,6 +39,8 @@ struct Outcome<T> {
     made: Option<T>,
     diagnostics: Vec<Diagnostic>,
     removals: Vec<(Span, bool)>,
+    /// The bytes of memory that the image's values take.
+    size: usize,
 }
 
 impl Job<'_> {
@@ -71,24 +76,60 @@ impl Job<'_> {
         self,
         work: impl Fn(&Image<'_>) -> (T, Checked) + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
+        if let Some(found) = self.exceeded_limit() {
+            return (Vec::new(), vec![found]);
+        }
         let one = |id: &SectionId| self.one(*id, &work);
-        let outcomes: Vec<Outcome<T>> = if self.images.len() < MANY {
-            self.images.iter().map(one).collect()
-        } else {
-            self.images.par_iter().map(one).collect()
-        };
-        let mut made = Vec::with_capacity(outcomes.len());
+        let mut made = Vec::with_capacity(self.images.len());
         let mut found = Vec::new();
         let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
-        for mut outcome in outcomes {
-            for (span, removed) in outcome.removals {
-                *removals.entry(span).or_default() |= removed;
+        let mut size = 0;
+        for ids in self.images.chunks(BATCH) {
+            let outcomes: Vec<Outcome<T>> = if self.images.len() < MANY {
+                ids.iter().map(one).collect()
+            } else {
+                ids.par_iter().map(one).collect()
+            };
+            for (id, mut outcome) in ids.iter().zip(outcomes) {
+                for (span, removed) in outcome.removals {
+                    *removals.entry(span).or_default() |= removed;
+                }
+                found.append(&mut outcome.diagnostics);
+                made.extend(outcome.made);
+                size += outcome.size;
+                if size > MAX_OUTPUT {
+                    found.push(too_large(self.program.section(*id).span));
+                    found.extend(self.find_idle(removals));
+                    return (made, found);
+                }
             }
-            found.append(&mut outcome.diagnostics);
-            made.extend(outcome.made);
         }
         found.extend(self.find_idle(removals));
         (made, found)
+    }
+
+    /// Says which limit the images exceed before any of them is evaluated.
+    fn exceeded_limit(self) -> Option<Diagnostic> {
+        let program = self.program;
+        let (span, message, help) = if let Some(id) = self.images.get(MAX_IMAGES) {
+            let count = self.images.len();
+            (
+                program.section(*id).span,
+                format!("this command selects {count} images, and the limit is {MAX_IMAGES}"),
+                "select fewer images: name some of them, their files or their folders",
+            )
+        } else if let Some((_, variable)) = program.variables.pairs().nth(MAX_VARIABLES) {
+            let count = program.variables.len();
+            (
+                variable.span,
+                format!("this command has {count} variables, and the limit is {MAX_VARIABLES}"),
+                "check fewer files at a time, or put some of the values into one map",
+            )
+        } else {
+            return None;
+        };
+        let found = Diagnostic::new(Code::TooLarge, span, message);
+        Some(found.label("imgspec evaluates no image").help(help))
     }
 
     fn one<T>(self, id: SectionId, work: &impl Fn(&Image<'_>) -> (T, Checked)) -> Outcome<T> {
@@ -101,6 +142,7 @@ impl Job<'_> {
                     made: None,
                     diagnostics,
                     removals: Vec::new(),
+                    size: 0,
                 };
             }
         };
@@ -119,6 +161,7 @@ impl Job<'_> {
             made: Some(made),
             diagnostics,
             removals,
+            size: image.size(),
         }
     }
 
@@ -138,13 +181,66 @@ impl Job<'_> {
     }
 }
 
+fn too_large(span: Span) -> Diagnostic {
+    let message = format!(
+        "the output of this command has more than {} MiB",
+        MAX_OUTPUT >> 20
+    );
+    Diagnostic::new(Code::TooLarge, span, message)
+        .label("imgspec evaluates no further image")
+        .help("select fewer images, or put large values into files that a role copies")
+}
+
 /// Adds the program's own diagnostics to those of its images, merges and orders them, and applies `imgspec.toml`.
 pub fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let all = program.diagnostics.iter().cloned().chain(found);
     let all = all.map(|d| in_checkout(program, without_edits_of_arguments(program, d)));
-    program
+    let all = program
         .configs
-        .apply(&program.sources, merge(all.collect()))
+        .apply(&program.sources, merge(all.collect()));
+    only_first(all)
+}
+
+/// Drops what nobody reads: all but the first diagnostics of very many. Errors stay before warnings.
+fn only_first(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if all.len() <= MAX_DIAGNOSTICS {
+        return all;
+    }
+    let errors = all.iter().filter(|d| d.is_error()).count();
+    let (mut errors, mut others) = (
+        errors.min(MAX_DIAGNOSTICS),
+        MAX_DIAGNOSTICS.saturating_sub(errors),
+    );
+    let mut dropped: Option<Diagnostic> = None;
+    let mut count = 0;
+    all.retain(|d| {
+        let left = if d.is_error() {
+            &mut errors
+        } else {
+            &mut others
+        };
+        if let Some(less) = left.checked_sub(1) {
+            *left = less;
+            return true;
+        }
+        count += 1;
+        if dropped
+            .as_ref()
+            .is_none_or(|first| first.severity > d.severity)
+        {
+            let message = format!("there are more than {MAX_DIAGNOSTICS} diagnostics");
+            let mut first = Diagnostic::new(d.code, d.primary.span, message);
+            first.severity = d.severity;
+            dropped = Some(first);
+        }
+        false
+    });
+    all.extend(dropped.map(|first| {
+        first
+            .label(format!("this one and {} more are not shown", count - 1))
+            .help("correct the first ones, or check fewer files at a time")
+    }));
+    all
 }
 
 /// Turns a fix of a command-line argument into help: no editor can change an argument.

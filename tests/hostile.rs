@@ -291,9 +291,10 @@ fn fmt_writes_whole_files_of_the_project() {
 // ---- text for the terminal ----------------------------------------------------------------------
 
 /// What steers a terminal, shows a text in another order, or is not seen.
-const UNSEEN: [&str; 3] = [
+const UNSEEN: [&str; 4] = [
     "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}2J\u{90}q\u{7f}\u{8}\u{b}",
-    "\u{202e}\u{2066}\u{200b}\u{feff}\u{e0041}\u{fe0f}\u{2028}",
+    "\u{202e}\u{2066}",
+    "\u{200f}\u{200b}\u{feff}\u{e0041}\u{fe0f}\u{2028}",
     "a\rb",
 ];
 

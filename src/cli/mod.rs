@@ -32,7 +32,7 @@ mod targets;
 use self::{elsewhere as build, elsewhere as clean, elsewhere as deps};
 use crate::diagnostic::nearest;
 use crate::schema::Roles;
-use crate::source::{Release, visible};
+use crate::source::{Release, is_unseen, visible};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -153,13 +153,28 @@ struct Selection {
 /// Runs the program and returns its exit code: 0 for success, 1 for errors in a spec, 2 for errors in the command or
 /// its environment. A build that fails returns Packer's exit code.
 pub fn run() -> ExitCode {
-    match run_command(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report_usage(&error),
+    };
+    match run_command(cli) {
         Ok(code) => code,
         Err(Failure(message)) => {
             print_aside(&format!("imgspec: {message}\n"));
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints what is wrong with the arguments, or the help. clap prints an argument as it is, with what a terminal obeys.
+fn report_usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if text.contains(is_unseen) {
+        print_aside(&text);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {

@@ -6,7 +6,7 @@ use crate::project::hir::{LayerKind, ProviderId, SectionId};
 use crate::project::{Config, LibraryChoice, Program, Request, load, unknown_release_help};
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
 use crate::workspace::{self, Wanted};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -286,17 +286,17 @@ pub(super) fn unknown_image(program: &Program, name: &str, what: &str, list: &st
 
 /// Drops the diagnostics of files that none of the images uses.
 fn keep_relevant(program: &mut Program, images: &[SectionId]) {
-    let mut files: Vec<FileId> = Vec::new();
-    for id in images {
-        let view = program.views.get(&program.section(*id).span.file);
-        files.extend(view.into_iter().flat_map(|v| v.files.iter().copied()));
-    }
-    let unused: Vec<FileId> = program
-        .views
-        .values()
-        .flat_map(|v| v.files.iter().copied())
-        .filter(|f| !files.contains(f))
+    let with_images: FxHashSet<FileId> = images
+        .iter()
+        .map(|id| program.section(*id).span.file)
         .collect();
+    let files_of = |is_wanted: &dyn Fn(&FileId) -> bool| -> FxHashSet<FileId> {
+        let views = program.views.iter().filter(|(file, _)| is_wanted(file));
+        views.flat_map(|(_, v)| v.files.iter().copied()).collect()
+    };
+    let files = files_of(&|file| with_images.contains(file));
+    let mut unused = files_of(&|_| true);
+    unused.retain(|file| !files.contains(file));
     program
         .diagnostics
         .retain(|d| !unused.contains(&d.primary.span.file));

@@ -43,6 +43,10 @@ codes! {
     IncludeCycle = "include-cycle" Error,
     /// A spec names a file outside the project.
     OutsideRoot = "outside-root" Error,
+    /// A file, a value or the output exceeds a limit.
+    TooLarge = "too-large" Error,
+    /// A file contains characters that change the direction of text.
+    TextDirection = "text-direction" Error,
     /// `imgspec.toml` is not valid.
     BadConfig = "bad-config" Error,
     /// A name in `imgspec.toml` changes nothing.

@@ -19,7 +19,8 @@ pub use rich::render_rich;
 use serde::{Deserialize, Serialize};
 pub use short::render_short;
 
-use crate::source::{Span, visible, visible_line};
+use crate::source::{MAX_KEPT, MAX_SHOWN, Span, visible, visible_line};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt;
 
 /// The severity of a diagnostic.
@@ -166,6 +167,25 @@ impl Diagnostic {
         }
     }
 
+    /// Shortens its sentences to [`MAX_SHOWN`] characters: they can quote a text of any length.
+    fn cut(&mut self) {
+        let labels = self.related.iter_mut().chain([&mut self.primary]);
+        let texts = labels.map(|label| &mut label.text);
+        let titles = self.fixes.iter_mut().map(|fix| &mut fix.title);
+        for text in texts
+            .chain(titles)
+            .chain(&mut self.help)
+            .chain([&mut self.message])
+        {
+            if text.len() > MAX_SHOWN
+                && let Some((at, _)) = text.char_indices().nth(MAX_SHOWN)
+            {
+                text.truncate(at);
+                text.push('…');
+            }
+        }
+    }
+
     /// Suggests a name, and offers a fix if the suggestion is sure. Changes nothing without a suggestion.
     pub fn did_you_mean(self, near: Option<Suggestion<'_>>, span: Span) -> Diagnostic {
         match near {
@@ -225,7 +245,10 @@ impl Reported {
             "a warning proves nothing: {}",
             error.message
         );
-        diagnostics.push(error);
+        // Nobody reads more. An error is kept even if there are as many warnings.
+        if diagnostics.len() < MAX_KEPT || !diagnostics.last().is_some_and(Diagnostic::is_error) {
+            diagnostics.push(error);
+        }
         Reported(())
     }
 
@@ -237,25 +260,24 @@ impl Reported {
 
 /// Merges equal diagnostics of several images, and sorts all by place.
 pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut seen: rustc_hash::FxHashMap<(Code, Span, String), usize> = Default::default();
+    let mut seen: FxHashMap<(Code, Span, String), usize> = FxHashMap::default();
+    let mut in_images: FxHashSet<(usize, String)> = FxHashSet::default();
     let mut out: Vec<Diagnostic> = Vec::new();
-    for diagnostic in diagnostics {
+    for mut diagnostic in diagnostics {
+        diagnostic.cut();
         let key = (
             diagnostic.code,
             diagnostic.primary.span,
             diagnostic.message.clone(),
         );
-        match seen.get(&key).and_then(|at| out.get_mut(*at)) {
-            Some(first) => {
-                // The diagnostics of an image follow each other.
-                for image in diagnostic.images {
-                    if first.images.last() != Some(&image) {
-                        first.images.push(image);
-                    }
-                }
-            }
+        let at = *seen.entry(key).or_insert(out.len());
+        let is_new = |image: &String| in_images.insert((at, image.clone()));
+        match out.get_mut(at) {
+            Some(first) => first
+                .images
+                .extend(diagnostic.images.into_iter().filter(is_new)),
             None => {
-                seen.insert(key, out.len());
+                in_images.extend(diagnostic.images.iter().map(|image| (at, image.clone())));
                 out.push(diagnostic);
             }
         }

@@ -2,6 +2,9 @@
 
 use crate::source::part;
 
+/// The longest name, in bytes, that can be near to another.
+const LONGEST: usize = 200;
+
 /// A name that the user may have meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suggestion<'a> {
@@ -35,6 +38,9 @@ pub fn suggest<'a>(
     names: impl IntoIterator<Item = &'a str>,
     fit: impl Fn(&str) -> Fit,
 ) -> Option<Suggestion<'a>> {
+    if wanted.len() > LONGEST {
+        return None;
+    }
     let folded = fold(wanted);
     let mut best: Option<(Rank, &'a str)> = None;
     let mut has_double = false;
@@ -71,6 +77,9 @@ pub fn suggest_image<'a>(
     wanted: &str,
     names: impl Iterator<Item = &'a str> + Clone,
 ) -> Option<Suggestion<'a>> {
+    if wanted.len() > LONGEST {
+        return None;
+    }
     let plain = fold(wanted.strip_prefix("build-").unwrap_or(wanted));
     let asked = words(&plain);
     let in_common = |name: &str| {

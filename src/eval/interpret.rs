@@ -11,25 +11,23 @@ use crate::schema::{
     Base, Encoding, Pattern, Piece, Text, TextBuilder, Value, compare_versions, decode, encode,
     numbers,
 };
-use crate::source::Span;
+use crate::source::{MAX_PATTERNS, MAX_VALUE, MAX_WORK, Span};
 use crate::syntax::ast::BinaryOp;
 use base64::Engine;
 use indexmap::IndexMap;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
-
-/// The greatest size of a value, in bytes. A few names that double each other would fill
-/// any memory.
-pub(crate) const MAX_SIZE: usize = 4 << 20;
 
 /// Why an expression has no value.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The value is larger than any receiver accepts.
     TooLarge(Span),
+    /// The values of the image are too large together.
+    TooMuch(Span),
     /// Something here is only known at build time.
     Opaque(Span),
     /// The operation does not work on this value.
@@ -78,7 +76,7 @@ pub(crate) trait Interpret<'p> {
                 for element in elements {
                     match self.eval(element)? {
                         Some(value) => {
-                            add_size(&mut size, &value, expr.span)?;
+                            self.image().add_size(&mut size, &value, expr.span)?;
                             values.push(value);
                         }
                         None => return Ok(None),
@@ -92,7 +90,8 @@ pub(crate) trait Interpret<'p> {
                 for (key, element) in pairs {
                     match self.eval(element)? {
                         Some(value) => {
-                            add_size(&mut size, &value, expr.span)?;
+                            self.image().add_size(&mut size, &value, expr.span)?;
+                            size += key.len();
                             map.insert(key.clone(), value);
                         }
                         None => return Ok(None),
@@ -122,7 +121,7 @@ pub(crate) trait Interpret<'p> {
             ExprKind::Call(function, args) => {
                 let value = self.eval_call(*function, args, expr.span)?;
                 if let Some(value) = &value {
-                    add_size(&mut 0, value, expr.span)?;
+                    self.image().add_size(&mut 0, value, expr.span)?;
                 }
                 value
             }
@@ -173,7 +172,7 @@ pub(crate) trait Interpret<'p> {
             let Some(value) = self.eval(part)? else {
                 return Ok(None);
             };
-            add_size(&mut size, &value, span)?;
+            self.image().add_size(&mut size, &value, span)?;
             match value {
                 Value::String(part) => text.push(&part),
                 Value::Bool(flag) => text.push_str(if flag { "true" } else { "false" }),
@@ -239,8 +238,9 @@ pub(crate) trait Interpret<'p> {
                 let (Some(a), Some(b)) = (a, b) else {
                     return Ok(None);
                 };
-                let mut size = a.size(MAX_SIZE);
-                add_size(&mut size, &b, left.span.to(right.span))?;
+                let (mut size, whole) = (0, left.span.to(right.span));
+                self.image().add_size(&mut size, &a, whole)?;
+                self.image().add_size(&mut size, &b, whole)?;
                 match (elements(&a), elements(&b)) {
                     (Some(a), Some(b)) => Ok(Some(Value::list(
                         a.iter().chain(b.iter()).cloned().collect(),
@@ -262,6 +262,8 @@ pub(crate) trait Interpret<'p> {
                         format!("expected a list after `in`, found {}", b.kind()),
                     ));
                 };
+                self.image()
+                    .spend(elements.len() * size_of::<Value>(), right.span)?;
                 let found = elements.iter().any(|e| is_equal(e, &a, versions));
                 if !found && b.has_placeholders() {
                     return Err(Stop::Opaque(right.span));
@@ -340,6 +342,9 @@ pub(crate) trait Interpret<'p> {
                 None => return Ok(None),
             }
         }
+        for value in &values {
+            self.image().spend(value.size(MAX_VALUE), span)?;
+        }
         // The number of arguments has been checked, so each of them is there.
         let place = |i: usize| args.get(i).map_or(span, |arg| arg.span);
         let text = |i: usize| -> Result<String, Stop> {
@@ -395,7 +400,7 @@ pub(crate) trait Interpret<'p> {
                 } else {
                     whole.matches(&from).count()
                 };
-                if count * into.len() > MAX_SIZE {
+                if count * into.len() > MAX_VALUE {
                     return Err(Stop::TooLarge(span));
                 }
                 match count {
@@ -410,7 +415,7 @@ pub(crate) trait Interpret<'p> {
             }
             Function::Join => {
                 let (elements, separator) = (list(0)?, text(1)?);
-                if elements.len() * separator.len() > MAX_SIZE {
+                if elements.len() * separator.len() > MAX_VALUE {
                     return Err(Stop::TooLarge(span));
                 }
                 let mut out = TextBuilder::default();
@@ -452,13 +457,9 @@ pub(crate) trait Interpret<'p> {
             },
             Function::Unique => {
                 let elements = list(0)?;
-                let mut out: Vec<Value> = Vec::with_capacity(elements.len());
-                for element in elements.iter() {
-                    if !out.contains(element) {
-                        out.push(element.clone());
-                    }
-                }
-                Value::list(out)
+                let mut seen = FxHashSet::default();
+                let new = elements.iter().filter(|element| seen.insert(*element));
+                Value::list(new.cloned().collect())
             }
             Function::Matches => {
                 let pattern = text(1)?;
@@ -470,11 +471,11 @@ pub(crate) trait Interpret<'p> {
                             let Some(known) = known.known() else {
                                 return Err(Stop::Opaque(place(0)));
                             };
-                            all &= is_match(&pattern, &known, place(1))?;
+                            all &= self.image().is_match(&pattern, &known, place(1))?;
                         }
                         all
                     }
-                    _ => is_match(&pattern, &text(0)?, place(1))?,
+                    _ => self.image().is_match(&pattern, &text(0)?, place(1))?,
                 };
                 Value::Bool(answer)
             }
@@ -508,39 +509,63 @@ impl<'p> Interpret<'p> for Finished<'_, 'p> {
     fn require(&mut self, _: VarId) {}
 }
 
-/// Counts a part of a value that is being put together.
-fn add_size(size: &mut usize, part: &Value, whole: Span) -> Result<(), Stop> {
-    *size += part.size(MAX_SIZE);
-    if *size > MAX_SIZE {
-        Err(Stop::TooLarge(whole))
-    } else {
-        Ok(())
-    }
-}
-
-fn is_match(pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
-    thread_local! {
-        /// Patterns are few and images many: each is compiled once a thread.
-        static COMPILED: RefCell<FxHashMap<SmolStr, Pattern>> = RefCell::default();
-    }
-    COMPILED.with_borrow_mut(|compiled| {
-        if let Some(Ok(answer)) = compiled.get(pattern).map(|known| known.matches(text)) {
-            return Ok(answer);
+impl Image<'_> {
+    /// Counts a part of a value that is being put together.
+    fn add_size(&self, size: &mut usize, part: &Value, whole: Span) -> Result<(), Stop> {
+        let more = part.size(MAX_VALUE);
+        *size += more;
+        if *size > MAX_VALUE {
+            return Err(Stop::TooLarge(whole));
         }
-        let known = compiled
-            .entry(SmolStr::new(pattern))
-            .or_insert_with(|| Pattern::new(pattern));
-        known.matches(text).map_err(|e| {
-            // The lines before the last one draw the pattern.
-            let error = e.to_string();
-            let why = error
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            Stop::Failed(span, format!("invalid regular expression: {why}"))
+        self.spend(more, whole)
+    }
+
+    /// Whether a regular expression matches a whole text.
+    fn is_match(&self, pattern: &str, text: &str, span: Span) -> Result<bool, Stop> {
+        thread_local! {
+            /// Patterns are few and images many: each is compiled once a thread.
+            static COMPILED: RefCell<FxHashMap<SmolStr, Pattern>> = RefCell::default();
+        }
+        // Each image pays for its patterns, whichever image has compiled them.
+        if !self.patterns.borrow().contains(pattern) {
+            self.spend(MAX_WORK / MAX_PATTERNS, span)?;
+            self.patterns.borrow_mut().insert(SmolStr::new(pattern));
+        }
+        COMPILED.with_borrow_mut(|compiled| {
+            if let Some(Ok(answer)) = compiled.get(pattern).map(|known| known.matches(text)) {
+                return Ok(answer);
+            }
+            if compiled.len() > MAX_PATTERNS {
+                compiled.clear();
+            }
+            let known = compiled
+                .entry(SmolStr::new(pattern))
+                .or_insert_with(|| Pattern::new(pattern));
+            known.matches(text).map_err(|e| {
+                // The lines before the last one draw the pattern.
+                let error = e.to_string();
+                let why = error
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ");
+                Stop::Failed(span, format!("invalid regular expression: {why}"))
+            })
         })
-    })
+    }
+
+    /// Counts bytes that the values of this image consist of, or that its expressions read.
+    pub(crate) fn spend(&self, bytes: usize, whole: Span) -> Result<(), Stop> {
+        let work = self.work.get().saturating_add(bytes);
+        let is_first = self.work.get() <= MAX_WORK;
+        self.work.set(work);
+        match (work > MAX_WORK, is_first) {
+            (false, _) => Ok(()),
+            (true, true) => Err(Stop::TooMuch(whole)),
+            // The first place is reported.
+            (true, false) => Err(Stop::Reported),
+        }
+    }
 }
 
 fn is_equal(a: &Value, b: &Value, versions: bool) -> bool {

@@ -1,14 +1,12 @@
 //! The settings of one variable to its value: fold, deprecated names, types, circles.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::eval::interpret::{Finished, Interpret, MAX_SIZE};
-use crate::eval::{Active, Evaluator, Image, Log, State, too_large};
+use crate::eval::interpret::{Finished, Interpret};
+use crate::eval::{Active, Evaluator, Image, Log, State, too_large, too_much};
 use crate::project::hir::*;
 use crate::schema::{Base, Value, check_value, find_unencodable};
-use crate::source::Span;
-
-/// How many variables may be defined by each other in a row.
-const MAX_CHAIN: usize = 200;
+use crate::source::{MAX_CHAIN, MAX_VALUE, Span};
+use rustc_hash::FxHashSet;
 
 /// What a variable's settings fold to, before anything is computed.
 struct Folded<'p> {
@@ -366,12 +364,14 @@ impl Log {
             FoldBase::Expr(expr) => self.eval(reader, expr),
             FoldBase::Nothing => None,
         };
+        let mut size = value.as_ref().map_or(0, |value| value.size(MAX_VALUE));
+        let mut elements: Option<Vec<Value>> = None;
         for active in &folded.changes {
             let setting = active.setting;
             let change = self.eval(reader, &setting.value);
-            let mut elements = match value.take() {
-                None => Vec::new(),
-                Some(Value::List(elements)) => elements.to_vec(),
+            let elements = match value.take() {
+                None => elements.get_or_insert_default(),
+                Some(Value::List(base)) => elements.insert(base.to_vec()),
                 Some(other) => {
                     self.report_not_a_list(setting.name_span, setting.span, &other);
                     return Some(other);
@@ -380,23 +380,28 @@ impl Log {
             match change {
                 None => {}
                 Some(Value::List(change)) if setting.change == Change::Append => {
-                    elements.extend(change.iter().cloned())
+                    size += Value::List(change.clone()).size(MAX_VALUE);
+                    elements.extend(change.iter().cloned());
                 }
                 Some(Value::List(change)) => {
                     let before = elements.len();
-                    elements.retain(|e| !change.contains(e));
+                    let removed: FxHashSet<&Value> = change.iter().collect();
+                    let work = (before + change.len()) * size_of::<Value>();
+                    if reader.image().spend(work, setting.span).is_err() {
+                        self.diagnostics.push(too_much(setting.value.span));
+                        return None;
+                    }
+                    elements.retain(|e| !removed.contains(e));
                     self.removals.push((setting.span, elements.len() < before));
                 }
                 Some(other) => self.report_not_a_list(setting.value.span, setting.span, &other),
             }
-            let joined = Value::list(elements);
-            if joined.size(MAX_SIZE) > MAX_SIZE {
+            if size > MAX_VALUE {
                 self.diagnostics.push(too_large(setting.value.span));
                 return None;
             }
-            value = Some(joined);
         }
-        value
+        elements.map(Value::list).or(value)
     }
 
     fn report_not_a_list(&mut self, span: Span, setting: Span, value: &Value) {

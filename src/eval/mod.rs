@@ -16,8 +16,11 @@ use crate::packer::Selection;
 use crate::project::hir::*;
 use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
-use crate::source::Span;
+use crate::source::{MAX_VALUE, MAX_WORK, Span};
 use interpret::{Finished, Interpret, Stop};
+use rustc_hash::FxHashSet;
+use smol_str::SmolStr;
+use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
 
 /// A setting that holds for an image: its conditions are true.
@@ -58,6 +61,10 @@ pub struct Image<'p> {
     pub underived: Vec<VarId>,
     /// Variables whose value could not be computed; what reads them is silent.
     broken: Table<VarId, bool>,
+    /// The bytes that its expressions have read and made; at most `MAX_WORK`.
+    work: Cell<usize>,
+    /// The regular expressions that they have used.
+    patterns: RefCell<FxHashSet<SmolStr>>,
 }
 
 /// An image while it is evaluated: each variable is computed when it is first read.
@@ -116,10 +123,18 @@ pub fn evaluate<'p>(
         diagnostics: Vec::new(),
         underived: Vec::new(),
         broken: Table::filled(&program.variables, false),
+        work: Cell::new(0),
+        patterns: RefCell::default(),
     };
     let mut image = Evaluator::new(image).evaluate();
     let found = image.check();
     image.diagnostics.extend(found);
+    if image.work.get() > MAX_WORK && !image.diagnostics.iter().any(|d| d.code == Code::TooLarge) {
+        // A rule would be silent.
+        image
+            .diagnostics
+            .push(too_much(program.section(section).span));
+    }
     let name = program.section(section).name.to_string();
     for diagnostic in &mut image.diagnostics {
         diagnostic.images.push(name.clone());
@@ -197,6 +212,10 @@ impl Log {
                 self.diagnostics.push(too_large(span));
                 None
             }
+            Err(Stop::TooMuch(span)) => {
+                self.diagnostics.push(too_much(span));
+                None
+            }
             Err(Stop::Failed(span, message)) => {
                 self.diagnostics
                     .push(Diagnostic::new(Code::TypeMismatch, span, message));
@@ -209,10 +228,20 @@ impl Log {
 fn too_large(span: Span) -> Diagnostic {
     let message = format!(
         "this value is larger than the limit of {} MiB",
-        interpret::MAX_SIZE >> 20
+        crate::source::MAX_VALUE >> 20
     );
-    Diagnostic::new(Code::NotEncodable, span, message)
+    Diagnostic::new(Code::TooLarge, span, message)
         .help("put a value of this size into a file that a role copies")
+}
+
+fn too_much(span: Span) -> Diagnostic {
+    let message = format!(
+        "the expressions of this image read and make more than {} MiB",
+        MAX_WORK >> 20
+    );
+    Diagnostic::new(Code::TooLarge, span, message)
+        .label("the limit is exceeded here")
+        .help("put large values into files that a role copies")
 }
 
 impl<'p> Image<'p> {
@@ -224,6 +253,12 @@ impl<'p> Image<'p> {
     /// The variables that the image sees: the library's, its file's, and the entries of its blocks.
     pub fn ids(&self) -> &[VarId] {
         &self.ids
+    }
+
+    /// Returns about how many bytes of memory its values take.
+    pub fn size(&self) -> usize {
+        let values = self.ids.iter().filter_map(|id| self.value(*id));
+        values.map(|value| value.size(MAX_VALUE)).sum()
     }
 
     /// What each of [`Image::runs`] selects.

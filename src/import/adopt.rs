@@ -9,11 +9,10 @@ use crate::import::template_facts::{TemplateFacts, find_slots};
 use crate::import::versions::find_versions;
 use crate::project::hir::Variable;
 use crate::project::{Edition, Library, Program, Request, load};
-use crate::schema::{Base, Encoding, Roles, Text, Value, decode};
+use crate::schema::{Base, Encoding, Roles, Text, Value, compile, decode};
 use crate::source::visible_line;
 use crate::source::{Memory, Release};
 use crate::syntax::{format, print_text};
-use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -251,7 +250,7 @@ impl Writer<'_> {
     fn facts_of(&self, path: &str) -> Vec<(&str, String)> {
         let matched = |fact: &Variable| {
             fact.adopt.iter().find_map(|(pattern, value)| {
-                let found = Regex::new(pattern).ok()?.captures(path)?;
+                let found = compile(pattern).ok()?.captures(path)?;
                 let mut out = String::new();
                 found.expand(value, &mut out);
                 Some(out)

@@ -26,6 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// The most unknown names that a note lists.
+const MOST_NAMES: usize = 50;
+
 /// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
@@ -548,7 +551,10 @@ impl<'p> Importer<'p> {
             .map(|v| v.name.as_str())
             .collect();
         let unread = names.iter().filter(|name| !self.read.contains(**name));
-        let shown: Vec<String> = unread
+        let unread: Vec<&&str> = unread.collect();
+        let mut shown: Vec<String> = unread
+            .iter()
+            .take(MOST_NAMES)
             .map(|name| match nearest(name, declared.iter().copied()) {
                 Some(near) => format!("`{name}` (did you mean `{near}`?)"),
                 None => format!("`{name}`"),
@@ -556,6 +562,9 @@ impl<'p> Importer<'p> {
             .collect();
         if shown.is_empty() {
             return;
+        }
+        if unread.len() > MOST_NAMES {
+            shown.push(format!("and {} more", unread.len() - MOST_NAMES));
         }
         let library = if self.program.is_adopted {
             "the checkout".to_owned()

@@ -1,6 +1,6 @@
 //! JSON as Packer reads it (Go's `encoding/json`, which is strict), and explanations of common mistakes.
 
-use crate::source::part;
+use crate::source::{MAX_ENTRIES, part};
 use jsonc_parser::ParseStringErrorKind;
 use jsonc_parser::ast::{ObjectProp, ObjectPropName, Value as Node};
 use jsonc_parser::common::Ranged;
@@ -138,6 +138,13 @@ fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
         )
         .help("save the file as UTF-8 without a byte order mark")
         .fix("remove the byte order mark", mark, ""));
+    }
+    if memchr::memchr_iter(b',', text.as_bytes())
+        .nth(MAX_ENTRIES)
+        .is_some()
+    {
+        let message = format!("this file has more than {MAX_ENTRIES} entries");
+        return Err(JsonError::new(0..0, message).help("split it into several files"));
     }
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
         Ok(parsed) => match find_control(text) {

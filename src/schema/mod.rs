@@ -9,7 +9,7 @@ mod version;
 pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
 pub use print::{print_value, print_wrapped};
 use serde::{Deserialize, Serialize};
-pub use types::{Base, Mismatch, Pattern, Refinement, Type, check_value, whole};
+pub use types::{Base, Mismatch, Pattern, Refinement, Type, check_value, compile, whole};
 pub use value::{Piece, Text, TextBuilder, Value};
 pub use version::{compare_versions, is_semver, is_version, numbers};
 

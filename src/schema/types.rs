@@ -2,8 +2,8 @@
 
 use crate::schema::value::{Text, Value};
 use crate::schema::version;
-use crate::source::part;
-use regex::Regex;
+use crate::source::{MAX_PATTERN, MAX_PATTERN_TEXT, part};
+use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
@@ -145,7 +145,26 @@ fn for_ascii(pattern: &str) -> Option<regex::bytes::Regex> {
 /// The syntax error of the pattern.
 pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
     // The second compilation makes the error show the pattern as the user wrote it.
-    Regex::new(&format!("\\A(?:{pattern})\\z")).or_else(|e| Regex::new(pattern).and(Err(e)))
+    compile(&format!("\\A(?:{pattern})\\z")).or_else(|e| match e {
+        regex::Error::Syntax(_) => compile(pattern).and(Err(e)),
+        e => Err(e),
+    })
+}
+
+/// Compiles a regular expression.
+///
+/// # Errors
+/// The syntax error of the pattern, or the limit that it exceeds.
+pub fn compile(pattern: &str) -> Result<Regex, regex::Error> {
+    if pattern.len() > MAX_PATTERN_TEXT {
+        return Err(regex::Error::Syntax(format!(
+            "the regular expression has more than {MAX_PATTERN_TEXT} bytes"
+        )));
+    }
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_PATTERN)
+        .dfa_size_limit(MAX_PATTERN)
+        .build()
 }
 
 /// The reason why a value does not have a type.

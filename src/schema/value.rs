@@ -4,10 +4,11 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A value of the language. An unset variable has no `Value`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Value {
     /// `true`
     Bool(bool),
@@ -116,7 +117,10 @@ impl Value {
                 Value::Bool(_) | Value::Int(_) => 0,
                 Value::String(text) => text.size(),
                 Value::List(elements) => of_elements(&mut elements.iter()),
-                Value::Map(map) => of_elements(&mut map.values()),
+                Value::Map(map) => {
+                    let keys: usize = map.keys().map(|key| size_of::<SmolStr>() + key.len()).sum();
+                    keys + of_elements(&mut map.values())
+                }
             }
     }
 
@@ -189,6 +193,24 @@ impl Text {
         }
     }
 }
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Value::Bool(flag) => flag.hash(state),
+            Value::Int(number) => number.hash(state),
+            Value::String(text) => match text.known() {
+                Some(known) => known.hash(state),
+                None => text.pieces().iter().for_each(|p| p.text().hash(state)),
+            },
+            Value::List(elements) => elements.iter().for_each(|element| element.hash(state)),
+            // The order of entries makes no difference.
+            Value::Map(map) => map.len().hash(state),
+        }
+    }
+}
+
+impl Eq for Text {}
 
 impl PartialEq for Text {
     /// Compares the contents. Whether a part was written as a path makes no difference.

@@ -1,12 +1,10 @@
 //! File access through the [`Loader`] trait, so that an editor or a test can replace the disk.
 
+use crate::source::MAX_FILE;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
-
-/// The largest file that is read into memory, in bytes. Image Builder's largest files have a few hundred KiB.
-pub const MAX_FILE: u64 = 16 << 20;
 
 /// The file operations that the compiler needs, from several threads.
 pub trait Loader: Sync {

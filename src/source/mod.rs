@@ -4,23 +4,27 @@
 //! [`SourceMap`].
 
 pub mod embedded;
+mod limits;
 mod line_index;
 #[expect(clippy::disallowed_methods, reason = "`Disk` reads for all rooms")]
 mod loader;
+mod metered;
 mod part;
 mod release;
 mod visible;
 
+pub use limits::*;
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
-    Disk, Loader, MAX_FILE, Memory, normalize, open_regular, read_bytes, read_input, read_text,
+    Disk, Loader, Memory, normalize, open_regular, read_bytes, read_input, read_text,
 };
 use serde::{Deserialize, Serialize};
 
+pub use metered::Metered;
 pub use part::part;
 pub use release::Release;
 
-pub use visible::{Shown, is_unseen, visible, visible_json, visible_line};
+pub use visible::{Shown, changes_direction, is_unseen, visible, visible_json, visible_line};
 
 use sha2::{Digest, Sha256};
 use std::ops::Range;

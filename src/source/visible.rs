@@ -5,7 +5,7 @@
 //! misleading order ("Trojan Source", CVE-2021-42574). These characters are printed like `\u{1b}`, the language's own
 //! escape.
 
-use crate::source::LineIndex;
+use crate::source::{LineIndex, MAX_SHOWN};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
@@ -36,6 +36,11 @@ pub fn is_unseen(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}' => true,
         _ => false,
     }
+}
+
+/// Returns whether a character changes the direction of the text after it: Unicode's embeddings, overrides and isolates.
+pub fn changes_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Escapes invisible characters in a text of several lines.
@@ -102,9 +107,10 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Escapes a text. Removes a byte order mark, and the carriage returns of line ends.
+    /// Escapes a text. Removes a byte order mark, the carriage returns of line ends, and what is behind [`MAX_SHOWN`]
+    /// characters of a line.
     pub(super) fn new(text: Arc<str>) -> Shown {
-        if !text.contains(is_unseen) {
+        if !text.contains(is_unseen) && !text.split('\n').any(|line| line.len() > MAX_SHOWN) {
             return Shown {
                 text,
                 steps: Vec::new(),
@@ -113,8 +119,19 @@ impl Shown {
         }
         let mut out = String::with_capacity(text.len() + 64);
         let mut steps = Vec::new();
+        let mut column = 0;
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
+            column = if c == '\n' { 0 } else { column + 1 };
+            if column > MAX_SHOWN {
+                if column == MAX_SHOWN + 1 {
+                    out.push('…');
+                }
+                if chars.peek().is_none_or(|(_, next)| *next == '\n') {
+                    steps.push(((at + c.len_utf8()) as u32, out.len() as u32));
+                }
+                continue;
+            }
             if !is_unseen(c) {
                 out.push(c);
                 continue;
@@ -135,13 +152,13 @@ impl Shown {
 
     /// Returns the offset in `text` of an offset in the source.
     pub fn offset(&self, source: u32) -> u32 {
-        match self
-            .steps
-            .get(..self.steps.partition_point(|(from, _)| *from <= source))
-        {
+        let behind = self.steps.partition_point(|(from, _)| *from <= source);
+        let here = match self.steps.get(..behind) {
             Some([.., (from, here)]) => here + (source - from),
             _ => source,
-        }
+        };
+        // An offset in the part of a line that is left out means its end.
+        self.steps.get(behind).map_or(here, |(_, to)| here.min(*to))
     }
 
     /// Returns the offset in the source of an offset in `text`.
@@ -188,6 +205,22 @@ mod tests {
         let shown = visible_json(&json);
         assert!(!shown.contains(is_unseen));
         assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
+    }
+
+    #[test]
+    fn the_rest_of_a_long_line_is_left_out() {
+        let long = "é".repeat(MAX_SHOWN + 9);
+        let source = format!("{long}\nb\n{long}");
+        let shown = Shown::new(source.as_str().into());
+        let cut = format!("{}…", "é".repeat(MAX_SHOWN));
+        assert_eq!(*shown.text, format!("{cut}\nb\n{cut}"));
+        for (at, c) in source.char_indices() {
+            let here = shown.offset(at as u32) as usize;
+            assert!(shown.text.is_char_boundary(here) || here == shown.text.len());
+            if !matches!(c, 'é') {
+                assert!(shown.text[here..].starts_with(c), "{at}");
+            }
+        }
     }
 
     #[test]

@@ -2,36 +2,37 @@
 
 #![allow(missing_docs, reason = "pest generates public items without comments")]
 
+use crate::source::MAX_STEPS;
 use crate::syntax::tree::{Node, Tree};
 use pest::{Parser, Token};
+use std::num::NonZeroUsize;
+use std::sync::Once;
 
 /// The parser that pest generates from `grammar/imgspec.pest`.
 #[derive(pest_derive::Parser)]
 #[grammar = "../grammar/imgspec.pest"]
 struct Grammar;
 
-/// Parses a file. The grammar accepts every text, so only a stack overflow makes pest fail. The tree is then a single
-/// junk item.
-pub(super) fn parse_file(text: &str) -> Tree {
-    parse_rule(Rule::file, text).unwrap_or_else(|| {
-        let end = text.len() as u32;
-        Tree {
-            nodes: vec![
-                Node {
-                    start: 0,
-                    end,
-                    next: 2,
-                    kind: Rule::file,
-                },
-                Node {
-                    start: 0,
-                    end,
-                    next: 2,
-                    kind: Rule::junk_item,
-                },
-            ],
-        }
-    })
+/// Parses a file. The grammar accepts every text, so only a limit makes pest fail: the depth of the stack, or
+/// [`MAX_STEPS`]. Returns `None` then.
+pub(super) fn parse_file(text: &str) -> Option<Tree> {
+    static STEPS: Once = Once::new();
+    STEPS.call_once(|| pest::set_call_limit(NonZeroUsize::new(MAX_STEPS)));
+    parse_rule(Rule::file, text)
+}
+
+/// Returns the tree of a file that is not parsed: a single junk item.
+pub(super) fn junk(text: &str) -> Tree {
+    let end = text.len() as u32;
+    let node = |kind| Node {
+        start: 0,
+        end,
+        next: 2,
+        kind,
+    };
+    Tree {
+        nodes: vec![node(Rule::file), node(Rule::junk_item)],
+    }
 }
 
 /// Parses the body of a heredoc: text, interpolations and escapes.

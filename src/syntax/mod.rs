@@ -10,6 +10,7 @@ mod grammar;
 mod mistakes;
 mod print;
 mod recover;
+mod refusal;
 mod tail;
 mod to_ast;
 mod tree;
@@ -33,6 +34,11 @@ pub struct Parse {
     pub file: ast::File,
     /// The syntax errors.
     pub diagnostics: Vec<Diagnostic>,
+    /// The offset after which errors are not reported, because there are more than [`MAX_SYNTAX_ERRORS`]; or 0 if the
+    /// text exceeds another limit and is not parsed.
+    ///
+    /// [`MAX_SYNTAX_ERRORS`]: crate::source::MAX_SYNTAX_ERRORS
+    pub cut: Option<u32>,
 }
 
 /// Parses the argument of `--set`: `name = value`. Returns `None` if the text is not exactly one setting.
@@ -44,16 +50,33 @@ pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnost
 
 /// Parses a file without the typed view.
 pub fn parse_tree(text: &str) -> Tree {
-    grammar::parse_file(text)
+    match refusal::before(FileId(0), text) {
+        None => grammar::parse_file(text).unwrap_or_else(|| grammar::junk(text)),
+        Some(_) => grammar::junk(text),
+    }
 }
 
 /// Parses a file. Every text has a result; what does not follow the grammar is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
-    let tree = grammar::parse_file(text);
-    let (ast, diagnostics) = to_ast::lower_file(file, text, &tree);
+    let refusal = match refusal::before(file, text) {
+        None => match grammar::parse_file(text) {
+            Some(tree) => {
+                let (ast, diagnostics, cut) = to_ast::lower_file(file, text, &tree);
+                return Parse {
+                    tree,
+                    file: ast,
+                    diagnostics,
+                    cut,
+                };
+            }
+            None => refusal::after(file, text),
+        },
+        Some(refusal) => refusal,
+    };
     Parse {
-        tree,
-        file: ast,
-        diagnostics,
+        tree: grammar::junk(text),
+        file: ast::File { items: Vec::new() },
+        diagnostics: vec![refusal],
+        cut: Some(0),
     }
 }

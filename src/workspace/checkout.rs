@@ -5,7 +5,7 @@
 
 use crate::import::{Checkout, Refused, adopt};
 use crate::project::{Adopted, CONFIG_FILE, Config};
-use crate::source::{Disk, FileId, Release, hex};
+use crate::source::{Disk, FileId, Release, hex, read_bytes};
 use crate::workspace::cache;
 use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
 use crate::workspace::write::replace;
@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
@@ -309,7 +308,7 @@ fn read_input(entry: &DirEntry) -> Vec<u8> {
         return Vec::new();
     };
     if metadata.is_file() && metadata.len() <= LARGEST {
-        return fs::read(entry.path()).unwrap_or_default();
+        return read_bytes(entry.path()).unwrap_or_default();
     }
     format!("{:?} {:?}", metadata.len(), metadata.modified().ok()).into_bytes()
 }
@@ -317,12 +316,9 @@ fn read_input(entry: &DirEntry) -> Vec<u8> {
 /// Returns the digest of a file's bytes, or an empty string if it is not a file or larger than [`LARGEST`].
 fn digest_of(path: &Path) -> String {
     let is_small = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST);
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
-    if is_small && matches!(read, Ok(Ok(_))) {
-        hex(&Sha256::digest(&bytes))
-    } else {
-        String::new()
+    match read_bytes(path) {
+        Ok(bytes) if is_small => hex(&Sha256::digest(&bytes)),
+        _ => String::new(),
     }
 }
 
@@ -344,11 +340,11 @@ fn revision(root: &Path) -> Vec<u8> {
     else {
         return Vec::new();
     };
-    let mut head = fs::read(git.join("HEAD")).unwrap_or_default();
+    let mut head = read_bytes(&git.join("HEAD")).unwrap_or_default();
     let branch = std::str::from_utf8(&head)
         .ok()
         .and_then(|text| text.strip_prefix("ref: "));
-    let commit = branch.and_then(|branch| fs::read(git.join(branch.trim())).ok());
+    let commit = branch.and_then(|branch| read_bytes(&git.join(branch.trim())).ok());
     head.extend(commit.unwrap_or_default());
     head
 }

@@ -3,7 +3,7 @@
 use crate::project::{Adopted, Edition, LibraryChoice};
 use crate::project::{Config, find_root, is_inside, read_config_text};
 use crate::schema::Roles;
-use crate::source::{Disk, FileId, Loader, Release, normalize, read_text};
+use crate::source::{Disk, FileId, Loader, MAX_EXCLUDED, Release, normalize, read_text};
 use crate::workspace::checkout::{adopt_checkout, is_known};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
@@ -65,6 +65,10 @@ struct Exclude {
 
 impl Exclude {
     fn new(root: &Path, entries: &[PathBuf]) -> io::Result<Exclude> {
+        if entries.len() > MAX_EXCLUDED {
+            let message = format!("`exclude` in imgspec.toml has more than {MAX_EXCLUDED} entries");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let mut folders = Vec::new();
         let mut globs = GitignoreBuilder::new(root);
         for entry in entries {

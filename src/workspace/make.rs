@@ -1,6 +1,7 @@
 //! What `make` prints about an Image Builder checkout: its targets and the commands that they would run.
 
 use crate::import::Recipe;
+use crate::source::read_bytes;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,9 @@ pub(crate) fn read_targets(
     root: &Path,
     environment: &[(String, OsString)],
 ) -> Result<MakeFacts, String> {
+    // make reads a file of any size into its memory.
+    read_bytes(&root.join("Makefile"))
+        .map_err(|e| format!("cannot read {}: {e}", root.join("Makefile").display()))?;
     let help = make(root, &["help"], environment)?;
     let listed = list_help(&String::from_utf8_lossy(&help.stdout));
     // Make's data base: every target with its unexpanded recipe. The target `help` needs no network.

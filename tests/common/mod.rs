@@ -129,13 +129,15 @@ pub fn packer_and_ansible(what: &str) -> Option<OsString> {
     None
 }
 
-/// The binary, in a folder, with nothing inherited that changes what it does.
+/// The binary, or the program that `IMGSPEC_PROGRAM` names, in a folder, with nothing inherited that changes what it does.
 pub fn imgspec(folder: &Path) -> Command {
-    in_folder(Command::new(env!("CARGO_BIN_EXE_imgspec")), folder)
+    let program = std::env::var_os("IMGSPEC_PROGRAM").map(|program| root().join(program));
+    let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_imgspec").into());
+    in_folder(Command::new(program), folder)
 }
 
 /// A command in a folder, with nothing inherited that changes what the binary does.
-fn in_folder(mut command: Command, folder: &Path) -> Command {
+pub fn in_folder(mut command: Command, folder: &Path) -> Command {
     command
         .current_dir(folder)
         .env_remove("PACKER_VAR_FILES")

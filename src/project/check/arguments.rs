@@ -5,7 +5,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::project::check::Lowering;
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Text, Value};
-use crate::source::{Origin, Span, normalize};
+use crate::source::{MAX_ARGUMENT, Origin, Span, normalize};
 use smol_str::SmolStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,8 @@ impl Lowering<'_, '_> {
             return;
         };
         let (name, is_secret) = (variable.name.clone(), variable.is_secret);
-        let problem = text.known().map_or(Ok(()), |text| check_args(&text));
+        let known = text.known().filter(|text| text.len() <= MAX_ARGUMENT);
+        let problem = known.map_or(Ok(()), |text| check_args(&text));
         match problem {
             Ok(()) => {}
             Err(ArgsProblem::Refused(mismatch)) => {
@@ -78,6 +79,12 @@ impl Lowering<'_, '_> {
             return value;
         };
         let known = text.known().unwrap_or_default();
+        if is_args && known.len() > MAX_ARGUMENT {
+            let message = format!("these arguments have more than {} KiB", MAX_ARGUMENT >> 10);
+            let found = Diagnostic::new(Code::TooLarge, value.span, message)
+                .help("write them to a file, and name the file: `@vars.json`");
+            return Expr::missing(self.report(found), value.span);
+        }
         let Argument::File(path) = Argument::of(&known) else {
             return value;
         };

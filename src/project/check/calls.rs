@@ -6,7 +6,7 @@ use crate::project::check::expr::{Expected, Ty, Typed};
 use crate::project::check::strings::locate_text;
 use crate::project::hir::*;
 use crate::schema::{Piece, Value, whole};
-use crate::source::{Span, normalize};
+use crate::source::{MAX_PATTERNS, Span, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
 
@@ -138,17 +138,28 @@ impl Lowering<'_, '_> {
         let ExprKind::Const(Value::String(text)) = &arg.kind else {
             return Ok(());
         };
-        let pattern = text.known().unwrap_or_default();
-        // The library's patterns are tested; compiling them at every start would cost.
-        if self.sources.is_users(arg.span.file)
-            && let Err(error) = whole(&pattern)
-        {
+        self.check_regex(&text.known().unwrap_or_default(), arg.span)
+    }
+
+    /// Checks a regular expression. The library's are tested: compiling them at every start would cost.
+    pub(crate) fn check_regex(&mut self, pattern: &str, span: Span) -> Result<(), Reported> {
+        if !self.sources.is_users(span.file) {
+            return Ok(());
+        }
+        self.draft.patterns += 1;
+        if self.draft.patterns > MAX_PATTERNS {
+            let message = format!("there are more than {MAX_PATTERNS} regular expressions");
             return Err(self.report(
-                Diagnostic::new(Code::TypeMismatch, arg.span, "invalid regular expression")
-                    .help(error.to_string()),
+                Diagnostic::new(Code::TooLarge, span, message)
+                    .help("check fewer files at a time, or share types between variables"),
             ));
         }
-        Ok(())
+        whole(pattern).map(drop).map_err(|error| {
+            self.report(
+                Diagnostic::new(Code::TypeMismatch, span, "invalid regular expression")
+                    .help(error.to_string()),
+            )
+        })
     }
 
     /// The functions whose argument must be a literal, because it names something outside the spec.

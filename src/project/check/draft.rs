@@ -5,10 +5,11 @@ use crate::project::check::items::{new_provider, new_rule, new_variable};
 use crate::project::check::{Declared, Unit};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
-use crate::source::{Loader, Origin, SourceMap, Span};
+use crate::source::{Loader, MAX_COMPARED, MAX_DIAGNOSTICS, MAX_KEPT, Origin, SourceMap, Span};
 use crate::syntax::ast;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,10 @@ pub(crate) struct Draft<'l> {
     pub is_tentative: bool,
     /// The built-in library that it begins with, or whose types and rules hold.
     pub edition: Edition,
+    /// How many names have been compared with unknown ones.
+    pub compared: Cell<usize>,
+    /// How many regular expressions the project has.
+    pub patterns: usize,
 }
 
 /// What the text of a file depends on besides itself.
@@ -100,6 +105,8 @@ impl<'l> Draft<'l> {
             packer_folder: None,
             is_tentative: false,
             edition: Edition::default(),
+            compared: Cell::new(0),
+            patterns: 0,
         }
     }
 
@@ -115,7 +122,14 @@ impl<'l> Draft<'l> {
 
     /// Reports a warning.
     pub(crate) fn warn(&mut self, warning: Diagnostic) {
-        self.diagnostics.push(warning);
+        if self.diagnostics.len() < MAX_KEPT {
+            self.diagnostics.push(warning);
+        }
+    }
+
+    /// True if nobody looks for what unknown names were meant to be: there are too many.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.compared.get() > MAX_COMPARED || self.diagnostics.len() >= MAX_DIAGNOSTICS
     }
 
     /// True for a place in the library, the built-in one or another.

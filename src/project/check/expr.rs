@@ -7,6 +7,7 @@ use crate::project::hir::*;
 use crate::schema::{Base, Encoding, Piece, Text, Type, Value, check_value, find_unencodable};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 /// What is expected of an expression where it is written: its type, and how its braces and paths are read.
@@ -428,8 +429,9 @@ impl Lowering<'_, '_> {
         };
         let inner = place.inner(wanted);
         let mut lowered: Vec<(SmolStr, Expr)> = Vec::with_capacity(pairs.len());
+        let mut keys = FxHashSet::default();
         for (key, value) in pairs {
-            if lowered.iter().any(|(k, _)| *k == key.text) {
+            if !keys.insert(&key.text) {
                 self.report(Diagnostic::new(
                     Code::DuplicateSetting,
                     key.span,

@@ -32,7 +32,7 @@ impl Guess {
 impl Lowering<'_, '_> {
     /// The variable that a name was meant to be; with a value, one that can have it.
     pub(crate) fn guess_variable(&self, name: &str, value: Option<&ast::Expr>) -> Option<Guess> {
-        if self.is_tentative {
+        if self.is_tentative || self.is_tired() {
             return None;
         }
         let view = self.view();
@@ -40,8 +40,10 @@ impl Lowering<'_, '_> {
             view.find(VARIABLES, name)
                 .map(|(id, _)| &self.variables[*id])
         };
+        let count = |_: &&str| self.compared.set(self.compared.get() + 1);
         let names = view
             .all(VARIABLES)
+            .inspect(count)
             .filter(|name| find(name).is_some_and(|v| v.removed().is_none()));
         let fit = |name: &str| match (find(name), value) {
             (Some(variable), Some(value)) => fit(&variable.ty, value),
@@ -216,7 +218,11 @@ impl Lowering<'_, '_> {
             .text
             .strip_prefix("build-")
             .filter(|rest| view.find(SECTIONS, rest).is_some());
-        let names: Vec<&str> = view.all(SECTIONS).collect();
+        let mut names: Vec<&str> = Vec::new();
+        if !self.is_tired() {
+            names.extend(view.all(SECTIONS));
+            self.compared.set(self.compared.get() + names.len());
+        }
         let near = suggest_image(&name.text, names.into_iter());
         let guess = near.map(|near| Guess {
             name: SmolStr::new(near.name),
@@ -253,7 +259,7 @@ impl Lowering<'_, '_> {
 
     /// What to do about a name that has the look of a target of another release of Image Builder.
     fn later_target(&self, name: &str) -> Option<String> {
-        if self.adopted.is_some() {
+        if self.adopted.is_some() || self.is_tired() {
             return None;
         }
         let images = self
@@ -272,7 +278,7 @@ impl Lowering<'_, '_> {
         kind: &str,
         name: &str,
     ) -> Option<Diagnostic> {
-        if self.adopted.is_some() {
+        if self.adopted.is_some() || self.is_tired() {
             return None;
         }
         let (other, help) = self.edition.release.help_for(kind, name)?;

@@ -48,6 +48,10 @@ impl Lowering<'_, '_> {
 
     /// True for a name that is a secret's but for a spelling mistake.
     pub(crate) fn is_nearly_secret(&self, name: &str) -> bool {
+        if self.is_tired() {
+            // It may be one.
+            return true;
+        }
         let near = self
             .guess_variable(name, None)
             .and_then(|near| self.find_variable(&near.name));

@@ -21,8 +21,12 @@ use crate::schema::{
 use crate::source::{FileId, Origin, Span};
 use crate::syntax::ast::Ident;
 use crate::syntax::parse_setting;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 use std::ops::Range;
+
+/// The most unknown names of a file that are looked up elsewhere.
+const MOST_NAMES: usize = 1000;
 
 /// A JSON var file, read.
 #[derive(Debug)]
@@ -82,6 +86,7 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Var
         }
     };
     let mut entries: Vec<VarFileEntry> = Vec::with_capacity(properties.len());
+    let mut first: FxHashMap<SmolStr, Span> = FxHashMap::default();
     for property in properties {
         let range = property.range;
         let name = Ident {
@@ -96,14 +101,15 @@ fn parse_entries(file: FileId, text: &str, out: &mut Vec<Diagnostic>) -> Vec<Var
                     .and_then(|json| serde_json::from_str(json).ok()),
             ),
         };
-        if let Some(first) = entries.iter().find(|e| e.name.text == name.text) {
+        let first = *first.entry(name.text.clone()).or_insert(name.span);
+        if first != name.span {
             out.push(
                 Diagnostic::new(
                     Code::DuplicateSetting,
                     name.span,
                     format!("`{}` is set twice in this file", name.text),
                 )
-                .related(first.name.span, "first set here")
+                .related(first, "first set here")
                 .help("remove one of them: Packer silently uses the last one"),
             );
         }
@@ -173,7 +179,7 @@ pub(crate) fn declare_extras(lowering: &mut Lowering<'_, '_>, file: &VarFile) {
 /// Lowers a JSON var file into the settings of its section.
 pub(crate) fn lower_layer(lowering: &mut Lowering<'_, '_>, file: &VarFile, id: SectionId) {
     let entries = &file.entries;
-    let referenced: Vec<SmolStr> = entries
+    let referenced: FxHashSet<SmolStr> = entries
         .iter()
         .filter_map(|entry| match &entry.value {
             Given::Text(text) => Some(text.as_str()),
@@ -187,7 +193,8 @@ pub(crate) fn lower_layer(lowering: &mut Lowering<'_, '_>, file: &VarFile, id: S
         })
         .collect();
     let mut settings = Vec::with_capacity(entries.len());
-    let sets = |name: &str| entries.iter().any(|e| e.name.text == name);
+    let names: FxHashSet<&str> = entries.iter().map(|e| e.name.text.as_str()).collect();
+    let sets = |name: &str| names.contains(name);
     let mut unknown = Vec::new();
     for entry in entries {
         let is_read = referenced.contains(&entry.name.text);
@@ -443,7 +450,7 @@ fn report_unknown_names(
         first,
         sets,
     );
-    for name in others {
+    for name in others.iter().take(MOST_NAMES) {
         let one = suggest_name(
             lowering,
             Diagnostic::new(Code::UnknownJsonName, name.span, ""),
@@ -460,6 +467,7 @@ fn report_unknown_names(
     }
     let other = names
         .iter()
+        .take(MOST_NAMES)
         .find_map(|name| release.help_for("variable", &name.text));
     let help = other.map_or_else(
         || {

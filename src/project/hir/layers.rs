@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::project::Program;
 use crate::project::hir::Table;
 use crate::project::hir::*;
-use crate::source::Span;
+use crate::source::{MAX_LAYERS, Span};
 
 /// The ancestors of a section and itself, weakest first: depth first over `extends`, each at its
 /// first place, so that a child is stronger than its parents and the last-named parent strongest.
@@ -196,6 +196,17 @@ impl Stack {
         provider: Option<ProviderId>,
     ) -> Result<Stack, Box<Diagnostic>> {
         let order = linearize(&program.sections, image);
+        if order.len() > MAX_LAYERS {
+            let section = program.section(image);
+            let message = format!(
+                "the image `{}` has more than {MAX_LAYERS} layers",
+                section.name
+            );
+            return Err(Box::new(
+                Diagnostic::new(Code::TooLarge, section.span, message)
+                    .help("join some of the layers that it extends"),
+            ));
+        }
         let target = find_target(program, image, &order)?;
         let own = program.section(target).target.as_ref().map(|t| t.provider);
         let mut layers = Vec::with_capacity(order.len() + program.overlays.len() + 2);

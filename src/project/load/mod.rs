@@ -12,7 +12,7 @@ use crate::project::check::{Draft, Overlay, find_never_true, var_file};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
 use crate::schema::Roles;
-use crate::source::{FileId, Loader, Origin, SourceFile, SourceMap};
+use crate::source::{FileId, Loader, Metered, Origin, SourceFile, SourceMap};
 use files::Files;
 use reader::{Read, read};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -45,6 +45,7 @@ pub struct Request {
 /// Reads and checks all that a command asks for. Never fails: what is wrong is in the program's
 /// diagnostics.
 pub fn load(loader: &dyn Loader, request: &Request) -> Program {
+    let loader: &dyn Loader = &Metered::new(loader);
     let library = request.library.clone();
     let library = library.unwrap_or_else(|| Library::built_in(Edition::default()));
     let Read {

@@ -1,20 +1,20 @@
 //! Reading: the library, specs with what they include, and the layers of the command line.
 
-use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
+use crate::diagnostic::{Code, Diagnostic, Fix, Reported, nearest};
 use crate::project::Request;
 use crate::project::check::var_file::VarFile;
 use crate::project::check::{Overlay, Unit, UnitId};
 use crate::project::config::{CONFIG_FILE, Config, Configs, Unread, find_root, read_config_text};
 use crate::project::hir::Table;
 use crate::project::roots::{is_inside, outside_root};
-use crate::source::{FileId, Loader, MAX_FILE, Origin, SourceMap, Span, normalize};
+use crate::source::{
+    FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_NODES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
+    changes_direction, normalize,
+};
 use crate::syntax::{self, ast};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// How long a chain of includes may be.
-const MAX_INCLUDES: usize = 200;
 
 /// Everything that a command reads besides the library, parsed.
 pub(crate) struct Read {
@@ -43,6 +43,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         by_path: FxHashMap::default(),
         json_by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
+        nodes: 0,
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
     };
@@ -90,6 +91,8 @@ struct Reader<'l> {
     by_path: FxHashMap<PathBuf, UnitId>,
     json_by_path: FxHashMap<PathBuf, Arc<VarFile>>,
     diagnostics: Vec<Diagnostic>,
+    /// The nodes of all specs.
+    nodes: usize,
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
@@ -138,6 +141,7 @@ impl Reader<'_> {
         let text = read.as_deref().unwrap_or_default();
         let file = self.sources.add(path.clone(), Origin::Project, text.into());
         let span = Span::new(file, 0, 0);
+        self.check_direction(file, text);
         let config = Config::parse(file, text, &mut self.diagnostics);
         match &read {
             Ok(_) => {}
@@ -205,7 +209,19 @@ impl Reader<'_> {
         let file = self
             .sources
             .add(path.to_owned(), Origin::Project, text.as_str().into());
+        self.check_direction(file, &text);
         let parse = syntax::parse(file, &text);
+        self.nodes += parse.tree.len();
+        if self.nodes > MAX_NODES {
+            let message =
+                format!("the specs of this command have more than {MAX_NODES} names and values");
+            let at = included.unwrap_or(Span::new(file, 0, 0));
+            return Err(self.report(
+                Diagnostic::new(Code::TooLarge, at, message)
+                    .label("imgspec does not read this file")
+                    .help("check fewer files at a time"),
+            ));
+        }
         self.diagnostics.extend(parse.diagnostics);
         let mut unit = Unit {
             file,
@@ -283,6 +299,52 @@ impl Reader<'_> {
                 unit.includes.push(included);
                 self.units[included].incomplete.map_or(Ok(()), Err)
             }
+        }
+    }
+
+    /// Reports the first character of each line that changes the direction of text: an editor displays the line in
+    /// another order than imgspec reads it.
+    fn check_direction(&mut self, file: FileId, text: &str) {
+        if !text.contains(changes_direction) {
+            return;
+        }
+        let mut at = 0;
+        let mut count = 0;
+        for line in text.split_inclusive('\n') {
+            let start = at;
+            at += line.len();
+            let Some((column, c)) = line.char_indices().find(|(_, c)| changes_direction(*c)) else {
+                continue;
+            };
+            count += 1;
+            if count > MAX_SYNTAX_ERRORS {
+                break;
+            }
+            let place = |at: usize, c: char| {
+                let start = (start + at) as u32;
+                Span::new(file, start, start + c.len_utf8() as u32)
+            };
+            let all = line.char_indices().filter(|(_, c)| changes_direction(*c));
+            let edits = all.map(|(at, c)| (place(at, c), String::new())).collect();
+            let escape = if text.trim_start().starts_with('{') {
+                format!("\\u{:04x}", u32::from(c))
+            } else {
+                format!("\\u{{{:x}}}", u32::from(c))
+            };
+            let mut found = Diagnostic::new(
+                Code::TextDirection,
+                place(column, c),
+                "this line contains a character that changes the direction of text",
+            )
+            .label("editors display the text after it in another order")
+            .help(format!(
+                "remove it, or write `{escape}` if a string needs it"
+            ));
+            found.fixes.push(Fix {
+                title: "remove such characters from the line".to_owned(),
+                edits,
+            });
+            self.report(found);
         }
     }
 
@@ -383,6 +445,7 @@ impl Reader<'_> {
         let file = self
             .sources
             .add(path.to_owned(), Origin::Project, text.as_str().into());
+        self.check_direction(file, &text);
         let file = Arc::new(VarFile::parse(file, &text, &mut self.diagnostics));
         self.json_by_path.insert(key, file.clone());
         Ok(file)

@@ -7,7 +7,7 @@
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::*;
 use crate::source::{FileId, Origin, SourceMap, Span};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -93,6 +93,7 @@ impl SecretNames<'_> {
             let rest = text.as_bytes().get(from..)?;
             rest.iter().position(|c| is_wanted(*c)).map(|i| from + i)
         };
+        let mut known: FxHashMap<&str, bool> = FxHashMap::default();
         while let Some(start) = next(at, is_word_byte) {
             let end = next(start, |c| !is_word_byte(c)).unwrap_or(text.len());
             at = end;
@@ -101,7 +102,7 @@ impl SecretNames<'_> {
                 continue;
             }
             let word = text.get(start..end).unwrap_or_default();
-            if !self.is_secret(word) {
+            if !*known.entry(word).or_insert_with(|| self.is_secret(word)) {
                 continue;
             }
             let value = if self.is_damaged {
@@ -207,6 +208,14 @@ fn damaged_value(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
         .trim_start()
         .trim_start_matches(['=', ':', '+', '-', '>', '~', ' ', '\t']);
     let from = text.len() - value.len();
+    let pointer = pointer_len(value);
+    let is_over = |rest: &str| {
+        let rest = rest.trim_start_matches([' ', '\t']);
+        rest.chars().next().is_none_or(|c| ",}#\r\n".contains(c))
+    };
+    if pointer > 0 && is_over(value.get(pointer..)?) {
+        return None;
+    }
     let length = value_len(value);
     // What closes a block is no part of it, as far as anybody can tell.
     let to = from
@@ -215,14 +224,8 @@ fn damaged_value(text: &str, start: usize, end: usize) -> Option<Range<usize>> {
             .trim_end_matches([' ', '\t', '\r', '\n', '}', ','])
             .len();
     // What names where a secret is may be seen; what is joined to it not.
-    let pointer = pointer_len(value);
     let rest = text.get(from + pointer..to)?;
-    let is_over = rest
-        .trim_start_matches([' ', '\t'])
-        .chars()
-        .next()
-        .is_none_or(|c| ",}#\r\n".contains(c));
-    (from < to && !(pointer > 0 && is_over)).then_some(from + pointer..to)
+    (from < to && !(pointer > 0 && is_over(rest))).then_some(from + pointer..to)
 }
 
 fn starts_with_sign(text: &str) -> bool {

@@ -30,14 +30,22 @@ impl Damage {
         }
         starts.sort_unstable();
         starts.dedup();
+        if let Some(cut) = parse.cut {
+            starts.retain(|start| *start < cut);
+            starts.push(cut);
+        }
         let line_end = |at: u32| {
             let rest = text.as_bytes().get(at as usize..).unwrap_or(&[]);
             at + memchr::memchr(b'\n', rest).unwrap_or(rest.len()) as u32
         };
+        let end = |start: u32| match parse.cut {
+            Some(cut) if cut == start => text.len() as u32,
+            _ => line_end(start),
+        };
         Damage(
             starts
                 .into_iter()
-                .map(|start| (start, line_end(start)))
+                .map(|start| (start, end(start)))
                 .collect(),
         )
     }

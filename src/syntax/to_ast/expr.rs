@@ -3,14 +3,11 @@
 //! Lowest precedence first: `or`, `and`, `not`, comparisons and `in`, `+`.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{Span, part};
+use crate::source::{MAX_OPERATORS, Span, part};
 use crate::syntax::ast::*;
 use crate::syntax::to_ast::ToAst;
 use crate::syntax::tree::{Children, Kind, Tree};
 use smol_str::SmolStr;
-
-/// The maximum number of successive operators of one precedence.
-const MAX_OPERATORS: usize = 1000;
 
 /// An iterator over the children of a node, without comments, that can look ahead by one.
 pub(crate) struct Cursor<'t> {

@@ -1,7 +1,7 @@
 //! Items, statements and types. `expr.rs` handles expressions, and `string.rs` handles strings.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, Span, part};
+use crate::source::{FileId, MAX_DEPTH, MAX_SYNTAX_ERRORS, Span, part};
 use crate::syntax::ast::*;
 use crate::syntax::blocks::{Meant, meant_by};
 use crate::syntax::mistakes::names_of;
@@ -9,13 +9,16 @@ use crate::syntax::recover;
 use crate::syntax::tree::{Kind, Tree};
 use smol_str::SmolStr;
 
-/// The maximum depth of nested blocks, brackets and conditional values. It bounds recursion in the whole compiler.
-pub(crate) const MAX_DEPTH: usize = 128;
-
-pub(crate) fn lower_file(file: FileId, text: &str, tree: &Tree) -> (File, Vec<Diagnostic>) {
+/// Returns the typed view, the errors, and the offset after which there are more errors than are reported.
+pub(crate) fn lower_file(
+    file: FileId,
+    text: &str,
+    tree: &Tree,
+) -> (File, Vec<Diagnostic>, Option<u32>) {
     let mut lowering = ToAst::new(file, text, tree);
     let items = lowering.lower_items();
-    (File { items }, lowering.diagnostics)
+    let cut = lowering.cut_from();
+    (File { items }, lowering.diagnostics, cut)
 }
 
 /// Lowers a single setting.
@@ -85,6 +88,28 @@ impl<'t> ToAst<'t> {
         let line = rest.find('\n').unwrap_or(rest.len());
         self.quiet_until = at + line as u32;
         self.diagnostics.push(diagnostic);
+        self.cut();
+    }
+
+    /// Reports only the first errors of a file that has very many.
+    pub(crate) fn cut(&mut self) {
+        if self.diagnostics.len() <= MAX_SYNTAX_ERRORS {
+            return;
+        }
+        self.diagnostics.truncate(MAX_SYNTAX_ERRORS + 1);
+        self.quiet_until = u32::MAX;
+        if let Some(last) = self.diagnostics.last_mut() {
+            let message = format!("this file has more than {MAX_SYNTAX_ERRORS} syntax errors");
+            *last = Diagnostic::new(Code::Syntax, last.primary.span, message)
+                .label("the following ones are not reported")
+                .help("correct the first ones, or remove the file if it is not a spec");
+        }
+    }
+
+    /// Returns the place of the first error that is not reported.
+    fn cut_from(&self) -> Option<u32> {
+        let last = self.diagnostics.get(MAX_SYNTAX_ERRORS)?;
+        Some(last.primary.span.start)
     }
 
     fn ident(&self, at: usize) -> Ident {

@@ -214,6 +214,7 @@ impl<'t> ToAst<'t> {
         }
         let found = inner.diagnostics;
         self.diagnostics.extend(found);
+        self.cut();
         parts.finish()
     }
 

@@ -1,0 +1,68 @@
+//! A loader that reads a limited amount.
+
+use crate::source::{Loader, MAX_FILES, MAX_SOURCES};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// A loader that refuses to read more than [`MAX_SOURCES`] bytes and [`MAX_FILES`] files.
+pub struct Metered<'l> {
+    loader: &'l dyn Loader,
+    bytes: AtomicUsize,
+    files: AtomicUsize,
+}
+
+impl<'l> Metered<'l> {
+    /// Begins to count what is read through a loader.
+    pub fn new(loader: &'l dyn Loader) -> Metered<'l> {
+        Metered {
+            loader,
+            bytes: AtomicUsize::new(0),
+            files: AtomicUsize::new(0),
+        }
+    }
+}
+
+fn too_large(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, message)
+}
+
+impl Loader for Metered<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        if self.files.load(Relaxed) >= MAX_FILES {
+            return Err(too_large(format!(
+                "this command reads more than {MAX_FILES} files"
+            )));
+        }
+        if self.bytes.load(Relaxed) > MAX_SOURCES {
+            return Err(too_large(format!(
+                "the files that this command reads have more than {} MiB together",
+                MAX_SOURCES >> 20
+            )));
+        }
+        let text = self.loader.read(path)?;
+        self.files.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(text.len(), Relaxed);
+        Ok(text)
+    }
+
+    fn look(&self, path: &Path) -> io::Result<()> {
+        self.loader.look(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.loader.exists(path)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        self.loader.is_dir(path)
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<String> {
+        self.loader.entries(folder)
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        self.loader.canonical(path)
+    }
+}
