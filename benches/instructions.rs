@@ -69,7 +69,7 @@ fn one_image() -> String {
         .to_owned()
 }
 
-/// The work that is a session of the language server: what a keystroke in a project of 100 images adds to it.
+/// The work that is a session of the language server: what a keystroke in a spec of five images adds to it.
 const KEYSTROKE: &str = "keystroke";
 
 fn main() -> ExitCode {
@@ -295,7 +295,8 @@ impl Counter {
         const KEYSTROKES: u64 = 20;
         let folder = tempfile::tempdir()?;
         let folder = folder.path().canonicalize()?;
-        work::write_workspace(&folder, 1);
+        // Of more files the server would check some in the background, and how many depends on the time between keystrokes.
+        work::write_workspace(&folder, 1, 1);
         let session = |keystrokes: u64| {
             let command = self.command(&folder);
             let mut desk = Desk::new(Client::start_with(command, &folder), &folder);

@@ -93,7 +93,7 @@ fn measure(specs: usize) {
     let images = BASES * specs * IMAGES;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path().canonicalize().expect("it is there");
-    write_workspace(&folder, specs);
+    write_workspace(&folder, BASES, specs);
     println!(
         "{:<66} {:>5}  {:>8} {:>8} {:>8}",
         format!("{images} images, times in ms"),

@@ -84,15 +84,15 @@ pub fn fleet(images: usize) -> String {
 /// How many images are in a spec of a workspace.
 pub const IMAGES: usize = 5;
 
-/// A project: a file that all others include, 20 bases, and for each base so many specs of five images.
-pub fn write_workspace(folder: &Path, specs: usize) {
+/// A project: a file that all others include, bases, and for each base so many specs of five images.
+pub fn write_workspace(folder: &Path, bases: usize, specs: usize) {
     write(folder, "imgspec.toml", "");
     write(
         folder,
         "org.imgspec",
         "## What all images have.\nlayer org {\n    http_proxy = \"http://proxy.example.com:3128\"\n    https_proxy = http_proxy\n}\n",
     );
-    for n in 0..BASES {
+    for n in 0..bases {
         let mut text = "include \"org.imgspec\"\n".to_owned();
         base(&mut text, n, " extends org");
         write(folder, &format!("base-{n}.imgspec"), &text);

@@ -282,8 +282,8 @@ fn write_pkl(folder: &Path, fleet: &Fleet) {
             fleet.images[0].name
         ),
         false => format!(
-            "local images = import*(\"images/*.pkl\")\noutput {{\n    files {{\n        for (path, module in images) {{\n            \
-             [path.replaceFirst(\"images/\", \"\").replaceFirst(\".pkl\", \".json\")] {{ value = module.image {renderer} }}\n        }}\n    }}\n}}\n"
+            "local images = import*(\"images/*.pkl\")\noutput {{\n    files {{\n        for (path, one in images) {{\n            \
+             [path.replaceFirst(\"images/\", \"\").replaceFirst(\".pkl\", \".json\")] {{ value = one.image {renderer} }}\n        }}\n    }}\n}}\n"
         ),
     };
     write(folder, "main.pkl", text);

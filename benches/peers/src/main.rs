@@ -83,6 +83,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
             _ => return Err(argument.unexpected().into()),
         }
     }
+    options.rounds = options.rounds.max(1);
     options.imgspec = fs::canonicalize(&options.imgspec)
         .map_err(|e| format!("{}: {e}", options.imgspec.display()))?;
     if let Some(unknown) = options

@@ -45,7 +45,10 @@ pub const WORKS: [(&str, &str); 7] = [
     ("W4", "a trivial file"),
     ("W5", "one image on the library of a release"),
     ("W6", "one image on an adopted checkout"),
-    ("W7", "images on all targets of a release"),
+    (
+        "W7",
+        "images on the AMI, OVA, QEMU and raw targets of a release",
+    ),
 ];
 
 macro_rules! rows {
