@@ -146,7 +146,7 @@ pub fn blocks() -> Vec<(String, Settings)> {
         ),
         _ => {
             let word = |n: usize| words[(block * 7 + at * 3 + n * n) % 25];
-            let path: Vec<&str> = (1..9).map(word).collect();
+            let path: Vec<&str> = (1..10).map(word).collect();
             plain(format!(
                 "https://{}.example.com/{}/v1.{block}.{at}",
                 word(0),
