@@ -10,7 +10,7 @@ mod ours;
 mod rows;
 
 use lexopt::prelude::*;
-use measure::{Cost, median, work_of_machine};
+use measure::{Cost, median, work_of_others};
 use rows::{ROWS, Row, WORKS};
 use std::error::Error;
 use std::fmt::Write;
@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const HELP: &str = "\
 Runs imgspec and its peers on the same work, in turn, and prints the medians as a Markdown table.
@@ -337,7 +337,7 @@ impl Runner {
     fn report(&self) -> Result<String, Box<dyn Error>> {
         step("generate", &self.folder)
             .map_err(|why| format!("the work cannot be generated: {why}"))?;
-        let (begin, before) = (Instant::now(), work_of_machine());
+        let (begin, before) = (Instant::now(), work_of_others());
         let mut table = "| work | program | CPU, ms | wall, ms | memory, MiB | CPU ÷ first |\n| --- | --- | ---: | ---: | ---: | ---: |\n".to_owned();
         let mut missing = String::new();
         for (work, _) in WORKS.iter().filter(|(work, _)| self.options.has_work(work)) {
@@ -351,7 +351,9 @@ impl Runner {
             std::env::consts::ARCH,
             file_system(&self.folder)
         );
-        if let Some(share) = foreign_share(begin, before, cores) {
+        if let (Some(before), Some(after)) = (before, work_of_others()) {
+            let others = after.saturating_sub(before).as_secs_f64();
+            let share = others / begin.elapsed().as_secs_f64() / cores as f64;
             let _ = writeln!(
                 text,
                 "Other processes used {:.0} % of the CPUs meanwhile{}.",
@@ -413,17 +415,6 @@ fn file_system(folder: &Path) -> String {
     output.map_or(String::new(), |output| {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     })
-}
-
-/// Which part of the CPUs other processes have used, where Linux tells.
-fn foreign_share(begin: Instant, before: Option<Duration>, cores: usize) -> Option<f64> {
-    let all = work_of_machine()?.checked_sub(before?)?;
-    // Times of this process and of those that it waited for: fields 14 to 17, behind the name in parentheses.
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(4);
-    let own: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
-    let other = all.saturating_sub(Duration::from_millis(own * 10));
-    Some(other.as_secs_f64() / begin.elapsed().as_secs_f64() / cores as f64)
 }
 
 /// Replaces what is between two lines of a file.

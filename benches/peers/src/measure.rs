@@ -48,22 +48,27 @@ pub fn run(command: &[String], folder: &Path, out: &Path) -> io::Result<Cost> {
     })
 }
 
-/// How long all CPUs have worked for anybody since the machine started, where Linux tells.
-pub fn work_of_machine() -> Option<Duration> {
-    let text = fs::read_to_string("/proc/stat").ok()?;
-    let numbers: Vec<u64> = text
-        .lines()
-        .next()?
-        .split_whitespace()
-        .skip(1)
-        .filter_map(|n| n.parse().ok())
-        .collect();
+/// How long all CPUs have worked for other processes than this one and those that it waited for, where Linux tells.
+pub fn work_of_others() -> Option<Duration> {
+    let numbers = |text: &str| -> Vec<i64> {
+        let words = text.split_whitespace();
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let sum = |numbers: &[i64], which: &[usize]| -> Option<i64> {
+        which.iter().map(|at| numbers.get(*at)).sum()
+    };
     // user nice system idle iowait irq softirq steal, in hundredths of a second.
-    let busy = [0, 1, 2, 5, 6, 7]
-        .iter()
-        .map(|at| numbers.get(*at))
-        .sum::<Option<u64>>()?;
-    Some(Duration::from_millis(busy * 10))
+    let machine = numbers(fs::read_to_string("/proc/stat").ok()?.lines().next()?);
+    // What is behind the name in parentheses; its first word is a letter.
+    let own = numbers(
+        fs::read_to_string("/proc/self/stat")
+            .ok()?
+            .rsplit_once(')')?
+            .1,
+    );
+    let busy = sum(&machine, &[0, 1, 2, 5, 6, 7])?;
+    let own = sum(&own, &[10, 11, 12, 13])?;
+    Some(Duration::from_millis(u64::try_from(busy - own).ok()? * 10))
 }
 
 /// The middle of values.
