@@ -91,8 +91,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let counted = Arc::new(Mutex::new(BTreeMap::new()));
-    let trial = |name: &'static str,
-                 count: Box<dyn FnOnce(&Counter) -> Result<u64, Failed> + Send>| {
+    let works = WORKS.iter().map(Some).chain([None]);
+    let trial = |work: Option<&'static Work>| {
+        let name = work.map_or(KEYSTROKE, |work| work.0);
         let counter = Counter {
             name,
             valgrind: valgrind.clone(),
@@ -100,24 +101,16 @@ fn main() -> ExitCode {
         let old = kept.counts.get(name).copied();
         let counted = Arc::clone(&counted);
         Trial::test(name, move || {
-            let count = count(&counter)?;
-            counted
-                .lock()
-                .expect("no trial has panicked")
-                .insert(name.to_owned(), count);
+            let count = match work {
+                Some(work) => counter.count_work(work)?,
+                None => counter.count_keystroke()?,
+            };
+            let mut counted = counted.lock().expect("no trial has panicked");
+            counted.insert(name.to_owned(), count);
             if blesses { Ok(()) } else { compare(count, old) }
         })
     };
-    let mut trials: Vec<Trial> = WORKS
-        .iter()
-        .map(|work| {
-            trial(
-                work.0,
-                Box::new(|counter: &Counter| counter.count_work(work)),
-            )
-        })
-        .collect();
-    trials.push(trial(KEYSTROKE, Box::new(Counter::count_keystroke)));
+    let trials = works.map(trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     let counted = counted.lock().expect("no trial has panicked");
     for (name, count) in counted.iter() {
