@@ -43,11 +43,20 @@ bless +TESTS:
     for test in "$@"; do IMGSPEC_BLESS=1 cargo test --test "$test" || exit; done
     git diff --stat
 
-# Benchmarks, or those with a name: just bench parse
+# The times of the parser and of the language server
 [group('measure')]
-bench *ARGS:
-    cargo bench --bench compile -- "$@"
-    cargo bench --bench lsp
+bench:
+    cargo bench --bench parse --bench lsp
+
+# Instructions of fixed works beside the kept numbers, or those with a name: just instructions keystroke
+[group('measure')]
+instructions *ARGS:
+    cargo bench --bench instructions -- "$@"
+
+# imgspec beside jrsonnet, Pkl and others: just peers --work W1
+[group('measure')]
+peers *ARGS:
+    benches/peers/run "$@"
 
 # How long each crate takes to compile, from nothing
 [group('measure')]
