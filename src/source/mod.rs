@@ -14,6 +14,7 @@ mod visible;
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
     Disk, Loader, MAX_FILE, Memory, normalize, open_regular, read_bytes, read_input, read_text,
+    read_text_real,
 };
 
 pub use part::part;

@@ -5,7 +5,7 @@
 
 use crate::import::{Checkout, Refused, adopt};
 use crate::project::{Adopted, CONFIG_FILE, Config};
-use crate::source::{Disk, FileId, Release, hex};
+use crate::source::{Disk, FileId, Release, hex, open_regular};
 use crate::workspace::cache;
 use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
 use crate::workspace::write::replace;
@@ -312,13 +312,15 @@ fn read_input(entry: &DirEntry) -> Vec<u8> {
 
 /// Returns the digest of a file's bytes, or an empty string if it is not a file or larger than [`LARGEST`].
 fn digest_of(path: &Path) -> String {
-    let is_small = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST);
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
-    if is_small && matches!(read, Ok(Ok(_))) {
-        hex(&Sha256::digest(&bytes))
-    } else {
-        String::new()
+    // A pipe must not be waited for, and a device has no end.
+    let bytes = open_regular(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    match bytes {
+        Ok(bytes) if bytes.len() as u64 <= LARGEST => hex(&Sha256::digest(&bytes)),
+        _ => String::new(),
     }
 }
 
