@@ -24,4 +24,4 @@ pub use hir::{
 };
 pub use load::{Library, LibraryChoice, Request, load, readable};
 pub use roots::Unread;
-pub(crate) use roots::is_inside;
+pub(crate) use roots::{is_inside, read_inside};
