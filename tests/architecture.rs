@@ -112,8 +112,11 @@ fn libraries_stay_in_their_rooms() {
     assert_only("jsonc_parser::", &["packer/json.rs"]);
     assert_only("lsp_types::", &["lsp/"]);
     assert_only("lsp_server::", &["lsp/"]);
+    assert_only("landlock::", &["workspace/confine.rs"]);
+    assert_only("libc::", &["workspace/confine.rs"]);
     assert_only("maud::", &["reference/html.rs"]);
     assert_only("regex_syntax::", &["reference/examples.rs"]);
+    assert_only("seccompiler::", &["workspace/confine.rs"]);
 }
 
 /// Everything but building compiles on every system, so that editors on Windows get the language server.
