@@ -510,7 +510,7 @@ const WAYS: &[(&str, &str)] = &[
     ("../outside/FILE", ""),
     ("PLACE/outside/FILE", ""),
     ("./a/../../outside/FILE", ""),
-    ("//PLACE/outside/FILE", ""),
+    ("/./PLACE/outside/FILE", ""),
     ("/proc/self/cwd/../outside/FILE", ""),
     ("/proc/self/root/PLACE/outside/FILE", ""),
     ("link", "../outside/FILE"),
@@ -520,7 +520,7 @@ const WAYS: &[(&str, &str)] = &[
     ("link/outside/FILE", ".."),
     ("link/PLACE/outside/FILE", "/"),
     ("link/deep/../FILE", "../outside"),
-    ("second", "link"),
+    ("second", ""),
     ("link/no-such", "../outside"),
 ];
 
@@ -547,7 +547,7 @@ const NAMERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Stands in each file outside, in its name, and in the name of one beside it.
+/// Stands in each file outside. One of them, `no-suck`, has nearly the name of a file that does not exist.
 const CANARY: &str = "canary-of-outside";
 
 /// The language itself keeps to the roots: the kernel does not help here.
@@ -563,7 +563,7 @@ fn no_path_leads_out_of_a_project() {
             fs::create_dir_all(outside.join("deep")).unwrap();
             let text = format!("{CANARY}: \"{CANARY}\"\n\"{CANARY}\" = {CANARY}\n");
             fs::write(outside.join(file), text).unwrap();
-            fs::create_dir(outside.join(format!("no-suck-{CANARY}"))).unwrap();
+            fs::write(outside.join("no-suck"), CANARY).unwrap();
             let name = |text: &str| {
                 let place = place.display().to_string();
                 text.replace("FILE", file)
@@ -598,7 +598,7 @@ fn no_path_leads_out_of_a_project() {
                     .concat();
                 count += 1;
                 let is_crash = !matches!(output.status.code(), Some(0..=2));
-                if is_crash || printed.contains(CANARY) {
+                if is_crash || printed.contains(CANARY) || printed.contains("no-suck") {
                     leaks.push(format!("{namer}  {path} -> {target}\n{printed}"));
                 }
             }

@@ -67,8 +67,7 @@ impl Command {
 pub(super) fn expect_confined(cli: &Cli) -> Result<(), Failure> {
     if cli.sandbox == Sandbox::Require && !cli.command.is_confined() {
         return Err(Failure(
-            "this command runs programs and cannot be confined: remove `--sandbox require`"
-                .to_owned(),
+            "this command cannot be confined: remove `--sandbox require`".to_owned(),
         ));
     }
     Ok(())
@@ -131,7 +130,7 @@ fn settle<const N: usize>(cli: &Cli, results: [Result<(), String>; N]) -> Result
     let missing: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     if cli.sandbox == Sandbox::Require && !missing.is_empty() {
         let why = missing.join("; ");
-        return Err(Failure(format!("cannot be confined: {why}")));
+        return Err(Failure(format!("the command cannot be confined: {why}")));
     }
     Ok(())
 }

@@ -13,6 +13,11 @@ pub fn readable(loader: &dyn Loader, request: &Request) -> Vec<PathBuf> {
     let mut out = argument_roots(loader, request);
     out.extend(request.var_files.iter().chain(&request.flag_files).cloned());
     out.extend(request.packer_folder.clone());
+    let adopted = request
+        .library
+        .iter()
+        .filter_map(|library| library.adopted.as_ref());
+    out.extend(adopted.filter_map(|adopted| adopted.checkout.clone()));
     // A folder has the same root for all its specs.
     let mut folders: FxHashSet<&Path> = FxHashSet::default();
     let mut roots: FxHashSet<PathBuf> = FxHashSet::default();
