@@ -4,7 +4,7 @@
 
 mod common;
 
-use imgspec::workspace::confine_calls;
+use imgspec::workspace::{Limits, confine_calls, confine_files};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -441,6 +441,87 @@ fn the_reader_of_traces_sees_violations() {
         "uses a socket: socket(",
     ] {
         assert!(found.contains(what), "{what}\n{found}");
+    }
+}
+
+/// What a thread can do after it has confined itself. Landlock limits only that thread.
+#[test]
+fn a_confined_thread_reads_and_writes_only_below_its_folders() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path().canonicalize().unwrap();
+    for folder in ["read/below", "write/below", "other"] {
+        fs::create_dir_all(place.join(folder)).unwrap();
+        fs::write(place.join(folder).join("x"), "x").unwrap();
+    }
+    fs::write(place.join("single"), "x").unwrap();
+    let inside = |path: &str| place.join(path);
+    let limits = Limits {
+        read: Some(vec![inside("read"), inside("single"), inside("no-such")]),
+        write: vec![inside("write/new/folder")],
+    };
+    let confined = std::thread::spawn(move || {
+        if let Err(why) = confine_files(&limits) {
+            return Err(why);
+        }
+        type Act = fn(&Path) -> std::io::Result<()>;
+        let read: Act = |path| fs::read(path).map(drop);
+        let list: Act = |path| fs::read_dir(path).map(drop);
+        let write: Act = |path| fs::write(path, "y");
+        let truncate: Act = |path| {
+            fs::File::options()
+                .write(true)
+                .truncate(true)
+                .open(path)
+                .map(drop)
+        };
+        let make: Act = |path| fs::create_dir(path);
+        let remove: Act = |path| fs::remove_file(path);
+        let link: Act = |path| std::os::unix::fs::symlink("x", path);
+        let run: Act = |path| std::process::Command::new(path).status().map(drop);
+        let acts: &[(&str, Act, &str, bool)] = &[
+            ("reads", read, "read/below/x", true),
+            ("reads", read, "single", true),
+            ("reads", read, "write/below/x", true),
+            ("reads", read, "other/x", false),
+            ("reads", read, "read/../other/x", false),
+            ("reads", read, "/etc/passwd", false),
+            ("lists", list, "read/below", true),
+            ("lists", list, "other", false),
+            ("lists", list, "/", false),
+            ("writes", write, "write/below/x", true),
+            ("writes", write, "write/new", true),
+            ("writes", write, "read/below/x", false),
+            ("writes", write, "read/new", false),
+            ("writes", write, "single", false),
+            ("writes", write, "other/x", false),
+            ("truncates", truncate, "read/below/x", false),
+            ("makes", make, "write/folder", true),
+            ("makes", make, "read/folder", false),
+            ("makes", make, "other/folder", false),
+            ("links", link, "write/link", false),
+            ("removes", remove, "write/below/x", true),
+            ("removes", remove, "read/below/x", false),
+            ("removes", remove, "other/x", false),
+            ("runs", run, "/bin/true", false),
+        ];
+        for (what, act, path, is_allowed) in acts {
+            let result = act(&place.join(path));
+            let is_refused = result
+                .as_ref()
+                .is_err_and(|e| e.kind() == ErrorKind::PermissionDenied);
+            assert!(
+                if *is_allowed {
+                    result.is_ok()
+                } else {
+                    is_refused
+                },
+                "{what} {path}: {result:?}"
+            );
+        }
+        Ok(())
+    });
+    if let Err(why) = confined.join().unwrap() {
+        common::skip(&why);
     }
 }
 
