@@ -789,3 +789,55 @@ fn no_link_redirects_the_output() {
         }
     }
 }
+
+/// What a stranger commits to `build/` makes `clean` remove nothing elsewhere.
+#[test]
+fn no_link_makes_clean_remove_files_elsewhere() {
+    for (link, target) in [
+        ("build", "../outside"),
+        ("build/a", "../../outside/a"),
+        ("build/a/output", "../../../outside/a/output"),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let (project, outside) = (place.path().join("project"), place.path().join("outside"));
+        fs::create_dir(&project).unwrap();
+        fs::write(project.join("imgspec.toml"), "").unwrap();
+        fs::write(
+            project.join("a.imgspec"),
+            "image a extends qemu-ubuntu-2004 { }\n",
+        )
+        .unwrap();
+        let output = common::run(&project, &["compile", "--out", "../outside"]);
+        assert!(output.status.success());
+        fs::create_dir(outside.join("a/output")).unwrap();
+        fs::write(outside.join("a/output/disk"), "").unwrap();
+        // As a build records it.
+        let record = json!({ "build": 1, "image": "a", "inputs": "", "artifacts": [], "files": ["output/disk"], "manifest": {} });
+        fs::write(outside.join("a/build.json"), record.to_string()).unwrap();
+        let parent = project.join(link).parent().unwrap().to_owned();
+        fs::create_dir_all(&parent).unwrap();
+        if parent.ends_with("build/a") {
+            for path in common::entries(&outside.join("a"))
+                .iter()
+                .filter(|path| path.is_file())
+            {
+                fs::copy(path, parent.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        symlink(target, project.join(link)).unwrap();
+        let before = common::entries(&outside.join("a"));
+        for arguments in [&["clean"][..], &["clean", "a"]] {
+            let output = common::run(&project, arguments);
+            assert!(matches!(output.status.code(), Some(0..=2)));
+            assert_eq!(
+                common::entries(&outside.join("a")),
+                before,
+                "{link}: {arguments:?}"
+            );
+            assert!(
+                outside.join("a/output/disk").exists(),
+                "{link}: {arguments:?}"
+            );
+        }
+    }
+}
