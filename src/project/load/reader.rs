@@ -464,10 +464,10 @@ fn near_path(
         let part = if is_there {
             part.to_owned()
         } else {
-            let names = match is_inside(loader, &at, roots) {
-                true => loader.entries(&at),
-                false => return None,
-            };
+            if !is_inside(loader, &at, roots) {
+                return None;
+            }
+            let names = loader.entries(&at);
             let with_ending = format!("{part}.imgspec");
             if names.contains(&with_ending) {
                 with_ending
