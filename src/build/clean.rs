@@ -57,6 +57,10 @@ pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
     if !is_image_folder(folder) {
         return Err(io::Error::other("the folder contains no compiled image"));
     }
+    if folder.is_symlink() {
+        // Whoever made it may not decide which files of another place are removed.
+        return Err(io::Error::other("the folder is a link: remove it"));
+    }
     let Some(_lock) = Lock::of_image(folder)? else {
         return Ok(Cleaned::Running);
     };
@@ -132,6 +136,9 @@ pub fn clean_cache(cache: &Path) -> io::Result<(Vec<PathBuf>, Cleaned)> {
 /// Removes the files of the last build from `output`, and returns the files that remain.
 fn clean_output(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let output = folder.join("output");
+    if output.is_symlink() {
+        return Ok(vec![output]);
+    }
     let record = Record::read(folder);
     let ours: BTreeSet<PathBuf> = record
         .iter()

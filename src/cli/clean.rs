@@ -1,7 +1,7 @@
 //! `imgspec clean`
 
 use crate::build::{self, Cleaned};
-use crate::cli::place::{out, shown};
+use crate::cli::place::{expect_own, out, shown};
 use crate::cli::{Cli, Failure, print, print_aside};
 use crate::workspace;
 use clap::Args;
@@ -25,6 +25,9 @@ pub(super) fn run(cli: &Cli, args: &Clean) -> Result<bool, Failure> {
     build::remove_leftovers();
     if args.cache {
         return clean_cache(&cli.here);
+    }
+    if args.out.is_none() {
+        expect_own(&cli.here)?;
     }
     let out = out(&cli.here, args.out.as_deref());
     let failed = |path: &Path, e| Failure(format!("cannot remove {}: {e}", shown(path, &cli.here)));

@@ -1,7 +1,8 @@
 //! `imgspec compile`
 
-use crate::cli::place::{out, shown};
+use crate::cli::place::{expect_own, out, shown};
 use crate::cli::report::{compile_all, format, is_fine, report};
+use crate::cli::sandbox::confine_writing;
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
@@ -43,7 +44,19 @@ pub(super) struct Compiled<'a> {
     paths: Vec<Cow<'a, str>>,
 }
 
+impl Compile {
+    /// The folder that the command writes to.
+    pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
+        let is_silent = self.check || self.stdout;
+        let out = (!is_silent).then(|| out(here, self.out.as_deref()));
+        out.into_iter().collect()
+    }
+}
+
 pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
+    if args.out.is_none() {
+        expect_own(&cli.here)?;
+    }
     let selected = select(cli, &args.selection)?;
     selected.expect_known()?;
     let output = Output {
@@ -112,8 +125,13 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
             return Err(Failure(format!("`{}` {message}", image.image)));
         }
     }
-    let written = workspace::write(&artifacts, &output)
-        .map_err(|e| Failure(format!("cannot write to {}: {e}", output.dir.display())))?;
+    let failed = |e| Failure(format!("cannot write to {}: {e}", output.dir.display()));
+    if !Disk.is_dir(&output.dir) {
+        // Until now a folder above it was the output folder.
+        workspace::make_output(&output).map_err(failed)?;
+        confine_writing(cli, &output.dir)?;
+    }
+    let written = workspace::write(&artifacts, &output).map_err(failed)?;
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
     } else {

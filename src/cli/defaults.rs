@@ -1,6 +1,7 @@
 //! `imgspec defaults`
 
 use crate::cli::place::shown;
+use crate::cli::sandbox::confine;
 use crate::cli::select::library;
 use crate::cli::{Cli, Failure, print};
 use crate::diagnostic::json_text;
@@ -10,13 +11,23 @@ use crate::project::{Request, load};
 use crate::source::{Memory, normalize};
 use crate::workspace;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Defaults {
     /// Write the files to this folder instead of printing them
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+}
+
+impl Defaults {
+    /// The folder that the command writes to.
+    pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
+        self.out
+            .iter()
+            .map(|out| normalize(&here.join(out)))
+            .collect()
+    }
 }
 
 /// Images that set nothing: their values are the library's defaults.
@@ -28,11 +39,13 @@ image windows extends windows-config { target { provider = none } }
 
 pub(super) fn run(cli: &Cli, args: &Defaults) -> Result<bool, Failure> {
     let path = PathBuf::from("/defaults.imgspec");
+    let library = library(cli, None)?;
+    confine(cli, Vec::new(), Vec::new())?;
     let program = load(
         &Memory([(path.clone(), SPEC.to_owned())].into()),
         &Request {
             specs: vec![path],
-            library: Some(workspace::library(library(cli, None)?)),
+            library: Some(workspace::library(library)),
             ..Request::default()
         },
     );

@@ -1,7 +1,8 @@
 //! `imgspec doc`
 
-use crate::cli::place::shown;
+use crate::cli::place::{folder_of, shown};
 use crate::cli::report::{is_fine, report};
+use crate::cli::sandbox::confine_to_request;
 use crate::cli::select::{find_specs, include_roots, library};
 use crate::cli::{Cli, Failure, Format, print, print_file};
 use crate::driver;
@@ -10,7 +11,7 @@ use crate::reference::{Trial, collect, render_html, render_markdown};
 use crate::source::{Disk, normalize, visible};
 use crate::workspace;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Doc {
@@ -34,6 +35,13 @@ fn parse_form(text: &str) -> Result<Format, String> {
     }
 }
 
+impl Doc {
+    /// The folder that the command writes to.
+    pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
+        folder_of(here, self.out.as_deref())
+    }
+}
+
 pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
     let mut specs = find_specs(&cli.here, &args.inputs)?;
     let first = specs.first().filter(|_| !args.inputs.is_empty());
@@ -50,6 +58,7 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
         here: Some(cli.here.clone()),
         ..Request::default()
     };
+    confine_to_request(cli, &request)?;
     let mut program = load(&Disk, &request);
     program.sources.set_base(cli.here.clone());
     let diagnostics = driver::finish(&program, Vec::new());

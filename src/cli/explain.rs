@@ -1,5 +1,6 @@
 //! `imgspec explain`
 
+use crate::cli::sandbox::confine;
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print};
 use crate::diagnostic::{Code, nearest, page};
@@ -25,6 +26,7 @@ const MOST: usize = 20;
 pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
     let wanted = args.words.join(" ");
     if let Some(code) = Code::parse(&wanted) {
+        confine(cli, Vec::new(), Vec::new())?;
         print(page(code))?;
         return Ok(true);
     }

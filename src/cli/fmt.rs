@@ -2,10 +2,11 @@
 
 use crate::cli::place::shown;
 use crate::cli::report::report;
+use crate::cli::sandbox::confine;
 use crate::cli::select::{find_specs, include_roots, no_specs};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::diagnostic::Diagnostic;
-use crate::project::{Request, find_root, is_inside, load};
+use crate::project::{Request, Unread, find_root, is_inside, load, read_inside, readable};
 use crate::source::{Disk, FileId, Loader, Memory, read_input};
 use crate::syntax::{format, parse};
 use crate::workspace::rewrite;
@@ -30,20 +31,22 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     if fmt.paths.iter().any(|path| path == "-") {
         return format_input(cli, fmt);
     }
+    let specs = find_specs(&cli.here, &fmt.paths)?;
+    confine_to_specs(cli, fmt, &specs)?;
     let mut texts = Vec::new();
-    for path in find_specs(&cli.here, &fmt.paths)? {
+    for path in specs {
         let name = shown(&path, &cli.here);
         let mut roots = vec![find_root(&path, |p| Disk.exists(p))];
         roots.extend(include_roots(cli));
-        if !is_inside(&Disk, &path, &roots) {
-            let target = Disk.canonical(&path).display().to_string();
-            return Err(Failure(format!(
-                "{name} is a link to {target}, which is outside the project"
-            )));
-        }
-        let text = Disk
-            .read(&path)
-            .map_err(|e| Failure(format!("cannot read {name}: {e}")))?;
+        let text = read_inside(&Disk, &path, &roots).map_err(|unread| {
+            Failure(match unread {
+                Unread::Outside(target) => format!(
+                    "{name} is a link to {}, which is outside the project",
+                    target.display()
+                ),
+                Unread::Failed(error) => format!("cannot read {name}: {error}"),
+            })
+        })?;
         texts.push((path, name, text));
     }
     if texts.is_empty() {
@@ -62,6 +65,32 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
         };
     }
     Ok(is_fine)
+}
+
+/// Confines the command to the projects of the specs. It writes only beside the specs, or nothing.
+///
+/// # Errors
+/// With `--sandbox require`, if the kernel cannot.
+fn confine_to_specs(cli: &Cli, fmt: &Fmt, specs: &[PathBuf]) -> Result<(), Failure> {
+    let request = Request {
+        specs: specs.to_vec(),
+        include_roots: include_roots(cli),
+        ..Request::default()
+    };
+    let mut write: Vec<PathBuf> = Vec::new();
+    if !fmt.check && !fmt.diff {
+        let folders = specs.iter().filter_map(|spec| {
+            let real = Disk.canonical(spec);
+            Some(real.parent()?.to_owned())
+        });
+        write.extend(folders);
+        write.sort();
+        write.dedup();
+    }
+    // A link out of the project must not make its target writable.
+    let read = readable(&Disk, &request);
+    write.retain(|folder| is_inside(&Disk, folder, &read));
+    confine(cli, read, write)
 }
 
 /// Formats a file that parses. Returns false if `--check` or `--diff` found a change.
@@ -87,6 +116,7 @@ fn format_input(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
             "`-` (standard input) cannot be combined with other paths".to_owned(),
         ));
     }
+    confine(cli, Vec::new(), Vec::new())?;
     let failed = |e: std::io::Error| Failure(format!("cannot read standard input: {e}"));
     let text = read_input(std::io::stdin()).map_err(failed)?;
     let is_damaged = has_errors(&text);

@@ -1,5 +1,7 @@
 //! `imgspec import`
 
+use crate::cli::place::folder_of;
+use crate::cli::sandbox::confine;
 use crate::cli::select::{library, not_a_var_file, other_format};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::import::{VarFile, import};
@@ -24,9 +26,18 @@ pub(super) struct Import {
     out: Option<PathBuf>,
 }
 
+impl Import {
+    /// The folder that the command writes to.
+    pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
+        folder_of(here, self.out.as_deref())
+    }
+}
+
 pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
     let library = library(cli, None)?;
     let packer = library.checkout().map(Path::to_owned);
+    let read = args.files.iter().map(|file| cli.here.join(file));
+    confine(cli, read.collect(), Vec::new())?;
     let files = read_var_files(cli, &args.files, packer.as_deref())?;
     let request = Request {
         library: Some(workspace::library(library)),

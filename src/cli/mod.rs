@@ -23,11 +23,13 @@ mod lsp;
 mod place;
 mod releases;
 mod report;
+mod sandbox;
 mod schema;
 mod select;
 mod show;
 mod targets;
 
+use self::sandbox::Sandbox;
 #[cfg(not(unix))]
 use self::{elsewhere as build, elsewhere as clean, elsewhere as deps};
 use crate::diagnostic::nearest;
@@ -87,6 +89,9 @@ struct Cli {
     /// Whose Ansible roles the output is for: imgspec's own, or those of Image Builder [default: native]
     #[arg(long, global = true, value_name = "native|upstream", conflicts_with = "checkout", value_parser = find_roles)]
     roles: Option<Roles>,
+    /// Whether the kernel confines commands that start no programs (docs/security.md)
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "MODE")]
+    sandbox: Sandbox,
     /// The current folder. Relative paths among the arguments start there.
     #[arg(skip)]
     here: PathBuf,
@@ -180,6 +185,7 @@ fn report_usage(error: &clap::Error) -> ExitCode {
 fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
     cli.here = std::env::current_dir()
         .map_err(|e| Failure(format!("cannot find the current folder: {e}")))?;
+    sandbox::expect_confined(&cli)?;
     match &cli.command {
         Command::Check(selection) => check::run(&cli, selection).map(fine),
         Command::Compile(compile) => compile::run(&cli, compile).map(fine),
@@ -194,12 +200,12 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Releases(releases) => releases::run(&cli, releases).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),
         Command::Defaults(defaults) => defaults::run(&cli, defaults).map(fine),
-        Command::Lsp => lsp::run().map(fine),
+        Command::Lsp => lsp::run(&cli).map(fine),
         Command::Init(init) => init::run(&cli, init).map(fine),
         Command::Import(import) => import::run(&cli, import).map(fine),
         Command::Adopt(adopt) => adopt::run(&cli, adopt).map(fine),
         Command::Compare(args) => compare::run(&cli, args).map(fine),
-        Command::Schema(schema) => schema::run(schema).map(fine),
+        Command::Schema(schema) => schema::run(&cli, schema).map(fine),
         Command::Clean(clean) => clean::run(&cli, clean).map(fine),
     }
 }

@@ -1,6 +1,7 @@
 //! The folders of the project around the current folder.
 
-use crate::source::normalize;
+use crate::cli::Failure;
+use crate::source::{Disk, Loader, normalize};
 use crate::workspace;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,32 @@ pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
         Some(folder) => normalize(&here.join(folder)),
         None => workspace::read_config(here).0.join(OUT),
     }
+}
+
+/// Checks that the output folder in a project's root is not a link out of the project, which anyone who writes to the
+/// project could have made.
+///
+/// # Errors
+/// If it is one.
+pub(super) fn expect_own(here: &Path) -> Result<(), Failure> {
+    let (root, _) = workspace::read_config(here);
+    let out = root.join(OUT);
+    let real = Disk.canonical(&out);
+    if real.starts_with(Disk.canonical(&root)) {
+        return Ok(());
+    }
+    Err(Failure(format!(
+        "the output folder {0} is a link to {1}, which is outside the project: use `--out {1}`",
+        shown(&out, here),
+        real.display()
+    )))
+}
+
+/// Returns the folder of a file that a command writes.
+pub(super) fn folder_of(here: &Path, file: Option<&Path>) -> Vec<PathBuf> {
+    let path = file.map(|file| normalize(&here.join(file)));
+    let folder = path.as_deref().and_then(Path::parent);
+    folder.into_iter().map(Path::to_owned).collect()
 }
 
 /// Returns a path to print: relative to the current folder if it is inside it.

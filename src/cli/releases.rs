@@ -1,5 +1,6 @@
 //! `imgspec releases`
 
+use crate::cli::sandbox::confine;
 use crate::cli::select::library;
 use crate::cli::{Cli, Failure, print};
 use crate::diagnostic::json_text;
@@ -33,6 +34,7 @@ pub(super) fn run(cli: &Cli, args: &Releases) -> Result<bool, Failure> {
         LibraryChoice::BuiltIn(edition) => Some(edition.release),
         LibraryChoice::Adopted(_) => None,
     };
+    confine(cli, Vec::new(), Vec::new())?;
     let releases = Release::all().into_iter().map(|release| JsonRelease {
         name: release.name(),
         about: release.about(),

@@ -1,8 +1,9 @@
 //! `imgspec schema`
 
-#[cfg(unix)]
 use crate::cli::deps::JsonTool;
-use crate::cli::{Failure, compile, list, print, releases, show};
+#[cfg(unix)]
+use crate::cli::sandbox::confine;
+use crate::cli::{Cli, Failure, compile, list, print, releases, show};
 use crate::diagnostic::{Report, json_text};
 use crate::import::Comparison;
 use clap::{Args, ValueEnum};
@@ -34,7 +35,8 @@ enum Form {
     Deps,
 }
 
-pub(super) fn run(args: &Schema) -> Result<bool, Failure> {
+pub(super) fn run(cli: &Cli, args: &Schema) -> Result<bool, Failure> {
+    confine(cli, Vec::new(), Vec::new())?;
     let schema = match args.form {
         Form::Check => schema_for!(Report<'static>),
         Form::Compile => schema_for!(compile::Compiled<'static>),

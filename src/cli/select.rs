@@ -1,5 +1,6 @@
 //! Finding the images, files and folders that a command's arguments name.
 
+use crate::cli::sandbox::confine_to_request;
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::hir::{LayerKind, ProviderId, SectionId};
@@ -107,6 +108,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         packer_folder,
         here: Some(cli.here.clone()),
     };
+    confine_to_request(cli, &request)?;
     let mut program = load(&Disk, &request);
     program.sources.set_base(cli.here.clone());
     if cli.release.is_none() && cli.checkout.is_none() {

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Fit, Suggestion, nearest, suggest};
 use crate::emit::{Checked, Role};
-use crate::project::Program;
+use crate::project::{Program, is_inside};
 use crate::source::embedded::ANSIBLE;
 use crate::source::{Loader, Origin, Span, normalize, part};
 use std::path::{Component, Path, PathBuf};
@@ -149,7 +149,7 @@ impl Checker<'_> {
         ) else {
             return found;
         };
-        let beside = self.loader.entries(parent);
+        let beside = self.entries_of_project(parent);
         match nearest(name, beside.iter().map(String::as_str)) {
             Some(near) => {
                 let near = parent.join(near);
@@ -160,6 +160,17 @@ impl Checker<'_> {
                 )
             }
             None => found.help("write the path of the role's folder, relative to this file"),
+        }
+    }
+
+    /// The names in a folder of the projects. Those of another folder are not for the project to know.
+    fn entries_of_project(&self, folder: &Path) -> Vec<String> {
+        let views = self.program.views.values();
+        let roots: Vec<PathBuf> = views.map(|view| view.root.clone()).collect();
+        if is_inside(self.loader, folder, &roots) {
+            self.loader.entries(folder)
+        } else {
+            Vec::new()
         }
     }
 

@@ -88,6 +88,11 @@ impl Loader for Documents {
             .map_or_else(|| Disk.read(path), |text| Ok(text.to_owned()))
     }
 
+    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
+        self.text(path)
+            .map_or_else(|| Disk.read_real(path, real), |text| Ok(text.to_owned()))
+    }
+
     fn look(&self, path: &Path) -> io::Result<()> {
         if self.open.contains_key(path) {
             Ok(())

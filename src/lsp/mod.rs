@@ -30,3 +30,4 @@ mod transport;
 mod workspace;
 
 pub use server::serve;
+pub use workspace::Confinement;

@@ -231,6 +231,12 @@ impl Loader for Overlay<'_> {
             .map_or_else(|| self.below.read(path), |text| Ok(text.clone()))
     }
 
+    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
+        self.texts
+            .get(path)
+            .map_or_else(|| self.below.read_real(path, real), |text| Ok(text.clone()))
+    }
+
     fn look(&self, path: &Path) -> io::Result<()> {
         self.below.look(path)
     }

@@ -5,7 +5,7 @@ use crate::lsp::capabilities::{Client, server_capabilities};
 use crate::lsp::position::{path, uri};
 use crate::lsp::publisher::Publication;
 use crate::lsp::transport;
-use crate::lsp::workspace::Workspace;
+use crate::lsp::workspace::{Confinement, Workspace};
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::notification::{
     Cancel, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders,
@@ -27,15 +27,15 @@ type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
 /// # Errors
 ///
 /// The connection breaks.
-pub fn serve() -> Outcome<bool> {
+pub fn serve(confinement: Confinement) -> Outcome<bool> {
     let (connection, writer) = transport::stdio();
-    let is_shut_down = serve_on(&connection)?;
+    let is_shut_down = serve_on(&connection, confinement)?;
     drop(connection);
     writer.finish()?;
     Ok(is_shut_down)
 }
 
-fn serve_on(connection: &Connection) -> Outcome<bool> {
+fn serve_on(connection: &Connection, confinement: Confinement) -> Outcome<bool> {
     // A client that exits before its first request did not break the connection.
     let Ok((id, params)) = connection.initialize_start() else {
         return Ok(false);
@@ -49,6 +49,7 @@ fn serve_on(connection: &Connection) -> Outcome<bool> {
         }
     };
     let server = Server::new(&params);
+    server.workspace.confine(confinement)?;
     let reply = json!({
         "capabilities": server_capabilities(server.workspace.encoding),
         "serverInfo": { "name": "imgspec", "version": env!("CARGO_PKG_VERSION") },

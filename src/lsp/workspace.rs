@@ -11,7 +11,7 @@ use crate::project::LibraryChoice;
 use crate::project::{Library, Program, Request, load};
 use crate::source::{FileId, Loader, Origin, SourceFile};
 use crate::syntax::{self, Parse};
-use crate::workspace::{self, Wanted};
+use crate::workspace::{self, Limits, Wanted, confine_calls, confine_files};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -38,6 +38,17 @@ impl Spec {
             tree: &self.parse.tree,
         }
     }
+}
+
+/// Whether the kernel confines the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confinement {
+    /// As far as the kernel can.
+    Possible,
+    /// The server ends if it cannot.
+    Required,
+    /// Not at all.
+    Off,
 }
 
 #[derive(Debug)]
@@ -75,6 +86,36 @@ impl Workspace {
         };
         workspace.read_projects();
         workspace
+    }
+
+    /// Confines the server: it starts no programs, opens no sockets and writes only to the cache. It reads any file, since an
+    /// editor may open any. With a checkout, which make has to read again after each change, it is not confined.
+    ///
+    /// # Errors
+    /// If confinement is required, and the kernel or a checkout prevents it.
+    pub(super) fn confine(&self, confinement: Confinement) -> Result<(), String> {
+        if confinement == Confinement::Off {
+            return Ok(());
+        }
+        let has_checkout = |root: &PathBuf| workspace::read_config(root).1.checkout.is_some();
+        let result = if self.roots.iter().any(has_checkout) {
+            Err("imgspec.toml names a checkout, which make has to read".to_owned())
+        } else {
+            let cache = workspace::cache();
+            // The folder must exist to be the only one. Without it nothing can be written.
+            let write = workspace::make_ignored(&cache).map(|()| cache);
+            let limits = Limits {
+                read: None,
+                write: write.into_iter().collect(),
+            };
+            confine_files(&limits).and(confine_calls())
+        };
+        match (confinement, result) {
+            (Confinement::Required, Err(why)) => {
+                Err(format!("the server cannot be confined: {why}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Adds folders and removes others.

@@ -1,27 +1,17 @@
 //! `imgspec.toml`: what holds for a whole project.
 
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
-use crate::project::roots::is_inside;
+use crate::project::roots::{Unread, read_inside};
 use crate::schema::Roles;
 use crate::source::{FileId, Loader, Release, SourceMap, Span};
 use crate::syntax::ast::Ident;
 use serde::Deserialize;
 use smol_str::SmolStr;
-use std::io;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// Its name.
 pub const CONFIG_FILE: &str = "imgspec.toml";
-
-/// Why the configuration of a project is not read.
-#[derive(Debug)]
-pub enum Unread {
-    /// It is a link to this place, which is outside the project.
-    Outside(PathBuf),
-    /// The error of the system.
-    Failed(io::Error),
-}
 
 /// Reads the text of the `imgspec.toml` in the first of the folders that a project may read; none if it does not exist.
 pub fn read_config_text(loader: &dyn Loader, roots: &[PathBuf]) -> Option<Result<String, Unread>> {
@@ -29,11 +19,7 @@ pub fn read_config_text(loader: &dyn Loader, roots: &[PathBuf]) -> Option<Result
     if !loader.exists(&path) {
         return None;
     }
-    Some(if is_inside(loader, &path, roots) {
-        loader.read(&path).map_err(Unread::Failed)
-    } else {
-        Err(Unread::Outside(loader.canonical(&path)))
-    })
+    Some(read_inside(loader, &path, roots))
 }
 
 /// The content of an `imgspec.toml`.

@@ -22,5 +22,6 @@ pub use hir::{
     DataFile, FileView, Names, Origins, Program, Region, Stack, StackLayer, Table, in_checkout,
     linearize, place_in_checkout,
 };
-pub use load::{Library, LibraryChoice, Request, load};
-pub(crate) use roots::is_inside;
+pub use load::{Library, LibraryChoice, Request, load, readable};
+pub use roots::Unread;
+pub(crate) use roots::{is_inside, read_inside};

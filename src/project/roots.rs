@@ -2,14 +2,49 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Loader, Span};
+use std::io;
 use std::path::{Path, PathBuf};
+
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is, or is a link to, this place, which is outside the project.
+    Outside(PathBuf),
+    /// The error of the system.
+    Failed(io::Error),
+}
 
 /// Whether a path lies in one of the folders, links followed.
 pub(crate) fn is_inside(loader: &dyn Loader, path: &Path, roots: &[PathBuf]) -> bool {
-    let path = loader.canonical(path);
-    roots
-        .iter()
-        .any(|root| path.starts_with(loader.canonical(root)))
+    resolve_inside(loader, path, roots).is_ok()
+}
+
+/// Returns where a path leads, links followed. If that is in none of the folders, it is the error.
+pub(crate) fn resolve_inside(
+    loader: &dyn Loader,
+    path: &Path,
+    roots: &[PathBuf],
+) -> Result<PathBuf, PathBuf> {
+    let real = loader.canonical(path);
+    let mut roots = roots.iter();
+    if roots.any(|root| real.starts_with(loader.canonical(root))) {
+        Ok(real)
+    } else {
+        Err(real)
+    }
+}
+
+/// Reads the text of a file that must lie in one of the folders, links followed.
+///
+/// # Errors
+/// If it does not, or cannot be read.
+pub(crate) fn read_inside(
+    loader: &dyn Loader,
+    path: &Path,
+    roots: &[PathBuf],
+) -> Result<String, Unread> {
+    let real = resolve_inside(loader, path, roots).map_err(Unread::Outside)?;
+    loader.read_real(path, &real).map_err(Unread::Failed)
 }
 
 pub(crate) fn outside_root(span: Span, path: &Path, roots: &[PathBuf]) -> Diagnostic {

@@ -257,6 +257,14 @@ impl Loader for Supposing<'_> {
         }
     }
 
+    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
+        if path == self.path || self.is_supposed(&normalize(path)) {
+            self.read(path)
+        } else {
+            self.below.read_real(path, real)
+        }
+    }
+
     fn look(&self, path: &Path) -> io::Result<()> {
         if path == self.path || self.is_supposed(&normalize(path)) {
             Ok(())

@@ -15,6 +15,13 @@ pub trait Loader: Sync {
     /// is larger than [`MAX_FILE`].
     fn read(&self, path: &Path) -> io::Result<String>;
 
+    /// Returns the text of a file that `real` names without links: what [`Loader::canonical`] returned for `path`. A link
+    /// that has replaced a part of `real` since then is an error, so that nobody can redirect the read after a check.
+    ///
+    /// # Errors
+    /// Those of [`Loader::read`], and one for the link.
+    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String>;
+
     /// Checks that the path is a regular file. Follows links.
     ///
     /// # Errors
@@ -36,7 +43,8 @@ pub trait Loader: Sync {
     /// Returns the sorted names of a folder's entries. Returns an empty list if the folder cannot be read.
     fn entries(&self, folder: &Path) -> Vec<String>;
 
-    /// Returns the path with symbolic links resolved, to decide whether it is inside a folder.
+    /// Returns the path with symbolic links resolved, to decide whether it is inside a folder. If the path does not exist,
+    /// resolves the folders above it that do.
     fn canonical(&self, path: &Path) -> PathBuf;
 }
 
@@ -47,6 +55,12 @@ pub struct Disk;
 impl Loader for Disk {
     fn read(&self, path: &Path) -> io::Result<String> {
         read_text(path)
+    }
+
+    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
+        // Names the reason if the path is not a regular file.
+        look(path)?;
+        read_text_real(real)
     }
 
     fn look(&self, path: &Path) -> io::Result<()> {
@@ -71,7 +85,15 @@ impl Loader for Disk {
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {
-        path.canonicalize().unwrap_or_else(|_| normalize(path))
+        path.canonicalize().unwrap_or_else(|_| {
+            let path = normalize(path);
+            let resolve = |folder: &Path| {
+                let rest = path.strip_prefix(folder).ok()?;
+                Some(folder.canonicalize().ok()?.join(rest))
+            };
+            let real = path.ancestors().skip(1).find_map(resolve);
+            real.unwrap_or(path)
+        })
     }
 }
 
@@ -109,17 +131,79 @@ fn expect_regular(found: &fs::Metadata) -> io::Result<()> {
 /// The error of the system; `IsADirectory` or `InvalidInput` if the path is not a regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     look(path)?;
+    let file = options().open(path)?;
+    expect_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Options to read a file. A pipe that has replaced the file does not wait for a writer.
+fn options() -> fs::OpenOptions {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
     {
-        // A pipe may have replaced the file since `look`.
         use std::os::unix::fs::OpenOptionsExt;
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
     }
-    let file = options.open(path)?;
+    options
+}
+
+/// Opens a regular file without following a link in any part of its path.
+///
+/// # Errors
+/// The error of the system; `InvalidInput` if a part of the path is a link; that of [`open_regular`] for the kind of file.
+fn open_real(real: &Path) -> io::Result<File> {
+    let file = match open_without_links(real) {
+        Some(opened) => opened?,
+        None => open_and_compare(real)?,
+    };
     expect_regular(&file.metadata()?)?;
     Ok(file)
+}
+
+/// Lets the kernel refuse links. Returns `None` if the system cannot.
+#[cfg(target_os = "linux")]
+fn open_without_links(real: &Path) -> Option<io::Result<File>> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    use rustix::io::Errno;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat2(CWD, real, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(file) => Some(Ok(file.into())),
+        Err(Errno::LOOP) => Some(Err(replaced())),
+        // Linux before 5.6, or a container that does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => None,
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+/// No other system has such a call.
+#[cfg(not(target_os = "linux"))]
+fn open_without_links(_: &Path) -> Option<io::Result<File>> {
+    None
+}
+
+/// Opens a file, and then compares its path with what it resolves to.
+fn open_and_compare(real: &Path) -> io::Result<File> {
+    let file = options().open(real)?;
+    let is_same = real.canonicalize()? == real && is_at(&file, real)?;
+    if is_same { Ok(file) } else { Err(replaced()) }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, real: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, there) = (file.metadata()?, real.symlink_metadata()?);
+    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
+}
+
+fn replaced() -> io::Error {
+    let message = "a part of its path became a link while it was read";
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 /// Returns the bytes of a regular file of at most [`MAX_FILE`] bytes.
@@ -127,7 +211,10 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// The errors of [`open_regular`]; `FileTooLarge` if the file is larger.
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let file = open_regular(path)?;
+    take_bytes(open_regular(path)?)
+}
+
+fn take_bytes(file: File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     if length <= MAX_FILE {
@@ -144,6 +231,14 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 fn too_large() -> io::Error {
     let message = format!("the file is larger than {} MiB", MAX_FILE >> 20);
     io::Error::new(io::ErrorKind::FileTooLarge, message)
+}
+
+/// Returns the text of a regular file at a path that contains no link.
+///
+/// # Errors
+/// The errors of [`read_text`]; `InvalidInput` if a part of the path is a link.
+pub fn read_text_real(real: &Path) -> io::Result<String> {
+    to_text(take_bytes(open_real(real)?)?)
 }
 
 /// Returns the text of a regular file.
@@ -187,6 +282,10 @@ impl Loader for Memory {
             .get(path)
             .cloned()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn read_real(&self, path: &Path, _: &Path) -> io::Result<String> {
+        self.read(path)
     }
 
     fn look(&self, path: &Path) -> io::Result<()> {
@@ -246,5 +345,56 @@ mod tests {
     fn normalize_removes_dots() {
         assert_eq!(normalize(Path::new("/a/./b/../c")), Path::new("/a/c"));
         assert_eq!(normalize(Path::new("/../a")), Path::new("/a"));
+    }
+
+    /// What [`open_real`] opens with each way that a system may have.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_replaces_a_part_of_a_path_is_not_followed() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let place = place.path().canonicalize().unwrap();
+        fs::create_dir_all(place.join("project/folder")).unwrap();
+        fs::create_dir_all(place.join("outside")).unwrap();
+        for file in ["project/folder/x", "outside/x"] {
+            fs::write(place.join(file), file).unwrap();
+        }
+        let path = place.join("project/folder/x");
+        let real = Disk.canonical(&path);
+        assert_eq!(Disk.read_real(&path, &real).unwrap(), "project/folder/x");
+        assert!(open_and_compare(&real).is_ok());
+        for replaced in ["project/folder/x", "project/folder", "project"] {
+            let (old, kept) = (place.join(replaced), place.join("kept"));
+            fs::rename(&old, &kept).unwrap();
+            let target = match replaced {
+                "project/folder/x" => "outside/x",
+                "project/folder" => "outside",
+                _ => "kept",
+            };
+            symlink(place.join(target), &old).unwrap();
+            for opened in [open_real(&real), open_and_compare(&real)] {
+                let error = opened.expect_err(replaced);
+                assert!(error.to_string().contains("became a link"), "{error}");
+            }
+            fs::remove_file(&old).unwrap();
+            fs::rename(&kept, &old).unwrap();
+        }
+    }
+
+    /// A path below a link leads out of a project, whether its end exists or not.
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_does_not_exist_is_resolved_as_far_as_it_does() {
+        let place = tempfile::tempdir().unwrap();
+        let place = place.path().canonicalize().unwrap();
+        std::os::unix::fs::symlink("/usr", place.join("link")).unwrap();
+        for (path, real) in [
+            ("link/no/such", "/usr/no/such".into()),
+            ("link/../no-such", place.join("no-such")),
+            ("no/../link/no-such", "/usr/no-such".into()),
+            ("no-such", place.join("no-such")),
+        ] {
+            assert_eq!(Disk.canonical(&place.join(path)), real, "{path}");
+        }
     }
 }

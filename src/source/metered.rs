@@ -21,14 +21,8 @@ impl<'l> Metered<'l> {
             files: AtomicUsize::new(0),
         }
     }
-}
 
-fn too_large(message: String) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, message)
-}
-
-impl Loader for Metered<'_> {
-    fn read(&self, path: &Path) -> io::Result<String> {
+    fn expect_room(&self) -> io::Result<()> {
         if self.files.load(Relaxed) >= MAX_FILES {
             return Err(too_large(format!(
                 "this command reads more than {MAX_FILES} files"
@@ -40,10 +34,29 @@ impl Loader for Metered<'_> {
                 MAX_SOURCES >> 20
             )));
         }
-        let text = self.loader.read(path)?;
+        Ok(())
+    }
+
+    fn count(&self, text: String) -> io::Result<String> {
         self.files.fetch_add(1, Relaxed);
         self.bytes.fetch_add(text.len(), Relaxed);
         Ok(text)
+    }
+}
+
+fn too_large(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, message)
+}
+
+impl Loader for Metered<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.expect_room()?;
+        self.count(self.loader.read(path)?)
+    }
+
+    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
+        self.expect_room()?;
+        self.count(self.loader.read_real(path, real)?)
     }
 
     fn look(&self, path: &Path) -> io::Result<()> {

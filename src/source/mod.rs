@@ -17,6 +17,7 @@ pub use limits::*;
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
     Disk, Loader, Memory, normalize, open_regular, read_bytes, read_input, read_text,
+    read_text_real,
 };
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@
 
 use crate::import::{Checkout, Refused, adopt};
 use crate::project::{Adopted, CONFIG_FILE, Config};
-use crate::source::{Disk, FileId, Release, hex, read_bytes};
+use crate::source::{Disk, FileId, Release, hex, open_regular, read_bytes};
 use crate::workspace::cache;
 use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
 use crate::workspace::write::replace;
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
@@ -315,9 +316,14 @@ fn read_input(entry: &DirEntry) -> Vec<u8> {
 
 /// Returns the digest of a file's bytes, or an empty string if it is not a file or larger than [`LARGEST`].
 fn digest_of(path: &Path) -> String {
-    let is_small = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= LARGEST);
-    match read_bytes(path) {
-        Ok(bytes) if is_small => hex(&Sha256::digest(&bytes)),
+    // A pipe must not be waited for, and a device has no end.
+    let bytes = open_regular(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    match bytes {
+        Ok(bytes) if bytes.len() as u64 <= LARGEST => hex(&Sha256::digest(&bytes)),
         _ => String::new(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::project::{Adopted, Edition, LibraryChoice};
 use crate::project::{Config, find_root, is_inside, read_config_text};
 use crate::schema::Roles;
-use crate::source::{Disk, FileId, Loader, MAX_EXCLUDED, Release, normalize, read_text};
+use crate::source::{Disk, FileId, Loader, MAX_EXCLUDED, Release, normalize, read_text_real};
 use crate::workspace::checkout::{adopt_checkout, is_known};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder};
@@ -148,13 +148,23 @@ pub fn project_library(
         );
     }
     let folder = normalize(&root.join(&checkout));
-    if folder.starts_with(&root) && !is_known(&folder) {
+    if has_same_origin(&folder, &root) && !is_known(&folder) {
         return Err(format!(
             "imgspec.toml names the checkout {0} inside the project, and reading it runs commands of its Makefile: use `--in {0}` once if you trust it",
             checkout.display()
         ));
     }
     Ok(LibraryChoice::Adopted(adopt_checkout(&folder)?))
+}
+
+/// Whether a checkout comes from where the project comes from: it is inside the project or inside the repository around
+/// it, or contains the project. No link and no way around, such as `/proc/self/cwd`, hides that.
+fn has_same_origin(checkout: &Path, root: &Path) -> bool {
+    let (checkout, root) = (Disk.canonical(checkout), Disk.canonical(root));
+    let repository = root
+        .ancestors()
+        .find(|folder| Disk.exists(&folder.join(".git")));
+    checkout.starts_with(repository.unwrap_or(&root)) || root.starts_with(&checkout)
 }
 
 /// Reads the library in a folder, which must be inside one of `roots`.
@@ -171,17 +181,18 @@ fn read_library(root: &Path, roots: &[PathBuf]) -> io::Result<Adopted> {
         release: read_config(root).1.release.unwrap_or_default(),
         ..Adopted::default()
     };
-    for entry in WalkDir::new(root).sort_by_file_name() {
+    let real = Disk.canonical(root);
+    for entry in WalkDir::new(&real).sort_by_file_name() {
         let entry = entry?;
         let has_extension = |path: &Path| {
             path.extension()
                 .is_some_and(|e| e == "imgspec" || e == "json")
         };
         if entry.file_type().is_file() && has_extension(entry.path()) {
-            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            let path = entry.path().strip_prefix(&real).unwrap_or(entry.path());
             library
                 .files
-                .insert(path.to_owned(), read_text(entry.path())?);
+                .insert(path.to_owned(), read_text_real(entry.path())?);
         }
     }
     Ok(library)

@@ -5,6 +5,7 @@
 mod assets;
 mod cache;
 mod checkout;
+mod confine;
 mod discover;
 mod library;
 mod lock;
@@ -18,10 +19,11 @@ pub use assets::{assets, unpack};
 pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};
 pub use cache::{cache, make_cache, make_ignored};
 pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
+pub use confine::{Limits, confine_calls, confine_files};
 pub use discover::{Wanted, project_library, read_config, spec_files};
 pub use library::library;
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use make::{find_checkout, find_installers};
-pub use write::{create, replace, rewrite, stale, write};
+pub use write::{create, make_output, replace, rewrite, stale, write};

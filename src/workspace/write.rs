@@ -13,15 +13,17 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// If a folder or file cannot be written. Existing files are then complete: old or new.
 pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> {
-    if !output.portable {
-        // Portable output may be committed; other output contains paths of this machine.
-        crate::workspace::make_ignored(&output.dir)?;
-    }
+    make_output(output)?;
+    let real = output.dir.canonicalize()?;
     let mut dirs = Vec::with_capacity(images.len());
     let mut staged = Vec::new();
     for artifacts in images {
         let dir = output.dir.join(&artifacts.image);
         fs::create_dir_all(&dir)?;
+        if dir.canonicalize()?.parent() != Some(&real) {
+            let message = format!("{} is a link: remove it", dir.display());
+            return Err(io::Error::other(message));
+        }
         let mode = if artifacts.is_secret { 0o600 } else { 0o644 };
         for (name, content) in artifacts.files() {
             let path = dir.join(name);
@@ -35,6 +37,19 @@ pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> 
         file.persist(path).map_err(|e| e.error)?;
     }
     Ok(dirs)
+}
+
+/// Makes the output folder if it is missing. Git ignores it unless the output is portable.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_output(output: &Output) -> io::Result<()> {
+    if output.portable {
+        fs::create_dir_all(&output.dir)
+    } else {
+        // Portable output may be committed; other output contains paths of this machine.
+        crate::workspace::make_ignored(&output.dir)
+    }
 }
 
 /// Writes a file as a whole, and makes its folder if it is missing.

@@ -7,6 +7,7 @@ use self::ci::Ci;
 use self::spec::{chain_layers, settings_of, write_images};
 use crate::cli::import::read_var_files;
 use crate::cli::place::OUT;
+use crate::cli::sandbox::confine;
 use crate::cli::select::{include_roots, unknown_image};
 use crate::cli::{Cli, Failure, print, print_aside};
 use crate::import::import;
@@ -42,6 +43,14 @@ pub(super) struct Init {
     out: Option<PathBuf>,
 }
 
+impl Init {
+    /// The folder that the command writes to.
+    pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
+        let out = self.out.as_deref().unwrap_or(Path::new(""));
+        vec![normalize(&here.join(out))]
+    }
+}
+
 pub(super) fn run(cli: &Cli, args: &Init) -> Result<bool, Failure> {
     let library = library(cli)?;
     let checkout = library.checkout().map(Path::to_owned);
@@ -50,6 +59,8 @@ pub(super) fn run(cli: &Cli, args: &Init) -> Result<bool, Failure> {
         include_roots: include_roots(cli),
         ..Request::default()
     };
+    let read = args.from.iter().map(|file| cli.here.join(file));
+    confine(cli, read.collect(), Vec::new())?;
     let program = load(&Disk, &request);
     let targets = find_targets(&program, &args.targets)?;
     let var_files = read_var_files(cli, &args.from, checkout.as_deref())?;

@@ -4,8 +4,9 @@ use crate::ansible::{ArgsProblem, Argument, check_args, parse_vars};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::project::check::Lowering;
 use crate::project::hir::*;
+use crate::project::roots::{Unread, read_inside};
 use crate::schema::{Base, Piece, Text, Value};
-use crate::source::{MAX_ARGUMENT, Origin, Span, normalize};
+use crate::source::{MAX_ARGUMENT, Span, normalize};
 use smol_str::SmolStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -97,7 +98,9 @@ impl Lowering<'_, '_> {
         let span = value.span;
         let (folder, stays) = self.args_folder(span);
         let found = normalize(&folder.join(path));
-        self.read_vars(path, &found, span);
+        let mut roots = self.file.roots.to_vec();
+        roots.extend(stays.then_some(folder));
+        self.read_vars(path, &found, &roots, span);
         if stays {
             return value;
         }
@@ -117,21 +120,22 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn read_vars(&mut self, written: &str, path: &Path, span: Span) {
-        let is_spec = self.sources.get(span.file).origin == Origin::Project && !self.is_json(span);
-        if is_spec && !self.may_read(path) {
-            // Not ours to read; Ansible will.
-            return match self.loader.look(path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.report_no_vars_file(written, path, span, "the file does not exist");
-                }
-                Err(error) => self.report_no_vars_file(written, path, span, &error.to_string()),
-            };
-        }
-        let text = match self.loader.read(path) {
+    fn read_vars(&mut self, written: &str, path: &Path, roots: &[PathBuf], span: Span) {
+        let text = match read_inside(self.loader, path, roots) {
             Ok(text) => text,
-            Err(error) => return self.report_no_vars_file(written, path, span, &error.to_string()),
+            // Not ours to read; Ansible will.
+            Err(Unread::Outside(_)) => {
+                return match self.loader.look(path) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        self.report_no_vars_file(written, path, span, "the file does not exist");
+                    }
+                    Err(error) => self.report_no_vars_file(written, path, span, &error.to_string()),
+                };
+            }
+            Err(Unread::Failed(error)) => {
+                return self.report_no_vars_file(written, path, span, &error.to_string());
+            }
         };
         match parse_vars(&text) {
             Ok(_) => self.add_data(path, text, span),

@@ -5,7 +5,7 @@ use crate::packer::LazyTemplate;
 use crate::project::check::{Declared, Lowering};
 use crate::project::hir::*;
 use crate::project::hir::{TYPES, View};
-use crate::project::roots::{is_inside, outside_root};
+use crate::project::roots::{Unread, outside_root, read_inside};
 use crate::schema::{
     Base, Encoding, Playbook, Receivers, Refinement, Roles, Type, Value, check_value,
 };
@@ -126,23 +126,18 @@ impl Lowering<'_, '_> {
         self.report(found);
     }
 
-    /// True for a path in one of the folders that the current file may read.
-    pub(crate) fn may_read(&self, path: &Path) -> bool {
-        is_inside(self.loader, path, self.file.roots)
-    }
-
     /// Reads a file whose content a spec uses; it must lie inside the project's roots.
     pub(crate) fn read_data(&mut self, path: &Path, span: Span) -> Result<String, Reported> {
-        if !self.may_read(path) {
-            let found = outside_root(span, path, self.file.roots);
-            return Err(self.report(found));
-        }
-        match self.loader.read(path) {
+        match read_inside(self.loader, path, self.file.roots) {
             Ok(text) => {
                 self.add_data(path, text.clone(), span);
                 Ok(text)
             }
-            Err(error) => Err(self.report(Diagnostic::new(
+            Err(Unread::Outside(_)) => {
+                let found = outside_root(span, path, self.file.roots);
+                Err(self.report(found))
+            }
+            Err(Unread::Failed(error)) => Err(self.report(Diagnostic::new(
                 Code::CannotRead,
                 span,
                 format!("cannot read {}: {error}", path.display()),

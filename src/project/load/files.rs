@@ -21,13 +21,16 @@ pub(super) struct Files<'u> {
 }
 
 impl<'u> Files<'u> {
-    /// Gives ids to the items of all files. A name that is taken is reported.
+    /// Gives ids to the items of all files. A name that is taken is reported. `of_arguments` are the roots of the files that
+    /// the command line names.
     pub(super) fn declare(
         draft: &mut Draft<'_>,
         units: &'u Table<UnitId, Unit>,
         library: &'u Names,
+        of_arguments: Vec<PathBuf>,
     ) -> Files<'u> {
-        let mut roots: Vec<PathBuf> = units.iter().flat_map(|unit| unit.roots.clone()).collect();
+        let of_units = units.iter().flat_map(|unit| unit.roots.iter().cloned());
+        let mut roots: Vec<PathBuf> = of_arguments.into_iter().chain(of_units).collect();
         roots.sort();
         roots.dedup();
         let mut files = Files {

@@ -3,10 +3,12 @@
 mod files;
 mod library;
 mod prebuilt;
+mod readable;
 mod reader;
 mod redact;
 
 pub use library::{Library, LibraryChoice};
+pub use readable::readable;
 
 use crate::project::check::{Draft, Overlay, find_never_true, var_file};
 use crate::project::hir::*;
@@ -14,6 +16,7 @@ use crate::project::{Adopted, Edition};
 use crate::schema::Roles;
 use crate::source::{FileId, Loader, Metered, Origin, SourceFile, SourceMap};
 use files::Files;
+use readable::argument_roots;
 use reader::{Read, read};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
@@ -69,7 +72,8 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     draft.edition = library.edition;
     draft.packer_folder.clone_from(&request.packer_folder);
     let library_names = library.items.names.clone();
-    let files = Files::declare(&mut draft, &units, &library_names);
+    let of_arguments = argument_roots(loader, request);
+    let files = Files::declare(&mut draft, &units, &library_names, of_arguments);
 
     // Bodies, in three rounds: each reads only what the rounds before it settled.
     for (id, items) in files.declared.pairs() {
@@ -186,7 +190,7 @@ fn origins(sources: &SourceMap, adopted: &Adopted) -> Vec<FileId> {
 fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
     /// Bounds the search, which only a name that nothing else knows begins.
     const MAX_DEPTH: usize = 8;
-    let mut open = vec![(folder.to_owned(), 0)];
+    let mut open = vec![(loader.canonical(folder), 0)];
     while let Some((folder, depth)) = open.pop() {
         for entry in loader
             .entries(&folder)
@@ -194,8 +198,12 @@ fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
             .filter(|entry| !entry.starts_with('.'))
         {
             let path = folder.join(&entry);
+            if loader.canonical(&path) != path {
+                // A link may lead anywhere, and around in circles.
+                continue;
+            }
             if entry.ends_with(".imgspec") {
-                let text = loader.read(&path).unwrap_or_default();
+                let text = loader.read_real(&path, &path).unwrap_or_default();
                 let mut names = text
                     .lines()
                     .filter_map(|line| line.trim_start().strip_prefix("rule "));

@@ -4,9 +4,9 @@ use crate::diagnostic::{Code, Diagnostic, Fix, Reported, nearest};
 use crate::project::Request;
 use crate::project::check::var_file::VarFile;
 use crate::project::check::{Overlay, Unit, UnitId};
-use crate::project::config::{CONFIG_FILE, Config, Configs, Unread, find_root, read_config_text};
+use crate::project::config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
 use crate::project::hir::Table;
-use crate::project::roots::{is_inside, outside_root};
+use crate::project::roots::{Unread, is_inside, outside_root, resolve_inside};
 use crate::source::{
     FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_NODES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
     changes_direction, normalize,
@@ -109,14 +109,17 @@ impl Reader<'_> {
         roots.extend(self.request.include_roots.iter().cloned());
         let further = self.read_config(&roots);
         roots.extend(further);
-        if !is_inside(self.loader, &path, &roots) {
-            // Its name lies in the project, and it is a link that leads out of it.
-            let file = self.sources.add(path.clone(), Origin::Argument, "".into());
-            let target = self.loader.canonical(&path);
-            self.report(outside_root(Span::new(file, 0, 0), &target, &roots));
-            return None;
+        match resolve_inside(self.loader, &path, &roots) {
+            Ok(real) => self
+                .read_unit(&path, real, &roots, None, &mut Vec::new())
+                .ok(),
+            Err(target) => {
+                // Its name lies in the project, and it is a link that leads out of it.
+                let file = self.sources.add(path.clone(), Origin::Argument, "".into());
+                self.report(outside_root(Span::new(file, 0, 0), &target, &roots));
+                None
+            }
         }
-        self.read_unit(&path, &roots, None, &mut Vec::new()).ok()
     }
 
     /// Reads the configuration of the project at the first of these folders, once, and returns the other folders that it may
@@ -166,15 +169,15 @@ impl Reader<'_> {
         further
     }
 
-    /// Reads a file that another includes.
+    /// Reads a file that another includes. `key` is its path without links.
     fn read_include(
         &mut self,
         path: &Path,
+        key: PathBuf,
         roots: &[PathBuf],
         span: Span,
         chain: &mut Vec<(PathBuf, Option<Span>)>,
     ) -> Result<UnitId, Reported> {
-        let key = self.loader.canonical(path);
         if let Some(at) = chain.iter().position(|(p, _)| *p == key) {
             return Err(self.report_include_cycle(span, chain.get(at..).unwrap_or_default()));
         }
@@ -185,22 +188,23 @@ impl Reader<'_> {
                 format!("a chain of includes is longer than {MAX_INCLUDES} files"),
             )));
         }
-        self.read_unit(path, roots, Some(span), chain)
+        self.read_unit(path, key, roots, Some(span), chain)
     }
 
-    /// Reads a file and what it includes; `chain` has the files that are being read, each with its `include`.
+    /// Reads a file and what it includes. `key` is its path without links; `chain` has the files that are being read, each
+    /// with its `include`.
     fn read_unit(
         &mut self,
         path: &Path,
+        key: PathBuf,
         roots: &[PathBuf],
         included: Option<Span>,
         chain: &mut Vec<(PathBuf, Option<Span>)>,
     ) -> Result<UnitId, Reported> {
-        let key = self.loader.canonical(path);
         if let Some(unit) = self.by_path.get(&key) {
             return Ok(*unit);
         }
-        let text = self.read_text(path, included)?;
+        let text = self.read_text(path, &key, included)?;
         if included.is_some() {
             // What is found in another project's file is judged by that project.
             let root = find_root(path, |p| self.loader.exists(p));
@@ -259,13 +263,13 @@ impl Reader<'_> {
         let target = &include.path;
         let folder = path.parent().unwrap_or(Path::new("/"));
         let path = normalize(&folder.join(target.text.as_str()));
-        if !is_inside(self.loader, &path, &unit.roots) {
+        let Ok(real) = resolve_inside(self.loader, &path, &unit.roots) else {
             return Err(self.report(outside_root(target.span, &path, &unit.roots)));
-        }
+        };
         let ending = path.extension();
         match (&include.name, ending.is_some_and(|e| e == "json")) {
             (Some(name), true) => {
-                let file = self.read_json(&path, Some(target.span))?;
+                let file = self.read_json(&path, real, Some(target.span))?;
                 unit.json.push((name.clone(), file));
                 Ok(())
             }
@@ -295,7 +299,7 @@ impl Reader<'_> {
                 ))
             }
             (None, false) => {
-                let included = self.read_include(&path, &unit.roots, target.span, chain)?;
+                let included = self.read_include(&path, real, &unit.roots, target.span, chain)?;
                 unit.includes.push(included);
                 self.units[included].incomplete.map_or(Ok(()), Err)
             }
@@ -348,8 +352,13 @@ impl Reader<'_> {
         }
     }
 
-    fn read_text(&mut self, path: &Path, included: Option<Span>) -> Result<String, Reported> {
-        match self.loader.read(path) {
+    fn read_text(
+        &mut self,
+        path: &Path,
+        real: &Path,
+        included: Option<Span>,
+    ) -> Result<String, Reported> {
+        match self.loader.read_real(path, real) {
             // Places count bytes in 32 bits.
             Ok(text) if text.len() as u64 <= MAX_FILE => Ok(text),
             Ok(_) => {
@@ -391,7 +400,9 @@ impl Reader<'_> {
             .to_owned();
         let is_pattern = written.contains(['*', '?']);
         let own = source.path.clone();
-        let near = near_path(self.loader, &folder, &written)
+        let mut roots = vec![find_root(&own, |p| self.loader.exists(p))];
+        roots.extend(self.request.include_roots.iter().cloned());
+        let near = near_path(self.loader, &roots, &folder, &written)
             .filter(|near| !is_pattern && normalize(&folder.join(near)) != own);
         let found = Diagnostic::new(
             Code::CannotRead,
@@ -436,12 +447,16 @@ impl Reader<'_> {
     }
 
     /// A JSON file may be several layers, but it is one text: each place has one diagnostic and one edit.
-    fn read_json(&mut self, path: &Path, included: Option<Span>) -> Result<Arc<VarFile>, Reported> {
-        let key = self.loader.canonical(path);
+    fn read_json(
+        &mut self,
+        path: &Path,
+        key: PathBuf,
+        included: Option<Span>,
+    ) -> Result<Arc<VarFile>, Reported> {
         if let Some(file) = self.json_by_path.get(&key) {
             return Ok(file.clone());
         }
-        let text = self.read_text(path, included)?;
+        let text = self.read_text(path, &key, included)?;
         let file = self
             .sources
             .add(path.to_owned(), Origin::Project, text.as_str().into());
@@ -477,10 +492,9 @@ impl Reader<'_> {
         paths
             .iter()
             .filter_map(|path| {
-                Some(Overlay::VarFile(
-                    self.read_json(path, None).ok()?,
-                    name(path),
-                ))
+                let real = self.loader.canonical(path);
+                let file = self.read_json(path, real, None).ok()?;
+                Some(Overlay::VarFile(file, name(path)))
             })
             .collect()
     }
@@ -496,8 +510,13 @@ fn has_broken_include(text: &str, file: &ast::File) -> bool {
 }
 
 /// The path of a file that is there, and that a path was probably meant to be: each of its parts that is not
-/// there is the nearest name in its folder.
-fn near_path(loader: &dyn Loader, folder: &Path, written: &str) -> Option<String> {
+/// there is the nearest name in its folder. Only folders in `roots` are searched.
+fn near_path(
+    loader: &dyn Loader,
+    roots: &[PathBuf],
+    folder: &Path,
+    written: &str,
+) -> Option<String> {
     if written.contains(['\\', '"', '$']) {
         return None;
     }
@@ -508,6 +527,9 @@ fn near_path(loader: &dyn Loader, folder: &Path, written: &str) -> Option<String
         let part = if is_there {
             part.to_owned()
         } else {
+            if !is_inside(loader, &at, roots) {
+                return None;
+            }
             let names = loader.entries(&at);
             let with_ending = format!("{part}.imgspec");
             if names.contains(&with_ending) {
