@@ -120,7 +120,11 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
 fn print_found(wanted: &str, found: &[Found]) -> Result<(), Failure> {
     let mut out = format!("no item has the name `{wanted}`; these mention it:\n\n");
     let shown = || found.iter().take(MOST);
-    let width = shown().map(|f| f.item.name.len()).max().unwrap_or(0);
+    let width = shown()
+        .map(|f| f.item.name.len())
+        .max()
+        .unwrap_or(0)
+        .min(crate::source::MAX_SHOWN);
     for Found { item, summary } in shown() {
         let line = format!(
             "  {:8}  {:width$}  {summary}",

@@ -7,6 +7,7 @@ use crate::diagnostic::json_text;
 use crate::driver;
 use crate::project::hir::SectionId;
 use crate::project::place_in_checkout;
+use crate::source::MAX_SHOWN;
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -68,7 +69,8 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             .iter()
             .map(|id| program.section(*id).name.len())
             .max()
-            .unwrap_or(0);
+            .unwrap_or(0)
+            .min(MAX_SHOWN);
         let mut file = None;
         for id in &selected.images {
             let section = program.section(*id);

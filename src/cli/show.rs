@@ -54,6 +54,13 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
     let (mut text, mut array) = (String::new(), Vec::new());
     let as_json = args.json || format(cli) == Format::Json;
+    if selected.images.len() > crate::source::MAX_IMAGES {
+        return Err(Failure(format!(
+            "this command selects {} images, and the limit is {}: name some of them, their files or their folders",
+            selected.images.len(),
+            crate::source::MAX_IMAGES
+        )));
+    }
     for id in &selected.images {
         let mut image = match evaluate(&selected.program, *id, selected.provider) {
             Ok(image) => image,
@@ -432,7 +439,12 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
         rows.push((name, Shown::of(image, id).written(), source));
     }
     rows.sort();
-    let width = rows.iter().map(|r| r.0.len()).max().unwrap_or(0);
+    let width = rows
+        .iter()
+        .map(|r| r.0.len())
+        .max()
+        .unwrap_or(0)
+        .min(crate::source::MAX_SHOWN);
     for (name, value, source) in rows {
         let _ = writeln!(out, "{name:width$} = {value}    # {source}");
     }

@@ -306,6 +306,9 @@ fn begins_item(line: &str) -> bool {
     ITEMS.iter().any(|item| line.starts_with(item))
 }
 
+/// The most hidden texts near a diagnostic with which its words are compared.
+const MOST_HIDDEN: usize = 1000;
+
 /// Removes hidden text from the messages of diagnostics, and drops fixes that would write it again.
 pub(crate) fn redact(sources: &SourceMap, diagnostics: &mut [Diagnostic]) {
     for diagnostic in diagnostics {
@@ -321,11 +324,35 @@ pub(crate) fn redact(sources: &SourceMap, diagnostics: &mut [Diagnostic]) {
             )
             .chain([diagnostic.primary.span])
             .collect();
+        // Many places on one line have the same neighbours.
+        let mut seen = FxHashSet::default();
         let lines: Vec<(FileId, Range<usize>)> = spans
             .iter()
+            .filter(|span| {
+                let lines = sources.get(span.file).lines();
+                seen.insert((
+                    span.file,
+                    lines.line_at(span.start),
+                    lines.line_at(span.end),
+                ))
+            })
             .flat_map(|span| sources.hidden_near(*span))
             .collect();
         if lines.is_empty() {
+            continue;
+        }
+        if lines.len() > MOST_HIDDEN {
+            // Nobody compares that many: it says only what kind of mistake it is.
+            diagnostic.related.clear();
+            diagnostic.fixes.clear();
+            diagnostic.primary.text.clear();
+            diagnostic.help = None;
+            diagnostic.message = diagnostic
+                .message
+                .split('`')
+                .step_by(2)
+                .collect::<Vec<_>>()
+                .join("…");
             continue;
         }
         let hidden: Vec<&str> = lines
