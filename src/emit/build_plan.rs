@@ -1,8 +1,8 @@
 //! What a build of an image needs to know besides the files that it reads.
 
-use crate::emit::Delivery;
 use crate::emit::packer::render_text;
 use crate::emit::roles::find_name;
+use crate::emit::{Delivery, find_secret_names};
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Roles, Value, encode};
 use crate::source::{Origin, Span};
@@ -28,6 +28,8 @@ pub struct BuildPlan {
     pub paths: BTreeSet<PathBuf>,
     /// The environment names that the project, not the library, reads.
     pub environment: BTreeSet<String>,
+    /// Those of them, and of the library's, that hold secrets.
+    pub secret_environment: BTreeSet<String>,
     /// The roles that values name.
     pub roles: Vec<Role>,
     /// The folders in which Ansible looks for a role that is named without a path.
@@ -100,6 +102,7 @@ impl Delivery<'_, '_> {
             tools: provider.tools.iter().map(ToString::to_string).collect(),
             paths: BTreeSet::new(),
             environment: BTreeSet::new(),
+            secret_environment: find_secret_names(self.image),
             roles: Vec::new(),
             role_folders: self.role_folders(),
         };
@@ -280,7 +283,7 @@ impl Delivery<'_, '_> {
     }
 }
 
-fn for_each_piece(value: &Value, visit: &mut impl FnMut(&Piece)) {
+pub(super) fn for_each_piece(value: &Value, visit: &mut impl FnMut(&Piece)) {
     match value {
         Value::String(text) => text.pieces().iter().for_each(visit),
         Value::List(elements) => elements.iter().for_each(|e| for_each_piece(e, visit)),

@@ -28,7 +28,7 @@ use crate::diagnostic::Diagnostic;
 use crate::eval::Image;
 use crate::project::hir::*;
 use crate::project::{Program, secret_literal};
-use crate::schema::{Receivers, Roles, Text, Value};
+use crate::schema::{Piece, Receivers, Roles, Text, Value};
 use crate::source::Span;
 use route::{Route, Slot};
 use smol_str::SmolStr;
@@ -81,8 +81,9 @@ pub struct Artifacts {
     pub manifest: serde_json::Value,
     /// Names that are not written, because a checkout's own files set them: its secrets.
     pub withheld: BTreeSet<String>,
-    /// The files contain a secret in plain text, so only their owner may read them.
-    pub is_secret: bool,
+    /// The names in `packer.vars.json` whose values are secrets in plain text. If there are any, only the owner may read the
+    /// files.
+    pub secrets: BTreeSet<String>,
     /// The ways by which each variable is read: `packer`, `slot NAME`, `slot NAME, quoted`, `file`.
     pub routes: BTreeMap<String, Vec<String>>,
     /// The variable that carries the extra-vars file, if one can.
@@ -94,10 +95,38 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
+    /// True if a file contains a secret in plain text, so that only its owner may read it.
+    pub fn is_secret(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// The secrets that the var file contains in plain text.
+    pub fn secret_values(&self) -> impl Iterator<Item = &str> {
+        let values = self.secrets.iter().filter_map(|name| self.packer.get(name));
+        values.map(String::as_str)
+    }
+
+    /// The files as they can be printed: with a mask for each secret.
+    pub fn shown_files(&self) -> [(&'static str, String); 3] {
+        self.rendered(|name| self.secrets.contains(name))
+    }
+
     /// The files with their names, relative to the image's folder, in a stable order.
     pub fn files(&self) -> [(&'static str, String); 3] {
-        let is_written = |(name, _): &(&String, &String)| !self.withheld.contains(*name);
-        let packer: BTreeMap<&String, &String> = self.packer.iter().filter(is_written).collect();
+        self.rendered(|_| false)
+    }
+
+    fn rendered(&self, is_masked: impl Fn(&str) -> bool) -> [(&'static str, String); 3] {
+        let written = self
+            .packer
+            .iter()
+            .filter(|(name, _)| !self.withheld.contains(*name));
+        let packer: BTreeMap<&str, &str> = written
+            .map(|(name, value)| {
+                let shown = if is_masked(name) { MASK } else { value };
+                (name.as_str(), shown)
+            })
+            .collect();
         [
             ("packer.vars.json", render(&packer)),
             ("ansible.vars.json", render(&self.ansible)),
@@ -160,7 +189,7 @@ pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
         ansible,
         manifest: delivery.manifest(&plan, &environment),
         withheld: delivery.withheld(),
-        is_secret: delivery.holds_secret(),
+        secrets: delivery.literal_secrets(),
         routes: plan.routes(image.program),
         file_route: plan
             .file
@@ -247,8 +276,12 @@ impl<'i, 'p> Delivery<'i, 'p> {
                 continue;
             };
             let value = &active.setting.value;
+            let is_known = self
+                .image
+                .value(id)
+                .is_some_and(|value| !value.has_placeholders());
             // A literal secret has been reported already, whether an image uses it or not.
-            if !matches!(value.kind, ExprKind::Const(_)) {
+            if is_known && !matches!(value.kind, ExprKind::Const(_)) {
                 let name = &self.image.program.variable(id).name;
                 let found = secret_literal(name, value.span)
                     .label("everyone who can read the project can compute this secret")
@@ -261,13 +294,12 @@ impl<'i, 'p> Delivery<'i, 'p> {
         }
     }
 
-    /// True where the project's text, and so the output, contains a secret.
-    fn holds_secret(&self) -> bool {
-        self.image
-            .ids()
-            .iter()
-            .copied()
-            .any(|id| is_literal_secret(self.image, id))
+    /// The names of the secrets that the project's text, and so the output, contains.
+    fn literal_secrets(&self) -> BTreeSet<String> {
+        let names = self.ids().filter(|id| is_literal_secret(self.image, *id));
+        names
+            .map(|id| self.image.program.variable(id).name.to_string())
+            .collect()
     }
 
     /// Ansible's receiver for this image's playbook.
@@ -286,12 +318,25 @@ pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
         .is_some_and(|value| shows_secret(image.program, id, value, span))
 }
 
-/// True where a value that is written at this place would show a secret of the project.
+/// True where a value that is written at this place would show a secret of the project, or a part of it.
 pub fn shows_secret(program: &Program, id: VarId, value: &Value, span: Span) -> bool {
-    program.variable(id).is_secret
-        && program.sources.is_users(span.file)
-        && !value.has_placeholders()
-        && !value.is_empty()
+    program.variable(id).is_secret && program.sources.is_users(span.file) && value.has_literals()
+}
+
+/// Returns the names of the environment variables that hold an image's secrets.
+pub fn find_secret_names(image: &Image<'_>) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for id in image.ids() {
+        let is_secret = image.program.variable(*id).is_secret;
+        if let Some(value) = image.value(*id).filter(|_| is_secret) {
+            build_plan::for_each_piece(value, &mut |piece| {
+                if let Piece::Env(name) = piece {
+                    out.insert(name.to_string());
+                }
+            });
+        }
+    }
+    out
 }
 
 /// How a secret is shown.

@@ -22,4 +22,6 @@ pub use discover::{Wanted, project_library, read_config, spec_files};
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use make::{find_checkout, find_installers};
+#[cfg(unix)]
+pub(crate) use write::replace_private;
 pub use write::{create, replace, rewrite, stale, write};
