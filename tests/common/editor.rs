@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::spawn;
 use std::time::Duration;
@@ -26,11 +26,16 @@ pub struct Client {
 impl Client {
     pub fn start(folder: &Path) -> Client {
         let mut command = super::imgspec(folder);
+        command.env("IMGSPEC_CACHE", folder.join("cache"));
+        Client::start_with(command, folder)
+    }
+
+    /// Starts a session of a program with an environment of its own.
+    pub fn start_with(mut command: Command, folder: &Path) -> Client {
         command
             .arg("lsp")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        command.env("IMGSPEC_CACHE", folder.join("cache"));
         let mut server = command.spawn().unwrap();
         let input = server.stdin.take().unwrap();
         let mut pipe = BufReader::new(server.stdout.take().unwrap());
