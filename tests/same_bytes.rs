@@ -127,8 +127,7 @@ impl World {
         run.args(&command.arguments)
             .current_dir(program.get_current_dir().unwrap())
             .env("IMGSPEC_CACHE", folder.join(".cache"));
-        let all = program.get_envs().map(|(name, value)| (name, value));
-        for (name, value) in all {
+        for (name, value) in program.get_envs() {
             match value {
                 Some(value) => run.env(name, value),
                 None => run.env_remove(name),

@@ -241,9 +241,8 @@ fn find_leak(bytes: &[u8]) -> Option<String> {
     let lower = text.to_lowercase();
     for secret in [SECRET, NUMBER, PLANTED] {
         if let Some(at) = forms(secret).iter().find_map(|form| lower.find(form)) {
-            let start = lower.floor_char_boundary(at.saturating_sub(160));
-            let end = lower.ceil_char_boundary((at + 80).min(lower.len()));
-            return Some(lower[start..end].to_owned());
+            let around = at.saturating_sub(160)..(at + 80).min(lower.len());
+            return Some(String::from_utf8_lossy(&lower.as_bytes()[around]).into_owned());
         }
     }
     None
