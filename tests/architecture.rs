@@ -348,3 +348,66 @@ fn nothing_panics_on_purpose() {
         }
     }
 }
+
+/// Each dependency is worth its code: a comment above it gives the reason, and something uses it.
+#[test]
+fn each_dependency_has_its_reason_and_its_use() {
+    let text = std::fs::read_to_string(common::root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = toml::from_str(&text).unwrap();
+    let names = |table: &toml::Table, key: &str| -> BTreeSet<String> {
+        let dependencies = table.get(key).and_then(toml::Value::as_table);
+        dependencies
+            .into_iter()
+            .flat_map(|d| d.keys().cloned())
+            .collect()
+    };
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    let of_systems = targets.into_iter().flat_map(|all| all.values());
+    let mut normal = names(&manifest, "dependencies");
+    for system in of_systems.filter_map(toml::Value::as_table) {
+        normal.extend(names(system, "dependencies"));
+    }
+    let for_tests = names(&manifest, "dev-dependencies");
+    let twice: Vec<_> = normal.intersection(&for_tests).collect();
+    assert!(twice.is_empty(), "tests have {twice:?} without naming it");
+
+    let lines: Vec<&str> = text.lines().collect();
+    let uses = [
+        (normal, &["src"][..]),
+        (for_tests, &["tests", "benches"]),
+        (names(&manifest, "build-dependencies"), &["build.rs"]),
+    ];
+    let mut count = 0;
+    for (names, places) in uses {
+        let mut code = String::new();
+        for place in places {
+            let place = common::root().join(place);
+            let mut files = vec![place.clone()];
+            if place.is_dir() {
+                files.clear();
+                sources(&place, &mut files);
+            }
+            for file in files {
+                let source = std::fs::read_to_string(file).unwrap();
+                let lines = source.lines().map(|line| line.split("//").next().unwrap());
+                code.extend(lines.flat_map(|line| [line, "\n"]));
+            }
+        }
+        for name in names {
+            let is_it = |line: &&str| line.split(" =").next() == Some(name.as_str());
+            let at = lines.iter().position(|line| is_it(&line)).unwrap();
+            let reason = lines[at - 1].strip_prefix("# ").unwrap_or_default();
+            assert!(
+                reason.len() > 15 && reason.ends_with('.') && !reason.starts_with('-'),
+                "{name} has no reason in the line above it"
+            );
+            let path = format!(r"\b{}::|\buse {0};", name.replace('-', "_"));
+            assert!(
+                Regex::new(&path).unwrap().is_match(&code),
+                "{name}: nothing in {places:?} uses it"
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count} dependencies");
+}

@@ -6,7 +6,7 @@
 #[path = "model/mod.rs"]
 mod model;
 
-use imgspec::driver::{Compilation, compile, finish};
+use imgspec::driver::{Job, finish};
 use imgspec::emit::{Output, show_value};
 use imgspec::eval::evaluate;
 use imgspec::project::hir::LayerKind;
@@ -79,10 +79,14 @@ fn run(disk: &Memory, request: &Request) -> Found {
         dir: PathBuf::from("/out"),
         portable: false,
     };
-    let Compilation {
-        images: artifacts,
-        diagnostics,
-    } = compile(disk, &program, &images, None, &output);
+    let job = Job {
+        loader: disk,
+        program: &program,
+        images: &images,
+        provider: None,
+        output: &output,
+    };
+    let (artifacts, diagnostics) = job.compile();
     let diagnostics = finish(&program, diagnostics);
     let line = |d: &imgspec::diagnostic::Diagnostic| {
         let at = program

@@ -4,7 +4,7 @@ use crate::build::tools::{Tool, Toolbox};
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The releases to install if the installation does not choose one.
 const PACKER: &str = "1.9.5";
@@ -19,8 +19,8 @@ const APT: [&str; 4] = ["install", "-qy", "--no-install-recommends", "--no-remov
 /// The programs to install, and how.
 #[derive(Debug)]
 pub struct InstallPlan<'t> {
-    bin: &'t Path,
-    /// The tools to install in `bin`, one by one.
+    toolbox: &'t Toolbox,
+    /// The tools to install in the toolbox's own folder, one by one.
     own: Vec<&'static Tool>,
     /// The tools to install as packages, all at once.
     packages: Vec<&'static Tool>,
@@ -36,7 +36,7 @@ impl<'t> InstallPlan<'t> {
             .copied()
             .partition(|tool| ["packer", "ansible"].contains(&tool.name));
         let mut plan = InstallPlan {
-            bin: &toolbox.bin,
+            toolbox,
             own,
             packages: Vec::new(),
             refused: Vec::new(),
@@ -67,7 +67,7 @@ impl<'t> InstallPlan<'t> {
 
     /// Describes what will be done, with the commands.
     pub fn lines(&self) -> Vec<String> {
-        let bin = self.bin.display();
+        let bin = self.toolbox.bin.display();
         let mut out: Vec<String> = self
             .own
             .iter()
@@ -84,7 +84,7 @@ impl<'t> InstallPlan<'t> {
                 "packages: `apt-get {}`",
                 self.apt_arguments().join(" ")
             ));
-            if let Ok(more) = simulate(&self.apt_arguments())
+            if let Ok(more) = simulate(self.toolbox, &self.apt_arguments())
                 && !more.is_empty()
             {
                 out.push(format!("  which installs {}", more.join(" ")));
@@ -103,19 +103,19 @@ impl<'t> InstallPlan<'t> {
     /// failed and what the user can do instead.
     pub fn run(self) -> Vec<(&'static str, Result<String, String>)> {
         let mut out = Vec::new();
-        let made = crate::workspace::make_ignored(self.bin)
-            .map_err(|e| format!("cannot make {}: {e}", self.bin.display()));
+        let made = crate::workspace::make_ignored(&self.toolbox.bin)
+            .map_err(|e| format!("cannot make {}: {e}", self.toolbox.bin.display()));
         for tool in &self.own {
             let done = made.clone().and_then(|()| match tool.name {
-                "packer" => unpack_package(tool, self.bin).or_else(|first| {
-                    download_packer(self.bin).map_err(|second| format!("{first}; {second}"))
+                "packer" => unpack_package(tool, self.toolbox).or_else(|first| {
+                    download_packer(self.toolbox).map_err(|second| format!("{first}; {second}"))
                 }),
-                _ => install_ansible(self.bin),
+                _ => install_ansible(self.toolbox),
             });
             out.push((tool.name, done));
         }
         if !self.packages.is_empty() {
-            let done = install_packages(&self.apt_arguments());
+            let done = install_packages(self.toolbox, &self.apt_arguments());
             for tool in &self.packages {
                 let done = done
                     .clone()
@@ -136,13 +136,13 @@ impl<'t> InstallPlan<'t> {
 ///
 /// # Errors
 /// A message, if apt fails or would remove packages.
-fn install_packages(arguments: &[&str]) -> Result<(), String> {
+fn install_packages(toolbox: &Toolbox, arguments: &[&str]) -> Result<(), String> {
     let root = Path::new("/");
-    let first = run("apt-get", arguments, root);
+    let first = run(toolbox, "apt-get", arguments, root);
     if first.is_ok() {
         return Ok(());
     }
-    if let Err(why) = simulate(arguments)
+    if let Err(why) = simulate(toolbox, arguments)
         && why.contains("remove is disabled")
     {
         let names = arguments.get(APT.len()..).unwrap_or_default().join(" ");
@@ -150,8 +150,8 @@ fn install_packages(arguments: &[&str]) -> Result<(), String> {
             "apt would remove other packages, and imgspec never does: run `apt-get install {names}` to decide yourself"
         ));
     }
-    run("apt-get", &["update", "-q"], root)
-        .and_then(|()| run("apt-get", arguments, root))
+    run(toolbox, "apt-get", &["update", "-q"], root)
+        .and_then(|()| run(toolbox, "apt-get", arguments, root))
         .map_err(|e| e.to_string())
 }
 
@@ -159,9 +159,9 @@ fn install_packages(arguments: &[&str]) -> Result<(), String> {
 ///
 /// # Errors
 /// Apt's error output, if it fails.
-fn simulate(arguments: &[&str]) -> Result<Vec<String>, String> {
-    let mut command = Command::new("apt-get");
-    let output = command
+fn simulate(toolbox: &Toolbox, arguments: &[&str]) -> Result<Vec<String>, String> {
+    let output = toolbox
+        .command("apt-get")
         .arg("--simulate")
         .args(arguments)
         .env("LC_ALL", "C")
@@ -187,16 +187,24 @@ fn mirror() -> String {
 ///
 /// # Errors
 /// A message, if there is no such package.
-fn unpack_package(tool: &Tool, bin: &Path) -> Result<String, String> {
+fn unpack_package(tool: &Tool, toolbox: &Toolbox) -> Result<String, String> {
+    let bin = &toolbox.bin;
     let fail = |e: io::Error| format!("cannot get the package {}: {e}", tool.package);
     let folder = tempfile::tempdir_in(bin).map_err(fail)?;
-    run("apt-get", &["download", "-q", tool.package], folder.path()).map_err(fail)?;
+    run(
+        toolbox,
+        "apt-get",
+        &["download", "-q", tool.package],
+        folder.path(),
+    )
+    .map_err(fail)?;
     let package = fs::read_dir(folder.path())
         .map_err(fail)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|e| e == "deb"))
         .ok_or_else(|| format!("apt did not download the package {}", tool.package))?;
     run(
+        toolbox,
         "dpkg-deb",
         &["-x", &package.to_string_lossy(), "root"],
         folder.path(),
@@ -207,7 +215,8 @@ fn unpack_package(tool: &Tool, bin: &Path) -> Result<String, String> {
     Ok(format!("extracted {} from Debian's package", tool.program))
 }
 
-fn download_packer(bin: &Path) -> Result<String, String> {
+fn download_packer(toolbox: &Toolbox) -> Result<String, String> {
+    let bin = &toolbox.bin;
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -225,6 +234,7 @@ fn download_packer(bin: &Path) -> Result<String, String> {
     let get = |file: &str| {
         let url = format!("{base}/{file}");
         run(
+            toolbox,
             "curl",
             &[
                 "-fsSL",
@@ -251,6 +261,7 @@ fn download_packer(bin: &Path) -> Result<String, String> {
         ));
     }
     run(
+        toolbox,
         "python3",
         &["-m", "zipfile", "-e", &name, "."],
         folder.path(),
@@ -263,7 +274,8 @@ fn download_packer(bin: &Path) -> Result<String, String> {
     Ok(format!("downloaded Packer {PACKER}"))
 }
 
-fn install_ansible(bin: &Path) -> Result<String, String> {
+fn install_ansible(toolbox: &Toolbox) -> Result<String, String> {
+    let bin = &toolbox.bin;
     let fail = |e: io::Error| format!("cannot install {ANSIBLE}: {e}");
     let folder = bin.join("ansible");
     let link = bin.join("ansible-playbook");
@@ -279,7 +291,7 @@ fn install_ansible(bin: &Path) -> Result<String, String> {
         }
     }
     let home = folder.to_string_lossy().into_owned();
-    run("python3", &["-m", "venv", &home], bin).map_err(|e| {
+    run(toolbox, "python3", &["-m", "venv", &home], bin).map_err(|e| {
         format!(
             "cannot make a Python environment: {e}; on Debian, run `apt-get install python3-venv`"
         )
@@ -292,7 +304,7 @@ fn install_ansible(bin: &Path) -> Result<String, String> {
         "--disable-pip-version-check",
         ANSIBLE,
     ];
-    run(&python, &arguments, bin).map_err(fail)?;
+    run(toolbox, &python, &arguments, bin).map_err(fail)?;
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(folder.join("bin/ansible-playbook"), link).map_err(fail)?;
     Ok(format!("installed {ANSIBLE} in {}", folder.display()))
@@ -302,8 +314,9 @@ fn install_ansible(bin: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// If it cannot be started or fails.
-fn run(program: &str, arguments: &[&str], folder: &Path) -> io::Result<()> {
-    let status = Command::new(program)
+fn run(toolbox: &Toolbox, program: &str, arguments: &[&str], folder: &Path) -> io::Result<()> {
+    let status = toolbox
+        .command(program)
         .args(arguments)
         .current_dir(folder)
         .env("DEBIAN_FRONTEND", "noninteractive")

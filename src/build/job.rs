@@ -5,6 +5,7 @@
 //! last output.
 
 use crate::build::artifacts::{self, Record};
+use crate::build::mask::Mask;
 use crate::build::process::{Interrupt, MARK, run, stop_marked};
 use crate::build::progress::{self, Display, Progress};
 use crate::build::tools::{Found, Tool, Toolbox};
@@ -16,7 +17,7 @@ use shlex::{QuoteError, try_quote};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -343,11 +344,29 @@ impl<'a> Job<'a> {
             }
         }
         let path = self.log_path();
-        let log = File::create(&path)?;
-        if self.artifacts.is_secret {
-            log.set_permissions(fs::Permissions::from_mode(0o600))?;
+        // The programs of a build may print what nobody else should read. A file that another user has made is not used.
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
-        Ok(log)
+        File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+    }
+
+    /// Hides the secrets that Packer gets in what it prints.
+    fn mask(&self) -> Mask {
+        let environment = self.artifacts.build.secret_environment.iter();
+        let values = environment.filter_map(|name| std::env::var(name).ok());
+        Mask::new(
+            self.artifacts
+                .secret_values()
+                .map(str::to_owned)
+                .chain(values),
+        )
     }
 
     fn log_path(&self) -> PathBuf {
@@ -417,12 +436,14 @@ impl<'a> Job<'a> {
             .envs(self.environment.iter().cloned());
         command.envs(running.private.environment());
         let log = &mut running.log;
-        let _ = writeln!(log, "$ packer {}", arguments.join(" "));
+        let mask = self.mask();
+        let _ = writeln!(log, "$ packer {}", mask.apply(&arguments.join(" ")));
         let mut tail = Tail::default();
         let code = if verb == "build" && self.flags.is_attended() {
             command.status().map_err(failed)?.code().unwrap_or(1)
         } else {
             run(&mut command, &self.interrupt, |line| {
+                let line: &str = &mask.apply(line);
                 let _ = writeln!(log, "{line}");
                 if let Some(stage) = progress::stage(line) {
                     display.show(&stage);
@@ -468,7 +489,15 @@ impl<'a> Job<'a> {
             manifest: self.artifacts.manifest.clone(),
         };
         let text = serde_json::to_string_pretty(&record)? + "\n";
-        crate::workspace::replace(&self.folder.join("build.json"), text.as_bytes())?;
+        // The digest of the inputs includes the secrets: from it, a short one could be guessed.
+        let is_secret =
+            self.artifacts.is_secret() || !self.artifacts.build.secret_environment.is_empty();
+        let write = if is_secret {
+            workspace::replace_private
+        } else {
+            workspace::replace
+        };
+        write(&self.folder.join("build.json"), text.as_bytes())?;
         Ok(record)
     }
 }

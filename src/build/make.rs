@@ -30,6 +30,9 @@ fn wait(child: &mut Child, interrupt: &Interrupt, mark: &str) -> io::Result<Exit
     }
 }
 
+/// The environment variable with the user's own arguments for Packer.
+const PACKER_FLAGS: &str = "PACKER_FLAGS";
+
 /// A run of make that builds an image.
 #[derive(Debug)]
 pub struct MakeRun<'a> {
@@ -91,7 +94,15 @@ impl MakeRun<'_> {
         let root = self.root.display().to_string();
         let mut out = format!("cd {} &&", try_quote(&root)?);
         for (name, value) in self.environment() {
-            let _ = write!(out, " {name}={}", try_quote(&value)?);
+            match self.flags.on_error.as_deref() {
+                // The user's own flags may contain a secret.
+                Some(other) if name == PACKER_FLAGS => {
+                    let _ = write!(out, " {name}=\"${name} -on-error={other}\"");
+                }
+                _ => {
+                    let _ = write!(out, " {name}={}", try_quote(&value)?);
+                }
+            }
         }
         let arguments = self.arguments();
         let arguments = shlex::try_join(arguments.iter().map(String::as_str))?;
@@ -119,9 +130,9 @@ impl MakeRun<'_> {
             Some("ask") => out.push(("ON_ERROR_ASK", "1".to_owned())),
             Some(other) => {
                 // The user's own flags stay.
-                let flags = std::env::var("PACKER_FLAGS").unwrap_or_default();
+                let flags = std::env::var(PACKER_FLAGS).unwrap_or_default();
                 out.push((
-                    "PACKER_FLAGS",
+                    PACKER_FLAGS,
                     format!("{flags} -on-error={other}").trim_start().to_owned(),
                 ));
             }

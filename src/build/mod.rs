@@ -9,6 +9,7 @@ mod fingerprint;
 mod install;
 mod job;
 mod make;
+mod mask;
 mod private;
 mod process;
 mod progress;

@@ -1,6 +1,7 @@
 //! The programs that builds need: their packages, locations and versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -157,6 +158,9 @@ pub struct Found {
 pub struct Toolbox {
     /// The folder in which `imgspec deps --install` installs programs.
     pub bin: PathBuf,
+    /// Environment variables that contain secrets of the project, which no program gets that only prints its version or
+    /// installs another one.
+    withheld: BTreeSet<String>,
     /// The results so far: each tool is searched once for all images.
     known: Mutex<BTreeMap<String, Option<Found>>>,
 }
@@ -166,14 +170,31 @@ impl Toolbox {
     pub fn new(folder: &Path) -> Toolbox {
         Toolbox {
             bin: folder.join(".bin"),
+            withheld: BTreeSet::new(),
             known: Mutex::default(),
         }
+    }
+
+    /// Keeps environment variables from the programs that are run for their versions or to install others.
+    pub fn withhold(mut self, names: impl IntoIterator<Item = String>) -> Toolbox {
+        self.withheld.extend(names);
+        self
+    }
+
+    /// A program that needs no secrets.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        for name in &self.withheld {
+            command.env_remove(name);
+        }
+        command
     }
 
     /// Searches a tool and asks for its version.
     pub fn find(&self, tool: &Tool) -> Option<Found> {
         let path = self.locate(tool)?;
-        let output = Command::new(&path)
+        let output = self
+            .command(&path)
             .args(tool.version)
             .env("CHECKPOINT_DISABLE", "1")
             .output();

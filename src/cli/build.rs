@@ -207,7 +207,10 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     if let Some(root) = &checkout {
         return make(root, &artifacts, &output, flags, action, is_busy);
     }
-    let toolbox = toolbox(&cli.here);
+    let secrets = artifacts
+        .iter()
+        .flat_map(|image| image.build.secret_environment.iter().cloned());
+    let toolbox = toolbox(&cli.here).withhold(secrets);
     let interrupt = Interrupt::listen();
     let new = |image| {
         Job::new(image, &output, flags, &toolbox, interrupt.clone())

@@ -98,7 +98,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
                 Some((name.to_owned(), serde_json::from_str(&text).ok()?))
             };
             let files: serde_json::Map<String, Value> =
-                image.files().into_iter().filter_map(parse).collect();
+                image.shown_files().into_iter().filter_map(parse).collect();
             out.insert(image.image.clone(), files.into());
         }
         print(&json_text(&out))?;

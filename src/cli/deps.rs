@@ -4,6 +4,7 @@ use crate::build::{Found, InstallPlan, Tool, Toolbox};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::json_text;
+use crate::emit::find_secret_names;
 use crate::eval::evaluate;
 use crate::workspace::read_config;
 use clap::Args;
@@ -124,15 +125,17 @@ pub(super) fn toolbox(here: &Path) -> Toolbox {
 /// Installs the missing programs that the selected images' providers need, and prints what was done.
 pub(super) fn install_for(cli: &Cli, selection: &Selection, is_sure: bool) -> Result<(), Failure> {
     let selected = select(cli, selection)?;
-    let toolbox = toolbox(&cli.here);
     let program = &selected.program;
-    let targets = selected
+    let targets: Vec<_> = selected
         .images
         .iter()
-        .filter_map(|id| evaluate(program, *id, selected.provider).ok());
+        .filter_map(|id| evaluate(program, *id, selected.provider).ok())
+        .collect();
+    let toolbox = toolbox(&cli.here).withhold(targets.iter().flat_map(find_secret_names));
     let mut names: BTreeSet<&str> = BTreeSet::from(["packer", "ansible"]);
     names.extend(
         targets
+            .iter()
             .flat_map(|image| &program.provider(image.provider).tools)
             .map(|t| t.as_str()),
     );

@@ -6,10 +6,10 @@ use crate::cli::sandbox::confine;
 use crate::cli::select::{find_specs, include_roots, no_specs};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::diagnostic::Diagnostic;
-use crate::project::{Request, Unread, find_root, is_inside, load, read_inside, readable};
-use crate::source::{Disk, FileId, Loader, Memory, read_input};
+use crate::project::{Program, Request, Unread, find_root, is_inside, load, read_inside, readable};
+use crate::source::{Disk, FileId, Loader, Memory, Span, read_input};
 use crate::syntax::{format, parse};
-use crate::workspace::rewrite;
+use crate::workspace::{Wanted, project_library, rewrite};
 use clap::Args;
 use similar::TextDiff;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
             ));
             false
         } else {
-            format_file(fmt, &path, &name, &text)?
+            format_file(cli, fmt, &path, &name, &text)?
         };
     }
     Ok(is_fine)
@@ -94,13 +94,18 @@ fn confine_to_specs(cli: &Cli, fmt: &Fmt, specs: &[PathBuf]) -> Result<(), Failu
 }
 
 /// Formats a file that parses. Returns false if `--check` or `--diff` found a change.
-fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, Failure> {
+fn format_file(cli: &Cli, fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, Failure> {
     let formatted = format(text);
     if formatted == text {
         return Ok(true);
     }
     if fmt.check || fmt.diff {
-        print_change(fmt, name, text, &formatted)?;
+        let secrets = if fmt.diff {
+            find_secrets(cli, &Disk, path)
+        } else {
+            Vec::new()
+        };
+        print_change(fmt, name, text, &formatted, &secrets)?;
         return Ok(false);
     }
     rewrite(path, formatted.as_bytes())
@@ -138,7 +143,9 @@ fn format_input(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
     if !fmt.check && !fmt.diff {
         print_file(&formatted)?;
     } else if formatted != text {
-        print_change(fmt, "-", &text, &formatted)?;
+        let path = PathBuf::from("/-");
+        let secrets = find_secrets(cli, &Memory([(path.clone(), text.clone())].into()), &path);
+        print_change(fmt, "-", &text, &formatted, &secrets)?;
         return Ok(false);
     }
     Ok(!is_damaged)
@@ -154,13 +161,7 @@ fn has_errors(text: &str) -> bool {
 /// Reports the syntax errors of a file. Loads the program, because only it knows which values are secret and must not be
 /// printed.
 fn report_errors(cli: &Cli, loader: &dyn Loader, path: &Path, here: &Path) {
-    let mut program = load(
-        loader,
-        &Request {
-            specs: vec![path.to_owned()],
-            ..Request::default()
-        },
-    );
+    let mut program = load_spec(cli, loader, path);
     program.sources.set_base(here.to_owned());
     let Some(file) = program.specs.first().copied().flatten() else {
         return;
@@ -180,14 +181,63 @@ fn report_errors(cli: &Cli, loader: &dyn Loader, path: &Path, here: &Path) {
     report(cli, &program, &found);
 }
 
-fn print_change(fmt: &Fmt, name: &str, old: &str, new: &str) -> Result<(), Failure> {
+/// Reads a spec with the library of its project, whose variables say what is a secret.
+fn load_spec(cli: &Cli, loader: &dyn Loader, path: &Path) -> Program {
+    let place = path.parent().filter(|folder| folder.is_dir());
+    let place = place.filter(|folder| folder.parent().is_some());
+    let wanted = Wanted {
+        release: cli.release,
+        roles: cli.roles,
+    };
+    // A library that cannot be read is not the formatter's concern.
+    let choice = project_library(place.unwrap_or(&cli.here), &include_roots(cli), wanted);
+    load(
+        loader,
+        &Request {
+            specs: vec![path.to_owned()],
+            library: choice.ok().map(crate::workspace::library),
+            ..Request::default()
+        },
+    )
+}
+
+/// Returns the parts of a spec's lines that are hidden because they belong to secrets.
+fn find_secrets(cli: &Cli, loader: &dyn Loader, path: &Path) -> Vec<String> {
+    let program = load_spec(cli, loader, path);
+    let Some(file) = program.specs.first().copied().flatten() else {
+        return Vec::new();
+    };
+    let text = &program.sources.get(file).text;
+    let whole = Span::new(file, 0, text.len() as u32);
+    let hidden = program.sources.hidden_near(whole);
+    let mut secrets: Vec<String> = hidden
+        .into_iter()
+        .filter_map(|(_, range)| text.get(range))
+        .flat_map(|part| part.lines().map(|line| line.trim().to_owned()))
+        .filter(|line| !line.is_empty())
+        .collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
+    secrets
+}
+
+/// Prints what formatting changes, with `*` for the characters of secrets.
+fn print_change(
+    fmt: &Fmt,
+    name: &str,
+    old: &str,
+    new: &str,
+    secrets: &[String],
+) -> Result<(), Failure> {
     if !fmt.diff {
         return print(&format!("{name}\n"));
     }
-    print_file(
-        &TextDiff::from_lines(old, new)
-            .unified_diff()
-            .header(name, name)
-            .to_string(),
-    )
+    let diff = TextDiff::from_lines(old, new)
+        .unified_diff()
+        .header(name, name)
+        .to_string();
+    let shown = secrets.iter().fold(diff, |diff, secret| {
+        diff.replace(secret, &"*".repeat(secret.chars().count()))
+    });
+    print_file(&shown)
 }

@@ -472,9 +472,11 @@ fn packer_flags(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>), Failure> {
         let value = value.or_else(|| words.next()).unwrap_or_default();
         if name == "var" {
             if !value.contains('=') {
-                return Err(Failure(format!(
-                    "PACKER_FLAGS contains `-var {value}`: expected NAME=VALUE"
-                )));
+                // It may be a secret, with another sign for `=`.
+                return Err(Failure(
+                    "PACKER_FLAGS contains a `-var` without `=`: expected `-var NAME=VALUE`"
+                        .to_owned(),
+                ));
             }
             vars.push(value);
             continue;

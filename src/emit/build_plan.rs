@@ -1,8 +1,8 @@
 //! What a build of an image needs to know besides the files that it reads.
 
-use crate::emit::Delivery;
 use crate::emit::packer::render_text;
 use crate::emit::roles::find_name;
+use crate::emit::{Delivery, find_secret_names};
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Roles, Text, Type, Value, encode};
 use crate::source::{Origin, Span};
@@ -28,6 +28,8 @@ pub struct BuildPlan {
     pub paths: BTreeSet<PathBuf>,
     /// The environment names that the project, not the library, reads.
     pub environment: BTreeSet<String>,
+    /// Those of them, and of the library's, that hold secrets.
+    pub secret_environment: BTreeSet<String>,
     /// The roles that values name.
     pub roles: Vec<Role>,
     /// The folders in which Ansible looks for a role that is named without a path.
@@ -100,6 +102,7 @@ impl Delivery<'_, '_> {
             tools: provider.tools.iter().map(ToString::to_string).collect(),
             paths: BTreeSet::new(),
             environment: BTreeSet::new(),
+            secret_environment: find_secret_names(self.image),
             roles: self.roles_named(),
             role_folders: self.role_folders(),
         };
@@ -297,7 +300,7 @@ fn is_of(ty: &Type, is_it: impl Fn(&Base) -> bool) -> bool {
     is_it(&ty.base) || ty.element().is_some_and(|element| is_it(&element.base))
 }
 
-fn for_each_piece(value: &Value, visit: &mut impl FnMut(&Piece)) {
+pub(super) fn for_each_piece(value: &Value, visit: &mut impl FnMut(&Piece)) {
     match value {
         // A text that is known completely has no piece that anybody asks for.
         Value::String(Text::Plain(_)) => {}

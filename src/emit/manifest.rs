@@ -5,7 +5,7 @@ use crate::emit::plan::Plan;
 use crate::emit::{Delivery, Environment};
 use crate::project::hir::*;
 use crate::project::{Region, StackLayer};
-use crate::source::{Origin, sha256};
+use crate::source::{FileId, Origin, sha256};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -80,9 +80,13 @@ impl Delivery<'_, '_> {
             let path = path.strip_prefix(&view.root).unwrap_or(path);
             out.insert(path.display().to_string(), digest.to_owned());
         };
+        // From the digest of a file that contains a secret, a short secret could be guessed.
+        let digest = |id: FileId| match program.sources.get(id) {
+            source if source.has_hidden() => super::MASK,
+            source => source.sha256(),
+        };
         for id in &view.files {
-            let source = program.sources.get(*id);
-            add(&source.path, source.sha256());
+            add(&program.sources.get(*id).path, digest(*id));
         }
         let above = self
             .image
@@ -91,9 +95,10 @@ impl Delivery<'_, '_> {
         let flag_files = program.flag_files.iter().copied().map(StackLayer::Section);
         for layer in above.chain(flag_files) {
             if let StackLayer::Section(id) = layer {
-                let source = program.sources.get(program.section(id).span.file);
+                let file = program.section(id).span.file;
+                let source = program.sources.get(file);
                 if source.origin == Origin::Project {
-                    add(&source.path, source.sha256());
+                    add(&source.path, digest(file));
                 }
             }
         }
@@ -102,7 +107,11 @@ impl Delivery<'_, '_> {
             .iter()
             .filter(|d| view.files.contains(&d.reader))
         {
-            add(&data.path, &sha256(&data.text));
+            if data.is_secret {
+                add(&data.path, super::MASK);
+            } else {
+                add(&data.path, &sha256(&data.text));
+            }
         }
         out
     }

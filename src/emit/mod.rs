@@ -29,7 +29,7 @@ use crate::diagnostic::Diagnostic;
 use crate::eval::Image;
 use crate::project::hir::*;
 use crate::project::{Program, secret_literal};
-use crate::schema::{Receivers, Roles, Text, Value};
+use crate::schema::{Piece, Receivers, Roles, Text, Value};
 use crate::source::Span;
 use indexmap::IndexMap;
 use route::{Route, Slot};
@@ -87,8 +87,9 @@ pub struct Artifacts {
     pub manifest: serde_json::Value,
     /// Names that are not written, because a checkout's own files set them: its secrets.
     pub withheld: BTreeSet<SmolStr>,
-    /// The files contain a secret in plain text, so only their owner may read them.
-    pub is_secret: bool,
+    /// The names in `packer.vars.json` whose values are secrets in plain text. If there are any, only the owner may read the
+    /// files.
+    pub secrets: BTreeSet<SmolStr>,
     /// The ways by which each variable is read.
     pub routes: Routes,
     /// The variable that carries the extra-vars file, if one can.
@@ -100,10 +101,39 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
+    /// True if a file contains a secret in plain text, so that only its owner may read it.
+    pub fn is_secret(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// The secrets that the var file contains in plain text.
+    pub fn secret_values(&self) -> impl Iterator<Item = &str> {
+        let values = self.secrets.iter().filter_map(|name| self.packer.get(name));
+        values.map(SmolStr::as_str)
+    }
+
+    /// The files as they can be printed: with a mask for each secret.
+    pub fn shown_files(&self) -> [(&'static str, String); 3] {
+        self.rendered(|name| self.secrets.contains(name))
+    }
+
     /// The files with their names, relative to the image's folder, in a stable order.
     pub fn files(&self) -> [(&'static str, String); 3] {
+        self.rendered(|_| false)
+    }
+
+    fn rendered(&self, is_masked: impl Fn(&str) -> bool) -> [(&'static str, String); 3] {
         let is_written = |(name, _): &(&SmolStr, &SmolStr)| !self.withheld.contains(name.as_str());
-        let packer = self.packer.iter().filter(is_written);
+        let shown = |(name, value)| {
+            let name: &str = SmolStr::as_str(name);
+            let shown = if is_masked(name) {
+                MASK
+            } else {
+                SmolStr::as_str(value)
+            };
+            (name, shown)
+        };
+        let packer = self.packer.iter().filter(is_written).map(shown);
         [
             ("packer.vars.json", render(&Entries(packer))),
             ("ansible.vars.json", render(&self.ansible)),
@@ -121,7 +151,7 @@ fn render(value: &impl serde::Serialize) -> String {
 /// Serializes names and values as an object.
 struct Entries<I>(I);
 
-impl<'e, I: Iterator<Item = (&'e SmolStr, &'e SmolStr)> + Clone> serde::Serialize for Entries<I> {
+impl<'e, I: Iterator<Item = (&'e str, &'e str)> + Clone> serde::Serialize for Entries<I> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.clone())
     }
@@ -191,7 +221,7 @@ pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
         ansible,
         manifest: delivery.manifest(&plan, &environment),
         withheld: delivery.withheld(),
-        is_secret: delivery.holds_secret(),
+        secrets: delivery.literal_secrets(),
         file_route: plan.file.map(|id| image.program.variable(id).name.clone()),
         routes: plan.into_routes(image.program),
         build: delivery.build_plan(),
@@ -286,8 +316,12 @@ impl<'i, 'p> Delivery<'i, 'p> {
                 continue;
             };
             let value = &active.setting.value;
+            let is_known = self
+                .image
+                .value(id)
+                .is_some_and(|value| !value.has_placeholders());
             // A literal secret has been reported already, whether an image uses it or not.
-            if !matches!(value.kind, ExprKind::Const(_)) {
+            if is_known && !matches!(value.kind, ExprKind::Const(_)) {
                 let name = &self.image.program.variable(id).name;
                 let found = secret_literal(name, value.span)
                     .label("everyone who can read the project can compute this secret")
@@ -300,13 +334,12 @@ impl<'i, 'p> Delivery<'i, 'p> {
         }
     }
 
-    /// True where the project's text, and so the output, contains a secret.
-    fn holds_secret(&self) -> bool {
-        self.image
-            .ids()
-            .iter()
-            .copied()
-            .any(|id| is_literal_secret(self.image, id))
+    /// The names of the secrets that the project's text, and so the output, contains.
+    fn literal_secrets(&self) -> BTreeSet<SmolStr> {
+        let names = self.ids().filter(|id| is_literal_secret(self.image, *id));
+        names
+            .map(|id| self.image.program.variable(id).name.clone())
+            .collect()
     }
 
     /// Ansible's receiver for this image's playbook.
@@ -328,12 +361,25 @@ pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
         .is_some_and(|value| shows_secret(image.program, id, value, span))
 }
 
-/// True where a value that is written at this place would show a secret of the project.
+/// True where a value that is written at this place would show a secret of the project, or a part of it.
 pub fn shows_secret(program: &Program, id: VarId, value: &Value, span: Span) -> bool {
-    program.variable(id).is_secret
-        && program.sources.is_users(span.file)
-        && !value.has_placeholders()
-        && !value.is_empty()
+    program.variable(id).is_secret && program.sources.is_users(span.file) && value.has_literals()
+}
+
+/// Returns the names of the environment variables that hold an image's secrets.
+pub fn find_secret_names(image: &Image<'_>) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for id in image.ids() {
+        let is_secret = image.program.variable(*id).is_secret;
+        if let Some(value) = image.value(*id).filter(|_| is_secret) {
+            build_plan::for_each_piece(value, &mut |piece| {
+                if let Piece::Env(name) = piece {
+                    out.insert(name.to_string());
+                }
+            });
+        }
+    }
+    out
 }
 
 /// How a secret is shown.

@@ -27,6 +27,11 @@ impl<'p> Planner<'_, '_, 'p> {
                 if moved.is_earlier && is_new || delivery.is_entry_above(&name, moved.variable) {
                     continue;
                 }
+                let is_users = delivery.image.is_set_by_users(moved.variable);
+                if let Some(secret) = delivery.find_exposed(&name, &entry).filter(|_| is_users) {
+                    self.report_secret(moved.variable, &secret);
+                    continue;
+                }
                 self.check_passed_beside(moved, &name, &entry);
                 self.check_lost(moved, &name, &entry);
                 plan.names.insert(SmolStr::new(&name));
@@ -195,6 +200,58 @@ impl<'p> Delivery<'_, 'p> {
             || variable.is_typed
             || !variable.to.has(Receivers::PACKER);
         (is_typed && variable.to.has(self.receiver())).then_some(variable)
+    }
+
+    /// The name of a secret under which an entry of the file, or a map in it, has a literal value.
+    pub(super) fn find_exposed(&self, name: &str, entry: &Entry<'_>) -> Option<String> {
+        match entry {
+            Entry::Value(value, _) => self.find_exposed_value(name, value),
+            Entry::Json(json) => self.find_exposed_json(name, json),
+        }
+    }
+
+    pub(super) fn find_exposed_value(&self, name: &str, value: &Value) -> Option<String> {
+        match value {
+            Value::Bool(_) => None,
+            Value::Int(_) | Value::String(_) => {
+                (value.has_literals() && self.is_secret_name(name)).then(|| name.to_owned())
+            }
+            Value::List(elements) => elements
+                .iter()
+                .find_map(|element| self.find_exposed_value(name, element)),
+            Value::Map(map) => map
+                .iter()
+                .find_map(|(key, value)| self.find_exposed_value(key, value)),
+        }
+    }
+
+    fn find_exposed_json(&self, name: &str, json: &Json) -> Option<String> {
+        match json {
+            Json::Null | Json::Bool(_) => None,
+            Json::Number(_) => self.is_secret_name(name).then(|| name.to_owned()),
+            // What a template names is somewhere else.
+            Json::String(text) => {
+                let is_literal = !text.is_empty() && !text.contains("{{");
+                (is_literal && self.is_secret_name(name)).then(|| name.to_owned())
+            }
+            Json::Array(elements) => elements
+                .iter()
+                .find_map(|element| self.find_exposed_json(name, element)),
+            Json::Object(map) if map.contains_key("__ansible_vault") => None,
+            Json::Object(map) => map.iter().find_map(|(key, json)| {
+                let name = if key.starts_with("__ansible_") {
+                    name
+                } else {
+                    key
+                };
+                self.find_exposed_json(name, json)
+            }),
+        }
+    }
+
+    fn is_secret_name(&self, name: &str) -> bool {
+        let declared = self.find_declared(name);
+        declared.is_some_and(|id| self.image.program.variable(id).is_secret)
     }
 
     fn find_declared(&self, name: &str) -> Option<VarId> {

@@ -289,6 +289,14 @@ impl<'p> Planner<'_, '_, 'p> {
             self.report_secret(id, &variable.name);
             return None;
         }
+        let is_entry = variable.extra() == Some(Owner::Ansible);
+        if let Some(secret) = delivery
+            .find_exposed_value(&variable.name, value)
+            .filter(|_| is_entry && delivery.image.is_set_by_users(id))
+        {
+            self.report_secret(id, &secret);
+            return None;
+        }
         // Without a file, only the slots carry the string; what they cannot carry is reported there.
         let is_left_to_slots = form == FileForm::Encoded && delivery.route.file.is_none();
         (!is_left_to_slots || delivery.slots_of(id).is_empty()).then_some(form)

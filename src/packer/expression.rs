@@ -186,6 +186,23 @@ pub(crate) fn users(inner: &str) -> Vec<&str> {
     names
 }
 
+/// Returns the password or key of the machine that an expression names: `` {{build `Password`}} ``, `{{.WinRMPassword}}`.
+/// Source: packer-plugin-sdk, `packerbuilderdata`, and Packer's documentation of `build`.
+pub(crate) fn build_secret(expression: &str) -> Option<&'static str> {
+    const FIELDS: [&str; 4] = ["Password", "WinRMPassword", "SSHPassword", "SSHPrivateKey"];
+    let words: Vec<&str> = expression
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    FIELDS.into_iter().find(|field| {
+        let is_build = words.windows(2).any(|pair| pair == ["build", field]);
+        is_build
+            || words
+                .iter()
+                .any(|word| word.strip_prefix('.') == Some(field))
+    })
+}
+
 /// Returns the argument of the function `word`, if the expression is a call with one argument.
 fn argument<'t>(inner: &'t str, word: &str) -> Option<&'t str> {
     let rest = inner.strip_prefix(word)?;

@@ -100,6 +100,19 @@ impl Value {
         }
     }
 
+    /// Returns whether any part of the value is known, and so is not only a placeholder or empty.
+    pub fn has_literals(&self) -> bool {
+        match self {
+            Value::Bool(_) | Value::Int(_) => true,
+            Value::String(Text::Plain(text)) => !text.is_empty(),
+            Value::String(Text::Pieces(pieces)) => pieces
+                .iter()
+                .any(|piece| !piece.is_hole() && !piece.text().is_empty()),
+            Value::List(elements) => elements.iter().any(Value::has_literals),
+            Value::Map(map) => !map.is_empty(),
+        }
+    }
+
     /// Returns the memory in bytes that the value would need without shared parts. Stops counting above `limit`.
     pub fn size(&self, limit: usize) -> usize {
         let of_elements = |elements: &mut dyn Iterator<Item = &Value>| {

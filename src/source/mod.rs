@@ -155,6 +155,11 @@ impl SourceFile {
         self.digest.get_or_init(|| sha256(&self.text))
     }
 
+    /// Returns whether any part of the text is hidden.
+    pub fn has_hidden(&self) -> bool {
+        !self.hidden.is_empty()
+    }
+
     /// Returns the folder that relative paths in this file start from.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))

@@ -26,4 +26,6 @@ pub use library::library;
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use make::{find_checkout, find_installers};
+#[cfg(unix)]
+pub(crate) use write::replace_private;
 pub use write::{create, make_output, replace, rewrite, stale, write};

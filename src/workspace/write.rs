@@ -24,7 +24,7 @@ pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> 
             let message = format!("{} is a link: remove it", dir.display());
             return Err(io::Error::other(message));
         }
-        let mode = if artifacts.is_secret { 0o600 } else { 0o644 };
+        let mode = if artifacts.is_secret() { 0o600 } else { 0o644 };
         for (name, content) in artifacts.files() {
             let path = dir.join(name);
             if let Some(file) = stage(&path, content.as_bytes(), mode)? {
@@ -57,8 +57,21 @@ pub fn make_output(output: &Output) -> io::Result<()> {
 /// # Errors
 /// If the folder or the file cannot be written.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, content, 0o644)
+}
+
+/// Writes a file as a whole that only its owner can read, and makes its folder if it is missing.
+///
+/// # Errors
+/// If the folder or the file cannot be written.
+#[cfg(unix)]
+pub(crate) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, content, 0o600)
+}
+
+fn replace_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    match stage(path, content, 0o644)? {
+    match stage(path, content, mode)? {
         Some(file) => file.persist(path).map_err(|e| e.error),
         None => Ok(()),
     }

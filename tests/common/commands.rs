@@ -21,7 +21,8 @@ pub fn of_case(case: &Path) -> Vec<CaseCommand> {
     commands
 }
 
-fn parse(line: &str) -> CaseCommand {
+/// Reads a line of `cmd`.
+pub fn parse(line: &str) -> CaseCommand {
     let (words, filter) = line.split_once(" | ").unwrap_or((line, ""));
     let mut command = CaseCommand {
         folder: PathBuf::new(),

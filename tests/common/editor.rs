@@ -30,7 +30,7 @@ impl Client {
         Client::start_with(command, folder)
     }
 
-    /// Starts a program that has the subcommand `lsp`.
+    /// Starts a program that has the subcommand `lsp`, with the environment of its command.
     pub fn start_with(mut command: Command, folder: &Path) -> Client {
         command
             .arg("lsp")

@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Reported, nearest};
 use crate::project::check::Lowering;
 use crate::project::check::expr::{Expected, Ty, Typed};
+use crate::project::check::secrets::is_env_name;
 use crate::project::check::strings::locate_text;
 use crate::project::hir::*;
 use crate::schema::{Piece, Value, whole};
@@ -56,6 +57,7 @@ impl Lowering<'_, '_> {
                 .help(function.signature()),
             ));
         }
+        self.hide_beside_secret(args);
         let mut lowered = Vec::with_capacity(args.len());
         let mut types = Vec::with_capacity(args.len());
         let mut sound = Ok(());
@@ -111,7 +113,7 @@ impl Lowering<'_, '_> {
         let arg = arg.sound()?;
         match parameter {
             Parameter::Variable => self.check_is_name(function, &arg)?,
-            Parameter::Pattern => self.check_pattern(&arg)?,
+            Parameter::Pattern => self.check_pattern(&arg, place.is_secret)?,
             _ => {}
         }
         Ok((arg, ty))
@@ -134,15 +136,20 @@ impl Lowering<'_, '_> {
         ))
     }
 
-    fn check_pattern(&mut self, arg: &Expr) -> Result<(), Reported> {
+    fn check_pattern(&mut self, arg: &Expr, is_secret: bool) -> Result<(), Reported> {
         let ExprKind::Const(Value::String(text)) = &arg.kind else {
             return Ok(());
         };
-        self.check_regex(&text.known().unwrap_or_default(), arg.span)
+        self.check_regex(&text.known().unwrap_or_default(), arg.span, is_secret)
     }
 
     /// Checks a regular expression. The library's are tested: compiling them at every start would cost.
-    pub(crate) fn check_regex(&mut self, pattern: &str, span: Span) -> Result<(), Reported> {
+    pub(crate) fn check_regex(
+        &mut self,
+        pattern: &str,
+        span: Span,
+        is_secret: bool,
+    ) -> Result<(), Reported> {
         if !self.sources.is_users(span.file) {
             return Ok(());
         }
@@ -155,10 +162,13 @@ impl Lowering<'_, '_> {
             ));
         }
         whole(pattern).map(drop).map_err(|error| {
-            self.report(
-                Diagnostic::new(Code::TypeMismatch, span, "invalid regular expression")
-                    .help(error.to_string()),
-            )
+            let found = Diagnostic::new(Code::TypeMismatch, span, "invalid regular expression");
+            // The error quotes the expression.
+            self.report(if is_secret {
+                found
+            } else {
+                found.help(error.to_string())
+            })
         })
     }
 
@@ -175,15 +185,13 @@ impl Lowering<'_, '_> {
         };
         Ok(match quoted {
             Quoted::Environment => {
-                let is_name = !text.is_empty()
-                    && !text.starts_with(|c: char| c.is_ascii_digit())
-                    && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-                if !is_name {
+                if !is_env_name(text) {
+                    let shown = if place.is_secret { "…" } else { text };
                     return Err(self.report(
                         Diagnostic::new(
                             Code::UnknownFunction,
                             arg.span,
-                            format!("`{text}` is not a valid environment variable name"),
+                            format!("`{shown}` is not a valid environment variable name"),
                         )
                         .help("use only letters, digits and `_`, and no digit at the start"),
                     ));
@@ -207,7 +215,7 @@ impl Lowering<'_, '_> {
                 let folder = self.sources.get(arg.span.file).folder();
                 ExprKind::Const(Value::String(locate_text(text, Location::Path, folder)))
             }
-            Quoted::File => self.lower_file(text, arg.span)?,
+            Quoted::File => self.lower_file(text, arg.span, place.is_secret)?,
         })
     }
 
@@ -245,10 +253,18 @@ impl Lowering<'_, '_> {
     }
 
     /// `file("path")`: the content, read now.
-    fn lower_file(&mut self, text: &str, span: Span) -> Result<ExprKind, Reported> {
+    fn lower_file(
+        &mut self,
+        text: &str,
+        span: Span,
+        is_secret: bool,
+    ) -> Result<ExprKind, Reported> {
         let folder = self.sources.get(span.file).folder();
         let path = normalize(&folder.join(text));
         let content = self.read_data(&path, span)?;
+        if let Some(data) = self.data.last_mut() {
+            data.is_secret = is_secret;
+        }
         Ok(ExprKind::Const(Value::text(SmolStr::new(content))))
     }
 }

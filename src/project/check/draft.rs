@@ -215,6 +215,7 @@ impl<'l> Draft<'l> {
             at,
             path: path.to_owned(),
             text,
+            is_secret: false,
         });
     }
 }

@@ -469,6 +469,7 @@ impl Lowering<'_, '_> {
 
     fn lower_binary(&mut self, op: BinaryOp, sides: &[ast::Expr; 2], place: Expected<'_>) -> Typed {
         let [left, right] = sides;
+        self.hide_beside_secret(sides);
         let build = |a, b, versions| ExprKind::Binary {
             op,
             versions,

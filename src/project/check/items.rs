@@ -40,7 +40,7 @@ impl Lowering<'_, '_> {
                     );
                 }
                 // What is wrong with it is reported; the type is one all the same.
-                let _ = self.check_regex(&pattern.text, pattern.span);
+                let _ = self.check_regex(&pattern.text, pattern.span, false);
                 let refinement = Refinement::new(decl.name.text.clone(), pattern.text.clone());
                 ty.base = Base::Refined(Arc::new(refinement));
             }

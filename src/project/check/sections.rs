@@ -358,6 +358,19 @@ impl Lowering<'_, '_> {
         if self.variables[id].is_secret {
             self.hide_literals(&set.value);
         }
+        if matches!(self.variables[id].ty.base, Base::Args) {
+            match &set.value.kind {
+                ast::ExprKind::Str(text) => self.hide_arguments(text, set.value.span),
+                ast::ExprKind::Interpolated(parts) => {
+                    for part in parts {
+                        if let ast::Part::Text(text) = part {
+                            self.hide_arguments(text, set.value.span);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
         self.check_fact_setting(id, set.name.span, condition);
         let ty = self.variables[id].ty.clone();
         let change = match set.op {

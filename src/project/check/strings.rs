@@ -83,7 +83,8 @@ impl Lowering<'_, '_> {
             .iter()
             .map(|name| self.find_reference(name, span, place))
             .collect();
-        let ids = ids.into_iter().collect::<Result<_, _>>()?;
+        let ids = ids.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.check_packer_secrets(text, &ids, span, place.is_secret)?;
         Ok(ExprKind::Packer(text.into(), ids))
     }
 

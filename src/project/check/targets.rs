@@ -10,6 +10,7 @@ use crate::project::check::items::{new_provider, new_rule};
 use crate::project::check::sections::{Block, Body, Within};
 use crate::project::hir::*;
 use crate::project::hir::{PROVIDERS, SECTIONS};
+use crate::project::roots::read_inside;
 use crate::schema::{Base, Playbook, Roles, Type};
 use crate::source::{Origin, Span, embedded, normalize};
 use crate::syntax::ast;
@@ -155,10 +156,15 @@ impl Lowering<'_, '_> {
         let mut settings = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
             let Some(id) = self.find_set(name, Some(value), Block::Section) else {
+                if self.is_nearly_secret(&name.text) {
+                    self.hide_literals(value);
+                }
                 continue;
             };
             let value = self.lower_value(value, id);
-            self.check_secret(id, &value, Spelling::Spec);
+            if !self.check_secret_argument(id, &value) {
+                self.check_secret(id, &value, Spelling::Spec);
+            }
             settings.push(Setting::replace(id, name.span, value));
         }
         settings
@@ -272,7 +278,10 @@ impl Lowering<'_, '_> {
         provider.readers = match (reads, extra_vars, template_span) {
             _ if let Some((path, span)) = upstream => self.read_facts(&path, span),
             (None, None, Some(span)) => self.read_template(&provider.template, span),
-            (reads, extra_vars, _) => {
+            (reads, extra_vars, span) => {
+                if let Some(span) = span {
+                    self.check_stated_template(&provider.template, span);
+                }
                 Template::stated(reads.unwrap_or_default(), extra_vars.unwrap_or_default()).into()
             }
         };
@@ -338,6 +347,9 @@ impl Lowering<'_, '_> {
                 }
             }
         };
+        if let Some(text) = &text {
+            self.check_template_secrets(text, span);
+        }
         let found = match text.as_deref().map(Template::parse) {
             Some(Ok(template)) => return template.into(),
             Some(Err(error)) => Diagnostic::new(
@@ -349,6 +361,19 @@ impl Lowering<'_, '_> {
         };
         self.report(found);
         Template::missing().into()
+    }
+
+    /// Checks what a project's template does with secrets, where the spec says what the template reads. The template need
+    /// not be there.
+    fn check_stated_template(&mut self, path: &str, span: Span) {
+        let source = self.sources.get(span.file);
+        if source.origin == Origin::Library {
+            return;
+        }
+        let path = normalize(&source.folder().join(path));
+        if let Ok(text) = read_inside(self.loader, &path, self.file.roots) {
+            self.check_template_secrets(&text, span);
+        }
     }
 
     fn carried_template(&mut self, path: &str, span: Span, name: &str) -> LazyTemplate {

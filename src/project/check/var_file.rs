@@ -515,6 +515,7 @@ fn lower_value(
         || !(variable.has_packer_braces() || is_filled_by_packer(variable, &text));
     if is_text || !text.contains("{{") {
         if let Base::Args = ty.base {
+            lowering.hide_arguments(&text, span);
             check_references(lowering, &text, span, is_secret);
         }
         let known = text.clone();
@@ -553,10 +554,11 @@ fn lower_value(
             Braced::Env(name) => ExprKind::Const(Value::piece(Piece::Env(name.into()))),
             Braced::User(name) => ExprKind::Encoded(lowering.reference(name, span, is_secret)?),
             Braced::Other(text, names) => {
-                let ids = names
+                let ids: Vec<_> = names
                     .iter()
                     .filter_map(|n| lowering.reference(n, span, is_secret).ok())
                     .collect();
+                lowering.check_packer_secrets(text, &ids, span, is_secret)?;
                 ExprKind::Packer(text.into(), ids)
             }
             Braced::Bad(text, reason) => {
@@ -777,7 +779,14 @@ fn check_references(lowering: &mut Lowering<'_, '_>, text: &str, span: Span, is_
             Braced::Bad(text, reason) => {
                 lowering.report_literal_braces(span, text, reason, is_secret);
             }
-            _ => {}
+            Braced::Other(text, names) => {
+                let ids: Vec<_> = names
+                    .iter()
+                    .filter_map(|name| lowering.find_variable(name))
+                    .collect();
+                let _ = lowering.check_packer_secrets(text, &ids, span, is_secret);
+            }
+            Braced::Text(_) | Braced::Env(_) => {}
         }
     }
 }

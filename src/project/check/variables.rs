@@ -131,6 +131,18 @@ impl Lowering<'_, '_> {
                 ),
             }
         }
+        if variable.is_fact && variable.is_secret {
+            variable.is_fact = false;
+            self.report(
+                Diagnostic::new(
+                    Code::WrongPlace,
+                    decl.name.span,
+                    format!("the secret `{}` cannot be a fact", decl.name.text),
+                )
+                .label("conditions would tell its value")
+                .help("remove `fact = true` or `secret = true`"),
+            );
+        }
         if decl.ty.is_none() && variable.kind == VariableKind::Declared {
             let found = Diagnostic::new(
                 Code::Syntax,

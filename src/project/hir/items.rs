@@ -553,11 +553,6 @@ impl Function {
         self.parameters().len()
     }
 
-    /// True where the argument only names the place of something.
-    pub fn is_pointer(self) -> bool {
-        matches!(self, Function::Env | Function::File | Function::Path)
-    }
-
     /// The function of that name.
     pub fn parse(name: &str) -> Option<Function> {
         Function::ALL.iter().copied().find(|f| f.as_str() == name)

@@ -39,6 +39,8 @@ pub struct DataFile {
     pub path: PathBuf,
     /// The content.
     pub text: String,
+    /// The content is a secret, or a part of one.
+    pub is_secret: bool,
 }
 
 /// What one spec file sees.
