@@ -375,7 +375,7 @@ fn each_dependency_has_its_reason_and_its_use() {
     let uses = [
         (normal, &["src"][..]),
         (for_tests, &["tests", "benches"]),
-        (names(&manifest, "build-dependencies"), &["build.rs"]),
+        (names(&manifest, "build-dependencies"), &["build.rs", "src"]),
     ];
     let mut count = 0;
     for (names, places) in uses {

@@ -120,7 +120,7 @@ const LIMITS: [(&str, Generate); 20] = [
     }),
     ("images_of_a_command", || {
         let image = |i| format!("image a{i} extends qemu-ubuntu-2004 {{ }}\n");
-        vec![("spec.imgspec".to_owned(), (0..10_001).map(image).collect())]
+        vec![("spec.imgspec".to_owned(), (0..20_001).map(image).collect())]
     }),
     ("values_of_an_image", || {
         let large = "0123456789".repeat(350_000);
@@ -134,7 +134,7 @@ const LIMITS: [(&str, Generate); 20] = [
         let large = "0123456789".repeat(350_000);
         let layer = format!("layer l {{ ansible {{ x = \"{large}\" }} }}\n");
         let image = |i| format!("image a{i} extends qemu-ubuntu-2004, l {{ }}\n");
-        let images: String = (0..140).map(image).collect();
+        let images: String = (0..170).map(image).collect();
         vec![("spec.imgspec".to_owned(), layer + &images)]
     }),
     ("arguments", || {

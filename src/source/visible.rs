@@ -126,6 +126,7 @@ impl Shown {
             if column > MAX_SHOWN {
                 if column == MAX_SHOWN + 1 {
                     out.push('…');
+                    steps.push((at as u32, out.len() as u32));
                 }
                 if chars.peek().is_none_or(|(_, next)| *next == '\n') {
                     steps.push(((at + c.len_utf8()) as u32, out.len() as u32));
