@@ -363,11 +363,12 @@ fn commands_touch_nothing_but_their_project_and_their_output() {
         for folder in &write {
             let is_written = folder.ends_with("cache")
                 || fs::read_dir(folder).is_ok_and(|mut f| f.next().is_some());
-            assert!(
-                is_written,
-                "{arguments} writes nothing to {}",
-                folder.display()
-            );
+            if !is_written {
+                let folder = folder.display();
+                failures.push(format!(
+                    "{arguments}: writes nothing to {folder}\n{printed}"
+                ));
+            }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -668,24 +669,21 @@ fn no_path_leads_out_of_a_project() {
             fs::write(project.join("v.json"), json.to_string()).unwrap();
             fs::write(project.join("imgspec.toml"), "").unwrap();
             fs::write(project.join("a.imgspec"), spec).unwrap();
-            for command in [&["check"][..], &["compile", "--stdout"]] {
-                let output = common::imgspec(&project)
-                    .args(command)
-                    .args(["--sandbox", "off"])
-                    .output()
-                    .unwrap();
-                let printed = [&output.stdout[..], &output.stderr]
-                    .map(String::from_utf8_lossy)
-                    .concat();
-                count += 1;
-                let is_crash = !matches!(output.status.code(), Some(0..=2));
-                if is_crash || printed.contains(CANARY) || printed.contains("no-suck") {
-                    leaks.push(format!("{namer}  {path} -> {target}\n{printed}"));
-                }
+            let output = common::imgspec(&project)
+                .args(["compile", "--stdout", "--sandbox", "off"])
+                .output()
+                .unwrap();
+            let printed = [&output.stdout[..], &output.stderr]
+                .map(String::from_utf8_lossy)
+                .concat();
+            count += 1;
+            let is_crash = !matches!(output.status.code(), Some(0..=2));
+            if is_crash || printed.contains(CANARY) || printed.contains("no-suck") {
+                leaks.push(format!("{namer}  {path} -> {target}\n{printed}"));
             }
         }
     }
-    assert_eq!(count, NAMERS.len() * WAYS.len() * 2);
+    assert_eq!(count, NAMERS.len() * WAYS.len());
     assert!(
         leaks.is_empty(),
         "{} leaks\n{}",
