@@ -25,6 +25,8 @@ impl Mask {
             for line in secret.lines().map(str::trim) {
                 if line.len() >= SHORTEST {
                     mask.add(line);
+                    // The ends of its lines may be written in another way before it is encoded.
+                    mask.add_encoded(line);
                 }
             }
             if secret.len() >= SHORTEST {

@@ -6,7 +6,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::hir::*;
-use crate::source::{FileId, Origin, SourceMap, Span};
+use crate::source::{FileId, Origin, SourceFile, SourceMap, Span};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,17 +44,26 @@ pub(crate) fn hide(
         secrets.extend(text.lines().filter_map(damaged_declaration));
     }
     let shapes: FxHashSet<Shape> = secrets.iter().map(|name| shape(name.as_bytes())).collect();
+    let arguments: FxHashSet<FileId> = own_arguments(sources);
     for (file, text) in &texts {
         let names = SecretNames {
             secrets: &secrets,
             known: &known,
             shapes: &shapes,
             is_damaged: damaged.contains(file),
+            is_argument: arguments.contains(file),
         };
         for range in names.values(text) {
             sources.hide(Span::new(*file, range.start as u32, range.end as u32));
         }
     }
+}
+
+/// The arguments of the command line that set variables.
+fn own_arguments(sources: &SourceMap) -> FxHashSet<FileId> {
+    let is_argument = |source: &SourceFile| source.origin == Origin::Argument;
+    let arguments = sources.iter().filter(|(_, source)| is_argument(source));
+    arguments.map(|(file, _)| file).collect()
 }
 
 /// The variable of a declaration on one line that speaks of `secret`, whether it can be read or not.
@@ -81,6 +90,8 @@ struct SecretNames<'n> {
     shapes: &'n FxHashSet<Shape>,
     /// Whether anything in the file cannot be read.
     is_damaged: bool,
+    /// The text is an argument of the command line, which sets one variable.
+    is_argument: bool,
 }
 
 impl SecretNames<'_> {
@@ -95,8 +106,12 @@ impl SecretNames<'_> {
         };
         let mut known: FxHashMap<&str, bool> = FxHashMap::default();
         while let Some(start) = next(at, is_word_byte) {
-            let end = next(start, |c| !is_word_byte(c)).unwrap_or(text.len());
+            let mut end = next(start, |c| !is_word_byte(c)).unwrap_or(text.len());
             at = end;
+            if self.is_argument {
+                // The sign of `-=`.
+                end -= usize::from(text.get(start..end).is_some_and(|word| word.ends_with('-')));
+            }
             let bytes = text.as_bytes().get(start..end).unwrap_or_default();
             if !self.is_damaged && !self.shapes.contains(&shape(bytes)) {
                 continue;
@@ -105,7 +120,9 @@ impl SecretNames<'_> {
             if !*known.entry(word).or_insert_with(|| self.is_secret(word)) {
                 continue;
             }
-            let value = if self.is_damaged {
+            let value = if self.is_argument {
+                argument_value(text, end)
+            } else if self.is_damaged {
                 damaged_value(text, start, end)
             } else {
                 sound_value(text, end)
@@ -142,6 +159,15 @@ fn is_word(c: char) -> bool {
 
 fn word_len(text: &str) -> usize {
     text.find(|c| !is_word(c)).unwrap_or(text.len())
+}
+
+/// What follows a secret's name in an argument: all of the rest is its value, whether it can be read or not. Only a name of
+/// an environment variable may be seen.
+fn argument_value(text: &str, end: usize) -> Option<Range<usize>> {
+    let value = text.get(end..)?.trim_start_matches(['+', '-', '=', ':', ' ']);
+    let start = text.len() - value.len();
+    let is_pointer = pointer_len(value) == value.len();
+    (!value.is_empty() && !is_pointer).then_some(start..text.len())
 }
 
 /// The string that follows a name in readable text, for example in a comment or deep in JSON. A string that is
