@@ -173,7 +173,7 @@ fn is_confined_first(trace: &str) -> Option<bool> {
             _ => {}
         }
         let is_text = |path: &&str| path.ends_with(".imgspec") || path.ends_with(".json");
-        // A rule for a single file opens its path, without reading it.
+        // Landlock itself opens the files of its rules with O_PATH, which reads nothing.
         let is_read = call.is_open() && is_fine && !call.has("O_PATH");
         if is_read && call.paths().iter().any(is_text) {
             return Some(files && rest);
