@@ -29,4 +29,4 @@ mod tokens;
 mod transport;
 mod workspace;
 
-pub use server::serve;
+pub use server::{serve, serve_on};

@@ -4,7 +4,7 @@ use crate::source::part;
 
 /// A piece of a string that can contain Packer expressions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Braced<'t> {
+pub enum Braced<'t> {
     /// Literal text.
     Text(&'t str),
     /// `{{user `x`}}`
@@ -48,7 +48,7 @@ const FUNCTIONS: [&str; 25] = [
 ];
 
 /// Returns the piece as it is written in a template.
-pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
+pub fn spell_piece(piece: &Braced<'_>) -> String {
     match piece {
         Braced::User(name) => format!("{{{{user `{name}`}}}}"),
         Braced::Env(name) => format!("{{{{env `{name}`}}}}"),
@@ -57,7 +57,7 @@ pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
 }
 
 /// Splits a string into literal text and expressions. Each piece comes with its byte offset in `text`.
-pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
+pub fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(open) = part(text, at..).find("{{").map(|i| at + i) {
@@ -82,7 +82,7 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
 }
 
 /// The value of a variable for [`fill`].
-pub(crate) enum Filling {
+pub enum Filling {
     /// A string that stays as it is.
     Known(String),
     /// A string that can contain expressions.
@@ -99,7 +99,7 @@ const LONGEST: usize = 1 << 20;
 
 /// Replaces each `{{user}}` by its value. Returns `None` if the result is only known during the build, or if a limit
 /// is exceeded.
-pub(crate) fn fill(text: &str, filling: &dyn Fn(&str) -> Option<Filling>) -> Option<String> {
+pub fn fill(text: &str, filling: &dyn Fn(&str) -> Option<Filling>) -> Option<String> {
     let mut left = MOST_TEXTS;
     fill_below(text, filling, 0, &mut left)
 }
@@ -173,7 +173,7 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
 }
 
 /// Returns the variables in an expression: `user` with a quoted name.
-pub(crate) fn users(inner: &str) -> Vec<&str> {
+pub fn users(inner: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = inner;
     while let Some(at) = rest.find("user") {

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// The reason why a text is not JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct JsonError {
+pub struct JsonError {
     /// The byte range of the mistake.
     pub range: Range<usize>,
     /// The message of the diagnostic.
@@ -49,7 +49,7 @@ impl JsonError {
 
 /// The content of a JSON text.
 #[derive(Debug)]
-pub(crate) enum Parsed {
+pub enum Parsed {
     /// An empty text.
     Nothing,
     /// An object, with its entries in order.
@@ -60,7 +60,7 @@ pub(crate) enum Parsed {
 
 /// An entry of an object. The ranges are in bytes.
 #[derive(Debug)]
-pub(crate) struct Property {
+pub struct Property {
     /// The name, without escapes.
     pub name: String,
     /// The range of the name, with its quotes.
@@ -73,7 +73,7 @@ pub(crate) struct Property {
 
 /// The value of an entry.
 #[derive(Debug)]
-pub(crate) enum PropertyValue {
+pub enum PropertyValue {
     /// A string. `null` is an empty string.
     Text(String),
     /// Any other value: its kind with an article, such as "a list".
@@ -84,7 +84,7 @@ pub(crate) enum PropertyValue {
 ///
 /// # Errors
 /// The first mistake in the text.
-pub(crate) fn parse_json(text: &str) -> Result<Parsed, JsonError> {
+pub fn parse_json(text: &str) -> Result<Parsed, JsonError> {
     Ok(match parse_strict(text)? {
         None => Parsed::Nothing,
         Some(Node::Object(object)) => {
@@ -307,7 +307,7 @@ fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
 }
 
 /// Returns the names and byte ranges of an object's entries, or of the entries under the key `below`.
-pub(crate) fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, Range<usize>)> {
+pub fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, Range<usize>)> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
     let mut value = parsed.ok().and_then(|parsed| parsed.value);
     if let Some(key) = below {

@@ -8,6 +8,6 @@ pub mod json;
 mod template;
 
 pub use command_line::{PackerCommand, parse_recipe};
-pub(crate) use expression::{Braced, Filling, fill, parse_braces, spell_piece, users};
+pub use expression::{Braced, Filling, fill, parse_braces, spell_piece, users};
 pub use template::{LazyTemplate, Readers, Selection, Template};
 pub(crate) use template::{named, whole_argument};

@@ -21,5 +21,5 @@ pub use discover::{Wanted, project_library, read_config, spec_files};
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
-pub use make::{find_checkout, find_installers};
+pub use make::{USER_FILE, find_checkout, find_installers, read_recipes};
 pub use write::{create, replace, rewrite, stale, write};
