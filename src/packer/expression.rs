@@ -151,12 +151,15 @@ fn find_close(text: &str) -> Option<usize> {
 }
 
 fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
-    let inner = inner.strip_prefix("- ").unwrap_or(inner);
-    let inner = inner.strip_suffix(" -").unwrap_or(inner).trim();
-    if let Some(name) = argument(inner, "user") {
+    let within = inner.strip_prefix("- ").unwrap_or(inner);
+    let within = within.strip_suffix(" -").unwrap_or(within);
+    // An expression with `-` also removes the whitespace beside it, so it is more than its value.
+    let is_value = within.len() == inner.len();
+    let inner = within.trim();
+    if let Some(name) = argument(inner, "user").filter(|_| is_value) {
         return Braced::User(name);
     }
-    if let Some(name) = argument(inner, "env") {
+    if let Some(name) = argument(inner, "env").filter(|_| is_value) {
         return Braced::Env(name);
     }
     let word = inner
@@ -186,11 +189,13 @@ pub fn users(inner: &str) -> Vec<&str> {
     names
 }
 
-/// Returns the argument of the function `word`, if the expression is a call with one argument.
+/// Returns the argument of the function `word`, if the expression is a call with one argument that means the same between
+/// backquotes, as [`spell_piece`] writes it.
 fn argument<'t>(inner: &'t str, word: &str) -> Option<&'t str> {
-    let rest = inner.strip_prefix(word)?;
-    let (name, rest) = quoted(rest.trim_start())?;
-    rest.trim().is_empty().then_some(name)
+    let rest = inner.strip_prefix(word)?.trim_start();
+    let (name, after) = quoted(rest)?;
+    let is_plain = rest.starts_with('`') || !name.contains(['`', '\\', '\n']);
+    (is_plain && after.trim().is_empty()).then_some(name)
 }
 
 fn quoted(text: &str) -> Option<(&str, &str)> {
@@ -222,6 +227,21 @@ mod tests {
                 Braced::Text("b"),
             ]
         );
+    }
+
+    #[test]
+    fn what_means_more_than_a_name_is_an_expression() {
+        for (text, name) in [
+            ("{{- user `x` }}", "x"),
+            ("{{user `x` -}}", "x"),
+            ("{{user \"a`b\"}}", "a`b"),
+            ("{{user \"a\\tb\"}}", "a\\tb"),
+        ] {
+            let pieces: Vec<_> = parse_braces(text).into_iter().map(|(_, p)| p).collect();
+            assert_eq!(pieces, [Braced::Other(text, vec![name])], "{text}");
+        }
+        let plain = parse_braces("{{ user \"x\" }}{{user `a\\b`}}");
+        assert_eq!(plain, [(0, Braced::User("x")), (14, Braced::User("a\\b"))]);
     }
 
     #[test]
