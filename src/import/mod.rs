@@ -29,21 +29,51 @@ fn is_variable_name(name: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// Turns a text into the name of an item.
+/// Turns a text into the name of an item. Other characters than those of a name become `-`, and so do several of `-` and `.`
+/// beside each other, which a name cannot contain.
 fn item_name(text: &str) -> String {
-    let name: String = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        name
-    } else {
+    let mut name = String::with_capacity(text.len());
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut gap = String::new();
+    for c in text.chars() {
+        if !is_of_word(c) {
+            gap.push(c);
+            continue;
+        }
+        if !gap.is_empty() && !name.is_empty() {
+            name.push(if gap == "." { '.' } else { '-' });
+        }
+        gap.clear();
+        name.push(c);
+    }
+    if name.is_empty() {
+        "x".to_owned()
+    } else if name.starts_with(|c: char| c.is_ascii_digit()) {
         format!("x-{name}")
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::is_name;
+
+    #[test]
+    fn any_text_becomes_a_name() {
+        for (text, name) in [
+            ("prod-1.30", "prod-1.30"),
+            ("my vars (1)", "my-vars-1"),
+            ("a--b..c.-d", "a-b-c-d"),
+            ("-a.", "a"),
+            ("2024", "x-2024"),
+            ("größe", "gr-e"),
+            ("…", "x"),
+            ("", "x"),
+        ] {
+            assert_eq!(item_name(text), name);
+            assert!(is_name(name), "{name}");
+        }
     }
 }

@@ -29,5 +29,5 @@ mod tokens;
 mod transport;
 mod workspace;
 
-pub use server::serve;
+pub use server::{serve, serve_on};
 pub use workspace::Confinement;

@@ -29,13 +29,23 @@ type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
 /// The connection breaks.
 pub fn serve(confinement: Confinement) -> Outcome<bool> {
     let (connection, writer) = transport::stdio();
-    let is_shut_down = serve_on(&connection, confinement)?;
+    let is_shut_down = serve_on(&connection, confinement, &mut || ())?;
     drop(connection);
     writer.finish()?;
     Ok(is_shut_down)
 }
 
-fn serve_on(connection: &Connection, confinement: Confinement) -> Outcome<bool> {
+/// Serves one client on a connection. Calls `when_idle` each time that nothing is left to do before it waits for the next
+/// message. Returns true if the client sent `shutdown` before it exited or disconnected.
+///
+/// # Errors
+///
+/// The connection breaks.
+pub fn serve_on(
+    connection: &Connection,
+    confinement: Confinement,
+    when_idle: &mut dyn FnMut(),
+) -> Outcome<bool> {
     // A client that exits before its first request did not break the connection.
     let Ok((id, params)) = connection.initialize_start() else {
         return Ok(false);
@@ -55,7 +65,7 @@ fn serve_on(connection: &Connection, confinement: Confinement) -> Outcome<bool> 
         "serverInfo": { "name": "imgspec", "version": env!("CARGO_PKG_VERSION") },
     });
     connection.sender.send(Response::new_ok(id, reply).into())?;
-    server.run(connection)
+    server.run(connection, when_idle)
 }
 
 pub(super) struct Server {
@@ -82,7 +92,7 @@ impl Server {
         }
     }
 
-    fn run(mut self, connection: &Connection) -> Outcome<bool> {
+    fn run(mut self, connection: &Connection, when_idle: &mut dyn FnMut()) -> Outcome<bool> {
         let mut inbox: VecDeque<Message> = VecDeque::new();
         let mut is_shut_down = false;
         loop {
@@ -92,11 +102,13 @@ impl Server {
             let Some(message) = inbox.pop_front() else {
                 if !self.workspace.scheduler.is_settled() && !is_shut_down {
                     publish(connection, self.workspace.check_some())?;
-                } else if let Ok(message) = connection.receiver.recv() {
-                    receive(message, &mut inbox, connection)?;
-                } else {
-                    return Ok(is_shut_down);
+                    continue;
                 }
+                when_idle();
+                let Ok(message) = connection.receiver.recv() else {
+                    return Ok(is_shut_down);
+                };
+                receive(message, &mut inbox, connection)?;
                 continue;
             };
             match message {

@@ -4,7 +4,7 @@ use crate::source::part;
 
 /// A piece of a string that can contain Packer expressions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Braced<'t> {
+pub enum Braced<'t> {
     /// Literal text.
     Text(&'t str),
     /// `{{user `x`}}`
@@ -48,7 +48,7 @@ const FUNCTIONS: [&str; 25] = [
 ];
 
 /// Returns the piece as it is written in a template.
-pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
+pub fn spell_piece(piece: &Braced<'_>) -> String {
     match piece {
         Braced::User(name) => format!("{{{{user `{name}`}}}}"),
         Braced::Env(name) => format!("{{{{env `{name}`}}}}"),
@@ -57,7 +57,7 @@ pub(crate) fn spell_piece(piece: &Braced<'_>) -> String {
 }
 
 /// Splits a string into literal text and expressions. Each piece comes with its byte offset in `text`.
-pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
+pub fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(open) = part(text, at..).find("{{").map(|i| at + i) {
@@ -82,7 +82,7 @@ pub(crate) fn parse_braces(text: &str) -> Vec<(usize, Braced<'_>)> {
 }
 
 /// The value of a variable for [`fill`].
-pub(crate) enum Filling {
+pub enum Filling {
     /// A string that stays as it is.
     Known(String),
     /// A string that can contain expressions.
@@ -99,7 +99,7 @@ const LONGEST: usize = 1 << 20;
 
 /// Replaces each `{{user}}` by its value. Returns `None` if the result is only known during the build, or if a limit
 /// is exceeded.
-pub(crate) fn fill(text: &str, filling: &dyn Fn(&str) -> Option<Filling>) -> Option<String> {
+pub fn fill(text: &str, filling: &dyn Fn(&str) -> Option<Filling>) -> Option<String> {
     let mut left = MOST_TEXTS;
     fill_below(text, filling, 0, &mut left)
 }
@@ -151,12 +151,15 @@ fn find_close(text: &str) -> Option<usize> {
 }
 
 fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
-    let inner = inner.strip_prefix("- ").unwrap_or(inner);
-    let inner = inner.strip_suffix(" -").unwrap_or(inner).trim();
-    if let Some(name) = argument(inner, "user") {
+    let within = inner.strip_prefix("- ").unwrap_or(inner);
+    let within = within.strip_suffix(" -").unwrap_or(within);
+    // An expression with `-` also removes the whitespace beside it, so it is more than its value.
+    let is_value = within.len() == inner.len();
+    let inner = within.trim();
+    if let Some(name) = argument(inner, "user").filter(|_| is_value) {
         return Braced::User(name);
     }
-    if let Some(name) = argument(inner, "env") {
+    if let Some(name) = argument(inner, "env").filter(|_| is_value) {
         return Braced::Env(name);
     }
     let word = inner
@@ -173,7 +176,7 @@ fn classify<'t>(whole: &'t str, inner: &'t str) -> Braced<'t> {
 }
 
 /// Returns the variables in an expression: `user` with a quoted name.
-pub(crate) fn users(inner: &str) -> Vec<&str> {
+pub fn users(inner: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = inner;
     while let Some(at) = rest.find("user") {
@@ -203,11 +206,13 @@ pub(crate) fn build_secret(expression: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns the argument of the function `word`, if the expression is a call with one argument.
+/// Returns the argument of the function `word`, if the expression is a call with one argument that means the same between
+/// backquotes, as [`spell_piece`] writes it.
 fn argument<'t>(inner: &'t str, word: &str) -> Option<&'t str> {
-    let rest = inner.strip_prefix(word)?;
-    let (name, rest) = quoted(rest.trim_start())?;
-    rest.trim().is_empty().then_some(name)
+    let rest = inner.strip_prefix(word)?.trim_start();
+    let (name, after) = quoted(rest)?;
+    let is_plain = rest.starts_with('`') || !name.contains(['`', '\\', '\n']);
+    (is_plain && after.trim().is_empty()).then_some(name)
 }
 
 fn quoted(text: &str) -> Option<(&str, &str)> {
@@ -239,6 +244,21 @@ mod tests {
                 Braced::Text("b"),
             ]
         );
+    }
+
+    #[test]
+    fn what_means_more_than_a_name_is_an_expression() {
+        for (text, name) in [
+            ("{{- user `x` }}", "x"),
+            ("{{user `x` -}}", "x"),
+            ("{{user \"a`b\"}}", "a`b"),
+            ("{{user \"a\\tb\"}}", "a\\tb"),
+        ] {
+            let pieces: Vec<_> = parse_braces(text).into_iter().map(|(_, p)| p).collect();
+            assert_eq!(pieces, [Braced::Other(text, vec![name])], "{text}");
+        }
+        let plain = parse_braces("{{ user \"x\" }}{{user `a\\b`}}");
+        assert_eq!(plain, [(0, Braced::User("x")), (14, Braced::User("a\\b"))]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// The reason why a text is not JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct JsonError {
+pub struct JsonError {
     /// The byte range of the mistake.
     pub range: Range<usize>,
     /// The message of the diagnostic.
@@ -49,7 +49,7 @@ impl JsonError {
 
 /// The content of a JSON text.
 #[derive(Debug)]
-pub(crate) enum Parsed {
+pub enum Parsed {
     /// An empty text.
     Nothing,
     /// An object, with its entries in order.
@@ -60,7 +60,7 @@ pub(crate) enum Parsed {
 
 /// An entry of an object. The ranges are in bytes.
 #[derive(Debug)]
-pub(crate) struct Property {
+pub struct Property {
     /// The name, without escapes.
     pub name: String,
     /// The range of the name, with its quotes.
@@ -73,7 +73,7 @@ pub(crate) struct Property {
 
 /// The value of an entry.
 #[derive(Debug)]
-pub(crate) enum PropertyValue {
+pub enum PropertyValue {
     /// A string. `null` is an empty string.
     Text(String),
     /// Any other value: its kind with an article, such as "a list".
@@ -84,7 +84,7 @@ pub(crate) enum PropertyValue {
 ///
 /// # Errors
 /// The first mistake in the text.
-pub(crate) fn parse_json(text: &str) -> Result<Parsed, JsonError> {
+pub fn parse_json(text: &str) -> Result<Parsed, JsonError> {
     Ok(match parse_strict(text)? {
         None => Parsed::Nothing,
         Some(Node::Object(object)) => {
@@ -147,29 +147,42 @@ fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
         return Err(JsonError::new(0..0, message).help("split it into several files"));
     }
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
-        Ok(parsed) => match find_control(text) {
-            Some(at) => Err(JsonError::new(
-                at..at + 1,
-                "a JSON string cannot contain a line break or tab",
-            )
-            .help("write `\\n` or `\\t`")),
+        Ok(parsed) => match find_unaccepted(text) {
+            Some((at, c, is_string)) => Err(unaccepted(at, c, is_string)),
             None => Ok(parsed.value),
         },
         Err(error) => Err(explain(text, &error)),
     }
 }
 
-/// Returns the offset of a control character in a string. `text` is valid JSON otherwise.
-fn find_control(text: &str) -> Option<usize> {
+/// Returns a character that the parser accepts and Packer does not, with its offset and whether it is in a string: a control
+/// character in a string, or whitespace other than JSON's between the tokens. `text` is valid JSON otherwise.
+fn find_unaccepted(text: &str) -> Option<(usize, char, bool)> {
     let (mut is_string, mut is_escaped) = (false, false);
-    text.bytes().position(|byte| {
+    text.char_indices().find_map(|(at, c)| {
         let was_escaped = is_escaped;
-        is_escaped = is_string && byte == b'\\' && !was_escaped;
-        if byte == b'"' && !was_escaped {
+        is_escaped = is_string && c == '\\' && !was_escaped;
+        if c == '"' && !was_escaped {
             is_string = !is_string;
         }
-        is_string && byte < 0x20
+        let is_accepted = match c {
+            ' ' => true,
+            '\n' | '\r' | '\t' => !is_string,
+            c if is_string => c >= ' ',
+            c => !c.is_whitespace(),
+        };
+        (!is_accepted).then_some((at, c, is_string))
     })
+}
+
+fn unaccepted(at: usize, c: char, is_string: bool) -> JsonError {
+    let range = at..at + c.len_utf8();
+    if is_string {
+        return JsonError::new(range, "a JSON string cannot contain a line break or tab")
+            .help("write `\\n` or `\\t`");
+    }
+    let message = format!("U+{:04X} is not whitespace in JSON", u32::from(c));
+    JsonError::new(range.clone(), message).fix("replace it with a space", range, " ")
 }
 
 /// Explains the parser's error by the text at its place.
@@ -314,7 +327,7 @@ fn word(start: usize, rest: &str, range: Range<usize>) -> JsonError {
 }
 
 /// Returns the names and byte ranges of an object's entries, or of the entries under the key `below`.
-pub(crate) fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, Range<usize>)> {
+pub fn entries_of(text: &str, below: Option<&str>) -> Vec<(SmolStr, Range<usize>)> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
     let mut value = parsed.ok().and_then(|parsed| parsed.value);
     if let Some(key) = below {
@@ -374,6 +387,12 @@ mod tests {
             ("{ \"a\": \"1 }", "\"1 }", "no closing"),
             ("{ \"a\": \"\\q\" }", "\\", "unknown escape"),
             ("{ \"a\": \"\t\" }", "\t", "a line break or tab"),
+            (
+                "{ \"a\":\u{b}\"\u{a0}\" }",
+                "\u{b}",
+                "U+000B is not whitespace",
+            ),
+            ("{\u{a0}}", "\u{a0}", "U+00A0 is not whitespace"),
             ("{ } { }", "{", "one JSON object"),
             ("a: 1", "a", "expected `{` at the start"),
             ("a = \"1\"", "a", "expected `{` at the start"),

@@ -8,8 +8,7 @@ pub mod json;
 mod template;
 
 pub use command_line::{PackerCommand, parse_recipe};
-pub(crate) use expression::{
-    Braced, Filling, build_secret, fill, parse_braces, spell_piece, users,
-};
+pub(crate) use expression::build_secret;
+pub use expression::{Braced, Filling, fill, parse_braces, spell_piece, users};
 pub use template::{LazyTemplate, Readers, Selection, Template};
 pub(crate) use template::{named, whole_argument};

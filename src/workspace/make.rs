@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// The name of the var file given to make as `PACKER_VAR_FILES`: it marks the place of the user's var files in a command.
-pub(crate) const USER_FILE: &str = "imgspec-user-vars.json";
+pub const USER_FILE: &str = "imgspec-user-vars.json";
 
 /// Returns the folder of a checkout that contains the Makefile: the given one, or its `images/capi`.
 ///
@@ -62,8 +62,7 @@ pub(crate) fn read_targets(
         .flat_map(str::split_whitespace)
         .map(PathBuf::from)
         .collect();
-    let mut recipes = read_rules(&facts);
-    recipes.retain(is_build);
+    let mut recipes = read_builds(&facts, &listed);
     if recipes.is_empty() {
         let text = String::from_utf8_lossy(&database.stderr);
         let last = text
@@ -75,6 +74,30 @@ pub(crate) fn read_targets(
             root.display()
         ));
     }
+    let names: Vec<String> = recipes
+        .iter()
+        .filter(|recipe| recipe.refusal.is_none() && !recipe.text.is_empty())
+        .map(|recipe| recipe.name.clone())
+        .collect();
+    let printed = dry_run(root, &names, environment)?;
+    expand(&mut recipes, &printed, &listed);
+    Ok(MakeFacts { recipes, makefiles })
+}
+
+/// Returns the recipes of a checkout from what make prints: the text of `make help`, make's data base, and the trace of a
+/// dry run of all targets.
+pub fn read_recipes(help: &str, database: &str, trace: &str) -> Vec<Recipe> {
+    let listed = list_help(help);
+    let mut recipes = read_builds(database, &listed);
+    expand(&mut recipes, &split_trace(trace), &listed);
+    recipes
+}
+
+/// Returns the rules of make's data base that may build an image, with unexpanded recipes: those that `make help` lists in
+/// its order, then the others by name.
+fn read_builds(database: &str, listed: &[(String, String)]) -> Vec<Recipe> {
+    let mut recipes = read_rules(database);
+    recipes.retain(is_build);
     let place = |name: &str| {
         listed
             .iter()
@@ -83,13 +106,12 @@ pub(crate) fn read_targets(
     };
     recipes.sort_by_key(|recipe| (place(&recipe.name), recipe.name.clone()));
     recipes.dedup_by(|a, b| a.name == b.name);
-    let names: Vec<String> = recipes
-        .iter()
-        .filter(|recipe| recipe.refusal.is_none() && !recipe.text.is_empty())
-        .map(|recipe| recipe.name.clone())
-        .collect();
-    let printed = dry_run(root, &names, environment)?;
-    for recipe in &mut recipes {
+    recipes
+}
+
+/// Gives each recipe the commands that it would run, and its description.
+fn expand(recipes: &mut [Recipe], printed: &[(String, String)], listed: &[(String, String)]) {
+    for recipe in recipes {
         let lines = printed.iter().filter(|(name, _)| *name == recipe.name);
         recipe.text = lines.map(|(_, text)| text.as_str()).collect();
         let doc = listed
@@ -98,7 +120,6 @@ pub(crate) fn read_targets(
             .map(|(_, doc)| doc.clone());
         recipe.doc = doc.filter(|doc| !doc.is_empty());
     }
-    Ok(MakeFacts { recipes, makefiles })
 }
 
 /// True if a target makes an image, by its name or its recipe.

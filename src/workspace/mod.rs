@@ -25,7 +25,7 @@ pub use library::library;
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
-pub use make::{find_checkout, find_installers};
+pub use make::{USER_FILE, find_checkout, find_installers, read_recipes};
 #[cfg(unix)]
 pub(crate) use write::replace_private;
 pub use write::{create, make_output, replace, rewrite, stale, write};

@@ -164,7 +164,9 @@ fn word_len(text: &str) -> usize {
 /// What follows a secret's name in an argument: all of the rest is its value, whether it can be read or not. Only a name of
 /// an environment variable may be seen.
 fn argument_value(text: &str, end: usize) -> Option<Range<usize>> {
-    let value = text.get(end..)?.trim_start_matches(['+', '-', '=', ':', ' ']);
+    let value = text
+        .get(end..)?
+        .trim_start_matches(['+', '-', '=', ':', ' ']);
     let start = text.len() - value.len();
     let is_pointer = pointer_len(value) == value.len();
     (!value.is_empty() && !is_pointer).then_some(start..text.len())

@@ -1,0 +1,3 @@
+#![no_main]
+
+imgspec_fuzz::text_target!(imgspec_fuzz::checks::import);

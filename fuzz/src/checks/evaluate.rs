@@ -1,0 +1,73 @@
+//! `evaluate`: the compiler finds what the model of the language finds.
+
+#[path = "../../../tests/model/mod.rs"]
+mod model;
+
+use imgspec::driver::{Job, finish};
+use imgspec::emit::{Output, show_value};
+use imgspec::eval::evaluate as evaluate_image;
+use imgspec::project::{Program, Request, load};
+use imgspec::source::Memory;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = "/project";
+
+/// Makes a project of bytes. The final values of its variables, and the codes of all diagnostics, are those of the model.
+pub fn evaluate(data: &[u8]) {
+    let project = model::project(data);
+    let expected = project.expected();
+    let path = |name: String| Path::new(ROOT).join(name);
+    let files = project.files();
+    let disk = Memory(
+        files
+            .iter()
+            .map(|(name, text)| (path(name.clone()), text.clone()))
+            .collect(),
+    );
+    let request = Request {
+        specs: project.specs().into_iter().map(path).collect(),
+        set: project.set(),
+        var_files: project.var_files().into_iter().map(path).collect(),
+        here: Some(PathBuf::from(ROOT)),
+        ..Request::default()
+    };
+    let program = load(&disk, &request);
+    let specs = program.specs.iter().flatten();
+    let images: Vec<_> = specs.flat_map(|file| program.images_of(*file)).collect();
+    let output = Output {
+        dir: PathBuf::from("/out"),
+        portable: false,
+    };
+    let job = Job {
+        loader: &disk,
+        program: &program,
+        images: &images,
+        provider: None,
+        output: &output,
+    };
+    let found = finish(&program, job.check());
+    let codes: BTreeSet<&str> = found.iter().map(|found| found.code.as_str()).collect();
+    let wanted: BTreeSet<&str> = expected.codes.iter().map(AsRef::as_ref).collect();
+    assert_eq!(codes, wanted, "codes\n{found:#?}\n{files:#?}");
+    let mut values: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for id in images {
+        if let Ok(image) = evaluate_image(&program, id, None) {
+            let own = own_values(&program, &image);
+            values.insert(image.name().to_owned(), own);
+        }
+    }
+    assert_eq!(values, expected.images, "values\n{files:#?}");
+}
+
+/// The values of the project's own variables, whose names begin with `m_`.
+fn own_values(program: &Program, image: &imgspec::eval::Image<'_>) -> BTreeMap<String, Value> {
+    let ids = image.ids().iter();
+    let values =
+        ids.filter_map(|id| Some((program.variable(*id).name.to_string(), image.value(*id)?)));
+    values
+        .filter(|(name, _)| name.starts_with("m_"))
+        .map(|(name, value)| (name, show_value(value)))
+        .collect()
+}
