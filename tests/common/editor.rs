@@ -26,7 +26,7 @@ pub struct Client {
 impl Client {
     pub fn start(folder: &Path) -> Client {
         let mut command = super::imgspec(folder);
-        command.env("IMGSPEC_CACHE", folder.join("cache"));
+        command.env("IMGSPEC_CACHE", folder.join(".cache"));
         Client::start_with(command, folder)
     }
 
