@@ -199,6 +199,7 @@ impl<'a> Job<'a> {
     /// If an input or a program is missing, Packer fails, or the user stops it.
     pub fn build(&self, progress: &Progress) -> Result<Outcome, BuildFailure> {
         let inputs = self.inputs()?;
+        artifacts::recover(&self.folder)?;
         if let Some(record) =
             Record::read(&self.folder).filter(|r| r.inputs == inputs && r.is_whole(&self.folder))
             && !self.flags.force
@@ -328,6 +329,7 @@ impl<'a> Job<'a> {
     /// Makes Packer's working folder and the log.
     fn prepare(&self) -> io::Result<File> {
         let shared = workspace::unpack(&workspace::cache())?;
+        artifacts::recover(&self.folder)?;
         if self.work.exists() {
             fs::remove_dir_all(&self.work)?;
         }
@@ -458,8 +460,7 @@ impl<'a> Job<'a> {
     /// Moves the artifacts to the image's folder, and writes `build.json`.
     fn keep(&self, inputs: String) -> io::Result<Record> {
         let pattern = self.artifacts.build.artifact.as_deref();
-        let (artifacts, files) = artifacts::keep(&self.work, &self.folder, pattern)?;
-        let record = Record {
+        let record = |artifacts, files| Record {
             build: 1,
             image: self.artifacts.image.clone(),
             inputs,
@@ -467,9 +468,7 @@ impl<'a> Job<'a> {
             files,
             manifest: self.artifacts.manifest.clone(),
         };
-        let text = serde_json::to_string_pretty(&record)? + "\n";
-        crate::workspace::replace(&self.folder.join("build.json"), text.as_bytes())?;
-        Ok(record)
+        artifacts::keep(&self.work, &self.folder, pattern, record)
     }
 }
 

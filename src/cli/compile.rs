@@ -1,7 +1,7 @@
 //! `imgspec compile`
 
-use crate::cli::place::{out, shown};
-use crate::cli::report::{compile_all, format, is_fine, report};
+use crate::cli::place::{cannot_write, out, shown};
+use crate::cli::report::{compile_all, expect_unchanged, format, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
@@ -105,15 +105,15 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         }
         return Ok(stale.is_empty());
     }
+    let failed = |e: workspace::WriteError| cannot_write(&e, &cli.here);
+    let stage = workspace::begin(&output).map_err(failed)?;
+    let mut written = Vec::with_capacity(artifacts.len());
     for image in &artifacts {
-        let is_held = workspace::Lock::is_held(&output.dir.join(&image.image));
-        if is_held.map_err(|e| Failure(format!("cannot read {}: {e}", output.dir.display())))? {
-            let message = "is being built, and its files cannot change before the build ends";
-            return Err(Failure(format!("`{}` {message}", image.image)));
-        }
+        workspace::expect_free(&stage, &image.image).map_err(Failure)?;
+        written.push(workspace::add_image(&stage, image).map_err(failed)?);
     }
-    let written = workspace::write(&artifacts, &output)
-        .map_err(|e| Failure(format!("cannot write to {}: {e}", output.dir.display())))?;
+    expect_unchanged(&selected.program, &cli.here)?;
+    stage.commit().map_err(failed)?;
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
     } else {

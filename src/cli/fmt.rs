@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::project::{Request, find_root, is_inside, load};
 use crate::source::{Disk, FileId, Loader, Memory, read_input};
 use crate::syntax::{format, parse};
-use crate::workspace::rewrite;
+use crate::workspace::{rewrite, tidy};
 use clap::Args;
 use similar::TextDiff;
 use std::path::{Path, PathBuf};
@@ -67,15 +67,18 @@ pub(super) fn run(cli: &Cli, fmt: &Fmt) -> Result<bool, Failure> {
 /// Formats a file that parses. Returns false if `--check` or `--diff` found a change.
 fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, Failure> {
     let formatted = format(text);
+    let is_read_only = fmt.check || fmt.diff;
     if formatted == text {
+        if !is_read_only {
+            tidy(path);
+        }
         return Ok(true);
     }
-    if fmt.check || fmt.diff {
+    if is_read_only {
         print_change(fmt, name, text, &formatted)?;
         return Ok(false);
     }
-    rewrite(path, formatted.as_bytes())
-        .map_err(|e| Failure(format!("cannot write {name}: {e}")))?;
+    rewrite(path, text, &formatted).map_err(|e| Failure(e.in_words(name)))?;
     print(&format!("{name}\n"))?;
     Ok(true)
 }

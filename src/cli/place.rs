@@ -1,7 +1,8 @@
 //! The folders of the project around the current folder.
 
+use crate::cli::Failure;
 use crate::source::normalize;
-use crate::workspace;
+use crate::workspace::{self, WriteError};
 use std::path::{Path, PathBuf};
 
 /// The output folder in a project's root, unless `--out` names another.
@@ -14,6 +15,11 @@ pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
         Some(folder) => normalize(&here.join(folder)),
         None => workspace::read_config(here).0.join(OUT),
     }
+}
+
+/// Returns the message about a file or folder that cannot be written.
+pub(super) fn cannot_write(error: &WriteError, here: &Path) -> Failure {
+    Failure(error.in_words(&shown(&error.path, here)))
 }
 
 /// Returns a path to print: relative to the current folder if it is inside it.

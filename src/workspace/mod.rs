@@ -8,6 +8,7 @@ mod checkout;
 mod discover;
 mod lock;
 mod make;
+mod stage;
 mod write;
 
 #[cfg(unix)]
@@ -20,6 +21,9 @@ pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
 pub use discover::{Wanted, project_library, read_config, spec_files};
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
-pub use lock::Lock;
+pub use lock::{Holder, Lock, in_words};
 pub use make::{find_checkout, find_installers};
-pub use write::{create, replace, rewrite, stale, write};
+pub use stage::Stage;
+pub use write::{
+    WriteError, add_image, begin, create, expect_free, replace, rewrite, stale, tidy, write,
+};
