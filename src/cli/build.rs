@@ -306,7 +306,7 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, stage: &Stage) -> Result<Hold, Writ
         print_aside(&format!(
             "imgspec: {}: {} is building this image: wait for it, or stop it\n",
             image.image,
-            workspace::in_words(holder)
+            workspace::name_holder(holder)
         ));
     }
     *artifacts = free;

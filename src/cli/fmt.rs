@@ -78,7 +78,7 @@ fn format_file(fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, F
         print_change(fmt, name, text, &formatted)?;
         return Ok(false);
     }
-    rewrite(path, text, &formatted).map_err(|e| Failure(e.in_words(name)))?;
+    rewrite(path, text, &formatted).map_err(|e| Failure(e.describe_at(name)))?;
     print(&format!("{name}\n"))?;
     Ok(true)
 }

@@ -19,7 +19,7 @@ pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
 
 /// Returns the message about a file or folder that cannot be written.
 pub(super) fn cannot_write(error: &WriteError, here: &Path) -> Failure {
-    Failure(error.in_words(&shown(&error.path, here)))
+    Failure(error.describe_at(&shown(&error.path, here)))
 }
 
 /// Returns a path to print: relative to the current folder if it is inside it.

@@ -69,7 +69,7 @@ impl Lock {
 pub type Holder = Option<u32>;
 
 /// Names the process that holds a lock.
-pub fn in_words(holder: Holder) -> String {
+pub fn name_holder(holder: Holder) -> String {
     holder.map_or("another process".to_owned(), |id| {
         format!("another process ({id})")
     })

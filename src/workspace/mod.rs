@@ -21,7 +21,7 @@ pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
 pub use discover::{Wanted, project_library, read_config, spec_files};
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
-pub use lock::{Holder, Lock, in_words};
+pub use lock::{Holder, Lock, name_holder};
 pub use make::{find_checkout, find_installers};
 pub use stage::Stage;
 pub use write::{

@@ -12,7 +12,7 @@
 
 use crate::source::{read_bytes, visible};
 use crate::workspace::cache::IGNORE;
-use crate::workspace::lock::{find_holder, in_words};
+use crate::workspace::lock::{find_holder, name_holder};
 use crate::workspace::make_ignored;
 use crate::workspace::write::WriteError;
 use std::ffi::OsStr;
@@ -210,7 +210,7 @@ impl Stage {
             builder.mode(0o700);
         }
         match builder.create(&new) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => fs::create_dir_all(path.parent().unwrap_or(&new)),
         }
     }
@@ -401,7 +401,7 @@ fn wait(file: File, folder: &Path) -> io::Result<File> {
     }
     let line = format!(
         "imgspec: waiting for {}, which is writing to {}\n",
-        in_words(find_holder(&file)),
+        name_holder(find_holder(&file)),
         folder.display()
     );
     let _ = io::stderr().lock().write_all(visible(&line).as_bytes());

@@ -5,7 +5,7 @@
 
 use crate::emit::{Artifacts, Output};
 use crate::source::{read_bytes, read_text};
-use crate::workspace::lock::{Lock, in_words};
+use crate::workspace::lock::{Lock, name_holder};
 use crate::workspace::stage::{Stage, again, mode_of};
 use std::fmt;
 use std::fs;
@@ -38,7 +38,7 @@ impl WriteError {
     }
 
     /// Describes the error in one line, with a way out. `path` is the path as the user wrote it.
-    pub fn in_words(&self, path: &str) -> String {
+    pub fn describe_at(&self, path: &str) -> String {
         use io::ErrorKind::*;
         let help = match self.error.kind() {
             StorageFull => "free some space, and run the command again",
@@ -67,7 +67,7 @@ impl WriteError {
 
 impl fmt::Display for WriteError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.in_words(&self.path.display().to_string()))
+        out.write_str(&self.describe_at(&self.path.display().to_string()))
     }
 }
 
@@ -113,7 +113,7 @@ pub fn expect_free(stage: &Stage, image: &str) -> Result<(), String> {
     holder.map_or(Ok(()), |holder| {
         Err(format!(
             "`{image}` is being built by {}, and its files cannot change before the build ends: wait for it, or stop it",
-            in_words(holder)
+            name_holder(holder)
         ))
     })
 }

@@ -148,7 +148,7 @@ fn write_files(
     }
     workspace::create(&folder, &missing).map_err(|error| {
         let name = error.path.strip_prefix(&folder).map(shown);
-        Failure(error.in_words(&name.unwrap_or_else(|_| error.path.display().to_string())))
+        Failure(error.describe_at(&name.unwrap_or_else(|_| error.path.display().to_string())))
     })?;
     Ok(files.iter().map(|(file, _)| shown(file)).collect())
 }
