@@ -267,7 +267,7 @@ fn a_running_build_is_left_alone() {
     for (args, wanted) in [
         (&["clean"][..], "build/node is in use by a build"),
         (&["clean", "--cache"], "cache is in use by a build"),
-        (&["build", "node"], "another process is building this image"),
+        (&["build", "node"], ") is building this image: wait for it"),
         (
             &["compile", "node", "--set", "extra_debs=jq"],
             "is being built",

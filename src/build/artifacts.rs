@@ -1,11 +1,15 @@
 //! The artifacts of a build, and their record.
 
 use crate::source::{hex, open_regular, read_text};
+use crate::workspace::{replace, replace_private};
 use globset::{Glob, GlobSetBuilder};
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -47,6 +51,13 @@ impl Record {
             .filter(|record: &Record| record.build == 1)
     }
 
+    /// Writes the record to the image's folder. With `is_secret` only its owner can read it.
+    fn write(&self, folder: &Path, is_secret: bool) -> io::Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        let write = if is_secret { replace_private } else { replace };
+        write(&folder.join("build.json"), text.as_bytes()).map_err(io::Error::other)
+    }
+
     /// The paths of all files that the build left in `output`.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files
@@ -64,7 +75,8 @@ impl Record {
 }
 
 /// Moves `output` from Packer's working folder to the image's folder, with the artifacts: the files that match `pattern`.
-/// Returns the artifacts and the paths of all files. Files that a user has added to the last output stay.
+/// Writes and returns the record that `record` makes of the artifacts and the paths of all files. Files that a user has added
+/// to the last output stay.
 ///
 /// # Errors
 /// If no file matches the pattern, or a file cannot be moved. The last output then stays.
@@ -72,7 +84,9 @@ pub(crate) fn keep(
     work: &Path,
     folder: &Path,
     pattern: Option<&str>,
-) -> io::Result<(Vec<Artifact>, Vec<PathBuf>)> {
+    is_secret: bool,
+    record: impl FnOnce(Vec<Artifact>, Vec<PathBuf>) -> Record,
+) -> io::Result<Record> {
     let mut artifacts = pattern.map_or(Ok(Vec::new()), |pattern| collect(work, pattern))?;
     if let (Some(pattern), true) = (pattern, artifacts.is_empty()) {
         let message = format!(
@@ -91,32 +105,79 @@ pub(crate) fn keep(
         fs::rename(work.join(&artifact.path), work.join(&path))?;
         artifact.path = path;
     }
-    let (new, place, old) = (
-        work.join("output"),
-        folder.join("output"),
-        work.join("output.old"),
-    );
+    let (new, place) = (work.join("output"), folder.join("output"));
     if !new.exists() {
-        return Ok((artifacts, Vec::new()));
+        let record = record(artifacts, Vec::new());
+        record.write(folder, is_secret)?;
+        return Ok(record);
     }
     let files = list_files(&new)?;
     if let Some(record) = Record::read(folder).filter(|record| !record.files.is_empty()) {
         carry_over(&place, &new, &record)?;
     }
-    if place.exists() {
-        fs::rename(&place, &old)?;
+    let files = files.iter().map(|file| Path::new("output").join(file));
+    let record = record(artifacts, files.collect());
+    let built = Built {
+        folder: fs::metadata(&new)?.ino(),
+        is_secret,
+        record,
+    };
+    let text = serde_json::to_string(&built)?;
+    replace_private(&work.join(BUILT), text.as_bytes()).map_err(io::Error::other)?;
+    swap(&new, &place, &work.join(OLD))?;
+    built.record.write(folder, is_secret)?;
+    Ok(built.record)
+}
+
+/// In the working folder: what `build.json` will be when the new output is in its place.
+const BUILT: &str = "built.json";
+/// In the working folder: the last output, where the file system cannot exchange two folders.
+const OLD: &str = "output.old";
+
+/// The content of [`BUILT`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Built {
+    /// The inode of the new output folder, which shows where the folder is.
+    folder: u64,
+    /// Only the owner can read the record.
+    is_secret: bool,
+    record: Record,
+}
+
+/// Puts the new output in the place of the old one, in one step if the file system can.
+fn swap(new: &Path, place: &Path, old: &Path) -> io::Result<()> {
+    if !place.exists() {
+        return fs::rename(new, place);
     }
-    if let Err(error) = fs::rename(&new, &place) {
-        let _ = fs::rename(&old, &place);
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    if renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE).is_ok() {
+        return Ok(());
+    }
+    fs::rename(place, old)?;
+    if let Err(error) = fs::rename(new, place) {
+        let _ = fs::rename(old, place);
         return Err(error);
     }
-    Ok((
-        artifacts,
-        files
-            .iter()
-            .map(|file| Path::new("output").join(file))
-            .collect(),
-    ))
+    Ok(())
+}
+
+/// Finishes what a build was doing when it was killed: brings the last output back if none is in its place, and writes the
+/// record of an output that is. The caller holds the image's lock.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(crate) fn recover(folder: &Path) -> io::Result<()> {
+    let (work, place) = (folder.join("work"), folder.join("output"));
+    if !place.exists() && work.join(OLD).exists() {
+        fs::rename(work.join(OLD), &place)?;
+    }
+    let built = read_text(&work.join(BUILT)).unwrap_or_default();
+    match serde_json::from_str::<Built>(&built) {
+        Ok(built) if fs::metadata(&place).is_ok_and(|m| m.ino() == built.folder) => {
+            built.record.write(folder, built.is_secret)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the files below a folder, relative to it, sorted.

@@ -1,8 +1,10 @@
 //! Removing the files that compiles and builds have written.
 
+use crate::build::artifacts;
 use crate::build::artifacts::Record;
-use crate::workspace::{CACHES, IGNORE, IGNORE_ALL, LOCK, Lock, TAG};
+use crate::workspace::{CACHES, IGNORE, IGNORE_ALL, LOCK, Lock, Stage, TAG};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,14 +66,17 @@ pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
     let Some(_lock) = Lock::of_image(folder)? else {
         return Ok(Cleaned::Running);
     };
+    artifacts::recover(folder)?;
     let mut kept = clean_output(folder)?;
     remove_folder(&folder.join("work"))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let is_ours = FILES.iter().any(|file| name == *file) || is_staged(&name.to_string_lossy());
+        let is_ours = FILES.iter().any(|file| name == *file) || Stage::is_own(&name);
         if is_ours && !entry.file_type()?.is_dir() {
             fs::remove_file(entry.path())?;
+        } else if is_ours {
+            remove_folder(&entry.path())?;
         } else if name != "output" {
             kept.push(entry.path());
         }
@@ -91,10 +96,21 @@ pub fn clean_image(folder: &Path) -> io::Result<Cleaned> {
 /// If it cannot be read or removed.
 pub fn clean_out(out: &Path) -> io::Result<bool> {
     let is_ours = fs::read_to_string(out.join(IGNORE)).is_ok_and(|text| text == IGNORE_ALL);
-    if !is_ours || fs::read_dir(out)?.count() > 1 {
+    if !is_ours {
         return Ok(false);
     }
-    fs::remove_file(out.join(IGNORE))?;
+    // No other process may write to it meanwhile.
+    let _stage = Stage::of(out).map_err(io::Error::other)?;
+    let is_own = |name: &OsStr| name == IGNORE || Stage::is_own(name);
+    let names: Vec<_> = fs::read_dir(out)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<_>>()?;
+    if !names.iter().all(|name| is_own(name)) {
+        return Ok(false);
+    }
+    for name in names {
+        fs::remove_file(out.join(name))?;
+    }
     fs::remove_dir(out).map(|()| true)
 }
 
@@ -174,12 +190,6 @@ fn remove_folder(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
-}
-
-/// True for the name of an unfinished file, left by a program that was killed (`tempfile`'s pattern).
-fn is_staged(name: &str) -> bool {
-    name.strip_prefix(".tmp")
-        .is_some_and(|rest| rest.len() == 6 && rest.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
 /// True if a folder contains a manifest of imgspec and a var file.

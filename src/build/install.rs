@@ -1,6 +1,7 @@
 //! `imgspec deps --install`: installs programs, in `.bin` if possible. Never removes anything.
 
 use crate::build::tools::{Tool, Toolbox};
+use crate::workspace::Stage;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -104,6 +105,7 @@ impl<'t> InstallPlan<'t> {
     pub fn run(self) -> Vec<(&'static str, Result<String, String>)> {
         let mut out = Vec::new();
         let made = crate::workspace::make_ignored(&self.toolbox.bin)
+            .map(drop)
             .map_err(|e| format!("cannot make {}: {e}", self.toolbox.bin.display()));
         for tool in &self.own {
             let done = made.clone().and_then(|()| match tool.name {
@@ -190,15 +192,16 @@ fn mirror() -> String {
 fn unpack_package(tool: &Tool, toolbox: &Toolbox) -> Result<String, String> {
     let bin = &toolbox.bin;
     let fail = |e: io::Error| format!("cannot get the package {}: {e}", tool.package);
-    let folder = tempfile::tempdir_in(bin).map_err(fail)?;
+    let stage = Stage::of(bin).map_err(|e| e.to_string())?;
+    let folder = stage.scratch().map_err(fail)?;
     run(
         toolbox,
         "apt-get",
         &["download", "-q", tool.package],
-        folder.path(),
+        &folder,
     )
     .map_err(fail)?;
-    let package = fs::read_dir(folder.path())
+    let package = fs::read_dir(&folder)
         .map_err(fail)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|e| e == "deb"))
@@ -207,10 +210,10 @@ fn unpack_package(tool: &Tool, toolbox: &Toolbox) -> Result<String, String> {
         toolbox,
         "dpkg-deb",
         &["-x", &package.to_string_lossy(), "root"],
-        folder.path(),
+        &folder,
     )
     .map_err(fail)?;
-    let program = folder.path().join("root/usr/bin").join(tool.program);
+    let program = folder.join("root/usr/bin").join(tool.program);
     fs::rename(program, bin.join(tool.program)).map_err(fail)?;
     Ok(format!("extracted {} from Debian's package", tool.program))
 }
@@ -230,7 +233,8 @@ fn download_packer(toolbox: &Toolbox) -> Result<String, String> {
     let name = format!("packer_{PACKER}_{system}_{arch}.zip");
     let base = format!("{}/{PACKER}", mirror());
     let fail = |e: io::Error| format!("cannot download from {base}: {e}");
-    let folder = tempfile::tempdir_in(bin).map_err(fail)?;
+    let stage = Stage::of(bin).map_err(|e| e.to_string())?;
+    let folder = stage.scratch().map_err(fail)?;
     let get = |file: &str| {
         let url = format!("{base}/{file}");
         run(
@@ -245,16 +249,16 @@ fn download_packer(toolbox: &Toolbox) -> Result<String, String> {
                 "-O",
                 &url,
             ],
-            folder.path(),
+            &folder,
         )
     };
     let sums = format!("packer_{PACKER}_SHA256SUMS");
     get(&name).and_then(|()| get(&sums)).map_err(fail)?;
-    let wanted = fs::read_to_string(folder.path().join(&sums)).map_err(fail)?;
+    let wanted = fs::read_to_string(folder.join(&sums)).map_err(fail)?;
     let wanted = wanted
         .lines()
         .find_map(|line| line.strip_suffix(&name).map(|sum| sum.trim().to_owned()));
-    let found = crate::build::artifacts::sha256_file(&folder.path().join(&name)).map_err(fail)?;
+    let found = crate::build::artifacts::sha256_file(&folder.join(&name)).map_err(fail)?;
     if wanted.as_deref() != Some(&found) {
         return Err(format!(
             "the sha256 of {base}/{name} is {found}, which differs from {sums}"
@@ -264,10 +268,10 @@ fn download_packer(toolbox: &Toolbox) -> Result<String, String> {
         toolbox,
         "python3",
         &["-m", "zipfile", "-e", &name, "."],
-        folder.path(),
+        &folder,
     )
     .map_err(fail)?;
-    let program = folder.path().join("packer");
+    let program = folder.join("packer");
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).map_err(fail)?;
     fs::rename(program, bin.join("packer")).map_err(fail)?;

@@ -200,6 +200,7 @@ impl<'a> Job<'a> {
     /// If an input or a program is missing, Packer fails, or the user stops it.
     pub fn build(&self, progress: &Progress) -> Result<Outcome, BuildFailure> {
         let inputs = self.inputs()?;
+        artifacts::recover(&self.folder)?;
         if let Some(record) =
             Record::read(&self.folder).filter(|r| r.inputs == inputs && r.is_whole(&self.folder))
             && !self.flags.force
@@ -329,6 +330,7 @@ impl<'a> Job<'a> {
     /// Makes Packer's working folder and the log.
     fn prepare(&self) -> io::Result<File> {
         let shared = workspace::unpack(&workspace::cache())?;
+        artifacts::recover(&self.folder)?;
         if self.work.exists() {
             fs::remove_dir_all(&self.work)?;
         }
@@ -479,8 +481,7 @@ impl<'a> Job<'a> {
     /// Moves the artifacts to the image's folder, and writes `build.json`.
     fn keep(&self, inputs: String) -> io::Result<Record> {
         let pattern = self.artifacts.build.artifact.as_deref();
-        let (artifacts, files) = artifacts::keep(&self.work, &self.folder, pattern)?;
-        let record = Record {
+        let record = |artifacts, files| Record {
             build: 1,
             image: self.artifacts.image.clone(),
             inputs,
@@ -488,17 +489,10 @@ impl<'a> Job<'a> {
             files,
             manifest: self.artifacts.manifest.clone(),
         };
-        let text = serde_json::to_string_pretty(&record)? + "\n";
         // The digest of the inputs includes the secrets: from it, a short one could be guessed.
         let is_secret =
             self.artifacts.is_secret() || !self.artifacts.build.secret_environment.is_empty();
-        let write = if is_secret {
-            workspace::replace_private
-        } else {
-            workspace::replace
-        };
-        write(&self.folder.join("build.json"), text.as_bytes())?;
-        Ok(record)
+        artifacts::keep(&self.work, &self.folder, pattern, is_secret, record)
     }
 }
 

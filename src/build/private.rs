@@ -4,15 +4,19 @@
 //! the build. The folder is locked while the build runs. An unlocked folder is left over from a build that was killed: the
 //! next run removes it, and stops the processes of that build.
 
+use crate::build::artifacts;
 use crate::build::process::stop_marked;
 use crate::workspace::Lock;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// The prefix of the folders' names.
-const PREFIX: &str = "imgspec-";
+const PREFIX: &str = "imgspec-build-";
+/// How often a folder is made that other runs remove.
+const ATTEMPTS: usize = 16;
 /// The file in each folder that names its build: the mark of its processes, and Packer's working folder.
 const OWNER: &str = "imgspec-build";
 
@@ -29,13 +33,8 @@ impl Private {
     /// # Errors
     /// If the folder cannot be made or locked.
     pub fn new(mark: &str, work: &Path) -> io::Result<Private> {
-        let new = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir()?;
-        let lock = File::open(new.path())?;
-        lock.try_lock()?;
-        // Without this file other runs ignore the folder.
+        let (new, lock) = make_locked()?;
+        // Other runs find the processes of the build by this file.
         fs::write(
             new.path().join(OWNER),
             format!("{mark}\n{}", work.display()),
@@ -54,6 +53,27 @@ impl Private {
             ("ANSIBLE_LOCAL_TEMP", self.folder.join("ansible")),
         ]
     }
+}
+
+/// Makes and locks a folder. Until it is locked, another run takes it for one that a killed build has left, and removes it.
+fn make_locked() -> io::Result<(TempDir, File)> {
+    let make = || {
+        let new = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()?;
+        let lock = File::open(new.path())?;
+        lock.try_lock()?;
+        // Fails if the folder was removed before it was locked.
+        fs::metadata(new.path())?;
+        Ok((new, lock))
+    };
+    for _ in 1..ATTEMPTS {
+        if let Ok(made) = make() {
+            return Ok(made);
+        }
+    }
+    make()
 }
 
 impl Drop for Private {
@@ -80,12 +100,16 @@ fn remove_leftover(folder: &Path) -> io::Result<()> {
             .is_ok_and(|m| is_kind(&m) && m.uid() == rustix::process::geteuid().as_raw())
     };
     let owner = folder.join(OWNER);
-    if !is_ours(folder, fs::Metadata::is_dir) || !is_ours(&owner, fs::Metadata::is_file) {
+    if !is_ours(folder, fs::Metadata::is_dir) {
         return Ok(());
     }
     let lock = File::open(folder)?;
     if lock.try_lock().is_err() {
         return Ok(());
+    }
+    if !is_ours(&owner, fs::Metadata::is_file) {
+        // The build was killed before it wrote anything. A folder with other files stays.
+        return fs::remove_dir(folder);
     }
     let text = fs::read_to_string(owner)?;
     let (mark, work) = text.split_once('\n').unwrap_or((&text, ""));
@@ -99,6 +123,7 @@ fn remove_leftover(folder: &Path) -> io::Result<()> {
         && work.is_dir()
         && let Some(_lock) = Lock::of_image(image)?
     {
+        artifacts::recover(image)?;
         fs::remove_dir_all(work)?;
     }
     fs::remove_dir_all(folder)

@@ -1,9 +1,10 @@
 //! `imgspec adopt`
 
+use crate::cli::place::cannot_write;
 use crate::cli::{Cli, Failure, print, print_aside};
 use crate::import::{ADOPTED_MARK, Checkout, adopt};
 use crate::source::{normalize, read_text};
-use crate::workspace;
+use crate::workspace::{self, Stage, WriteError};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,19 @@ pub(super) fn run(cli: &Cli, args: &Adopt) -> Result<bool, Failure> {
     let checkout = workspace::read_checkout(&cli.here.join(&args.folder)).map_err(Failure)?;
     let files = adopt(&checkout, cli.release);
     let out = normalize(&cli.here.join(&args.out));
+    let failed = |e: WriteError| cannot_write(&e, &cli.here);
+    // The folder is locked before it is read: a killed run may have left files that are not in their places yet.
+    let stage = if args.check {
+        None
+    } else {
+        Some(Stage::of_output(&out, true).map_err(failed)?)
+    };
     let old = old_files(&out)?;
     let gone: Vec<&PathBuf> = old
         .keys()
         .filter(|path| !files.contains_key(*path))
         .collect();
-    if args.check {
+    let Some(stage) = stage else {
         let changed = files
             .iter()
             .filter(|(path, text)| old.get(*path) != Some(text));
@@ -51,17 +59,14 @@ pub(super) fn run(cli: &Cli, args: &Adopt) -> Result<bool, Failure> {
         lines.sort();
         lines.iter().for_each(|line| print_aside(line));
         return Ok(lines.is_empty());
-    }
-    let failed =
-        |path: &Path, e: std::io::Error| Failure(format!("cannot write {}: {e}", path.display()));
+    };
     for (path, text) in &files {
-        let path = out.join(path);
-        workspace::replace(&path, text.as_bytes()).map_err(|e| failed(&path, e))?;
+        stage.add(path, text.as_bytes(), 0o644).map_err(failed)?;
     }
     for path in gone {
-        let path = out.join(path);
-        std::fs::remove_file(&path).map_err(|e| failed(&path, e))?;
+        stage.add_removal(path).map_err(failed)?;
     }
+    stage.commit().map_err(failed)?;
     print(&format!("{}\n", args.out.display()))?;
     Ok(report_unread(&checkout))
 }
@@ -98,7 +103,8 @@ fn old_files(out: &Path) -> Result<BTreeMap<PathBuf, String>, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure(format!("cannot read {}: {e}", out.display()));
     let is_ours =
         read_text(&out.join("imgspec.toml")).is_ok_and(|text| text.starts_with(ADOPTED_MARK));
-    for entry in walkdir::WalkDir::new(out).sort_by_file_name() {
+    let walk = walkdir::WalkDir::new(out).sort_by_file_name().into_iter();
+    for entry in walk.filter_entry(|entry| !Stage::is_own(entry.file_name())) {
         let entry = entry.map_err(|e| failed(&e))?;
         if !entry.file_type().is_file() {
             continue;

@@ -2,15 +2,14 @@
 
 use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
 use crate::cli::deps::{self, toolbox};
-use crate::cli::place::{out, shown};
-use crate::cli::report::{compile_all, is_fine, report};
+use crate::cli::place::{cannot_write, out, shown};
+use crate::cli::report::{compile_all, expect_unchanged, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::emit::{Artifacts, Output, TemplatePath};
 use crate::source::Release;
-use crate::workspace;
-use crate::workspace::Lock;
+use crate::workspace::{self, Lock, Stage, WriteError};
 use clap::{Args, ValueEnum};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -198,10 +197,15 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     }
     let mut hold = None;
     if action != Action::DryRun {
-        let failed = |e| Failure(format!("cannot write to {}: {e}", output.dir.display()));
+        let failed = |e: WriteError| cannot_write(&e, &cli.here);
         build::remove_leftovers();
-        hold = Some(take_hold(&mut artifacts, &output).map_err(failed)?);
-        workspace::write(&artifacts, &output).map_err(failed)?;
+        let stage = workspace::begin(&output).map_err(failed)?;
+        hold = Some(take_hold(&mut artifacts, &stage).map_err(failed)?);
+        for image in &artifacts {
+            workspace::add_image(&stage, image).map_err(failed)?;
+        }
+        expect_unchanged(&selected.program, &cli.here)?;
+        stage.commit().map_err(failed)?;
     }
     let is_busy = hold.as_ref().is_some_and(|hold| hold.is_busy);
     if let Some(root) = &checkout {
@@ -282,28 +286,31 @@ struct Hold {
 ///
 /// # Errors
 /// If a folder or a lock file cannot be made, or another run is removing the cache.
-fn take_hold(artifacts: &mut Vec<Artifacts>, output: &Output) -> std::io::Result<Hold> {
-    workspace::make_ignored(&output.dir)?;
-    let cache = workspace::cache();
-    workspace::make_cache(&cache)?;
-    let Some(cache) = Lock::to_use(&cache)? else {
-        return Err(std::io::Error::other(
+fn take_hold(artifacts: &mut Vec<Artifacts>, stage: &Stage) -> Result<Hold, WriteError> {
+    let place = workspace::cache();
+    let failed = |e| WriteError::new(&place, e);
+    workspace::make_cache(&place).map_err(failed)?;
+    let Some(cache) = Lock::to_use(&place).map_err(failed)? else {
+        return Err(failed(std::io::Error::other(
             "another imgspec process is removing the cache",
-        ));
+        )));
     };
     let (mut images, mut free) = (Vec::new(), Vec::new());
     let count = artifacts.len();
     for image in artifacts.drain(..) {
-        match Lock::of_image(&output.dir.join(&image.image))? {
-            Some(lock) => {
-                images.push(lock);
-                free.push(image);
-            }
-            None => print_aside(&format!(
-                "imgspec: {}: another process is building this image\n",
-                image.image
-            )),
+        let folder = stage.folder().join(&image.image);
+        let failed = |e| WriteError::new(&folder, e);
+        if let Some(lock) = Lock::of_image(&folder).map_err(failed)? {
+            images.push(lock);
+            free.push(image);
+            continue;
         }
+        let holder = Lock::find_holder(&folder).map_err(failed)?.flatten();
+        print_aside(&format!(
+            "imgspec: {}: {} is building this image: wait for it, or stop it\n",
+            image.image,
+            workspace::name_holder(holder)
+        ));
     }
     *artifacts = free;
     Ok(Hold {

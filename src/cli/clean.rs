@@ -1,9 +1,9 @@
 //! `imgspec clean`
 
 use crate::build::{self, Cleaned};
-use crate::cli::place::{expect_own, out, shown};
+use crate::cli::place::{cannot_write, expect_own, out, shown};
 use crate::cli::{Cli, Failure, print, print_aside};
-use crate::workspace;
+use crate::workspace::{self, Stage};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,10 @@ pub(super) fn run(cli: &Cli, args: &Clean) -> Result<bool, Failure> {
     }
     let out = out(&cli.here, args.out.as_deref());
     let failed = |path: &Path, e| Failure(format!("cannot remove {}: {e}", shown(path, &cli.here)));
+    // Before anything is removed: what is left may be files that are not in their places yet.
+    if out.is_dir() {
+        Stage::of_output(&out, true).map_err(|e| cannot_write(&e, &cli.here))?;
+    }
     let mut is_done = true;
     for folder in choose(&out, &args.images)? {
         match build::clean_image(&folder).map_err(|e| failed(&folder, e))? {

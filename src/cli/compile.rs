@@ -1,7 +1,7 @@
 //! `imgspec compile`
 
-use crate::cli::place::{expect_own, out, shown};
-use crate::cli::report::{compile_all, format, is_fine, report};
+use crate::cli::place::{cannot_write, expect_own, out, shown};
+use crate::cli::report::{compile_all, expect_unchanged, format, is_fine, report};
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
@@ -118,20 +118,20 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         }
         return Ok(stale.is_empty());
     }
-    for image in &artifacts {
-        let is_held = workspace::Lock::is_held(&output.dir.join(&image.image));
-        if is_held.map_err(|e| Failure(format!("cannot read {}: {e}", output.dir.display())))? {
-            let message = "is being built, and its files cannot change before the build ends";
-            return Err(Failure(format!("`{}` {message}", image.image)));
-        }
-    }
-    let failed = |e| Failure(format!("cannot write to {}: {e}", output.dir.display()));
-    if !Disk.is_dir(&output.dir) {
-        // Until now a folder above it was the output folder.
-        workspace::make_output(&output).map_err(failed)?;
+    let failed = |e: workspace::WriteError| cannot_write(&e, &cli.here);
+    // Until now a folder above it was the output folder.
+    let is_new = !Disk.is_dir(&output.dir);
+    let stage = workspace::begin(&output).map_err(failed)?;
+    if is_new {
         confine_writing(cli, &output.dir)?;
     }
-    let written = workspace::write(&artifacts, &output).map_err(failed)?;
+    let mut written = Vec::with_capacity(artifacts.len());
+    for image in &artifacts {
+        workspace::expect_free(&stage, &image.image).map_err(Failure)?;
+        written.push(workspace::add_image(&stage, image).map_err(failed)?);
+    }
+    expect_unchanged(&selected.program, &cli.here)?;
+    stage.commit().map_err(failed)?;
     if is_json {
         print_json(&selected, &diagnostics, &written)?;
     } else {

@@ -1,6 +1,6 @@
 //! `imgspec defaults`
 
-use crate::cli::place::shown;
+use crate::cli::place::{cannot_write, shown};
 use crate::cli::sandbox::confine;
 use crate::cli::select::library;
 use crate::cli::{Cli, Failure, print};
@@ -71,7 +71,7 @@ pub(super) fn run(cli: &Cli, args: &Defaults) -> Result<bool, Failure> {
         let path = out.join(&name);
         let text = json_text(&variables);
         crate::workspace::replace(&path, text.as_bytes())
-            .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
+            .map_err(|e| cannot_write(&e, &cli.here))?;
         print(&format!("{}\n", shown(&path, &cli.here)))?;
     }
     Ok(true)

@@ -1,7 +1,7 @@
 //! `imgspec doc`
 
-use crate::cli::place::{folder_of, shown};
-use crate::cli::report::{is_fine, report};
+use crate::cli::place::{cannot_write, folder_of, shown};
+use crate::cli::report::{expect_unchanged, is_fine, report};
 use crate::cli::sandbox::confine_to_request;
 use crate::cli::select::{find_specs, include_roots, library};
 use crate::cli::{Cli, Failure, Format, print, print_file};
@@ -82,8 +82,8 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
         return Ok(true);
     };
     let path = normalize(&cli.here.join(out));
-    workspace::replace(&path, text.as_bytes())
-        .map_err(|e| Failure(format!("cannot write {}: {e}", path.display())))?;
+    expect_unchanged(&program, &cli.here)?;
+    workspace::replace(&path, text.as_bytes()).map_err(|e| cannot_write(&e, &cli.here))?;
     print(&format!("{}\n", shown(&path, &cli.here)))?;
     Ok(true)
 }

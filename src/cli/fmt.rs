@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::project::{Program, Request, Unread, find_root, is_inside, load, read_inside, readable};
 use crate::source::{Disk, FileId, Loader, Memory, Span, read_input};
 use crate::syntax::{format, parse};
-use crate::workspace::{Wanted, project_library, rewrite};
+use crate::workspace::{Wanted, project_library, rewrite, tidy};
 use clap::Args;
 use similar::TextDiff;
 use std::path::{Path, PathBuf};
@@ -96,10 +96,14 @@ fn confine_to_specs(cli: &Cli, fmt: &Fmt, specs: &[PathBuf]) -> Result<(), Failu
 /// Formats a file that parses. Returns false if `--check` or `--diff` found a change.
 fn format_file(cli: &Cli, fmt: &Fmt, path: &Path, name: &str, text: &str) -> Result<bool, Failure> {
     let formatted = format(text);
+    let is_read_only = fmt.check || fmt.diff;
     if formatted == text {
+        if !is_read_only {
+            tidy(path);
+        }
         return Ok(true);
     }
-    if fmt.check || fmt.diff {
+    if is_read_only {
         let secrets = if fmt.diff {
             find_secrets(cli, &Disk, path)
         } else {
@@ -108,8 +112,7 @@ fn format_file(cli: &Cli, fmt: &Fmt, path: &Path, name: &str, text: &str) -> Res
         print_change(fmt, name, text, &formatted, &secrets)?;
         return Ok(false);
     }
-    rewrite(path, formatted.as_bytes())
-        .map_err(|e| Failure(format!("cannot write {name}: {e}")))?;
+    rewrite(path, text, &formatted).map_err(|e| Failure(e.describe_at(name)))?;
     print(&format!("{name}\n"))?;
     Ok(true)
 }

@@ -1,6 +1,6 @@
 //! `imgspec import`
 
-use crate::cli::place::folder_of;
+use crate::cli::place::{cannot_write, folder_of};
 use crate::cli::sandbox::confine;
 use crate::cli::select::{library, not_a_var_file, other_format};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
@@ -11,6 +11,7 @@ use crate::source::{Disk, Loader, normalize, read_text};
 use crate::workspace;
 use clap::Args;
 use std::fmt::Write;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -74,11 +75,20 @@ pub(super) fn run(cli: &Cli, args: &Import) -> Result<bool, Failure> {
         return Ok(true);
     };
     let path = normalize(&cli.here.join(out));
+    let exists = || Failure(format!("{} exists already", out.display()));
+    workspace::tidy(&path);
     if Disk.exists(&path) {
-        return Err(Failure(format!("{} exists already", out.display())));
+        return Err(exists());
     }
-    workspace::replace(&path, text.as_bytes())
-        .map_err(|e| Failure(format!("cannot write {}: {e}", out.display())))?;
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(exists());
+    };
+    let created = workspace::create(folder, &[(PathBuf::from(name), text)]);
+    created.map_err(|e| match e.error.kind() {
+        // Another process has written it in the meantime.
+        ErrorKind::AlreadyExists => exists(),
+        _ => cannot_write(&e, &cli.here),
+    })?;
     print(&format!("{}\n", out.display()))?;
     Ok(true)
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::Failure;
 use crate::source::{Disk, Loader, normalize};
-use crate::workspace;
+use crate::workspace::{self, WriteError};
 use std::path::{Path, PathBuf};
 
 /// The output folder in a project's root, unless `--out` names another.
@@ -41,6 +41,11 @@ pub(super) fn folder_of(here: &Path, file: Option<&Path>) -> Vec<PathBuf> {
     let path = file.map(|file| normalize(&here.join(file)));
     let folder = path.as_deref().and_then(Path::parent);
     folder.into_iter().map(Path::to_owned).collect()
+}
+
+/// Returns the message about a file or folder that cannot be written.
+pub(super) fn cannot_write(error: &WriteError, here: &Path) -> Failure {
+    Failure(error.describe_at(&shown(&error.path, here)))
 }
 
 /// Returns a path to print: relative to the current folder if it is inside it.

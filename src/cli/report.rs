@@ -1,14 +1,16 @@
 //! Printing of diagnostics.
 
-use crate::cli::{Cli, Format, print_aside, print_rendered};
+use crate::cli::place::shown;
+use crate::cli::{Cli, Failure, Format, print_aside, print_rendered};
 use crate::diagnostic::{
     Diagnostic, Severity, render_json, render_plain, render_rich, render_short,
 };
 use crate::driver::{self, Job};
 use crate::emit::{Artifacts, Output};
 use crate::project::Program;
-use crate::source::Disk;
+use crate::source::{Disk, Loader, Origin};
 use std::io::IsTerminal;
+use std::path::Path;
 
 use crate::cli::select::Selected;
 
@@ -41,6 +43,26 @@ pub(super) fn compile_all(
 ) -> (Vec<Artifacts>, Vec<Diagnostic>) {
     let (images, found) = job(selected, output).compile();
     (images, finish(selected, found))
+}
+
+/// Checks that the files of the project still have the content that was read, so that the output is that of one state.
+///
+/// # Errors
+/// For the first file that has changed or is gone.
+pub(super) fn expect_unchanged(program: &Program, here: &Path) -> Result<(), Failure> {
+    let sources = program.sources.iter().map(|(_, source)| source);
+    let sources = sources.filter(|source| source.origin == Origin::Project);
+    let sources = sources.map(|source| (&source.path, &*source.text));
+    let data = program.data.iter().map(|data| (&data.path, &*data.text));
+    for (path, text) in sources.chain(data) {
+        if !Disk.read(path).is_ok_and(|now| now == *text) {
+            return Err(Failure(format!(
+                "{} has changed since it was read: run the command again (nothing has changed in the output)",
+                shown(path, here)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// True if no diagnostic is an error.

@@ -103,7 +103,7 @@ impl Workspace {
         } else {
             let cache = workspace::cache();
             // The folder must exist to be the only one. Without it nothing can be written.
-            let write = workspace::make_ignored(&cache).map(|()| cache);
+            let write = workspace::make_ignored(&cache).map(|_| cache);
             let limits = Limits {
                 read: None,
                 write: write.into_iter().collect(),

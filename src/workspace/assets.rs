@@ -1,9 +1,9 @@
 //! The embedded templates, playbooks and roles, unpacked to disk for Packer and Ansible.
 
-use crate::source::{embedded, hex};
+use crate::source::{embedded, hex, read_bytes};
+use crate::workspace::Stage;
 use include_dir::{Dir, DirEntry};
 use sha2::{Digest, Sha256};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,30 +16,44 @@ pub fn assets(cache: &Path) -> PathBuf {
 }
 
 /// Unpacks `config`, `ansible` and `stdlib` to a folder of the cache, and returns it. Its name is the digest of their
-/// content, so that an existing folder is up to date.
+/// content. Files that are missing or differ are written again: nothing waits until the disk has them, and people remove
+/// old files from caches.
 ///
 /// # Errors
 /// If a folder or file cannot be written.
 pub fn unpack(cache: &Path) -> io::Result<PathBuf> {
-    let folder = cache.join(ASSETS).join(digest());
-    if folder.is_dir() {
-        return Ok(folder);
-    }
     crate::workspace::make_cache(cache)?;
-    let new = tempfile::tempdir_in(cache.join(ASSETS))?;
+    let digest = digest();
+    let folder = assets(cache).join(&digest);
+    let mut files = Vec::new();
     for (name, dir) in [
         ("config", &embedded::CONFIG),
         ("ansible", &embedded::ANSIBLE),
         ("stdlib", &embedded::STDLIB),
     ] {
-        let root = new.path().join(name);
-        fs::create_dir(&root)?;
-        dir.extract(&root)?;
+        list(dir, Path::new(name), &mut files);
     }
-    match fs::rename(new.path(), &folder) {
-        // Another process unpacked them first.
-        Err(_) if folder.is_dir() => Ok(folder),
-        result => result.map(|()| folder),
+    let is_whole = |(path, content): &(PathBuf, &[u8])| {
+        read_bytes(&folder.join(path)).is_ok_and(|found| found == *content)
+    };
+    if files.iter().all(is_whole) && !Stage::is_begun(&assets(cache)) {
+        return Ok(folder);
+    }
+    let stage = Stage::of_output(&assets(cache), true).map_err(io::Error::other)?;
+    for (path, content) in files {
+        let path = Path::new(&digest).join(path);
+        stage.add(&path, content, 0o644).map_err(io::Error::other)?;
+    }
+    stage.commit().map_err(io::Error::other)?;
+    Ok(folder)
+}
+
+fn list<'d>(dir: &'d Dir<'d>, root: &Path, out: &mut Vec<(PathBuf, &'d [u8])>) {
+    for entry in dir.entries() {
+        match entry {
+            DirEntry::Dir(dir) => list(dir, root, out),
+            DirEntry::File(file) => out.push((root.join(file.path()), file.contents())),
+        }
     }
 }
 

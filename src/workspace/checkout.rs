@@ -8,7 +8,8 @@ use crate::project::{Adopted, CONFIG_FILE, Config};
 use crate::source::{Disk, FileId, Release, hex, open_regular, read_bytes};
 use crate::workspace::cache;
 use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
-use crate::workspace::write::replace;
+use crate::workspace::stage::Stage;
+use crate::workspace::write::{replace, tidy};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,10 +25,19 @@ pub(crate) const ADOPTED_ROOT: &str = "adopted";
 /// Reads a checkout without using the cache.
 ///
 /// # Errors
-/// A message, if the folder is not a checkout, make cannot read its Makefile, or no target can be read.
+/// A message, if the folder is not a checkout, make cannot read its Makefile, no target can be read, or the checkout
+/// changes in the meantime.
 pub fn read_checkout(folder: &Path) -> Result<Checkout, String> {
     let root = find_checkout(folder)?;
-    Ok(read_with_makefiles(&root, &[])?.0)
+    let before = Inputs::read(&root).digest;
+    let (checkout, _) = read_with_makefiles(&root, &[])?;
+    if Inputs::read(&root).digest != before {
+        return Err(format!(
+            "{} has changed while it was read: run the command again",
+            root.display()
+        ));
+    }
+    Ok(checkout)
 }
 
 fn read_with_makefiles(
@@ -75,6 +85,9 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
     let root = root.canonicalize().unwrap_or(root);
     let place = place_of(&root, "checkout");
     let inputs = Inputs::read(&root);
+    if place.parent().is_some_and(Stage::is_begun) {
+        tidy(&place);
+    }
     if let Some(entry) = CacheEntry::read(&place).filter(|entry| entry.is_of(&inputs)) {
         return Ok(entry.library(&root, &inputs));
     }
@@ -99,8 +112,11 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
             .collect(),
         files: adopt(&checkout, None),
     };
-    // A cache that cannot be written costs only time.
-    if let Ok(bytes) = postcard::to_allocvec(&entry) {
+    // A cache that cannot be written costs only time. A checkout that has changed since its digest was computed is not kept
+    // under that digest.
+    if Inputs::read(&root).digest == inputs.digest
+        && let Ok(bytes) = postcard::to_allocvec(&entry)
+    {
         let _ = replace(&place, &bytes);
         remove_old(&place);
     }
@@ -118,7 +134,8 @@ fn release_of(files: &BTreeMap<PathBuf, String>) -> Release {
 /// How many files of adopted libraries the cache keeps: up to two for each.
 const MOST: usize = 32;
 
-/// Removes the oldest entries of the cache if there are more than [`MOST`]. `new` is the path of the newest one.
+/// Removes the oldest entries of the cache if there are more than [`MOST`]. `new` is the path of the newest one, whatever its
+/// time is: clocks go back.
 pub(super) fn remove_old(new: &Path) {
     let entries = new
         .parent()
@@ -130,8 +147,9 @@ pub(super) fn remove_old(new: &Path) {
     let mut dated: Vec<_> = entries
         .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path())))
         .collect();
+    dated.retain(|(_, path)| path != new);
     dated.sort();
-    for (_, path) in dated.iter().rev().skip(MOST) {
+    for (_, path) in dated.iter().rev().skip(MOST - 1) {
         let _ = fs::remove_file(path);
     }
 }

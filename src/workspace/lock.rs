@@ -27,18 +27,20 @@ impl Lock {
         hold(file, taken)
     }
 
-    /// True if another process holds the lock of an image's folder. Makes no file.
+    /// Returns the process that holds the lock of an image's folder, as far as the system tells it; `None` if none does.
+    /// Makes no file.
     ///
     /// # Errors
     /// If the lock file exists and cannot be locked for another reason.
-    pub fn is_held(folder: &Path) -> io::Result<bool> {
-        match File::open(folder.join(LOCK)) {
-            Ok(file) => {
-                let taken = file.try_lock();
-                Ok(hold(file, taken)?.is_none())
-            }
-            // Without a lock file no build can hold the lock.
-            Err(_) => Ok(false),
+    pub fn find_holder(folder: &Path) -> io::Result<Option<Holder>> {
+        // Without a lock file no build can hold the lock.
+        let Ok(file) = File::open(folder.join(LOCK)) else {
+            return Ok(None);
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(find_holder(&file))),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
@@ -61,6 +63,39 @@ impl Lock {
         let taken = file.try_lock();
         hold(file, taken)
     }
+}
+
+/// The number of the process that holds a lock, if the system tells it.
+pub type Holder = Option<u32>;
+
+/// Names the process that holds a lock.
+pub fn name_holder(holder: Holder) -> String {
+    holder.map_or("another process".to_owned(), |id| {
+        format!("another process ({id})")
+    })
+}
+
+/// Finds the process that holds the lock of a file. Linux lists all locks.
+#[cfg(unix)]
+pub(super) fn find_holder(file: &File) -> Holder {
+    use std::os::unix::fs::MetadataExt;
+    let inode = file.metadata().ok()?.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123 0 EOF`. A process that waits has `->` after the number.
+    let holder = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, id, place, ..] = words[..] else {
+            return None;
+        };
+        let is_it = place.rsplit(':').next() == Some(&inode);
+        id.parse().ok().filter(|id| is_it && *id > 0)
+    };
+    locks.lines().find_map(holder)
+}
+
+#[cfg(not(unix))]
+pub(super) fn find_holder(_: &File) -> Holder {
+    None
 }
 
 fn open(folder: &Path) -> io::Result<File> {

@@ -10,6 +10,7 @@ mod discover;
 mod library;
 mod lock;
 mod make;
+mod stage;
 mod write;
 
 #[cfg(unix)]
@@ -24,8 +25,11 @@ pub use discover::{Wanted, project_library, read_config, spec_files};
 pub use library::library;
 #[cfg(unix)]
 pub(crate) use lock::LOCK;
-pub use lock::Lock;
+pub use lock::{Holder, Lock, name_holder};
 pub use make::{USER_FILE, find_checkout, find_installers, read_recipes};
+pub use stage::Stage;
 #[cfg(unix)]
 pub(crate) use write::replace_private;
-pub use write::{create, make_output, replace, rewrite, stale, write};
+pub use write::{
+    WriteError, add_image, begin, create, expect_free, replace, rewrite, stale, tidy, write,
+};

@@ -1,63 +1,155 @@
-//! Writing files: each is replaced as a whole, or stays unchanged.
+//! Writing files: each is replaced as a whole, or stays unchanged. [`Stage`] has the mechanism.
+//!
+//! Nothing here waits for the disk (`fsync`), which would take longer than everything else. So the promise holds if the
+//! program is killed or fails, but not if the machine loses power.
 
 use crate::emit::{Artifacts, Output};
-use crate::source::read_bytes;
+use crate::source::{read_bytes, read_text};
+use crate::workspace::lock::{Lock, name_holder};
+use crate::workspace::stage::{Stage, again, mode_of};
+use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Writes the files of images to the output folder, and returns the images' folders. Files that are up to date stay
-/// untouched. No file is replaced before all new ones are on the disk. Git ignores an output folder that is made here,
-/// unless the output is portable.
-///
-/// # Errors
-/// If a folder or file cannot be written. Existing files are then complete: old or new.
-pub fn write(images: &[Artifacts], output: &Output) -> io::Result<Vec<PathBuf>> {
-    make_output(output)?;
-    let real = output.dir.canonicalize()?;
-    let mut dirs = Vec::with_capacity(images.len());
-    let mut staged = Vec::new();
-    for artifacts in images {
-        let dir = output.dir.join(&artifacts.image);
-        fs::create_dir_all(&dir)?;
-        if dir.canonicalize()?.parent() != Some(&real) {
-            let message = format!("{} is a link: remove it", dir.display());
-            return Err(io::Error::other(message));
-        }
-        let mode = if artifacts.is_secret() { 0o600 } else { 0o644 };
-        for (name, content) in artifacts.files() {
-            let path = dir.join(name);
-            if let Some(file) = stage(&path, content.as_bytes(), mode)? {
-                staged.push((file, path));
-            }
-        }
-        dirs.push(dir);
-    }
-    for (file, path) in staged {
-        file.persist(path).map_err(|e| e.error)?;
-    }
-    Ok(dirs)
+/// A file or folder that cannot be written, and why.
+#[derive(Debug)]
+pub struct WriteError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The reason.
+    pub error: io::Error,
+    /// Some files are new, and could not be changed back.
+    is_partly: bool,
 }
 
-/// Makes the output folder if it is missing. Git ignores it unless the output is portable.
+impl WriteError {
+    /// Nothing has changed: this path cannot be written.
+    pub fn new(path: &Path, error: io::Error) -> WriteError {
+        WriteError {
+            path: path.to_owned(),
+            error,
+            is_partly: false,
+        }
+    }
+
+    pub(super) fn partly(self, is_partly: bool) -> WriteError {
+        WriteError { is_partly, ..self }
+    }
+
+    /// Describes the error in one line, with a way out. `path` is the path as the user wrote it.
+    pub fn describe_at(&self, path: &str) -> String {
+        use io::ErrorKind::*;
+        let help = match self.error.kind() {
+            StorageFull => "free some space, and run the command again",
+            QuotaExceeded => "free some of your quota, and run the command again",
+            ReadOnlyFilesystem => "the file system is read-only: choose another folder",
+            PermissionDenied => "change the permissions, or choose another folder",
+            NotADirectory => {
+                "a file is in the place of a folder: move it away, or choose another folder"
+            }
+            IsADirectory => {
+                "a folder is in the place of the file: move it away, or choose another folder"
+            }
+            AlreadyExists => "move it away, or choose another folder",
+            InvalidFilename => "choose a shorter name",
+            NotFound => "somebody has removed it or its folder: run the command again",
+            _ => "remove the cause, and run the command again",
+        };
+        let state = if self.is_partly {
+            "some files are new, and the others are as they were"
+        } else {
+            "nothing has changed"
+        };
+        format!("cannot write {path}: {}; {help} ({state})", self.error)
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.describe_at(&self.path.display().to_string()))
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// Locks the output folder for new files of images, which [`add_image`] and [`Stage::commit`] write.
 ///
 /// # Errors
-/// If it cannot be made.
-pub fn make_output(output: &Output) -> io::Result<()> {
-    if output.portable {
-        fs::create_dir_all(&output.dir)
-    } else {
-        // Portable output may be committed; other output contains paths of this machine.
-        crate::workspace::make_ignored(&output.dir)
+/// If the folder cannot be made, or an interrupted command's files in it can be neither moved nor removed.
+pub fn begin(output: &Output) -> Result<Stage, WriteError> {
+    Stage::of_output(&output.dir, output.portable)
+}
+
+/// Adds the files of an image to a stage of the output folder, and returns the image's folder. Files that are up to date
+/// stay untouched. Threads can add images at the same time.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn add_image(stage: &Stage, artifacts: &Artifacts) -> Result<PathBuf, WriteError> {
+    let name = Path::new(&artifacts.image);
+    let folder = stage.folder().join(name);
+    let is_new = folder.symlink_metadata().is_err();
+    if !is_new && !is_in(&folder, stage.folder()) {
+        let error = io::Error::other("it is a link out of the output folder");
+        return Err(WriteError::new(&folder, error));
     }
+    let mode = if artifacts.is_secret() { 0o600 } else { 0o644 };
+    for (file, content) in artifacts.files() {
+        let file = name.join(file);
+        if is_new {
+            stage.add_new(&file, content.as_bytes(), mode)?;
+        } else {
+            stage.add(&file, content.as_bytes(), mode)?;
+        }
+    }
+    Ok(folder)
+}
+
+/// Returns an error if a build of the image is running, which reads the image's files.
+///
+/// # Errors
+/// If it is, or the lock cannot be read.
+pub fn expect_free(stage: &Stage, image: &str) -> Result<(), String> {
+    let folder = stage.folder().join(image);
+    let holder = Lock::find_holder(&folder)
+        .map_err(|e| format!("cannot read the lock of {}: {e}", folder.display()))?;
+    holder.map_or(Ok(()), |holder| {
+        Err(format!(
+            "`{image}` is being built by {}, and its files cannot change before the build ends: wait for it, or stop it",
+            name_holder(holder)
+        ))
+    })
+}
+
+/// Writes the files of images to the output folder, and returns the images' folders. No file is replaced before all new
+/// ones are written.
+///
+/// # Errors
+/// If a folder or file cannot be written. Then nothing has changed.
+pub fn write(images: &[Artifacts], output: &Output) -> Result<Vec<PathBuf>, WriteError> {
+    let stage = begin(output)?;
+    let folders = images.iter().map(|image| add_image(&stage, image));
+    let folders = folders.collect::<Result<_, _>>()?;
+    stage.commit()?;
+    Ok(folders)
+}
+
+/// True if a folder is directly in another one, with links followed.
+fn is_in(folder: &Path, parent: &Path) -> bool {
+    let real = folder.canonicalize().ok();
+    let parent = parent.canonicalize().ok();
+    real.as_deref().and_then(Path::parent) == parent.as_deref()
 }
 
 /// Writes a file as a whole, and makes its folder if it is missing.
 ///
 /// # Errors
 /// If the folder or the file cannot be written.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_with_mode(path, content, 0o644)
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder).map_err(|e| WriteError::new(folder, e))?;
+    put(path, content, 0o644)
 }
 
 /// Writes a file as a whole that only its owner can read, and makes its folder if it is missing.
@@ -65,15 +157,23 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// If the folder or the file cannot be written.
 #[cfg(unix)]
-pub(crate) fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    replace_with_mode(path, content, 0o600)
+pub(crate) fn replace_private(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder).map_err(|e| WriteError::new(folder, e))?;
+    put(path, content, 0o600)
 }
 
-fn replace_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    match stage(path, content, mode)? {
-        Some(file) => file.persist(path).map_err(|e| e.error),
-        None => Ok(()),
+/// Writes a file as a whole to a folder that exists.
+pub(super) fn put(path: &Path, content: &[u8], mode: u32) -> Result<(), WriteError> {
+    let failed = |e| WriteError::new(path, e);
+    let stage = Stage::of(folder_of(path))?;
+    match read_bytes(path) {
+        Ok(old) if old == content && mode_of(path).is_ok_and(|old| old == mode) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(failed(error)),
+        _ => {
+            let new = stage.write(name_of(path), content, mode).map_err(failed)?;
+            again(|| fs::rename(&new, path)).map_err(failed)
+        }
     }
 }
 
@@ -81,8 +181,8 @@ fn replace_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// file.
 ///
 /// # Errors
-/// The path that cannot be written, and the reason; `AlreadyExists` if it is there. Then nothing has changed.
-pub fn create(folder: &Path, files: &[(PathBuf, String)]) -> Result<(), (PathBuf, io::Error)> {
+/// If a file cannot be written, or is there (`AlreadyExists`). Then nothing has changed.
+pub fn create(folder: &Path, files: &[(PathBuf, String)]) -> Result<(), WriteError> {
     let (mut folders, mut done) = (Vec::new(), Vec::new());
     let result = create_all(folder, files, &mut folders, &mut done);
     if result.is_err() {
@@ -102,40 +202,102 @@ fn create_all(
     files: &[(PathBuf, String)],
     folders: &mut Vec<PathBuf>,
     done: &mut Vec<PathBuf>,
-) -> Result<(), (PathBuf, io::Error)> {
-    let mut staged = Vec::new();
-    for (name, content) in files {
+) -> Result<(), WriteError> {
+    for (name, _) in files {
         let path = folder.join(name);
         let parents: Vec<&Path> = path.ancestors().skip(1).collect();
         for parent in parents.into_iter().rev().filter(|p| !p.is_dir()) {
-            fs::create_dir(parent).map_err(|e| (path.clone(), e))?;
-            folders.push(parent.to_owned());
+            match fs::create_dir(parent) {
+                // Another process has made it.
+                Err(_) if parent.is_dir() => {}
+                // A file is in its place.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let error = io::ErrorKind::NotADirectory.into();
+                    return Err(WriteError::new(parent, error));
+                }
+                made => {
+                    made.map_err(|e| WriteError::new(parent, e))?;
+                    folders.push(parent.to_owned());
+                }
+            }
         }
-        match stage(&path, content.as_bytes(), 0o644) {
-            Ok(Some(file)) => staged.push((file, path)),
-            Ok(None) => return Err((path, io::ErrorKind::AlreadyExists.into())),
-            Err(error) => return Err((path, error)),
-        }
+    }
+    let stage = Stage::of(folder)?;
+    let mut staged = Vec::new();
+    for (name, content) in files {
+        let path = folder.join(name);
+        let file = stage.write(name, content.as_bytes(), 0o644);
+        let file = file.map_err(|e| WriteError::new(&path, e))?;
+        let file =
+            tempfile::TempPath::try_from_path(file).map_err(|e| WriteError::new(&path, e))?;
+        staged.push((file, path));
     }
     for (file, path) in staged {
         let persisted = file.persist_noclobber(&path);
-        persisted.map_err(|e| (path.clone(), e.error))?;
+        persisted.map_err(|e| WriteError::new(&path, e.error))?;
         done.push(path);
     }
     Ok(())
 }
 
-/// Replaces the content of a user's file as a whole. Follows a link, and keeps the file's mode.
+/// Replaces the content of a user's file as a whole, unless it is not `old` any more. Follows a link, and keeps the file's
+/// mode and, if the system allows it, its owner.
 ///
 /// # Errors
-/// If the file does not exist or cannot be written.
-pub fn rewrite(path: &Path, content: &[u8]) -> io::Result<()> {
-    let path = fs::canonicalize(path)?;
-    let mode = mode_of(&path)?;
-    match stage(&path, content, mode)? {
-        Some(file) => file.persist(path).map_err(|e| e.error),
-        None => Ok(()),
+/// If the file does not exist, has changed, or cannot be written.
+pub fn rewrite(path: &Path, old: &str, new: &str) -> Result<(), WriteError> {
+    let failed = |e| WriteError::new(path, e);
+    let place = fs::canonicalize(path).map_err(failed)?;
+    let mode = mode_of(&place).map_err(failed)?;
+    let stage = Stage::of(folder_of(&place))?;
+    let staged = stage.write(name_of(&place), new.as_bytes(), mode);
+    let staged = staged.map_err(failed)?;
+    keep_owner(&place, &staged);
+    let now = read_text(&place).map_err(failed)?;
+    if now == new {
+        // Another process has done the same.
+        return Ok(());
     }
+    if now != old {
+        let message = "the file has changed since it was read";
+        return Err(failed(io::Error::other(message)));
+    }
+    again(|| fs::rename(&staged, &place)).map_err(failed)
+}
+
+/// Removes what a killed command has left in the folder of a file. Both may be missing.
+pub fn tidy(path: &Path) {
+    let path = fs::canonicalize(path).unwrap_or(path.to_owned());
+    if folder_of(&path).is_dir() {
+        // What cannot be removed is reported where it matters: by the next command that writes there.
+        let _ = Stage::of(folder_of(&path));
+    }
+}
+
+#[cfg(unix)]
+fn keep_owner(from: &Path, to: &Path) {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if let (Ok(old), Ok(new)) = (fs::metadata(from), fs::metadata(to))
+        && (old.uid(), old.gid()) != (new.uid(), new.gid())
+        && chown(to, Some(old.uid()), Some(old.gid())).is_ok()
+    {
+        // A change of the owner can remove bits of the mode.
+        let _ = fs::set_permissions(to, old.permissions());
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &Path) {}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn name_of(path: &Path) -> &Path {
+    path.file_name().map_or(path, Path::new)
 }
 
 /// Returns the files of an image that a compile would write or change.
@@ -149,40 +311,4 @@ pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
         })
         .map(|(name, _)| dir.join(name))
         .collect()
-}
-
-/// Writes a temporary file beside `path`, so that readers see the old content or the new, never a part. Returns `None` if
-/// the file is up to date.
-fn stage(path: &Path, content: &[u8], mode: u32) -> io::Result<Option<tempfile::TempPath>> {
-    if read_bytes(path).is_ok_and(|old| old == content)
-        && mode_of(path).is_ok_and(|old| old == mode)
-    {
-        return Ok(None);
-    }
-    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-    file.write_all(content)?;
-    set_mode(file.as_file(), mode)?;
-    Ok(Some(file.into_temp_path()))
-}
-
-#[cfg(unix)]
-fn set_mode(file: &fs::File, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(mode))
-}
-
-#[cfg(unix)]
-fn mode_of(path: &Path) -> io::Result<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
-}
-
-#[cfg(not(unix))]
-fn set_mode(_: &fs::File, _: u32) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn mode_of(_: &Path) -> io::Result<u32> {
-    Ok(0)
 }

@@ -136,22 +136,30 @@ fn write_files(
     }
     files.extend(args.ci.map(|ci| (ci.path().into(), ci.text())));
     let shown = |file: &Path| out.join(file).display().to_string();
-    let mut taken: Vec<String> = Vec::new();
-    for (file, _) in &files {
-        if Disk.exists(&folder.join(file)) {
+    workspace::tidy(&folder.join(CONFIG_FILE));
+    let (mut taken, mut missing) = (Vec::new(), Vec::new());
+    let mut is_ours = true;
+    for (file, text) in &files {
+        let path = folder.join(file);
+        if Disk.exists(&path) {
+            is_ours &= Disk.read(&path).is_ok_and(|found| found == *text);
             taken.push(shown(file));
+        } else {
+            missing.push((file.clone(), text.clone()));
         }
     }
-    if !taken.is_empty() {
+    // A killed `init` has left the first files. The rest completes them.
+    let is_begun = is_ours && !missing.is_empty();
+    if !taken.is_empty() && !is_begun {
         let verb = if taken.len() == 1 { "exists" } else { "exist" };
         let names = taken.join(", ");
         return Err(Failure(format!(
             "{names} {verb} already; nothing was written"
         )));
     }
-    workspace::create(&folder, &files).map_err(|(path, error)| {
-        let name = shown(path.strip_prefix(&folder).unwrap_or(&path));
-        Failure(format!("cannot write {name}: {error}; nothing was written"))
+    workspace::create(&folder, &missing).map_err(|error| {
+        let name = error.path.strip_prefix(&folder).map(shown);
+        Failure(error.describe_at(&name.unwrap_or_else(|_| error.path.display().to_string())))
     })?;
     Ok(files.iter().map(|(file, _)| shown(file)).collect())
 }
