@@ -173,7 +173,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         }
         None => None,
     };
-    let (mut artifacts, mut diagnostics) = compile_all(&selected, &output);
+    let (mut artifacts, mut diagnostics) = compile_all(&selected, &output, |image| image);
     // Another machine may have the role, but the build runs on this one.
     let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
     diagnostics

@@ -3,12 +3,12 @@
 use crate::cli::place::{cannot_write, expect_own, out, shown};
 use crate::cli::report::{compile_all, expect_unchanged, format, is_fine, report};
 use crate::cli::sandbox::confine_writing;
-use crate::cli::select::select;
+use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
-use crate::emit::Output;
+use crate::emit::{Artifacts, Output};
 use crate::source::{Disk, Loader};
-use crate::workspace;
+use crate::workspace::{self, Stage};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -63,7 +63,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         dir: out(&cli.here, args.out.as_deref()),
         portable: args.portable,
     };
-    let (artifacts, mut diagnostics) = compile_all(&selected, &output);
+    let (made, mut diagnostics) = make(cli, args, &selected, &output)?;
     if let Some(found) = native_output(&selected, &output.dir) {
         diagnostics.extend(
             selected
@@ -91,61 +91,96 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         }
         return Ok(false);
     }
-    if args.stdout {
-        let mut out = serde_json::Map::new();
-        for image in &artifacts {
-            let parse = |(name, text): (&str, String)| {
-                Some((name.to_owned(), serde_json::from_str(&text).ok()?))
-            };
-            let files: serde_json::Map<String, Value> =
-                image.shown_files().into_iter().filter_map(parse).collect();
-            out.insert(image.image.clone(), files.into());
+    match made {
+        Made::Printed(images) => {
+            print(&json_text(
+                &images.into_iter().collect::<serde_json::Map<_, _>>(),
+            ))?;
+            Ok(true)
         }
-        print(&json_text(&out))?;
-        return Ok(true);
+        Made::Stale(stale) => {
+            if is_json {
+                print_json(&selected, &diagnostics, &stale)?;
+            } else {
+                for path in &stale {
+                    print_aside(&format!("stale: {}\n", shown(path, &cli.here)));
+                }
+            }
+            Ok(stale.is_empty())
+        }
+        Made::Staged(stage, written) => {
+            let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
+            expect_unchanged(&selected.program, &cli.here)?;
+            let failed = |e| cannot_write(&e, &cli.here);
+            stage.commit().map_err(failed)?;
+            if is_json {
+                print_json(&selected, &diagnostics, &written)?;
+            } else {
+                let lines = written
+                    .iter()
+                    .map(|dir| format!("{}\n", shown(dir, &cli.here)));
+                print(&lines.collect::<String>())?;
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// What is left of the images' files: nothing keeps all of them in memory, except where they are printed.
+enum Made {
+    /// With `--stdout`: the files of each image as JSON.
+    Printed(Vec<(String, Value)>),
+    /// With `--check`: the paths of the files that differ.
+    Stale(Vec<PathBuf>),
+    /// The files are written, but not in their places. The folder of each image, or why it cannot be written.
+    Staged(Stage, Vec<Result<PathBuf, Failure>>),
+}
+
+/// Compiles the images, and returns what is left of their files, with all diagnostics.
+///
+/// # Errors
+/// If the output folder cannot be made or locked.
+fn make(
+    cli: &Cli,
+    args: &Compile,
+    selected: &Selected,
+    output: &Output,
+) -> Result<(Made, Vec<Diagnostic>), Failure> {
+    if args.stdout {
+        let (images, diagnostics) = compile_all(selected, output, as_json);
+        return Ok((Made::Printed(images), diagnostics));
     }
     if args.check {
-        let stale: Vec<PathBuf> = artifacts
-            .iter()
-            .flat_map(|a| workspace::stale(a, &output))
-            .collect();
-        if is_json {
-            print_json(&selected, &diagnostics, &stale)?;
-        } else {
-            for path in &stale {
-                print_aside(&format!("stale: {}\n", shown(path, &cli.here)));
-            }
-        }
-        return Ok(stale.is_empty());
+        let stale = |artifacts: Artifacts| workspace::stale(&artifacts, output);
+        let (stale, diagnostics) = compile_all(selected, output, stale);
+        return Ok((Made::Stale(stale.concat()), diagnostics));
     }
     let failed = |e: workspace::WriteError| cannot_write(&e, &cli.here);
-    // Until now a folder above it was the output folder.
     let is_new = !Disk.is_dir(&output.dir);
-    let stage = workspace::begin(&output).map_err(failed)?;
-    if is_new {
+    let stage = workspace::begin(output).map_err(failed)?;
+    let add = |artifacts: Artifacts| {
+        workspace::expect_free(&stage, &artifacts.image).map_err(Failure)?;
+        workspace::add_image(&stage, &artifacts).map_err(failed)
+    };
+    let (written, diagnostics) = compile_all(selected, output, add);
+    if is_new && is_fine(&diagnostics) {
+        // Until the output folder was there, a folder above it was writable.
         confine_writing(cli, &output.dir)?;
     }
-    let mut written = Vec::with_capacity(artifacts.len());
-    for image in &artifacts {
-        workspace::expect_free(&stage, &image.image).map_err(Failure)?;
-        written.push(workspace::add_image(&stage, image).map_err(failed)?);
-    }
-    expect_unchanged(&selected.program, &cli.here)?;
-    stage.commit().map_err(failed)?;
-    if is_json {
-        print_json(&selected, &diagnostics, &written)?;
-    } else {
-        let lines: String = written
-            .iter()
-            .map(|dir| format!("{}\n", shown(dir, &cli.here)))
-            .collect();
-        print(&lines)?;
-    }
-    Ok(true)
+    Ok((Made::Staged(stage, written), diagnostics))
+}
+
+/// Returns the name of an image and its files as they are printed.
+fn as_json(artifacts: Artifacts) -> (String, Value) {
+    let parse =
+        |(name, text): (&str, String)| Some((name.to_owned(), serde_json::from_str(&text).ok()?));
+    let files = artifacts.shown_files().into_iter().filter_map(parse);
+    let files: serde_json::Map<String, Value> = files.collect();
+    (artifacts.image.clone(), files.into())
 }
 
 fn print_json(
-    selected: &crate::cli::select::Selected,
+    selected: &Selected,
     diagnostics: &[Diagnostic],
     paths: &[PathBuf],
 ) -> Result<(), Failure> {
@@ -159,7 +194,7 @@ fn print_json(
 
 /// Returns a warning about output of the standard library inside an Image Builder checkout. It is probably meant for the
 /// checkout's roles, which expect other types.
-fn native_output(selected: &crate::cli::select::Selected, out: &Path) -> Option<Diagnostic> {
+fn native_output(selected: &Selected, out: &Path) -> Option<Diagnostic> {
     if selected.program.is_upstream {
         return None;
     }

@@ -36,13 +36,15 @@ pub(super) fn check_all(selected: &Selected, output: &Output) -> Vec<Diagnostic>
     finish(selected, job(selected, output).check())
 }
 
-/// Compiles the selected images; returns their output and all diagnostics in order.
-pub(super) fn compile_all(
+/// Compiles the selected images. Returns what `take` makes of the files of each, and all diagnostics, in order. Several
+/// threads call `take`.
+pub(super) fn compile_all<T: Send>(
     selected: &Selected,
     output: &Output,
-) -> (Vec<Artifacts>, Vec<Diagnostic>) {
-    let (images, found) = job(selected, output).compile();
-    (images, finish(selected, found))
+    take: impl Fn(Artifacts) -> T + Sync,
+) -> (Vec<T>, Vec<Diagnostic>) {
+    let (made, found) = job(selected, output).compile_each(take);
+    (made, finish(selected, found))
 }
 
 /// Checks that the files of the project still have the content that was read, so that the output is that of one state.
