@@ -6,6 +6,7 @@ mod common;
 
 use imgspec::workspace::{Limits, confine_calls, confine_files};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -122,6 +123,14 @@ fn violations(trace: &str, here: &Path, read: &[PathBuf], write: &[PathBuf]) -> 
     let is_below = |path: &Path, roots: &[PathBuf]| roots.iter().any(|r| path.starts_with(r));
     let mut programs = 0;
     let mut found = Vec::new();
+    // A new output folder has another name until it has its `.gitignore`.
+    let unfinished = write.iter().filter_map(|folder| {
+        let name = folder.file_name()?.to_str()?;
+        Some(folder.with_file_name(format!(".{name}.imgspec-new")))
+    });
+    let write: Vec<PathBuf> = write.iter().cloned().chain(unfinished).collect();
+    // The folders that are open, to which paths can be relative.
+    let mut open: BTreeMap<&str, PathBuf> = BTreeMap::new();
     for call in calls(trace) {
         let mut blame =
             |what: &str| found.push(format!("{what}: {}({}", call.name, call.arguments));
@@ -141,14 +150,22 @@ fn violations(trace: &str, here: &Path, read: &[PathBuf], write: &[PathBuf]) -> 
             continue;
         }
         for path in call.paths() {
-            let path = imgspec::source::normalize(&here.join(path));
+            let folder = call.arguments.split(',').next().unwrap_or_default();
+            let base = open.get(folder).map_or(here, PathBuf::as_path);
+            let path = imgspec::source::normalize(&base.join(path));
+            if call.is_open() && call.has("O_DIRECTORY") {
+                open.insert(call.result.trim(), path.clone());
+            }
+            if call.name == "mkdir" && call.result.contains("EEXIST") {
+                continue;
+            }
             let is_of_system = SYSTEM.iter().any(|s| path.to_string_lossy().starts_with(s));
             if call.is_write() {
-                if !is_below(&path, write) {
+                if !is_below(&path, &write) {
                     blame("writes");
                 }
             } else if !(is_below(&path, read)
-                || is_below(&path, write)
+                || is_below(&path, &write)
                 || is_of_system
                 // It gives a folder to Landlock, and neither reads nor lists it.
                 || call.has("O_PATH")

@@ -140,6 +140,7 @@ struct Built {
     /// The inode of the new output folder, which shows where the folder is.
     folder: u64,
     /// Only the owner can read the record.
+    #[serde(default)]
     is_secret: bool,
     record: Record,
 }

@@ -108,11 +108,15 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
             }
             Ok(stale.is_empty())
         }
-        Made::Staged(stage, written) => {
-            let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Made::Staged(staged) => {
+            let written = staged.folders.into_iter().collect::<Result<Vec<_>, _>>()?;
             expect_unchanged(&selected.program, &cli.here)?;
+            if staged.is_new {
+                // Until now a folder above it was writable.
+                confine_writing(cli, &output.dir)?;
+            }
             let failed = |e| cannot_write(&e, &cli.here);
-            stage.commit().map_err(failed)?;
+            staged.stage.commit().map_err(failed)?;
             if is_json {
                 print_json(&selected, &diagnostics, &written)?;
             } else {
@@ -132,8 +136,17 @@ enum Made {
     Printed(Vec<(String, Value)>),
     /// With `--check`: the paths of the files that differ.
     Stale(Vec<PathBuf>),
-    /// The files are written, but not in their places. The folder of each image, or why it cannot be written.
-    Staged(Stage, Vec<Result<PathBuf, Failure>>),
+    /// The files are written, but not in their places.
+    Staged(Staged),
+}
+
+/// Files that are not in their places yet.
+struct Staged {
+    stage: Stage,
+    /// The output folder was not there before.
+    is_new: bool,
+    /// The folder of each image, or why it cannot be written.
+    folders: Vec<Result<PathBuf, Failure>>,
 }
 
 /// Compiles the images, and returns what is left of their files, with all diagnostics.
@@ -162,12 +175,13 @@ fn make(
         workspace::expect_free(&stage, &artifacts.image).map_err(Failure)?;
         workspace::add_image(&stage, &artifacts).map_err(failed)
     };
-    let (written, diagnostics) = compile_all(selected, output, add);
-    if is_new && is_fine(&diagnostics) {
-        // Until the output folder was there, a folder above it was writable.
-        confine_writing(cli, &output.dir)?;
-    }
-    Ok((Made::Staged(stage, written), diagnostics))
+    let (folders, diagnostics) = compile_all(selected, output, add);
+    let staged = Staged {
+        stage,
+        is_new,
+        folders,
+    };
+    Ok((Made::Staged(staged), diagnostics))
 }
 
 /// Returns the name of an image and its files as they are printed.

@@ -215,10 +215,9 @@ mod linux {
         libc::SYS_process_vm_readv,
         libc::SYS_process_vm_writev,
         libc::SYS_ptrace,
-        // Attributes of files, which Landlock does not limit. What is open (`fchmod`) may get a mode.
+        // Attributes of files, which Landlock does not limit. What is open (`fchmod`, `fchown`) may get a mode and an owner.
         libc::SYS_fchmodat,
         SYS_FCHMODAT2,
-        libc::SYS_fchown,
         libc::SYS_fchownat,
         libc::SYS_setxattr,
         libc::SYS_lsetxattr,

@@ -276,13 +276,14 @@ pub fn tidy(path: &Path) {
 
 #[cfg(unix)]
 fn keep_owner(from: &Path, to: &Path) {
-    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::fs::{MetadataExt, fchown};
     if let (Ok(old), Ok(new)) = (fs::metadata(from), fs::metadata(to))
         && (old.uid(), old.gid()) != (new.uid(), new.gid())
-        && chown(to, Some(old.uid()), Some(old.gid())).is_ok()
+        && let Ok(file) = fs::File::open(to)
+        && fchown(&file, Some(old.uid()), Some(old.gid())).is_ok()
     {
         // A change of the owner can remove bits of the mode.
-        let _ = fs::set_permissions(to, old.permissions());
+        let _ = file.set_permissions(old.permissions());
     }
 }
 
