@@ -10,6 +10,7 @@ pub fn generate(bytes: &[u8]) -> Source {
     let mut generator = Generator {
         bytes: bytes.iter(),
         source: Source::default(),
+        in_string: false,
     };
     generator.variables();
     generator.files();
@@ -65,6 +66,8 @@ const ENVIRONMENT: [&str; 2] = ["TOKEN", "LAB"];
 struct Generator<'b> {
     bytes: std::slice::Iter<'b, u8>,
     source: Source,
+    /// An expression is inside an interpolation, where a heredoc would end the outer one.
+    in_string: bool,
 }
 
 impl Generator<'_> {
@@ -118,6 +121,8 @@ impl Generator<'_> {
             self.declare("m_gone", Type::String, false, Scope::Facts);
             let gone = self.source.variables.last_mut().expect("it was just added");
             gone.is_removed = true;
+            gone.is_secret = false;
+            gone.default = None;
         }
     }
 
@@ -144,12 +149,12 @@ impl Generator<'_> {
         let has_default = if ty.is_optional() {
             self.below(2) == 0
         } else {
-            !self.rarely(8)
+            !self.rarely(20)
         };
         let is_secret = ty == Type::String && !is_fact && self.rarely(6);
         let default = has_default.then(|| match (self.below(3), is_secret) {
             (0, _) | (_, true) => self.literal(&ty),
-            _ => self.expr(kind(&ty), scope, 1),
+            _ => self.typed(&ty, scope, 1),
         });
         let encoding = match ty.inner() {
             Type::Bool if self.rarely(3) => Encoding::CapitalFlag,
@@ -244,8 +249,8 @@ impl Generator<'_> {
                     v.alias_of.is_none() && !v.is_removed && v.to_packer && !v.is_fact
                 });
                 vars.extend(name.map(|name| {
-                    let text = self.encoded(&name);
-                    (name, text)
+                    let ty = self.source.variable(&name).ty.clone();
+                    (name, self.literal(&ty))
                 }));
             }
             self.layer(
@@ -367,10 +372,14 @@ impl Generator<'_> {
             false => Change::Replace,
         };
         let value = match self.below(4) {
+            0 | 1 if variable.is_secret => {
+                Expr::Call(Function::Env, vec![Expr::text(self.pick(&ENVIRONMENT))])
+            }
+            _ if variable.is_secret => self.literal(&variable.ty),
             0 | 1 => self.literal(&variable.ty),
-            2 => self.expr(kind(&variable.ty), scope, 2),
+            2 => self.typed(&variable.ty, scope, 2),
             _ if self.rarely(12) => self.expr(Kind::String, scope, 1),
-            _ => self.expr(kind(&variable.ty), scope, 1),
+            _ => self.typed(&variable.ty, scope, 1),
         };
         let is_final = self.rarely(10) && (variable.alias_of.is_none() || self.rarely(6));
         Statement::Set {
@@ -537,6 +546,21 @@ impl Generator<'_> {
         }
     }
 
+    /// Returns an expression that usually has a type.
+    fn typed(&mut self, ty: &Type, scope: Scope, depth: usize) -> Expr {
+        let is_narrow = matches!(ty.inner(), Type::Choice(_) | Type::Ticket);
+        if !is_narrow || self.rarely(12) {
+            return self.expr(kind(ty), scope, depth);
+        }
+        match self.rarely(3) {
+            false => self.literal(ty),
+            true => {
+                let condition = self.expr(Kind::Bool, scope, depth);
+                Expr::If(Box::new([condition, self.literal(ty), self.literal(ty)]))
+            }
+        }
+    }
+
     /// Returns an expression of a kind.
     fn expr(&mut self, wanted: Kind, scope: Scope, depth: usize) -> Expr {
         if depth > 0 {
@@ -560,6 +584,11 @@ impl Generator<'_> {
                     Quotes::Heredoc,
                 ]);
                 let text = self.pick(&TEXTS).to_owned();
+                let quotes = if self.in_string {
+                    Quotes::Double
+                } else {
+                    quotes
+                };
                 string(quotes, vec![Part::Text(text)])
             }
             Kind::Semver => Expr::text(self.pick(&SEMVERS)),
@@ -631,8 +660,13 @@ impl Generator<'_> {
         Some(match self.below(8) {
             0 | 1 => {
                 let kind = self.pick(&[Kind::String, Kind::Int, Kind::Bool, Kind::Semver]);
+                let outer = std::mem::replace(&mut self.in_string, true);
                 let inner = self.expr(kind, scope, depth);
-                let quotes = self.pick(&[Quotes::Double, Quotes::Heredoc]);
+                self.in_string = outer;
+                let quotes = match self.in_string {
+                    true => Quotes::Double,
+                    false => self.pick(&[Quotes::Double, Quotes::Heredoc]),
+                };
                 let before = Part::Text(self.pick(&["a-", "", "two\nlines "]).to_owned());
                 let after = Part::Text(self.pick(&["", " z"]).to_owned());
                 string(quotes, vec![before, Part::Interpolation(inner), after])

@@ -12,16 +12,47 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Expected {
     /// The codes of all diagnostics, of errors and of warnings.
     pub codes: BTreeSet<&'static str>,
-    /// For each image that has a target, its variables. A variable that is unset, or that has no value because of an error, is
-    /// not among them.
-    pub images: BTreeMap<String, BTreeMap<String, serde_json::Value>>,
+    /// Codes that the compiler may report in addition: of what depends on a value that has an error.
+    pub possible: BTreeSet<&'static str>,
+    /// The images that have a target.
+    pub images: BTreeMap<String, Values>,
+}
+
+/// What can be wrong with a value that depends on one that has an error.
+const CONSEQUENCES: [&str; 11] = [
+    "duplicate-setting",
+    "final-overridden",
+    "not-encodable",
+    "nothing-removed",
+    "opaque-value",
+    "reference-cycle",
+    "required",
+    "rule-violated",
+    "secret-in-text",
+    "type-mismatch",
+    "unset-fact",
+];
+
+/// What the compiler must find in an image.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values {
+    /// The variables with a value, as `imgspec show --json` prints it. The others are unset.
+    pub values: BTreeMap<String, serde_json::Value>,
+    /// The variables without a value because of an error.
+    pub broken: BTreeSet<String>,
 }
 
 /// Computes what is expected of a project.
 pub fn interpret(source: &Source) -> Expected {
     let mut expected = Expected::default();
     check(source, &mut expected.codes);
-    let mut removals = BTreeMap::new();
+    if ["type-mismatch", "wrong-place"]
+        .iter()
+        .any(|code| expected.codes.contains(code))
+    {
+        expected.possible.extend(CONSEQUENCES);
+    }
+    let (mut removals, mut is_doubtful) = (BTreeMap::new(), false);
     for at in 0..source.layers.len() {
         if source.layers[at].kind != LayerKind::Image {
             continue;
@@ -34,6 +65,11 @@ pub fn interpret(source: &Source) -> Expected {
                 let mut image = Image::new(source, at, target);
                 let values = image.compute();
                 expected.codes.append(&mut image.codes);
+                expected.possible.append(&mut image.possible);
+                if !values.broken.is_empty() {
+                    expected.possible.extend(CONSEQUENCES);
+                }
+                is_doubtful |= image.is_doubtful;
                 for (place, has_removed) in image.removals {
                     *removals.entry(place).or_insert(false) |= has_removed;
                 }
@@ -45,7 +81,12 @@ pub fn interpret(source: &Source) -> Expected {
     }
     // A `-=` that removes nothing in any image that uses it.
     if removals.values().any(|has_removed| !has_removed) {
-        expected.codes.insert("nothing-removed");
+        let codes = if is_doubtful {
+            &mut expected.possible
+        } else {
+            &mut expected.codes
+        };
+        codes.insert("nothing-removed");
     }
     expected
 }
@@ -63,6 +104,9 @@ fn check(source: &Source, codes: &mut BTreeSet<&'static str>) {
     }
     for layer in &source.layers {
         check_body(source, &layer.body, false, codes);
+        for (name, value) in layer.target.iter().flat_map(|target| &target.vars) {
+            check_value(source, source.variable(name), value, codes);
+        }
         if let LayerKind::Json(file) = layer.kind {
             check_json(source, file, codes);
         }
@@ -113,6 +157,10 @@ fn check_body(
                 is_final,
             } => {
                 let variable = source.variable(name);
+                if *is_final && variable.alias_of.is_some() {
+                    codes.insert("wrong-place");
+                    continue;
+                }
                 check_name(variable, codes);
                 if variable.is_removed {
                     continue;
@@ -120,9 +168,6 @@ fn check_body(
                 check_value(source, variable, value, codes);
                 if *change == Change::Replace && !in_when && !replaced.insert(name) {
                     codes.insert("duplicate-setting");
-                }
-                if *is_final && variable.alias_of.is_some() {
-                    codes.insert("wrong-place");
                 }
             }
             Statement::Unset(name) => check_name(source.variable(name), codes),
@@ -155,17 +200,109 @@ fn check_value(
     codes: &mut BTreeSet<&'static str>,
 ) {
     check_expression(source, value, codes);
-    if let Some(value) = constant(value)
-        && !fits(&variable.ty, &value)
-    {
+    if is_mistyped(source, &variable.ty, value) {
         codes.insert("type-mismatch");
+    } else if variable.is_secret && constant(value).is_some_and(|value| value.is_plain_text()) {
+        codes.insert("secret-literal");
     }
 }
 
-/// Reports the deprecated names in an expression.
+/// Returns whether an expression cannot have a type, which is an error wherever it is: in a branch that is not taken, in a
+/// setting that is overridden, in a layer that nothing extends.
+fn is_mistyped(source: &Source, ty: &Type, expr: &Expr) -> bool {
+    if let Some(value) = constant(expr) {
+        return !fits(ty, &value);
+    }
+    match (expr, ty.inner()) {
+        (Expr::If(parts), _) => {
+            is_mistyped(source, ty, &parts[1]) || is_mistyped(source, ty, &parts[2])
+        }
+        (Expr::List(elements), Type::List(inner)) => elements
+            .iter()
+            .any(|element| is_mistyped(source, inner, element)),
+        (Expr::Map(entries), Type::Map(inner)) => entries
+            .iter()
+            .any(|(_, value)| is_mistyped(source, inner, value)),
+        (_, inner) => sort(source, expr).is_some_and(|found| found != sort_of(inner)),
+    }
+}
+
+/// What a type is, apart from what its strings may contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Bool,
+    Int,
+    String,
+    List,
+    Map,
+}
+
+fn sort_of(ty: &Type) -> Sort {
+    match ty.inner() {
+        Type::Bool => Sort::Bool,
+        Type::Int => Sort::Int,
+        Type::List(_) => Sort::List,
+        Type::Map(_) => Sort::Map,
+        _ => Sort::String,
+    }
+}
+
+/// Returns the sort of an expression. `env` has every sort.
+fn sort(source: &Source, expr: &Expr) -> Option<Sort> {
+    Some(match expr {
+        Expr::Bool(_) | Expr::Not(_) => Sort::Bool,
+        Expr::Int(_) => Sort::Int,
+        Expr::String(..) => Sort::String,
+        Expr::List(_) | Expr::Binary(Operator::Plus, _) => Sort::List,
+        Expr::Map(_) => Sort::Map,
+        Expr::Name(name) => sort_of(&source.variable(name).ty),
+        Expr::If(parts) => return sort(source, &parts[1]),
+        Expr::Binary(..) => Sort::Bool,
+        Expr::Call(function, _) => match function {
+            Function::Env => return None,
+            Function::Major | Function::Minor | Function::Patch | Function::Len => Sort::Int,
+            Function::Split | Function::Keys | Function::Unique => Sort::List,
+            Function::IsSet | Function::Matches => Sort::Bool,
+            _ => Sort::String,
+        },
+    })
+}
+
+/// Returns whether a comparison compares a variable of the type `"a" | "b"` with another string. `x == ""` is always allowed.
+fn is_pointless(source: &Source, expr: &Expr) -> bool {
+    let Expr::Binary(operator, sides) = expr else {
+        return false;
+    };
+    let [Expr::Name(name), other] = &**sides else {
+        return false;
+    };
+    let ty = &source.variable(name).ty;
+    let is_choice = matches!(ty.inner(), Type::Choice(_));
+    let excludes = |value: Value| is_choice && value.is_plain_text() && !fits(ty, &value);
+    match (operator, other) {
+        (Operator::Equal | Operator::NotEqual, other) => constant(other).is_some_and(excludes),
+        (Operator::In | Operator::NotIn, Expr::List(elements)) => {
+            elements.iter().filter_map(constant).any(excludes)
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether an expression contains a comparison that makes no sense.
+fn has_error(source: &Source, expr: &Expr) -> bool {
+    is_pointless(source, expr)
+        || children(expr)
+            .into_iter()
+            .any(|child| has_error(source, child))
+}
+
+/// Reports the deprecated names in an expression, and comparisons that make no sense.
 fn check_expression(source: &Source, expr: &Expr, codes: &mut BTreeSet<&'static str>) {
     if let Expr::Name(name) = expr {
         check_name(source.variable(name), codes);
+    }
+    if is_pointless(source, expr) {
+        codes.insert("type-mismatch");
     }
     children(expr)
         .into_iter()
@@ -195,19 +332,22 @@ fn constant(expr: &Expr) -> Option<Value> {
     match expr {
         Expr::Bool(flag) => Some(Value::Bool(*flag)),
         Expr::Int(number) => Some(Value::Int(*number)),
-        Expr::String(_, parts) => parts
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => Some(text.as_str()),
-                _ => None,
-            })
-            .collect::<Option<String>>()
-            .map(Value::text),
-        Expr::List(elements) => elements
-            .iter()
-            .map(constant)
-            .collect::<Option<_>>()
-            .map(Value::List),
+        Expr::String(_, parts) => {
+            let piece = |part: &Part| match part {
+                Part::Text(text) => Some(text.clone()),
+                Part::Interpolation(inner) => constant(inner)?.as_text(),
+                Part::Packer(_) => None,
+            };
+            parts
+                .iter()
+                .map(piece)
+                .collect::<Option<String>>()
+                .map(Value::text)
+        }
+        Expr::List(elements) => {
+            let elements: Option<Vec<Value>> = elements.iter().map(constant).collect();
+            elements.map(Value::List)
+        }
         _ => None,
     }
 }
@@ -278,6 +418,8 @@ struct Active<'a> {
     is_fixed: bool,
     /// The setting is in a layer of the project or stronger.
     is_in_layer: bool,
+    /// The number of its layer, the weakest first.
+    layer: usize,
 }
 
 /// An error has been reported, or the value depends on one that has.
@@ -286,6 +428,37 @@ struct Broken;
 
 /// The value of an expression. `Ok(None)` is unset.
 type Outcome = Result<Option<Value>, Broken>;
+
+/// Returns those settings of a name that count, the weakest first, and whether its default does.
+fn effective_settings<'s, 'a>(
+    name: &str,
+    settings: &'s [Active<'a>],
+) -> (Vec<&'s Active<'a>>, bool) {
+    let mut steps: Vec<&Active<'a>> = Vec::new();
+    let mut keeps_default = true;
+    for setting in settings.iter().filter(|setting| setting.name == name) {
+        match &setting.input {
+            // Above the image with the target, `unset` drops the settings down to that image.
+            Input::Unset if setting.is_above_target => {
+                steps.retain(|step| !step.is_above_target);
+            }
+            Input::Unset => {
+                steps.clear();
+                keeps_default = false;
+            }
+            _ => steps.push(setting),
+        }
+    }
+    // What is weaker than the last `=` does not count.
+    if let Some(last) = steps
+        .iter()
+        .rposition(|step| step.change == Change::Replace)
+    {
+        steps.drain(..last);
+        keeps_default = false;
+    }
+    (steps, keeps_default)
+}
 
 /// The computation of one image.
 struct Image<'a> {
@@ -297,7 +470,14 @@ struct Image<'a> {
     /// The variables that are computed, and those that are being computed (`None`).
     values: BTreeMap<&'a str, Option<Outcome>>,
     codes: BTreeSet<&'static str>,
+    possible: BTreeSet<&'static str>,
     removals: BTreeMap<usize, bool>,
+    /// A fact or a condition has an error, so that nobody knows which settings apply.
+    is_doubtful: bool,
+    /// The variables that are being computed, each for the one before it.
+    chain: Vec<&'a str>,
+    /// For each variable, those whose values refer to it.
+    readers: BTreeMap<&'a str, BTreeSet<&'a str>>,
 }
 
 impl<'a> Image<'a> {
@@ -309,44 +489,62 @@ impl<'a> Image<'a> {
             active: Vec::new(),
             values: BTreeMap::new(),
             codes: BTreeSet::new(),
+            possible: BTreeSet::new(),
             removals: BTreeMap::new(),
+            is_doubtful: false,
+            chain: Vec::new(),
+            readers: BTreeMap::new(),
         }
     }
 
-    fn compute(&mut self) -> BTreeMap<String, serde_json::Value> {
+    fn compute(&mut self) -> Values {
         // Facts first, from settings outside `when`.
         self.activate(false);
-        for fact in self.source.variables.iter().filter(|v| v.is_fact) {
-            let _ = self.value(&fact.name);
+        let source = self.source;
+        for fact in source.variables.iter().filter(|v| v.is_fact) {
+            self.is_doubtful |= self.value(&fact.name).is_err();
         }
         // Then the conditions, then everything else.
+        let of_facts = self.codes.clone();
         self.activate(true);
-        let facts: BTreeSet<&str> = self
-            .source
-            .variables
-            .iter()
-            .filter(|v| v.is_fact)
-            .map(|v| v.name.as_str())
-            .collect();
-        self.values.retain(|name, _| facts.contains(name));
-        let mut values = BTreeMap::new();
+        self.values.retain(|name, _| source.variable(name).is_fact);
+        let mut values = self.compute_all();
+        if self.is_doubtful {
+            values.broken = source.variables.iter().map(|v| v.name.clone()).collect();
+            self.possible = std::mem::replace(&mut self.codes, of_facts);
+        }
+        values
+    }
+
+    fn compute_all(&mut self) -> Values {
+        let mut values = Values::default();
+        let mut unset = Vec::new();
         for variable in &self.source.variables {
             if variable.is_removed || variable.alias_of.is_some() {
                 continue;
             }
             match self.value(&variable.name) {
                 Ok(Some(value)) => {
-                    values.insert(variable.name.clone(), value.shown());
+                    self.check_receivers(variable, &value);
+                    values.values.insert(variable.name.clone(), value.shown());
                 }
-                Ok(None) => self.check_required(variable),
-                Err(Broken) => {}
+                Ok(None) => unset.push(variable),
+                Err(Broken) => {
+                    values.broken.insert(variable.name.clone());
+                }
             }
             self.check_finals(variable);
             self.check_fixed(variable);
-            self.check_secret(variable);
         }
-        for rule in &self.source.rules {
-            self.check_rule(&rule.condition, rule.is_error);
+        unset
+            .into_iter()
+            .for_each(|variable| self.check_required(variable));
+        // The last file contains the rules. They hold for the images that see them.
+        if self.source.layers[self.image].file + 1 == self.source.files.len() {
+            let rules = self.source.rules.iter();
+            for rule in rules.filter(|rule| !has_error(self.source, &rule.condition)) {
+                self.check_rule(&rule.condition);
+            }
         }
         values
     }
@@ -372,6 +570,7 @@ impl<'a> Image<'a> {
             ..start
         };
         for at in ancestors(source, self.image) {
+            place.layer += 1;
             let layer: &Layer = &source.layers[at];
             if let LayerKind::Json(file) = layer.kind {
                 self.activate_json(file, place);
@@ -380,6 +579,7 @@ impl<'a> Image<'a> {
             place.is_above_target |= at == self.target;
         }
         for argument in &source.arguments {
+            place.layer += 1;
             let (name, change, input) = match argument {
                 Argument::Set(name, change, text) => {
                     let value = decode_change(source.variable(name), *change, text);
@@ -390,16 +590,12 @@ impl<'a> Image<'a> {
             self.push(name, change, input, false, place);
         }
         for file in &source.var_files {
+            place.layer += 1;
             self.activate_json(*file, place);
         }
         place.is_fixed = true;
-        for (name, text) in &target.vars {
-            let value = decode(
-                &source.variable(name).ty,
-                source.variable(name).encoding,
-                text,
-            );
-            self.push(name, Change::Replace, Input::Decoded(value), false, place);
+        for (name, value) in &target.vars {
+            self.push(name, Change::Replace, Input::Expr(value), false, place);
         }
     }
 
@@ -420,10 +616,19 @@ impl<'a> Image<'a> {
                     value,
                     is_final,
                 } => {
-                    self.push(name, *change, Input::Expr(value), *is_final, place);
+                    let is_wrong = *is_final && self.source.variable(name).alias_of.is_some();
+                    let input = if is_wrong {
+                        Input::Decoded(None)
+                    } else {
+                        Input::Expr(value)
+                    };
+                    self.push(name, *change, input, *is_final, place);
                 }
                 Statement::Unset(name) => {
                     self.push(name, Change::Replace, Input::Unset, false, place);
+                }
+                Statement::When(condition, _) if has_error(self.source, condition) => {
+                    self.is_doubtful = true;
                 }
                 Statement::When(condition, body) if with_conditions => {
                     match self.evaluate(condition, true) {
@@ -431,6 +636,7 @@ impl<'a> Image<'a> {
                         Ok(None) => {
                             self.codes.insert("unset-fact");
                         }
+                        Err(Broken) => self.is_doubtful = true,
                         _ => {}
                     }
                 }
@@ -451,11 +657,9 @@ impl<'a> Image<'a> {
             is_above_target,
             is_fixed,
             is_in_layer,
+            layer,
         } = place;
-        let place = match &input {
-            Input::Expr(expr) => std::ptr::from_ref::<Expr>(expr) as usize,
-            _ => 0,
-        };
+        let place = name.as_ptr() as usize;
         self.active.push(Active {
             name,
             change,
@@ -465,6 +669,7 @@ impl<'a> Image<'a> {
             is_above_target,
             is_fixed,
             is_in_layer,
+            layer,
         });
     }
 
@@ -474,6 +679,9 @@ impl<'a> Image<'a> {
     fn value(&mut self, name: &'a str) -> Outcome {
         let variable = self.source.variable(name);
         let name = variable.alias_of.as_deref().unwrap_or(name);
+        if let Some(reader) = self.chain.last() {
+            self.readers.entry(name).or_default().insert(reader);
+        }
         match self.values.get(name) {
             Some(Some(done)) => return done.clone(),
             Some(None) => {
@@ -484,7 +692,9 @@ impl<'a> Image<'a> {
         }
         self.values.insert(name, None);
         let settings = self.active.clone();
+        self.chain.push(name);
         let value = self.fold(self.source.variable(name), &settings, true);
+        self.chain.pop();
         self.values.insert(name, Some(value.clone()));
         value
     }
@@ -508,8 +718,15 @@ impl<'a> Image<'a> {
             let default = variable.default.as_ref();
             return self.fold_name(&variable.name, variable, default, settings, is_effective);
         };
+        let is_wrong = |default: &Expr| is_mistyped(self.source, &variable.ty, default);
+        if variable.default.as_ref().is_some_and(is_wrong) {
+            return Err(Broken);
+        }
         // A deprecated name: its list goes before that of the new name; other values cannot be joined.
         let is_list = matches!(variable.ty.inner(), Type::List(_));
+        if !is_list && !effective_settings(&variable.name, settings).0.is_empty() {
+            return self.fail("duplicate-setting");
+        }
         let default = variable.default.as_ref().filter(|_| is_list);
         let new = self.fold_name(&variable.name, variable, default, settings, is_effective)?;
         match (old, new) {
@@ -531,44 +748,24 @@ impl<'a> Image<'a> {
         settings: &[Active<'a>],
         is_effective: bool,
     ) -> Outcome {
-        let mut steps: Vec<&Active<'a>> = Vec::new();
-        let mut default = default;
-        for setting in settings.iter().filter(|setting| setting.name == name) {
-            match (&setting.input, setting.change) {
-                (Input::Unset, _) if setting.is_above_target => {
-                    steps.retain(|step| !step.is_above_target);
-                }
-                (Input::Unset, _) => {
-                    steps.clear();
-                    default = None;
-                }
-                (_, Change::Replace) => {
-                    steps.clear();
-                    default = None;
-                    steps.push(setting);
-                }
-                _ => steps.push(setting),
-            }
-        }
+        let (steps, keeps_default) = effective_settings(name, settings);
+        let default = default.filter(|_| keeps_default);
         let mut value = match default {
-            Some(default) => self.input(variable, &Input::Expr(default))?,
+            Some(default) => self.input(variable, &Input::Expr(default), is_effective)?,
             None => None,
         };
         for step in steps {
-            let other = self.input(variable, &step.input)?;
-            value = match (step.change, value, other) {
+            let other = self.input(variable, &step.input, is_effective)?;
+            // `+=` and `-=` begin with an empty list, and an unset value on the right adds and removes nothing.
+            let before = value.take().unwrap_or(Value::List(Vec::new()));
+            value = match (step.change, before, other) {
                 (Change::Replace, _, other) => other,
-                (_, _, None) => None,
-                (Change::Append, None, other) => other,
-                (Change::Append, Some(Value::List(mut list)), Some(Value::List(more))) => {
+                (_, before, None) => Some(before),
+                (Change::Append, Value::List(mut list), Some(Value::List(more))) => {
                     list.extend(more);
                     Some(Value::List(list))
                 }
-                (Change::Remove, None, Some(_)) => {
-                    self.note_removal(step, false, is_effective);
-                    Some(Value::List(Vec::new()))
-                }
-                (Change::Remove, Some(Value::List(mut list)), Some(Value::List(gone))) => {
+                (Change::Remove, Value::List(mut list), Some(Value::List(gone))) => {
                     let before = list.len();
                     list.retain(|element| !gone.contains(element));
                     self.note_removal(step, list.len() < before, is_effective);
@@ -581,20 +778,18 @@ impl<'a> Image<'a> {
     }
 
     fn note_removal(&mut self, step: &Active<'a>, has_removed: bool, is_effective: bool) {
-        if is_effective && step.place != 0 {
+        if is_effective {
             *self.removals.entry(step.place).or_insert(false) |= has_removed;
         }
     }
 
     /// Returns the value of the right side of a setting, which must have the variable's type.
-    fn input(&mut self, variable: &'a Variable, input: &Input<'a>) -> Outcome {
+    fn input(&mut self, variable: &'a Variable, input: &Input<'a>, is_effective: bool) -> Outcome {
         let value = match input {
             Input::Decoded(value) => return value.clone().map(Some).ok_or(Broken),
             Input::Unset => return Ok(None),
             Input::Expr(expr) => {
-                let is_constant_error =
-                    constant(expr).is_some_and(|value| !fits(&variable.ty, &value));
-                if is_constant_error {
+                if is_mistyped(self.source, &variable.ty, expr) {
                     return Err(Broken);
                 }
                 let packer = variable.to_packer && variable.encoding != Encoding::Base64;
@@ -602,7 +797,9 @@ impl<'a> Image<'a> {
             }
         };
         match value {
-            Some(value) if !fits(&variable.ty, &value) => self.fail("type-mismatch"),
+            Some(value) if is_effective && !fits(&variable.ty, &value) => {
+                self.fail("type-mismatch")
+            }
             other => Ok(other),
         }
     }
@@ -614,13 +811,53 @@ impl<'a> Image<'a> {
 
     // ---- what is wrong with values -------------------------------------------------------------
 
+    /// A variable without a default and without `?` must have a value if the target reads it, directly or in the value of
+    /// another one.
     fn check_required(&mut self, variable: &Variable) {
+        let mut read = vec![variable.name.as_str()];
+        let mut at = 0;
+        while let Some(name) = read.get(at) {
+            let more = self.readers.get(name).into_iter().flatten();
+            let more: Vec<&str> = more
+                .filter(|reader| !read.contains(reader))
+                .copied()
+                .collect();
+            read.extend(more);
+            at += 1;
+        }
         let target = self.source.layers[self.target].target.as_ref();
         let provider = &self.source.providers[target.expect("it has a target").provider];
-        let is_read =
-            variable.to_linux || variable.to_packer && provider.reads.contains(&variable.name);
-        if variable.default.is_none() && !variable.ty.is_optional() && is_read {
+        let is_read = |name: &&str| {
+            let variable = self.source.variable(name);
+            variable.to_linux || variable.to_packer && provider.reads.contains(&variable.name)
+        };
+        if variable.default.is_none() && !variable.ty.is_optional() && read.iter().any(is_read) {
             self.codes.insert("required");
+        }
+    }
+
+    /// Reports what the receivers of a variable cannot get.
+    fn check_receivers(&mut self, variable: &'a Variable, value: &Value) {
+        let is_lost = |element: &Value| {
+            element
+                .as_text()
+                .is_some_and(|text| !is_one(variable.encoding, &text))
+        };
+        if value.elements().iter().any(is_lost) {
+            self.codes.insert("not-encodable");
+        }
+        // A string for Ansible must not contain a secret that the spec sets to a literal value.
+        if variable.to_linux {
+            let mut secrets = value.secrets();
+            if variable.is_secret {
+                secrets.push(variable.name.clone());
+            }
+            for secret in secrets {
+                let value = self.value(&self.source.variable(&secret).name);
+                if value.is_ok_and(|value| value.is_some_and(|value| value.is_plain_text())) {
+                    self.codes.insert("secret-in-text");
+                }
+            }
         }
     }
 
@@ -629,7 +866,17 @@ impl<'a> Image<'a> {
         let settings = self.active.clone();
         for (at, setting) in settings.iter().enumerate() {
             if setting.is_final && setting.name == variable.name {
-                let here = self.fold(variable, &settings[..=at], false);
+                let codes = self.codes.clone();
+                // A deprecated name in the same layer takes part: the order of two names means nothing.
+                let counts = |(other, it): (usize, &Active<'a>)| {
+                    let is_old = it.name != setting.name && sort_of(&variable.ty) == Sort::List;
+                    let is_weaker = other <= at || it.layer == setting.layer && is_old;
+                    is_weaker.then(|| it.clone())
+                };
+                let up_to_here: Vec<Active<'a>> =
+                    settings.iter().enumerate().filter_map(counts).collect();
+                let here = self.fold(variable, &up_to_here, false);
+                self.codes = codes;
                 let in_the_end = self.value(&variable.name);
                 if let (Ok(here), Ok(in_the_end)) = (here, in_the_end)
                     && here != in_the_end
@@ -654,19 +901,8 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// A secret whose value is in the spec.
-    fn check_secret(&mut self, variable: &'a Variable) {
-        if variable.is_secret
-            && let Ok(Some(value)) = self.value(&variable.name)
-            && !value.is_opaque()
-            && value != Value::text(String::new())
-        {
-            self.codes.insert("secret-literal");
-        }
-    }
-
     /// A rule over an unset or opaque value reports nothing.
-    fn check_rule(&mut self, condition: &'a Expr, _is_error: bool) {
+    fn check_rule(&mut self, condition: &'a Expr) {
         let codes = self.codes.clone();
         let value = self.evaluate(condition, true);
         self.codes = codes;
@@ -713,6 +949,7 @@ impl<'a> Image<'a> {
                 Some(Value::Bool(flag)) => Ok(Some(Value::Bool(!flag))),
                 Some(_) => self.fail("opaque-value"),
             },
+            Expr::Binary(..) if is_pointless(self.source, expr) => Err(Broken),
             Expr::Binary(operator, sides) => self.binary(*operator, &sides[0], &sides[1], packer),
             Expr::Call(Function::IsSet, arguments) => {
                 let value = self.evaluate(&arguments[0], packer)?;
@@ -745,6 +982,9 @@ impl<'a> Image<'a> {
     fn name(&mut self, name: &'a str) -> Outcome {
         let value = self.value(name)?;
         let variable = self.source.variable(name);
+        let variable = self
+            .source
+            .variable(variable.alias_of.as_ref().unwrap_or(&variable.name));
         // An integer or bool that is set to empty counts as unset.
         let is_string = !matches!(variable.ty.inner(), Type::Bool | Type::Int);
         if !is_string && value == Some(Value::text(String::new())) {
@@ -843,12 +1083,22 @@ impl<'a> Image<'a> {
     }
 }
 
+/// Returns whether an element of a list is one element in an encoding.
+fn is_one(encoding: Encoding, text: &str) -> bool {
+    match encoding {
+        Encoding::Words => !text.is_empty() && !text.contains(char::is_whitespace),
+        Encoding::Commas => !text.is_empty() && text.trim() == text && !text.contains(','),
+        _ => true,
+    }
+}
+
 /// Where a setting is.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     is_above_target: bool,
     is_fixed: bool,
     is_in_layer: bool,
+    layer: usize,
 }
 
 fn decode_json(variable: &Variable, text: Option<&str>) -> Option<Value> {
@@ -905,6 +1155,7 @@ fn call(function: Function, values: &[Value]) -> Value {
                 values[0].elements().iter().map(Value::as_text).collect();
             Value::text(elements.expect("a list of strings").join(&text(1)))
         }
+        Function::Split if text(0).is_empty() => Value::List(Vec::new()),
         Function::Split => Value::List(
             text(0)
                 .split(&text(1))

@@ -154,8 +154,8 @@ pub struct Layer {
 pub struct Target {
     /// The index of its provider.
     pub provider: usize,
-    /// What Packer gets as `-var`.
-    pub vars: Vec<(String, String)>,
+    /// What Packer gets as `-var`: values of the variables' types.
+    pub vars: Vec<(String, Expr)>,
 }
 
 /// How a setting changes the value of weaker layers.
@@ -409,8 +409,7 @@ impl Source {
             let provider = &self.providers[target.provider].name;
             let _ = write!(out, "    target {{ provider = {provider}");
             if !target.vars.is_empty() {
-                let vars = target.vars.iter().map(|(k, v)| (k.clone(), Expr::text(v)));
-                let _ = write!(out, ", vars = {}", Expr::Map(vars.collect()));
+                let _ = write!(out, ", vars = {}", Expr::Map(target.vars.clone()));
             }
             out.push_str(" }\n");
         }

@@ -9,7 +9,7 @@ mod interpreter;
 mod language;
 mod value;
 
-pub use interpreter::Expected;
+pub use interpreter::{Expected, Values};
 
 use language::Source;
 use std::collections::BTreeMap;

@@ -58,6 +58,30 @@ impl Value {
         }
     }
 
+    /// Returns whether this is a string that is known and not empty.
+    pub fn is_plain_text(&self) -> bool {
+        self.as_text().is_some_and(|text| !text.is_empty())
+    }
+
+    /// Returns the names of the secrets in strings.
+    pub fn secrets(&self) -> Vec<String> {
+        match self {
+            Value::Text(pieces) => pieces
+                .iter()
+                .filter_map(|piece| match piece {
+                    Piece::Secret(name) => Some(name.clone()),
+                    _ => None,
+                })
+                .collect(),
+            Value::List(elements) => elements.iter().flat_map(Value::secrets).collect(),
+            Value::Map(entries) => entries
+                .iter()
+                .flat_map(|(_, value)| value.secrets())
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns a string that is known.
     pub fn as_text(&self) -> Option<String> {
         match self {
@@ -142,7 +166,7 @@ pub fn fits(ty: &Type, value: &Value) -> bool {
         (Type::Semver, _) => {
             satisfies(|text| text.starts_with('v') && has_three_numbers(&text[1..]))
         }
-        (Type::Version, _) => satisfies(has_three_numbers),
+        (Type::Version, _) => satisfies(is_version),
         (Type::List(inner), Value::List(elements)) => elements.iter().all(|e| fits(inner, e)),
         (Type::Map(inner), Value::Map(entries)) => entries.iter().all(|(_, v)| fits(inner, v)),
         (Type::List(_) | Type::Map(_), _) => false,
@@ -155,6 +179,12 @@ pub fn is_ticket(text: &str) -> bool {
         let is_word = !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase());
         is_word && !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
     })
+}
+
+/// Returns whether a string begins with a digit and contains only what versions of packages do.
+fn is_version(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || ".-+~:_".contains(c);
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(is_part)
 }
 
 fn has_three_numbers(text: &str) -> bool {
@@ -180,12 +210,11 @@ pub fn decode(ty: &Type, encoding: Encoding, text: &str) -> Option<Value> {
         (Type::List(_), _) if text.is_empty() => Value::List(Vec::new()),
         (Type::Map(_), _) if text.is_empty() => Value::Map(Vec::new()),
         (Type::Bool | Type::Int, _) if text.is_empty() => Value::text(String::new()),
-        (Type::Bool, Encoding::CapitalFlag) => Value::Bool(match text {
-            "True" => true,
-            "False" => false,
+        (Type::Bool, _) => Value::Bool(match text {
+            "true" | "True" => true,
+            "false" | "False" => false,
             _ => return None,
         }),
-        (Type::Bool, _) => Value::Bool(text.parse().ok()?),
         (Type::Int, _) => Value::Int(text.parse().ok()?),
         (Type::List(_), Encoding::Commas) => texts(text.split(',').collect()),
         (Type::List(_), Encoding::Words) => texts(text.split_whitespace().collect()),
