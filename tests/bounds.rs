@@ -31,8 +31,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 use wait4::Wait4;
 
+/// An ordinary run takes one case of so many: a program without optimizations needs a quarter of an hour for all of them.
+/// `IMGSPEC_BOUNDS`, or a name, takes the others, too.
+const SAMPLE: usize = 10;
+
 fn main() -> ExitCode {
     let mut trials = Vec::new();
+    let is_whole = std::env::var_os("IMGSPEC_BOUNDS").is_some() || std::env::args().len() > 1;
     for path in common::files(&common::root().join("tests/bounds"), "toml") {
         let group = path.file_stem().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
@@ -41,7 +46,9 @@ fn main() -> ExitCode {
         for case in file.case {
             let turn = trials.len();
             let name = format!("{group}::{}", case.name);
-            trials.push(Trial::test(name.clone(), move || case.run(&name, turn)));
+            let is_left_out = !is_whole && turn % SAMPLE != 0;
+            let trial = Trial::test(name.clone(), move || case.run(&name, turn));
+            trials.push(trial.with_ignored_flag(is_left_out));
         }
     }
     snapshot::run(trials)

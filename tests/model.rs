@@ -211,11 +211,7 @@ fn compare(project: &Project) -> Option<String> {
         .iter()
         .map(|(path, text)| {
             let is_spec = path.ends_with(".imgspec");
-            let text = if is_spec {
-                format(text)
-            } else {
-                text.to_string()
-            };
+            let text = if is_spec { format(text) } else { text.clone() };
             (path.clone(), text)
         })
         .collect();

@@ -4,7 +4,7 @@ use super::language::{
     Argument, Change, Encoding, Expr, Function, Layer, LayerKind, Operator, Part, Source,
     Statement, Type, Variable,
 };
-use super::value::{Piece, Value, decode, encode, fits};
+use super::value::{Piece, Value, decode, fits};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the compiler must find in a project.
@@ -175,11 +175,6 @@ fn check_body(
                 check_expression(source, condition, codes);
                 check_body(source, body, true, codes);
             }
-            Statement::Ansible(entries) => {
-                entries
-                    .iter()
-                    .for_each(|(_, value)| check_expression(source, value, codes));
-            }
         }
     }
 }
@@ -336,7 +331,6 @@ fn constant(expr: &Expr) -> Option<Value> {
             let piece = |part: &Part| match part {
                 Part::Text(text) => Some(text.clone()),
                 Part::Interpolation(inner) => constant(inner)?.as_text(),
-                Part::Packer(_) => None,
             };
             parts
                 .iter()
@@ -631,7 +625,7 @@ impl<'a> Image<'a> {
                     self.is_doubtful = true;
                 }
                 Statement::When(condition, body) if with_conditions => {
-                    match self.evaluate(condition, true) {
+                    match self.evaluate(condition) {
                         Ok(Some(Value::Bool(true))) => self.activate_body(body, true, place),
                         Ok(None) => {
                             self.codes.insert("unset-fact");
@@ -640,7 +634,7 @@ impl<'a> Image<'a> {
                         _ => {}
                     }
                 }
-                Statement::When(..) | Statement::Ansible(_) => {}
+                Statement::When(..) => {}
             }
         }
     }
@@ -792,8 +786,7 @@ impl<'a> Image<'a> {
                 if is_mistyped(self.source, &variable.ty, expr) {
                     return Err(Broken);
                 }
-                let packer = variable.to_packer && variable.encoding != Encoding::Base64;
-                self.evaluate(expr, packer)?
+                self.evaluate(expr)?
             }
         };
         match value {
@@ -904,7 +897,7 @@ impl<'a> Image<'a> {
     /// A rule over an unset or opaque value reports nothing.
     fn check_rule(&mut self, condition: &'a Expr) {
         let codes = self.codes.clone();
-        let value = self.evaluate(condition, true);
+        let value = self.evaluate(condition);
         self.codes = codes;
         if let Ok(Some(Value::Bool(true))) = value {
             self.codes.insert("rule-violated");
@@ -913,21 +906,20 @@ impl<'a> Image<'a> {
 
     // ---- expressions ---------------------------------------------------------------------------
 
-    /// Returns the value of an expression. An expression over an unset value is unset. `packer`: Packer reads the strings, so
-    /// that `{{` begins a Packer expression.
-    fn evaluate(&mut self, expr: &'a Expr, packer: bool) -> Outcome {
+    /// Returns the value of an expression. An expression over an unset value is unset.
+    fn evaluate(&mut self, expr: &'a Expr) -> Outcome {
         match expr {
             Expr::Bool(flag) => Ok(Some(Value::Bool(*flag))),
             Expr::Int(number) => Ok(Some(Value::Int(*number))),
-            Expr::String(_, parts) => self.string(parts, packer),
+            Expr::String(_, parts) => self.string(parts),
             Expr::List(elements) => {
-                let elements = self.all(elements, packer)?;
+                let elements = self.all(elements)?;
                 Ok(elements.map(Value::List))
             }
             Expr::Map(entries) => {
                 let mut map = Vec::new();
                 for (key, value) in entries {
-                    let Some(value) = self.evaluate(value, packer)? else {
+                    let Some(value) = self.evaluate(value)? else {
                         return Ok(None);
                     };
                     map.push((key.clone(), value));
@@ -937,22 +929,22 @@ impl<'a> Image<'a> {
             Expr::Name(name) => self.name(name),
             Expr::If(parts) => {
                 let [condition, yes, no] = &**parts;
-                match self.evaluate(condition, packer)? {
+                match self.evaluate(condition)? {
                     None => Ok(None),
-                    Some(Value::Bool(true)) => self.evaluate(yes, packer),
-                    Some(Value::Bool(false)) => self.evaluate(no, packer),
+                    Some(Value::Bool(true)) => self.evaluate(yes),
+                    Some(Value::Bool(false)) => self.evaluate(no),
                     Some(_) => self.fail("opaque-value"),
                 }
             }
-            Expr::Not(inner) => match self.evaluate(inner, packer)? {
+            Expr::Not(inner) => match self.evaluate(inner)? {
                 None => Ok(None),
                 Some(Value::Bool(flag)) => Ok(Some(Value::Bool(!flag))),
                 Some(_) => self.fail("opaque-value"),
             },
             Expr::Binary(..) if is_pointless(self.source, expr) => Err(Broken),
-            Expr::Binary(operator, sides) => self.binary(*operator, &sides[0], &sides[1], packer),
+            Expr::Binary(operator, sides) => self.binary(*operator, &sides[0], &sides[1]),
             Expr::Call(Function::IsSet, arguments) => {
-                let value = self.evaluate(&arguments[0], packer)?;
+                let value = self.evaluate(&arguments[0])?;
                 Ok(Some(Value::Bool(value.is_some())))
             }
             Expr::Call(Function::Env, arguments) => {
@@ -961,7 +953,7 @@ impl<'a> Image<'a> {
                     name.expect("env has a literal"),
                 )])))
             }
-            Expr::Call(function, arguments) => match self.all(arguments, packer)? {
+            Expr::Call(function, arguments) => match self.all(arguments)? {
                 None => Ok(None),
                 Some(values) if values.iter().any(Value::is_opaque) => self.fail("opaque-value"),
                 Some(values) => Ok(Some(call(*function, &values))),
@@ -970,10 +962,10 @@ impl<'a> Image<'a> {
     }
 
     /// Returns the values of several expressions, or `None` if one of them is unset.
-    fn all(&mut self, all: &'a [Expr], packer: bool) -> Result<Option<Vec<Value>>, Broken> {
+    fn all(&mut self, all: &'a [Expr]) -> Result<Option<Vec<Value>>, Broken> {
         let mut values = Vec::new();
         for expr in all {
-            values.push(self.evaluate(expr, packer)?);
+            values.push(self.evaluate(expr)?);
         }
         Ok(values.into_iter().collect())
     }
@@ -996,19 +988,12 @@ impl<'a> Image<'a> {
         }))
     }
 
-    fn string(&mut self, parts: &'a [Part], packer: bool) -> Outcome {
+    fn string(&mut self, parts: &'a [Part]) -> Outcome {
         let mut pieces = Vec::new();
         for part in parts {
             match part {
                 Part::Text(text) => pieces.push(Piece::Text(text.clone())),
-                Part::Packer(inner) if packer => {
-                    let Some(mut inner) = self.packer_expression(inner)? else {
-                        return Ok(None);
-                    };
-                    pieces.append(&mut inner);
-                }
-                Part::Packer(inner) => pieces.push(Piece::Text(format!("{{{{{inner}}}}}"))),
-                Part::Interpolation(inner) => match self.evaluate(inner, packer)? {
+                Part::Interpolation(inner) => match self.evaluate(inner)? {
                     None => return Ok(None),
                     Some(Value::Text(mut inner)) => pieces.append(&mut inner),
                     Some(Value::Int(number)) => pieces.push(Piece::Text(number.to_string())),
@@ -1020,44 +1005,15 @@ impl<'a> Image<'a> {
         Ok(Some(Value::joined(pieces)))
     }
 
-    /// Returns what Packer gets for ``{{user `x`}}``, ``{{env `X`}}``, or any other expression.
-    fn packer_expression(&mut self, inner: &'a str) -> Result<Option<Vec<Piece>>, Broken> {
-        let argument = |word: &str| {
-            inner
-                .strip_prefix(word)?
-                .trim()
-                .strip_prefix('`')?
-                .strip_suffix('`')
-        };
-        if let Some(name) = argument("user") {
-            let variable = self.source.variable(name);
-            let value = self.value(&variable.name)?;
-            return Ok(value.map(|value| match variable.is_secret {
-                true => vec![Piece::Secret(variable.name.clone())],
-                false => encode(variable.encoding, &value),
-            }));
-        }
-        Ok(Some(vec![match argument("env") {
-            Some(name) => Piece::Env(name.to_owned()),
-            None => Piece::Packer(inner.to_owned()),
-        }]))
-    }
-
-    fn binary(
-        &mut self,
-        operator: Operator,
-        left: &'a Expr,
-        right: &'a Expr,
-        packer: bool,
-    ) -> Outcome {
-        let left = self.evaluate(left, packer)?;
+    fn binary(&mut self, operator: Operator, left: &'a Expr, right: &'a Expr) -> Outcome {
+        let left = self.evaluate(left)?;
         // `and` and `or` decide early where they can.
         match (operator, &left) {
             (Operator::And, Some(Value::Bool(false))) => return Ok(Some(Value::Bool(false))),
             (Operator::Or, Some(Value::Bool(true))) => return Ok(Some(Value::Bool(true))),
             _ => {}
         }
-        let right = self.evaluate(right, packer)?;
+        let right = self.evaluate(right)?;
         let (Some(left), Some(right)) = (left, right) else {
             return Ok(None);
         };

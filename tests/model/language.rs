@@ -75,8 +75,6 @@ pub enum Encoding {
     Flag,
     /// `True`
     CapitalFlag,
-    /// A string in base64.
-    Base64,
     /// A list with spaces.
     Words,
     /// A list with commas.
@@ -187,8 +185,6 @@ pub enum Statement {
     Unset(String),
     /// `when CONDITION { … }`
     When(Expr, Vec<Statement>),
-    /// `ansible { … }`, for extra vars that no variable has
-    Ansible(Vec<(String, Expr)>),
 }
 
 /// A rule.
@@ -254,8 +250,6 @@ pub enum Part {
     Text(String),
     /// `${a}`
     Interpolation(Expr),
-    /// A Packer expression: what is between the braces.
-    Packer(String),
 }
 
 /// An operator with two operands.
@@ -487,13 +481,6 @@ fn write_body(out: &mut String, body: &[Statement], depth: usize) {
                 write_body(out, body, depth + 1);
                 let _ = writeln!(out, "{}}}", "    ".repeat(depth));
             }
-            Statement::Ansible(entries) => {
-                let entries: Vec<String> = entries
-                    .iter()
-                    .map(|(name, value)| format!("{name} = {value}"))
-                    .collect();
-                let _ = writeln!(out, "ansible {{ {} }}", entries.join(", "));
-            }
         }
     }
 }
@@ -514,7 +501,6 @@ impl Display for Encoding {
             Encoding::Plain => "plain",
             Encoding::Flag => "flag",
             Encoding::CapitalFlag => "Flag",
-            Encoding::Base64 => "base64",
             Encoding::Words => "words",
             Encoding::Commas => "commas",
             Encoding::Json => "json",
@@ -585,7 +571,6 @@ fn write_string(f: &mut fmt::Formatter<'_>, quotes: Quotes, parts: &[Part]) -> f
     let is_raw = |part: &Part| match part {
         Part::Text(text) => !text.contains(['\'', '\n', '\t']) && !text.contains("${"),
         Part::Interpolation(_) => false,
-        Part::Packer(_) => true,
     };
     let quotes = match quotes {
         Quotes::Single if !parts.iter().all(is_raw) => Quotes::Double,
@@ -608,7 +593,6 @@ fn write_string(f: &mut fmt::Formatter<'_>, quotes: Quotes, parts: &[Part]) -> f
             }
             Part::Text(text) => f.write_str(text)?,
             Part::Interpolation(inner) => write!(f, "${{{inner}}}")?,
-            Part::Packer(inner) => write!(f, "{{{{{inner}}}}}")?,
         }
     }
     match quotes {

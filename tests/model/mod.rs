@@ -2,14 +2,13 @@
 //!
 //! [`project`] makes a project of any bytes. [`Project::expected`] says what the compiler must find in it. `tests/model.rs`
 //! compares.
-#![allow(dead_code)]
 
 mod generator;
 mod interpreter;
 mod language;
 mod value;
 
-pub use interpreter::{Expected, Values};
+pub use interpreter::Expected;
 
 use language::Source;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Values, and the strings that carry them to Packer and back.
+//! Values, and the strings in JSON and in arguments that they are decoded from.
 
 use super::language::{Encoding, Type};
 use std::cmp::Ordering;
@@ -25,8 +25,6 @@ pub enum Piece {
     Text(String),
     /// An environment variable of the build.
     Env(String),
-    /// A Packer expression without its braces.
-    Packer(String),
     /// A variable that is a secret.
     Secret(String),
 }
@@ -137,7 +135,6 @@ impl Piece {
         match self {
             Piece::Text(text) => text.clone(),
             Piece::Env(name) => format!("{{{{env `{name}`}}}}"),
-            Piece::Packer(inner) => format!("{{{{{inner}}}}}"),
             Piece::Secret(name) => format!("{{{{user `{name}`}}}}"),
         }
     }
@@ -240,30 +237,6 @@ fn from_json(json: &serde_json::Value) -> Option<Value> {
         ),
         serde_json::Value::Null => return None,
     })
-}
-
-/// Returns the string that Packer gets for a value.
-pub fn encode(encoding: Encoding, value: &Value) -> Vec<Piece> {
-    let joined = |by: &str| {
-        let texts: Vec<String> = value.elements().iter().filter_map(Value::as_text).collect();
-        texts.join(by)
-    };
-    let text = match (value, encoding) {
-        (Value::Text(pieces), Encoding::Base64) => {
-            let text: String = pieces.iter().map(Piece::shown).collect();
-            base64(&text)
-        }
-        (Value::Text(pieces), _) => return pieces.clone(),
-        (Value::Bool(flag), Encoding::CapitalFlag) => {
-            (if *flag { "True" } else { "False" }).to_owned()
-        }
-        (Value::Bool(flag), _) => flag.to_string(),
-        (Value::Int(number), _) => number.to_string(),
-        (Value::List(_), Encoding::Words) => joined(" "),
-        (Value::List(_), Encoding::Commas) => joined(","),
-        (Value::List(_) | Value::Map(_), _) => value.shown().to_string(),
-    };
-    vec![Piece::Text(text)]
 }
 
 /// Returns a string in base64.
