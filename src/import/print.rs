@@ -1,8 +1,8 @@
 //! Source text for imported values: strings with Packer expressions, and heredocs.
 
-use crate::packer::{Braced, parse_braces};
+use crate::packer::{Braced, parse_braces, spell_piece};
 use crate::schema::{Value, print_wrapped};
-use crate::syntax::{escape, print_text};
+use crate::syntax::{escape, is_word, print_text};
 use std::fmt::Write;
 
 /// The longest value, in characters, that is written on one line.
@@ -14,14 +14,15 @@ pub fn spell_value(value: &Value) -> String {
 }
 
 /// Converts a string with Packer expressions to source text. `{{user `x`}}` becomes `${x}` if `is_plain` is true for the
-/// name. A string that is only `{{env `X`}}` becomes `env("X")`.
+/// name. A string that is only `{{env `X`}}` becomes `env("X")` if `env` accepts the name.
 pub(crate) fn spell_template(text: &str, is_plain: impl Fn(&str) -> bool) -> String {
     let pieces: Vec<Braced<'_>> = parse_braces(text)
         .into_iter()
         .map(|(_, piece)| piece)
         .collect();
     match &pieces[..] {
-        [Braced::Env(name)] => return format!("env({})", print_text(name)),
+        // The names of `env` are those of a shell; Packer takes any.
+        [Braced::Env(name)] if is_word(name) => return format!("env({})", print_text(name)),
         [Braced::User(name)] if is_plain(name) => return (*name).to_owned(),
         pieces
             if !pieces
@@ -43,15 +44,7 @@ pub(crate) fn spell_braces(text: &str, is_plain: impl Fn(&str) -> bool) -> Strin
             Braced::User(name) if is_plain(name) => {
                 let _ = write!(out, "${{{name}}}");
             }
-            Braced::User(name) => {
-                let _ = write!(out, "{{{{user `{name}`}}}}");
-            }
-            Braced::Env(name) => {
-                let _ = write!(out, "{{{{env `{name}`}}}}");
-            }
-            Braced::Text(text) | Braced::Other(text, _) | Braced::Bad(text, _) => {
-                out.push_str(&escape(text))
-            }
+            other => out.push_str(&escape(&spell_piece(&other))),
         }
     }
     out

@@ -18,7 +18,7 @@ mod tree;
 pub(crate) use blocks::{Meant, meant_by};
 pub use format::{format, format_range};
 pub use print::{escape, print_key, print_text};
-pub(crate) use recover::is_name;
+pub(crate) use recover::{is_name, is_word};
 pub(crate) use to_ast::type_of_literal;
 pub use tree::{Kind, Node, Tree};
 

@@ -56,17 +56,16 @@ pub fn import(data: &[u8]) {
     let (ours, errors) = values(&library, &spec, "imported", &[]);
     // Templates are no var files; their variables are.
     let is_template = |file: &VarFile| file.text.contains("\"variables\"");
-    if files.iter().any(is_template) || !errors.is_empty() {
-        assert!(
-            !errors.iter().any(|code| code == "syntax"),
-            "what import writes is not a spec: {spec}"
-        );
+    let is_spec = !errors.iter().any(|code| code == "syntax");
+    assert!(is_spec, "what import writes is not a spec: {spec}");
+    if files.iter().any(is_template) {
         return;
     }
-    let (theirs, errors) = values(&library, PLAIN, "original", &files);
-    if !errors.is_empty() {
+    let (theirs, their_errors) = values(&library, PLAIN, "original", &files);
+    if !their_errors.is_empty() {
         return;
     }
+    assert!(errors.is_empty(), "the spec has errors: {errors:?}\n{spec}");
     for (name, theirs) in &theirs {
         let is_noted = imported
             .notes
