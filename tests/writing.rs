@@ -1374,7 +1374,10 @@ fn a_build_that_was_killed_at_its_end_is_finished() {
     let record = fs::read_to_string(image.join("build.json")).unwrap();
     fs::create_dir(image.join("work")).unwrap();
     let folder = fs::metadata(image.join("output")).unwrap().ino();
-    let mode = fs::metadata(image.join("build.json")).unwrap().permissions().mode();
+    let mode = fs::metadata(image.join("build.json"))
+        .unwrap()
+        .permissions()
+        .mode();
     let is_secret = mode & 0o044 == 0;
     let built = |folder: u64| {
         format!("{{ \"folder\": {folder}, \"is_secret\": {is_secret}, \"record\": {record} }}")

@@ -6,6 +6,7 @@ use crate::lsp::position::{path, uri};
 use crate::lsp::publisher::Publication;
 use crate::lsp::transport;
 use crate::lsp::workspace::{Confinement, Workspace};
+use crate::source::Loader;
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::notification::{
     Cancel, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders,
@@ -17,7 +18,7 @@ use lsp_types::*;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
@@ -190,10 +191,11 @@ impl Server {
         let Some(path) = path(&params.text_document.uri) else {
             return;
         };
+        let is_new = !self.workspace.documents.exists(&path);
         self.workspace
             .documents
             .open(path.clone(), params.text_document);
-        self.workspace.note_change(&path);
+        self.note(&path, is_new);
     }
 
     fn change(&mut self, params: DidChangeTextDocumentParams) {
@@ -211,7 +213,17 @@ impl Server {
             return;
         };
         self.workspace.documents.close(&path);
-        self.workspace.note_change(&path);
+        let is_gone = !self.workspace.documents.exists(&path);
+        self.note(&path, is_gone);
+    }
+
+    /// Notes a change. A document that is not on the disk begins and ends to exist for the files that include it.
+    fn note(&mut self, path: &Path, is_creation_or_deletion: bool) {
+        if is_creation_or_deletion {
+            self.workspace.note_creation_or_deletion(path);
+        } else {
+            self.workspace.note_change(path);
+        }
     }
 
     fn notice_files(&mut self, params: DidChangeWatchedFilesParams) {
