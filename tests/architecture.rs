@@ -395,7 +395,7 @@ fn each_dependency_has_its_reason_and_its_use() {
         }
         for name in names {
             let is_it = |line: &&str| line.split(" =").next() == Some(name.as_str());
-            let at = lines.iter().position(|line| is_it(&line)).unwrap();
+            let at = lines.iter().position(is_it).unwrap();
             let reason = lines[at - 1].strip_prefix("# ").unwrap_or_default();
             assert!(
                 reason.len() > 15 && reason.ends_with('.') && !reason.starts_with('-'),

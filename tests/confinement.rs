@@ -452,7 +452,13 @@ fn the_reader_of_traces_sees_violations() {
     let place = Place::new();
     let project = place.project();
     place.strace("bash").args(["-c", script]).output().unwrap();
-    let found = violations(&place.trace(), &project, &[project.clone()], &[]).join("\n");
+    let found = violations(
+        &place.trace(),
+        &project,
+        std::slice::from_ref(&project),
+        &[],
+    )
+    .join("\n");
     for what in [
         "reads: openat(AT_FDCWD, \"/etc/passwd\"",
         "writes: openat(AT_FDCWD, \"../out/x\"",
@@ -480,9 +486,7 @@ fn a_confined_thread_reads_and_writes_only_below_its_folders() {
         write: vec![inside("write/new/folder")],
     };
     let confined = std::thread::spawn(move || {
-        if let Err(why) = confine_files(&limits) {
-            return Err(why);
-        }
+        confine_files(&limits)?;
         type Act = fn(&Path) -> std::io::Result<()>;
         let read: Act = |path| fs::read(path).map(drop);
         let list: Act = |path| fs::read_dir(path).map(drop);
@@ -538,7 +542,7 @@ fn a_confined_thread_reads_and_writes_only_below_its_folders() {
                 "{what} {path}: {result:?}"
             );
         }
-        Ok(())
+        Ok::<(), String>(())
     });
     if let Err(why) = confined.join().unwrap() {
         common::skip(&why);

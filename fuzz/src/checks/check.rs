@@ -24,7 +24,7 @@ pub fn check(data: &[u8]) {
         loader: &project.files,
         program: &program,
         images: &images,
-        provider: provider,
+        provider,
         output: &output,
     };
     let (artifacts, diagnostics) = job.compile();
