@@ -112,7 +112,7 @@ impl World {
         }
         Outcome {
             name: project.name.clone(),
-            printed: without_place(&printed, &folder),
+            printed: without_chance(&printed, &folder),
             files: written(&folder, project),
         }
     }
@@ -167,6 +167,23 @@ fn without_place(text: &str, folder: &Path) -> String {
     let folder = folder.display().to_string();
     let url = folder.replace(' ', "%20").replace('é', "%C3%A9");
     text.replace(&folder, "PROJECT").replace(&url, "PROJECT")
+}
+
+/// Removes from printed text what may differ: the folder, the colors of a terminal that the world forces, the port of a
+/// build, the quotes that a shell needs for the folder's name, a path outside the folder, and all blanks, because the folder's
+/// length moves the ends of lines.
+fn without_chance(text: &str, folder: &Path) -> String {
+    let replaced = |text: &str, pattern: &str, new: &str| {
+        let regex = regex::Regex::new(pattern).unwrap();
+        regex.replace_all(text, new).into_owned()
+    };
+    let compact = |text: &str| text.split_whitespace().collect::<String>();
+    let text = compact(&replaced(text, r"\x1b\[[0-9;]*m", ""));
+    let folder = PathBuf::from(compact(&folder.display().to_string()));
+    let text = without_place(&text, &folder);
+    let text = replaced(&text, r"'(PROJECT[^']*)'", "$1");
+    let text = replaced(&text, "IMGSPEC_PORT=[0-9]+", "IMGSPEC_PORT");
+    replaced(&text, r"/[^:]*/etc/passwd", "/etc/passwd")
 }
 
 /// All files of a project's folder that are not its own, with their modes.
