@@ -198,7 +198,7 @@ rule quotes {
     message = "</dd><style>* { display: none }</style>"
 }
 
-## \u{202e} turns the text around, and ]]> --> close something.
+## \u{200b} is not seen, and ]]> --> close something.
 image page-search extends rootfs-debian-12 {
     breakout = "'\"><a href=//example.com>"
     team_token = "hunter2-hunter2"
@@ -214,7 +214,7 @@ fn text_of_a_project_stays_text() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("a")).unwrap();
     std::fs::create_dir(folder.path().join("b")).unwrap();
-    let spec = HOSTILE.trim_start().replace("\\u{202e}", "\u{202e}");
+    let spec = HOSTILE.trim_start().replace("\\u{200b}", "\u{200b}");
     std::fs::write(folder.path().join("imgspec.toml"), "").unwrap();
     std::fs::write(folder.path().join("a/<i>.imgspec"), &spec).unwrap();
     // Files that do not include each other may declare the same names.
@@ -231,9 +231,9 @@ fn text_of_a_project_stays_text() {
     }
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
     assert!(!page.contains("hunter2"), "a secret is on the page");
-    assert!(!page.contains('\u{202e}') && page.contains("\\u{202e}"));
+    assert!(!page.contains('\u{200b}') && page.contains("\\u{200b}"));
     let markdown = doc(folder.path(), &["--format", "markdown"]);
-    assert!(!markdown.contains("hunter2") && !markdown.contains('\u{202e}'));
+    assert!(!markdown.contains("hunter2") && !markdown.contains('\u{200b}'));
     assert!(!markdown.contains("<img") || markdown.contains(r"\<img"));
 }
 
