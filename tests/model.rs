@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// How many projects there are where nobody asks for more: some seconds.
-const PROJECTS: u64 = 300;
+const PROJECTS: u64 = 200;
 
 /// After so many projects that fail, the test ends.
 const FAILURES: usize = 8;
