@@ -52,6 +52,8 @@ pub fn interpret(source: &Source) -> Expected {
     {
         expected.possible.extend(CONSEQUENCES);
     }
+    // The setting that is wrong may be the one that is missing.
+    let lacks_setting = expected.codes.contains("removed-variable");
     let (mut removals, mut is_doubtful) = (BTreeMap::new(), false);
     for at in 0..source.layers.len() {
         if source.layers[at].kind != LayerKind::Image {
@@ -64,6 +66,9 @@ pub fn interpret(source: &Source) -> Expected {
             Ok(target) => {
                 let mut image = Image::new(source, at, target);
                 let values = image.compute();
+                if lacks_setting && image.codes.remove("required") {
+                    expected.possible.insert("required");
+                }
                 expected.codes.append(&mut image.codes);
                 expected.possible.append(&mut image.possible);
                 if !values.broken.is_empty() {
@@ -863,7 +868,10 @@ impl<'a> Image<'a> {
                 // A deprecated name in the same layer takes part: the order of two names means nothing.
                 let counts = |(other, it): (usize, &Active<'a>)| {
                     let is_old = it.name != setting.name && sort_of(&variable.ty) == Sort::List;
-                    let is_weaker = other <= at || it.layer == setting.layer && is_old;
+                    let is_weaker = match it.name == setting.name {
+                        true => other <= at,
+                        false => is_old && it.layer <= setting.layer,
+                    };
                     is_weaker.then(|| it.clone())
                 };
                 let up_to_here: Vec<Active<'a>> =
@@ -1006,13 +1014,18 @@ impl<'a> Image<'a> {
     }
 
     fn binary(&mut self, operator: Operator, left: &'a Expr, right: &'a Expr) -> Outcome {
-        let left = self.evaluate(left)?;
-        // `and` and `or` decide early where they can.
-        match (operator, &left) {
-            (Operator::And, Some(Value::Bool(false))) => return Ok(Some(Value::Bool(false))),
-            (Operator::Or, Some(Value::Bool(true))) => return Ok(Some(Value::Bool(true))),
-            _ => {}
+        // If one side of `and` or `or` decides, the other side does not matter.
+        if let Operator::And | Operator::Or = operator {
+            let deciding = Value::Bool(operator == Operator::Or);
+            let codes = self.codes.clone();
+            for side in [left, right] {
+                if matches!(self.evaluate(side), Ok(Some(value)) if value == deciding) {
+                    self.codes = codes;
+                    return Ok(Some(deciding));
+                }
+            }
         }
+        let left = self.evaluate(left)?;
         let right = self.evaluate(right)?;
         let (Some(left), Some(right)) = (left, right) else {
             return Ok(None);
