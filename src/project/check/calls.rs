@@ -6,7 +6,7 @@ use crate::project::check::expr::{Expected, Ty, Typed};
 use crate::project::check::secrets::is_env_name;
 use crate::project::check::strings::locate_text;
 use crate::project::hir::*;
-use crate::schema::{Piece, Value, whole};
+use crate::schema::{Piece, Value, compile, whole};
 use crate::source::{MAX_PATTERNS, Span, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
@@ -161,7 +161,9 @@ impl Lowering<'_, '_> {
                     .help("check fewer files at a time, or share types between variables"),
             ));
         }
-        whole(pattern).map(drop).map_err(|error| {
+        // Alone first: between parentheses, `a)(b` would be valid.
+        let compiled = compile(pattern).and_then(|_| whole(pattern));
+        compiled.map(drop).map_err(|error| {
             let found = Diagnostic::new(Code::TypeMismatch, span, "invalid regular expression");
             // The error quotes the expression.
             self.report(if is_secret {
