@@ -5,7 +5,7 @@
 use crate::diagnostic::{Code, Diagnostic, Fix, merge};
 use crate::emit::{Artifacts, Checked, Output, check, check_roles, emit};
 use crate::eval::{Image, evaluate};
-use crate::project::hir::{ProviderId, SectionId};
+use crate::project::hir::{Id, ProviderId, SectionId, VarId};
 use crate::project::{Program, in_checkout};
 use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABLES, Origin, Span};
 use rayon::prelude::*;
@@ -118,7 +118,7 @@ impl Job<'_> {
                 format!("this command selects {count} images, and the limit is {MAX_IMAGES}"),
                 "select fewer images: name some of them, their files or their folders",
             )
-        } else if let Some((_, variable)) = program.variables.pairs().nth(MAX_VARIABLES) {
+        } else if let Some(variable) = program.variables.find(VarId::new(MAX_VARIABLES)) {
             let count = program.variables.len();
             (
                 variable.span,
@@ -245,7 +245,7 @@ fn only_first(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
 
 /// Turns a fix of a command-line argument into help: no editor can change an argument.
 fn without_edits_of_arguments(program: &Program, mut diagnostic: Diagnostic) -> Diagnostic {
-    let is_argument = |span: &Span| program.sources.get(span.file).origin == Origin::Argument;
+    let is_argument = |span: &Span| program.sources.origin(span.file) == Origin::Argument;
     let (said, fixes): (Vec<Fix>, Vec<Fix>) = std::mem::take(&mut diagnostic.fixes)
         .into_iter()
         .partition(|fix| fix.edits.iter().any(|(span, _)| is_argument(span)));

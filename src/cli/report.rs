@@ -52,7 +52,7 @@ pub(super) fn compile_all<T: Send>(
 /// # Errors
 /// For the first file that has changed or is gone.
 pub(super) fn expect_unchanged(program: &Program, here: &Path) -> Result<(), Failure> {
-    let sources = program.sources.iter().map(|(_, source)| source);
+    let sources = program.sources.iter_read().map(|(_, source)| source);
     let sources = sources.filter(|source| source.origin == Origin::Project);
     let sources = sources.map(|source| (&source.path, &*source.text));
     let data = program.data.iter().map(|data| (&data.path, &*data.text));

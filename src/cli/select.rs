@@ -123,9 +123,11 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         }
         // A path inside the library means the targets that its files declare.
         let is_below = |path: &Path| paths.iter().any(|p| path.starts_with(p));
-        for (file, source) in program.sources.iter() {
-            if source.origin == Origin::Library && is_below(&source.path) {
-                images.extend(program.images_of(file));
+        if program.is_adopted {
+            for (file, source) in program.sources.iter() {
+                if source.origin == Origin::Library && is_below(&source.path) {
+                    images.extend(program.images_of(file));
+                }
             }
         }
     }

@@ -42,7 +42,7 @@ pub fn default_files(
             continue;
         };
         let is_library =
-            windows.program.sources.get(active.setting.span.file).origin == Origin::Library;
+            windows.program.sources.origin(active.setting.span.file) == Origin::Library;
         if let (true, Some(text)) = (
             is_library,
             written(windows, &active.setting.value, variable),
@@ -59,7 +59,7 @@ pub fn default_files(
 fn is_listed(image: &Image<'_>, variable: &Variable) -> bool {
     variable.is_declared()
         && variable.to.has(Receivers::PACKER)
-        && image.program.sources.get(variable.span.file).origin == Origin::Library
+        && image.program.sources.origin(variable.span.file) == Origin::Library
 }
 
 /// The file of a variable: that of its room in the library, where Image Builder has one of that name.

@@ -279,7 +279,7 @@ impl Delivery<'_, '_> {
         let variable = program.variable(id);
         let (setting, declaration) = (active.setting.span.file, variable.span.file);
         let is_own =
-            variable.is_declared() && program.sources.get(declaration).origin == Origin::Project;
+            variable.is_declared() && program.sources.origin(declaration) == Origin::Project;
         let playbook = self.provider().playbook.as_str();
         let receiver = if playbook == "windows" {
             Receivers::WINDOWS
@@ -295,7 +295,7 @@ impl Delivery<'_, '_> {
                 "if your roles read it, declare it with `to = [{playbook}]`; otherwise remove it"
             );
         }
-        match program.sources.get(setting).origin {
+        match program.sources.origin(setting) {
             Origin::Argument => "remove the argument".to_owned(),
             _ if program
                 .sources

@@ -48,6 +48,7 @@ impl Reach {
         image.mark_dependencies(route.slots.iter().map(|s| s.variable).collect(), &mut read);
         // Where only a deprecated name has a slot, that is the way of the real one.
         let reals = program
+            .traits
             .aliases
             .iter()
             .filter(|(alias, _)| route.slots.iter().any(|s| s.variable == *alias));

@@ -14,10 +14,8 @@ impl<'p> Evaluator<'p> {
         self.gather(|_, setting| {
             setting.condition.is_none() && program.variable(setting.variable).is_fact
         });
-        for (id, variable) in program.variables.pairs() {
-            if variable.is_fact {
-                self.require(id);
-            }
+        for id in &program.traits.facts {
+            self.require(*id);
         }
         let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.image.stack.places().len());
         for layer in self.image.stack.places() {

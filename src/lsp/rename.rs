@@ -58,7 +58,7 @@ impl Subject {
         let Some(defined) = definition(program, file, named) else {
             return Err(format!("nothing defines `{name}`"));
         };
-        if program.sources.get(defined.file).origin != Origin::Project {
+        if program.sources.origin(defined.file) != Origin::Project {
             return Err(format!("`{name}` is defined in the library"));
         }
         Ok(Some(Subject {

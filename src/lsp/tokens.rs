@@ -206,7 +206,7 @@ fn of_place(
 ) -> u32 {
     match defined {
         Some(span) if span.file == file && span.start == start => DECLARATION,
-        Some(span) if program.sources.get(span.file).origin == Origin::Library => OF_LIBRARY,
+        Some(span) if program.sources.origin(span.file) == Origin::Library => OF_LIBRARY,
         _ => 0,
     }
 }

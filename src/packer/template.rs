@@ -7,7 +7,7 @@ use crate::packer::{Braced, parse_braces, users};
 use crate::source::embedded;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 use std::ops::Deref;
@@ -27,13 +27,26 @@ pub struct Template {
 }
 
 /// A template that is read when it is first used.
-#[derive(Debug, Default, Serialize, Deserialize)]
+///
+/// Its stored form is what was read.
+#[derive(Debug, Default)]
 pub struct LazyTemplate {
     /// The name of the embedded file that it is in, if the program carries it.
     name: SmolStr,
-    #[serde(skip)]
     template: OnceLock<Template>,
     stated: Option<Template>,
+}
+
+impl Serialize for LazyTemplate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LazyTemplate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LazyTemplate, D::Error> {
+        Template::deserialize(deserializer).map(LazyTemplate::from)
+    }
 }
 
 impl LazyTemplate {

@@ -28,6 +28,7 @@ pub use release::Release;
 pub use visible::{Shown, changes_direction, is_unseen, visible, visible_json, visible_line};
 
 use sha2::{Digest, Sha256};
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -184,18 +185,52 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 static NOTHING: LazyLock<SourceFile> =
     LazyLock::new(|| SourceFile::new(PathBuf::new(), Origin::Library, "".into()));
 
+/// The paths and texts of a stored library. They are read when the first of them is shown: most runs show none.
+#[derive(Clone)]
+struct StoredTexts {
+    count: usize,
+    files: Arc<LazyLock<Vec<SourceFile>, ReadTexts>>,
+}
+
+type ReadTexts = Box<dyn FnOnce() -> Vec<SourceFile> + Send>;
+
+impl fmt::Debug for StoredTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} texts of a library", self.count)
+    }
+}
+
 /// All source texts of a run.
 #[derive(Debug, Default, Clone)]
 pub struct SourceMap {
+    /// The texts of a stored library, which come first.
+    library: Option<StoredTexts>,
     files: Vec<Arc<SourceFile>>,
     /// The folder that displayed paths are relative to.
     base: PathBuf,
 }
 
 impl SourceMap {
+    /// Makes a map that begins with the `count` texts of a stored library. `read` returns their paths and contents, and is
+    /// called when the first of them is needed.
+    pub fn stored(
+        count: usize,
+        read: impl FnOnce() -> Vec<(PathBuf, Arc<str>)> + Send + 'static,
+    ) -> SourceMap {
+        let file = |(path, text)| SourceFile::new(path, Origin::Library, text);
+        let read: ReadTexts = Box::new(move || read().into_iter().map(file).collect());
+        SourceMap {
+            library: Some(StoredTexts {
+                count,
+                files: Arc::new(LazyLock::new(read)),
+            }),
+            ..SourceMap::default()
+        }
+    }
+
     /// Adds a text and returns its id.
     pub fn add(&mut self, path: PathBuf, origin: Origin, text: Arc<str>) -> FileId {
-        let id = FileId(self.files.len() as u32);
+        let id = FileId((self.stored_count() + self.files.len()) as u32);
         self.files
             .push(Arc::new(SourceFile::new(path, origin, text)));
         id
@@ -203,9 +238,9 @@ impl SourceMap {
 
     /// Hides a span in all excerpts.
     pub fn hide(&mut self, span: Span) {
-        if let Some(file) = self
-            .files
-            .get_mut(span.file.0 as usize)
+        let at = (span.file.0 as usize).checked_sub(self.stored_count());
+        if let Some(file) = at
+            .and_then(|at| self.files.get_mut(at))
             .and_then(Arc::get_mut)
         {
             file.hidden.push((span.start, span.end));
@@ -269,15 +304,31 @@ impl SourceMap {
 
     /// Returns the text with this id.
     pub fn get(&self, id: FileId) -> &SourceFile {
-        self.files.get(id.0 as usize).map_or(&NOTHING, Arc::as_ref)
+        let at = id.0 as usize;
+        match (at.checked_sub(self.stored_count()), &self.library) {
+            (Some(at), _) => self.files.get(at).map(Arc::as_ref),
+            (None, library) => library.as_ref().and_then(|library| library.files.get(at)),
+        }
+        .unwrap_or(&NOTHING)
+    }
+
+    fn stored_count(&self) -> usize {
+        self.library.as_ref().map_or(0, |library| library.count)
     }
 
     /// Iterates over all texts with their ids.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files
-            .iter()
-            .enumerate()
-            .map(|(i, f)| (FileId(i as u32), f.as_ref()))
+        let count = self.stored_count() + self.files.len();
+        (0..count).map(|at| {
+            let id = FileId(at as u32);
+            (id, self.get(id))
+        })
+    }
+
+    /// Iterates over the texts that the map does not have from a stored library, with their ids.
+    pub fn iter_read(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
+        let ids = (self.stored_count()..).map(|at| FileId(at as u32));
+        ids.zip(self.files.iter().map(Arc::as_ref))
     }
 
     /// Returns the text of a span.
@@ -301,6 +352,15 @@ impl SourceMap {
 
     /// Returns whether the file belongs to the project: a spec, a JSON layer or an argument.
     pub fn is_users(&self, file: FileId) -> bool {
-        self.get(file).origin != Origin::Library
+        self.origin(file) != Origin::Library
+    }
+
+    /// Returns the origin of a text.
+    pub fn origin(&self, file: FileId) -> Origin {
+        if (file.0 as usize) < self.stored_count() {
+            Origin::Library
+        } else {
+            self.get(file).origin
+        }
     }
 }

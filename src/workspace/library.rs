@@ -4,8 +4,10 @@ use crate::project::{Adopted, Library, LibraryChoice};
 use crate::source::{hex, sha256};
 use crate::workspace::checkout::{place_of, program, remove_old};
 use crate::workspace::write::replace;
+use rustc_hash::FxHasher;
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::hash::Hasher;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,23 +28,36 @@ pub fn library(choice: LibraryChoice) -> Arc<Library> {
     let digest = digest_of(&adopted);
     let root = adopted.checkout.as_deref().unwrap_or(&adopted.root);
     let place = place_of(root, "library");
-    let stored = fs::read(&place).unwrap_or_default();
-    let adopted = match stored.split_at_checked(digest.len()) {
-        Some((head, stored)) if head == digest.as_bytes() => {
-            match Library::stored(adopted, stored) {
-                Ok(library) => return library,
-                Err(adopted) => *adopted,
-            }
-        }
-        _ => adopted,
+    let kept = fs::read(&place).unwrap_or_default();
+    let adopted = match whole(&kept, &digest) {
+        Some(stored) => match Library::stored(adopted, stored.into()) {
+            Ok(library) => return library,
+            Err(adopted) => *adopted,
+        },
+        None => adopted,
     };
     let library = Library::adopted(adopted);
     if let Some(stored) = library.encode() {
+        let sum = sum(&stored).to_le_bytes();
         // A cache that cannot be written costs only time.
-        let _ = replace(&place, &[digest.as_bytes(), &stored].concat());
+        let _ = replace(&place, &[digest.as_bytes(), &sum, &stored].concat());
         remove_old(&place);
     }
     library
+}
+
+/// Returns the stored library in a file of the cache, if it is the one of a digest, and as it was written.
+fn whole<'k>(kept: &'k [u8], digest: &str) -> Option<&'k [u8]> {
+    let rest = kept.strip_prefix(digest.as_bytes())?;
+    let (kept_sum, stored) = rest.split_first_chunk()?;
+    (u64::from_le_bytes(*kept_sum) == sum(stored)).then_some(stored)
+}
+
+/// A sum of bytes that differs where a disk has damaged them.
+fn sum(bytes: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// Identifies the texts of a library, its place, and this program, which reads them.

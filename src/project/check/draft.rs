@@ -134,7 +134,7 @@ impl<'l> Draft<'l> {
 
     /// True for a place in the library, the built-in one or another.
     pub(crate) fn is_library(&self, span: Span) -> bool {
-        self.sources.get(span.file).origin == Origin::Library
+        self.sources.origin(span.file) == Origin::Library
     }
 
     /// Gives ids to a file's items. Types and attributes follow when all names are known.

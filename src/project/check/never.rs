@@ -23,10 +23,8 @@ const OTHER: &str = "\u{0}";
 pub(crate) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
     let is_users = |section: &Section| program.sources.is_users(section.span.file);
     let with_conditions = || {
-        program
-            .sections
-            .iter()
-            .filter(|s| !s.conditions.is_empty() && is_users(s))
+        let own = program.sections.own().iter();
+        own.filter(|s| !s.conditions.is_empty() && is_users(s))
     };
     if with_conditions().next().is_none() {
         return Vec::new();
@@ -34,7 +32,7 @@ pub(crate) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
     let given = Given::of(program);
     // A layer that nothing extends here may be meant for images that this command does not read.
     let mut used: FxHashSet<Span> = FxHashSet::default();
-    for (id, image) in program.sections.pairs() {
+    for (id, image) in program.sections.own_pairs() {
         if image.kind == LayerKind::Image && is_users(image) {
             let all = linearize(&program.sections, id);
             used.extend(all.into_iter().map(|id| program.section(id).span));
@@ -266,7 +264,8 @@ struct Given(FxHashMap<VarId, Option<FxHashSet<SmolStr>>>);
 impl Given {
     fn of(program: &Program) -> Given {
         let mut given = Given(FxHashMap::default());
-        for (id, variable) in program.variables.pairs().filter(|(_, v)| v.is_fact) {
+        for id in program.traits.facts.iter().copied() {
+            let variable = program.variable(id);
             let all = match &variable.ty.base {
                 Base::OneOf(choices) => Some(choices.iter().cloned().collect()),
                 Base::String | Base::Refined(_) => Some(FxHashSet::default()),

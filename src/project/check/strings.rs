@@ -293,7 +293,7 @@ impl Lowering<'_, '_> {
                             format!("the file `{known}` does not exist"),
                         )
                         .label(format!("resolves to {path}"))
-                        .help(match self.sources.get(span.file).origin {
+                        .help(match self.sources.origin(span.file) {
                             Origin::Argument => "write the path relative to the current folder",
                             _ => "write the path relative to the folder of this file",
                         }),

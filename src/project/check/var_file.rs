@@ -626,7 +626,7 @@ fn report_mismatch(
     let message = format!("`{name}`: {}", mismatch.message(variable.is_secret));
     let found = Diagnostic::new(Code::TypeMismatch, span, message);
     let meant = meant_flag(variable, text).filter(|_| !variable.is_secret);
-    let is_argument = lowering.sources.get(span.file).origin == Origin::Argument;
+    let is_argument = lowering.sources.origin(span.file) == Origin::Argument;
     lowering.report(match meant {
         Some(flag) => {
             let text = if is_argument {
@@ -747,7 +747,7 @@ fn wrong_separator(
         let start = span.start + at as u32;
         Span::new(span.file, start, start + 1)
     });
-    let is_argument = lowering.sources.get(span.file).origin == Origin::Argument;
+    let is_argument = lowering.sources.origin(span.file) == Origin::Argument;
     let written = divided.written.clone();
     let text = if is_argument {
         written

@@ -6,23 +6,25 @@ use crate::project::check::expr::Expected;
 use crate::project::check::fixes::Spelling;
 use crate::project::check::items::new_variable;
 use crate::project::check::{Declared, Draft, Lowering};
-use crate::project::hir::Table;
 use crate::project::hir::*;
 use crate::schema::{Encoding, Receivers, Type};
 use crate::source::Span;
 use crate::syntax::{ast, type_of_literal};
+use rustc_hash::FxHashMap;
 
 impl Draft<'_> {
     /// A declared alias has the type of its variable, and is a secret or a fact if that one is.
     /// An alias never refers to another alias, so one step always gives the variable.
     pub(crate) fn settle_aliases(&mut self) {
-        let targets: Table<VarId, Option<VarId>> =
-            Table::new(self.variables.iter().map(|v| v.alias_of()).collect());
-        for id in self.variables.own_ids() {
-            let Some(real) = targets[id] else {
-                continue;
-            };
-            if targets[real].is_some() {
+        let own = self.variables.own_pairs();
+        let own: Vec<(VarId, VarId)> = own
+            .filter_map(|(id, variable)| Some((id, variable.alias_of()?)))
+            .collect();
+        let targets: FxHashMap<VarId, VarId> = own.iter().copied().collect();
+        for (id, real) in own {
+            let is_alias =
+                |id| targets.contains_key(&id) || self.variables[id].alias_of().is_some();
+            if is_alias(real) {
                 self.report_alias_of_alias(id, real, &targets);
                 self.variables[id].kind = VariableKind::Declared;
                 continue;
@@ -51,13 +53,13 @@ impl Draft<'_> {
         &mut self,
         alias: VarId,
         named: VarId,
-        targets: &Table<VarId, Option<VarId>>,
+        targets: &FxHashMap<VarId, VarId>,
     ) {
         let (alias, other) = (&self.variables[alias], &self.variables[named]);
         let mut real = named;
         // In a circle no name is the real one.
         for _ in 0..targets.len() {
-            real = targets[real].unwrap_or(real);
+            real = targets.get(&real).copied().unwrap_or(real);
         }
         let found = Diagnostic::new(
             Code::WrongPlace,
@@ -68,12 +70,10 @@ impl Draft<'_> {
             ),
         )
         .related(other.span, "declared here")
-        .help(match targets[real] {
-            None => format!("write `alias_of = {}`", self.variables[real].name),
-            Some(_) => {
-                "give one of them a type instead of `alias_of`: they are aliases of each other"
-                    .to_owned()
-            }
+        .help(match targets.contains_key(&real) {
+            false => format!("write `alias_of = {}`", self.variables[real].name),
+            true => "give one of them a type instead of `alias_of`: they are aliases of each other"
+                .to_owned(),
         });
         self.report(found);
     }

@@ -78,9 +78,13 @@ pub(crate) fn find_cycles(sections: &Table<SectionId, Section>) -> Vec<Diagnosti
         Open,
         Done,
     }
-    let mut states = Table::filled(sections, State::New);
+    // What a library has found in its own layers is among its diagnostics, and they extend no others.
+    let mut states = Table::filled(sections, State::Done);
+    for id in sections.own_ids() {
+        states[id] = State::New;
+    }
     let mut found = Vec::new();
-    for start in states.ids() {
+    for start in sections.own_ids() {
         if states[start] != State::New {
             continue;
         }

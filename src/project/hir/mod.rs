@@ -11,7 +11,7 @@ pub use items::*;
 pub(crate) use layers::find_cycles;
 pub use layers::{LayerIdx, Region, Stack, StackLayer, linearize};
 pub use origins::{Origins, in_checkout, place_in_checkout};
-pub use program::{DataFile, FileView, Items, Program};
+pub use program::{DataFile, FileView, Items, Program, Traits};
 pub use scope::Names;
 pub(crate) use scope::{PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View, by_name};
 pub use table::{Id, Table};

@@ -7,6 +7,7 @@ use crate::project::config::Configs;
 use crate::schema::{Roles, Type};
 use crate::source::{FileId, SourceMap, Span};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -26,6 +27,34 @@ pub struct Items {
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     /// The items that its names refer to.
     pub names: Arc<Names>,
+    /// What every program must know of its variables.
+    pub traits: Arc<Traits>,
+}
+
+/// The variables that differ from the usual ones, so that nobody searches all of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Traits {
+    /// Deprecated names, each with the variable that it stands for.
+    pub aliases: Vec<(VarId, VarId)>,
+    /// Facts.
+    pub facts: Vec<VarId>,
+    /// Secrets, by their names.
+    pub secrets: Vec<SmolStr>,
+}
+
+impl Traits {
+    /// Adds what a variable is.
+    pub(crate) fn add(&mut self, id: VarId, variable: &Variable) {
+        if let Some(real) = variable.alias_of() {
+            self.aliases.push((id, real));
+        }
+        if variable.is_fact {
+            self.facts.push(id);
+        }
+        if variable.is_secret {
+            self.secrets.push(variable.name.clone());
+        }
+    }
 }
 
 /// A file whose content a spec uses: through `file("…")`, or as the extra vars of an argument `@path`.
@@ -83,9 +112,9 @@ pub struct Program {
     pub checkout: Option<PathBuf>,
     /// The root of the project that a command runs in, for images that no file of it defines.
     pub root: Option<PathBuf>,
-    /// Deprecated names, with the variables that they refer to.
-    pub aliases: Vec<(VarId, VarId)>,
-    /// The deprecated names of each variable that has any, in the order of `aliases`.
+    /// The variables that differ from the usual ones.
+    pub traits: Traits,
+    /// The deprecated names of each variable that has any, in the order of their declarations.
     pub(crate) names_of: FxHashMap<VarId, Vec<VarId>>,
     /// The place of each variable in the order of their names: worked out once, when first asked for.
     pub(crate) ranks: OnceLock<Table<VarId, u32>>,
@@ -233,16 +262,18 @@ impl Program {
     pub fn images_of(&self, file: FileId) -> Vec<SectionId> {
         let by_file = self.images_by_file.get_or_init(|| {
             let mut by_file: FxHashMap<FileId, Vec<SectionId>> = FxHashMap::default();
-            for (id, section) in self.sections.pairs() {
+            for (id, section) in self.sections.own_pairs() {
                 if section.kind == LayerKind::Image {
                     by_file.entry(section.span.file).or_default().push(id);
                 }
             }
             by_file
         });
-        let images = by_file.get(&file).into_iter().flatten().copied();
+        if self.sources.is_users(file) {
+            return by_file.get(&file).cloned().unwrap_or_default();
+        }
+        let mut images = self.library_images();
+        images.retain(|id| self.section(*id).span.file == file);
         images
-            .filter(|id| self.sources.is_users(file) || self.refusal(*id).is_none())
-            .collect()
     }
 }

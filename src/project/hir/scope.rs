@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// The names of some files, each kind on its own.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Names {
     /// Variables.
     #[serde(serialize_with = "by_name")]

@@ -1,9 +1,10 @@
 //! Lists that are indexed by the ids of a program.
 
 use crate::project::hir::{ProviderId, RuleId, SectionId, VarId};
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The place of an item in a list.
 pub trait Id: Copy {
@@ -37,16 +38,45 @@ id! { VarId SectionId ProviderId RuleId }
 /// change of a library's item.
 #[derive(Debug)]
 pub struct Table<I, T> {
-    library: Arc<[T]>,
+    library: Option<Arc<Shared<T>>>,
+    /// The number of the library's items.
+    shared: usize,
     own: Vec<T>,
     ids: PhantomData<I>,
+}
+
+/// Reads an item of a library by its place.
+type ReadItem<T> = Box<dyn Fn(usize) -> Option<T> + Send + Sync>;
+
+/// The items of a library. One that is stored is read when it is first asked for: a spec needs few of them.
+struct Shared<T> {
+    items: Box<[OnceLock<Box<T>>]>,
+    read: Option<ReadItem<T>>,
+}
+
+impl<T> Shared<T> {
+    fn get(&self, at: usize) -> Option<&T> {
+        let item = self.items.get(at)?;
+        if item.get().is_none() {
+            let read = self.read.as_ref()?(at)?;
+            return Some(item.get_or_init(|| Box::new(read)));
+        }
+        item.get().map(Box::as_ref)
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} items", self.items.len())
+    }
 }
 
 impl<I: Id, T> Table<I, T> {
     /// Makes a table without a library.
     pub fn new(own: Vec<T>) -> Table<I, T> {
         Table {
-            library: Arc::default(),
+            library: None,
+            shared: 0,
             own,
             ids: PhantomData,
         }
@@ -62,21 +92,46 @@ impl<I: Id, T> Table<I, T> {
 
     /// Makes its own items those of a library.
     pub fn into_library(self) -> Table<I, T> {
-        let mut items = Table::new(Vec::new());
-        items.library = self.own.into();
-        items
+        Table::shared(Shared {
+            items: self
+                .own
+                .into_iter()
+                .map(Box::new)
+                .map(OnceLock::from)
+                .collect(),
+            read: None,
+        })
     }
 
-    /// Returns the items of a library, without its own.
-    pub(crate) fn library_items(&self) -> &[T] {
-        &self.library
+    /// Makes a table of a library with `count` items. `read` returns the item of each place, and is called when something
+    /// asks for the item.
+    pub(crate) fn stored(
+        count: usize,
+        read: impl Fn(usize) -> Option<T> + Send + Sync + 'static,
+    ) -> Table<I, T> {
+        Table::shared(Shared {
+            items: (0..count).map(|_| OnceLock::new()).collect(),
+            read: Some(Box::new(read)),
+        })
+    }
+
+    fn shared(library: Shared<T>) -> Table<I, T> {
+        Table {
+            shared: library.items.len(),
+            library: Some(Arc::new(library)),
+            own: Vec::new(),
+            ids: PhantomData,
+        }
     }
 
     /// Makes a table that begins with the items of a library.
     pub fn of_library(library: &Table<I, T>) -> Table<I, T> {
-        let mut items = Table::new(Vec::new());
-        items.library = library.library.clone();
-        items
+        Table {
+            library: library.library.clone(),
+            shared: library.shared,
+            own: Vec::new(),
+            ids: PhantomData,
+        }
     }
 
     /// Adds an item, and gives it its id.
@@ -85,14 +140,20 @@ impl<I: Id, T> Table<I, T> {
         I::new(self.len() - 1)
     }
 
-    /// Returns all items, in the order of their ids.
+    /// Returns all items, in the order of their ids. Reads those of the library that are stored.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + Clone {
-        self.library.iter().chain(&self.own)
+        let library = (0..self.shared).filter_map(|at| self.library.as_ref()?.get(at));
+        library.chain(&self.own)
+    }
+
+    /// Returns its own items, in the order of their ids.
+    pub fn own(&self) -> &[T] {
+        &self.own
     }
 
     /// Returns the number of items.
     pub fn len(&self) -> usize {
-        self.library.len() + self.own.len()
+        self.shared + self.own.len()
     }
 
     /// True where it has no item.
@@ -102,9 +163,9 @@ impl<I: Id, T> Table<I, T> {
 
     /// Finds the item of an id that may be one of another program.
     pub fn find(&self, id: I) -> Option<&T> {
-        match id.at().checked_sub(self.library.len()) {
+        match id.at().checked_sub(self.shared) {
             Some(at) => self.own.get(at),
-            None => self.library.get(id.at()),
+            None => self.library.as_ref()?.get(id.at()),
         }
     }
 
@@ -115,12 +176,17 @@ impl<I: Id, T> Table<I, T> {
 
     /// Returns the ids of its own items, in order.
     pub fn own_ids(&self) -> impl ExactSizeIterator<Item = I> + DoubleEndedIterator + use<I, T> {
-        (self.library.len()..self.len()).map(I::new)
+        (self.shared..self.len()).map(I::new)
     }
 
-    /// Returns all items with their ids.
+    /// Returns all items with their ids. Reads those of the library that are stored.
     pub fn pairs(&self) -> impl Iterator<Item = (I, &T)> {
         self.iter().enumerate().map(|(at, item)| (I::new(at), item))
+    }
+
+    /// Returns its own items with their ids.
+    pub fn own_pairs(&self) -> impl Iterator<Item = (I, &T)> {
+        self.own_ids().zip(&self.own)
     }
 }
 
@@ -135,9 +201,9 @@ impl<I: Id, T> Index<I> for Table<I, T> {
 
     #[allow(clippy::indexing_slicing, reason = "an id finds its item; see `Table`")]
     fn index(&self, id: I) -> &T {
-        match id.at().checked_sub(self.library.len()) {
+        match id.at().checked_sub(self.shared) {
             Some(at) => &self.own[at],
-            None => &self.library[id.at()],
+            None => self.find(id).as_slice()[0],
         }
     }
 }
@@ -149,7 +215,7 @@ impl<I: Id, T> IndexMut<I> for Table<I, T> {
         reason = "only own items change; see `Table`"
     )]
     fn index_mut(&mut self, id: I) -> &mut T {
-        let at = id.at() - self.library.len();
+        let at = id.at() - self.shared;
         &mut self.own[at]
     }
 }

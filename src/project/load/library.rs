@@ -1,6 +1,6 @@
 //! A library, read and lowered once: programs begin with it.
 
-use super::prebuilt;
+use super::prebuilt::{self, Decoded};
 use crate::diagnostic::Diagnostic;
 use crate::project::check::{Declared, Draft, FileContext, Unit};
 use crate::project::hir::*;
@@ -19,7 +19,7 @@ pub struct Library {
     pub(crate) items: Items,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) edition: Edition,
-    pub(crate) adopted: Option<Adopted>,
+    pub(crate) adopted: Option<Arc<Adopted>>,
 }
 
 /// What a project uses as its library.
@@ -82,49 +82,50 @@ impl Library {
     ///
     /// # Errors
     /// The library, which must be read.
-    pub fn stored(adopted: Adopted, stored: &[u8]) -> Result<Arc<Library>, Box<Adopted>> {
-        let Some((items, diagnostics)) = prebuilt::decode(stored) else {
+    pub fn stored(adopted: Adopted, stored: Arc<[u8]>) -> Result<Arc<Library>, Box<Adopted>> {
+        let Some(decoded) = prebuilt::decode(stored) else {
             return Err(Box::new(adopted));
         };
-        let mut library = Library {
-            items,
-            diagnostics,
-            edition: adopted.edition(),
-            ..Library::default()
-        };
-        for (path, text) in library.edition.release.files() {
-            library.add_text(Path::new("stdlib").join(path), text);
-        }
-        for (path, text) in adopted.specs() {
-            library.add_text(adopted.root.join(path), text);
-        }
-        library.add_origins(&adopted);
-        library.adopted = Some(adopted);
-        Ok(Arc::new(library))
+        let adopted = Arc::new(adopted);
+        let edition = adopted.edition();
+        Ok(Arc::new(Library::decoded(decoded, edition, Some(adopted))))
     }
 
     /// Returns a built-in library as the build script stored it.
     fn prebuilt(edition: Edition) -> Library {
         let name = format!("{}.{}", edition.release, edition.roles.name());
-        let stored = embedded::prebuilt(&name).and_then(prebuilt::decode);
-        let Some((items, diagnostics)) = stored else {
-            return Library::read(edition, None);
-        };
-        let mut library = Library {
-            items,
-            diagnostics,
-            edition,
-            ..Library::default()
-        };
-        for (path, text) in edition.release.files() {
-            library.add_text(Path::new("stdlib").join(path), text);
+        match embedded::prebuilt(&name).and_then(prebuilt::decode) {
+            Some(decoded) => Library::decoded(decoded, edition, None),
+            None => Library::read(edition, None),
         }
-        library
+    }
+
+    fn decoded(decoded: Decoded, edition: Edition, adopted: Option<Arc<Adopted>>) -> Library {
+        let of_texts = adopted.clone();
+        let texts = move || {
+            let adopted = of_texts.iter();
+            let released = edition.release.files();
+            let released =
+                released.map(|(path, text)| (Path::new("stdlib").join(path), text.into()));
+            let specs = adopted.clone().flat_map(|adopted| {
+                let specs = adopted.specs();
+                specs.map(|(path, text)| (adopted.root.join(path), text.into()))
+            });
+            let origins = adopted.flat_map(|adopted| adopted.origins.iter().cloned());
+            released.chain(specs).chain(origins).collect()
+        };
+        Library {
+            sources: SourceMap::stored(decoded.texts, texts),
+            items: decoded.items,
+            diagnostics: decoded.diagnostics,
+            edition,
+            adopted,
+        }
     }
 
     /// Returns the form in which the build script stores the library, which is without its texts.
     pub fn encode(&self) -> Option<Vec<u8>> {
-        prebuilt::encode(&self.items, &self.diagnostics)
+        prebuilt::encode(&self.items, &self.diagnostics, self.sources.iter().count())
     }
 
     /// Returns the form in which the build script stores what stays of a release's library where another library replaces
@@ -173,7 +174,7 @@ impl Library {
             library.add_origins(adopted);
         }
         library.lower(units, adopted.as_ref());
-        library.adopted = adopted;
+        library.adopted = adopted.map(Arc::new);
         library
     }
 
@@ -238,6 +239,8 @@ impl Library {
             lowering.lower_variable_values(items);
             lowering.lower_bodies(items);
         }
+        let cycles = find_cycles(&draft.sections);
+        draft.diagnostics.extend(cycles);
         let Draft {
             diagnostics,
             variables,
@@ -248,6 +251,10 @@ impl Library {
             ..
         } = draft;
         self.diagnostics.extend(diagnostics);
+        let mut traits = Traits::default();
+        for (id, variable) in variables.pairs() {
+            traits.add(id, variable);
+        }
         self.sources = sources;
         self.items = Items {
             variables: variables.into_library(),
@@ -256,6 +263,7 @@ impl Library {
             rules: rules.into_library(),
             extras,
             names: Arc::new(names),
+            traits: Arc::new(traits),
         };
     }
 }

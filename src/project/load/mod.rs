@@ -19,6 +19,7 @@ use files::Files;
 use readable::argument_roots;
 use reader::{Read, read};
 use rustc_hash::{FxHashMap, FxHashSet};
+use smol_str::SmolStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -65,7 +66,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
 
     let mut draft = Draft::new(
         loader,
-        library.adopted.as_ref(),
+        library.adopted.as_deref(),
         &mut sources,
         &library.items,
     );
@@ -116,8 +117,11 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         ..
     } = draft;
     diagnostics.extend(found);
-    let rule_names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
     for config in &configs.0 {
+        let of_library = library_names.rules.keys().map(SmolStr::as_str);
+        let own = rules.own().iter().map(|rule| rule.name.as_str());
+        let mut rule_names: Vec<&str> = of_library.chain(own).collect();
+        rule_names.sort_unstable();
         let is_rule = |name: &str| names_rule(loader, &config.root, name);
         config.check_names(
             &rule_names,
@@ -127,22 +131,31 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         );
     }
     // What is no word of the grammar has been quoted before anybody knew that it is a secret.
-    redact::hide(&mut sources, &variables, &diagnostics);
+    let mut traits = (*library.items.traits).clone();
+    for (id, variable) in variables.own_pairs() {
+        traits.add(id, variable);
+    }
+    let of_library = library_names.variables.keys();
+    let of_blocks = library.items.extras.keys().map(|(_, name)| name);
+    let own = variables.own().iter().map(|variable| &variable.name);
+    let known = of_library.chain(of_blocks).chain(own).map(SmolStr::as_str);
+    redact::hide(
+        &mut sources,
+        &known.collect(),
+        &traits.secrets,
+        &diagnostics,
+    );
     redact::redact(&sources, &mut diagnostics);
     let views = files.views();
     let specs = specs
         .into_iter()
         .map(|s| s.map(|i| units[i].file))
         .collect();
-    let aliases: Vec<(VarId, VarId)> = variables
-        .pairs()
-        .filter_map(|(id, variable)| Some((id, variable.alias_of()?)))
-        .collect();
     let mut names_of: FxHashMap<VarId, Vec<VarId>> = FxHashMap::default();
-    for (alias, real) in &aliases {
+    for (alias, real) in &traits.aliases {
         names_of.entry(*real).or_default().push(*alias);
     }
-    let of_checkout = library.adopted.as_ref();
+    let of_checkout = library.adopted.as_deref();
     let mut program = Program {
         adopted_root: of_checkout
             .map(|adopted| adopted.root.clone())
@@ -159,7 +172,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         is_adopted: library.adopted.is_some(),
         checkout: of_checkout.and_then(|adopted| adopted.checkout.clone()),
         root: None,
-        aliases,
+        traits,
         names_of,
         ranks: OnceLock::new(),
         images_by_file: OnceLock::new(),

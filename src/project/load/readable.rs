@@ -16,7 +16,7 @@ pub fn readable(loader: &dyn Loader, request: &Request) -> Vec<PathBuf> {
     let adopted = request
         .library
         .iter()
-        .filter_map(|library| library.adopted.as_ref());
+        .filter_map(|library| library.adopted.as_deref());
     out.extend(adopted.filter_map(|adopted| adopted.checkout.clone()));
     // A folder has the same root for all its specs.
     let mut folders: FxHashSet<&Path> = FxHashSet::default();

@@ -5,16 +5,17 @@
 //! Findings then quote nothing of it.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::project::hir::*;
 use crate::source::{FileId, Origin, SourceFile, SourceMap, Span};
 use rustc_hash::{FxHashMap, FxHashSet};
+use smol_str::SmolStr;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Hides what may be the value of a secret in what the project wrote.
 pub(crate) fn hide(
     sources: &mut SourceMap,
-    variables: &Table<VarId, Variable>,
+    known: &FxHashSet<&str>,
+    secrets: &[SmolStr],
     diagnostics: &[Diagnostic],
 ) {
     let is_damage = |d: &&Diagnostic| {
@@ -29,17 +30,12 @@ pub(crate) fn hide(
         .map(|d| d.primary.span.file)
         .collect();
     let own = sources
-        .iter()
+        .iter_read()
         .filter(|(_, source)| source.origin != Origin::Library);
     let texts: Vec<(FileId, Arc<str>)> = own
         .map(|(file, source)| (file, source.text.clone()))
         .collect();
-    let known: FxHashSet<&str> = variables.iter().map(|v| v.name.as_str()).collect();
-    let mut secrets: FxHashSet<&str> = variables
-        .iter()
-        .filter(|v| v.is_secret)
-        .map(|v| v.name.as_str())
-        .collect();
+    let mut secrets: FxHashSet<&str> = secrets.iter().map(SmolStr::as_str).collect();
     for (_, text) in texts.iter().filter(|(file, _)| damaged.contains(file)) {
         secrets.extend(text.lines().filter_map(damaged_declaration));
     }
@@ -48,7 +44,7 @@ pub(crate) fn hide(
     for (file, text) in &texts {
         let names = SecretNames {
             secrets: &secrets,
-            known: &known,
+            known,
             shapes: &shapes,
             is_damaged: damaged.contains(file),
             is_argument: arguments.contains(file),
@@ -62,7 +58,9 @@ pub(crate) fn hide(
 /// The arguments of the command line that set variables.
 fn own_arguments(sources: &SourceMap) -> FxHashSet<FileId> {
     let is_argument = |source: &SourceFile| source.origin == Origin::Argument;
-    let arguments = sources.iter().filter(|(_, source)| is_argument(source));
+    let arguments = sources
+        .iter_read()
+        .filter(|(_, source)| is_argument(source));
     arguments.map(|(file, _)| file).collect()
 }
 

@@ -317,7 +317,11 @@ impl<'p> Collector<'p> {
 
     fn variable(&self, id: VarId, variable: &Variable) -> page::Variable {
         let program = self.program;
-        let aliases = program.aliases.iter().filter(|(_, real)| *real == id);
+        let aliases = program
+            .traits
+            .aliases
+            .iter()
+            .filter(|(_, real)| *real == id);
         let derived_from = self.found.derived_from.get(&id);
         let is_for_packer = variable.to.has(Receivers::PACKER);
         page::Variable {
