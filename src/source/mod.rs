@@ -312,6 +312,7 @@ impl SourceMap {
         .unwrap_or(&NOTHING)
     }
 
+    #[inline]
     fn stored_count(&self) -> usize {
         self.library.as_ref().map_or(0, |library| library.count)
     }
@@ -351,16 +352,20 @@ impl SourceMap {
     }
 
     /// Returns whether the file belongs to the project: a spec, a JSON layer or an argument.
+    #[inline]
     pub fn is_users(&self, file: FileId) -> bool {
         self.origin(file) != Origin::Library
     }
 
     /// Returns the origin of a text.
+    #[inline]
     pub fn origin(&self, file: FileId) -> Origin {
-        if (file.0 as usize) < self.stored_count() {
-            Origin::Library
-        } else {
-            self.get(file).origin
+        match (file.0 as usize).checked_sub(self.stored_count()) {
+            Some(at) => self
+                .files
+                .get(at)
+                .map_or(Origin::Library, |file| file.origin),
+            None => Origin::Library,
         }
     }
 }

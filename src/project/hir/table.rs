@@ -55,13 +55,19 @@ struct Shared<T> {
 }
 
 impl<T> Shared<T> {
+    #[inline]
     fn get(&self, at: usize) -> Option<&T> {
         let item = self.items.get(at)?;
-        if item.get().is_none() {
-            let read = self.read.as_ref()?(at)?;
-            return Some(item.get_or_init(|| Box::new(read)));
+        match item.get() {
+            Some(known) => Some(known),
+            None => self.read(at, item),
         }
-        item.get().map(Box::as_ref)
+    }
+
+    #[cold]
+    fn read<'t>(&self, at: usize, item: &'t OnceLock<Box<T>>) -> Option<&'t T> {
+        let read = self.read.as_ref()?(at)?;
+        Some(item.get_or_init(|| Box::new(read)))
     }
 }
 
@@ -162,6 +168,7 @@ impl<I: Id, T> Table<I, T> {
     }
 
     /// Finds the item of an id that may be one of another program.
+    #[inline]
     pub fn find(&self, id: I) -> Option<&T> {
         match id.at().checked_sub(self.shared) {
             Some(at) => self.own.get(at),
@@ -199,6 +206,7 @@ impl<I: Id, T> Default for Table<I, T> {
 impl<I: Id, T> Index<I> for Table<I, T> {
     type Output = T;
 
+    #[inline]
     #[allow(clippy::indexing_slicing, reason = "an id finds its item; see `Table`")]
     fn index(&self, id: I) -> &T {
         match id.at().checked_sub(self.shared) {
