@@ -31,7 +31,7 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
     );
     let (start, end) = (start as u32, end as u32);
     let mut out = Vec::new();
-    for item in &spec.parse.file.items {
+    for item in &spec.parse().file.items {
         if let Item::Include(include) = item
             && include.path.span.start <= end
             && start <= include.path.span.end
@@ -39,7 +39,7 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
             out.extend(convert_layer(server, &spec, path, include));
         }
     }
-    let section = section_at(&spec.parse.file, start).map(|s| s.name.text.as_str());
+    let section = section_at(&spec.parse().file, start).map(|s| s.name.text.as_str());
     let Some(id) = section.and_then(|name| spec.program.find_section(spec.file, name)) else {
         return out;
     };

@@ -71,7 +71,7 @@ impl Server {
 
     fn hover(&self, params: HoverParams) -> Option<Hover> {
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
-        let ast = &spec.parse.file;
+        let ast = &spec.parse().file;
         let (named, span) = name_at(ast, offset)?;
         let section = section_at(ast, offset).map(|s| s.name.text.as_str());
         let value = describe(&spec.program, spec.file, named, section)?;
@@ -100,7 +100,7 @@ impl Server {
 
     fn definition(&self, params: GotoDefinitionParams) -> Option<GotoDefinitionResponse> {
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
-        let (named, span) = name_at(&spec.parse.file, offset)?;
+        let (named, span) = name_at(&spec.parse().file, offset)?;
         if let Named::Include(target) = named {
             let folder = spec.program.sources.get(span.file).folder();
             let uri = uri(&normalize(&folder.join(target)))?;
@@ -155,7 +155,8 @@ impl Server {
         let Some((spec, offset)) = self.spec_at(&at) else {
             return Ok(None);
         };
-        let Some(subject) = Subject::at(&spec.program, spec.file, &spec.parse.file, offset)? else {
+        let Some(subject) = Subject::at(&spec.program, spec.file, &spec.parse().file, offset)?
+        else {
             return Ok(None);
         };
         let range = self.range_in(&spec.text, subject.place);
@@ -181,7 +182,7 @@ impl Server {
     fn symbols(&self, params: DocumentSymbolParams) -> Option<DocumentSymbolResponse> {
         let uri = params.text_document.uri;
         let spec = self.spec(&uri)?;
-        let symbols = outline(&spec.parse.file, self.positions(&spec));
+        let symbols = outline(&spec.parse().file, self.positions(&spec));
         Some(if self.client.has_nested_symbols() {
             DocumentSymbolResponse::Nested(symbols)
         } else {
@@ -202,7 +203,7 @@ impl Server {
         let path = path(&params.text_document.uri)?;
         let spec = self.spec(&params.text_document.uri)?;
         Some(links(
-            &spec.parse.file,
+            &spec.parse().file,
             path.parent()?,
             self.positions(&spec),
         ))
@@ -210,7 +211,7 @@ impl Server {
 
     fn folds(&self, params: FoldingRangeParams) -> Option<Vec<FoldingRange>> {
         let spec = self.spec(&params.text_document.uri)?;
-        Some(folds(&spec.text, &spec.parse.tree, self.positions(&spec)))
+        Some(folds(&spec.text, &spec.parse().tree, self.positions(&spec)))
     }
 
     fn hints(&self, params: InlayHintParams) -> Option<Vec<InlayHint>> {

@@ -28,7 +28,7 @@ pub(super) fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
     let program = &spec.program;
     let mut out = Vec::new();
     for section in spec
-        .parse
+        .parse()
         .file
         .items
         .iter()

@@ -51,7 +51,8 @@ impl Publisher {
 
     /// Forgets what the checks of other files found in a file: its text is a different one now.
     pub(super) fn forget_others(&mut self, path: &Path) {
-        for (_, by_file) in self.found.iter_mut().filter(|(from, _)| *from != path) {
+        let with_some = self.found.iter_mut().filter(|(_, found)| !found.is_empty());
+        for (_, by_file) in with_some.filter(|(from, _)| *from != path) {
             by_file.remove(path);
         }
     }

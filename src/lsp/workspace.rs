@@ -14,7 +14,7 @@ use crate::syntax::{self, Parse};
 use crate::workspace::{self, Limits, Wanted, confine_calls, confine_files};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,15 +28,21 @@ pub(super) struct Spec {
     pub program: Program,
     pub file: FileId,
     pub text: Arc<str>,
-    pub parse: Parse,
+    parse: OnceCell<Parse>,
 }
 
 impl Spec {
     pub(super) fn parsed(&self) -> Parsed<'_> {
         Parsed {
             text: &self.text,
-            tree: &self.parse.tree,
+            tree: &self.parse().tree,
         }
+    }
+
+    /// The text as a tree, which the diagnostics of a keystroke do not need.
+    pub(super) fn parse(&self) -> &Parse {
+        self.parse
+            .get_or_init(|| syntax::parse(self.file, &self.text))
     }
 }
 
@@ -210,12 +216,11 @@ impl Workspace {
             (*program.specs.first()?)?
         };
         let text = program.sources.get(file).text.clone();
-        let parse = syntax::parse(file, &text);
         let spec = Rc::new(Spec {
             program,
             file,
             text,
-            parse,
+            parse: OnceCell::new(),
         });
         self.current.replace(Some((path.to_owned(), spec.clone())));
         Some(spec)
@@ -238,7 +243,12 @@ impl Workspace {
     pub(super) fn dependents(&self, file: &Path) -> Vec<PathBuf> {
         self.parts
             .iter()
-            .filter(|(_, parts)| parts.iter().any(|part| part == file))
+            // `Path` compares component by component, and there are many paths.
+            .filter(|(_, parts)| {
+                parts
+                    .iter()
+                    .any(|part| part.as_os_str() == file.as_os_str())
+            })
             .map(|(spec, _)| spec.clone())
             .collect()
     }
