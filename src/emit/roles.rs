@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Fit, Suggestion, nearest, suggest};
 use crate::emit::{Checked, Role};
 use crate::project::{Program, is_inside};
-use crate::source::embedded::ANSIBLE;
+use crate::source::embedded::{ANSIBLE, find_folder};
 use crate::source::{Loader, Origin, Span, normalize, part};
 use std::path::{Component, Path, PathBuf};
 
@@ -79,7 +79,7 @@ impl Checker<'_> {
                 .is_dir(&folder)
                 .then(|| self.loader.is_dir(&folder.join(name))),
             None if self.plan.is_made => None,
-            None => Some(ANSIBLE.get_dir(Path::new("roles").join(name)).is_some()),
+            None => Some(is_embedded(&Path::new("roles").join(name))),
         }
     }
 
@@ -95,10 +95,8 @@ impl Checker<'_> {
         match self.carried_folder() {
             Some(folder) => self.loader.entries(&folder),
             None => {
-                let roles = ANSIBLE
-                    .get_dir("roles")
-                    .into_iter()
-                    .flat_map(|roles| roles.dirs());
+                let roles = find_folder(&ANSIBLE, "roles").into_iter();
+                let roles = roles.flat_map(|roles| roles.dirs());
                 roles
                     .filter_map(|role| Some(role.path().file_name()?.to_str()?.to_owned()))
                     .collect()
@@ -128,13 +126,10 @@ impl Checker<'_> {
     /// Packer runs in a folder in which `ansible` is the folder that the program contains.
     fn is_built_in(&self, path: &Path) -> bool {
         let path = normalize(path);
-        let below = |folder: &str| ANSIBLE.get_dir(Path::new(folder).join(&path)).is_some();
         !self.plan.is_made
-            && (path
-                .strip_prefix("ansible")
-                .is_ok_and(|p| ANSIBLE.get_dir(p).is_some())
-                || below("roles")
-                || below(""))
+            && (path.strip_prefix("ansible").is_ok_and(is_embedded)
+                || is_embedded(&Path::new("roles").join(&path))
+                || is_embedded(&path))
     }
 
     fn missing_path(&self, role: &Role) -> Diagnostic {
@@ -303,6 +298,12 @@ impl Checker<'_> {
             found
         }
     }
+}
+
+/// Whether the program contains a folder among Ansible's files.
+fn is_embedded(path: &Path) -> bool {
+    let path = path.to_str().filter(|path| !path.is_empty());
+    path.is_some_and(|path| find_folder(&ANSIBLE, path).is_some())
 }
 
 /// `namespace.collection.role`: what Ansible looks for among its collections.

@@ -36,16 +36,21 @@ pub fn file(name: &str) -> Option<&'static str> {
     find(folder, path)
 }
 
-/// Returns the text of a file in an embedded folder. `Dir::get_file` compares every path with every other.
+/// Returns the text of a file in an embedded folder.
 pub fn find(folder: &Dir<'static>, path: &str) -> Option<&'static str> {
-    let mut at = folder;
-    let mut rest = path;
-    while let Some((_, below)) = rest.split_once('/') {
-        let end = path.len() - below.len() - 1;
-        let name = path.get(..end)?;
-        at = at.dirs().find(|dir| dir.path().as_os_str() == name)?;
-        rest = below;
-    }
-    let file = at.files().find(|file| file.path().as_os_str() == path)?;
+    let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+    let mut files = find_folder(folder, above)?.files();
+    let file = files.find(|file| file.path().as_os_str() == path)?;
     file.contents_utf8()
+}
+
+/// Returns a folder in an embedded folder, which itself has the path "". `Dir::get_dir` compares every path with every other.
+pub fn find_folder<'d>(folder: &'d Dir<'static>, path: &str) -> Option<&'d Dir<'static>> {
+    let ends = path.match_indices('/').map(|(end, _)| end);
+    let ends = ends.chain((!path.is_empty()).then_some(path.len()));
+    ends.map(|end| path.get(..end))
+        .try_fold(folder, |at, path| {
+            let path = path?;
+            at.dirs().find(|dir| dir.path().as_os_str() == path)
+        })
 }

@@ -29,7 +29,8 @@ pub(crate) fn find_never_true(program: &Program) -> Vec<Diagnostic> {
     if with_conditions().next().is_none() {
         return Vec::new();
     }
-    let given = Given::of(program);
+    let mut given = program.traits.given.clone();
+    given.add_own(&program.variables, &program.sections, &program.providers);
     // A layer that nothing extends here may be meant for images that this command does not read.
     let mut used: FxHashSet<Span> = FxHashSet::default();
     for (id, image) in program.sections.own_pairs() {
@@ -165,14 +166,6 @@ fn collect_named(expr: &Expr, out: &mut FxHashMap<VarId, Vec<(SmolStr, Span)>>) 
     }
 }
 
-fn text_of(value: &Value) -> Option<SmolStr> {
-    match value {
-        Value::String(text) => text.known().map(SmolStr::new),
-        Value::Bool(flag) => Some(SmolStr::new(flag.to_string())),
-        _ => None,
-    }
-}
-
 /// All values that a fact could have, as far as a condition that names some can tell.
 fn possible(program: &Program, id: VarId, named: &[(SmolStr, Span)]) -> Vec<SmolStr> {
     match &program.variable(id).ty.base {
@@ -256,65 +249,4 @@ fn is_in(left: &Expr, right: &Expr, chosen: &FxHashMap<VarId, SmolStr>) -> Optio
     let left = word(left, chosen)?;
     let texts: Option<Vec<SmolStr>> = elements.iter().map(text_of).collect();
     Some(texts?.contains(&left))
-}
-
-/// The values that the program gives to each fact; none for one whose values are not all written out.
-struct Given(FxHashMap<VarId, Option<FxHashSet<SmolStr>>>);
-
-impl Given {
-    fn of(program: &Program) -> Given {
-        let mut given = Given(FxHashMap::default());
-        for id in program.traits.facts.iter().copied() {
-            let variable = program.variable(id);
-            let all = match &variable.ty.base {
-                Base::OneOf(choices) => Some(choices.iter().cloned().collect()),
-                Base::String | Base::Refined(_) => Some(FxHashSet::default()),
-                _ => None,
-            };
-            given.0.insert(id, all);
-            if let Some(default) = &variable.default {
-                given.add(id, default);
-            }
-        }
-        let sections = program.sections.iter();
-        let settings = sections
-            .flat_map(|s| {
-                s.settings
-                    .iter()
-                    .chain(s.target.iter().flat_map(|target| &target.vars))
-            })
-            .chain(
-                program
-                    .providers
-                    .iter()
-                    .flat_map(|provider| &provider.defaults),
-            );
-        for setting in settings.filter(|setting| setting.change != Change::Unset) {
-            given.add(setting.variable, &setting.value);
-        }
-        given
-    }
-
-    fn add(&mut self, id: VarId, value: &Expr) {
-        let Some(entry) = self.0.get_mut(&id) else {
-            return;
-        };
-        let text = match &value.kind {
-            ExprKind::Const(value) => text_of(value),
-            _ => None,
-        };
-        match (text, entry.as_mut()) {
-            (Some(text), Some(texts)) => drop(texts.insert(text)),
-            // An expression, or a mistake: it may be anything.
-            (None, _) => *entry = None,
-            _ => {}
-        }
-    }
-
-    fn values(&self, id: VarId) -> Option<Vec<SmolStr>> {
-        let texts = self.0.get(&id)?.as_ref()?;
-        let mut texts: Vec<SmolStr> = texts.iter().cloned().collect();
-        texts.sort_unstable();
-        (!texts.is_empty()).then_some(texts)
-    }
 }

@@ -70,10 +70,11 @@ impl Draft<'_> {
             ),
         )
         .related(other.span, "declared here")
-        .help(match targets.contains_key(&real) {
-            false => format!("write `alias_of = {}`", self.variables[real].name),
-            true => "give one of them a type instead of `alias_of`: they are aliases of each other"
-                .to_owned(),
+        .help(if targets.contains_key(&real) {
+            "give one of them a type instead of `alias_of`: they are aliases of each other"
+                .to_owned()
+        } else {
+            format!("write `alias_of = {}`", self.variables[real].name)
         });
         self.report(found);
     }

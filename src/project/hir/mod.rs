@@ -1,5 +1,6 @@
 //! What a program consists of: items, names, layers. `load` builds it, and every later room reads it.
 
+mod given;
 mod items;
 mod layers;
 mod origins;
@@ -7,6 +8,8 @@ mod program;
 mod scope;
 mod table;
 
+pub use given::Given;
+pub(crate) use given::text_of;
 pub use items::*;
 pub(crate) use layers::find_cycles;
 pub use layers::{LayerIdx, Region, Stack, StackLayer, linearize};

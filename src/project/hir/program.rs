@@ -40,6 +40,8 @@ pub struct Traits {
     pub facts: Vec<VarId>,
     /// Secrets, by their names.
     pub secrets: Vec<SmolStr>,
+    /// The values that the library gives to each fact.
+    pub given: Given,
 }
 
 impl Traits {

@@ -255,6 +255,7 @@ impl Library {
         for (id, variable) in variables.pairs() {
             traits.add(id, variable);
         }
+        traits.given.add_own(&variables, &sections, &providers);
         self.sources = sources;
         self.items = Items {
             variables: variables.into_library(),
@@ -323,6 +324,6 @@ mod tests {
         for end in [0, 1, bytes.len() / 2, bytes.len() - 1] {
             assert!(prebuilt::decode(&bytes[..end]).is_none(), "{end} bytes");
         }
-        assert!(prebuilt::decode(&[0xff; 64]).is_none());
+        assert!(prebuilt::decode([0xff; 64]).is_none());
     }
 }
