@@ -5,7 +5,6 @@ use crate::schema::Roles;
 use crate::source::Release;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// A library in the place of the built-in one: what `imgspec adopt` makes of an Image Builder checkout.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +18,7 @@ pub struct Adopted {
     /// Specs, and the templates that their providers name, by their paths below the root.
     pub files: BTreeMap<PathBuf, String>,
     /// If it is only in memory: the files of the checkout that it was adopted from, with absolute paths.
-    pub origins: Vec<(PathBuf, Arc<str>)>,
+    pub origins: Vec<(PathBuf, String)>,
     /// Identifies all of this, if that is known.
     pub digest: Option<String>,
 }

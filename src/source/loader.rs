@@ -218,6 +218,8 @@ fn take_bytes(file: File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     if length <= MAX_FILE {
+        // With room for all of it, one call reads it and one finds its end.
+        bytes.reserve_exact(length as usize + 1);
         // The limit also applies to a file that grows during the read or reports a wrong size.
         file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     }

@@ -84,12 +84,12 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
     let root = find_checkout(folder)?;
     let root = root.canonicalize().unwrap_or(root);
     let place = place_of(&root, "checkout");
-    let inputs = Inputs::read(&root);
+    let mut inputs = Inputs::read(&root);
     if place.parent().is_some_and(Stage::is_begun) {
         tidy(&place);
     }
     if let Some(entry) = CacheEntry::read(&place).filter(|entry| entry.is_of(&inputs)) {
-        return Ok(entry.library(&root, &inputs));
+        return Ok(entry.library(&root, &mut inputs));
     }
     let (checkout, makefiles) = read_with_makefiles(&root, &inputs.environment)?;
     let is_seen = |path: &PathBuf| {
@@ -120,7 +120,7 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
         let _ = replace(&place, &bytes);
         remove_old(&place);
     }
-    Ok(entry.library(&root, &inputs))
+    Ok(entry.library(&root, &mut inputs))
 }
 
 /// Returns the release whose types and rules hold in an adopted library, which its `imgspec.toml` names.
@@ -193,10 +193,11 @@ impl CacheEntry {
                 .all(|(digest, path)| *digest == digest_of(path))
     }
 
-    fn library(self, root: &Path, inputs: &Inputs) -> Adopted {
+    /// Makes the library. Takes the texts of its origins out of the inputs.
+    fn library(self, root: &Path, inputs: &mut Inputs) -> Adopted {
         let origin = |path: &PathBuf| {
-            let text = std::str::from_utf8(inputs.files.get(path)?).ok()?;
-            Some((root.join(path), text.into()))
+            let text = String::from_utf8(inputs.files.remove(path)?).ok()?;
+            Some((root.join(path), text))
         };
         let origins = self.origins.iter().filter_map(origin).collect();
         let others = self.others.iter().map(|(digest, _)| digest.as_str());

@@ -111,7 +111,8 @@ impl Library {
                 let specs = adopted.specs();
                 specs.map(|(path, text)| (adopted.root.join(path), text.into()))
             });
-            let origins = adopted.flat_map(|adopted| adopted.origins.iter().cloned());
+            let origins = adopted.flat_map(|adopted| &adopted.origins);
+            let origins = origins.map(|(path, text)| (path.clone(), text.as_str().into()));
             released.chain(specs).chain(origins).collect()
         };
         Library {
@@ -186,7 +187,7 @@ impl Library {
     fn add_origins(&mut self, adopted: &Adopted) {
         for (path, text) in &adopted.origins {
             self.sources
-                .add(path.clone(), Origin::Library, text.clone());
+                .add(path.clone(), Origin::Library, text.as_str().into());
         }
     }
 
