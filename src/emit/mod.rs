@@ -316,6 +316,9 @@ impl<'i, 'p> Delivery<'i, 'p> {
                 continue;
             };
             let value = &active.setting.value;
+            if !self.image.program.sources.is_users(value.span.file) {
+                continue;
+            }
             let is_known = self
                 .image
                 .value(id)
@@ -348,7 +351,8 @@ impl<'i, 'p> Delivery<'i, 'p> {
     }
 }
 
-/// True for a secret whose value the project wrote out. The library's own (`builder`) are public.
+/// True for a secret whose value the project wrote out, or the checkout that it uses. Those of the standard library
+/// (`builder`) are public.
 pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
     if !image.program.variable(id).is_secret {
         return false;
@@ -361,9 +365,10 @@ pub fn is_literal_secret(image: &Image<'_>, id: VarId) -> bool {
         .is_some_and(|value| shows_secret(image.program, id, value, span))
 }
 
-/// True where a value that is written at this place would show a secret of the project, or a part of it.
+/// True where a value that is written at this place would show a secret of the project or its checkout, or a part of it.
 pub fn shows_secret(program: &Program, id: VarId, value: &Value, span: Span) -> bool {
-    program.variable(id).is_secret && program.sources.is_users(span.file) && value.has_literals()
+    let is_private = program.is_adopted || program.sources.is_users(span.file);
+    program.variable(id).is_secret && is_private && value.has_literals()
 }
 
 /// Returns the names of the environment variables that hold an image's secrets.

@@ -9,7 +9,7 @@ use crate::source::{Disk, FileId, Release, hex, open_regular, read_bytes};
 use crate::workspace::cache;
 use crate::workspace::make::{MakeFacts, USER_FILE, find_checkout, read_targets};
 use crate::workspace::stage::Stage;
-use crate::workspace::write::{replace, tidy};
+use crate::workspace::write::{replace_private, tidy};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,12 +112,12 @@ pub fn adopt_checkout(folder: &Path) -> Result<Adopted, String> {
             .collect(),
         files: adopt(&checkout, None),
     };
-    // A cache that cannot be written costs only time. A checkout that has changed since its digest was computed is not kept
-    // under that digest.
+    // Only the owner may read the cache: a checkout may contain secrets. A cache that cannot be written costs only time. A
+    // checkout that has changed since its digest was computed is not kept under that digest.
     if Inputs::read(&root).digest == inputs.digest
         && let Ok(bytes) = postcard::to_allocvec(&entry)
     {
-        let _ = replace(&place, &bytes);
+        let _ = replace_private(&place, &bytes);
         remove_old(&place);
     }
     Ok(entry.library(&root, &mut inputs))

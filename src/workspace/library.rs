@@ -3,7 +3,7 @@
 use crate::project::{Adopted, Library, LibraryChoice};
 use crate::source::{hex, sha256};
 use crate::workspace::checkout::{place_of, program, remove_old};
-use crate::workspace::write::replace;
+use crate::workspace::write::replace_private;
 use rustc_hash::FxHasher;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -40,7 +40,7 @@ pub fn library(choice: LibraryChoice) -> Arc<Library> {
     if let Some(stored) = library.encode() {
         let sum = sum(&stored).to_le_bytes();
         // A cache that cannot be written costs only time.
-        let _ = replace(&place, &[digest.as_bytes(), &sum, &stored].concat());
+        let _ = replace_private(&place, &[digest.as_bytes(), &sum, &stored].concat());
         remove_old(&place);
     }
     library

@@ -156,7 +156,6 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
 ///
 /// # Errors
 /// If the folder or the file cannot be written.
-#[cfg(unix)]
 pub(crate) fn replace_private(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(|e| WriteError::new(folder, e))?;
