@@ -82,7 +82,7 @@ const LIMITS: [(&str, Generate); 20] = [
         vec![("spec.imgspec".to_owned(), (0..20_000).map(image).collect())]
     }),
     ("steps_of_the_parser", || {
-        in_image(&format!("x = [{}]", "[],".repeat(700_000)))
+        in_image(&format!("x = [{}]", "[;],".repeat(700_000)))
     }),
     ("syntax_errors", || {
         let lines = |i| format!("junk\nlayer l{i} {{ }}\n");

@@ -16,7 +16,7 @@ use imgspec::eval::evaluate;
 use imgspec::project::hir::ProviderId;
 use imgspec::project::{Program, Request, load};
 use imgspec::source::{FileId, Memory};
-use imgspec::syntax::{Kind, format, format_range, parse};
+use imgspec::syntax::{Kind, format, format_range, parse, parse_by_grammar, parse_tree};
 use serde_json::{Value, json};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -298,6 +298,24 @@ fn show(files: &[(&'static str, String)]) -> String {
         .iter()
         .map(|(name, text)| format!("==== {name}\n{text}\n"))
         .collect()
+}
+
+/// `src/syntax/plain.rs` reads ordinary text without the grammar.
+#[test]
+fn the_shortcut_reads_what_the_grammar_reads() {
+    let material = Material::read();
+    let compare = |text: &str| {
+        if let Some(expected) = parse_by_grammar(text) {
+            assert!(parse_tree(text) == expected, "the trees differ:\n{text}");
+        }
+    };
+    material.texts.iter().for_each(|text| compare(text));
+    let runs = runs();
+    for run in runs.start..runs.start + 30 * (runs.end - runs.start) {
+        let mut random = Rng::with_seed(run);
+        let pair = [material.spec(&mut random), material.spec(&mut random)];
+        compare(&pair.concat());
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "pest generates public items without comments")]
 
 use crate::source::MAX_STEPS;
+use crate::syntax::refusal;
 use crate::syntax::tree::{Node, Tree};
 use pest::{Parser, Token};
 use std::num::NonZeroUsize;
@@ -13,11 +14,14 @@ use std::sync::Once;
 #[grammar = "../grammar/imgspec.pest"]
 struct Grammar;
 
-/// Parses a file. The grammar accepts every text, so only a limit makes pest fail: the depth of the stack, or
-/// [`MAX_STEPS`]. Returns `None` then.
+/// Parses a file, or some whole items. The grammar accepts every text, so only a limit makes pest fail: the depth of the
+/// stack, or [`MAX_STEPS`]. Returns `None` then, and for a text that would take longer than its steps.
 pub(super) fn parse_file(text: &str) -> Option<Tree> {
     static STEPS: Once = Once::new();
     STEPS.call_once(|| pest::set_call_limit(NonZeroUsize::new(MAX_STEPS)));
+    if refusal::has_costly_gap(text) {
+        return None;
+    }
     parse_rule(Rule::file, text)
 }
 

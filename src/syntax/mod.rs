@@ -8,6 +8,7 @@ mod blocks;
 mod format;
 mod grammar;
 mod mistakes;
+mod plain;
 mod print;
 mod recover;
 mod refusal;
@@ -50,33 +51,32 @@ pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnost
 
 /// Parses a file without the typed view.
 pub fn parse_tree(text: &str) -> Tree {
-    match refusal::before(FileId(0), text) {
-        None => grammar::parse_file(text).unwrap_or_else(|| grammar::junk(text)),
-        Some(_) => grammar::junk(text),
-    }
+    plain::parse_file(text).unwrap_or_else(|| grammar::junk(text))
+}
+
+/// Parses a file by the grammar alone. Tests compare [`parse_tree`] with it. Returns `None` if the grammar needs more
+/// steps or stack than it may use.
+pub fn parse_by_grammar(text: &str) -> Option<Tree> {
+    grammar::parse_file(text)
 }
 
 /// Parses a file. Every text has a result; what does not follow the grammar is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
-    let refusal = match refusal::before(file, text) {
-        None => match grammar::parse_file(text) {
-            Some(tree) => {
-                let (ast, diagnostics, cut) = to_ast::lower_file(file, text, &tree);
-                return Parse {
-                    tree,
-                    file: ast,
-                    diagnostics,
-                    cut,
-                };
+    match plain::parse_file(text) {
+        Some(tree) => {
+            let (ast, diagnostics, cut) = to_ast::lower_file(file, text, &tree);
+            Parse {
+                tree,
+                file: ast,
+                diagnostics,
+                cut,
             }
-            None => refusal::after(file, text),
+        }
+        None => Parse {
+            tree: grammar::junk(text),
+            file: ast::File { items: Vec::new() },
+            diagnostics: vec![refusal::explain(file, text)],
+            cut: Some(0),
         },
-        Some(refusal) => refusal,
-    };
-    Parse {
-        tree: grammar::junk(text),
-        file: ast::File { items: Vec::new() },
-        diagnostics: vec![refusal],
-        cut: Some(0),
     }
 }

@@ -4,24 +4,29 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, MAX_DEPTH, MAX_STEPS, Span, part};
 use rustc_hash::FxHashMap;
 
-/// Returns why a text is not given to the parser.
-pub(super) fn before(file: FileId, text: &str) -> Option<Diagnostic> {
+/// Returns whether a gap of a text costs too much: each open `if` looks for its `then` behind the gap.
+pub(super) fn has_costly_gap(text: &str) -> bool {
+    let least_ifs = (4 * MAX_STEPS).div_ceil(text.len().max(1));
+    find_ifs(text).nth(least_ifs - 1).is_some() && find_costly_gap(text).is_some()
+}
+
+/// Returns the start and the length of a gap that costs too much.
+fn find_costly_gap(text: &str) -> Option<(usize, usize)> {
     let (start, length) = longest_gap(text);
-    // Each open `if` looks for its `then` behind the gap.
-    if length < 4096 || length.saturating_mul(count_ifs(text)) < 4 * MAX_STEPS {
-        return None;
-    }
-    let found = Diagnostic::new(
-        Code::Syntax,
-        Span::new(file, start as u32, start as u32),
-        format!("{length} bytes of whitespace and comments follow each other"),
-    );
-    Some(found.label(NOT_READ).help("remove a part of them"))
+    let is_costly =
+        length >= 4096 && length.saturating_mul(find_ifs(text).count()) >= 4 * MAX_STEPS;
+    is_costly.then_some((start, length))
 }
 
 /// Returns why the parser has given a text up.
-pub(super) fn after(file: FileId, text: &str) -> Diagnostic {
+pub(super) fn explain(file: FileId, text: &str) -> Diagnostic {
     let place = |start: usize, end: usize| Span::new(file, start as u32, end as u32);
+    if let Some((start, length)) = find_costly_gap(text) {
+        let message = format!("{length} bytes of whitespace and comments follow each other");
+        return Diagnostic::new(Code::Syntax, place(start, start), message)
+            .label(NOT_READ)
+            .help("remove a part of them");
+    }
     if let Some((start, tag)) = find_unclosed_heredocs(text) {
         let message = format!("this heredoc has no closing line `{tag}`");
         return Diagnostic::new(Code::Unclosed, place(start, start + 2 + tag.len()), message)
@@ -84,8 +89,9 @@ fn longest_spaces(line: &str) -> (usize, usize) {
     longest
 }
 
-fn count_ifs(text: &str) -> usize {
-    memchr::memmem::find_iter(text.as_bytes(), b"if").count()
+/// Returns the places of what may be an `if`.
+pub(super) fn find_ifs(text: &str) -> impl Iterator<Item = usize> {
+    memchr::memmem::find_iter(text.as_bytes(), b"if")
 }
 
 /// Finds heredocs without a closing line, if the parser looks through more than [`MAX_STEPS`] bytes for their ends.

@@ -10,7 +10,7 @@ use crate::syntax::grammar::parse_heredoc;
 pub use crate::syntax::grammar::Rule as Kind;
 
 /// A node of the tree. Its size is 16 bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node {
     /// The byte offset of its start.
     pub start: u32,
@@ -23,7 +23,7 @@ pub struct Node {
 }
 
 /// The nodes of a text. Node 0 is the file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tree {
     pub(super) nodes: Vec<Node>,
 }
@@ -111,8 +111,8 @@ impl Tree {
 #[derive(Clone)]
 pub struct Children<'t> {
     tree: &'t Tree,
-    at: usize,
-    end: usize,
+    pub(super) at: usize,
+    pub(super) end: usize,
 }
 
 impl Iterator for Children<'_> {

@@ -1,13 +1,15 @@
-//! `parse`: every text has a tree that spells it.
+//! `parse`: every text has a tree that spells it, and the shortcut for ordinary text gives the tree of the grammar.
 
 use imgspec::source::{FileId, Span};
 use imgspec::syntax;
 
-/// Parses a text: the tree is nested and spells the text, and each diagnostic is at a place of the text.
+/// Parses a text: the tree is nested and spells the text, it is the one that the grammar alone gives, and each diagnostic
+/// is at a place of the text.
 pub fn parse(data: &[u8]) {
     let text = &*super::text(data);
     let parse = syntax::parse(FileId(0), text);
     check_tree(text, &parse.tree);
+    check_shortcut(text);
     for diagnostic in &parse.diagnostics {
         for label in diagnostic.related.iter().chain([&diagnostic.primary]) {
             check_span(text, label.span);
@@ -28,6 +30,20 @@ pub fn parse(data: &[u8]) {
         for diagnostic in diagnostics {
             check_span(text, diagnostic.primary.span);
         }
+    }
+}
+
+/// Compares the tree of a text with the one that the grammar alone gives.
+fn check_shortcut(text: &str) {
+    let Some(expected) = syntax::parse_by_grammar(text) else {
+        return;
+    };
+    let tree = syntax::parse_tree(text);
+    let len = tree.len().max(expected.len());
+    let node = |tree: &syntax::Tree, at| (at < tree.len()).then(|| tree.node(at));
+    for at in 0..len {
+        let (found, expected) = (node(&tree, at), node(&expected, at));
+        assert_eq!(found, expected, "node {at} of {text:?}");
     }
 }
 
