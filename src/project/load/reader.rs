@@ -9,7 +9,7 @@ use crate::project::hir::Table;
 use crate::project::roots::{Unread, is_inside, outside_root, resolve_inside};
 use crate::source::{
     FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_NODES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
-    changes_direction, normalize,
+    changes_direction, normalize, part,
 };
 use crate::syntax::{self, ast};
 use rustc_hash::FxHashMap;
@@ -204,7 +204,7 @@ impl Reader<'_> {
         if let Some(unit) = self.by_path.get(&key) {
             return Ok(*unit);
         }
-        let text = self.read_text(path, &key, included)?;
+        let text: Arc<str> = self.read_text(path, &key, included)?.into();
         if included.is_some() {
             // What is found in another project's file is judged by that project.
             let root = find_root(path, |p| self.loader.exists(p));
@@ -212,10 +212,11 @@ impl Reader<'_> {
         }
         let file = self
             .sources
-            .add(path.to_owned(), Origin::Project, text.as_str().into());
+            .add(path.to_owned(), Origin::Project, text.clone());
         self.check_direction(file, &text);
         let parse = syntax::parse(file, &text);
         self.nodes += parse.tree.len();
+        drop(parse.tree);
         if self.nodes > MAX_NODES {
             let message =
                 format!("the specs of this command have more than {MAX_NODES} names and values");
@@ -309,7 +310,9 @@ impl Reader<'_> {
     /// Reports the first character of each line that changes the direction of text: an editor displays the line in
     /// another order than imgspec reads it.
     fn check_direction(&mut self, file: FileId, text: &str) {
-        if !text.contains(changes_direction) {
+        // The first byte of all these characters.
+        let mut starts = memchr::memchr_iter(0xE2, text.as_bytes());
+        if !starts.any(|at| part(text, at..).starts_with(changes_direction)) {
             return;
         }
         let mut at = 0;
@@ -502,11 +505,9 @@ impl Reader<'_> {
 
 /// Whether a file has an `include` of which not even the path could be read.
 fn has_broken_include(text: &str, file: &ast::File) -> bool {
-    let written = text
-        .lines()
-        .filter(|line| line.starts_with("include "))
-        .count();
-    written > file.includes().count()
+    let is_line_start = |at: &usize| *at == 0 || text.as_bytes().get(at - 1) == Some(&b'\n');
+    let written = memchr::memmem::find_iter(text.as_bytes(), b"include ").filter(is_line_start);
+    written.count() > file.includes().count()
 }
 
 /// The path of a file that is there, and that a path was probably meant to be: each of its parts that is not

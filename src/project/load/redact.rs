@@ -5,7 +5,7 @@
 //! Findings then quote nothing of it.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::source::{FileId, Origin, SourceFile, SourceMap, Span};
+use crate::source::{FileId, Origin, SourceFile, SourceMap, Span, part};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 use std::ops::Range;
@@ -39,17 +39,21 @@ pub(crate) fn hide(
     for (_, text) in texts.iter().filter(|(file, _)| damaged.contains(file)) {
         secrets.extend(text.lines().filter_map(damaged_declaration));
     }
-    let shapes: FxHashSet<Shape> = secrets.iter().map(|name| shape(name.as_bytes())).collect();
     let arguments: FxHashSet<FileId> = own_arguments(sources);
     for (file, text) in &texts {
         let names = SecretNames {
             secrets: &secrets,
             known,
-            shapes: &shapes,
             is_damaged: damaged.contains(file),
             is_argument: arguments.contains(file),
         };
-        for range in names.values(text) {
+        let is_sound = !names.is_damaged && !names.is_argument;
+        let values = if is_sound {
+            names.sound_values(text)
+        } else {
+            names.values(text)
+        };
+        for range in values {
             sources.hide(Span::new(*file, range.start as u32, range.end as u32));
         }
     }
@@ -73,19 +77,9 @@ fn damaged_declaration(line: &str) -> Option<&str> {
     (!name.is_empty() && rest.contains("secret")).then_some(name)
 }
 
-/// What two equal names have in common, and most others not.
-type Shape = (usize, u8, u8);
-
-fn shape(name: &[u8]) -> Shape {
-    let end = |byte: Option<&u8>| byte.copied().unwrap_or_default();
-    (name.len(), end(name.first()), end(name.last()))
-}
-
 struct SecretNames<'n> {
     secrets: &'n FxHashSet<&'n str>,
     known: &'n FxHashSet<&'n str>,
-    /// The first and the last letters of the secrets' names, with their lengths.
-    shapes: &'n FxHashSet<Shape>,
     /// Whether anything in the file cannot be read.
     is_damaged: bool,
     /// The text is an argument of the command line, which sets one variable.
@@ -93,7 +87,35 @@ struct SecretNames<'n> {
 }
 
 impl SecretNames<'_> {
-    /// The places behind secrets' names in a text.
+    /// The places behind secrets' names in readable text. Each is behind a sign, which most words do not have.
+    fn sound_values(&self, text: &str) -> Vec<Range<usize>> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        for sign in memchr::memchr3_iter(b'=', b':', b'!', text.as_bytes()) {
+            let before = text.as_bytes().get(at..sign).unwrap_or_default();
+            let is_between = |c: &u8| matches!(c, b'"' | b'\'' | b' ' | b'\t');
+            let end = before
+                .iter()
+                .rposition(|c| !is_between(c))
+                .map_or(0, |i| i + 1);
+            let before = before.get(..end).unwrap_or_default();
+            let start = before
+                .iter()
+                .rposition(|c| !is_word_byte(*c))
+                .map_or(0, |i| i + 1);
+            let end = at + end;
+            if start == before.len() || !self.secrets.contains(part(text, at + start..end)) {
+                continue;
+            }
+            if let Some(value) = sound_value(text, end) {
+                at = value.end.max(end);
+                out.push(value);
+            }
+        }
+        out
+    }
+
+    /// The places behind secrets' names in damaged text or an argument.
     fn values(&self, text: &str) -> Vec<Range<usize>> {
         let mut out = Vec::new();
         let mut at = 0;
@@ -110,20 +132,14 @@ impl SecretNames<'_> {
                 // The sign of `-=`.
                 end -= usize::from(text.get(start..end).is_some_and(|word| word.ends_with('-')));
             }
-            let bytes = text.as_bytes().get(start..end).unwrap_or_default();
-            if !self.is_damaged && !self.shapes.contains(&shape(bytes)) {
-                continue;
-            }
             let word = text.get(start..end).unwrap_or_default();
             if !*known.entry(word).or_insert_with(|| self.is_secret(word)) {
                 continue;
             }
             let value = if self.is_argument {
                 argument_value(text, end)
-            } else if self.is_damaged {
-                damaged_value(text, start, end)
             } else {
-                sound_value(text, end)
+                damaged_value(text, start, end)
             };
             if let Some(value) = value {
                 at = value.end.max(end);
