@@ -57,6 +57,11 @@ impl Encoding {
         }
     }
 
+    /// Returns whether a list's elements are joined with a separator, which some elements contain.
+    pub fn joins_elements(self) -> bool {
+        matches!(self, Encoding::Words | Encoding::Commas)
+    }
+
     /// Returns the encodings that a type can have. The first one is the default.
     pub fn for_type(ty: &Type) -> &'static [Encoding] {
         match &ty.base {

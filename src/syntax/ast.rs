@@ -233,7 +233,7 @@ pub enum ExprKind {
     /// `function(arguments)`
     Call {
         /// The name of the function.
-        name: Ident,
+        name: Box<Ident>,
         /// The arguments, in order.
         args: Vec<Expr>,
     },

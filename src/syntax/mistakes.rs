@@ -15,8 +15,9 @@ impl<'t> ToAst<'t> {
     pub(super) fn check_separator(&mut self, is_first: &mut bool, at: usize) {
         let node = self.tree.node(at);
         if !std::mem::replace(is_first, false) {
-            let before = part(self.text, ..node.start as usize).trim_end_matches([' ', '\t', '\r']);
-            if !before.ends_with(['\n', ',']) {
+            let before = part(self.text, ..node.start as usize).bytes().rev();
+            let mut before = before.skip_while(|c| matches!(c, b' ' | b'\t' | b'\r'));
+            if !matches!(before.next(), Some(b'\n' | b',')) {
                 let span = Span::new(self.file, node.start, node.start);
                 self.report(
                     Diagnostic::new(
@@ -368,11 +369,14 @@ impl<'t> ToAst<'t> {
 
     /// Returns whether `next` is junk on the line of a statement.
     pub(super) fn is_tail(&self, statement: usize, next: usize) -> bool {
+        if self.kind(next) != Kind::junk_entry {
+            return false;
+        }
         let between = part(
             self.text,
             self.tree.node(statement).end as usize..self.tree.node(next).start as usize,
         );
-        self.kind(next) == Kind::junk_entry && between.trim_matches([' ', '\t']).is_empty()
+        between.trim_matches([' ', '\t']).is_empty()
     }
 
     pub(super) fn lower_set_with_tail(&mut self, at: usize, tail: Option<usize>) -> Option<Set> {

@@ -351,7 +351,9 @@ impl Lowering<'_, '_> {
                 ));
                 expr = Expr::missing(reported, element.span);
             }
-            if let ExprKind::Const(value) = &expr.kind {
+            if let ExprKind::Const(value) = &expr.kind
+                && place.encoding.joins_elements()
+            {
                 let value = Value::list(vec![value.clone()]);
                 if let Err(reported) = self.check_encodable(&value, element.span, place.encoding) {
                     expr = Expr::missing(reported, element.span);
@@ -359,16 +361,15 @@ impl Lowering<'_, '_> {
             }
             lowered.push(expr);
         }
-        let constant: Option<Vec<Value>> = lowered
-            .iter()
-            .map(|e| match &e.kind {
-                ExprKind::Const(value) => Some(value.clone()),
+        let is_constant = |e: &Expr| matches!(e.kind, ExprKind::Const(_));
+        let kind = if lowered.iter().all(is_constant) {
+            let values = lowered.into_iter().filter_map(|e| match e.kind {
+                ExprKind::Const(value) => Some(value),
                 _ => None,
-            })
-            .collect();
-        let kind = match constant {
-            Some(values) => ExprKind::Const(Value::list(values)),
-            None => ExprKind::List(lowered),
+            });
+            ExprKind::Const(Value::list(values.collect()))
+        } else {
+            ExprKind::List(lowered)
         };
         (Expr { kind, span }, Ty::List(Box::new(ty)))
     }

@@ -73,6 +73,8 @@ impl Lowering<'_, '_> {
     ) {
         let Within { block, condition } = within;
         let mut set_here: FxHashMap<VarId, Span> = FxHashMap::default();
+        set_here.reserve(stmts.len());
+        body.settings.reserve(stmts.len());
         let sets = |name: &str| {
             let mut stmts = stmts.iter();
             stmts.any(|stmt| matches!(stmt, ast::Stmt::Set(set) if set.name.text == name))
@@ -318,8 +320,8 @@ impl Lowering<'_, '_> {
         if owner == Owner::Ansible
             && !name
                 .text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_')
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || c == b'_')
         {
             self.report(
                 Diagnostic::new(

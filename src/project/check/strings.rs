@@ -85,7 +85,7 @@ impl Lowering<'_, '_> {
             .collect();
         let ids = ids.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.check_packer_secrets(text, &ids, span, place.is_secret)?;
-        Ok(ExprKind::Packer(text.into(), ids))
+        Ok(ExprKind::Packer(text.into(), ids.into()))
     }
 
     pub(crate) fn report_literal_braces(

@@ -559,7 +559,7 @@ fn lower_value(
                     .filter_map(|n| lowering.reference(n, span, is_secret).ok())
                     .collect();
                 lowering.check_packer_secrets(text, &ids, span, is_secret)?;
-                ExprKind::Packer(text.into(), ids)
+                ExprKind::Packer(text.into(), ids.into())
             }
             Braced::Bad(text, reason) => {
                 return Err(lowering.report_literal_braces(span, text, reason, is_secret));

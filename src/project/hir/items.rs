@@ -316,7 +316,7 @@ pub enum ExprKind {
     /// `{{user `x`}}`: the string that Packer gets for a variable.
     Encoded(VarId),
     /// A template that only Packer can fill, with the variables that it names.
-    Packer(SmolStr, Vec<VarId>),
+    Packer(SmolStr, Box<[VarId]>),
     /// Texts, joined.
     Concat(Vec<Expr>),
     /// A path that is relative to the file of its span.

@@ -20,6 +20,20 @@ impl Cursor<'_> {
     pub(crate) fn peek(&self) -> Option<usize> {
         self.peeked
     }
+
+    /// Returns whether the next node is an operand without operators: literals alone, most values are.
+    fn is_alone(&self) -> bool {
+        let kind = |at: usize| self.tree.node(at).kind;
+        let is_literal = |at| {
+            matches!(
+                kind(at),
+                Kind::string | Kind::number | Kind::list | Kind::name
+            )
+        };
+        let next = self.children.at;
+        self.peeked.is_some_and(is_literal)
+            && (next == self.children.end || matches!(kind(next), Kind::string | Kind::number))
+    }
 }
 
 impl Iterator for Cursor<'_> {
@@ -45,6 +59,9 @@ impl<'t> ToAst<'t> {
 
     /// Lowers an expression. Stops at the first node that does not belong to it.
     pub(crate) fn lower_expr(&mut self, cursor: &mut Cursor<'t>) -> Expr {
+        if cursor.is_alone() {
+            return self.lower_operand(cursor);
+        }
         self.lower_binary(
             cursor,
             &[("or", BinaryOp::Or), ("||", BinaryOp::Or)],
@@ -298,10 +315,10 @@ impl<'t> ToAst<'t> {
         let (text, span) = (self.slice(at), self.span(at));
         if let Some(args) = cursor.peek().filter(|c| self.kind(*c) == Kind::args) {
             cursor.next();
-            let name = Ident {
+            let name = Box::new(Ident {
                 text: SmolStr::new(text),
                 span,
-            };
+            });
             let end = self.span(args);
             let args = self.lower_elements(args, ")");
             return Expr {
@@ -426,6 +443,9 @@ impl<'t> ToAst<'t> {
     /// Checks that two elements have one comma or a newline between them, and that no comma precedes the first.
     fn check_comma(&mut self, end: u32, start: u32, is_first: bool) {
         let between = self.text.get(end as usize..start as usize).unwrap_or("");
+        if between == if is_first { "" } else { ", " } {
+            return;
+        }
         let commas = between
             .lines()
             .map(|l| l.split('#').next().unwrap_or("").matches(',').count())

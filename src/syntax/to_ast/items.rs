@@ -402,10 +402,10 @@ impl<'t> ToAst<'t> {
     }
 
     pub(crate) fn lower_block(&mut self, at: usize) -> Vec<Stmt> {
-        let mut body = Vec::new();
         if self.is_too_deep(at) {
-            return body;
+            return Vec::new();
         }
+        let mut body = Vec::with_capacity(self.tree.children(at).count());
         self.depth += 1;
         let mut is_first = true;
         let mut in_junk = false;
