@@ -3,20 +3,27 @@
 //! The command line and the language server call the same functions.
 
 use crate::diagnostic::{Code, Diagnostic, Fix, merge};
-use crate::emit::{Artifacts, Checked, Output, check, check_roles, emit};
-use crate::eval::{Image, evaluate};
+use crate::emit::{Artifacts, Checked, Files, Output, Sheet, check, check_roles, emit, files};
+use crate::eval::{Image, Kin, evaluate_on};
 use crate::project::hir::{Id, ProviderId, SectionId, VarId};
-use crate::project::{Program, in_checkout};
+use crate::project::{Family, Program, Stack, in_checkout};
 use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABLES, Origin, Span};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The number of images from which on several threads evaluate them. To start a thread costs as much as a few images.
 const MANY: usize = 32;
 
 /// How many images are evaluated before their size is looked at.
 const BATCH: usize = 256;
+
+/// How many images are models at most: each takes as much memory as its files.
+const MAX_MODELS: usize = 256;
+
+/// How many images of a family are tried as models.
+const MAX_TRIALS: usize = 8;
 
 /// What is asked of a program: some of its images, and where their files are for.
 #[derive(Clone, Copy)]
@@ -43,10 +50,156 @@ struct Outcome<T> {
     size: usize,
 }
 
-impl Job<'_> {
+/// What is made of each image.
+trait Maker: Sync {
+    type Made: Send;
+
+    /// Makes it of one image.
+    fn make(&self, image: &Image<'_>, output: &Output) -> (Self::Made, Checked);
+
+    /// Notes what similar images share with an image about which nothing was reported.
+    fn sheet<'p>(
+        &self,
+        image: &Image<'p>,
+        output: &Output,
+        made: &Self::Made,
+    ) -> Option<Sheet<'p>>;
+
+    /// Makes it of an image that is similar to the one of a sheet; none where anything may have to be reported.
+    fn vary<'p>(
+        &self,
+        sheet: &Sheet<'p>,
+        kin: &Kin<'p>,
+        output: &Output,
+    ) -> Option<(Self::Made, Checked)>;
+}
+
+/// Nothing but diagnostics.
+struct Nothing;
+
+impl Maker for Nothing {
+    type Made = ();
+
+    fn make(&self, image: &Image<'_>, output: &Output) -> ((), Checked) {
+        ((), check(image, output))
+    }
+
+    fn sheet<'p>(&self, image: &Image<'p>, output: &Output, (): &()) -> Option<Sheet<'p>> {
+        Sheet::new(image, output, None)
+    }
+
+    fn vary<'p>(
+        &self,
+        sheet: &Sheet<'p>,
+        kin: &Kin<'p>,
+        output: &Output,
+    ) -> Option<((), Checked)> {
+        sheet.check(kin, output).map(|checked| ((), checked))
+    }
+}
+
+/// The files as text.
+struct Texts;
+
+impl Maker for Texts {
+    type Made = Files;
+
+    fn make(&self, image: &Image<'_>, output: &Output) -> (Files, Checked) {
+        files(image, output)
+    }
+
+    fn sheet<'p>(&self, image: &Image<'p>, output: &Output, made: &Files) -> Option<Sheet<'p>> {
+        Sheet::new(image, output, Some(made))
+    }
+
+    fn vary<'p>(
+        &self,
+        sheet: &Sheet<'p>,
+        kin: &Kin<'p>,
+        output: &Output,
+    ) -> Option<(Files, Checked)> {
+        sheet.render(kin, output)
+    }
+}
+
+/// The files with all that is known about them.
+struct Whole;
+
+impl Maker for Whole {
+    type Made = Artifacts;
+
+    fn make(&self, image: &Image<'_>, output: &Output) -> (Artifacts, Checked) {
+        let mut artifacts = emit(image, output);
+        let checked = Checked {
+            diagnostics: std::mem::take(&mut artifacts.diagnostics),
+            roles: artifacts.build.roles.clone(),
+            role_folders: artifacts.build.role_folders.clone(),
+            is_made: artifacts.build.make.is_some(),
+        };
+        (artifacts, checked)
+    }
+
+    fn sheet<'p>(&self, _: &Image<'p>, _: &Output, _: &Artifacts) -> Option<Sheet<'p>> {
+        None
+    }
+
+    fn vary<'p>(
+        &self,
+        _: &Sheet<'p>,
+        _: &Kin<'p>,
+        _: &Output,
+    ) -> Option<(Artifacts, Checked)> {
+        None
+    }
+}
+
+/// The images of a command that extend the same layers.
+#[derive(Default)]
+struct Relatives<'p> {
+    sheets: Vec<Arc<Sheet<'p>>>,
+    /// The number of images that no sheet was for.
+    alone: usize,
+}
+
+/// All images of a command, by their layers.
+#[derive(Default)]
+struct Families<'p> {
+    by_layers: Mutex<FxHashMap<Family, Relatives<'p>>>,
+}
+
+impl<'p> Families<'p> {
+    /// Finds the sheets for an image. Without any, says whether the image should become a model: not the first of its
+    /// family, which may be the only one.
+    fn find(&self, family: &Family) -> (Vec<Arc<Sheet<'p>>>, bool) {
+        let mut all = self.by_layers.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(family) {
+            None => {
+                all.insert(family.clone(), Relatives::default());
+                (Vec::new(), false)
+            }
+            Some(own) => {
+                own.alone += usize::from(own.sheets.is_empty());
+                (own.sheets.clone(), own.alone <= MAX_TRIALS)
+            }
+        }
+    }
+
+    fn add(&self, family: &Family, sheet: Sheet<'p>) {
+        let mut all = self.by_layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count: usize = all.values().map(|own| own.sheets.len()).sum();
+        if count < MAX_MODELS
+            && let Some(own) = all.get_mut(family)
+            && own.sheets.len() < MAX_TRIALS
+        {
+            own.sheets.push(Arc::new(sheet));
+        }
+    }
+}
+
+impl<'j> Job<'j> {
     /// Returns what is wrong with the images, in their order. [`finish`] adds the program's own diagnostics.
     pub fn check(self) -> Vec<Diagnostic> {
-        self.each(|image| ((), check(image, self.output))).1
+        self.each(&Nothing, |()| ()).1
     }
 
     /// Renders the files of the images. Returns those of each image that could be evaluated, and what is wrong with the
@@ -60,26 +213,27 @@ impl Job<'_> {
         self,
         take: impl Fn(Artifacts) -> T + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
-        self.each(|image| {
-            let mut artifacts = emit(image, self.output);
-            let checked = Checked {
-                diagnostics: std::mem::take(&mut artifacts.diagnostics),
-                roles: artifacts.build.roles.clone(),
-                role_folders: artifacts.build.role_folders.clone(),
-                is_made: artifacts.build.make.is_some(),
-            };
-            (take(artifacts), checked)
-        })
+        self.each(&Whole, take)
     }
 
-    fn each<T: Send>(
+    /// The same as [`Job::compile_each`] for the texts of the files.
+    pub fn render_each<T: Send>(
         self,
-        work: impl Fn(&Image<'_>) -> (T, Checked) + Sync,
+        take: impl Fn(Files) -> T + Sync,
+    ) -> (Vec<T>, Vec<Diagnostic>) {
+        self.each(&Texts, take)
+    }
+
+    fn each<M: Maker, T: Send>(
+        self,
+        maker: &M,
+        take: impl Fn(M::Made) -> T + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
         if let Some(found) = self.exceeded_limit() {
             return (Vec::new(), vec![found]);
         }
-        let one = |id: &SectionId| self.one(*id, &work);
+        let families = Families::default();
+        let one = |id: &SectionId| self.one(*id, maker, &families, &take);
         let mut made = Vec::with_capacity(self.images.len());
         let mut found = Vec::new();
         let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
@@ -132,9 +286,15 @@ impl Job<'_> {
         Some(found.label("imgspec evaluates no image").help(help))
     }
 
-    fn one<T>(self, id: SectionId, work: &impl Fn(&Image<'_>) -> (T, Checked)) -> Outcome<T> {
-        let mut image = match evaluate(self.program, id, self.provider) {
-            Ok(image) => image,
+    fn one<M: Maker, T>(
+        self,
+        id: SectionId,
+        maker: &M,
+        families: &Families<'j>,
+        take: &impl Fn(M::Made) -> T,
+    ) -> Outcome<T> {
+        let stack = match Stack::new(self.program, id, self.provider) {
+            Ok(stack) => stack,
             Err(diagnostic) => {
                 let mut diagnostics = vec![*diagnostic];
                 self.program.drop_consequences(id, &mut diagnostics);
@@ -146,23 +306,62 @@ impl Job<'_> {
                 };
             }
         };
-        let removals = std::mem::take(&mut image.removals);
+        let family = stack.family(id).map(|(family, _)| family);
+        let mut may_be_model = false;
+        if let Some(family) = &family {
+            let (sheets, is_wanted) = families.find(family);
+            let file = self.program.section(id).span.file;
+            let sheet = sheets.iter().find(|sheet| sheet.model.is_for(file));
+            let varied = sheet.and_then(|sheet| self.vary(id, maker, sheet, stack.clone()));
+            if let Some((made, removals, size)) = varied {
+                return Outcome {
+                    made: Some(take(made)),
+                    diagnostics: Vec::new(),
+                    removals,
+                    size,
+                };
+            }
+            may_be_model = is_wanted && sheet.is_none();
+        }
+        let mut image = evaluate_on(self.program, id, self.provider, stack);
+        let (made, mut checked) = maker.make(&image, self.output);
         let mut diagnostics = std::mem::take(&mut image.diagnostics);
-        let (made, mut checked) = work(&image);
         diagnostics.append(&mut checked.diagnostics);
         self.program.drop_consequences(id, &mut diagnostics);
-        diagnostics.extend(check_roles(
-            self.loader,
-            self.program,
-            &checked,
-            image.name(),
-        ));
+        diagnostics.extend(self.check_roles(&checked, &image));
+        if may_be_model
+            && diagnostics.is_empty()
+            && let Some(family) = &family
+            && let Some(sheet) = maker.sheet(&image, self.output, &made)
+        {
+            families.add(family, sheet);
+        }
         Outcome {
-            made: Some(made),
+            made: Some(take(made)),
             diagnostics,
-            removals,
+            removals: std::mem::take(&mut image.removals),
             size: image.size(),
         }
+    }
+
+    /// Makes it of an image that is similar to a model; none where anything is reported about it. The rest is what it
+    /// removes, and its size.
+    fn vary<M: Maker>(
+        self,
+        id: SectionId,
+        maker: &M,
+        sheet: &Sheet<'j>,
+        stack: Stack,
+    ) -> Option<(M::Made, Vec<(Span, bool)>, usize)> {
+        let kin = sheet.model.evaluate(id, stack)?;
+        let (made, checked) = maker.vary(sheet, &kin, self.output)?;
+        let is_fine = self.check_roles(&checked, &kin.image).is_empty();
+        let mut image = kin.image;
+        is_fine.then(|| (made, std::mem::take(&mut image.removals), image.size()))
+    }
+
+    fn check_roles(self, checked: &Checked, image: &Image<'_>) -> Vec<Diagnostic> {
+        check_roles(self.loader, self.program, checked, image.name())
     }
 
     /// Finds each `-=` of the project that removes nothing from any image.

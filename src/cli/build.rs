@@ -202,7 +202,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         let stage = workspace::begin(&output).map_err(failed)?;
         hold = Some(take_hold(&mut artifacts, &stage).map_err(failed)?);
         for image in &artifacts {
-            workspace::add_image(&stage, image).map_err(failed)?;
+            workspace::add_image(&stage, &image.to_files()).map_err(failed)?;
         }
         expect_unchanged(&selected.program, &cli.here)?;
         stage.commit().map_err(failed)?;

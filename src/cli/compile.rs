@@ -1,12 +1,14 @@
 //! `imgspec compile`
 
 use crate::cli::place::{cannot_write, expect_own, out, shown};
-use crate::cli::report::{compile_all, expect_unchanged, format, is_fine, report};
+use crate::cli::report::{
+    compile_all, expect_unchanged, format, is_fine, render_all, report,
+};
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
-use crate::emit::{Artifacts, Output};
+use crate::emit::{Artifacts, Files, Output};
 use crate::source::{Disk, Loader};
 use crate::workspace::{self, Stage};
 use clap::Args;
@@ -164,18 +166,18 @@ fn make(
         return Ok((Made::Printed(images), diagnostics));
     }
     if args.check {
-        let stale = |artifacts: Artifacts| workspace::stale(&artifacts, output);
-        let (stale, diagnostics) = compile_all(selected, output, stale);
+        let stale = |image: Files| workspace::stale(&image, output);
+        let (stale, diagnostics) = render_all(selected, output, stale);
         return Ok((Made::Stale(stale.concat()), diagnostics));
     }
     let failed = |e: workspace::WriteError| cannot_write(&e, &cli.here);
     let is_new = !Disk.is_dir(&output.dir);
     let stage = workspace::begin(output).map_err(failed)?;
-    let add = |artifacts: Artifacts| {
-        workspace::expect_free(&stage, &artifacts.image).map_err(Failure)?;
-        workspace::add_image(&stage, &artifacts).map_err(failed)
+    let add = |image: Files| {
+        workspace::expect_free(&stage, &image.image).map_err(Failure)?;
+        workspace::add_image(&stage, &image).map_err(failed)
     };
-    let (folders, diagnostics) = compile_all(selected, output, add);
+    let (folders, diagnostics) = render_all(selected, output, add);
     let staged = Staged {
         stage,
         is_new,

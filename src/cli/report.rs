@@ -6,7 +6,7 @@ use crate::diagnostic::{
     Diagnostic, Severity, render_json, render_plain, render_rich, render_short,
 };
 use crate::driver::{self, Job};
-use crate::emit::{Artifacts, Output};
+use crate::emit::{Artifacts, Files, Output};
 use crate::project::Program;
 use crate::source::{Disk, Loader, Origin};
 use std::io::IsTerminal;
@@ -44,6 +44,17 @@ pub(super) fn compile_all<T: Send>(
     take: impl Fn(Artifacts) -> T + Sync,
 ) -> (Vec<T>, Vec<Diagnostic>) {
     let (made, found) = job(selected, output).compile_each(take);
+    (made, finish(selected, found))
+}
+
+/// Renders the files of the selected images. Returns what `take` makes of those of each, and all diagnostics, in order.
+/// Several threads call `take`.
+pub(super) fn render_all<T: Send>(
+    selected: &Selected,
+    output: &Output,
+    take: impl Fn(Files) -> T + Sync,
+) -> (Vec<T>, Vec<Diagnostic>) {
+    let (made, found) = job(selected, output).render_each(take);
     (made, finish(selected, found))
 }
 

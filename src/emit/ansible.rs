@@ -3,7 +3,7 @@
 //! A string in an extra-vars file is a Jinja template; one that is not meant as such is marked with
 //! `__ansible_unsafe`, which Ansible's JSON loader knows (`ansible/parsing/ajson.py`).
 
-use crate::emit::plan::{Entry, Plan};
+use crate::emit::plan::{Entry, Plan, Row};
 use crate::emit::{Delivery, Environment, OUT_ENV, Output};
 use crate::schema::{Base, Encoding, Piece, Text, Type, Value};
 use crate::source::part;
@@ -45,17 +45,11 @@ pub(super) fn render(
     output: &Output,
     environment: &mut Environment,
 ) -> IndexMap<SmolStr, Json, FxBuildHasher> {
-    let mut renderer = Renderer {
-        output,
-        environment,
-    };
     let mut out: IndexMap<SmolStr, Json, FxBuildHasher> =
         IndexMap::with_capacity_and_hasher(plan.names.len(), FxBuildHasher);
     for row in &plan.rows {
-        let id = row.variable;
-        if let Some(entry) = row.file.and_then(|form| delivery.entry(id, form)) {
-            let json = renderer.entry(&entry);
-            let mut names = delivery.names_in_file(id).peekable();
+        if let Some(json) = json(delivery, row, output, environment) {
+            let mut names = delivery.names_in_file(row.variable).peekable();
             while let Some(name) = names.next() {
                 if names.peek().is_none() {
                     out.insert(name.clone(), json);
@@ -65,11 +59,30 @@ pub(super) fn render(
             }
         }
     }
+    let mut renderer = Renderer {
+        output,
+        environment,
+    };
     for (name, entry) in &plan.moved {
         out.insert(SmolStr::new(name), renderer.entry(entry));
     }
     out.sort_unstable_keys();
     out
+}
+
+/// What the extra-vars file has for a variable.
+pub(super) fn json(
+    delivery: &Delivery<'_, '_>,
+    row: &Row,
+    output: &Output,
+    environment: &mut Environment,
+) -> Option<Json> {
+    let entry = delivery.entry(row.variable, row.file?)?;
+    let mut renderer = Renderer {
+        output,
+        environment,
+    };
+    Some(renderer.entry(&entry))
 }
 
 struct Renderer<'o> {

@@ -131,13 +131,13 @@ impl Delivery<'_, '_> {
 
     /// The roles that values name.
     pub(super) fn roles_named(&self) -> Vec<Role> {
-        let mut roles = Vec::new();
-        for id in self.ids() {
-            if let Some(value) = self.image.value(id) {
-                roles.extend(self.roles_in(id, value));
-            }
-        }
-        roles
+        self.ids().flat_map(|id| self.roles_of(id)).collect()
+    }
+
+    /// The roles that a variable's value names.
+    pub(super) fn roles_of(&self, id: VarId) -> Vec<Role> {
+        let value = self.image.value(id);
+        value.map_or(Vec::new(), |value| self.roles_in(id, value))
     }
 
     /// What make calls the target.

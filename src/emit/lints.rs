@@ -15,10 +15,14 @@ use std::collections::BTreeSet;
 impl Delivery<'_, '_> {
     /// Reports what the target needs and nothing sets, and what is set and nothing reads. Returns the names that a
     /// checkout's strings mention and nothing declares.
-    pub(super) fn check_readers(&self, out: &mut Vec<Diagnostic>) -> BTreeSet<SmolStr> {
+    pub(super) fn check_readers(
+        &self,
+        ids: &[VarId],
+        out: &mut Vec<Diagnostic>,
+    ) -> BTreeSet<SmolStr> {
         let program = self.image.program;
         let mut undeclared = BTreeSet::new();
-        for id in self.ids() {
+        for id in ids.iter().copied() {
             let variable = program.variable(id);
             if variable.is_declared() && variable.alias_of().is_none() {
                 self.check_required(id, out);

@@ -1,7 +1,6 @@
 //! The manifest: what the output was made from. It depends on no clock and no machine, so the same sources give the
 //! same bytes.
 
-use crate::emit::plan::Plan;
 use crate::emit::{Delivery, Environment};
 use crate::project::hir::*;
 use crate::project::{Region, StackLayer};
@@ -11,7 +10,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 impl Delivery<'_, '_> {
-    pub(super) fn manifest(&self, plan: &Plan<'_>, environment: &Environment) -> Json {
+    /// What the image was made from. `file` is the variable that carries the path of the extra-vars file.
+    pub(super) fn manifest(&self, file: Option<VarId>, environment: &Environment) -> Json {
         let program = self.image.program;
         let target = program.section(self.image.stack.target);
         let provider = self.provider();
@@ -42,7 +42,7 @@ impl Delivery<'_, '_> {
             "target": { "image": target.name, "make": self.make_target(), "provider": provider.name, "template": provider.template, "vars": vars, "runs": runs },
             "var_files": ["packer.vars.json"],
             "layers": layers,
-            "file_route": plan.file.map(|id| program.variable(id).name.to_string()),
+            "file_route": file.map(|id| program.variable(id).name.to_string()),
             "sources": self.sources(),
             "environment": environment,
         })

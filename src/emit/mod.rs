@@ -13,10 +13,12 @@ mod lints;
 mod manifest;
 mod moved;
 mod packer;
+mod page;
 mod plan;
 mod readers;
 mod roles;
 mod route;
+mod sheet;
 
 pub use ansible::show_value;
 pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
@@ -24,6 +26,7 @@ pub use defaults::default_files;
 pub use plan::{Routes, Ways};
 pub use readers::{Effect, Reach};
 pub use roles::check_roles;
+pub use sheet::{Files, Sheet, files};
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::Image;
@@ -37,6 +40,7 @@ use rustc_hash::FxBuildHasher;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where the output will be, as far as its content depends on that.
 #[derive(Debug, Clone)]
@@ -117,6 +121,15 @@ impl Artifacts {
         self.rendered(|name| self.secrets.contains(name))
     }
 
+    /// The files as text.
+    pub fn to_files(&self) -> Files {
+        Files {
+            image: self.image.clone(),
+            is_secret: self.is_secret(),
+            files: self.files(),
+        }
+    }
+
     /// The files with their names, relative to the image's folder, in a stable order.
     pub fn files(&self) -> [(&'static str, String); 3] {
         self.rendered(|_| false)
@@ -163,8 +176,8 @@ type Environment = BTreeSet<SmolStr>;
 /// How the values of an image reach Packer and Ansible on its target.
 struct Delivery<'i, 'p> {
     image: &'i Image<'p>,
-    route: Route,
-    reach: Reach,
+    route: Arc<Route>,
+    reach: Arc<Reach>,
 }
 
 /// Finds out who reads what on an image's target.
@@ -199,19 +212,14 @@ pub struct Checked {
 /// Decides what the files of an image contain, without rendering them.
 pub fn check(image: &Image<'_>, output: &Output) -> Checked {
     let delivery = Delivery::new(image);
-    let (_, diagnostics) = delivery.decide(output);
-    Checked {
-        diagnostics,
-        roles: delivery.roles_named(),
-        role_folders: delivery.role_folders(),
-        is_made: delivery.serves_upstream(),
-    }
+    let (_, diagnostics) = delivery.decide(image.ids(), output);
+    delivery.checked(diagnostics)
 }
 
 /// Renders the files of an image.
 pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
     let delivery = Delivery::new(image);
-    let (plan, diagnostics) = delivery.decide(output);
+    let (plan, diagnostics) = delivery.decide(image.ids(), output);
     let mut environment = Environment::new();
     let ansible = ansible::render(&delivery, &plan, output, &mut environment);
     let packer = packer::render(&delivery, &plan, output, &mut environment);
@@ -219,7 +227,7 @@ pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
         image: image.name().to_owned(),
         packer,
         ansible,
-        manifest: delivery.manifest(&plan, &environment),
+        manifest: delivery.manifest(plan.file, &environment),
         withheld: delivery.withheld(),
         secrets: delivery.literal_secrets(),
         file_route: plan.file.map(|id| image.program.variable(id).name.clone()),
@@ -234,24 +242,33 @@ impl<'i, 'p> Delivery<'i, 'p> {
         let route = Route::find(image);
         Delivery {
             image,
-            reach: Reach::new(image, &route),
-            route,
+            reach: Arc::new(Reach::new(image, &route)),
+            route: Arc::new(route),
         }
     }
 
-    /// Decides in which form each value reaches its readers, and reports what is wrong.
-    fn decide(&self, output: &Output) -> (plan::Plan<'p>, Vec<Diagnostic>) {
+    /// Decides in which form the values of some variables reach their readers, and reports what is wrong.
+    fn decide(&self, ids: &[VarId], output: &Output) -> (plan::Plan<'p>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
-        let undeclared = self.check_readers(&mut diagnostics);
+        let undeclared = self.check_readers(ids, &mut diagnostics);
         self.check_underived(&mut diagnostics);
-        self.check_secrets(&mut diagnostics);
+        self.check_secrets(ids, &mut diagnostics);
         self.check_route(&mut diagnostics);
         self.check_builders(&mut diagnostics);
-        let plan = plan::plan(self, undeclared, output, &mut diagnostics);
+        let plan = plan::plan(self, ids, undeclared, output, &mut diagnostics);
         for diagnostic in &mut diagnostics {
             diagnostic.images.push(self.image.name().to_owned());
         }
         (plan, diagnostics)
+    }
+
+    fn checked(&self, diagnostics: Vec<Diagnostic>) -> Checked {
+        Checked {
+            diagnostics,
+            roles: self.roles_named(),
+            role_folders: self.role_folders(),
+            is_made: self.serves_upstream(),
+        }
     }
 
     fn ids(&self) -> impl Iterator<Item = VarId> + use<'i, 'p> {
@@ -307,8 +324,8 @@ impl<'i, 'p> Delivery<'i, 'p> {
     }
 
     /// Warns of secrets that come from what the project writes out elsewhere.
-    fn check_secrets(&self, out: &mut Vec<Diagnostic>) {
-        for id in self.ids() {
+    fn check_secrets(&self, ids: &[VarId], out: &mut Vec<Diagnostic>) {
+        for id in ids.iter().copied() {
             if !is_literal_secret(self.image, id) {
                 continue;
             }

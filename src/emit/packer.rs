@@ -1,8 +1,7 @@
 //! Packer's var file: strings only.
 
-use crate::emit::plan::{PackerForm, Plan};
+use crate::emit::plan::{PackerForm, Plan, Row};
 use crate::emit::{Delivery, Environment, OUT_ENV, Output, Strings};
-use crate::project::hir::VarId;
 use crate::schema::{Piece, Text, encode};
 use smol_str::SmolStr;
 
@@ -14,29 +13,15 @@ pub(super) fn render(
     environment: &mut Environment,
 ) -> Strings {
     let program = delivery.image.program;
-    let mut texts: Vec<(VarId, SmolStr)> = Vec::with_capacity(plan.rows.len());
+    let mut texts: Vec<(u32, &SmolStr, SmolStr)> = Vec::with_capacity(plan.rows.len());
     for row in &plan.rows {
-        let text = match &row.packer {
-            None => continue,
-            Some(PackerForm::FileArgument) => {
-                file_argument(delivery.image.name(), output, environment).into()
-            }
-            Some(PackerForm::String(id)) => match delivery.image.value(*id) {
-                Some(value) => {
-                    let encoded = encode(value, program.variable(*id).encoding);
-                    string(&encoded, output, environment)
-                }
-                None => continue,
-            },
-            Some(PackerForm::Wrapped(text)) => text.into(),
-            Some(PackerForm::Empty) => SmolStr::default(),
-        };
-        texts.push((row.variable, text));
+        if let Some(text) = text(delivery, row, output, environment) {
+            let name = &program.variable(row.variable).name;
+            texts.push((program.rank(row.variable), name, text));
+        }
     }
-    texts.sort_by_key(|(id, _)| program.rank(*id));
-    let named = texts
-        .into_iter()
-        .map(|(id, text)| (program.variable(id).name.clone(), text));
+    texts.sort_unstable_by_key(|(rank, _, _)| *rank);
+    let named = texts.into_iter().map(|(_, name, text)| (name.clone(), text));
     let mut out: Strings = named.collect();
     if !plan.undeclared.is_empty() {
         for name in &plan.undeclared {
@@ -45,6 +30,25 @@ pub(super) fn render(
         out.sort_unstable_keys();
     }
     out
+}
+
+/// What the var file has for a variable.
+pub(super) fn text(
+    delivery: &Delivery<'_, '_>,
+    row: &Row,
+    output: &Output,
+    environment: &mut Environment,
+) -> Option<SmolStr> {
+    let image = delivery.image;
+    Some(match row.packer.as_ref()? {
+        PackerForm::FileArgument => file_argument(image.name(), output, environment).into(),
+        PackerForm::String(id) => {
+            let encoded = encode(image.value(*id)?, image.program.variable(*id).encoding);
+            string(&encoded, output, environment)
+        }
+        PackerForm::Wrapped(text) => text.into(),
+        PackerForm::Empty => SmolStr::default(),
+    })
 }
 
 /// The argument that names the extra-vars file, as Packer reads it.

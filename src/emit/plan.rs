@@ -182,15 +182,17 @@ impl Plan<'_> {
     }
 }
 
-/// Decides how each value of an image is delivered, and reports what cannot be.
+/// Decides how the values of some variables of an image are delivered, and reports what cannot be.
 pub(super) fn plan<'p>(
     delivery: &Delivery<'_, 'p>,
+    ids: &[VarId],
     undeclared: BTreeSet<SmolStr>,
     output: &Output,
     out: &mut Vec<Diagnostic>,
 ) -> Plan<'p> {
     let mut planner = Planner {
         delivery,
+        ids,
         output,
         out,
     };
@@ -201,10 +203,10 @@ pub(super) fn plan<'p>(
         moved: BTreeMap::new(),
         undeclared,
     };
-    plan.names.reserve(delivery.image.ids().len());
+    plan.names.reserve(ids.len());
     let forms = planner.plan_file(&mut plan);
-    plan.rows.reserve(delivery.image.ids().len());
-    for id in delivery.ids() {
+    plan.rows.reserve(ids.len());
+    for id in ids.iter().copied() {
         let packer = planner.plan_packer(id, &plan);
         plan.rows.push(Row {
             variable: id,
@@ -220,6 +222,7 @@ pub(super) fn plan<'p>(
 /// Makes a plan, and collects what is wrong.
 pub(super) struct Planner<'d, 'i, 'p> {
     pub(super) delivery: &'d Delivery<'i, 'p>,
+    ids: &'d [VarId],
     output: &'d Output,
     out: &'d mut Vec<Diagnostic>,
 }
@@ -238,7 +241,7 @@ impl<'p> Planner<'_, '_, 'p> {
         if !delivery.route.has_playbook {
             return forms;
         }
-        for id in delivery.ids() {
+        for id in self.ids.iter().copied() {
             let Some(form) = self.plan_file_form(id) else {
                 continue;
             };
@@ -336,7 +339,8 @@ impl<'p> Planner<'_, '_, 'p> {
         let provider = &delivery.provider().name;
         if delivery.serves_upstream() && delivery.route.obstacle.is_none() {
             // In a checkout few values need the file, so each is reported at its place.
-            let in_file = delivery.ids().filter(|id| forms.contains_key(id));
+            let ids = self.ids.iter().copied();
+            let in_file = ids.filter(|id| forms.contains_key(id));
             for id in in_file.filter(|id| !delivery.is_of_library(*id)) {
                 let name = &program.variable(id).name;
                 let message = format!(

@@ -56,6 +56,13 @@ impl Reach {
         Reach { read, beyond_slots }
     }
 
+    /// Returns the variables that another reach reads in another way.
+    pub(super) fn differing(&self, other: &Reach) -> impl Iterator<Item = VarId> {
+        let of = |reach: &Reach, id| (reach.read[id], reach.beyond_slots[id]);
+        let ids = self.read.ids();
+        ids.filter(move |id| of(self, *id) != of(other, *id))
+    }
+
     /// True where something on the target reads the variable.
     pub fn reads(&self, id: VarId) -> bool {
         self.read[id]

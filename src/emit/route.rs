@@ -9,6 +9,7 @@ use crate::schema::{Value, encode};
 use crate::source::Span;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
+use std::cell::RefCell;
 
 /// A place in an argument's text that carries a variable's Packer string to Ansible.
 #[derive(Debug, Clone)]
@@ -66,14 +67,17 @@ pub struct Route {
     pub named: Vec<VarId>,
     /// The first run that selects none of the template's builders, by its place, and the names that these have.
     pub idle: Option<(usize, Vec<String>)>,
+    /// The variables on whose values and settings all this depends.
+    pub asked: Vec<VarId>,
 }
 
 /// A text of a template with its `{{user}}` filled; none where it depends on what only the build knows.
-fn fill(image: &Image<'_>, text: &str) -> Option<String> {
+fn fill(image: &Image<'_>, text: &str, asked: &RefCell<Vec<VarId>>) -> Option<String> {
     let program = image.program;
     let file = Some(program.section(image.section).span.file);
     packer::fill(text, &|name| {
         let id = program.find_variable(file, name);
+        asked.borrow_mut().extend(id);
         Some(match id.and_then(|id| Some((id, image.value(id)?))) {
             Some((id, value)) => Filling::Known(
                 encode(value, program.variable(id).encoding)
@@ -108,9 +112,11 @@ impl Route {
         let file = Some(program.section(image.section).span.file);
         let lookup = |name: &str| program.find_variable(file, name);
         let mut route = Route::default();
+        let asked = RefCell::default();
         let readers = provider
             .readers
-            .readers(&image.selections(), &|name| fill(image, name));
+            .readers(&image.selections(), &|name| fill(image, name, &asked));
+        route.asked = asked.take();
         route.idle = readers
             .idle
             .first()
@@ -122,6 +128,7 @@ impl Route {
             whole.collect()
         };
         let wholes: Vec<Vec<Option<VarId>>> = readers.extra_vars.iter().map(consist_of).collect();
+        route.asked.extend(wholes.iter().flatten().flatten());
         // A file that only one of the provisioners gets is no way for what all roles need.
         let in_all = |id: &VarId| wholes.iter().all(|ids| ids.contains(&Some(*id)));
         let first = wholes.first().map_or(&[][..], Vec::as_slice);
@@ -212,6 +219,17 @@ impl Route {
             for_each_user(&moved.text, |name| route.named.extend(lookup(name)));
         }
         route
+    }
+
+    /// True for the same ways as those of another route that has neither slots nor arguments that move.
+    pub fn is_like(&self, other: &Route) -> bool {
+        let of = |route: &Route| (route.file, route.is_other, route.has_playbook);
+        of(self) == of(other)
+            && self.slots.is_empty()
+            && self.moved.is_empty()
+            && self.obstacle == other.obstacle
+            && self.named == other.named
+            && self.idle == other.idle
     }
 
     /// Returns the slots that carry a variable to Ansible.

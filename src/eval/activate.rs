@@ -20,18 +20,23 @@ impl<'p> Evaluator<'p> {
         let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.image.stack.places().len());
         for layer in self.image.stack.places() {
             let (_, conditions) = self.image.layer_settings(layer);
-            let mut answers: Vec<bool> = Vec::with_capacity(conditions.len());
-            for condition in conditions {
-                let outer = condition.outer.is_none_or(|o| holds_at(&answers, o));
-                answers.push(outer && self.ask(&condition.expr));
-            }
-            holds.push(answers);
+            holds.push(self.answers(conditions));
         }
         self.gather(|layer, setting| {
             let answers = holds.get(layer).map_or(&[][..], Vec::as_slice);
             setting.condition.is_none_or(|c| holds_at(answers, c))
         });
         self.image.ids = self.image.visible();
+    }
+
+    /// Asks the conditions of a layer.
+    pub(super) fn answers(&mut self, conditions: &'p [Condition]) -> Vec<bool> {
+        let mut answers: Vec<bool> = Vec::with_capacity(conditions.len());
+        for condition in conditions {
+            let outer = condition.outer.is_none_or(|o| holds_at(&answers, o));
+            answers.push(outer && self.ask(&condition.expr));
+        }
+        answers
     }
 
     /// Sorts the settings that pass by variable; within one variable they stay in order of strength.
@@ -47,16 +52,7 @@ impl<'p> Evaluator<'p> {
             active.extend(settings.map(|setting| Active { layer, setting }));
         }
         active.sort_by_key(|active| active.setting.variable);
-        let mut places = Table::filled(&self.image.program.variables, (0, 0));
-        let mut from = 0;
-        for group in active.chunk_by(|a, b| a.setting.variable == b.setting.variable) {
-            let to = from + group.len();
-            if let Some(first) = group.first() {
-                places[first.setting.variable] = (from, to);
-            }
-            from = to;
-        }
-        (self.image.places, self.image.active) = (places, active);
+        self.image.place(active);
         self.image.user_set = self.image.find_user_set();
     }
 
@@ -121,6 +117,20 @@ impl<'p> Evaluator<'p> {
 }
 
 impl<'p> Image<'p> {
+    /// Takes the settings that hold, which are sorted by variable and strength.
+    pub(super) fn place(&mut self, active: Vec<Active<'p>>) {
+        let mut places = Table::filled(&self.program.variables, (0, 0));
+        let mut from = 0;
+        for group in active.chunk_by(|a, b| a.setting.variable == b.setting.variable) {
+            let to = from + group.len();
+            if let Some(first) = group.first() {
+                places[first.setting.variable] = (from, to);
+            }
+            from = to;
+        }
+        (self.places, self.active) = (places, active);
+    }
+
     fn layer_settings(&self, layer: LayerIdx) -> (&'p [Setting], &'p [Condition]) {
         match self.stack.layer(layer) {
             None => (&[], &[]),
@@ -161,6 +171,6 @@ impl<'p> Image<'p> {
 }
 
 /// The answer to a condition of a layer; one that the layer does not have holds nowhere.
-fn holds_at(answers: &[bool], condition: u32) -> bool {
+pub(super) fn holds_at(answers: &[bool], condition: u32) -> bool {
     answers.get(condition as usize).copied().unwrap_or(false)
 }

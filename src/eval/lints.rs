@@ -10,15 +10,24 @@ impl<'p> Image<'p> {
     /// A `final` value that a stronger layer changes.
     pub(crate) fn check_finals(&self, found: &mut Vec<Diagnostic>) {
         for (id, settings) in self.set_variables() {
-            if self.program.variable(id).alias_of().is_some() {
-                // Its value is the real variable's part; by itself it has none.
-                continue;
-            }
-            for made_final in settings.iter().filter(|a| a.setting.is_final) {
-                if self.compute_upto(id, *made_final).as_ref() != self.value(id) {
-                    self.report_final(id, *made_final, found);
-                    break;
-                }
+            self.check_final(id, settings, found);
+        }
+    }
+
+    pub(super) fn check_final(
+        &self,
+        id: VarId,
+        settings: &[Active<'p>],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        if self.program.variable(id).alias_of().is_some() {
+            // Its value is the real variable's part; by itself it has none.
+            return;
+        }
+        for made_final in settings.iter().filter(|a| a.setting.is_final) {
+            if self.compute_upto(id, *made_final).as_ref() != self.value(id) {
+                self.report_final(id, *made_final, found);
+                break;
             }
         }
     }
@@ -49,21 +58,29 @@ impl<'p> Image<'p> {
     /// Two unrelated parents that disagree, and layers that the target overrides.
     pub(crate) fn check_parents(&self, found: &mut Vec<Diagnostic>) {
         for (id, settings) in self.set_variables() {
-            let above: Vec<Active<'p>> = settings
-                .iter()
-                .filter(|a| {
-                    self.stack.region(a.layer) == Region::AboveTarget
-                        && a.setting.change == Change::Replace
-                })
-                .copied()
-                .collect();
-            if let [others @ .., winner] = &above[..]
-                && !others.is_empty()
-            {
-                self.check_disagreement(id, others, *winner, found);
-            }
+            self.check_parents_of(id, settings, found);
         }
         self.check_below_target(found);
+    }
+
+    pub(super) fn check_parents_of(
+        &self,
+        id: VarId,
+        settings: &[Active<'p>],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let is_above = |a: &&Active<'p>| {
+            self.stack.region(a.layer) == Region::AboveTarget
+                && a.setting.change == Change::Replace
+        };
+        let mut above = settings.iter().filter(is_above);
+        if above.next().is_none() || above.next().is_none() {
+            return;
+        }
+        let above: Vec<Active<'p>> = settings.iter().filter(is_above).copied().collect();
+        if let [others @ .., winner] = &above[..] {
+            self.check_disagreement(id, others, *winner, found);
+        }
     }
 
     fn check_disagreement(

@@ -9,6 +9,7 @@ mod dependencies;
 mod interpret;
 mod lints;
 mod merge;
+mod model;
 mod rules;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -18,6 +19,7 @@ use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 use crate::source::{MAX_VALUE, MAX_WORK, Span};
 use interpret::{Finished, Interpret, Stop};
+pub use model::{Kin, Model};
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 use std::cell::{Cell, RefCell};
@@ -103,6 +105,16 @@ pub fn evaluate<'p>(
     provider: Option<ProviderId>,
 ) -> Result<Image<'p>, Box<Diagnostic>> {
     let stack = Stack::new(program, section, provider)?;
+    Ok(evaluate_on(program, section, provider, stack))
+}
+
+/// Evaluates an image whose layers are known.
+pub fn evaluate_on<'p>(
+    program: &'p Program,
+    section: SectionId,
+    provider: Option<ProviderId>,
+    stack: Stack,
+) -> Image<'p> {
     let own = program
         .section(stack.target)
         .target
@@ -139,7 +151,7 @@ pub fn evaluate<'p>(
     for diagnostic in &mut image.diagnostics {
         diagnostic.images.push(name.clone());
     }
-    Ok(image)
+    image
 }
 
 impl<'p> Evaluator<'p> {
@@ -395,16 +407,19 @@ impl<'p> Image<'p> {
         self.user_set.find(id).copied().unwrap_or(false)
     }
 
+    /// True where settings of one variable contain one of the project that takes part in its value.
+    fn has_users(&self, settings: &[Active<'p>]) -> bool {
+        let is_users = |a: &Active<'p>| self.program.sources.is_users(a.setting.span.file);
+        let has_unset = || settings.iter().any(|a| a.setting.change == Change::Unset);
+        settings.iter().any(is_users)
+            && (!has_unset() || self.drop_unset(settings).0.iter().any(is_users))
+    }
+
     /// Finds the variables that the project sets.
     fn find_user_set(&self) -> Table<VarId, bool> {
-        let is_users = |a: &Active<'p>| self.program.sources.is_users(a.setting.span.file);
         let mut found = Table::filled(&self.program.variables, false);
-        for (id, group) in self
-            .set_variables()
-            .filter(|(_, group)| group.iter().any(is_users))
-        {
-            let has_unset = group.iter().any(|a| a.setting.change == Change::Unset);
-            if !has_unset || self.drop_unset(group).0.iter().any(is_users) {
+        for (id, group) in self.set_variables() {
+            if self.has_users(group) {
                 found[id] = true;
                 if let Some(real) = self.program.variable(id).alias_of() {
                     found[real] = true;

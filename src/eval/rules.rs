@@ -13,14 +13,16 @@ impl<'p> Image<'p> {
         let program = self.program;
         for id in program.rules_for(program.section(self.section).span.file) {
             let rule = &program.rules[id];
-            if matches!(
-                Finished(self).eval(&rule.condition),
-                Ok(Some(Value::Bool(true)))
-            ) && self.concerns_users(rule)
-            {
+            if self.breaks(rule) {
                 self.report_rule(rule, out);
             }
         }
+    }
+
+    /// True where the image breaks a rule.
+    pub(super) fn breaks(&self, rule: &'p Rule) -> bool {
+        let answer = Finished(self).eval(&rule.condition);
+        matches!(answer, Ok(Some(Value::Bool(true)))) && self.concerns_users(rule)
     }
 
     fn concerns_users(&self, rule: &Rule) -> bool {

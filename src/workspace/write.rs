@@ -3,7 +3,7 @@
 //! Nothing here waits for the disk (`fsync`), which would take longer than everything else. So the promise holds if the
 //! program is killed or fails, but not if the machine loses power.
 
-use crate::emit::{Artifacts, Output};
+use crate::emit::{Artifacts, Files, Output};
 use crate::source::{read_bytes, read_text};
 use crate::workspace::lock::{Lock, name_holder};
 use crate::workspace::stage::{Stage, again, mode_of};
@@ -86,16 +86,16 @@ pub fn begin(output: &Output) -> Result<Stage, WriteError> {
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn add_image(stage: &Stage, artifacts: &Artifacts) -> Result<PathBuf, WriteError> {
-    let name = Path::new(&artifacts.image);
+pub fn add_image(stage: &Stage, image: &Files) -> Result<PathBuf, WriteError> {
+    let name = Path::new(&image.image);
     let folder = stage.folder().join(name);
     let is_new = folder.symlink_metadata().is_err();
     if !is_new && !is_in(&folder, stage.folder()) {
         let error = io::Error::other("it is a link out of the output folder");
         return Err(WriteError::new(&folder, error));
     }
-    let mode = if artifacts.is_secret() { 0o600 } else { 0o644 };
-    for (file, content) in artifacts.files() {
+    let mode = if image.is_secret { 0o600 } else { 0o644 };
+    for (file, content) in &image.files {
         let file = name.join(file);
         if is_new {
             stage.add_new(&file, content.as_bytes(), mode)?;
@@ -129,7 +129,7 @@ pub fn expect_free(stage: &Stage, image: &str) -> Result<(), String> {
 /// If a folder or file cannot be written. Then nothing has changed.
 pub fn write(images: &[Artifacts], output: &Output) -> Result<Vec<PathBuf>, WriteError> {
     let stage = begin(output)?;
-    let folders = images.iter().map(|image| add_image(&stage, image));
+    let folders = images.iter().map(|image| add_image(&stage, &image.to_files()));
     let folders = folders.collect::<Result<_, _>>()?;
     stage.commit()?;
     Ok(folders)
@@ -301,11 +301,11 @@ fn name_of(path: &Path) -> &Path {
 }
 
 /// Returns the files of an image that a compile would write or change.
-pub fn stale(artifacts: &Artifacts, output: &Output) -> Vec<PathBuf> {
-    let dir = output.dir.join(&artifacts.image);
-    artifacts
-        .files()
-        .into_iter()
+pub fn stale(image: &Files, output: &Output) -> Vec<PathBuf> {
+    let dir = output.dir.join(&image.image);
+    image
+        .files
+        .iter()
         .filter(|(name, content)| {
             read_bytes(&dir.join(name)).ok().as_deref() != Some(content.as_bytes())
         })

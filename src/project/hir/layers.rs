@@ -124,7 +124,7 @@ pub(crate) fn find_cycles(sections: &Table<SectionId, Section>) -> Vec<Diagnosti
 }
 
 /// What a layer of an image's stack is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StackLayer {
     /// The template's own defaults.
     Provider(ProviderId),
@@ -139,7 +139,7 @@ pub enum StackLayer {
 pub struct LayerIdx(u32);
 
 /// The part of a stack that a layer belongs to, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Region {
     /// The defaults of the provider's template.
     Provider,
@@ -155,8 +155,16 @@ pub enum Region {
     Fixed,
 }
 
+/// The layers of an image but for its own, in its stack. Images with equal ones differ only in what they set themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Family {
+    /// None in the place of the image itself.
+    layers: Vec<(Region, Option<StackLayer>)>,
+    target: SectionId,
+}
+
 /// The layers of an image, weakest first. The variables' own defaults are below all of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stack {
     layers: Vec<(Region, StackLayer)>,
     /// The image that holds the target.
@@ -173,6 +181,23 @@ impl Stack {
     pub fn region(&self, at: LayerIdx) -> Region {
         let found = self.layers.get(at.0 as usize);
         found.map_or(Region::Provider, |(region, _)| *region)
+    }
+
+    /// Returns what the stack of an image shares with those of similar images, and the place of the image in it; none
+    /// where the image holds the target itself.
+    pub fn family(&self, image: SectionId) -> Option<(Family, LayerIdx)> {
+        let own = StackLayer::Section(image);
+        let mut at = (0..).zip(&self.layers).filter(|(_, (_, layer))| *layer == own);
+        let (place, (region, _)) = at.next()?;
+        if at.next().is_some() || *region != Region::AboveTarget {
+            return None;
+        }
+        let others = |(region, layer): &(Region, StackLayer)| (*region, Some(*layer).filter(|l| *l != own));
+        let family = Family {
+            layers: self.layers.iter().map(others).collect(),
+            target: self.target,
+        };
+        Some((family, LayerIdx(place)))
     }
 
     /// The places of all layers, weakest first.
