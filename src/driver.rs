@@ -11,7 +11,7 @@ use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABL
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The number of images from which on several threads evaluate them. To start a thread costs as much as a few images.
 const MANY: usize = 32;
@@ -22,8 +22,11 @@ const BATCH: usize = 256;
 /// How many images are models at most: each takes as much memory as its files.
 const MAX_MODELS: usize = 256;
 
-/// How many images of a family are tried as models.
-const MAX_TRIALS: usize = 8;
+/// How many images of a target are models at most.
+const MAX_TRIALS: usize = 16;
+
+/// From how many images with the same layers on one of them becomes a model, though another model is for them, too.
+const MANY_ALIKE: usize = 4;
 
 /// What is asked of a program: some of its images, and where their files are for.
 #[derive(Clone, Copy)]
@@ -153,46 +156,64 @@ impl Maker for Whole {
     }
 }
 
-/// The images of a command that extend the same layers.
+/// The images of a command with the same target.
 #[derive(Default)]
 struct Relatives<'p> {
     sheets: Vec<Arc<Sheet<'p>>>,
     /// The number of images that no sheet was for.
     alone: usize,
+    /// The number of images with the same layers.
+    families: FxHashMap<Family, usize>,
 }
 
-/// All images of a command, by their layers.
+/// All images of a command, by their targets.
 #[derive(Default)]
 struct Families<'p> {
-    by_layers: Mutex<FxHashMap<Family, Relatives<'p>>>,
+    by_target: Mutex<FxHashMap<SectionId, Relatives<'p>>>,
 }
 
 impl<'p> Families<'p> {
-    /// Finds the sheets for an image. Without any, says whether the image should become a model: not the first of its
-    /// family, which may be the only one.
-    fn find(&self, family: &Family) -> (Vec<Arc<Sheet<'p>>>, bool) {
-        let mut all = self.by_layers.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(family) {
-            None => {
-                all.insert(family.clone(), Relatives::default());
-                (Vec::new(), false)
-            }
-            Some(own) => {
-                own.alone += usize::from(own.sheets.is_empty());
-                (own.sheets.clone(), own.alone <= MAX_TRIALS)
-            }
-        }
+    /// Finds the sheet that has most in common with an image, and says whether the image should become a model: if no
+    /// sheet is for it, but it is not the first such one, or if others have the same layers.
+    fn find(&self, program: &Program, id: SectionId, stack: &Stack) -> (Option<Arc<Sheet<'p>>>, bool) {
+        let (sheets, count) = {
+            let mut all = self.lock();
+            let own = all.entry(stack.target).or_default();
+            let count = own.families.entry(stack.family(id)).or_default();
+            *count += 1;
+            let count = *count;
+            (own.sheets.clone(), count)
+        };
+        let file = program.section(id).span.file;
+        let near = sheets
+            .into_iter()
+            .filter_map(|sheet| Some((sheet.model.distance(stack)?, sheet)));
+        let mut near: Vec<_> = near.collect();
+        near.sort_by_key(|(distance, _)| *distance);
+        let mut near = near.into_iter().map(|(_, sheet)| sheet);
+        let Some(sheet) = near.find(|sheet| sheet.model.is_for(file)) else {
+            let mut all = self.lock();
+            let own = all.entry(stack.target).or_default();
+            own.alone += 1;
+            return (None, (2..=MAX_TRIALS).contains(&own.alone));
+        };
+        let is_family = sheet.model.is_family(id, stack);
+        (Some(sheet), count == MANY_ALIKE && !is_family)
     }
 
-    fn add(&self, family: &Family, sheet: Sheet<'p>) {
-        let mut all = self.by_layers.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&self, target: SectionId, sheet: Sheet<'p>) {
+        let mut all = self.lock();
         let count: usize = all.values().map(|own| own.sheets.len()).sum();
         if count < MAX_MODELS
-            && let Some(own) = all.get_mut(family)
+            && let Some(own) = all.get_mut(&target)
             && own.sheets.len() < MAX_TRIALS
         {
             own.sheets.push(Arc::new(sheet));
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<SectionId, Relatives<'p>>> {
+        self.by_target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -306,35 +327,15 @@ impl<'j> Job<'j> {
                 };
             }
         };
-        let family = stack.family(id).map(|(family, _)| family);
-        let mut may_be_model = false;
-        if let Some(family) = &family {
-            let (sheets, is_wanted) = families.find(family);
-            let file = self.program.section(id).span.file;
-            let sheet = sheets.iter().find(|sheet| sheet.model.is_for(file));
-            let varied = sheet.and_then(|sheet| self.vary(id, maker, sheet, stack.clone()));
-            if let Some((made, removals, size)) = varied {
-                return Outcome {
-                    made: Some(take(made)),
-                    diagnostics: Vec::new(),
-                    removals,
-                    size,
-                };
-            }
-            may_be_model = is_wanted && sheet.is_none();
-        }
-        let mut image = evaluate_on(self.program, id, self.provider, stack);
-        let (made, mut checked) = maker.make(&image, self.output);
-        let mut diagnostics = std::mem::take(&mut image.diagnostics);
-        diagnostics.append(&mut checked.diagnostics);
-        self.program.drop_consequences(id, &mut diagnostics);
-        diagnostics.extend(self.check_roles(&checked, &image));
+        let target = stack.target;
+        let (sheet, may_be_model) = families.find(self.program, id, &stack);
+        let varied = sheet.and_then(|sheet| self.vary(id, maker, &sheet, stack.clone()));
+        let (mut image, made, diagnostics) = varied.unwrap_or_else(|| self.whole(id, maker, stack));
         if may_be_model
             && diagnostics.is_empty()
-            && let Some(family) = &family
             && let Some(sheet) = maker.sheet(&image, self.output, &made)
         {
-            families.add(family, sheet);
+            families.add(target, sheet);
         }
         Outcome {
             made: Some(take(made)),
@@ -344,20 +345,34 @@ impl<'j> Job<'j> {
         }
     }
 
-    /// Makes it of an image that is similar to a model; none where anything is reported about it. The rest is what it
-    /// removes, and its size.
+    /// Makes it of an image that is evaluated alone.
+    fn whole<M: Maker>(
+        self,
+        id: SectionId,
+        maker: &M,
+        stack: Stack,
+    ) -> (Image<'j>, M::Made, Vec<Diagnostic>) {
+        let image = evaluate_on(self.program, id, self.provider, stack);
+        let (made, mut checked) = maker.make(&image, self.output);
+        let mut diagnostics = image.diagnostics.clone();
+        diagnostics.append(&mut checked.diagnostics);
+        self.program.drop_consequences(id, &mut diagnostics);
+        diagnostics.extend(self.check_roles(&checked, &image));
+        (image, made, diagnostics)
+    }
+
+    /// Makes it of an image that is similar to a model; none where anything is reported about it.
     fn vary<M: Maker>(
         self,
         id: SectionId,
         maker: &M,
         sheet: &Sheet<'j>,
         stack: Stack,
-    ) -> Option<(M::Made, Vec<(Span, bool)>, usize)> {
+    ) -> Option<(Image<'j>, M::Made, Vec<Diagnostic>)> {
         let kin = sheet.model.evaluate(id, stack)?;
         let (made, checked) = maker.vary(sheet, &kin, self.output)?;
         let is_fine = self.check_roles(&checked, &kin.image).is_empty();
-        let mut image = kin.image;
-        is_fine.then(|| (made, std::mem::take(&mut image.removals), image.size()))
+        is_fine.then(|| (kin.image, made, Vec::new()))
     }
 
     fn check_roles(self, checked: &Checked, image: &Image<'_>) -> Vec<Diagnostic> {

@@ -212,14 +212,14 @@ pub struct Checked {
 /// Decides what the files of an image contain, without rendering them.
 pub fn check(image: &Image<'_>, output: &Output) -> Checked {
     let delivery = Delivery::new(image);
-    let (_, diagnostics) = delivery.decide(image.ids(), output);
+    let (_, diagnostics) = delivery.decide(image.ids(), false, output);
     delivery.checked(diagnostics)
 }
 
 /// Renders the files of an image.
 pub fn emit(image: &Image<'_>, output: &Output) -> Artifacts {
     let delivery = Delivery::new(image);
-    let (plan, diagnostics) = delivery.decide(image.ids(), output);
+    let (plan, diagnostics) = delivery.decide(image.ids(), false, output);
     let mut environment = Environment::new();
     let ansible = ansible::render(&delivery, &plan, output, &mut environment);
     let packer = packer::render(&delivery, &plan, output, &mut environment);
@@ -248,14 +248,27 @@ impl<'i, 'p> Delivery<'i, 'p> {
     }
 
     /// Decides in which form the values of some variables reach their readers, and reports what is wrong.
-    fn decide(&self, ids: &[VarId], output: &Output) -> (plan::Plan<'p>, Vec<Diagnostic>) {
+    /// `are_others_in_file`: the extra-vars file has entries of other variables.
+    fn decide(
+        &self,
+        ids: &[VarId],
+        are_others_in_file: bool,
+        output: &Output,
+    ) -> (plan::Plan<'p>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let undeclared = self.check_readers(ids, &mut diagnostics);
         self.check_underived(&mut diagnostics);
         self.check_secrets(ids, &mut diagnostics);
         self.check_route(&mut diagnostics);
         self.check_builders(&mut diagnostics);
-        let plan = plan::plan(self, ids, undeclared, output, &mut diagnostics);
+        let plan = plan::plan(
+            self,
+            ids,
+            are_others_in_file,
+            undeclared,
+            output,
+            &mut diagnostics,
+        );
         for diagnostic in &mut diagnostics {
             diagnostic.images.push(self.image.name().to_owned());
         }
@@ -314,13 +327,13 @@ impl<'i, 'p> Delivery<'i, 'p> {
     /// A checkout's own secrets, which its files hold, or a script puts there before each build
     /// (`hack/set-ssh-password.sh`).
     fn withheld(&self) -> BTreeSet<SmolStr> {
-        let variables = self
-            .image
-            .ids()
-            .iter()
-            .map(|id| (*id, self.image.program.variable(*id)));
-        let own = variables.filter(|(id, variable)| variable.is_secret && self.is_of_library(*id));
-        own.map(|(_, variable)| variable.name.clone()).collect()
+        let own = self.ids().filter(|id| self.is_withheld(*id));
+        own.map(|id| self.image.program.variable(id).name.clone())
+            .collect()
+    }
+
+    fn is_withheld(&self, id: VarId) -> bool {
+        self.image.program.variable(id).is_secret && self.is_of_library(id)
     }
 
     /// Warns of secrets that come from what the project writes out elsewhere.

@@ -23,11 +23,6 @@ impl<K: Copy + Ord> Page<K> {
         }
     }
 
-    /// The length of the text.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
-    }
-
     /// Adds an entry with a string, whose key is greater than those before it.
     pub(super) fn push_string(&mut self, key: K, name: &str, value: &str) {
         let start = self.begin(name);

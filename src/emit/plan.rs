@@ -186,6 +186,7 @@ impl Plan<'_> {
 pub(super) fn plan<'p>(
     delivery: &Delivery<'_, 'p>,
     ids: &[VarId],
+    are_others_in_file: bool,
     undeclared: BTreeSet<SmolStr>,
     output: &Output,
     out: &mut Vec<Diagnostic>,
@@ -193,6 +194,7 @@ pub(super) fn plan<'p>(
     let mut planner = Planner {
         delivery,
         ids,
+        are_others_in_file,
         output,
         out,
     };
@@ -223,6 +225,7 @@ pub(super) fn plan<'p>(
 pub(super) struct Planner<'d, 'i, 'p> {
     pub(super) delivery: &'d Delivery<'i, 'p>,
     ids: &'d [VarId],
+    are_others_in_file: bool,
     output: &'d Output,
     out: &'d mut Vec<Diagnostic>,
 }
@@ -266,7 +269,8 @@ impl<'p> Planner<'_, '_, 'p> {
         let is_moved_by_users = moved
             .iter()
             .any(|moved| delivery.image.is_set_by_users(moved.variable));
-        if delivery.serves_upstream() && forms.is_empty() && !is_moved_by_users {
+        let is_empty = forms.is_empty() && !self.are_others_in_file;
+        if delivery.serves_upstream() && is_empty && !is_moved_by_users {
             // A checkout needs no file where every value reaches Ansible through its own arguments.
             plan.file = None;
             plan.names.clear();

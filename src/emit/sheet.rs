@@ -1,4 +1,4 @@
-//! The files of images that differ only in what they set themselves: see [`crate::eval::Model`].
+//! The files of images that share most of their layers: see [`crate::eval::Model`].
 //!
 //! A [`Sheet`] keeps what was decided and written for the model. For another image only the affected variables are decided
 //! and written again. What is decided for a variable must not depend on others than those that [`Model::affected`]
@@ -13,6 +13,7 @@ use crate::emit::{
 };
 use crate::eval::{Image, Kin, Model};
 use crate::project::hir::*;
+use crate::schema::Base;
 use std::sync::Arc;
 
 /// The files of an image as text.
@@ -34,6 +35,8 @@ pub struct Sheet<'p> {
     route: Arc<Route>,
     reach: Arc<Reach>,
     pages: Option<Pages>,
+    /// The variables that are in the extra-vars file.
+    in_file: Vec<VarId>,
     secrets: Vec<VarId>,
     roles: Vec<(VarId, Role)>,
 }
@@ -66,7 +69,8 @@ impl Pages {
         for (rank, row) in rows {
             let mut environment = Environment::new();
             let name = program.variable(row.variable).name.as_str();
-            if let Some(text) = packer::text(delivery, row, output, &mut environment) {
+            let text = packer::text(delivery, row, output, &mut environment);
+            if let Some(text) = text.filter(|_| !delivery.is_withheld(row.variable)) {
                 pages.has_twins |= std::mem::replace(&mut names[0], name) == name;
                 pages.packer.push_string(rank, name, &text);
             }
@@ -85,7 +89,7 @@ impl Pages {
 /// Renders the files of an image as text.
 pub fn files(image: &Image<'_>, output: &Output) -> (Files, Checked) {
     let delivery = Delivery::new(image);
-    let (plan, diagnostics) = delivery.decide(image.ids(), output);
+    let (plan, diagnostics) = delivery.decide(image.ids(), false, output);
     let mut environment = Environment::new();
     let ansible = ansible::render(&delivery, &plan, output, &mut environment);
     let packer = packer::render(&delivery, &plan, output, &mut environment);
@@ -114,11 +118,11 @@ impl<'p> Sheet<'p> {
         let delivery = Delivery::new(image);
         let route = &delivery.route;
         // What slots carry, and what moves into the file, depends on several variables at once.
-        if delivery.serves_upstream() || !route.slots.is_empty() || !route.moved.is_empty() {
+        if !route.slots.is_empty() || !route.moved.is_empty() {
             return None;
         }
-        let (plan, diagnostics) = delivery.decide(image.ids(), output);
-        if !diagnostics.is_empty() {
+        let (plan, diagnostics) = delivery.decide(image.ids(), false, output);
+        if !diagnostics.is_empty() || !plan.undeclared.is_empty() {
             return None;
         }
         let pages = match files {
@@ -137,12 +141,14 @@ impl<'p> Sheet<'p> {
             return None;
         }
         let ids = image.ids().iter().copied();
+        let rows = plan.rows.iter().filter(|row| row.file.is_some());
         let roles = ids
             .clone()
             .flat_map(|id| delivery.roles_of(id).into_iter().map(move |role| (id, role)));
         Some(Sheet {
             model: Model::new(image)?,
             pages,
+            in_file: rows.map(|row| row.variable).collect(),
             secrets: ids.filter(|id| is_literal_secret(image, *id)).collect(),
             roles: roles.collect(),
             route: delivery.route.clone(),
@@ -153,18 +159,28 @@ impl<'p> Sheet<'p> {
     /// Decides what the files of another image contain; none where anything may have to be reported.
     pub fn check(&self, kin: &Kin<'p>, output: &Output) -> Option<Checked> {
         let (delivery, ids) = self.deliver(kin)?;
-        let (_, diagnostics) = delivery.decide(&seen(kin, &ids), output);
-        diagnostics.is_empty().then(|| self.checked(&delivery, &ids))
+        self.decide(kin, &delivery, &ids, output)?;
+        Some(self.checked(&delivery, &ids))
+    }
+
+    /// Decides about the affected variables.
+    fn decide(
+        &self,
+        kin: &Kin<'p>,
+        delivery: &Delivery<'_, 'p>,
+        ids: &[VarId],
+        output: &Output,
+    ) -> Option<Plan<'p>> {
+        let are_others_in_file = self.in_file.iter().any(|id| ids.binary_search(id).is_err());
+        let (plan, diagnostics) = delivery.decide(&seen(kin, ids), are_others_in_file, output);
+        (diagnostics.is_empty() && plan.undeclared.is_empty()).then_some(plan)
     }
 
     /// Renders the files of another image; none where anything may have to be reported.
     pub fn render(&self, kin: &Kin<'p>, output: &Output) -> Option<(Files, Checked)> {
         let pages = self.pages.as_ref()?;
         let (delivery, ids) = self.deliver(kin)?;
-        let (plan, diagnostics) = delivery.decide(&seen(kin, &ids), output);
-        if !diagnostics.is_empty() {
-            return None;
-        }
+        let plan = self.decide(kin, &delivery, &ids, output)?;
         let image = &kin.image;
         let program = image.program;
         let new = Pages::new(&delivery, &plan, output);
@@ -205,6 +221,11 @@ impl<'p> Sheet<'p> {
         let mut ids = self.model.affected(kin);
         // Its value is the path of the image's own file.
         ids.extend(route.file);
+        // A string of arguments names variables on which its value does not depend.
+        if program.serves_upstream(image.provider) {
+            let is_args = |id: &VarId| matches!(program.variable(*id).ty.base, Base::Args);
+            ids.extend(image.ids().iter().copied().filter(is_args));
+        }
         let is_given = |id: &VarId| image.value(*id).is_some();
         let is_entry = |id: &VarId| program.variable(*id).extra().is_some();
         let reads_alike = kin.depends_alike

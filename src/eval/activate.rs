@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::interpret::{Interpret, Stop};
 use crate::eval::{Active, Evaluator, Image};
 use crate::project::hir::*;
-use crate::project::{StackLayer, Table};
+use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 
 impl<'p> Evaluator<'p> {
@@ -19,7 +19,7 @@ impl<'p> Evaluator<'p> {
         }
         let mut holds: Vec<Vec<bool>> = Vec::with_capacity(self.image.stack.places().len());
         for layer in self.image.stack.places() {
-            let (_, conditions) = self.image.layer_settings(layer);
+            let (_, conditions) = settings_at(program, &self.image.stack, layer);
             holds.push(self.answers(conditions));
         }
         self.gather(|layer, setting| {
@@ -43,12 +43,8 @@ impl<'p> Evaluator<'p> {
     fn gather(&mut self, passes: impl Fn(usize, &Setting) -> bool) {
         let mut active: Vec<Active<'p>> = Vec::new();
         for (at, layer) in self.image.stack.places().enumerate() {
-            let settings = self
-                .image
-                .layer_settings(layer)
-                .0
-                .iter()
-                .filter(|setting| passes(at, setting));
+            let (settings, _) = settings_at(self.image.program, &self.image.stack, layer);
+            let settings = settings.iter().filter(|setting| passes(at, setting));
             active.extend(settings.map(|setting| Active { layer, setting }));
         }
         active.sort_by_key(|active| active.setting.variable);
@@ -131,26 +127,6 @@ impl<'p> Image<'p> {
         (self.places, self.active) = (places, active);
     }
 
-    fn layer_settings(&self, layer: LayerIdx) -> (&'p [Setting], &'p [Condition]) {
-        match self.stack.layer(layer) {
-            None => (&[], &[]),
-            Some(StackLayer::Provider(id)) => (&self.program.provider(id).defaults, &[]),
-            Some(StackLayer::Section(id)) => {
-                let section = self.program.section(id);
-                (&section.settings, &section.conditions)
-            }
-            Some(StackLayer::TargetVars(id)) => {
-                let vars = self
-                    .program
-                    .section(id)
-                    .target
-                    .as_ref()
-                    .map_or(&[][..], |t| t.vars.as_slice());
-                (vars, &[])
-            }
-        }
-    }
-
     /// Every variable in view, and those that a layer sets.
     fn visible(&self) -> Vec<VarId> {
         let program = self.program;
@@ -167,6 +143,26 @@ impl<'p> Image<'p> {
         }
         let seen = is_seen.pairs().filter(|(_, is_seen)| **is_seen);
         seen.map(|(id, _)| id).collect()
+    }
+}
+
+/// The settings of a layer, with its conditions.
+pub(super) fn settings_at<'p>(
+    program: &'p Program,
+    stack: &Stack,
+    layer: LayerIdx,
+) -> (&'p [Setting], &'p [Condition]) {
+    match stack.layer(layer) {
+        None => (&[], &[]),
+        Some(StackLayer::Provider(id)) => (&program.provider(id).defaults, &[]),
+        Some(StackLayer::Section(id)) => {
+            let section = program.section(id);
+            (&section.settings, &section.conditions)
+        }
+        Some(StackLayer::TargetVars(id)) => {
+            let target = program.section(id).target.as_ref();
+            (target.map_or(&[][..], |target| &target.vars), &[])
+        }
     }
 }
 

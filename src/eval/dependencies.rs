@@ -52,10 +52,13 @@ impl Image<'_> {
 
     /// True where the project sets the variable, or one that its value depends on.
     pub fn depends_on_users(&self, id: VarId) -> bool {
-        let dependent = self
-            .user_dependent
-            .get_or_init(|| self.find_user_dependent());
-        dependent.find(id).copied().unwrap_or(false)
+        self.user_dependent().find(id).copied().unwrap_or(false)
+    }
+
+    /// Whether each variable depends on what the project sets.
+    pub(super) fn user_dependent(&self) -> &Table<VarId, bool> {
+        self.user_dependent
+            .get_or_init(|| self.find_user_dependent())
     }
 
     /// Follows what depends on a variable, from each one that the project sets.

@@ -118,7 +118,7 @@ impl<'p> Image<'p> {
         );
     }
 
-    fn check_below_target(&self, found: &mut Vec<Diagnostic>) {
+    pub(super) fn check_below_target(&self, found: &mut Vec<Diagnostic>) {
         let needed = linearize(&self.program.sections, self.stack.target);
         let target = &self.program.section(self.stack.target).name;
         for layer in self.stack.layers_in(|region| region < Region::Target) {

@@ -1,17 +1,17 @@
-//! Images that differ from one another only in what they set themselves.
+//! Images that share most of their layers.
 //!
 //! In a fleet many images extend the same layers. One of them becomes a [`Model`] when it is evaluated. Another one has
-//! the model's values, but for the variables that the two set themselves and for what depends on these. So evaluating it
-//! takes as long as what it sets, not as long as the layers.
+//! the model's values, but for the variables that the layers set which only one of the two has, itself among them, and
+//! for what depends on these. So evaluating it takes as long as what it sets, not as long as all that it inherits.
 //!
 //! [`Model::evaluate`] gives what [`super::evaluate`] would, or nothing: an image about which anything is reported is
 //! evaluated alone.
 
-use crate::eval::activate::holds_at;
+use crate::eval::activate::{holds_at, settings_at};
 use crate::eval::interpret::Interpret;
 use crate::eval::{Active, Evaluator, Image, State};
 use crate::project::hir::*;
-use crate::project::{Program, Stack, Table};
+use crate::project::{Program, Shared, Stack, Table};
 use crate::schema::Value;
 use crate::source::{FileId, MAX_CHAIN, MAX_WORK};
 use std::cell::{Cell, RefCell};
@@ -21,18 +21,19 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub struct Model<'p> {
     program: &'p Program,
+    section: SectionId,
     file: FileId,
     provider: ProviderId,
-    /// The place of the image itself among its layers.
-    own: LayerIdx,
-    /// The variables that the image itself sets.
-    own_set: Vec<VarId>,
+    stack: Stack,
     active: Vec<Active<'p>>,
     values: Table<VarId, Option<Value>>,
     user_set: Table<VarId, bool>,
-    /// The variables that the file of the image sees besides the library's.
-    seen: Table<VarId, bool>,
-    /// The variables that an image sees that sets nothing itself.
+    /// None where nobody asks for it.
+    user_dependent: Option<Table<VarId, bool>>,
+    /// The variables that the file of the image sees, the library's among them.
+    is_in_view: Table<VarId, bool>,
+    /// The same, in order.
+    in_view: Vec<VarId>,
     ids: Vec<VarId>,
     /// The variables that depend on a variable, by any setting that holds.
     readers: Table<VarId, Vec<VarId>>,
@@ -55,41 +56,25 @@ pub struct Kin<'p> {
     pub image: Image<'p>,
     /// The variables whose values can differ from the model's, in order. For all others the two have the same settings.
     pub changed: Vec<VarId>,
-    /// Each value depends on the same variables as the model's does.
+    /// The image sees the same variables as the model, and each value depends on the same ones.
     pub depends_alike: bool,
 }
 
 impl<'p> Model<'p> {
-    /// Makes a model of an image; none where something was reported about it, or its target is its own.
+    /// Makes a model of an image; none where something was reported about it.
     pub fn new(image: &Image<'p>) -> Option<Model<'p>> {
         let program = image.program;
-        let (_, own) = image.stack.family(image.section)?;
         let is_broken = image.broken.iter().any(|is_broken| *is_broken);
-        // Rules over a checkout's own values, and what its strings name, depend on more than is known here.
-        if !image.diagnostics.is_empty()
-            || !image.underived.is_empty()
-            || is_broken
-            || program.is_upstream
-        {
+        if !image.diagnostics.is_empty() || !image.underived.is_empty() || is_broken {
             return None;
         }
         let variables = &program.variables;
         let file = program.section(image.section).span.file;
-        let mut seen = Table::filled(variables, false);
-        for (id, _) in program.views.get(&file).into_iter().flat_map(|view| view.names.variables.values()) {
-            seen[*id] = true;
-        }
-        let mut is_common = Table::filled(variables, false);
-        for (id, _) in program.library.variables.values() {
-            is_common[*id] = true;
-        }
-        let mut own_set = Vec::new();
-        for active in &image.active {
-            if active.layer == own {
-                own_set.push(active.setting.variable);
-            } else {
-                is_common[active.setting.variable] = true;
-            }
+        let mut is_in_view = Table::filled(variables, false);
+        let own = program.views.get(&file).map(|view| &view.names.variables);
+        let own = own.into_iter().flat_map(|names| names.values());
+        for (id, _) in program.library.variables.values().chain(own) {
+            is_in_view[*id] = true;
         }
         let mut readers = Table::filled(variables, Vec::new());
         let mut conditional = Table::filled(variables, Vec::new());
@@ -113,18 +98,21 @@ impl<'p> Model<'p> {
             let condition = &program.rules[id].condition;
             condition.for_each_variable(&mut |other| rules[other].push(id));
         }
-        let ids = variables.ids().filter(|id| is_common[*id] || seen[*id]).collect();
+        let is_asked = program.is_upstream || program.serves_upstream(image.provider);
+        let user_dependent = is_asked.then(|| copy(image.user_dependent()));
         Some(Model {
             program,
+            section: image.section,
             file,
             provider: image.provider,
-            own,
-            own_set,
+            stack: image.stack.clone(),
             active: image.active.clone(),
-            values: Table::new(image.values.iter().cloned().collect()),
-            user_set: Table::new(image.user_set.iter().copied().collect()),
-            seen,
-            ids,
+            values: copy(&image.values),
+            user_set: copy(&image.user_set),
+            user_dependent,
+            in_view: variables.ids().filter(|id| is_in_view[*id]).collect(),
+            is_in_view,
+            ids: image.ids.clone(),
             readers,
             conditional,
             rules,
@@ -146,11 +134,27 @@ impl<'p> Model<'p> {
                 let (view, own) = (&view.names, &own.names);
                 view.variables.len() == own.variables.len()
                     && view.rules.len() == own.rules.len()
-                    && view.variables.values().all(|(id, _)| self.seen[*id])
+                    && view.variables.values().all(|(id, _)| self.is_in_view[*id])
                     && view.rules.iter().all(|(name, rule)| own.rules.get(name) == Some(rule))
             }
             _ => false,
         }
+    }
+
+    /// Counts the settings in the layers that an image and the model do not share; none where their targets differ, or
+    /// so many that the image had better be evaluated alone.
+    pub fn distance(&self, stack: &Stack) -> Option<usize> {
+        let shared = self.stack.shared(stack);
+        let count = |stack: &Stack, at| settings_at(self.program, stack, at).0.len();
+        let own = shared.places().map(|at| count(&self.stack, at));
+        let other = shared.other_places().map(|at| count(stack, at));
+        let distance = own.chain(other).sum();
+        (stack.target == self.stack.target && distance <= self.ids.len() / 2).then_some(distance)
+    }
+
+    /// True where an image has the same layers as the model, but for the two themselves.
+    pub fn is_family(&self, image: SectionId, stack: &Stack) -> bool {
+        stack.family(image) == self.stack.family(self.section)
     }
 
     /// The value that the model has.
@@ -158,14 +162,24 @@ impl<'p> Model<'p> {
         self.values.find(id)?.as_ref()
     }
 
-    /// Evaluates an image of the same family, whose file sees the same; none where anything may have to be reported.
+    /// Evaluates an image of the same target, whose file sees the same; none where anything may have to be reported.
     pub fn evaluate(&self, section: SectionId, stack: Stack) -> Option<Kin<'p>> {
         let program = self.program;
-        let own = program.section(section);
+        let shared = self.stack.shared(&stack);
+        let is_own = |active: &&Active<'p>| shared.other(active.layer).is_none();
+        let mut set: Vec<VarId> = self
+            .active
+            .iter()
+            .filter(is_own)
+            .map(|active| active.setting.variable)
+            .collect();
+        for at in shared.other_places() {
+            let (settings, _) = settings_at(program, &stack, at);
+            set.extend(settings.iter().map(|setting| setting.variable));
+        }
         let mut is_changed = Table::filled(&program.variables, false);
         let mut changed = Vec::new();
-        let mut open = self.own_set.clone();
-        open.extend(own.settings.iter().map(|setting| setting.variable));
+        let mut open = set.clone();
         while let Some(id) = open.pop() {
             if std::mem::replace(&mut is_changed[id], true) {
                 continue;
@@ -181,7 +195,7 @@ impl<'p> Model<'p> {
         if changed.len() + self.depth > MAX_CHAIN {
             return None;
         }
-        let mut values = Table::new(self.values.iter().cloned().collect());
+        let mut values = copy(&self.values);
         let mut states = Table::filled(&program.variables, State::Done);
         for id in &changed {
             values[*id] = None;
@@ -195,7 +209,7 @@ impl<'p> Model<'p> {
             places: Table::default(),
             active: Vec::new(),
             values,
-            user_set: Table::new(self.user_set.iter().copied().collect()),
+            user_set: copy(&self.user_set),
             user_dependent: OnceLock::new(),
             ids: Vec::new(),
             removals: Vec::new(),
@@ -212,16 +226,18 @@ impl<'p> Model<'p> {
             chain: Vec::new(),
             has_failed: false,
         };
-        let answers = evaluator.answers(&own.conditions);
-        let holds = |setting: &&Setting| setting.condition.is_none_or(|c| holds_at(&answers, c));
-        let active = own.settings.iter().filter(holds);
-        let mut active: Vec<Active<'p>> = active
-            .map(|setting| Active { layer: self.own, setting })
-            .collect();
+        let mut active: Vec<Active<'p>> = Vec::new();
+        for layer in shared.other_places() {
+            let (settings, conditions) = settings_at(program, &evaluator.image.stack, layer);
+            let answers = evaluator.answers(conditions);
+            let holds = |setting: &&Setting| setting.condition.is_none_or(|c| holds_at(&answers, c));
+            let settings = settings.iter().filter(holds);
+            active.extend(settings.map(|setting| Active { layer, setting }));
+        }
         active.sort_by_key(|active| active.setting.variable);
-        let own_set: Vec<VarId> = active.iter().map(|active| active.setting.variable).collect();
-        evaluator.image.ids = self.ids_with(&own_set);
-        evaluator.image.place(self.active_with(active));
+        let active = self.active_with(shared, active);
+        evaluator.image.ids = self.ids_with(&active);
+        evaluator.image.place(active);
         for id in &changed {
             let mut names = evaluator.image.names_of(*id);
             evaluator.image.user_set[*id] =
@@ -233,12 +249,17 @@ impl<'p> Model<'p> {
             }
         }
         let image = evaluator.image;
-        if !image.diagnostics.is_empty() || !image.underived.is_empty() || self.finds(&image, &changed) {
+        if let Some(table) = self.user_dependent_with(&image, &changed) {
+            let _ = image.user_dependent.set(table);
+        }
+        if !image.diagnostics.is_empty()
+            || !image.underived.is_empty()
+            || self.finds(&image, &changed)
+        {
             return None;
         }
-        let mut set = self.own_set.iter().chain(&own_set);
-        let depends_alike = image.ids.len() == self.ids.len()
-            && set.all(|id| image.dependencies(*id) == self.dependencies[*id]);
+        let depends_alike = image.ids == self.ids
+            && set.iter().all(|id| image.dependencies(*id) == self.dependencies[*id]);
         Some(Kin {
             image,
             changed,
@@ -246,30 +267,63 @@ impl<'p> Model<'p> {
         })
     }
 
-    /// The variables that an image sees that sets some itself.
-    fn ids_with(&self, own: &[VarId]) -> Vec<VarId> {
-        let mut ids = self.ids.clone();
-        ids.extend(own.iter().filter(|id| self.ids.binary_search(id).is_err()));
-        if ids.len() > self.ids.len() {
+    /// The variables that an image with these settings sees.
+    fn ids_with(&self, active: &[Active<'p>]) -> Vec<VarId> {
+        let mut ids = self.in_view.clone();
+        let variables = active.iter().map(|active| active.setting.variable);
+        ids.extend(variables.filter(|id| !self.is_in_view[*id]));
+        if ids.len() > self.in_view.len() {
             ids.sort_unstable();
             ids.dedup();
         }
         ids
     }
 
-    /// The settings that hold, with those of another image in the place of the model's own.
-    fn active_with(&self, own: Vec<Active<'p>>) -> Vec<Active<'p>> {
+    /// The settings that hold, with others in the place of those that an image does not share.
+    fn active_with(&self, shared: Shared, own: Vec<Active<'p>>) -> Vec<Active<'p>> {
         let mut all = Vec::with_capacity(self.active.len() + own.len());
         let mut own = own.into_iter().peekable();
         let key = |active: &Active<'p>| (active.setting.variable, active.layer);
-        for active in self.active.iter().filter(|active| active.layer != self.own) {
-            while let Some(before) = own.next_if(|own| key(own) < key(active)) {
+        for active in &self.active {
+            let Some(layer) = shared.other(active.layer) else {
+                continue;
+            };
+            let active = Active { layer, ..*active };
+            while let Some(before) = own.next_if(|own| key(own) < key(&active)) {
                 all.push(before);
             }
-            all.push(*active);
+            all.push(active);
         }
         all.extend(own);
         all
+    }
+
+    /// Finds the variables of an image that depend on what the project sets: of those that did not change the same as of
+    /// the model.
+    fn user_dependent_with(
+        &self,
+        image: &Image<'p>,
+        changed: &[VarId],
+    ) -> Option<Table<VarId, bool>> {
+        let mut found = copy(self.user_dependent.as_ref()?);
+        let mut open: Vec<(VarId, Vec<VarId>)> = Vec::new();
+        for id in changed {
+            found[*id] = image.is_set_by_users(*id);
+            if !found[*id] {
+                open.push((*id, image.dependencies(*id)));
+            }
+        }
+        // A chain has as many steps as variables at most.
+        loop {
+            let count = open.len();
+            open.retain(|(id, read)| {
+                found[*id] = read.iter().any(|other| found[*other]);
+                !found[*id]
+            });
+            if open.len() == count {
+                return Some(found);
+            }
+        }
     }
 
     /// True where the layers or rules find something wrong with an image.
@@ -284,10 +338,13 @@ impl<'p> Model<'p> {
         }
         rules.sort_unstable();
         rules.dedup();
+        image.check_below_target(&mut found);
         image.check_fixed(&mut found);
         image.check_flag_files(&mut found);
         !found.is_empty()
-            || rules.into_iter().any(|id| image.breaks(&self.program.rules[id]))
+            || rules
+                .into_iter()
+                .any(|id| image.breaks(&self.program.rules[id]))
             || image.work.get() > MAX_WORK
     }
 
@@ -301,6 +358,10 @@ impl<'p> Model<'p> {
         }
         all
     }
+}
+
+fn copy<T: Clone>(table: &Table<VarId, T>) -> Table<VarId, T> {
+    Table::new(table.iter().cloned().collect())
 }
 
 /// Finds the length of the longest chain; none where variables depend on each other in a circle.

@@ -155,12 +155,39 @@ pub enum Region {
     Fixed,
 }
 
-/// The layers of an image but for its own, in its stack. Images with equal ones differ only in what they set themselves.
+/// The layers of an image without the image itself. Images with equal ones differ only in what they set themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Family {
-    /// None in the place of the image itself.
-    layers: Vec<(Region, Option<StackLayer>)>,
-    target: SectionId,
+pub struct Family(Vec<(Region, Option<StackLayer>)>);
+
+/// The layers that two stacks have in common at their beginnings and at their ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared {
+    /// The number of layers at the beginnings.
+    below: u32,
+    /// The places of the layers of the first stack that are not shared end here.
+    end: u32,
+    /// The same for the second stack.
+    other_end: u32,
+}
+
+impl Shared {
+    /// The places of the layers that only the first stack has.
+    pub fn places(self) -> impl Iterator<Item = LayerIdx> {
+        (self.below..self.end).map(LayerIdx)
+    }
+
+    /// The places of the layers that only the second stack has.
+    pub fn other_places(self) -> impl Iterator<Item = LayerIdx> {
+        (self.below..self.other_end).map(LayerIdx)
+    }
+
+    /// The place in the second stack of a layer of the first one, if they share it.
+    pub fn other(self, at: LayerIdx) -> Option<LayerIdx> {
+        if at.0 < self.below {
+            return Some(at);
+        }
+        Some(LayerIdx(at.0.checked_sub(self.end)? + self.other_end))
+    }
 }
 
 /// The layers of an image, weakest first. The variables' own defaults are below all of them.
@@ -183,21 +210,27 @@ impl Stack {
         found.map_or(Region::Provider, |(region, _)| *region)
     }
 
-    /// Returns what the stack of an image shares with those of similar images, and the place of the image in it; none
-    /// where the image holds the target itself.
-    pub fn family(&self, image: SectionId) -> Option<(Family, LayerIdx)> {
+    /// Returns the layers without the image itself.
+    pub fn family(&self, image: SectionId) -> Family {
         let own = StackLayer::Section(image);
-        let mut at = (0..).zip(&self.layers).filter(|(_, (_, layer))| *layer == own);
-        let (place, (region, _)) = at.next()?;
-        if at.next().is_some() || *region != Region::AboveTarget {
-            return None;
+        let layer = |layer: &StackLayer| Some(*layer).filter(|layer| *layer != own);
+        let layers = self.layers.iter();
+        Family(layers.map(|(region, at)| (*region, layer(at))).collect())
+    }
+
+    /// Finds the layers that another stack has, too.
+    pub fn shared(&self, other: &Stack) -> Shared {
+        let (a, b) = (&self.layers, &other.layers);
+        let is_same = |(a, b): &(_, _)| a == b;
+        let below = a.iter().zip(b).take_while(is_same).count();
+        let rest = a.len().min(b.len()) - below;
+        let above = a.iter().rev().zip(b.iter().rev()).take(rest);
+        let above = above.take_while(is_same).count();
+        Shared {
+            below: below as u32,
+            end: (a.len() - above) as u32,
+            other_end: (b.len() - above) as u32,
         }
-        let others = |(region, layer): &(Region, StackLayer)| (*region, Some(*layer).filter(|l| *l != own));
-        let family = Family {
-            layers: self.layers.iter().map(others).collect(),
-            target: self.target,
-        };
-        Some((family, LayerIdx(place)))
     }
 
     /// The places of all layers, weakest first.

@@ -12,7 +12,7 @@ pub use given::Given;
 pub(crate) use given::text_of;
 pub use items::*;
 pub(crate) use layers::find_cycles;
-pub use layers::{Family, LayerIdx, Region, Stack, StackLayer, linearize};
+pub use layers::{Family, LayerIdx, Region, Shared, Stack, StackLayer, linearize};
 pub use origins::{Origins, in_checkout, place_in_checkout};
 pub use program::{DataFile, FileView, Items, Program, Traits};
 pub use scope::Names;
