@@ -195,19 +195,26 @@ impl<'p> Families<'p> {
             let mut all = self.lock();
             let own = all.entry(stack.target).or_default();
             own.alone += 1;
-            return (None, (2..=MAX_TRIALS).contains(&own.alone));
+            let is_wanted = (2..=MAX_TRIALS).contains(&own.alone);
+            drop(all);
+            return (None, is_wanted && self.has_room(stack.target));
         };
-        let is_family = sheet.model.is_family(id, stack);
-        (Some(sheet), count == MANY_ALIKE && !is_family)
+        let is_wanted = count == MANY_ALIKE && !sheet.model.is_family(id, stack);
+        (Some(sheet), is_wanted && self.has_room(stack.target))
+    }
+
+    /// True where another image of a target can become a model.
+    fn has_room(&self, target: SectionId) -> bool {
+        let all = self.lock();
+        let count: usize = all.values().map(|own| own.sheets.len()).sum();
+        let own = all.get(&target).map_or(0, |own| own.sheets.len());
+        count < MAX_MODELS && own < MAX_TRIALS
     }
 
     fn add(&self, target: SectionId, sheet: Sheet<'p>) {
-        let mut all = self.lock();
-        let count: usize = all.values().map(|own| own.sheets.len()).sum();
-        if count < MAX_MODELS
-            && let Some(own) = all.get_mut(&target)
-            && own.sheets.len() < MAX_TRIALS
-        {
+        if self.has_room(target) {
+            let mut all = self.lock();
+            let own = all.entry(target).or_default();
             own.sheets.push(Arc::new(sheet));
         }
     }

@@ -487,7 +487,7 @@ impl<'a> Job<'a> {
             inputs,
             artifacts,
             files,
-            manifest: self.artifacts.manifest.clone(),
+            manifest: serde_json::from_str(&self.artifacts.manifest).unwrap_or_default(),
         };
         // The digest of the inputs includes the secrets: from it, a short one could be guessed.
         let is_secret =

@@ -5,13 +5,49 @@ use crate::emit::{Delivery, Environment};
 use crate::project::hir::*;
 use crate::project::{Region, StackLayer};
 use crate::source::{FileId, Origin, sha256};
-use serde_json::{Value as Json, json};
+use serde::Serialize;
+use serde_json::Value as Json;
+use smol_str::SmolStr;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-impl Delivery<'_, '_> {
-    /// What the image was made from. `file` is the variable that carries the path of the extra-vars file.
-    pub(super) fn manifest(&self, file: Option<VarId>, environment: &Environment) -> Json {
+/// The file, in the order of its entries.
+#[derive(Serialize)]
+struct Manifest<'m> {
+    manifest: u32,
+    imgspec: &'m str,
+    image: &'m str,
+    library: &'m str,
+    release: &'m str,
+    target: ManifestTarget<'m>,
+    var_files: [&'m str; 1],
+    layers: Vec<String>,
+    file_route: Option<&'m str>,
+    sources: BTreeMap<Cow<'m, str>, Cow<'m, str>>,
+    environment: &'m Environment,
+}
+
+#[derive(Serialize)]
+struct ManifestTarget<'m> {
+    image: &'m str,
+    make: String,
+    provider: &'m str,
+    template: &'m str,
+    vars: BTreeMap<&'m str, Json>,
+    runs: Vec<ManifestRun<'m>>,
+}
+
+#[derive(Serialize)]
+struct ManifestRun<'m> {
+    only: &'m [SmolStr],
+    except: &'m [SmolStr],
+    vars: BTreeMap<&'m str, Json>,
+}
+
+impl<'p> Delivery<'_, 'p> {
+    /// The text of the manifest. `file` is the variable that carries the path of the extra-vars file.
+    pub(super) fn manifest(&self, file: Option<VarId>, environment: &Environment) -> String {
         let program = self.image.program;
         let target = program.section(self.image.stack.target);
         let provider = self.provider();
@@ -20,40 +56,44 @@ impl Delivery<'_, '_> {
             .target
             .as_ref()
             .filter(|t| t.provider == self.image.provider);
-        let runs: Vec<Json> = self
-            .image
-            .runs()
-            .iter()
-            .map(|run| json!({ "only": run.selection.only, "except": run.selection.except, "vars": self.vars(&run.vars) }))
-            .collect();
-        let vars = own.map(|t| self.vars(&t.vars)).unwrap_or_default();
-        let layers: Vec<String> = self
-            .image
-            .stack
-            .places()
-            .map(|l| self.image.layer_name(l))
-            .collect();
-        json!({
-            "manifest": 1,
-            "imgspec": env!("CARGO_PKG_VERSION"),
-            "image": self.image.name(),
-            "library": if program.is_adopted { "adopted" } else { "built-in" },
-            "release": program.edition.release.name(),
-            "target": { "image": target.name, "make": self.make_target(), "provider": provider.name, "template": provider.template, "vars": vars, "runs": runs },
-            "var_files": ["packer.vars.json"],
-            "layers": layers,
-            "file_route": file.map(|id| program.variable(id).name.to_string()),
-            "sources": self.sources(),
-            "environment": environment,
+        let of_run = |run: &'p Run| ManifestRun {
+            only: &run.selection.only,
+            except: &run.selection.except,
+            vars: self.vars(&run.vars),
+        };
+        let places = self.image.stack.places();
+        super::render(&Manifest {
+            manifest: 1,
+            imgspec: env!("CARGO_PKG_VERSION"),
+            image: self.image.name(),
+            library: if program.is_adopted {
+                "adopted"
+            } else {
+                "built-in"
+            },
+            release: program.edition.release.name(),
+            target: ManifestTarget {
+                image: &target.name,
+                make: self.make_target(),
+                provider: &provider.name,
+                template: &provider.template,
+                vars: own.map(|t| self.vars(&t.vars)).unwrap_or_default(),
+                runs: self.image.runs().iter().map(of_run).collect(),
+            },
+            var_files: ["packer.vars.json"],
+            layers: places.map(|at| self.image.layer_name(at)).collect(),
+            file_route: file.map(|id| program.variable(id).name.as_str()),
+            sources: self.sources(),
+            environment,
         })
     }
 
-    fn vars(&self, settings: &[Setting]) -> BTreeMap<String, Json> {
+    fn vars(&self, settings: &'p [Setting]) -> BTreeMap<&'p str, Json> {
         let program = self.image.program;
         settings
             .iter()
             .map(|s| {
-                let name = program.variable(s.variable).name.to_string();
+                let name = program.variable(s.variable).name.as_str();
                 let value = match &s.value.kind {
                     ExprKind::Const(value)
                         if crate::emit::shows_secret(program, s.variable, value, s.span) =>
@@ -69,16 +109,16 @@ impl Delivery<'_, '_> {
     }
 
     /// The SHA-256 of every file that the image depends on, by its path relative to the project's root.
-    fn sources(&self) -> BTreeMap<String, String> {
+    fn sources(&self) -> BTreeMap<Cow<'p, str>, Cow<'p, str>> {
         let program = self.image.program;
         let mut out = BTreeMap::new();
         let file = program.section(self.image.section).span.file;
         let Some(view) = program.views.get(&file) else {
             return out;
         };
-        let mut add = |path: &Path, digest: &str| {
+        let mut add = |path: &'p Path, digest: Cow<'p, str>| {
             let path = path.strip_prefix(&view.root).unwrap_or(path);
-            out.insert(path.display().to_string(), digest.to_owned());
+            out.insert(path.to_string_lossy(), digest);
         };
         // From the digest of a file that contains a secret, a short secret could be guessed.
         let digest = |id: FileId| match program.sources.get(id) {
@@ -86,7 +126,7 @@ impl Delivery<'_, '_> {
             source => source.sha256(),
         };
         for id in &view.files {
-            add(&program.sources.get(*id).path, digest(*id));
+            add(&program.sources.get(*id).path, digest(*id).into());
         }
         let above = self
             .image
@@ -98,7 +138,7 @@ impl Delivery<'_, '_> {
                 let file = program.section(id).span.file;
                 let source = program.sources.get(file);
                 if source.origin == Origin::Project {
-                    add(&source.path, digest(file));
+                    add(&source.path, digest(file).into());
                 }
             }
         }
@@ -108,9 +148,9 @@ impl Delivery<'_, '_> {
             .filter(|d| view.files.contains(&d.reader))
         {
             if data.is_secret {
-                add(&data.path, super::MASK);
+                add(&data.path, super::MASK.into());
             } else {
-                add(&data.path, &sha256(&data.text));
+                add(&data.path, sha256(&data.text).into());
             }
         }
         out

@@ -88,7 +88,7 @@ pub struct Artifacts {
     /// `ansible.vars.json`: name to value, in the order of the names.
     pub ansible: IndexMap<SmolStr, serde_json::Value, FxBuildHasher>,
     /// `manifest.json`: what the two were made from.
-    pub manifest: serde_json::Value,
+    pub manifest: String,
     /// Names that are not written, because a checkout's own files set them: its secrets.
     pub withheld: BTreeSet<SmolStr>,
     /// The names in `packer.vars.json` whose values are secrets in plain text. If there are any, only the owner may read the
@@ -150,7 +150,7 @@ impl Artifacts {
         [
             ("packer.vars.json", render(&Entries(packer))),
             ("ansible.vars.json", render(&self.ansible)),
-            ("manifest.json", render(&self.manifest)),
+            ("manifest.json", self.manifest.clone()),
         ]
     }
 }

@@ -105,7 +105,7 @@ pub fn files(image: &Image<'_>, output: &Output) -> (Files, Checked) {
         files: [
             ("packer.vars.json", page.finish()),
             ("ansible.vars.json", render(&ansible)),
-            ("manifest.json", render(&delivery.manifest(plan.file, &environment))),
+            ("manifest.json", delivery.manifest(plan.file, &environment)),
         ],
     };
     (files, delivery.checked(diagnostics))
@@ -201,7 +201,7 @@ impl<'p> Sheet<'p> {
             files: [
                 ("packer.vars.json", pages.packer.with(&ranks, &new.packer)),
                 ("ansible.vars.json", pages.ansible.with(&ranks, &new.ansible)),
-                ("manifest.json", render(&delivery.manifest(plan.file, &environment))),
+                ("manifest.json", delivery.manifest(plan.file, &environment)),
             ],
         };
         Some((files, self.checked(&delivery, &ids)))

@@ -43,6 +43,11 @@ pub trait Loader: Sync {
     /// Returns the sorted names of a folder's entries. Returns an empty list if the folder cannot be read.
     fn entries(&self, folder: &Path) -> Vec<String>;
 
+    /// Returns whether something is at the path that is not a link, as far as that is known.
+    fn is_no_link(&self, _: &Path) -> bool {
+        false
+    }
+
     /// Returns the path with symbolic links resolved, to decide whether it is inside a folder. If the path does not exist,
     /// resolves the folders above it that do.
     fn canonical(&self, path: &Path) -> PathBuf;
@@ -82,6 +87,13 @@ impl Loader for Disk {
             .collect();
         names.sort();
         names
+    }
+
+    /// Where a file system ignores the case of letters, only the system knows how a name is written.
+    #[cfg(target_os = "linux")]
+    fn is_no_link(&self, path: &Path) -> bool {
+        path.symlink_metadata()
+            .is_ok_and(|found| !found.is_symlink())
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {
@@ -214,19 +226,58 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     take_bytes(open_regular(path)?)
 }
 
+/// Returns whether a regular file has this content and, on Unix, these permissions. Reads it only if its length is right.
+///
+/// # Errors
+/// Those of [`read_bytes`].
+pub fn has_content(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
+    let found = look(path)?;
+    if found.len() != content.len() as u64 || !has_mode(&found, mode) {
+        return Ok(false);
+    }
+    Ok(read_bytes(path)? == content)
+}
+
+#[cfg(unix)]
+fn has_mode(found: &fs::Metadata, mode: u32) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    found.permissions().mode() & 0o777 == mode
+}
+
+#[cfg(not(unix))]
+fn has_mode(_: &fs::Metadata, _: u32) -> bool {
+    true
+}
+
 fn take_bytes(file: File) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
     if length <= MAX_FILE {
-        // With room for all of it, one call reads it and one finds its end.
-        bytes.reserve_exact(length as usize + 1);
-        // The limit also applies to a file that grows during the read or reports a wrong size.
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        // With room for one byte more, a read that fills less than all has met the end.
+        bytes.resize(length as usize + 1, 0);
+        let count = read_up_to(&file, &mut bytes)?;
+        let is_whole = count as u64 == length && length > 0;
+        bytes.truncate(count);
+        if !is_whole {
+            // The limit also applies to a file that grows during the read or reports a wrong size.
+            let rest = (MAX_FILE + 1).saturating_sub(count as u64);
+            file.take(rest).read_to_end(&mut bytes)?;
+        }
     }
     if length.max(bytes.len() as u64) > MAX_FILE {
         Err(too_large())
     } else {
         Ok(bytes)
+    }
+}
+
+/// Reads once, also if a signal interrupts it.
+fn read_up_to(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

@@ -1,15 +1,19 @@
 //! A loader that reads a limited amount.
 
 use crate::source::{Loader, MAX_FILES, MAX_SOURCES};
+use rustc_hash::FxHashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// A loader that refuses to read more than [`MAX_SOURCES`] bytes and [`MAX_FILES`] files.
 pub struct Metered<'l> {
     loader: &'l dyn Loader,
     bytes: AtomicUsize,
     files: AtomicUsize,
+    /// What [`Loader::canonical`] has returned for folders.
+    real: Mutex<FxHashMap<PathBuf, PathBuf>>,
 }
 
 impl<'l> Metered<'l> {
@@ -19,6 +23,7 @@ impl<'l> Metered<'l> {
             loader,
             bytes: AtomicUsize::new(0),
             files: AtomicUsize::new(0),
+            real: Mutex::default(),
         }
     }
 
@@ -35,6 +40,17 @@ impl<'l> Metered<'l> {
             )));
         }
         Ok(())
+    }
+
+    /// Returns a folder with links resolved.
+    fn real(&self, folder: &Path) -> PathBuf {
+        let mut known = self.real.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(real) = known.get(folder) {
+            return real.clone();
+        }
+        let real = self.loader.canonical(folder);
+        known.insert(folder.to_owned(), real.clone());
+        real
     }
 
     fn count(&self, text: String) -> io::Result<String> {
@@ -75,7 +91,22 @@ impl Loader for Metered<'_> {
         self.loader.entries(folder)
     }
 
+    fn is_no_link(&self, path: &Path) -> bool {
+        self.loader.is_no_link(path)
+    }
+
+    /// A folder is resolved once for all its files. A link that replaces a part of it later is noticed by
+    /// [`Loader::read_real`].
     fn canonical(&self, path: &Path) -> PathBuf {
+        if path.is_absolute()
+            && let Some(folder) = path.parent()
+            && let Some(Component::Normal(name)) = path.components().next_back()
+        {
+            let place = self.real(folder).join(name);
+            if self.loader.is_no_link(&place) {
+                return place;
+            }
+        }
         self.loader.canonical(path)
     }
 }

@@ -16,7 +16,7 @@ mod visible;
 pub use limits::*;
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
-    Disk, Loader, Memory, normalize, open_regular, read_bytes, read_input, read_text,
+    Disk, Loader, Memory, has_content, normalize, open_regular, read_bytes, read_input, read_text,
     read_text_real,
 };
 use serde::{Deserialize, Serialize};

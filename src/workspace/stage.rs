@@ -10,7 +10,7 @@
 //! Only the owner of the lock has such a folder, so no running command loses its files. The system releases the lock when
 //! the process ends.
 
-use crate::source::{read_bytes, visible};
+use crate::source::{has_content, visible};
 use crate::workspace::cache::IGNORE;
 use crate::workspace::lock::{find_holder, name_holder};
 use crate::workspace::make_ignored;
@@ -142,10 +142,8 @@ impl Stage {
     pub fn add(&self, name: &Path, content: &[u8], mode: u32) -> Result<(), WriteError> {
         let place = self.folder.join(name);
         let failed = |e| WriteError::new(&place, e);
-        match read_bytes(&place) {
-            Ok(old) if old == content && mode_of(&place).is_ok_and(|old| old == mode) => {
-                return Ok(());
-            }
+        match has_content(&place, content, mode) {
+            Ok(true) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if is_in_the_way(&error) => return Err(failed(error)),
             _ => self.back_up(name, &place),

@@ -4,7 +4,7 @@
 //! program is killed or fails, but not if the machine loses power.
 
 use crate::emit::{Artifacts, Files, Output};
-use crate::source::{read_bytes, read_text};
+use crate::source::{has_content, read_bytes, read_text};
 use crate::workspace::lock::{Lock, name_holder};
 use crate::workspace::stage::{Stage, again, mode_of};
 use std::fmt;
@@ -89,8 +89,11 @@ pub fn begin(output: &Output) -> Result<Stage, WriteError> {
 pub fn add_image(stage: &Stage, image: &Files) -> Result<PathBuf, WriteError> {
     let name = Path::new(&image.image);
     let folder = stage.folder().join(name);
-    let is_new = folder.symlink_metadata().is_err();
-    if !is_new && !is_in(&folder, stage.folder()) {
+    let found = folder.symlink_metadata();
+    let is_new = found.is_err();
+    let is_link = found.is_ok_and(|found| found.is_symlink());
+    let is_name = name.file_name() == Some(name.as_os_str());
+    if !is_new && (is_link || !is_name) && !is_in(&folder, stage.folder()) {
         let error = io::Error::other("it is a link out of the output folder");
         return Err(WriteError::new(&folder, error));
     }
@@ -166,8 +169,8 @@ pub(crate) fn replace_private(path: &Path, content: &[u8]) -> Result<(), WriteEr
 pub(super) fn put(path: &Path, content: &[u8], mode: u32) -> Result<(), WriteError> {
     let failed = |e| WriteError::new(path, e);
     let stage = Stage::of(folder_of(path))?;
-    match read_bytes(path) {
-        Ok(old) if old == content && mode_of(path).is_ok_and(|old| old == mode) => Ok(()),
+    match has_content(path, content, mode) {
+        Ok(true) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(failed(error)),
         _ => {
             let new = stage.write(name_of(path), content, mode).map_err(failed)?;
