@@ -61,12 +61,8 @@ trait Maker: Sync {
     fn make(&self, image: &Image<'_>, output: &Output) -> (Self::Made, Checked);
 
     /// Notes what similar images share with an image about which nothing was reported.
-    fn sheet<'p>(
-        &self,
-        image: &Image<'p>,
-        output: &Output,
-        made: &Self::Made,
-    ) -> Option<Sheet<'p>>;
+    fn sheet<'p>(&self, image: &Image<'p>, output: &Output, made: &Self::Made)
+    -> Option<Sheet<'p>>;
 
     /// Makes it of an image that is similar to the one of a sheet; none where anything may have to be reported.
     fn vary<'p>(
@@ -91,12 +87,7 @@ impl Maker for Nothing {
         Sheet::new(image, output, None)
     }
 
-    fn vary<'p>(
-        &self,
-        sheet: &Sheet<'p>,
-        kin: &Kin<'p>,
-        output: &Output,
-    ) -> Option<((), Checked)> {
+    fn vary<'p>(&self, sheet: &Sheet<'p>, kin: &Kin<'p>, output: &Output) -> Option<((), Checked)> {
         sheet.check(kin, output).map(|checked| ((), checked))
     }
 }
@@ -146,12 +137,7 @@ impl Maker for Whole {
         None
     }
 
-    fn vary<'p>(
-        &self,
-        _: &Sheet<'p>,
-        _: &Kin<'p>,
-        _: &Output,
-    ) -> Option<(Artifacts, Checked)> {
+    fn vary<'p>(&self, _: &Sheet<'p>, _: &Kin<'p>, _: &Output) -> Option<(Artifacts, Checked)> {
         None
     }
 }
@@ -175,7 +161,12 @@ struct Families<'p> {
 impl<'p> Families<'p> {
     /// Finds the sheet that has most in common with an image, and says whether the image should become a model: if no
     /// sheet is for it, but it is not the first such one, or if others have the same layers.
-    fn find(&self, program: &Program, id: SectionId, stack: &Stack) -> (Option<Arc<Sheet<'p>>>, bool) {
+    fn find(
+        &self,
+        program: &Program,
+        id: SectionId,
+        stack: &Stack,
+    ) -> (Option<Arc<Sheet<'p>>>, bool) {
         let (sheets, count) = {
             let mut all = self.lock();
             let own = all.entry(stack.target).or_default();
@@ -220,7 +211,9 @@ impl<'p> Families<'p> {
     }
 
     fn lock(&self) -> MutexGuard<'_, FxHashMap<SectionId, Relatives<'p>>> {
-        self.by_target.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_target
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

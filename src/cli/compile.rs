@@ -1,9 +1,7 @@
 //! `imgspec compile`
 
 use crate::cli::place::{cannot_write, expect_own, out, shown};
-use crate::cli::report::{
-    compile_all, expect_unchanged, format, is_fine, render_all, report,
-};
+use crate::cli::report::{compile_all, expect_unchanged, format, is_fine, render_all, report};
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};

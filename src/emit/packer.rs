@@ -21,7 +21,9 @@ pub(super) fn render(
         }
     }
     texts.sort_unstable_by_key(|(rank, _, _)| *rank);
-    let named = texts.into_iter().map(|(_, name, text)| (name.clone(), text));
+    let named = texts
+        .into_iter()
+        .map(|(_, name, text)| (name.clone(), text));
     let mut out: Strings = named.collect();
     if !plan.undeclared.is_empty() {
         for name in &plan.undeclared {

@@ -35,7 +35,9 @@ impl<K: Copy + Ord> Page<K> {
         let start = self.begin(name);
         // As the only element of a list it gets the right indentation.
         let text = serde_json::to_vec_pretty(&[value]).unwrap_or_default();
-        let inner = text.strip_prefix(b"[\n  ").and_then(|t| t.strip_suffix(b"\n]"));
+        let inner = text
+            .strip_prefix(b"[\n  ")
+            .and_then(|t| t.strip_suffix(b"\n]"));
         self.text.extend_from_slice(inner.unwrap_or_default());
         self.entries.push((key, start..self.text.len()));
     }
@@ -54,7 +56,9 @@ impl<K: Copy + Ord> Page<K> {
     /// The text of the object.
     pub(super) fn finish(self) -> String {
         let mut out = Vec::with_capacity(self.text.len() + 5);
-        close(&mut out, self.entries.is_empty(), |out| out.extend_from_slice(&self.text));
+        close(&mut out, self.entries.is_empty(), |out| {
+            out.extend_from_slice(&self.text)
+        });
         into_string(out)
     }
 
@@ -109,7 +113,11 @@ fn close(out: &mut Vec<u8>, is_empty: bool, body: impl FnOnce(&mut Vec<u8>)) {
 fn write(out: &mut Vec<u8>, text: &str) {
     let is_special = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
     // Almost no string has a character that needs an escape.
-    if text.as_bytes().iter().fold(false, |found, byte| found | is_special(byte)) {
+    if text
+        .as_bytes()
+        .iter()
+        .fold(false, |found, byte| found | is_special(byte))
+    {
         let _ = text.serialize(&mut serde_json::Serializer::new(out));
     } else {
         out.push(b'"');
@@ -164,7 +172,11 @@ mod tests {
 
     #[test]
     fn changed_entries_are_in_their_places() {
-        let old = [(2, "b", json!("old")), (4, "d", json!("old")), (6, "f", json!("old"))];
+        let old = [
+            (2, "b", json!("old")),
+            (4, "d", json!("old")),
+            (6, "f", json!("old")),
+        ];
         let base = page(&old);
         for mask in 0..(1u32 << 7) {
             for present in 0..(1u32 << 7) {
@@ -174,8 +186,11 @@ mod tests {
                     .filter(|i| mask >> i & present >> i & 1 == 1)
                     .map(|i| (i, names[i as usize], json!("new")))
                     .collect();
-                let mut all: Vec<(u32, &str, Json)> =
-                    old.iter().filter(|(key, _, _)| !changed.contains(key)).cloned().collect();
+                let mut all: Vec<(u32, &str, Json)> = old
+                    .iter()
+                    .filter(|(key, _, _)| !changed.contains(key))
+                    .cloned()
+                    .collect();
                 all.extend(new.iter().cloned());
                 all.sort_by_key(|(key, _, _)| *key);
                 assert_eq!(base.with(&changed, &page(&new)), pretty(&all));

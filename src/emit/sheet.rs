@@ -17,7 +17,7 @@ use crate::schema::Base;
 use std::sync::Arc;
 
 /// The files of an image as text.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Files {
     /// The image's name.
     pub image: String,
@@ -53,13 +53,13 @@ pub(super) struct Pages {
 
 impl Pages {
     /// Writes the entries of the variables of a plan that are not withheld.
-    pub(super) fn new(
-        delivery: &Delivery<'_, '_>,
-        plan: &Plan<'_>,
-        output: &Output,
-    ) -> Pages {
+    pub(super) fn new(delivery: &Delivery<'_, '_>, plan: &Plan<'_>, output: &Output) -> Pages {
         let program = delivery.image.program;
-        let mut rows: Vec<_> = plan.rows.iter().map(|row| (program.rank(row.variable), row)).collect();
+        let mut rows: Vec<_> = plan
+            .rows
+            .iter()
+            .map(|row| (program.rank(row.variable), row))
+            .collect();
         rows.sort_by_key(|(rank, _)| *rank);
         let mut pages = Pages {
             packer: Page::with_capacity(rows.len(), 48 * rows.len()),
@@ -142,9 +142,12 @@ impl<'p> Sheet<'p> {
         }
         let ids = image.ids().iter().copied();
         let rows = plan.rows.iter().filter(|row| row.file.is_some());
-        let roles = ids
-            .clone()
-            .flat_map(|id| delivery.roles_of(id).into_iter().map(move |role| (id, role)));
+        let roles = ids.clone().flat_map(|id| {
+            delivery
+                .roles_of(id)
+                .into_iter()
+                .map(move |role| (id, role))
+        });
         Some(Sheet {
             model: Model::new(image)?,
             pages,
@@ -197,10 +200,15 @@ impl<'p> Sheet<'p> {
         let files = Files {
             image: image.name().to_owned(),
             is_secret: self.secrets.iter().any(is_old)
-                || seen(kin, &ids).iter().any(|id| is_literal_secret(image, *id)),
+                || seen(kin, &ids)
+                    .iter()
+                    .any(|id| is_literal_secret(image, *id)),
             files: [
                 ("packer.vars.json", pages.packer.with(&ranks, &new.packer)),
-                ("ansible.vars.json", pages.ansible.with(&ranks, &new.ansible)),
+                (
+                    "ansible.vars.json",
+                    pages.ansible.with(&ranks, &new.ansible),
+                ),
                 ("manifest.json", delivery.manifest(plan.file, &environment)),
             ],
         };
@@ -244,16 +252,29 @@ impl<'p> Sheet<'p> {
         ids.dedup();
         // An entry that has the name of a variable takes its place.
         let is_twin = |id: &VarId| {
-            is_entry(id) && program.find_variable(file, &program.variable(*id).name).is_some()
+            is_entry(id)
+                && program
+                    .find_variable(file, &program.variable(*id).name)
+                    .is_some()
         };
         if ids.iter().any(is_twin) {
             return None;
         }
-        Some((Delivery { image, route, reach }, ids))
+        Some((
+            Delivery {
+                image,
+                route,
+                reach,
+            },
+            ids,
+        ))
     }
 
     fn checked(&self, delivery: &Delivery<'_, '_>, ids: &[VarId]) -> Checked {
-        let old = self.roles.iter().filter(|(id, _)| ids.binary_search(id).is_err());
+        let old = self
+            .roles
+            .iter()
+            .filter(|(id, _)| ids.binary_search(id).is_err());
         let new = ids.iter().flat_map(|id| delivery.roles_of(*id));
         Checked {
             diagnostics: Vec::new(),

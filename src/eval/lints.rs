@@ -70,8 +70,7 @@ impl<'p> Image<'p> {
         found: &mut Vec<Diagnostic>,
     ) {
         let is_above = |a: &&Active<'p>| {
-            self.stack.region(a.layer) == Region::AboveTarget
-                && a.setting.change == Change::Replace
+            self.stack.region(a.layer) == Region::AboveTarget && a.setting.change == Change::Replace
         };
         let mut above = settings.iter().filter(is_above);
         if above.next().is_none() || above.next().is_none() {

@@ -135,7 +135,10 @@ impl<'p> Model<'p> {
                 view.variables.len() == own.variables.len()
                     && view.rules.len() == own.rules.len()
                     && view.variables.values().all(|(id, _)| self.is_in_view[*id])
-                    && view.rules.iter().all(|(name, rule)| own.rules.get(name) == Some(rule))
+                    && view
+                        .rules
+                        .iter()
+                        .all(|(name, rule)| own.rules.get(name) == Some(rule))
             }
             _ => false,
         }
@@ -230,7 +233,8 @@ impl<'p> Model<'p> {
         for layer in shared.other_places() {
             let (settings, conditions) = settings_at(program, &evaluator.image.stack, layer);
             let answers = evaluator.answers(conditions);
-            let holds = |setting: &&Setting| setting.condition.is_none_or(|c| holds_at(&answers, c));
+            let holds =
+                |setting: &&Setting| setting.condition.is_none_or(|c| holds_at(&answers, c));
             let settings = settings.iter().filter(holds);
             active.extend(settings.map(|setting| Active { layer, setting }));
         }
@@ -259,7 +263,9 @@ impl<'p> Model<'p> {
             return None;
         }
         let depends_alike = image.ids == self.ids
-            && set.iter().all(|id| image.dependencies(*id) == self.dependencies[*id]);
+            && set
+                .iter()
+                .all(|id| image.dependencies(*id) == self.dependencies[*id]);
         Some(Kin {
             image,
             changed,

@@ -132,7 +132,9 @@ pub fn expect_free(stage: &Stage, image: &str) -> Result<(), String> {
 /// If a folder or file cannot be written. Then nothing has changed.
 pub fn write(images: &[Artifacts], output: &Output) -> Result<Vec<PathBuf>, WriteError> {
     let stage = begin(output)?;
-    let folders = images.iter().map(|image| add_image(&stage, &image.to_files()));
+    let folders = images
+        .iter()
+        .map(|image| add_image(&stage, &image.to_files()));
     let folders = folders.collect::<Result<_, _>>()?;
     stage.commit()?;
     Ok(folders)
