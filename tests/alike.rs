@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 /// How many fleets there are where nobody asks for more.
-const FLEETS: u64 = 12;
+const FLEETS: u64 = 6;
 
 /// Targets of several providers and systems.
 const TARGETS: [&str; 6] = [

@@ -203,7 +203,7 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// The roles that values name.
     pub roles: Vec<Role>,
-    /// The folders in which Ansible looks for a role that is named without a path.
+    /// The folders in which Ansible looks for a role that is named without a path; none where there are no roles.
     pub role_folders: Vec<PathBuf>,
     /// A checkout's Makefile builds the image.
     pub is_made: bool,
@@ -213,7 +213,7 @@ pub struct Checked {
 pub fn check(image: &Image<'_>, output: &Output) -> Checked {
     let delivery = Delivery::new(image);
     let (_, diagnostics) = delivery.decide(image.ids(), false, output);
-    delivery.checked(diagnostics)
+    delivery.checked(diagnostics, delivery.roles_named())
 }
 
 /// Renders the files of an image.
@@ -275,11 +275,12 @@ impl<'i, 'p> Delivery<'i, 'p> {
         (plan, diagnostics)
     }
 
-    fn checked(&self, diagnostics: Vec<Diagnostic>) -> Checked {
+    fn checked(&self, diagnostics: Vec<Diagnostic>, roles: Vec<Role>) -> Checked {
+        let is_any = !roles.is_empty();
         Checked {
             diagnostics,
-            roles: self.roles_named(),
-            role_folders: self.role_folders(),
+            roles,
+            role_folders: is_any.then(|| self.role_folders()).unwrap_or_default(),
             is_made: self.serves_upstream(),
         }
     }

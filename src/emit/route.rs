@@ -2,7 +2,7 @@
 
 use crate::ansible::{ArgsProblem, Argument, check_args, is_all_known, parse_pairs, read_escapes};
 use crate::eval::Image;
-use crate::packer::{self, Braced, Filling, named, parse_braces, whole_argument};
+use crate::packer::{self, Braced, Filling, Selection, named, parse_braces, whole_argument};
 use crate::project::hir::*;
 use crate::project::{Program, Region};
 use crate::schema::{Value, encode};
@@ -113,10 +113,15 @@ impl Route {
         let lookup = |name: &str| program.find_variable(file, name);
         let mut route = Route::default();
         let asked = RefCell::default();
+        let selections = image.selections();
         let readers = provider
             .readers
-            .readers(&image.selections(), &|name| fill(image, name, &asked));
-        route.asked = asked.take();
+            .readers(&selections, &|name| fill(image, name, &asked));
+        // Who builds matters only to runs that select builders by their names.
+        let is_by_name = |run: &&Selection| !run.only.is_empty() || !run.except.is_empty();
+        if selections.iter().any(is_by_name) || !readers.idle.is_empty() {
+            route.asked = asked.take();
+        }
         route.idle = readers
             .idle
             .first()

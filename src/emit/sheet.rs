@@ -108,7 +108,8 @@ pub fn files(image: &Image<'_>, output: &Output) -> (Files, Checked) {
             ("manifest.json", delivery.manifest(plan.file, &environment)),
         ],
     };
-    (files, delivery.checked(diagnostics))
+    let roles = delivery.roles_named();
+    (files, delivery.checked(diagnostics, roles))
 }
 
 impl<'p> Sheet<'p> {
@@ -276,12 +277,10 @@ impl<'p> Sheet<'p> {
             .iter()
             .filter(|(id, _)| ids.binary_search(id).is_err());
         let new = ids.iter().flat_map(|id| delivery.roles_of(*id));
-        Checked {
-            diagnostics: Vec::new(),
-            roles: old.map(|(_, role)| role.clone()).chain(new).collect(),
-            role_folders: delivery.role_folders(),
-            is_made: delivery.serves_upstream(),
-        }
+        delivery.checked(
+            Vec::new(),
+            old.map(|(_, role)| role.clone()).chain(new).collect(),
+        )
     }
 }
 

@@ -160,17 +160,15 @@ fn options() -> fs::OpenOptions {
     options
 }
 
-/// Opens a regular file without following a link in any part of its path.
+/// Opens a file without following a link in any part of its path.
 ///
 /// # Errors
-/// The error of the system; `InvalidInput` if a part of the path is a link; that of [`open_regular`] for the kind of file.
+/// The error of the system; `InvalidInput` if a part of the path is a link.
 fn open_real(real: &Path) -> io::Result<File> {
-    let file = match open_without_links(real) {
-        Some(opened) => opened?,
-        None => open_and_compare(real)?,
-    };
-    expect_regular(&file.metadata()?)?;
-    Ok(file)
+    match open_without_links(real) {
+        Some(opened) => opened,
+        None => open_and_compare(real),
+    }
 }
 
 /// Lets the kernel refuse links. Returns `None` if the system cannot.
@@ -223,7 +221,8 @@ fn replaced() -> io::Error {
 /// # Errors
 /// The errors of [`open_regular`]; `FileTooLarge` if the file is larger.
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    take_bytes(open_regular(path)?)
+    look(path)?;
+    take_bytes(options().open(path)?)
 }
 
 /// Returns whether a regular file has this content and, on Unix, these permissions. Reads it only if its length is right.
@@ -235,7 +234,7 @@ pub fn has_content(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
     if found.len() != content.len() as u64 || !has_mode(&found, mode) {
         return Ok(false);
     }
-    Ok(read_bytes(path)? == content)
+    Ok(take_bytes(options().open(path)?)? == content)
 }
 
 #[cfg(unix)]
@@ -249,8 +248,11 @@ fn has_mode(_: &fs::Metadata, _: u32) -> bool {
     true
 }
 
+/// Returns the bytes of an open file, which must be a regular one of at most [`MAX_FILE`] bytes.
 fn take_bytes(file: File) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len();
+    let found = file.metadata()?;
+    expect_regular(&found)?;
+    let length = found.len();
     let mut bytes = Vec::new();
     if length <= MAX_FILE {
         // With room for one byte more, a read that fills less than all has met the end.

@@ -47,9 +47,11 @@ pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         .build();
     let mut out = Vec::new();
     for entry in walk {
-        let path = entry.map_err(io::Error::other)?.into_path();
+        let entry = entry.map_err(io::Error::other)?;
+        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+        let path = entry.into_path();
         // A pipe or a broken link is reported when it is read.
-        if path.extension().is_some_and(|e| e == "imgspec") && !path.is_dir() {
+        if path.extension().is_some_and(|e| e == "imgspec") && (is_file || !path.is_dir()) {
             out.push(path);
         }
     }
