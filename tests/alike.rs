@@ -26,7 +26,7 @@ const TARGETS: [&str; 6] = [
 ];
 
 /// What images and layers say: values that others depend on, lists, names of the same variable, conditions, mistakes.
-const SAID: [&str; 43] = [
+const SAID: [&str; 46] = [
     "build_name = \"NAME\"",
     "build_name = \"other\"",
     "extra_debs += [\"NAME\"]",
@@ -47,6 +47,9 @@ const SAID: [&str; 43] = [
     "derived = \"${own} ${build_name}\"",
     "when os_family == \"linux\" { extra_debs += [\"only\"] }",
     "extra_debs -= [\"jq\"]",
+    "deep = \"deeper\"",
+    "ansible { reads = deep }",
+    "ansible { reads = \"${deep} ${own}\" }",
     "unset extra_debs",
     "final extra_debs += [\"audit\"]",
     "final http_proxy = \"http://proxy\"",
@@ -73,7 +76,8 @@ const SAID: [&str; 43] = [
 ];
 
 /// What the first file says before its layers.
-const DECLARED: &str = "variable own : string = \"o\" { to = [linux, windows] }\n\
+const DECLARED: &str = "variable deep : string = \"d\"\n\
+    variable own : string = \"o\" { to = [linux, windows] }\n\
     variable derived : string = \"d ${own}\" { to = [linux, windows] }\n\
     rule large { deny = memory > 8000 and cpus == 4, message = \"too large for ${build_name}\" }\n\
     rule named { warn = own == \"x\" and is_set(http_proxy), message = \"named\" }\n";
@@ -86,7 +90,7 @@ impl Fleet {
         let mut lines: Vec<&str> = Vec::new();
         for _ in 0..self.0.usize(..=most) {
             // The first ones are right on most targets.
-            let end = if self.1 { 20 } else { SAID.len() };
+            let end = if self.1 { 23 } else { SAID.len() };
             lines.extend(SAID.get(self.0.usize(..end)));
         }
         lines.dedup();
