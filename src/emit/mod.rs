@@ -276,11 +276,15 @@ impl<'i, 'p> Delivery<'i, 'p> {
     }
 
     fn checked(&self, diagnostics: Vec<Diagnostic>, roles: Vec<Role>) -> Checked {
-        let is_any = !roles.is_empty();
+        let role_folders = if roles.is_empty() {
+            Vec::new()
+        } else {
+            self.role_folders()
+        };
         Checked {
             diagnostics,
             roles,
-            role_folders: is_any.then(|| self.role_folders()).unwrap_or_default(),
+            role_folders,
             is_made: self.serves_upstream(),
         }
     }
