@@ -371,7 +371,8 @@ impl<'j> Job<'j> {
     ) -> Option<(Image<'j>, M::Made, Vec<Diagnostic>)> {
         let kin = sheet.model.evaluate(id, stack)?;
         let (made, checked) = maker.vary(sheet, &kin, self.output)?;
-        let is_fine = self.check_roles(&checked, &kin.image).is_empty();
+        let is_fine =
+            self.check_roles(&checked, &kin.image).is_empty() && !kin.image.has_spent_all();
         is_fine.then(|| (kin.image, made, Vec::new()))
     }
 

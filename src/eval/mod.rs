@@ -273,6 +273,11 @@ impl<'p> Image<'p> {
         values.map(|value| value.size(MAX_VALUE)).sum()
     }
 
+    /// True where its expressions have read and made more than they may, so that some of them have no value.
+    pub fn has_spent_all(&self) -> bool {
+        self.work.get() > MAX_WORK
+    }
+
     /// What each of [`Image::runs`] selects.
     pub fn selections(&self) -> Vec<&'p Selection> {
         self.runs().iter().map(|run| &run.selection).collect()

@@ -13,7 +13,7 @@ use crate::eval::{Active, Evaluator, Image, State};
 use crate::project::hir::*;
 use crate::project::{Program, Shared, Stack, Table};
 use crate::schema::Value;
-use crate::source::{FileId, MAX_CHAIN, MAX_WORK};
+use crate::source::{FileId, MAX_CHAIN};
 use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
 
@@ -351,7 +351,7 @@ impl<'p> Model<'p> {
             || rules
                 .into_iter()
                 .any(|id| image.breaks(&self.program.rules[id]))
-            || image.work.get() > MAX_WORK
+            || image.has_spent_all()
     }
 
     /// Returns the variables about which something else can be said than about the model's: those that changed, those
