@@ -3,13 +3,13 @@
 use crate::cli::place::out;
 use crate::cli::report::{check_all, format, is_fine, report};
 use crate::cli::select::{no_specs, select};
-use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
+use crate::cli::{Cli, Failure, Format, Selection, keep, print, print_aside};
 use crate::diagnostic::render_json;
 use crate::driver::of_var_files;
 use crate::emit::Output;
 
 pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
-    let mut selected = select(cli, selection)?;
+    let selected = keep(select(cli, selection)?);
     selected.expect_known()?;
     let program = &selected.program;
     if program.specs.is_empty()
@@ -26,7 +26,7 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     if selected.is_json_alone {
         selected.images = selected.program.library_images();
     }
-    let mut diagnostics = check_all(&selected, &output);
+    let mut diagnostics = check_all(selected, &output);
     if selected.is_json_alone {
         diagnostics = of_var_files(
             &selected.program,

@@ -4,7 +4,7 @@ use crate::cli::place::{cannot_write, expect_own, out, shown};
 use crate::cli::report::{compile_all, expect_unchanged, format, is_fine, render_all, report};
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::{Selected, select};
-use crate::cli::{Cli, Failure, Format, Selection, print, print_aside};
+use crate::cli::{Cli, Failure, Format, Selection, keep, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
 use crate::emit::{Artifacts, Files, Output};
 use crate::source::{Disk, Loader};
@@ -57,14 +57,14 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     if args.out.is_none() {
         expect_own(&cli.here)?;
     }
-    let selected = select(cli, &args.selection)?;
+    let selected = &*keep(select(cli, &args.selection)?);
     selected.expect_known()?;
     let output = Output {
         dir: out(&cli.here, args.out.as_deref()),
         portable: args.portable,
     };
-    let (made, mut diagnostics) = make(cli, args, &selected, &output)?;
-    if let Some(found) = native_output(&selected, &output.dir) {
+    let (made, mut diagnostics) = make(cli, args, selected, &output)?;
+    if let Some(found) = native_output(selected, &output.dir) {
         diagnostics.extend(
             selected
                 .program
@@ -87,7 +87,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     }
     if !fine {
         if is_json && !args.stdout {
-            print_json(&selected, &diagnostics, &[])?;
+            print_json(selected, &diagnostics, &[])?;
         }
         return Ok(false);
     }
@@ -100,7 +100,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         }
         Made::Stale(stale) => {
             if is_json {
-                print_json(&selected, &diagnostics, &stale)?;
+                print_json(selected, &diagnostics, &stale)?;
             } else {
                 for path in &stale {
                     print_aside(&format!("stale: {}\n", shown(path, &cli.here)));
@@ -118,7 +118,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
             let failed = |e| cannot_write(&e, &cli.here);
             staged.stage.commit().map_err(failed)?;
             if is_json {
-                print_json(&selected, &diagnostics, &written)?;
+                print_json(selected, &diagnostics, &written)?;
             } else {
                 let lines = written
                     .iter()

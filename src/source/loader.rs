@@ -256,7 +256,7 @@ fn take_bytes(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if length <= MAX_FILE {
         // With room for one byte more, a read that fills less than all has met the end.
-        bytes.resize(length as usize + 1, 0);
+        bytes = vec![0; length as usize + 1];
         let count = read_up_to(&file, &mut bytes)?;
         let is_whole = count as u64 == length && length > 0;
         bytes.truncate(count);
