@@ -5,8 +5,8 @@ use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 use std::path::{Path, PathBuf};
 
-/// How many files are checked before the next look for messages.
-const BATCH: usize = 2;
+/// How many files are checked before the next look for messages: a keystroke waits for them.
+const BATCH: usize = 1;
 
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
@@ -66,7 +66,7 @@ mod tests {
         while !scheduler.is_settled() {
             order.push(scheduler.take_batch(is_open));
         }
-        let expected: [&[&str]; 4] = [&["u"], &["b"], &["c", "d"], &["a"]];
+        let expected: [&[&str]; 5] = [&["u"], &["b"], &["d"], &["c"], &["a"]];
         let expected = expected.map(|batch| batch.iter().map(PathBuf::from).collect::<Vec<_>>());
         assert_eq!(order, expected);
     }
