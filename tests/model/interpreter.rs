@@ -110,7 +110,7 @@ fn check(source: &Source, codes: &mut BTreeSet<&'static str>) {
     for layer in &source.layers {
         check_body(source, &layer.body, false, codes);
         for (name, value) in layer.target.iter().flat_map(|target| &target.vars) {
-            check_value(source, source.variable(name), value, codes);
+            check_argument(source, source.variable(name), value, codes);
         }
         if let LayerKind::Json(file) = layer.kind {
             check_json(source, file, codes);
@@ -204,6 +204,21 @@ fn check_value(
         codes.insert("type-mismatch");
     } else if variable.is_secret && constant(value).is_some_and(|value| value.is_plain_text()) {
         codes.insert("secret-literal");
+    }
+}
+
+/// Checks a value of a target's `vars`, which other users of the machine can read.
+fn check_argument(
+    source: &Source,
+    variable: &Variable,
+    value: &Expr,
+    codes: &mut BTreeSet<&'static str>,
+) {
+    check_expression(source, value, codes);
+    if is_mistyped(source, &variable.ty, value) {
+        codes.insert("type-mismatch");
+    } else if variable.is_secret && constant(value).is_none_or(|value| value.is_plain_text()) {
+        codes.insert("secret-in-text");
     }
 }
 
