@@ -78,8 +78,22 @@ fn make_locked() -> io::Result<(TempDir, File)> {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = remove(&self.folder);
     }
+}
+
+/// Removes a folder, and its owner file last: a run that is killed meanwhile leaves a folder that the next run knows.
+fn remove(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != OWNER {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_file(folder.join(OWNER))?;
+    fs::remove_dir(folder)
 }
 
 /// Removes the folders of builds that were killed. The next run tries again to remove what remains.
@@ -126,5 +140,5 @@ fn remove_leftover(folder: &Path) -> io::Result<()> {
         artifacts::recover(image)?;
         fs::remove_dir_all(work)?;
     }
-    fs::remove_dir_all(folder)
+    remove(folder)
 }

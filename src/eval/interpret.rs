@@ -221,14 +221,12 @@ pub(crate) trait Interpret<'p> {
         let [left, right] = sides;
         match op {
             BinaryOp::And | BinaryOp::Or => {
-                // The side that decides decides, whatever is known of the other.
+                // The side that decides decides, whatever is known of the other. Both are evaluated, so that a circle is
+                // found whatever the order of the sides.
                 let deciding = op == BinaryOp::Or;
-                let a = self.eval_bool(left);
-                if matches!(a, Ok(Some(x)) if x == deciding) {
-                    return Ok(Some(Value::Bool(deciding)));
-                }
-                let b = self.eval_bool(right);
-                if matches!(b, Ok(Some(x)) if x == deciding) {
+                let (a, b) = (self.eval_bool(left), self.eval_bool(right));
+                let decides = |side: &Result<Option<bool>, Stop>| matches!(side, Ok(Some(x)) if *x == deciding);
+                if decides(&a) || decides(&b) {
                     return Ok(Some(Value::Bool(deciding)));
                 }
                 Ok(a?.and(b?).map(Value::Bool))

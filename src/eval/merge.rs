@@ -65,8 +65,27 @@ impl<'p> Evaluator<'p> {
             let is_set = !self.image.settings(id).is_empty();
             return (is_list && is_set).then(|| Value::list(Vec::new()));
         }
+        if !matches!(variable.ty.base, Base::List(_)) && !self.is_set_by_project(id) {
+            // What an old name replaces is not computed.
+            let aliases = self.image.program.aliases_of(id).iter().rev().copied();
+            let set = aliases.filter(|alias| !self.image.settings(*alias).is_empty());
+            for alias in set.collect::<Vec<_>>() {
+                if let Some(value) = self.compute_folded(alias) {
+                    return Some(value);
+                }
+            }
+        }
         let value = self.compute_folded(id);
         self.merge_aliases(id, value)
+    }
+
+    /// True if the project itself sets a variable under this name.
+    fn is_set_by_project(&self, id: VarId) -> bool {
+        let program = self.image.program;
+        let settings = self.image.effective_settings(id).0;
+        settings
+            .iter()
+            .any(|a| program.sources.is_users(a.setting.span.file))
     }
 
     /// The value of a variable's own settings.
@@ -131,11 +150,10 @@ impl<'p> Evaluator<'p> {
                     front.iter().chain(own.iter()).cloned().collect(),
                 )),
                 (front, own) => {
-                    let is_users = |a: &Active<'p>| program.sources.is_users(a.setting.span.file);
                     let place =
                         |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
                     if let (true, Some(here), Some(there)) = (
-                        self.image.effective_settings(id).0.iter().any(is_users),
+                        self.is_set_by_project(id),
                         place(&self.image, alias_id),
                         place(&self.image, id),
                     ) {

@@ -74,7 +74,8 @@ pub fn interpret(source: &Source) -> Expected {
                 if !values.broken.is_empty() {
                     expected.possible.extend(CONSEQUENCES);
                 }
-                is_doubtful |= image.is_doubtful;
+                // In a list that depends on itself, nobody knows what is removed.
+                is_doubtful |= image.is_doubtful || !image.cyclic.is_empty();
                 for (place, has_removed) in image.removals {
                     *removals.entry(place).or_insert(false) |= has_removed;
                 }
@@ -437,7 +438,7 @@ struct Active<'a> {
 }
 
 /// An error has been reported, or the value depends on one that has.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Broken;
 
 /// The value of an expression. `Ok(None)` is unset.
@@ -490,6 +491,8 @@ struct Image<'a> {
     is_doubtful: bool,
     /// The variables that are being computed, each for the one before it.
     chain: Vec<&'a str>,
+    /// The variables that depend on themselves.
+    cyclic: BTreeSet<&'a str>,
     /// For each variable, those whose values refer to it.
     readers: BTreeMap<&'a str, BTreeSet<&'a str>>,
 }
@@ -507,6 +510,7 @@ impl<'a> Image<'a> {
             removals: BTreeMap::new(),
             is_doubtful: false,
             chain: Vec::new(),
+            cyclic: BTreeSet::new(),
             readers: BTreeMap::new(),
         }
     }
@@ -700,6 +704,8 @@ impl<'a> Image<'a> {
             Some(Some(done)) => return done.clone(),
             Some(None) => {
                 self.codes.insert("reference-cycle");
+                let members = self.chain.iter().skip_while(|member| **member != name);
+                self.cyclic.extend(members);
                 return Err(Broken);
             }
             None => {}
@@ -709,6 +715,11 @@ impl<'a> Image<'a> {
         self.chain.push(name);
         let value = self.fold(self.source.variable(name), &settings, true);
         self.chain.pop();
+        let value = if self.cyclic.contains(name) {
+            Err(Broken)
+        } else {
+            value
+        };
         self.values.insert(name, Some(value.clone()));
         value
     }
@@ -749,6 +760,8 @@ impl<'a> Image<'a> {
                 old.extend(new);
                 Ok(Some(Value::List(old)))
             }
+            // A list that nobody knows takes the place of the default, and nothing can be joined with it.
+            (old, _) if effective_settings(&variable.name, settings).0.is_empty() => Ok(Some(old)),
             _ => self.fail("duplicate-setting"),
         }
     }
@@ -1031,13 +1044,22 @@ impl<'a> Image<'a> {
     fn binary(&mut self, operator: Operator, left: &'a Expr, right: &'a Expr) -> Outcome {
         // If one side of `and` or `or` decides, the other side does not matter.
         if let Operator::And | Operator::Or = operator {
+            let mut found = BTreeSet::new();
+            check_expression(self.source, left, &mut found);
+            check_expression(self.source, right, &mut found);
+            if found.contains("type-mismatch") {
+                return Err(Broken);
+            }
             let deciding = Value::Bool(operator == Operator::Or);
-            let codes = self.codes.clone();
-            for side in [left, right] {
-                if matches!(self.evaluate(side), Ok(Some(value)) if value == deciding) {
-                    self.codes = codes;
-                    return Ok(Some(deciding));
+            let mut codes = self.codes.clone();
+            let sides = [self.evaluate(left), self.evaluate(right)];
+            if sides.contains(&Ok(Some(deciding.clone()))) {
+                // But a variable that depends on itself is a mistake on either side.
+                if !self.cyclic.is_empty() {
+                    codes.insert("reference-cycle");
                 }
+                self.codes = codes;
+                return Ok(Some(deciding));
             }
         }
         let left = self.evaluate(left)?;
