@@ -172,6 +172,11 @@ fn check_body(
                     continue;
                 }
                 check_value(source, variable, value, codes);
+                if let Expr::Binary(Operator::Plus, sides) = value
+                    && matches!(&sides[0], Expr::Name(first) if first == name)
+                {
+                    codes.insert("reference-cycle");
+                }
                 if *change == Change::Replace && !in_when && !replaced.insert(name) {
                     codes.insert("duplicate-setting");
                 }
@@ -874,15 +879,15 @@ impl<'a> Image<'a> {
         }
         // A string for Ansible must not contain a secret that the spec sets to a literal value.
         if variable.to_linux {
-            let mut secrets = value.secrets();
-            if variable.is_secret {
-                secrets.push(variable.name.clone());
-            }
-            for secret in secrets {
+            let is_own = variable.is_secret && value.is_plain_text();
+            let mut is_exposed = is_own;
+            // An empty one, too: that it is empty is nobody's business.
+            for secret in value.secrets() {
                 let value = self.value(&self.source.variable(&secret).name);
-                if value.is_ok_and(|value| value.is_some_and(|value| value.is_plain_text())) {
-                    self.codes.insert("secret-in-text");
-                }
+                is_exposed |= matches!(value, Ok(Some(value)) if value.as_text().is_some());
+            }
+            if is_exposed {
+                self.codes.insert("secret-in-text");
             }
         }
     }
