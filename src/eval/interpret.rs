@@ -221,11 +221,15 @@ pub(crate) trait Interpret<'p> {
         let [left, right] = sides;
         match op {
             BinaryOp::And | BinaryOp::Or => {
-                // The side that decides decides, whatever is known of the other. Both are evaluated, so that a circle is
-                // found whatever the order of the sides.
+                // The side that decides decides, whatever is known of the other. In the value of a variable both are
+                // evaluated, so that a circle is found whatever the order of the sides.
                 let deciding = op == BinaryOp::Or;
-                let (a, b) = (self.eval_bool(left), self.eval_bool(right));
                 let decides = |side: &Result<Option<bool>, Stop>| matches!(side, Ok(Some(x)) if *x == deciding);
+                let a = self.eval_bool(left);
+                if decides(&a) && self.current().is_none() {
+                    return Ok(Some(Value::Bool(deciding)));
+                }
+                let b = self.eval_bool(right);
                 if decides(&a) || decides(&b) {
                     return Ok(Some(Value::Bool(deciding)));
                 }
