@@ -172,7 +172,8 @@ fn check_body(
                     continue;
                 }
                 check_value(source, variable, value, codes);
-                if let Expr::Binary(Operator::Plus, sides) = value
+                if *change == Change::Replace
+                    && let Expr::Binary(Operator::Plus, sides) = value
                     && matches!(&sides[0], Expr::Name(first) if first == name)
                 {
                     codes.insert("reference-cycle");
