@@ -223,6 +223,12 @@ impl<'j> Job<'j> {
         self.each(&Nothing, |()| ()).1
     }
 
+    /// The same as [`Job::check`], with about how many bytes of memory the values of the images take.
+    pub fn weigh(self) -> (Vec<Diagnostic>, usize) {
+        let (_, found, size) = self.each(&Nothing, |()| ());
+        (found, size)
+    }
+
     /// Renders the files of the images. Returns those of each image that could be evaluated, and what is wrong with the
     /// images, both in their order.
     pub fn compile(self) -> (Vec<Artifacts>, Vec<Diagnostic>) {
@@ -234,7 +240,8 @@ impl<'j> Job<'j> {
         self,
         take: impl Fn(Artifacts) -> T + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
-        self.each(&Whole, take)
+        let (made, found, _) = self.each(&Whole, take);
+        (made, found)
     }
 
     /// The same as [`Job::compile_each`] for the texts of the files.
@@ -242,16 +249,17 @@ impl<'j> Job<'j> {
         self,
         take: impl Fn(Files) -> T + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
-        self.each(&Texts, take)
+        let (made, found, _) = self.each(&Texts, take);
+        (made, found)
     }
 
     fn each<M: Maker, T: Send>(
         self,
         maker: &M,
         take: impl Fn(M::Made) -> T + Sync,
-    ) -> (Vec<T>, Vec<Diagnostic>) {
+    ) -> (Vec<T>, Vec<Diagnostic>, usize) {
         if let Some(found) = self.exceeded_limit() {
-            return (Vec::new(), vec![found]);
+            return (Vec::new(), vec![found], 0);
         }
         let families = Families::default();
         let one = |id: &SectionId| self.one(*id, maker, &families, &take);
@@ -275,12 +283,12 @@ impl<'j> Job<'j> {
                 if size > MAX_OUTPUT {
                     found.push(too_large(self.program.section(*id).span));
                     found.extend(self.find_idle(removals));
-                    return (made, found);
+                    return (made, found, size);
                 }
             }
         }
         found.extend(self.find_idle(removals));
-        (made, found)
+        (made, found, size)
     }
 
     /// Says which limit the images exceed before any of them is evaluated.

@@ -11,6 +11,7 @@ use crate::reference::{Trial, collect, render_html, render_markdown};
 use crate::source::{Disk, normalize, visible};
 use crate::workspace;
 use clap::Args;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -71,6 +72,7 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
         folder: workspace::read_config(&cli.here).0,
         library,
         include_roots: request.include_roots,
+        spent: Cell::default(),
     };
     let reference = collect(&program, &subject(cli, &program), Some(&trial));
     let text = match cli.format {

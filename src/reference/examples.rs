@@ -13,6 +13,7 @@ use crate::syntax::print_text;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
+use std::cell::Cell;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,15 @@ pub struct Trial<'l> {
     pub library: Option<Arc<Library>>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
+    /// The bytes of large values in what was tried.
+    pub spent: Cell<usize>,
 }
+
+/// The bytes of an image's values that nobody counts: those of usual projects are smaller.
+const USUAL: usize = 1 << 20;
+
+/// How many bytes of large values are tried before the other variables stay without examples.
+const MAX_TRIED: usize = 256 << 20;
 
 /// The folders, beside an example, in which everything that it names is supposed to exist.
 const SUPPOSED: [&str; 2] = ["files", "roles"];
@@ -118,13 +127,22 @@ impl Trial<'_> {
         shown.collect()
     }
 
+    fn spend(&self, size: usize) {
+        let spent = self.spent.get();
+        self.spent.set(spent + size.saturating_sub(USUAL));
+    }
+
+    fn is_spent(&self) -> bool {
+        self.spent.get() > MAX_TRIED
+    }
+
     /// Returns of each list of attempts the first that is fine. Each round tries one of each list, in one spec.
     fn first_fine<'w>(&self, mut open: Vec<Attempts<'w>>) -> FxHashMap<VarId, Attempt<'w>> {
         let mut found = FxHashMap::default();
         open.iter_mut().for_each(|attempts| attempts.reverse());
         loop {
             let round: Attempts<'_> = open.iter_mut().filter_map(Vec::pop).collect();
-            if round.is_empty() {
+            if round.is_empty() || self.is_spent() {
                 return found;
             }
             for attempt in self.try_round(round) {
@@ -194,17 +212,22 @@ impl Trial<'_> {
                 provider: None,
                 output: &output,
             };
-            let of_image = job.check();
+            let (of_image, size) = job.weigh();
+            self.spend(size);
             let mut all = own.chain(&of_image);
             let is_accepted = |code| code == Code::NoEffect && !w.has_effect;
             !all.any(|d| d.severity != Severity::Note && !is_accepted(d.code))
         };
-        let all = round.into_iter().zip(ranges).enumerate();
-        all.filter(|(at, (attempt, range))| {
-            is_fine(attempt.wanted, &format!("example-{at}"), range)
-        })
-        .map(|(_, (attempt, _))| attempt)
-        .collect()
+        let mut fine = Vec::new();
+        for (at, (attempt, range)) in round.into_iter().zip(ranges).enumerate() {
+            if is_fine(attempt.wanted, &format!("example-{at}"), &range) {
+                fine.push(attempt);
+            }
+            if self.is_spent() {
+                break;
+            }
+        }
+        fine
     }
 }
 
