@@ -149,6 +149,8 @@ impl<'p> Evaluator<'p> {
                 (Value::List(front), Some(Value::List(own))) => Some(Value::list(
                     front.iter().chain(own.iter()).cloned().collect(),
                 )),
+                // The new name is set to a list that is unset.
+                (front @ Value::List(_), None) => Some(front),
                 (front, own) => {
                     let place =
                         |image: &Image<'p>, id| image.own_winner(id).map(|a| a.setting.span);
