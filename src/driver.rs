@@ -51,6 +51,8 @@ struct Outcome<T> {
     removals: Vec<(Span, bool)>,
     /// The bytes of memory that the image's values take.
     size: usize,
+    /// The bytes that its expressions have read and made, and `size`.
+    work: usize,
 }
 
 /// What is made of each image.
@@ -223,10 +225,10 @@ impl<'j> Job<'j> {
         self.each(&Nothing, |()| ()).1
     }
 
-    /// The same as [`Job::check`], with about how many bytes of memory the values of the images take.
+    /// The same as [`Job::check`], with about how many bytes the images' expressions read and made, and their values take.
     pub fn weigh(self) -> (Vec<Diagnostic>, usize) {
-        let (_, found, size) = self.each(&Nothing, |()| ());
-        (found, size)
+        let (_, found, work) = self.each(&Nothing, |()| ());
+        (found, work)
     }
 
     /// Renders the files of the images. Returns those of each image that could be evaluated, and what is wrong with the
@@ -266,7 +268,7 @@ impl<'j> Job<'j> {
         let mut made = Vec::with_capacity(self.images.len());
         let mut found = Vec::new();
         let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
-        let mut size = 0;
+        let (mut size, mut work) = (0, 0);
         for ids in self.images.chunks(BATCH) {
             let outcomes: Vec<Outcome<T>> = if self.images.len() < MANY {
                 ids.iter().map(one).collect()
@@ -280,15 +282,16 @@ impl<'j> Job<'j> {
                 found.append(&mut outcome.diagnostics);
                 made.extend(outcome.made);
                 size += outcome.size;
+                work += outcome.work;
                 if size > MAX_OUTPUT {
                     found.push(too_large(self.program.section(*id).span));
                     found.extend(self.find_idle(removals));
-                    return (made, found, size);
+                    return (made, found, work);
                 }
             }
         }
         found.extend(self.find_idle(removals));
-        (made, found, size)
+        (made, found, work)
     }
 
     /// Says which limit the images exceed before any of them is evaluated.
@@ -332,6 +335,7 @@ impl<'j> Job<'j> {
                     diagnostics,
                     removals: Vec::new(),
                     size: 0,
+                    work: 0,
                 };
             }
         };
@@ -345,11 +349,13 @@ impl<'j> Job<'j> {
         {
             families.add(target, sheet);
         }
+        let size = image.size();
         Outcome {
             made: Some(take(made)),
             diagnostics,
             removals: std::mem::take(&mut image.removals),
-            size: image.size(),
+            size,
+            work: size + image.work(),
         }
     }
 

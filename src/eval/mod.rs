@@ -273,6 +273,11 @@ impl<'p> Image<'p> {
         values.map(|value| value.size(MAX_VALUE)).sum()
     }
 
+    /// Returns the bytes that its expressions have read and made.
+    pub fn work(&self) -> usize {
+        self.work.get()
+    }
+
     /// True where its expressions have read and made more than they may, so that some of them have no value.
     pub fn has_spent_all(&self) -> bool {
         self.work.get() > MAX_WORK

@@ -29,14 +29,14 @@ pub struct Trial<'l> {
     pub library: Option<Arc<Library>>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
-    /// The bytes of large values in what was tried.
+    /// The work that was unusual in what was tried, in bytes.
     pub spent: Cell<usize>,
 }
 
-/// The bytes of an image's values that nobody counts: those of usual projects are smaller.
-const USUAL: usize = 1 << 20;
+/// The work for an image, in bytes, that nobody counts: that for usual projects is less.
+const USUAL: usize = 8 << 20;
 
-/// How many bytes of large values are tried before the other variables stay without examples.
+/// How much work is done, in bytes, before the other variables stay without examples.
 const MAX_TRIED: usize = 256 << 20;
 
 /// The folders, beside an example, in which everything that it names is supposed to exist.
