@@ -102,7 +102,7 @@ pub fn interpret(source: &Source) -> Expected {
 fn check(source: &Source, codes: &mut BTreeSet<&'static str>) {
     for variable in &source.variables {
         if let Some(default) = &variable.default {
-            check_value(source, variable, default, codes);
+            check_value(source, variable, default, false, codes);
         }
     }
     for provider in &source.providers {
@@ -111,7 +111,7 @@ fn check(source: &Source, codes: &mut BTreeSet<&'static str>) {
     for layer in &source.layers {
         check_body(source, &layer.body, false, codes);
         for (name, value) in layer.target.iter().flat_map(|target| &target.vars) {
-            check_argument(source, source.variable(name), value, codes);
+            check_value(source, source.variable(name), value, true, codes);
         }
         if let LayerKind::Json(file) = layer.kind {
             check_json(source, file, codes);
@@ -171,7 +171,7 @@ fn check_body(
                 if variable.is_removed {
                     continue;
                 }
-                check_value(source, variable, value, codes);
+                check_value(source, variable, value, false, codes);
                 if *change == Change::Replace
                     && let Expr::Binary(Operator::Plus, sides) = value
                     && matches!(&sides[0], Expr::Name(first) if first == name)
@@ -200,32 +200,24 @@ fn check_name(variable: &Variable, codes: &mut BTreeSet<&'static str>) {
     }
 }
 
+/// Checks a value. Other users of the machine can read one that is an argument of Packer: a target's `vars`.
 fn check_value(
     source: &Source,
     variable: &Variable,
     value: &Expr,
+    is_argument: bool,
     codes: &mut BTreeSet<&'static str>,
 ) {
     check_expression(source, value, codes);
     if is_mistyped(source, &variable.ty, value) {
         codes.insert("type-mismatch");
-    } else if variable.is_secret && constant(value).is_some_and(|value| value.is_plain_text()) {
-        codes.insert("secret-literal");
-    }
-}
-
-/// Checks a value of a target's `vars`, which other users of the machine can read.
-fn check_argument(
-    source: &Source,
-    variable: &Variable,
-    value: &Expr,
-    codes: &mut BTreeSet<&'static str>,
-) {
-    check_expression(source, value, codes);
-    if is_mistyped(source, &variable.ty, value) {
-        codes.insert("type-mismatch");
-    } else if variable.is_secret && constant(value).is_none_or(|value| value.is_plain_text()) {
-        codes.insert("secret-in-text");
+    } else if variable.is_secret {
+        let is_plain = constant(value).map(|value| value.is_plain_text());
+        if is_argument && is_plain != Some(false) {
+            codes.insert("secret-in-text");
+        } else if is_plain == Some(true) {
+            codes.insert("secret-literal");
+        }
     }
 }
 
