@@ -149,10 +149,32 @@ fn parse_strict(text: &str) -> Result<Option<Node<'_>>, JsonError> {
     match parse_to_ast(text, &CollectOptions::default(), &strict) {
         Ok(parsed) => match find_unaccepted(text) {
             Some((at, c, is_string)) => Err(unaccepted(at, c, is_string)),
-            None => Ok(parsed.value),
+            None => match parsed.value.as_ref().and_then(find_too_large) {
+                Some(range) => Err(JsonError::new(range, "this number is too large for Packer")
+                    .help("a variable's value is a string: put it in quotes")),
+                None => Ok(parsed.value),
+            },
         },
         Err(error) => Err(explain(text, &error)),
     }
+}
+
+/// Returns the place of a number that a 64-bit float, which Go makes of it, cannot hold.
+fn find_too_large(value: &Node<'_>) -> Option<Range<usize>> {
+    let mut nodes = vec![value];
+    while let Some(node) = nodes.pop() {
+        match node {
+            Node::NumberLit(number) if !number.value.parse().is_ok_and(f64::is_finite) => {
+                return Some(number.range.start..number.range.end);
+            }
+            Node::Array(list) => nodes.extend(&list.elements),
+            Node::Object(object) => {
+                nodes.extend(object.properties.iter().map(|property| &property.value));
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Returns a character that the parser accepts and Packer does not, with its offset and whether it is in a string: a control
