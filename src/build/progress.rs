@@ -144,6 +144,10 @@ pub(super) fn readable(line: &str) -> Vec<String> {
                 .map(|l| format!("  {l}")),
         );
     }
+    // The messages about downloads do not name them.
+    if let Some(url) = result.get("url").and_then(serde_json::Value::as_str) {
+        out.push(format!("  url: {url}"));
+    }
     out
 }
 
@@ -194,5 +198,7 @@ mod tests {
             readable(line),
             ["fatal: [default]: FAILED!", "  No package matching 'x'"]
         );
+        let line = r#"    node: fatal: [default]: FAILED! => {"msg": "The checksum did not match", "url": "http://x/y"}"#;
+        assert_eq!(readable(line).last().unwrap(), "  url: http://x/y");
     }
 }
