@@ -141,6 +141,8 @@ fn an_image_has_what_its_spec_says() {
     );
     // What the build itself has put in.
     assert!(!read("etc/passwd").contains("builder:"));
+    assert_eq!(read("etc/resolv.conf"), "");
+    assert!(!read("etc/hosts").contains("node"));
     assert!(!names("etc/sudoers.d").iter().any(|n| n.contains("imgspec")));
 
     let again = place.build("node.imgspec", &[]);

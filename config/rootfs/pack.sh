@@ -30,6 +30,8 @@ unshare --mount --propagation private bash -euo pipefail -c '
     # What start.sh has put in, and what the build has left.
     rm -f root/merged/etc/sudoers.d/99-imgspec root/merged/etc/ssh/sshd_config.d/00-imgspec.conf \
         root/merged/etc/dpkg/dpkg.cfg.d/99-imgspec
+    : >root/merged/etc/resolv.conf
+    printf "127.0.0.1 localhost\n::1 localhost\n" >root/merged/etc/hosts
     chroot root/merged userdel -r "$ROOTFS_USER" >/dev/null 2>&1 || true
     find root/merged/tmp root/merged/var/tmp root/merged/run root/merged/dev -mindepth 1 -xdev -delete 2>/dev/null || true
     rm -f "$file.part"
