@@ -29,41 +29,61 @@ const PROGRAMS: [&str; 7] = [
 
 #[test]
 fn images_become_nodes() {
-    if std::env::var("IMGSPEC_SLOW").as_deref() != Ok("1") {
-        common::skip("it takes minutes; `tests/run node` runs it");
-        return;
-    }
-    let Some(place) = Place::new("rootfs", &PROGRAMS) else {
+    let Some((place, _mirror)) = place_with_mirror(&[]) else {
         return;
     };
-    let mirror = Mirror::start(&place.base(), &place.path);
-    mirror.copy_specs(&place);
-
-    let start = Instant::now();
-    let output = place.build("nodes.imgspec", &["--jobs", "2"]);
-    assert!(output.status.success(), "{}", said(&output));
-    println!("both images were built in {} s", start.elapsed().as_secs());
     for image in ["http", "pkg"] {
-        place.assert_nothing_left(image);
-        let disk = place.path(&format!("build/{image}/output/debian-12/debian-12.qcow2"));
-        let size = fs::metadata(&disk).unwrap().len();
-        println!("{image}: a disk of {} MB", size / 1_000_000);
-        assert_is_cluster(&disk, image);
+        build(&place, image);
+        assert_is_cluster(&disk(&place, image), image);
     }
+}
+
+/// With its own kernel, no limit of a container applies: control groups of the second version, modules, capabilities.
+#[test]
+#[ignore = "QEMU emulates a machine for a quarter of an hour: tests/run node --ignored"]
+fn an_image_boots_as_a_machine_and_becomes_a_node() {
+    let Some((place, _mirror)) = place_with_mirror(&["qemu-system-x86_64"]) else {
+        return;
+    };
+    build(&place, "vm");
+    let seen = seen("vm");
+    let start = Instant::now();
+    let script = common::root().join("tests/node/machine.sh");
+    let status = Command::new("bash")
+        .arg(script)
+        .arg(disk(&place, "vm"))
+        .arg(&seen)
+        .status();
+    let read = |name: &str| fs::read_to_string(seen.join(name)).unwrap_or_default();
+    assert!(status.unwrap().success(), "{}", read("console"));
+    println!(
+        "vm: a node in {} s\n{}",
+        start.elapsed().as_secs(),
+        read("nodes")
+    );
+
+    assert!(read("nodes").contains(" Ready "), "{}", read("nodes"));
+    assert_eq!(read("answer"), "this is server\n");
+    assert_eq!(read("failed"), "", "units");
+    let modules = read("modules");
+    for module in ["overlay", "br_netfilter"] {
+        assert!(
+            modules.contains(module),
+            "{module} is not loaded:\n{modules}"
+        );
+    }
+    assert_eq!(
+        read("sysctl"),
+        "net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.ip_forward = 1\n"
+    );
 }
 
 /// A file that is not what its publisher says does not get into an image.
 #[test]
 fn a_wrong_checksum_ends_the_build() {
-    if std::env::var("IMGSPEC_SLOW").as_deref() != Ok("1") {
-        common::skip("it takes minutes; `tests/run node` runs it");
-        return;
-    }
-    let Some(place) = Place::new("rootfs", &PROGRAMS) else {
+    let Some((place, mirror)) = place_with_mirror(&[]) else {
         return;
     };
-    let mirror = Mirror::start(&place.base(), &place.path);
-    mirror.copy_specs(&place);
     let cases = [
         ("kubernetes_http_source", "release", "kubelet"),
         (
@@ -101,11 +121,43 @@ fn a_wrong_checksum_ends_the_build() {
     }
 }
 
+/// The place of the builds, and the mirror that they use. None where it is not asked for, or programs are missing.
+fn place_with_mirror(programs: &[&str]) -> Option<(Place, Mirror)> {
+    if std::env::var("IMGSPEC_SLOW").as_deref() != Ok("1") {
+        common::skip("it takes minutes; `tests/run node` runs it");
+        return None;
+    }
+    let place = Place::new("rootfs", &[&PROGRAMS, programs].concat())?;
+    let mirror = Mirror::start(&place.base(), &place.path);
+    mirror.copy_specs(&place);
+    Some((place, mirror))
+}
+
+fn build(place: &Place, image: &str) {
+    let start = Instant::now();
+    let output = place.build(image, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    place.assert_nothing_left(image);
+    let size = fs::metadata(disk(place, image)).unwrap().len();
+    let seconds = start.elapsed().as_secs();
+    println!("{image}: built in {seconds} s, {} MB", size / 1_000_000);
+}
+
+fn disk(place: &Place, image: &str) -> PathBuf {
+    place.path(&format!("build/{image}/output/debian-12/debian-12.qcow2"))
+}
+
+/// An empty folder for what is seen of an image's nodes.
+fn seen(image: &str) -> PathBuf {
+    let seen = common::root().join("target/node.seen").join(image);
+    let _ = fs::remove_dir_all(&seen);
+    seen
+}
+
 /// Two nodes of one disk are a cluster that works.
 fn assert_is_cluster(disk: &Path, image: &str) {
     let start = Instant::now();
-    let seen = common::root().join("target/node.seen").join(image);
-    let _ = fs::remove_dir_all(&seen);
+    let seen = seen(image);
     let mut cluster = Command::new("bash");
     cluster
         .arg(common::root().join("tests/node/cluster.sh"))

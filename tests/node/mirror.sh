@@ -11,6 +11,7 @@
 # Beside each file for download is its checksum.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/node/versions.sh
 . "$here/versions.sh"
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 work=$out.work
@@ -206,7 +207,7 @@ lay_out_debian() {
     [ -f "$out/debian/Release" ] && return
     say "packages of Debian"
     rm -rf "$out/debian"
-    download "$out/debian" "$1" containerd runc conntrack ebtables ethtool iptables socat jq
+    download "$out/debian" "$1" containerd runc conntrack ebtables ethtool iptables socat jq linux-image-cloud-amd64
     (
         cd "$out/debian"
         apt-ftparchive packages . >Packages
