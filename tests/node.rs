@@ -240,7 +240,7 @@ impl Mirror {
 
     /// The specs, with the mirror's address and the list of its packages of Debian.
     fn copy_specs(&self, place: &Place) {
-        for name in ["imgspec.toml", "nodes.imgspec"] {
+        for name in ["imgspec.toml", "nodes.imgspec", "config.toml.j2"] {
             fs::copy(
                 common::root().join("tests/node").join(name),
                 place.path(name),

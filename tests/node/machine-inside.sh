@@ -14,7 +14,7 @@ show() { # FILE COMMAND…
 finish() {
     show failed systemctl --failed --no-legend
     sync
-    systemctl poweroff --force
+    systemctl poweroff --force --force
     exit
 }
 die() {
