@@ -3,7 +3,9 @@
 //! The command line and the language server call the same functions.
 
 use crate::diagnostic::{Code, Diagnostic, Fix, merge};
-use crate::emit::{Artifacts, Checked, Files, Output, Sheet, check, check_roles, emit, files};
+use crate::emit::{
+    Account, Artifacts, Checked, Files, Output, Sheet, check, check_roles, emit, files,
+};
 use crate::eval::{Image, Kin, evaluate_on};
 use crate::project::hir::{Id, ProviderId, SectionId, VarId};
 use crate::project::{Family, Program, Stack, in_checkout};
@@ -144,6 +146,26 @@ impl Maker for Whole {
     }
 }
 
+/// The files with all that is known about them, and what a build tells about the image.
+struct Told;
+
+impl Maker for Told {
+    type Made = (Artifacts, Account);
+
+    fn make(&self, image: &Image<'_>, output: &Output) -> ((Artifacts, Account), Checked) {
+        let (artifacts, checked) = Whole.make(image, output);
+        ((artifacts, Account::new(image)), checked)
+    }
+
+    fn sheet<'p>(&self, _: &Image<'p>, _: &Output, _: &Self::Made) -> Option<Sheet<'p>> {
+        None
+    }
+
+    fn vary<'p>(&self, _: &Sheet<'p>, _: &Kin<'p>, _: &Output) -> Option<(Self::Made, Checked)> {
+        None
+    }
+}
+
 /// The images of a command with the same target.
 #[derive(Default)]
 struct Relatives<'p> {
@@ -243,6 +265,12 @@ impl<'j> Job<'j> {
         take: impl Fn(Artifacts) -> T + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
         let (made, found, _) = self.each(&Whole, take);
+        (made, found)
+    }
+
+    /// The same as [`Job::compile`], with what a build tells about each image.
+    pub fn compile_to_build(self) -> (Vec<(Artifacts, Account)>, Vec<Diagnostic>) {
+        let (made, found, _) = self.each(&Told, |made| made);
         (made, found)
     }
 

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::place::said;
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Packer, Ansible and all others: says a version, leaves a key where keys are kept, and makes a disk.
@@ -18,6 +19,7 @@ case "$1" in
 build)
     echo key >"$TMPDIR/ansible-key"
     echo "$TMPDIR" >"$FAKE_LOG"
+    cp "$IMGSPEC_RELEASE_FILE" "$IMGSPEC_PROVENANCE_FILE" "${FAKE_LOG%/*}"
     while [ -e "$FAKE_LOG.wait" ]; do sleep 0.1; done
     mkdir -p output/debian-12 && echo disk >output/debian-12/debian-12.qcow2 && echo '{}' >output/manifest.json
     ;;
@@ -198,6 +200,105 @@ fn a_change_of_what_a_role_is_made_of_is_built() {
     site.write("far.list", "deb http://two ./\n");
     build("node: built in");
     build("node: up to date");
+}
+
+/// What decides about an image's ID, and what does not. `Same` images are up to date, but for one with another secret.
+#[test]
+fn an_id_follows_what_a_build_sees() {
+    let spec = "image node extends rootfs-debian-12 {\n    extra_repos = [\"mirror.list\"]\n    node_custom_roles_post = [\"audit\"]\n    rootfs_packages = env(\"PACKAGES\")\n    ssh_password = env(\"PASSWORD\")\n}\n";
+    let site = Site::new(spec);
+    site.write("project/roles/audit/tasks/main.yml", "- name: Nothing\n");
+    site.write("project/mirror.list", "deb http://one ./\n");
+    let record = |folder: &str| -> Value {
+        let path = site.path(folder).join("node/build.json");
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    };
+    let build = |out: &str, password: &str, wanted: &str| {
+        let mut command = site.command(&["build", "node", "--out", out]);
+        command.env("PASSWORD", password).env("PACKAGES", "jq");
+        let output = command.output().unwrap();
+        assert!(
+            said(&output).contains(wanted),
+            "{wanted}: {}",
+            said(&output)
+        );
+    };
+    build("build", "first secret", "node: built in");
+    let first = record("project/build");
+    let id = first["id"].as_str().unwrap();
+
+    // As docs/building.md says it is computed.
+    let seen = first["seen"].as_object().unwrap();
+    let line = |(name, sum): (&String, &Value)| format!("{}  {name}\n", sum.as_str().unwrap());
+    let lines: String = seen.iter().map(line).collect();
+    assert_eq!(imgspec::source::sha256(&lines), id);
+    for name in [
+        "ansible.vars.json",
+        "ansible/roles/sysprep/tasks/about.yml",
+        "config/rootfs/packer.json",
+        "packer.vars.json",
+        "project/mirror.list",
+        "project/roles/audit/tasks/main.yml",
+        "recipe.json",
+    ] {
+        assert!(
+            seen.contains_key(name),
+            "{name} is not in {:?}",
+            seen.keys()
+        );
+    }
+    let portable = site.run(&["compile", "--portable", "--stdout"]);
+    let portable: Value = serde_json::from_slice(&portable.stdout).unwrap();
+    for name in ["packer.vars.json", "ansible.vars.json"] {
+        let text = serde_json::to_string_pretty(&portable["node"][name]).unwrap() + "\n";
+        assert_eq!(
+            seen[name],
+            imgspec::source::sha256(&text),
+            "{name}:\n{text}"
+        );
+    }
+
+    // The files that the role gets.
+    let release = format!(
+        "NAME=\"imgspec\"\nIMAGE=\"node\"\nID=\"{id}\"\nRELEASE=\"v0.1.13\"\nTARGET=\"rootfs-debian-12\"\nPROVIDER=\"rootfs\"\nIMGSPEC_VERSION=\"{}\"\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(
+        fs::read_to_string(site.path("imgspec-release")).unwrap(),
+        release
+    );
+    let told: Value =
+        serde_json::from_slice(&fs::read(site.path("provenance.json")).unwrap()).unwrap();
+    assert_eq!(told, first["provenance"]);
+
+    // Neither a comment nor a line number, nor the folders, nor a secret.
+    site.write("project/spec.imgspec", &format!("# why\n\n{spec}"));
+    build("build", "first secret", "node: up to date");
+    build("build", "second secret", "node: built in");
+    assert_eq!(record("project/build")["id"], id);
+    build("../elsewhere/out", "first secret", "node: built in");
+    assert_eq!(record("elsewhere/out")["id"], id);
+    fs::create_dir_all(site.path("deep/er")).unwrap();
+    fs::rename(site.path("project"), site.path("deep/er/moved")).unwrap();
+    std::os::unix::fs::symlink(site.path("deep/er/moved"), site.path("project")).unwrap();
+    build("build", "second secret", "node: up to date");
+
+    for (file, text) in [
+        ("mirror.list", "deb http://two ./\n"),
+        ("roles/audit/tasks/main.yml", "- name: Something\n"),
+        (
+            "spec.imgspec",
+            &spec.replace("extends", "extends more,").replace(
+                "image node",
+                "layer more { extra_debs = [\"jq\"] }\nimage node",
+            ),
+        ),
+    ] {
+        let before = record("project/build")["id"].clone();
+        site.write(&format!("project/{file}"), text);
+        build("build", "second secret", "node: built in");
+        assert_ne!(record("project/build")["id"], before, "{file}");
+    }
 }
 
 #[test]

@@ -59,6 +59,13 @@ fn playbooks_are_evaluated_for_every_system() {
 
     let evaluated = folder.join("evaluated");
     fs::create_dir(&evaluated).unwrap();
+    let told = [
+        ("IMGSPEC_RELEASE_FILE", "NAME=\"imgspec\"\n"),
+        ("IMGSPEC_PROVENANCE_FILE", "{}\n"),
+    ];
+    for (name, text) in told {
+        fs::write(folder.join(name), text).unwrap();
+    }
     for (group, playbooks) in [
         ("linux", &["firstboot.yml", "node.yml"][..]),
         ("windows", &["node_windows.yml"]),
@@ -69,6 +76,7 @@ fn playbooks_are_evaluated_for_every_system() {
             .arg(&inventory)
             .args(playbooks)
             .env("IMGSPEC_EVALUATED", &evaluated)
+            .envs(told.map(|(name, _)| (name, folder.join(name))))
             .env("ANSIBLE_CONFIG", folder.join("ansible.cfg"))
             .env("ANSIBLE_HOME", folder.join("home"))
             .env("ANSIBLE_COLLECTIONS_PATH", folder)

@@ -7,6 +7,7 @@ use globset::{Glob, GlobSetBuilder};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -31,7 +32,10 @@ pub struct Record {
     pub build: u32,
     /// The image's name.
     pub image: String,
-    /// A fingerprint of all inputs. The same inputs need no second build.
+    /// The image's ID: a digest of what the build has seen, without secrets (docs/building.md).
+    #[serde(default)]
+    pub id: String,
+    /// A digest of the ID, the secrets and the environment. The same inputs need no second build.
     pub inputs: String,
     /// The files that the provider's `artifact` pattern names.
     pub artifacts: Vec<Artifact>,
@@ -40,6 +44,12 @@ pub struct Record {
     pub files: Vec<PathBuf>,
     /// The manifest of the compiled files.
     pub manifest: serde_json::Value,
+    /// What the build has seen, with the SHA-256 of each; the ID follows from it.
+    #[serde(default)]
+    pub seen: BTreeMap<String, String>,
+    /// Where the values come from.
+    #[serde(default)]
+    pub provenance: serde_json::Value,
 }
 
 impl Record {

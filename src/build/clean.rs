@@ -2,6 +2,7 @@
 
 use crate::build::artifacts;
 use crate::build::artifacts::Record;
+use crate::emit::Provenance;
 use crate::workspace::{CACHES, IGNORE, IGNORE_ALL, LOCK, Lock, Stage, TAG};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -11,10 +12,11 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// The files that compiles and builds write to an image's folder, in addition to `output` and `work`.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "packer.vars.json",
     "ansible.vars.json",
     "manifest.json",
+    Provenance::FILE,
     "packer.log",
     "build.json",
     LOCK,

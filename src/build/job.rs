@@ -4,13 +4,14 @@
 //! successful build the artifacts move to `OUT/IMAGE/output`, so that a build that fails or is stopped does not change the
 //! last output.
 
+use crate::build::Private;
 use crate::build::artifacts::{self, Record};
+use crate::build::fingerprint::{self, Seen};
 use crate::build::mask::Mask;
 use crate::build::process::{Interrupt, MARK, run, stop_marked};
 use crate::build::progress::{self, Display, Progress};
 use crate::build::tools::{Found, Tool, Toolbox};
-use crate::build::{Private, fingerprint};
-use crate::emit::{Artifacts, OUT_ENV, Output, PackerRun, TemplatePath};
+use crate::emit::{Account, Artifacts, OUT_ENV, Output, PackerRun, Provenance, TemplatePath};
 use crate::source::hex;
 use crate::workspace;
 use shlex::{QuoteError, try_quote};
@@ -24,6 +25,18 @@ use std::time::Duration;
 
 /// The programs that `packer validate` needs: Packer's Ansible provisioner looks for `ansible-playbook`.
 const ESSENTIAL: [&str; 2] = ["packer", "ansible"];
+
+/// The file in the working folder that says what the image is, in the form of `/etc/os-release`.
+const RELEASE_FILE: &str = "imgspec-release";
+
+/// What a build sees, and the digests of it.
+struct Inputs {
+    seen: Seen,
+    /// Without secrets and the environment.
+    id: String,
+    /// With them.
+    inputs: String,
+}
 
 /// Options of a build.
 #[derive(Debug, Clone, Default)]
@@ -90,6 +103,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Job<'a> {
     artifacts: &'a Artifacts,
+    account: &'a Account,
     flags: &'a Flags,
     /// `OUT/IMAGE`
     folder: PathBuf,
@@ -114,7 +128,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// If the system provides no free port or no random numbers, or a folder's name contains a `:`.
     pub fn new(
-        artifacts: &'a Artifacts,
+        (artifacts, account): (&'a Artifacts, &'a Account),
         output: &Output,
         flags: &'a Flags,
         toolbox: &Toolbox,
@@ -161,6 +175,14 @@ impl<'a> Job<'a> {
             ("IMGSPEC_CACHE", cache.display().to_string()),
             (OUT_ENV, output.dir.display().to_string()),
             ("IMGSPEC_PORT", port.to_string()),
+            (
+                "IMGSPEC_PROVENANCE_FILE",
+                folder.join(Provenance::FILE).display().to_string(),
+            ),
+            (
+                "IMGSPEC_RELEASE_FILE",
+                work.join(RELEASE_FILE).display().to_string(),
+            ),
             ("IMGSPEC_TOKEN", token()?),
             (
                 "PACKER_CACHE_DIR",
@@ -174,6 +196,7 @@ impl<'a> Job<'a> {
             .collect();
         Ok(Job {
             artifacts,
+            account,
             flags,
             folder,
             work,
@@ -199,10 +222,10 @@ impl<'a> Job<'a> {
     /// # Errors
     /// If an input or a program is missing, Packer fails, or the user stops it.
     pub fn build(&self, progress: &Progress) -> Result<Outcome, BuildFailure> {
-        let inputs = self.inputs()?;
+        let seen = self.see()?;
         artifacts::recover(&self.folder)?;
-        if let Some(record) =
-            Record::read(&self.folder).filter(|r| r.inputs == inputs && r.is_whole(&self.folder))
+        if let Some(record) = Record::read(&self.folder)
+            .filter(|r| r.inputs == seen.inputs && r.is_whole(&self.folder))
             && !self.flags.force
         {
             return Ok(Outcome::UpToDate(record));
@@ -210,13 +233,14 @@ impl<'a> Job<'a> {
         let display = progress.start(&self.artifacts.image);
         let names: Vec<&str> = self.tools.keys().map(String::as_str).collect();
         let record = self.guarded(&names, |running| {
+            self.write_release(&seen.id)?;
             self.validate_runs(&display, running)?;
             for (at, packer_run) in self.artifacts.build.runs.iter().enumerate() {
                 display.show(&self.run_in_words(at));
                 self.packer(&self.build_arguments(packer_run), &display, running)?;
             }
             display.show("computing checksums");
-            Ok(self.keep(inputs)?)
+            Ok(self.keep(seen)?)
         })?;
         Ok(Outcome::Built(record, display.elapsed()))
     }
@@ -258,11 +282,11 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Returns the fingerprint of the build's inputs.
+    /// Looks at what the build will see.
     ///
     /// # Errors
     /// If an input is missing.
-    fn inputs(&self) -> io::Result<String> {
+    fn see(&self) -> io::Result<Inputs> {
         let mut variables = Vec::new();
         for name in &self.artifacts.build.environment {
             match std::env::var(name) {
@@ -275,7 +299,25 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        fingerprint::inputs(self.artifacts, &variables)
+        let seen = fingerprint::seen(self.artifacts, self.account)?;
+        let id = fingerprint::id(&seen);
+        let inputs = fingerprint::inputs(&id, self.artifacts, &variables);
+        Ok(Inputs { seen, id, inputs })
+    }
+
+    /// Writes the file that a role copies to the image, which says what the image is.
+    fn write_release(&self, id: &str) -> io::Result<()> {
+        let told = &self.account.provenance;
+        let text = release_file(&[
+            ("NAME", "imgspec"),
+            ("IMAGE", &told.image),
+            ("ID", id),
+            ("RELEASE", &told.release),
+            ("TARGET", &told.target),
+            ("PROVIDER", &told.provider),
+            ("IMGSPEC_VERSION", env!("CARGO_PKG_VERSION")),
+        ]);
+        workspace::replace(&self.work.join(RELEASE_FILE), text.as_bytes()).map_err(io::Error::other)
     }
 
     /// Prepares the working folder, calls `work`, stops all processes that it started, and removes the folder.
@@ -479,15 +521,18 @@ impl<'a> Job<'a> {
     }
 
     /// Moves the artifacts to the image's folder, and writes `build.json`.
-    fn keep(&self, inputs: String) -> io::Result<Record> {
+    fn keep(&self, inputs: Inputs) -> io::Result<Record> {
         let pattern = self.artifacts.build.artifact.as_deref();
         let record = |artifacts, files| Record {
             build: 1,
             image: self.artifacts.image.clone(),
-            inputs,
+            id: inputs.id,
+            inputs: inputs.inputs,
             artifacts,
             files,
             manifest: serde_json::from_str(&self.artifacts.manifest).unwrap_or_default(),
+            seen: inputs.seen,
+            provenance: serde_json::to_value(&self.account.provenance).unwrap_or_default(),
         };
         // The digest of the inputs includes the secrets: from it, a short one could be guessed.
         let is_secret =
@@ -533,6 +578,24 @@ impl Tail {
             .flat_map(|line| progress::readable(line))
             .collect()
     }
+}
+
+/// Returns a text in the form of `/etc/os-release`, which a shell can read.
+fn release_file(entries: &[(&str, &str)]) -> String {
+    let quoted = |text: &str| {
+        let mut out = String::new();
+        for c in text.chars().filter(|c| !c.is_control()) {
+            if "\"\\$`".contains(c) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    };
+    let lines = entries
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{}\"\n", quoted(value)));
+    lines.collect()
 }
 
 /// Returns 128 random bits in hexadecimal.

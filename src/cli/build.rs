@@ -3,11 +3,11 @@
 use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
 use crate::cli::deps::{self, toolbox};
 use crate::cli::place::{cannot_write, out, shown};
-use crate::cli::report::{compile_all, expect_unchanged, is_fine, report};
+use crate::cli::report::{compile_to_build, expect_unchanged, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::emit::{Artifacts, Output, TemplatePath};
+use crate::emit::{Account, Artifacts, Output, Provenance, TemplatePath};
 use crate::source::Release;
 use crate::workspace::{self, Lock, Stage, WriteError};
 use clap::{Args, ValueEnum};
@@ -141,10 +141,10 @@ enum Action {
 ///
 /// # Errors
 /// For the first image that only Image Builder's can build.
-fn expect_own_templates(artifacts: &[Artifacts], release: Release) -> Result<(), Failure> {
-    let foreign = artifacts
+fn expect_own_templates(made: &[(Artifacts, Account)], release: Release) -> Result<(), Failure> {
+    let foreign = made
         .iter()
-        .find_map(|image| match &image.build.template {
+        .find_map(|(image, _)| match &image.build.template {
             TemplatePath::Upstream(template) => Some((&image.image, template)),
             _ => None,
         });
@@ -173,7 +173,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         }
         None => None,
     };
-    let (mut artifacts, mut diagnostics) = compile_all(&selected, &output, |image| image);
+    let (mut made, mut diagnostics) = compile_to_build(&selected, &output);
     // Another machine may have the role, but the build runs on this one.
     let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
     diagnostics
@@ -185,9 +185,9 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         return Ok(ExitCode::from(1));
     }
     if checkout.is_none() {
-        expect_own_templates(&artifacts, selected.program.edition.release)?;
+        expect_own_templates(&made, selected.program.edition.release)?;
     }
-    if artifacts.is_empty() {
+    if made.is_empty() {
         let message = if selected.is_json_alone {
             "name the image to build with these var files: `imgspec build IMAGE FILE.json`"
         } else {
@@ -200,31 +200,40 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         let failed = |e: WriteError| cannot_write(&e, &cli.here);
         build::remove_leftovers();
         let stage = workspace::begin(&output).map_err(failed)?;
-        hold = Some(take_hold(&mut artifacts, &stage).map_err(failed)?);
-        for image in &artifacts {
+        hold = Some(take_hold(&mut made, &stage).map_err(failed)?);
+        for (image, account) in &made {
             workspace::add_image(&stage, &image.to_files()).map_err(failed)?;
+            let name = Path::new(&image.image).join(Provenance::FILE);
+            let text = account.provenance.text();
+            stage.add(&name, text.as_bytes(), 0o644).map_err(failed)?;
         }
         expect_unchanged(&selected.program, &cli.here)?;
         stage.commit().map_err(failed)?;
     }
     let is_busy = hold.as_ref().is_some_and(|hold| hold.is_busy);
     if let Some(root) = &checkout {
-        return make(root, &artifacts, &output, flags, action, is_busy);
+        return make(root, &made, &output, flags, action, is_busy);
     }
-    let secrets = artifacts
+    let secrets = made
         .iter()
-        .flat_map(|image| image.build.secret_environment.iter().cloned());
+        .flat_map(|(image, _)| image.build.secret_environment.iter().cloned());
     let toolbox = toolbox(&cli.here).withhold(secrets);
     let interrupt = Interrupt::listen();
-    let new = |image| {
-        Job::new(image, &output, flags, &toolbox, interrupt.clone())
-            .map_err(|e| Failure(format!("cannot prepare a build: {e}")))
+    let new = |(image, account)| {
+        Job::new(
+            (image, account),
+            &output,
+            flags,
+            &toolbox,
+            interrupt.clone(),
+        )
+        .map_err(|e| Failure(format!("cannot prepare a build: {e}")))
     };
     if action == Action::DryRun {
         let mut text = String::new();
-        for image in &artifacts {
+        for (image, account) in &made {
             let _ = writeln!(text, "# {}", image.image);
-            for command in new(image)?.commands().map_err(unprintable)? {
+            for command in new((image, account))?.commands().map_err(unprintable)? {
                 let _ = writeln!(text, "{command}");
             }
         }
@@ -234,13 +243,16 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
     let progress = Progress::new();
     let next = AtomicUsize::new(0);
     let first_failure: Mutex<Option<u8>> = Mutex::new(is_busy.then_some(2));
-    let jobs: Vec<Job<'_>> = artifacts.iter().map(new).collect::<Result<_, _>>()?;
+    let jobs: Vec<Job<'_>> = made
+        .iter()
+        .map(|(image, account)| new((image, account)))
+        .collect::<Result<_, _>>()?;
     std::thread::scope(|scope| {
         for _ in 0..usize::from(place.jobs).min(jobs.len()) {
             scope.spawn(|| {
                 while !interrupt.is_set()
                     && let at = next.fetch_add(1, Ordering::SeqCst)
-                    && let (Some(job), Some(image)) = (jobs.get(at), artifacts.get(at))
+                    && let (Some(job), Some((image, _))) = (jobs.get(at), made.get(at))
                 {
                     let result = match action {
                         Action::Build => job.build(&progress),
@@ -282,11 +294,11 @@ struct Hold {
     is_busy: bool,
 }
 
-/// Locks the images. Removes those that another run builds from `artifacts`, with a message for each.
+/// Locks the images. Removes those that another run builds from `made`, with a message for each.
 ///
 /// # Errors
 /// If a folder or a lock file cannot be made, or another run is removing the cache.
-fn take_hold(artifacts: &mut Vec<Artifacts>, stage: &Stage) -> Result<Hold, WriteError> {
+fn take_hold(made: &mut Vec<(Artifacts, Account)>, stage: &Stage) -> Result<Hold, WriteError> {
     let place = workspace::cache();
     let failed = |e| WriteError::new(&place, e);
     workspace::make_cache(&place).map_err(failed)?;
@@ -296,13 +308,13 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, stage: &Stage) -> Result<Hold, Writ
         )));
     };
     let (mut images, mut free) = (Vec::new(), Vec::new());
-    let count = artifacts.len();
-    for image in artifacts.drain(..) {
+    let count = made.len();
+    for (image, account) in made.drain(..) {
         let folder = stage.folder().join(&image.image);
         let failed = |e| WriteError::new(&folder, e);
         if let Some(lock) = Lock::of_image(&folder).map_err(failed)? {
             images.push(lock);
-            free.push(image);
+            free.push((image, account));
             continue;
         }
         let holder = Lock::find_holder(&folder).map_err(failed)?.flatten();
@@ -312,7 +324,7 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, stage: &Stage) -> Result<Hold, Writ
             workspace::name_holder(holder)
         ));
     }
-    *artifacts = free;
+    *made = free;
     Ok(Hold {
         _cache: cache,
         is_busy: images.len() < count,
@@ -323,14 +335,14 @@ fn take_hold(artifacts: &mut Vec<Artifacts>, stage: &Stage) -> Result<Hold, Writ
 /// Runs a checkout's Makefile to build or validate the images, one after the other. Stops at the first failure.
 fn make(
     root: &Path,
-    artifacts: &[Artifacts],
+    made: &[(Artifacts, Account)],
     output: &Output,
     flags: &Flags,
     action: Action,
     is_busy: bool,
 ) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen();
-    for image in artifacts {
+    for (image, _) in made {
         let target = image.build.make.clone().unwrap_or_default();
         let target = match action {
             // Image Builder's Makefile has a `validate-` target for each `build-` target.

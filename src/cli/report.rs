@@ -6,6 +6,8 @@ use crate::diagnostic::{
     Diagnostic, Severity, render_json, render_plain, render_rich, render_short,
 };
 use crate::driver::{self, Job};
+#[cfg(unix)]
+use crate::emit::Account;
 use crate::emit::{Artifacts, Files, Output};
 use crate::project::Program;
 use crate::source::{Disk, Loader, Origin};
@@ -44,6 +46,16 @@ pub(super) fn compile_all<T: Send>(
     take: impl Fn(Artifacts) -> T + Sync,
 ) -> (Vec<T>, Vec<Diagnostic>) {
     let (made, found) = job(selected, output).compile_each(take);
+    (made, finish(selected, found))
+}
+
+/// Compiles the selected images, and collects what a build tells about each. Returns both, and all diagnostics, in order.
+#[cfg(unix)]
+pub(super) fn compile_to_build(
+    selected: &Selected,
+    output: &Output,
+) -> (Vec<(Artifacts, Account)>, Vec<Diagnostic>) {
+    let (made, found) = job(selected, output).compile_to_build();
     (made, finish(selected, found))
 }
 

@@ -7,23 +7,21 @@ use crate::cli::{Cli, Failure, Format, Selection, print};
 use crate::diagnostic::{Diagnostic, json_text, nearest, suggest_image};
 use crate::driver;
 use crate::emit::{
-    Artifacts, MASK, Output, Ways, emit, is_literal_secret, show_value, shows_secret,
+    Act, Artifacts, HistoryEntry, MASK, Output, Shown, Ways, belongs, emit, hides, history,
+    show_value, without_secrets,
 };
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::project::{Program, place_in_checkout};
-use crate::schema::{Value, encode, print_value};
-use crate::source::{Span, visible_line};
-use crate::syntax::print_text;
+use crate::schema::{Value, encode};
+use crate::source::visible_line;
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -125,97 +123,6 @@ fn take_variables(selected: &mut Selected) -> Result<Vec<String>, Failure> {
     Ok(variables)
 }
 
-/// True if the image has the variable. Undeclared entries of blocks belong only to images that set them.
-fn belongs(image: &Image<'_>, id: VarId) -> bool {
-    let variable = image.program.variable(id);
-    match variable.kind {
-        VariableKind::Declared | VariableKind::Alias(_) => true,
-        VariableKind::Removed(_) => false,
-        VariableKind::Extra(_) => image.value(id).is_some(),
-    }
-}
-
-/// A value to print, or a mark that it is secret.
-enum Shown {
-    Value(Value),
-    Secret,
-    Unset,
-}
-
-impl Shown {
-    /// The value of the setting or default at `span`.
-    fn at(program: &Program, id: VarId, value: Option<Value>, span: Span) -> Shown {
-        match value {
-            Some(value)
-                if shows_secret(program, id, &value, span) || program.sources.has_hidden(span) =>
-            {
-                Shown::Secret
-            }
-            value => value.map_or(Shown::Unset, |value| {
-                Shown::Value(without_secrets(program, &value))
-            }),
-        }
-    }
-
-    /// The effective value of a variable.
-    fn of(image: &Image<'_>, id: VarId) -> Shown {
-        match image.value(id) {
-            Some(_) if hides(image, id) => Shown::Secret,
-            value => value.map_or(Shown::Unset, |value| {
-                Shown::Value(without_secrets(image.program, value))
-            }),
-        }
-    }
-
-    fn json(&self) -> Json {
-        match self {
-            Shown::Value(value) => show_value(value),
-            Shown::Secret => json!(MASK),
-            Shown::Unset => Json::Null,
-        }
-    }
-
-    /// The value as a spec writes it, on one line.
-    fn written(&self) -> String {
-        match self {
-            Shown::Value(value) => print_value(value),
-            Shown::Secret => print_text(MASK),
-            Shown::Unset => "unset".to_owned(),
-        }
-    }
-}
-
-/// Masks the values that a map has under the names of secrets.
-fn without_secrets(program: &Program, value: &Value) -> Value {
-    let is_secret = |name: &str| {
-        program
-            .variables
-            .iter()
-            .any(|v| v.is_secret && v.name == name)
-    };
-    match value {
-        Value::List(elements) => Value::list(
-            elements
-                .iter()
-                .map(|e| without_secrets(program, e))
-                .collect(),
-        ),
-        Value::Map(map) => {
-            let shown = |(key, value): (&SmolStr, &Value)| {
-                let is_shown = !is_secret(key) || value.is_empty() || value.has_placeholders();
-                let value = if is_shown {
-                    without_secrets(program, value)
-                } else {
-                    Value::text(MASK)
-                };
-                (key.clone(), value)
-            };
-            Value::Map(Arc::new(map.iter().map(shown).collect()))
-        }
-        other => other.clone(),
-    }
-}
-
 /// Returns a variable's value in the extra-vars file, with secrets masked.
 fn shown_to_ansible(image: &Image<'_>, artifacts: &Artifacts, id: VarId) -> Option<Json> {
     let json = artifacts
@@ -228,23 +135,6 @@ fn shown_to_ansible(image: &Image<'_>, artifacts: &Artifacts, id: VarId) -> Opti
         .filter(|(value, shown)| *value != shown)
         .map(|(_, shown)| show_value(&shown));
     Some(masked.unwrap_or_else(|| json.clone()))
-}
-
-/// True if a value is a secret, or may contain one because its line has syntax errors.
-fn hides(image: &Image<'_>, id: VarId) -> bool {
-    let default = || {
-        image
-            .program
-            .variable(id)
-            .default
-            .as_ref()
-            .map(|default| default.span)
-    };
-    let place = image
-        .winner(id)
-        .map(|active| active.setting.span)
-        .or_else(default);
-    is_literal_secret(image, id) || place.is_some_and(|span| image.program.sources.has_hidden(span))
 }
 
 // ---- JSON -------------------------------------------------------------------------------------
@@ -364,50 +254,6 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonI
     }
 }
 
-/// A setting of a variable, to print.
-struct HistoryEntry {
-    layer: String,
-    span: Span,
-    change: Change,
-    value: Shown,
-    /// False for an `unset` and for what it drops.
-    takes_part: bool,
-    /// The condition of the surrounding `when`.
-    condition: Option<Span>,
-}
-
-/// Returns the settings of a variable, strongest first, then its declared default.
-fn history(image: &Image<'_>, id: VarId) -> Vec<HistoryEntry> {
-    let program = image.program;
-    let settings = image.settings_and_dropped(id);
-    let (_, has_default) = image.effective_settings(id);
-    let mut out = Vec::with_capacity(settings.len() + 1);
-    for (active, takes_part) in settings.into_iter().rev() {
-        let value = image.setting_value(active.setting);
-        out.push(HistoryEntry {
-            layer: image.layer_name(active.layer),
-            span: place_in_checkout(program, active.setting.name_span),
-            change: active.setting.change,
-            value: Shown::at(program, id, value, active.setting.span),
-            takes_part,
-            condition: image.condition(active),
-        });
-    }
-    let variable = program.variable(id);
-    if let Some(default) = &variable.default {
-        let value = image.default_value(id);
-        out.push(HistoryEntry {
-            layer: "default".to_owned(),
-            span: place_in_checkout(program, variable.span),
-            change: Change::Replace,
-            value: Shown::at(program, id, value, default.span),
-            takes_part: has_default,
-            condition: None,
-        });
-    }
-    out
-}
-
 // ---- text -------------------------------------------------------------------------------------
 
 fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
@@ -514,20 +360,7 @@ fn show_variable(
 
 /// Prints a line for each setting: what it does, its value and its position.
 fn show_history(program: &Program, history: &[HistoryEntry], out: &mut String) {
-    let first = history.iter().position(|entry| entry.takes_part);
-    let word = |i: usize, entry: &HistoryEntry| match entry.change {
-        Change::Unset => "unsets",
-        _ if !entry.takes_part => "dropped",
-        Change::Append => "adds",
-        Change::Remove => "takes",
-        Change::Replace if Some(i) == first => "sets",
-        Change::Replace => "over",
-    };
-    let words: Vec<&str> = history
-        .iter()
-        .enumerate()
-        .map(|(i, entry)| word(i, entry))
-        .collect();
+    let words: Vec<&str> = history.iter().map(|entry| entry.act.word()).collect();
     let width = words
         .iter()
         .map(|word| word.len())
@@ -537,7 +370,7 @@ fn show_history(program: &Program, history: &[HistoryEntry], out: &mut String) {
     for (word, entry) in words.iter().zip(history) {
         let at = program.sources.position(entry.span.file, entry.span.start);
         let path = program.sources.name(entry.span.file);
-        let value = if entry.change == Change::Unset {
+        let value = if entry.act == Act::Unsets {
             String::new()
         } else {
             entry.value.written() + "    "

@@ -3,6 +3,7 @@
 //! A string in an extra-vars file is a Jinja template; one that is not meant as such is marked with
 //! `__ansible_unsafe`, which Ansible's JSON loader knows (`ansible/parsing/ajson.py`).
 
+use crate::emit::packer::render_text;
 use crate::emit::plan::{Entry, Plan, Row};
 use crate::emit::{Delivery, Environment, OUT_ENV, Output};
 use crate::schema::{Base, Encoding, Piece, Text, Type, Value};
@@ -260,14 +261,21 @@ fn quote_jinja(text: &str) -> String {
 
 /// A value as plain JSON, for showing: what is only known at build time in Packer's spelling.
 pub fn show_value(value: &Value) -> Json {
+    show_value_with(value, &str::to_owned)
+}
+
+/// The same, with each path as `path` writes it.
+pub(super) fn show_value_with(value: &Value, path: &impl Fn(&str) -> String) -> Json {
     match value {
         Value::Bool(flag) => json!(flag),
         Value::Int(number) => json!(number),
-        Value::String(text) => json!(crate::emit::packer_string(text)),
-        Value::List(elements) => Json::Array(elements.iter().map(show_value).collect()),
+        Value::String(text) => json!(render_text(text, &mut |_| {}, path)),
+        Value::List(elements) => {
+            Json::Array(elements.iter().map(|e| show_value_with(e, path)).collect())
+        }
         Value::Map(map) => Json::Object(
             map.iter()
-                .map(|(k, v)| (k.to_string(), show_value(v)))
+                .map(|(k, v)| (k.to_string(), show_value_with(v, path)))
                 .collect(),
         ),
     }

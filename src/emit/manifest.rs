@@ -109,7 +109,7 @@ impl<'p> Delivery<'_, 'p> {
     }
 
     /// The SHA-256 of every file that the image depends on, by its path relative to the project's root.
-    fn sources(&self) -> BTreeMap<Cow<'p, str>, Cow<'p, str>> {
+    pub(super) fn sources(&self) -> BTreeMap<Cow<'p, str>, Cow<'p, str>> {
         let program = self.image.program;
         let mut out = BTreeMap::new();
         let file = program.section(self.image.section).span.file;

@@ -6,6 +6,8 @@ use include_dir::{Dir, DirEntry};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::sync::OnceLock;
 
 /// The name of the folder for unpacked files in the cache.
 const ASSETS: &str = "assets";
@@ -58,7 +60,7 @@ fn list<'d>(dir: &'d Dir<'d>, root: &Path, out: &mut Vec<(PathBuf, &'d [u8])>) {
 }
 
 /// Returns a digest of the embedded files, 16 hexadecimal digits.
-pub(crate) fn digest() -> String {
+fn digest() -> String {
     let mut hash = Sha256::new();
     for dir in [&embedded::CONFIG, &embedded::ANSIBLE, &embedded::STDLIB] {
         add(dir, &mut hash);
@@ -66,6 +68,22 @@ pub(crate) fn digest() -> String {
     let mut digest = hex(&hash.finalize());
     digest.truncate(16);
     digest
+}
+
+/// Returns the files of the embedded templates, playbooks and roles with the SHA-256 of each: `config/…` and `ansible/…`.
+#[cfg(unix)]
+pub(crate) fn asset_sums() -> &'static [(String, String)] {
+    static SUMS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    SUMS.get_or_init(|| {
+        let mut files = Vec::new();
+        list(&embedded::CONFIG, Path::new("config"), &mut files);
+        list(&embedded::ANSIBLE, Path::new("ansible"), &mut files);
+        let sum = |(path, content): (PathBuf, &[u8])| {
+            let name = path.to_string_lossy().into_owned();
+            (name, hex(&Sha256::digest(content)))
+        };
+        files.into_iter().map(sum).collect()
+    })
 }
 
 fn add(dir: &Dir<'_>, hash: &mut Sha256) {

@@ -14,7 +14,7 @@ mod stage;
 mod write;
 
 #[cfg(unix)]
-pub(crate) use assets::digest;
+pub(crate) use assets::asset_sums;
 pub use assets::{assets, unpack};
 #[cfg(unix)]
 pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};

@@ -1,0 +1,205 @@
+//! Provenance: where each value of an image comes from, in a form that does not depend on the machine. A build keeps it,
+//! and the image contains it (docs/json.md).
+
+use crate::emit::history::{Act, HistoryEntry, Shown, belongs, history};
+use crate::emit::{Delivery, Environment, MASK, Output, ansible, packer, render};
+use crate::eval::Image;
+use crate::project::hir::*;
+use crate::source::Origin;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The content of `provenance.json` (docs/json.md).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The version of the form, 1.
+    pub provenance: u32,
+    /// The image's name.
+    pub image: String,
+    /// The image that contains the target.
+    pub target: String,
+    /// The provider that builds the image.
+    pub provider: String,
+    /// The release of Image Builder that the library describes.
+    pub release: String,
+    /// The SHA-256 of every file that was read, by its path from the project's root.
+    pub sources: BTreeMap<String, String>,
+    /// The variables that have a value, by their names.
+    pub variables: BTreeMap<String, Trace>,
+}
+
+/// A value and the settings that it comes from. Secrets are masked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The effective value.
+    pub value: Json,
+    /// The settings of the variable, the strongest first and the default last.
+    pub set_by: Vec<Step>,
+}
+
+/// A setting of a variable, or its default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What the setting does to the value.
+    pub does: Act,
+    /// The layer, or `default`.
+    pub layer: String,
+    /// The path from the project's root, `stdlib/…` for the standard library, or `--set`.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// The value of this setting alone; null for an `unset`.
+    pub value: Json,
+    /// The condition of the surrounding `when`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+}
+
+impl Provenance {
+    /// The name of the file in an image's folder, and in the image below `/usr/share/imgspec`.
+    pub const FILE: &str = "provenance.json";
+
+    /// The text of the file.
+    pub fn text(&self) -> String {
+        render(self)
+    }
+}
+
+/// What a build tells about an image, besides its files. Nothing in it depends on the machine or the output folder.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Where the values come from.
+    pub provenance: Provenance,
+    /// The var files as a compile with `--portable` writes them to `build` at the project's root, with masked secrets.
+    pub portable: [(&'static str, String); 2],
+    /// The project's root.
+    pub root: PathBuf,
+}
+
+/// A path as it is from the project's root. One that has not even its first folder in common with the root stays absolute:
+/// it does not move with the project.
+pub fn from_root(root: &Path, path: &str) -> String {
+    let first = |path: &Path| path.components().nth(1).map(|c| c.as_os_str().to_owned());
+    if first(root) != first(Path::new(path)) {
+        return path.to_owned();
+    }
+    let base = Output {
+        dir: root.to_owned(),
+        portable: true,
+    };
+    base.relative(path)
+}
+
+impl Account {
+    /// Collects what a build tells about an image.
+    pub fn new(image: &Image<'_>) -> Account {
+        let delivery = Delivery::new(image);
+        let root = delivery.root();
+        Account {
+            provenance: delivery.provenance(&root),
+            portable: delivery.portable(&root),
+            root,
+        }
+    }
+}
+
+impl Delivery<'_, '_> {
+    /// The root of the image's project; for a target of the library that of the project that the command runs in.
+    fn root(&self) -> PathBuf {
+        let program = self.image.program;
+        let file = program.section(self.image.section).span.file;
+        let view = program.views.get(&file).map(|view| &view.root);
+        let root = view.or(program.root.as_ref());
+        root.map_or_else(|| PathBuf::from("/"), Clone::clone)
+    }
+
+    fn portable(&self, root: &Path) -> [(&'static str, String); 2] {
+        let output = Output {
+            dir: root.join("build"),
+            portable: true,
+        };
+        let (plan, _) = self.decide(self.image.ids(), false, &output);
+        let mut environment = Environment::new();
+        let mut packer = packer::render(self, &plan, &output, &mut environment);
+        packer.retain(|name, _| !self.withheld().contains(name));
+        for secret in self.literal_secrets() {
+            if let Some(text) = packer.get_mut(&secret) {
+                *text = MASK.into();
+            }
+        }
+        let ansible = ansible::render(self, &plan, &output, &mut environment);
+        [
+            ("packer.vars.json", render(&packer)),
+            ("ansible.vars.json", render(&ansible)),
+        ]
+    }
+
+    fn provenance(&self, root: &Path) -> Provenance {
+        let program = self.image.program;
+        let ids = self.ids().filter(|id| belongs(self.image, *id));
+        let known = ids.filter(|id| program.variable(*id).alias_of().is_none());
+        let traces = known.filter_map(|id| {
+            let name = program.variable(id).name.to_string();
+            Some((name, self.trace(id, root)?))
+        });
+        let sources = self.sources().into_iter();
+        Provenance {
+            provenance: 1,
+            image: self.image.name().to_owned(),
+            target: program.section(self.image.stack.target).name.to_string(),
+            provider: self.provider().name.to_string(),
+            release: program.edition.release.name().to_owned(),
+            sources: sources
+                .map(|(path, digest)| (from_root(root, &path), digest.into_owned()))
+                .collect(),
+            variables: traces.collect(),
+        }
+    }
+
+    /// The value of a variable with its settings; none if it has no value.
+    fn trace(&self, id: VarId, root: &Path) -> Option<Trace> {
+        self.image.value(id)?;
+        let path = |path: &str| from_root(root, path);
+        Some(Trace {
+            value: Shown::of(self.image, id).json_with(&path),
+            set_by: history(self.image, id)
+                .into_iter()
+                .map(|entry| self.step(entry, root))
+                .collect(),
+        })
+    }
+
+    fn step(&self, entry: HistoryEntry, root: &Path) -> Step {
+        let sources = &self.image.program.sources;
+        let source = sources.get(entry.span.file);
+        let at = sources.position(entry.span.file, entry.span.start);
+        let path = source.path.to_string_lossy();
+        let file = match source.origin {
+            // `--set` is not a file of the folder in which the command ran.
+            Origin::Argument => source
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy(),
+            _ if source.path.is_absolute() => from_root(root, &path).into(),
+            _ => path,
+        };
+        let condition = entry.condition.map(|span| sources.shown_slice(span));
+        Step {
+            does: entry.act,
+            layer: entry.layer,
+            file: file.into_owned(),
+            line: at.line,
+            column: at.column,
+            value: match entry.act {
+                Act::Unsets => Json::Null,
+                _ => entry.value.json_with(&|path| from_root(root, path)),
+            },
+            when: condition.map(|text| text.trim().to_owned()),
+        }
+    }
+}
