@@ -33,6 +33,7 @@ pub mod diagnostic;
 pub mod driver;
 pub mod emit;
 pub mod eval;
+pub mod image;
 pub mod import;
 pub mod lsp;
 pub mod packer;

@@ -3,6 +3,7 @@
 mod adopt;
 #[cfg(unix)]
 mod build;
+mod built;
 mod check;
 #[cfg(unix)]
 mod clean;
@@ -24,10 +25,12 @@ mod place;
 mod releases;
 mod report;
 mod sandbox;
+mod sbom;
 mod schema;
 mod select;
 mod show;
 mod targets;
+mod whence;
 
 use self::sandbox::Sandbox;
 #[cfg(not(unix))]
@@ -60,6 +63,15 @@ enum Format {
     /// Of `doc` alone: Markdown
     #[value(skip)]
     Markdown,
+    /// Of `sbom` alone: CycloneDX
+    #[value(skip)]
+    CycloneDx,
+    /// Of `sbom` alone: SPDX
+    #[value(skip)]
+    Spdx,
+    /// Of `sbom` alone: a line for each part
+    #[value(skip)]
+    List,
 }
 
 /// A typed language for Kubernetes Image Builder: compiles .imgspec files to Packer var files and
@@ -117,6 +129,10 @@ enum Command {
     Build(build::Build),
     /// Check, compile, and run `packer validate`
     Validate(build::Validate),
+    /// Show from which files and lines the values of a built image come
+    Whence(whence::Whence),
+    /// List the packages, programs and container images of a built image: CycloneDX, SPDX or text
+    Sbom(sbom::Sbom),
     /// Show which programs builds need, and install them
     Deps(deps::Deps),
     /// List the releases of Image Builder whose targets and variables the program contains
@@ -196,6 +212,8 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Explain(explain) => explain::run(&cli, explain).map(fine),
         Command::Build(build) => build::run(&cli, build),
         Command::Validate(validate) => build::validate(&cli, validate),
+        Command::Whence(whence) => whence::run(&cli, whence).map(fine),
+        Command::Sbom(sbom) => sbom::run(&cli, sbom).map(fine),
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
         Command::Releases(releases) => releases::run(&cli, releases).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),

@@ -110,12 +110,12 @@ pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
     let text = match format(cli) {
         Format::Json => return print_aside(&render_json(diagnostics, sources)),
         Format::Short => render_short(diagnostics, sources),
-        Format::Plain | Format::Html | Format::Markdown => render_plain(diagnostics, sources),
         Format::Rich => {
             let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let width = terminal_width();
             render_rich(diagnostics, sources, width, color)
         }
+        _ => render_plain(diagnostics, sources),
     };
     print_rendered(&text);
     if let Some(line) = count(diagnostics) {

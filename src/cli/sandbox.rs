@@ -36,6 +36,8 @@ impl Command {
             | Command::Lsp
             | Command::Init(_)
             | Command::Import(_)
+            | Command::Whence(_)
+            | Command::Sbom(_)
             | Command::Schema(_) => true,
             // They run Packer, Ansible, make or apt, or remove what these have written.
             Command::Build(_)
@@ -55,6 +57,7 @@ impl Command {
             Command::Defaults(defaults) => defaults.writes(here),
             Command::Import(import) => import.writes(here),
             Command::Init(init) => init.writes(here),
+            Command::Sbom(sbom) => sbom.writes(here),
             _ => Vec::new(),
         }
     }

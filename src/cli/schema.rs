@@ -3,7 +3,7 @@
 use crate::cli::deps::JsonTool;
 #[cfg(unix)]
 use crate::cli::sandbox::confine;
-use crate::cli::{Cli, Failure, compile, list, print, releases, show};
+use crate::cli::{Cli, Failure, compile, list, print, releases, show, whence};
 use crate::diagnostic::{Report, json_text};
 use crate::import::Comparison;
 use clap::{Args, ValueEnum};
@@ -30,6 +30,8 @@ enum Form {
     Releases,
     /// `compare --json`
     Compare,
+    /// `whence --json`
+    Whence,
     /// `deps --json`
     #[cfg(unix)]
     Deps,
@@ -44,6 +46,7 @@ pub(super) fn run(cli: &Cli, args: &Schema) -> Result<bool, Failure> {
         Form::List => schema_for!(Vec<list::Listed<'static>>),
         Form::Releases => schema_for!(Vec<releases::JsonRelease>),
         Form::Compare => schema_for!(Comparison),
+        Form::Whence => schema_for!(whence::Whences),
         #[cfg(unix)]
         Form::Deps => schema_for!(Vec<JsonTool<'static>>),
     };

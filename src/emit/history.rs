@@ -8,6 +8,7 @@ use crate::project::{Program, place_in_checkout};
 use crate::schema::{Value, print_value};
 use crate::source::Span;
 use crate::syntax::print_text;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
@@ -132,7 +133,7 @@ pub fn hides(image: &Image<'_>, id: VarId) -> bool {
 }
 
 /// What a setting does to the value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
     /// It is the value, or what stronger settings change.

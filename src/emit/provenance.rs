@@ -6,6 +6,7 @@ use crate::emit::{Delivery, Environment, MASK, Output, ansible, packer, render};
 use crate::eval::Image;
 use crate::project::hir::*;
 use crate::source::Origin;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ pub struct Provenance {
 }
 
 /// A value and the settings that it comes from. Secrets are masked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trace {
     /// The effective value.
     pub value: Json,
@@ -40,7 +41,7 @@ pub struct Trace {
 }
 
 /// A setting of a variable, or its default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// What the setting does to the value.
     pub does: Act,
