@@ -199,11 +199,7 @@ const WORDS: [(&str, &str, &str); 12] = [
         "size",
         "what other languages call a function of this one",
     ),
-    (
-        "image/sbom.rs",
-        "arch",
-        "a qualifier of a package's URL",
-    ),
+    ("image/sbom.rs", "arch", "a qualifier of a package's URL"),
     (
         "import/names.rs",
         "node",

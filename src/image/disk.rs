@@ -194,7 +194,8 @@ impl Tree {
         let partitions = find_partitions(&mut *disk)?;
         let mut reasons = Vec::new();
         let disk = std::rc::Rc::new(std::cell::RefCell::new(disk));
-        for (start, length) in partitions {
+        // A smaller one has no room for a file system.
+        for (start, length) in partitions.into_iter().filter(|(_, length)| *length >= 2048) {
             let part = Part {
                 disk: disk.clone(),
                 start,
@@ -219,7 +220,7 @@ impl Tree {
                 }
                 // What is no ext4 at all says nothing.
                 Err(Ext4Error::Corrupt(error)) if error.to_string().contains("magic") => {}
-                Err(error) => reasons.push(error.to_string()),
+                Err(error) => reasons.push(format!("ext4: {error}")),
             }
         }
         reasons.dedup();

@@ -281,7 +281,8 @@ fn cyclonedx(inventory: &Inventory, parts: &[Part], made: &Made<'_>) -> Json {
     let os = &inventory.os;
     let has_os = !os.id.is_empty();
     if has_os {
-        let mut component = json!({ "type": "operating-system", "bom-ref": "system", "name": os.id });
+        let mut component =
+            json!({ "type": "operating-system", "bom-ref": "system", "name": os.id });
         if !os.version.is_empty() {
             component["version"] = json!(os.version);
         }

@@ -100,14 +100,16 @@ fn describe_all(provenance: &Provenance, out: &mut String) {
         .variables
         .iter()
         .map(|(name, trace)| {
-            let first = trace
+            let place = trace
                 .set_by
-                .iter()
-                .find(|step| !matches!(step.does, Act::Unsets | Act::Dropped));
-            let place = first.map(|step| match step.layer.as_str() {
-                "default" => step.layer.clone(),
-                layer => format!("{layer} ({}:{})", step.file, step.line),
-            });
+                .first()
+                .map(|step| match (step.does, step.layer.as_str()) {
+                    (Act::Sets, "default") => step.layer.clone(),
+                    (Act::Unsets, layer) => {
+                        format!("unset in {layer} ({}:{})", step.file, step.line)
+                    }
+                    (_, layer) => format!("{layer} ({}:{})", step.file, step.line),
+                });
             [
                 visible_line(name).into_owned(),
                 visible_line(&trace.value.to_string()).into_owned(),
