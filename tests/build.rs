@@ -145,6 +145,78 @@ fn an_image_has_what_its_spec_says() {
     assert!(!read("etc/hosts").contains("node"));
     assert!(!names("etc/sudoers.d").iter().any(|n| n.contains("imgspec")));
 
+    // What the image tells about itself: on the disk, and read from it.
+    let id = record["id"].as_str().unwrap();
+    assert_eq!(id.len(), 64);
+    let release = read("etc/imgspec-release");
+    assert_eq!(
+        release,
+        format!(
+            "NAME=\"imgspec\"\nIMAGE=\"node\"\nID=\"{id}\"\nRELEASE=\"v0.1.13\"\nTARGET=\"rootfs-debian-12\"\n\
+             PROVIDER=\"rootfs\"\nIMGSPEC_VERSION=\"{}\"\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+    for path in ["etc/imgspec-release", "usr/share/imgspec/provenance.json"] {
+        let mode = fs::metadata(image.join(path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "{path}");
+    }
+    assert_eq!(
+        serde_json::from_str::<Value>(&read("usr/share/imgspec/provenance.json")).unwrap(),
+        record["provenance"]
+    );
+    let specs = fs::read_to_string(place.path("settings.imgspec")).unwrap();
+    let line = specs
+        .lines()
+        .position(|line| line.contains("extra_debs ="))
+        .unwrap()
+        + 1;
+    // The disk alone, and elsewhere.
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::copy(&disk, elsewhere.path().join("disk")).unwrap();
+    let whence = common::run(elsewhere.path(), &["whence", "disk", "extra_debs"]);
+    let place_of_it = format!("  sets  [\"jq\"]    settings  (settings.imgspec:{line}:5)\n");
+    assert!(said(&whence).contains(&place_of_it), "{}", said(&whence));
+    let whence = common::run(&place.path(""), &["whence", "node", "--json"]);
+    let whence: Value = serde_json::from_slice(&whence.stdout).unwrap();
+    assert_eq!(whence["id"], id);
+    assert_eq!(whence["changed"], serde_json::json!([]));
+    assert_eq!(whence["variables"], record["provenance"]["variables"]);
+
+    // The bill has what dpkg says, and the program that no package contains.
+    let list = common::run(elsewhere.path(), &["sbom", "disk", "--format", "list"]);
+    let list = String::from_utf8(list.stdout).unwrap();
+    let query = Command::new("dpkg-query")
+        .arg(format!(
+            "--admindir={}",
+            image.join("var/lib/dpkg").display()
+        ))
+        .args([
+            "-W",
+            "-f",
+            "${db:Status-Status} package    ${Package} ${Version}\\n",
+        ])
+        .output()
+        .unwrap();
+    let query = String::from_utf8(query.stdout).unwrap();
+    let installed: Vec<&str> = query
+        .lines()
+        .filter_map(|line| line.strip_prefix("installed "))
+        .collect();
+    let packages: Vec<&str> = list
+        .lines()
+        .filter(|line| line.starts_with("package "))
+        .collect();
+    assert!(installed.len() > 50, "{query}");
+    assert_eq!(packages, installed);
+    let programs: Vec<&str> = list
+        .lines()
+        .filter(|line| line.starts_with("program "))
+        .collect();
+    let hello = imgspec::source::sha256("#!/bin/sh\necho hello\n");
+    let hello = format!("program    /usr/local/bin/hello  sha256:{hello}");
+    assert_eq!(programs, [&hello]);
+
     let again = place.build("node.imgspec", &[]);
     assert!(
         said(&again).contains("node: up to date"),

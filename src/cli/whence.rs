@@ -34,6 +34,7 @@ pub(super) struct Whence {
 
 /// What `whence --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Whence")]
 pub(super) struct Whences {
     /// The image's name.
     image: String,
