@@ -218,6 +218,30 @@ impl Place {
         for folder in ["outside", "other", "out", "cache"] {
             fs::create_dir(path.join(folder)).unwrap();
         }
+        // What a build has left.
+        let image = common::root().join("tests/image/flatcar/tree");
+        let output = project.join("built/edge/output");
+        fs::create_dir_all(&output).unwrap();
+        let packed = Command::new("tar")
+            .arg("-C")
+            .arg(&image)
+            .arg("-cf")
+            .arg(output.join("edge.tar"))
+            .arg(".")
+            .status();
+        assert!(packed.unwrap().success());
+        let provenance = image.join("opt/share/imgspec/provenance.json");
+        let provenance: Value = serde_json::from_slice(&fs::read(provenance).unwrap()).unwrap();
+        let record = json!({
+            "build": 1,
+            "image": "edge",
+            "id": "",
+            "inputs": "",
+            "artifacts": [{ "path": "output/edge.tar", "size": 0, "sha256": "" }],
+            "manifest": {},
+            "provenance": provenance,
+        });
+        fs::write(project.join("built/edge/build.json"), record.to_string()).unwrap();
         fs::write(path.join("outside/x.imgspec"), "layer canary { }\n").unwrap();
         fs::write(path.join("other/x.imgspec"), "layer other { }\n").unwrap();
         Place {

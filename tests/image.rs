@@ -287,6 +287,16 @@ fn damaged_media_are_refused() {
         out.push_str(&said.pop_first().unwrap());
         out.push('\n');
     }
+    for time in ["tomorrow", "-1", "253402300800"] {
+        let mut command = common::imgspec(media.folder.path());
+        command
+            .args(["sbom", "image.tar"])
+            .env("SOURCE_DATE_EPOCH", time);
+        let output = command.output().unwrap();
+        let _ = writeln!(out, "# SOURCE_DATE_EPOCH={time}");
+        out.push_str(&String::from_utf8(output.stderr).unwrap());
+        let _ = writeln!(out, "exit code {:?}\n", output.status.code());
+    }
     let expected = common::root().join("tests/image/refused.txt");
     if let Err(failed) = snapshot::compare(&expected, &out) {
         panic!("{}", failed.message().unwrap_or_default());
