@@ -3,7 +3,8 @@
 //! `tests/image/NAME/tree` has the files of an image. In their names, `%3A` is a `:`, which no other system allows in a file's
 //! name; `links` has a link in each line, and where it leads to. The test makes all media of them that a build can make: an
 //! archive, and disks with and without partitions, raw and qcow2. Each must give the same, which is in `expected.txt`,
-//! `cyclonedx.json` and `spdx.json`. The database of containerd is one of bbolt 1.4.3 with containerd's buckets, in small pages.
+//! `cyclonedx.json` and `spdx.json`. The database of containerd was written by bbolt 1.4.3 with the buckets of containerd, and that
+//! of rpm by rpm 4.18. Both have pages of 512 bytes, so that little content makes a tree.
 //!
 //! Other tests here damage the media. `IMGSPEC_DAMAGES` sets how many damaged disks are read (100).
 
@@ -168,7 +169,9 @@ fn compare(case: &Path) -> Result<(), Failed> {
         }
     }
     fail_on(&problems)?;
-    // A bill without an ID is about the file itself.
+    if wanted.starts_with("$ imgspec sbom DISK --format list\nimgspec: cannot read") {
+        return Ok(());
+    }
     for format in ["cyclonedx", "spdx"] {
         let text = bill(&media, first, format);
         let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
@@ -374,7 +377,8 @@ fn foreign_programs_accept_the_bills() {
     let bills = tempfile::tempdir().unwrap();
     let mut count = 0;
     for case in common::entries(&common::root().join("tests/image")) {
-        if !case.is_dir() {
+        // An image that cannot be read has no bill.
+        if !case.join("cyclonedx.json").is_file() {
             continue;
         }
         let Some(media) = make_media(&case) else {
@@ -388,7 +392,12 @@ fn foreign_programs_accept_the_bills() {
                 let path = bills.path().join(format!("{name}{ending}.{format}.json"));
                 command.arg(&path).env_remove("SOURCE_DATE_EPOCH");
                 command.envs(time.map(|time| ("SOURCE_DATE_EPOCH", time)));
-                assert!(command.output().unwrap().status.success());
+                let output = command.output().unwrap();
+                assert!(
+                    output.status.success(),
+                    "{name}: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
                 let text = fs::read_to_string(&path).unwrap();
                 assert_eq!(
                     text.contains("2024-02-29T23:59:59Z"),

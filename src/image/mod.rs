@@ -9,13 +9,17 @@ mod go;
 mod packages;
 mod partitions;
 mod qcow2;
+mod rpm;
 mod sbom;
+mod sqlite;
 mod whence;
 
 pub use containers::ContainerImage;
 pub use disk::{Entry, EntryKind, Medium, Tree};
 pub use go::{GoBuild, GoModule};
-pub use packages::{Inventory, Os, Package, Program, Release, read_provenance, read_release};
+pub use packages::{
+    Inventory, Os, Package, PackageSystem, Program, Release, read_provenance, read_release,
+};
 pub use sbom::{Format, Made, render};
 pub use whence::{Change, changes, describe};
 

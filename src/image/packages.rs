@@ -3,6 +3,7 @@
 use crate::image::containers::{ContainerImage, read_images};
 use crate::image::disk::{EntryKind, OpenFile, Tree};
 use crate::image::go::{GoBuild, is_elf, read_build};
+use crate::image::rpm::read_packages;
 use crate::image::{PROVENANCE_FILES, RELEASE_FILE};
 use crate::source::{MAX_FILE, hex};
 use serde_json::Value as Json;
@@ -24,21 +25,35 @@ pub struct Os {
     pub name: String,
 }
 
-/// An installed package of Debian or of a system that comes from it.
+/// What has installed a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PackageSystem {
+    /// dpkg, of Debian and what comes from it.
+    Dpkg,
+    /// rpm, of Red Hat and Photon.
+    Rpm,
+}
+
+/// An installed package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Package {
+    /// What has installed it.
+    pub system: PackageSystem,
     /// The name.
     pub name: String,
-    /// The version with the epoch and the revision.
+    /// The version with the revision; with the epoch only of dpkg.
     pub version: String,
-    /// The architecture, or `all`.
+    /// The epoch of a package of rpm.
+    pub epoch: Option<u32>,
+    /// The architecture, `all` or `noarch`.
     pub architecture: String,
-    /// The source package, if it has another name.
+    /// The source package, if it has another name; of rpm its file.
     pub source: Option<String>,
     /// The source's version, if it is another one.
     pub source_version: Option<String>,
-    /// The SHA-256 of the package's list of MD5 sums: equal packages have equal lists.
-    pub md5sums: Option<String>,
+    /// The SHA-256 of what the package says about its files: of dpkg the list of MD5 sums, of rpm the header. Equal packages
+    /// have equal sums.
+    pub sum: Option<String>,
 }
 
 /// A program that no package contains.
@@ -75,7 +90,7 @@ pub struct Inventory {
 const MAX_STATUS: u64 = 64 << 20;
 
 /// The most packages.
-const MAX_PACKAGES: usize = 100_000;
+pub(super) const MAX_PACKAGES: usize = 100_000;
 
 /// The largest metadata of containerd.
 const MAX_METADATA: u64 = 256 << 20;
@@ -97,12 +112,20 @@ const FOLDERS: [&str; 6] = [
 ];
 
 /// Databases of packages that are not read.
-const OTHER_DATABASES: [(&str, &str); 4] = [
-    ("/usr/lib/sysimage/rpm/rpmdb.sqlite", "rpm"),
-    ("/var/lib/rpm/rpmdb.sqlite", "rpm"),
-    ("/var/lib/rpm/Packages", "rpm"),
+const OTHER_DATABASES: [(&str, &str); 3] = [
+    ("/var/lib/rpm/Packages", "rpm before 4.16"),
+    ("/usr/lib/sysimage/rpm/Packages.db", "rpm in the form ndb"),
     ("/lib/apk/db/installed", "apk"),
 ];
+
+/// The databases of packages of rpm.
+const RPM_DATABASES: [&str; 2] = [
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/rpmdb.sqlite",
+];
+
+/// The largest database of packages of rpm.
+const MAX_RPM: u64 = 512 << 20;
 
 impl Inventory {
     /// Reads what is in an image.
@@ -116,20 +139,32 @@ impl Inventory {
             ..Inventory::default()
         };
         let mut owned = BTreeSet::new();
-        match tree.read_text("/var/lib/dpkg/status", MAX_STATUS)? {
-            Some(status) => {
-                out.packages = read_dpkg(tree, &status, &mut owned)?;
+        if let Some(status) = tree.read_text("/var/lib/dpkg/status", MAX_STATUS)? {
+            out.packages = read_dpkg(tree, &status, &mut owned)?;
+        }
+        let mut has_database = !out.packages.is_empty();
+        for path in RPM_DATABASES.iter().filter(|_| !has_database) {
+            if let Some(bytes) = tree.read(path, MAX_RPM)? {
+                out.packages = read_packages(&bytes, &mut owned)?;
+                has_database = true;
+                // What the last transaction wrote is there until rpm closes the database.
+                let log = format!("{path}-wal");
+                if tree.open_file(&log)?.is_some_and(|log| log.length > 0) {
+                    out.unread.push(format!("what rpm has only in {log}"));
+                }
+                break;
             }
-            None => {
-                let mut others = OTHER_DATABASES.iter();
-                let is_there = |path: &str| tree.open_file(path).is_ok_and(|file| file.is_some());
-                out.unread.push(match others.find(|(path, _)| is_there(path)) {
+        }
+        if !has_database {
+            let mut others = OTHER_DATABASES.iter();
+            let is_there = |path: &str| tree.open_file(path).is_ok_and(|file| file.is_some());
+            out.unread
+                .push(match others.find(|(path, _)| is_there(path)) {
                     Some((path, system)) => {
-                        format!("the packages of {system} in {path}: imgspec reads only those of dpkg")
+                        format!("the packages of {system} in {path}, which imgspec does not read")
                     }
-                    None => "no package database was found".to_owned(),
+                    None => "packages: the image has no database of dpkg or rpm".to_owned(),
                 });
-            }
         }
         // Without the packages' lists, nobody knows which programs are outside of them.
         let has_lists = !out.packages.is_empty();
@@ -228,11 +263,11 @@ fn read_dpkg(
         }
         let architecture = of("Architecture");
         let stems = [name.to_owned(), format!("{name}:{architecture}")];
-        let mut md5sums = None;
+        let mut sum = None;
         for stem in stems {
             let info = |ending: &str| format!("/var/lib/dpkg/info/{stem}.{ending}");
             if let Some(sums) = tree.read(&info("md5sums"), MAX_FILE)? {
-                md5sums = Some(hex(&Sha256::digest(&sums)));
+                sum = Some(hex(&Sha256::digest(&sums)));
             }
             let list = tree.read_text(&info("list"), MAX_FILE)?.unwrap_or_default();
             owned.extend(list.lines().filter(|path| is_of_program(path)).map(merged));
@@ -243,12 +278,14 @@ fn read_dpkg(
         };
         let other = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         out.push(Package {
+            system: PackageSystem::Dpkg,
+            epoch: None,
             name: name.to_owned(),
             version: version.to_owned(),
             architecture: architecture.to_owned(),
             source: other(source),
             source_version: other(source_version),
-            md5sums,
+            sum,
         });
         if out.len() > MAX_PACKAGES {
             return Err(format!("the image has more than {MAX_PACKAGES} packages"));
@@ -264,13 +301,13 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_known)
 }
 
-fn is_of_program(path: &str) -> bool {
+pub(super) fn is_of_program(path: &str) -> bool {
     let parts = ["/bin/", "/sbin/", "/libexec/", "/opt/"];
     parts.iter().any(|part| path.contains(part))
 }
 
 /// A path as it is where `/bin` is a link to `/usr/bin`. A package may contain either.
-fn merged(path: &str) -> String {
+pub(super) fn merged(path: &str) -> String {
     match path.starts_with("/bin/") || path.starts_with("/sbin/") {
         true => format!("/usr{path}"),
         false => path.to_owned(),

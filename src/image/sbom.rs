@@ -1,7 +1,7 @@
 //! Bills of materials: CycloneDX 1.6 and SPDX 2.3 as JSON, and a list for people. The same image gives the same bytes.
 
 use crate::image::go::{GoBuild, GoModule};
-use crate::image::packages::{Inventory, Package, Program};
+use crate::image::packages::{Inventory, Package, PackageSystem, Program};
 use crate::source::{sha256, visible_line};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -106,28 +106,41 @@ fn expect_unique(parts: &mut [Part], seen: &mut BTreeMap<String, usize>) {
 }
 
 fn of_package(package: &Package, os: &str, version: &str) -> Part {
+    let (system, namespace, of_sum) = match package.system {
+        PackageSystem::Dpkg => ("deb", "debian", "md5sums-sha256"),
+        PackageSystem::Rpm => ("rpm", "redhat", "header-sha256"),
+    };
     let mut purl = format!(
-        "pkg:deb/{}/{}@{}?arch={}",
-        encoded(if os.is_empty() { "debian" } else { os }),
-        encoded(&package.name.to_lowercase()),
+        "pkg:{system}/{}/{}@{}?arch={}",
+        encoded(if os.is_empty() { namespace } else { os }),
+        // The names of rpm differ in their case.
+        match package.system {
+            PackageSystem::Dpkg => encoded(&package.name.to_lowercase()),
+            PackageSystem::Rpm => encoded(&package.name),
+        },
         encoded(&package.version),
         encoded(&package.architecture)
     );
     if !os.is_empty() && !version.is_empty() {
         let _ = write!(purl, "&distro={}-{}", encoded(os), encoded(version));
     }
+    if let Some(epoch) = package.epoch {
+        let _ = write!(purl, "&epoch={epoch}");
+    }
     let source = package.source.as_deref().unwrap_or(&package.name);
-    let of_source = package
-        .source_version
-        .as_deref()
-        .unwrap_or(&package.version);
-    let mut notes = vec![("source", format!("{source} {of_source}"))];
-    notes.extend(package.md5sums.clone().map(|sum| ("md5sums-sha256", sum)));
+    let source = match (&package.source_version, package.system) {
+        (Some(version), _) => format!("{source} {version}"),
+        (None, PackageSystem::Dpkg) => format!("{source} {}", package.version),
+        (None, PackageSystem::Rpm) => source.to_owned(),
+    };
+    let mut notes = vec![("source", source)];
+    notes.extend(package.sum.clone().map(|sum| (of_sum, sum)));
+    let epoch = package.epoch.map(|epoch| format!("{epoch}:"));
     Part {
-        id: format!("deb:{}:{}", package.name, package.architecture),
+        id: format!("{system}:{}:{}", package.name, package.architecture),
         kind: "library",
         name: package.name.clone(),
-        version: package.version.clone(),
+        version: epoch.unwrap_or_default() + &package.version,
         purl: Some(purl),
         sha256: None,
         notes,
