@@ -1,7 +1,8 @@
 //! Ansible evaluates the playbooks for every system, with the values of compiled images and without a node.
 //!
 //! `tests/playbooks/RELEASE.imgspec` has the images. `nodes.json` says for each of them which system its node has, what
-//! tasks find on it, and what files must contain afterwards: strings, or the values of a TOML file at JSON pointers.
+//! tasks find on it, and what files must contain afterwards: strings, or the values of a TOML file at JSON pointers; `null` for a
+//! file that no task writes.
 //! `strategy/evaluate.py` stands in for the node. A name that nothing defines fails, and so does a task that no node runs.
 
 mod common;
@@ -101,6 +102,10 @@ fn playbooks_are_evaluated_for_every_system() {
         for (path, wanted) in node["files"].as_object().into_iter().flatten() {
             let file = evaluated.join("files").join(image).join(path);
             match fs::read_to_string(&file) {
+                // No task may write it.
+                result if wanted.is_null() => {
+                    problems.extend(result.ok().map(|_| format!("{image}: {path} is there")));
+                }
                 Ok(text) => problems.extend(
                     differences(path, &text, wanted)
                         .into_iter()

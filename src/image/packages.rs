@@ -98,6 +98,9 @@ const MAX_METADATA: u64 = 256 << 20;
 /// The largest program.
 const MAX_PROGRAM: u64 = 4 << 30;
 
+/// The most bytes of all programs outside of packages. A disk can promise more than it has.
+const MAX_HASHED: u64 = 16 << 30;
+
 /// The most programs outside of packages.
 const MAX_PROGRAMS: usize = 5000;
 
@@ -340,12 +343,16 @@ fn read_programs(
         let Some(mut file) = tree.open_file(&path)? else {
             continue;
         };
-        if file.length > MAX_PROGRAM {
-            out.unread
-                .push(format!("{path} is larger than {} GiB", MAX_PROGRAM >> 30));
-            continue;
-        }
         let size = file.length;
+        let others: u64 = out.programs.iter().map(|program| program.size).sum();
+        if size > MAX_PROGRAM || others.saturating_add(size) > MAX_HASHED {
+            let message = format!(
+                "{path}: a program has more than {} GiB, or all of them more than {} GiB",
+                MAX_PROGRAM >> 30,
+                MAX_HASHED >> 30
+            );
+            return Err(message);
+        }
         let go = start_of(&mut file)?
             .then(|| read_build(&mut file))
             .flatten();
