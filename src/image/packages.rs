@@ -311,9 +311,10 @@ pub(super) fn is_of_program(path: &str) -> bool {
 
 /// A path as it is where `/bin` is a link to `/usr/bin`. A package may contain either.
 pub(super) fn merged(path: &str) -> String {
-    match path.starts_with("/bin/") || path.starts_with("/sbin/") {
-        true => format!("/usr{path}"),
-        false => path.to_owned(),
+    if path.starts_with("/bin/") || path.starts_with("/sbin/") {
+        format!("/usr{path}")
+    } else {
+        path.to_owned()
     }
 }
 

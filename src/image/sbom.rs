@@ -52,6 +52,13 @@ pub fn render(inventory: &Inventory, format: Format, made: &Made<'_>) -> String 
     }
 }
 
+/// Adds an entry to an object.
+fn put(object: &mut Json, name: &str, value: impl Into<Json>) {
+    if let Json::Object(entries) = object {
+        entries.insert(name.to_owned(), value.into());
+    }
+}
+
 fn text(json: &Json) -> String {
     serde_json::to_string_pretty(json).unwrap_or_default() + "\n"
 }
@@ -271,7 +278,7 @@ fn cyclonedx(inventory: &Inventory, parts: &[Part], made: &Made<'_>) -> Json {
     let (name, id, uuid) = heading(inventory, parts, made);
     let mut image = json!({ "type": "platform", "bom-ref": "image", "name": name });
     if !id.is_empty() {
-        image["version"] = json!(id);
+        put(&mut image, "version", json!(id));
     }
     let release = inventory.release.iter();
     let release = release.filter(|(name, _)| !matches!(name.as_str(), "NAME" | "ID" | "IMAGE"));
@@ -279,7 +286,7 @@ fn cyclonedx(inventory: &Inventory, parts: &[Part], made: &Made<'_>) -> Json {
         .map(|(name, value)| json!({ "name": format!("imgspec:{}", name.to_lowercase()), "value": value }))
         .collect();
     if !properties.is_empty() {
-        image["properties"] = properties.into();
+        put(&mut image, "properties", properties);
     }
     let mut metadata = json!({
         "tools": { "components": [
@@ -288,7 +295,7 @@ fn cyclonedx(inventory: &Inventory, parts: &[Part], made: &Made<'_>) -> Json {
         "component": image,
     });
     if let Some(time) = made.time {
-        metadata["timestamp"] = json!(in_words(time));
+        put(&mut metadata, "timestamp", json!(in_words(time)));
     }
     let mut components = Vec::new();
     let os = &inventory.os;
@@ -297,10 +304,10 @@ fn cyclonedx(inventory: &Inventory, parts: &[Part], made: &Made<'_>) -> Json {
         let mut component =
             json!({ "type": "operating-system", "bom-ref": "system", "name": os.id });
         if !os.version.is_empty() {
-            component["version"] = json!(os.version);
+            put(&mut component, "version", json!(os.version));
         }
         if !os.name.is_empty() {
-            component["description"] = json!(os.name);
+            put(&mut component, "description", json!(os.name));
         }
         components.push(component);
     }
@@ -322,23 +329,31 @@ fn cyclonedx(inventory: &Inventory, parts: &[Part], made: &Made<'_>) -> Json {
 fn component(part: &Part) -> Json {
     let mut out = json!({ "type": part.kind, "bom-ref": part.id, "name": part.name });
     if !part.version.is_empty() {
-        out["version"] = json!(part.version);
+        put(&mut out, "version", json!(part.version));
     }
     if let Some(sum) = &part.sha256 {
-        out["hashes"] = json!([{ "alg": "SHA-256", "content": sum }]);
+        put(
+            &mut out,
+            "hashes",
+            json!([{ "alg": "SHA-256", "content": sum }]),
+        );
     }
     if let Some(purl) = &part.purl {
-        out["purl"] = json!(purl);
+        put(&mut out, "purl", json!(purl));
     }
     let notes = part.notes.iter();
     let notes: Vec<Json> = notes
         .map(|(name, value)| json!({ "name": format!("imgspec:{name}"), "value": value }))
         .collect();
     if !notes.is_empty() {
-        out["properties"] = notes.into();
+        put(&mut out, "properties", notes);
     }
     if !part.parts.is_empty() {
-        out["components"] = part.parts.iter().map(component).collect();
+        put(
+            &mut out,
+            "components",
+            part.parts.iter().map(component).collect::<Json>(),
+        );
     }
     out
 }
@@ -413,10 +428,14 @@ fn add_spdx(
             purpose,
         );
         if let Some((_, path)) = part.notes.iter().find(|(name, _)| *name == "path") {
-            package["packageFileName"] = json!(path);
+            put(&mut package, "packageFileName", json!(path));
         }
         if let Some((_, source)) = part.notes.iter().find(|(name, _)| *name == "source") {
-            package["sourceInfo"] = json!(format!("built from the source package {source}"));
+            put(
+                &mut package,
+                "sourceInfo",
+                json!(format!("built from the source package {source}")),
+            );
         }
         packages.push(package);
         relations.push(relation(parent, "CONTAINS", &id));
@@ -443,17 +462,25 @@ fn spdx_package(
         "primaryPackagePurpose": purpose,
     });
     if !version.is_empty() {
-        out["versionInfo"] = json!(version);
+        put(&mut out, "versionInfo", json!(version));
     }
     if let Some(sum) = sum {
-        out["checksums"] = json!([{ "algorithm": "SHA256", "checksumValue": sum }]);
+        put(
+            &mut out,
+            "checksums",
+            json!([{ "algorithm": "SHA256", "checksumValue": sum }]),
+        );
     }
     if let Some(purl) = purl {
-        out["externalRefs"] = json!([{
-            "referenceCategory": "PACKAGE-MANAGER",
-            "referenceType": "purl",
-            "referenceLocator": purl,
-        }]);
+        put(
+            &mut out,
+            "externalRefs",
+            json!([{
+                "referenceCategory": "PACKAGE-MANAGER",
+                "referenceType": "purl",
+                "referenceLocator": purl,
+            }]),
+        );
     }
     out
 }

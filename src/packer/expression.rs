@@ -270,7 +270,7 @@ mod tests {
             )))
         };
         let ends_at = |last: u32| {
-            move |name: &str| match name.parse() {
+            move |name: &str| match name.parse::<u32>() {
                 Ok(at) if last <= at => Some(Filling::Known("{{x".to_owned())),
                 _ => next(name),
             }
