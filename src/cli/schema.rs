@@ -1,7 +1,7 @@
 //! `imgspec schema`
 
-use crate::cli::deps::JsonTool;
 #[cfg(unix)]
+use crate::cli::deps::JsonTool;
 use crate::cli::sandbox::confine;
 use crate::cli::{Cli, Failure, compile, list, print, releases, show, whence};
 use crate::diagnostic::{Report, json_text};
