@@ -45,7 +45,7 @@ pub(super) fn read_images(bytes: &[u8]) -> Result<Vec<ContainerImage>, String> {
         };
         for (name, value) in database.entries(images, 0).ok_or_else(damaged)? {
             let name = String::from_utf8_lossy(name).into_owned();
-            // The kubelet's service also names each image by its ID.
+            // The kubelet's service also names an image by its ID.
             let Some(image) = Bucket::of(value).filter(|_| !name.starts_with("sha256:")) else {
                 continue;
             };
@@ -60,7 +60,20 @@ pub(super) fn read_images(bytes: &[u8]) -> Result<Vec<ContainerImage>, String> {
             });
         }
     }
-    Ok(out.into_iter().collect())
+    let named: BTreeSet<(String, String)> = out.iter().filter_map(tagged).collect();
+    let is_own = |image: &ContainerImage| {
+        let repository = image.name.split_once('@').map(|(repository, _)| repository);
+        let key = repository.map(|repository| (repository.to_owned(), image.digest.clone()));
+        key.is_none_or(|key| !named.contains(&key))
+    };
+    // The kubelet's service names an image by its digest, too.
+    Ok(out.into_iter().filter(is_own).collect())
+}
+
+/// The repository and the digest of an image that has a tag.
+fn tagged(image: &ContainerImage) -> Option<(String, String)> {
+    let (repository, _) = image.name.rsplit_once(':')?;
+    (!image.name.contains('@')).then(|| (repository.to_owned(), image.digest.clone()))
 }
 
 #[derive(Debug, Clone, Copy)]
