@@ -17,6 +17,7 @@ mod tools;
 
 pub use artifacts::{Artifact, Record};
 pub use clean::{Cleaned, clean_cache, clean_image, clean_out, image_folders};
+pub(crate) use fingerprint::{id as image_id, seen};
 pub use install::InstallPlan;
 pub use job::{BuildFailure, Flags, Job, Outcome};
 pub use make::MakeRun;

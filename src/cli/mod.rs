@@ -12,6 +12,8 @@ mod compile;
 mod defaults;
 #[cfg(unix)]
 mod deps;
+#[cfg(unix)]
+mod diff;
 mod doc;
 #[cfg(not(unix))]
 mod elsewhere;
@@ -34,7 +36,7 @@ mod whence;
 
 use self::sandbox::Sandbox;
 #[cfg(not(unix))]
-use self::{elsewhere as build, elsewhere as clean, elsewhere as deps};
+use self::{elsewhere as build, elsewhere as clean, elsewhere as deps, elsewhere as diff};
 use crate::diagnostic::nearest;
 use crate::schema::Roles;
 use crate::source::{Release, is_unseen, visible};
@@ -129,6 +131,8 @@ enum Command {
     Build(build::Build),
     /// Check, compile, and run `packer validate`
     Validate(build::Validate),
+    /// Compare two states of the project: which images change, and which lines are the cause
+    Diff(diff::Diff),
     /// Show from which files and lines the values of a built image come
     Whence(whence::Whence),
     /// List the packages, programs and container images of a built image: CycloneDX, SPDX or text
@@ -212,6 +216,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Explain(explain) => explain::run(&cli, explain).map(fine),
         Command::Build(build) => build::run(&cli, build),
         Command::Validate(validate) => build::validate(&cli, validate),
+        Command::Diff(args) => diff::run(&cli, args).map(fine),
         Command::Whence(whence) => whence::run(&cli, whence).map(fine),
         Command::Sbom(sbom) => sbom::run(&cli, sbom).map(fine),
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),

@@ -41,6 +41,7 @@ impl Command {
             | Command::Schema(_) => true,
             // They run Packer, Ansible, make or apt, or remove what these have written.
             Command::Build(_)
+            | Command::Diff(_)
             | Command::Validate(_)
             | Command::Deps(_)
             | Command::Adopt(_)

@@ -117,6 +117,17 @@ fn readable(found: &Built) -> PathBuf {
     }
 }
 
+/// Reads the provenance of what an argument names, and its ID if it is known.
+///
+/// # Errors
+/// If the argument names nothing, or what it names has no provenance.
+pub(super) fn find_and_read(
+    cli: &Cli,
+    name: &str,
+) -> Result<(Provenance, Option<String>), Failure> {
+    read(&built::find(cli, name, None)?, &cli.here)
+}
+
 /// Reads the provenance of an image, and its ID if it is known.
 fn read(found: &Built, here: &Path) -> Result<(Provenance, Option<String>), Failure> {
     match found {

@@ -5,7 +5,7 @@ use crate::emit::history::{Act, HistoryEntry, Shown, belongs, history};
 use crate::emit::{Delivery, Environment, MASK, Output, ansible, packer, render};
 use crate::eval::Image;
 use crate::project::hir::*;
-use crate::source::Origin;
+use crate::source::{Origin, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -70,6 +70,15 @@ impl Provenance {
     }
 }
 
+/// How the value of a variable is written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ground {
+    /// The text of each setting's value, in the order of [`Trace::set_by`]. Secrets are masked.
+    pub texts: Vec<String>,
+    /// The variables that the value is computed from.
+    pub reads: Vec<String>,
+}
+
 /// What a build tells about an image, besides its files. Nothing in it depends on the machine or the output folder.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -77,6 +86,10 @@ pub struct Account {
     pub provenance: Provenance,
     /// The var files as a compile with `--portable` writes them to `build` at the project's root, with masked secrets.
     pub portable: [(&'static str, String); 2],
+    /// The file, line and column of the image's declaration, as in a [`Step`].
+    pub declared: (String, u32, u32),
+    /// How the values are written, by the names of the variables.
+    pub grounds: BTreeMap<String, Ground>,
     /// The project's root.
     pub root: PathBuf,
 }
@@ -103,6 +116,8 @@ impl Account {
         Account {
             provenance: delivery.provenance(&root),
             portable: delivery.portable(&root),
+            declared: delivery.position(delivery.section_span(), &root),
+            grounds: delivery.grounds(),
             root,
         }
     }
@@ -161,6 +176,30 @@ impl Delivery<'_, '_> {
         }
     }
 
+    fn grounds(&self) -> BTreeMap<String, Ground> {
+        let program = self.image.program;
+        let ids = self
+            .ids()
+            .filter(|id| belongs(self.image, *id) && self.image.value(*id).is_some());
+        ids.map(|id| {
+            let variable = program.variable(id);
+            let settings = self.image.settings_and_dropped(id).into_iter().rev();
+            let settings = settings.map(|(active, _)| active.setting.value.span);
+            let spans = settings.chain(variable.default.iter().map(|default| default.span));
+            let reads = self.image.dependencies(id).into_iter();
+            let ground = Ground {
+                texts: spans
+                    .map(|span| program.sources.shown_slice(span).to_owned())
+                    .collect(),
+                reads: reads
+                    .map(|id| program.variable(id).name.to_string())
+                    .collect(),
+            };
+            (variable.name.to_string(), ground)
+        })
+        .collect()
+    }
+
     /// The value of a variable with its settings; none if it has no value.
     fn trace(&self, id: VarId, root: &Path) -> Option<Trace> {
         self.image.value(id)?;
@@ -176,31 +215,41 @@ impl Delivery<'_, '_> {
 
     fn step(&self, entry: HistoryEntry, root: &Path) -> Step {
         let sources = &self.image.program.sources;
-        let source = sources.get(entry.span.file);
-        let at = sources.position(entry.span.file, entry.span.start);
-        let path = source.path.to_string_lossy();
-        let file = match source.origin {
-            // `--set` is not a file of the folder in which the command ran.
-            Origin::Argument => source
-                .path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy(),
-            _ if source.path.is_absolute() => from_root(root, &path).into(),
-            _ => path,
-        };
+        let (file, line, column) = self.position(entry.span, root);
         let condition = entry.condition.map(|span| sources.shown_slice(span));
         Step {
             does: entry.act,
             layer: entry.layer,
-            file: file.into_owned(),
-            line: at.line,
-            column: at.column,
+            file,
+            line,
+            column,
             value: match entry.act {
                 Act::Unsets => Json::Null,
                 _ => entry.value.json_with(&|path| from_root(root, path)),
             },
             when: condition.map(|text| text.trim().to_owned()),
         }
+    }
+
+    fn section_span(&self) -> Span {
+        self.image.program.section(self.image.section).span
+    }
+
+    /// The file of a place from the project's root, its line and its column.
+    fn position(&self, span: Span, root: &Path) -> (String, u32, u32) {
+        let sources = &self.image.program.sources;
+        let source = sources.get(span.file);
+        let at = sources.position(span.file, span.start);
+        let path = source.path.to_string_lossy();
+        let file = match source.origin {
+            // `--set` is not a file of the folder in which the command ran.
+            Origin::Argument => {
+                let name = source.path.file_name().unwrap_or_default();
+                name.to_string_lossy().into_owned()
+            }
+            _ if source.path.is_absolute() => from_root(root, &path),
+            _ => path.into_owned(),
+        };
+        (file, at.line, at.column)
     }
 }
