@@ -129,7 +129,7 @@ impl Material {
     }
 }
 
-const WRAPS: [(&str, &str); 16] = [
+const WRAPS: [(&str, &str); 17] = [
     ("when os_family == \"debian\" { ", " }"),
     ("when provider in [\"qemu\"] {\n", "\n}"),
     ("defaults {\n", "\n}"),
@@ -139,6 +139,7 @@ const WRAPS: [(&str, &str); 16] = [
     ("image wrapped extends qemu-ubuntu-2004 {\n", "\n}\n"),
     ("provider wrapped {\n", "\n}\n"),
     ("rule wrapped { deny = ", ", message = \"no\" }"),
+    ("probe wrapped { run = [", "] }"),
     ("variable wrapped : string = ", " { secret = true }\n"),
     ("[", "]"),
     ("{ a = ", " }"),

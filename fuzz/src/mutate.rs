@@ -8,13 +8,14 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 /// What a node can be put into.
-const WRAPS: [(&str, &str); 14] = [
+const WRAPS: [(&str, &str); 15] = [
     ("when os_family == \"debian\" { ", " }"),
     ("when provider in [\"qemu\"] {\n", "\n}"),
     ("packer {\n", "\n}"),
     ("image wrapped extends qemu-ubuntu-2004 {\n", "\n}\n"),
     ("layer wrapped {\n", "\n}\n"),
     ("rule wrapped { deny = ", ", message = \"no\" }"),
+    ("probe wrapped { run = [", "] }"),
     ("variable wrapped : string = ", " { secret = true }\n"),
     ("[", "]"),
     ("{ a = ", " }"),

@@ -34,7 +34,7 @@ module.exports = grammar({
     variable: $ =>
       seq('variable', $.name, optional(seq(':', $.type_, optional(seq('=', $._value)))), optional($.block)),
     section: $ => seq($.section_kind, $.name, optional($.extends), $.block),
-    section_kind: _ => choice('image', 'layer', 'provider', 'rule'),
+    section_kind: _ => choice('image', 'layer', 'provider', 'rule', 'probe'),
     extends: $ => seq('extends', $.name, repeat(seq(',', nl($), $.name))),
 
     type_: $ =>

@@ -38,6 +38,21 @@ struct Inputs {
     inputs: String,
 }
 
+/// The environment variables that each build sets itself.
+const OWN: [&str; 11] = [
+    "ANSIBLE_ROLES_PATH",
+    "CHECKPOINT_DISABLE",
+    MARK,
+    "IMGSPEC_CACHE",
+    OUT_ENV,
+    "IMGSPEC_PORT",
+    "IMGSPEC_PROVENANCE_FILE",
+    "IMGSPEC_RELEASE_FILE",
+    "IMGSPEC_TOKEN",
+    "PACKER_CACHE_DIR",
+    "PATH",
+];
+
 /// Options of a build.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
@@ -287,22 +302,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// If an input is missing.
     fn see(&self) -> io::Result<Inputs> {
-        let mut variables = Vec::new();
-        for name in &self.artifacts.build.environment {
-            match std::env::var(name) {
-                Ok(value) => variables.push((name.clone(), value)),
-                Err(_) if self.environment.iter().any(|(own, _)| own == name) => {}
-                Err(_) => {
-                    return Err(io::Error::other(format!(
-                        "the environment variable {name}, which the spec reads, is not set"
-                    )));
-                }
-            }
-        }
-        let seen = fingerprint::seen(self.artifacts, self.account)?;
-        let id = fingerprint::id(&seen);
-        let inputs = fingerprint::inputs(&id, self.artifacts, &variables);
-        Ok(Inputs { seen, id, inputs })
+        see(self.artifacts, self.account)
     }
 
     /// Writes the file that a role copies to the image, which says what the image is.
@@ -403,14 +403,7 @@ impl<'a> Job<'a> {
 
     /// Hides the secrets that Packer gets in what it prints.
     fn mask(&self) -> Mask {
-        let environment = self.artifacts.build.secret_environment.iter();
-        let values = environment.filter_map(|name| std::env::var(name).ok());
-        Mask::new(
-            self.artifacts
-                .secret_values()
-                .map(str::to_owned)
-                .chain(values),
-        )
+        Mask::of(self.artifacts)
     }
 
     fn log_path(&self) -> PathBuf {
@@ -539,6 +532,31 @@ impl<'a> Job<'a> {
             self.artifacts.is_secret() || !self.artifacts.build.secret_environment.is_empty();
         artifacts::keep(&self.work, &self.folder, pattern, is_secret, record)
     }
+}
+
+/// Looks at what the build of an image sees.
+fn see(artifacts: &Artifacts, account: &Account) -> io::Result<Inputs> {
+    let mut variables = Vec::new();
+    for name in &artifacts.build.environment {
+        match std::env::var(name) {
+            Ok(value) => variables.push((name.clone(), value)),
+            Err(_) if OWN.contains(&name.as_str()) => {}
+            Err(_) => {
+                return Err(io::Error::other(format!(
+                    "the environment variable {name}, which the spec reads, is not set"
+                )));
+            }
+        }
+    }
+    let seen = fingerprint::seen(artifacts, account)?;
+    let id = fingerprint::id(&seen);
+    let inputs = fingerprint::inputs(&id, artifacts, &variables);
+    Ok(Inputs { seen, id, inputs })
+}
+
+/// Returns whether an image was built from what its sources are now. `None` if an input is missing.
+pub fn is_current(record: &Record, artifacts: &Artifacts, account: &Account) -> Option<bool> {
+    Some(see(artifacts, account).ok()?.inputs == record.inputs)
 }
 
 /// The errors and the last lines of a program's output.

@@ -1,6 +1,6 @@
 //! Hiding the secrets of a build in what its programs print.
 
-use crate::emit::MASK;
+use crate::emit::{Artifacts, MASK};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ const SHORTEST: usize = 4;
 
 /// The forms in which programs print some secrets.
 #[derive(Debug, Default)]
-pub(super) struct Mask {
+pub struct Mask {
     /// The secrets as they are, and as JSON, a shell and a URL contain them, the longest first.
     plain: Vec<String>,
     /// The middle parts of the secrets in base64.
@@ -18,7 +18,14 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    pub(super) fn new(secrets: impl Iterator<Item = String>) -> Mask {
+    /// Hides the secrets that a build of an image gets.
+    pub fn of(artifacts: &Artifacts) -> Mask {
+        let environment = artifacts.build.secret_environment.iter();
+        let values = environment.filter_map(|name| std::env::var(name).ok());
+        Mask::new(artifacts.secret_values().map(str::to_owned).chain(values))
+    }
+
+    fn new(secrets: impl Iterator<Item = String>) -> Mask {
         let mut mask = Mask::default();
         for secret in secrets {
             // A program's output is read line by line.
@@ -67,7 +74,7 @@ impl Mask {
     }
 
     /// Returns a line with a mask for each secret.
-    pub(super) fn apply<'l>(&self, line: &'l str) -> Cow<'l, str> {
+    pub fn apply<'l>(&self, line: &'l str) -> Cow<'l, str> {
         let mut out = Cow::Borrowed(line);
         for form in &self.plain {
             if out.contains(form.as_str()) {

@@ -45,6 +45,11 @@ impl Private {
         })
     }
 
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The environment variables with which programs put their keys and Ansible's modules, which contain secrets, into the
     /// folder.
     pub fn environment(&self) -> [(&'static str, PathBuf); 2] {

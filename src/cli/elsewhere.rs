@@ -13,11 +13,12 @@ pub(super) struct Refused {
 pub(super) type Build = Refused;
 pub(super) type Validate = Refused;
 pub(super) type Deps = Refused;
+pub(super) type Probe = Refused;
 pub(super) type Clean = Refused;
 pub(super) type Diff = Refused;
 
 pub(super) fn run<T>(_: &Cli, _: &Refused) -> Result<T, Failure> {
-    let message = "build, validate, diff, deps and clean need a Unix system, such as Linux or macOS; \
+    let message = "build, validate, diff, probe, deps and clean need a Unix system, such as Linux or macOS; \
                    here imgspec can check and compile specs, and serve editors";
     Err(Failure(message.to_owned()))
 }

@@ -14,8 +14,8 @@ use std::fmt::Write;
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// A diagnostic code such as unknown-variable, a variable, a rule, a target, a layer, a provider or a type; or words to
-    /// search for
+    /// A diagnostic code such as unknown-variable, a variable, a rule, a probe, a target, a layer, a provider or a type; or
+    /// words to search for
     #[arg(value_name = "NAME|WORD", required = true)]
     words: Vec<String>,
 }
@@ -91,6 +91,34 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         print(&out)?;
         return Ok(true);
     }
+    if let Some(probe) = program.probes.iter().find(|p| p.name == wanted) {
+        start("probe", &probe.name, probe.doc.as_deref(), &mut out);
+        if let Some(applies) = &probe.applies {
+            let _ = writeln!(out, "applies = {}", slice(applies));
+        }
+        if let Some(script) = &probe.script {
+            let _ = writeln!(out, "script = {}", slice(script));
+        }
+        match &probe.script {
+            Some(script) if script.span == probe.words.span => {}
+            Some(_) => {
+                let _ = writeln!(out, "arguments = {}", slice(&probe.words));
+            }
+            None => {
+                let _ = writeln!(out, "run = {}", slice(&probe.words));
+            }
+        }
+        if let Some(output) = &probe.output {
+            let _ = writeln!(out, "output = {}", slice(output));
+        }
+        if probe.boots {
+            let _ = writeln!(out, "boots = true");
+        }
+        out.push('\n');
+        push_place(program, probe.span, &mut out);
+        print(&out)?;
+        return Ok(true);
+    }
     if explain_section(program, &wanted, &mut out)
         || explain_provider(program, &wanted, &mut out)
         || explain_type(program, &wanted, &mut out)
@@ -105,6 +133,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
             .map(|c| c.as_str())
             .chain(program.variables.iter().map(|v| v.name.as_str()))
             .chain(program.rules.iter().map(|r| r.name.as_str()))
+            .chain(program.probes.iter().map(|p| p.name.as_str()))
             .chain(program.sections.iter().map(|s| s.name.as_str()));
         let hint = nearest(&wanted, names)
             .map_or(String::new(), |near| format!("; did you mean `{near}`?"));

@@ -24,6 +24,8 @@ mod init;
 mod list;
 mod lsp;
 mod place;
+#[cfg(unix)]
+mod probe;
 mod releases;
 mod report;
 mod sandbox;
@@ -36,7 +38,7 @@ mod whence;
 
 use self::sandbox::Sandbox;
 #[cfg(not(unix))]
-use self::{elsewhere as build, elsewhere as clean, elsewhere as deps, elsewhere as diff};
+use self::{elsewhere as build, elsewhere as clean, elsewhere as deps, elsewhere as diff, elsewhere as probe};
 use crate::diagnostic::nearest;
 use crate::schema::Roles;
 use crate::source::{Release, is_unseen, visible};
@@ -123,9 +125,9 @@ enum Command {
     Fmt(fmt::Fmt),
     /// List the project's images and the library's targets
     List(list::List),
-    /// Write the reference of all variables, targets, rules and types as an HTML page
+    /// Write the reference of all variables, targets, rules, probes and types as an HTML page
     Doc(doc::Doc),
-    /// Explain a code, a variable, a rule or a target, or search for words
+    /// Explain a code, a variable, a rule, a probe or a target, or search for words
     Explain(explain::Explain),
     /// Build images: check, compile, and run Packer
     Build(build::Build),
@@ -137,6 +139,8 @@ enum Command {
     Whence(whence::Whence),
     /// List the packages, programs and container images of a built image: CycloneDX, SPDX or text
     Sbom(sbom::Sbom),
+    /// Check built images: start each without changing it, and run its probes in it
+    Probe(probe::Probe),
     /// Show which programs builds need, and install them
     Deps(deps::Deps),
     /// List the releases of Image Builder whose targets and variables the program contains
@@ -219,6 +223,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Diff(args) => diff::run(&cli, args).map(fine),
         Command::Whence(whence) => whence::run(&cli, whence).map(fine),
         Command::Sbom(sbom) => sbom::run(&cli, sbom).map(fine),
+        Command::Probe(probe) => probe::run(&cli, probe),
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),
         Command::Releases(releases) => releases::run(&cli, releases).map(fine),
         Command::Targets(targets) => targets::run(&cli, targets).map(fine),

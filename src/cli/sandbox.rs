@@ -39,10 +39,11 @@ impl Command {
             | Command::Whence(_)
             | Command::Sbom(_)
             | Command::Schema(_) => true,
-            // They run Packer, Ansible, make or apt, or remove what these have written.
+            // They run Packer, Ansible, make, apt or an image, or remove what these have written.
             Command::Build(_)
             | Command::Diff(_)
             | Command::Validate(_)
+            | Command::Probe(_)
             | Command::Deps(_)
             | Command::Adopt(_)
             | Command::Compare(_)

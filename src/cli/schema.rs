@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 use crate::cli::deps::JsonTool;
+#[cfg(unix)]
+use crate::cli::probe::JsonProbed;
 use crate::cli::sandbox::confine;
 use crate::cli::{Cli, Failure, compile, list, print, releases, show, whence};
 use crate::diagnostic::{Report, json_text};
@@ -35,6 +37,9 @@ enum Form {
     /// `deps --json`
     #[cfg(unix)]
     Deps,
+    /// `probe --json`
+    #[cfg(unix)]
+    Probe,
 }
 
 pub(super) fn run(cli: &Cli, args: &Schema) -> Result<bool, Failure> {
@@ -49,6 +54,8 @@ pub(super) fn run(cli: &Cli, args: &Schema) -> Result<bool, Failure> {
         Form::Whence => schema_for!(whence::Whences),
         #[cfg(unix)]
         Form::Deps => schema_for!(Vec<JsonTool<'static>>),
+        #[cfg(unix)]
+        Form::Probe => schema_for!(Vec<JsonProbed>),
     };
     print(&json_text(&schema))?;
     Ok(true)

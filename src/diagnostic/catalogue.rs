@@ -117,6 +117,8 @@ codes! {
     JsonNotAString = "json-not-a-string" Error,
     /// A rule of the library or the project is violated. A rule with `warn` gives a warning.
     RuleViolated = "rule-violated" Error,
+    /// A built image does not have what a probe expects.
+    ProbeFailed = "probe-failed" Error,
     /// A setting has no effect on the target.
     NoEffect = "no-effect" Warning,
     /// No image can satisfy a condition.

@@ -10,6 +10,7 @@ mod interpret;
 mod lints;
 mod merge;
 mod model;
+mod probes;
 mod rules;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -20,6 +21,7 @@ use crate::schema::Value;
 use crate::source::{MAX_VALUE, MAX_WORK, Span};
 use interpret::{Finished, Interpret, Stop};
 pub use model::{Kin, Model};
+pub use probes::{ProbePlan, ProbeTask};
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 use std::cell::{Cell, RefCell};

@@ -1,25 +1,46 @@
-//! Built images: reading one without starting or mounting it, what is in it, and where its values come from.
+//! Built images: reading one without starting or mounting it, what is in it, and where its values come from; and starting one
+//! without changing it, to run probes in it.
 //!
 //! An image can come from anywhere, so nothing in it is trusted: memory is bounded, and every read can fail.
 
 mod archive;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an image is started with files and programs"
+)]
+#[cfg(unix)]
+mod boot;
 mod containers;
 mod disk;
 mod go;
+#[cfg(unix)]
+mod junit;
 mod packages;
 mod partitions;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an image is started with files and programs"
+)]
+#[cfg(unix)]
+mod probe;
 mod qcow2;
 mod rpm;
 mod sbom;
 mod sqlite;
 mod whence;
 
+#[cfg(unix)]
+pub use boot::{Disk, Guest, Ran, StartFailure};
 pub use containers::ContainerImage;
 pub use disk::{Entry, EntryKind, Medium, Tree};
 pub use go::{GoBuild, GoModule};
+#[cfg(unix)]
+pub use junit::{Suite, junit};
 pub use packages::{
     Inventory, Os, Package, PackageSystem, Program, Release, read_provenance, read_release,
 };
+#[cfg(unix)]
+pub use probe::{Answer, Checked, Limits, Started, Verdict, check};
 pub use sbom::{Format, Made, render};
 pub use whence::{Change, changes, describe};
 

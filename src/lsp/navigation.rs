@@ -28,7 +28,7 @@ pub(super) fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
     found
 }
 
-/// The layer, image, provider or rule around an offset.
+/// The layer, image, provider, rule or probe around an offset.
 pub(super) fn section_at(file: &File, offset: u32) -> Option<&Section> {
     file.items.iter().find_map(|item| match item {
         Item::Section(section) if section.span.start <= offset && offset <= section.span.end => {
@@ -73,17 +73,14 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                     SectionKind::Provider => {
                         visit(Named::Provider(&section.name.text), section.name.span)
                     }
-                    SectionKind::Rule => {}
+                    SectionKind::Rule | SectionKind::Probe => {}
                 }
                 for parent in &section.extends {
                     visit(Named::Section(&parent.text), parent.span);
                 }
-                let is_rule = section.kind == SectionKind::Rule;
-                visit_body(
-                    &section.body,
-                    !is_rule && section.kind != SectionKind::Provider,
-                    visit,
-                );
+                let sets_variables =
+                    matches!(section.kind, SectionKind::Image | SectionKind::Layer);
+                visit_body(&section.body, sets_variables, visit);
             }
         }
     }

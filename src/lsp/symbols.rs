@@ -31,6 +31,7 @@ pub(super) fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbo
                     SectionKind::Layer => (SymbolKind::MODULE, "layer"),
                     SectionKind::Provider => (SymbolKind::INTERFACE, "provider"),
                     SectionKind::Rule => (SymbolKind::EVENT, "rule"),
+                    SectionKind::Probe => (SymbolKind::EVENT, "probe"),
                 };
                 Some(symbol(
                     &section.name.text,

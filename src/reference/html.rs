@@ -69,7 +69,7 @@ impl Page<'_> {
                         span { (self.reference.subject) }
                         div #page-finder .needs-js role="search" {
                             input #page-search type="search" role="combobox" autocomplete="off" spellcheck="false"
-                                placeholder="Search variables, targets, rules" aria-label="Search the reference"
+                                placeholder="Search variables, targets, rules, probes" aria-label="Search the reference"
                                 aria-expanded="false" aria-autocomplete="list" aria-controls="page-results";
                             kbd aria-hidden="true" { "/" }
                             ul #page-results role="listbox" aria-label="Results" hidden {}
@@ -143,7 +143,7 @@ impl Page<'_> {
         }
     }
 
-    fn plain_sections(&self) -> [(&'static str, Kind, Vec<&String>); 4] {
+    fn plain_sections(&self) -> [(&'static str, Kind, Vec<&String>); 5] {
         let reference = self.reference;
         [
             (
@@ -160,6 +160,11 @@ impl Page<'_> {
                 "Rules",
                 Kind::Rule,
                 reference.rules.iter().map(|r| &r.name).collect(),
+            ),
+            (
+                "Probes",
+                Kind::Probe,
+                reference.probes.iter().map(|p| &p.name).collect(),
             ),
             (
                 "Types",
@@ -186,7 +191,7 @@ impl Page<'_> {
         html! {
             h1 { (reference.subject) }
             p.lead {
-                "Every variable, target, provider, rule and type, as " code { "imgspec" }
+                "Every variable, target, provider, rule, probe and type, as " code { "imgspec" }
                 " sees them. What has an effect where is computed as for a build. Press " kbd { "/" } " to search."
             }
             section #all-variables aria-labelledby="all-variables-title" {
@@ -207,6 +212,7 @@ impl Page<'_> {
             (self.section("layers", "Layers", &reference.layers, |layer| self.layer(layer)))
             (self.section("providers", "Providers", &reference.providers, |provider| self.provider(provider)))
             (self.section("rules", "Rules", &reference.rules, |rule| self.rule(rule)))
+            (self.section("probes", "Probes", &reference.probes, |probe| self.probe(probe)))
             section #all-types aria-labelledby="all-types-title" {
                 h2 #all-types-title { "Types" }
                 table {
@@ -365,6 +371,12 @@ impl Page<'_> {
         let beside = html! { span class={ "badge " (badge) } { (badge) } };
         let rest = self.rows(rows::of_rule(rule));
         self.article(Kind::Rule, &rule.name, beside, rule.doc.as_deref(), rest)
+    }
+
+    fn probe(&self, probe: &Probe) -> Markup {
+        let rest = self.rows(rows::of_probe(probe));
+        let doc = probe.doc.as_deref();
+        self.article(Kind::Probe, &probe.name, html! {}, doc, rest)
     }
 
     fn named_type(&self, ty: &NamedType) -> Markup {

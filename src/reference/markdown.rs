@@ -36,12 +36,13 @@ fn sections(reference: &Reference) -> Vec<(&'static str, usize, Render)> {
         .iter()
         .map(|group| group.targets.len())
         .sum();
-    let all: [(&'static str, usize, Render); 7] = [
+    let all: [(&'static str, usize, Render); 8] = [
         ("Variables", variables, push_variables),
         ("Targets", targets, push_targets),
         ("Layers", reference.layers.len(), push_layers),
         ("Providers", reference.providers.len(), push_providers),
         ("Rules", reference.rules.len(), push_rules),
+        ("Probes", reference.probes.len(), push_probes),
         ("Types", reference.types.len(), push_types),
         ("Effects", reference.effects.len(), push_effects),
     ];
@@ -123,6 +124,14 @@ fn push_rules(reference: &Reference, out: &mut String) {
         let _ = write!(out, "### Rule {}\n\n", rule.name);
         push_doc(rule.doc.as_deref(), out);
         push_rows(rows::of_rule(rule), out);
+    }
+}
+
+fn push_probes(reference: &Reference, out: &mut String) {
+    for probe in &reference.probes {
+        let _ = write!(out, "### Probe {}\n\n", probe.name);
+        push_doc(probe.doc.as_deref(), out);
+        push_rows(rows::of_probe(probe), out);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The reference of a library and a project: every variable, target, layer, provider, rule and type on one page.
+//! The reference of a library and a project: every variable, target, layer, provider, rule, probe and type on one page.
 //!
 //! [`collect()`] makes a [`Reference`] from a program. What has an effect where, and what depends on what, comes from the same
 //! functions that compile an image. [`render_html`] and [`render_markdown`] add nothing to it. [`search`] finds items by words.

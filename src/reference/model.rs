@@ -18,6 +18,8 @@ pub struct Reference {
     pub providers: Vec<Provider>,
     /// Conditions that every image is checked for.
     pub rules: Vec<Rule>,
+    /// Commands that check a built image.
+    pub probes: Vec<Probe>,
     /// The types that a library or project names.
     pub types: Vec<NamedType>,
     /// Where variables have an effect: [`Variable::effect`] is an index.
@@ -44,6 +46,7 @@ impl Reference {
             .chain(self.layers.iter().map(|l| (Kind::Layer, &l.name)))
             .chain(self.providers.iter().map(|p| (Kind::Provider, &p.name)))
             .chain(self.rules.iter().map(|r| (Kind::Rule, &r.name)))
+            .chain(self.probes.iter().map(|p| (Kind::Probe, &p.name)))
             .chain(self.types.iter().map(|t| (Kind::Type, &t.name)));
         let link = |(kind, name): (Kind, &String)| Link {
             kind,
@@ -110,6 +113,8 @@ pub struct Variable {
     pub gives: Vec<String>,
     /// The rules whose conditions read it.
     pub rules: Vec<String>,
+    /// The probes that read it.
+    pub probes: Vec<String>,
     /// A spec that sets it.
     pub example: Option<String>,
     /// Its declaration: `path:line`.
@@ -141,6 +146,8 @@ pub enum Kind {
     Provider,
     /// A rule.
     Rule,
+    /// A probe.
+    Probe,
     /// A named type.
     Type,
     /// A diagnostic code; the page has none.
@@ -156,6 +163,7 @@ impl Kind {
             Kind::Layer => "layer",
             Kind::Provider => "provider",
             Kind::Rule => "rule",
+            Kind::Probe => "probe",
             Kind::Type => "type",
             Kind::Code => "code",
         }
@@ -175,11 +183,12 @@ impl Link {
     /// Returns the item's fragment on the page. No two items have the same: a variable's name has no `-`, and a target's
     /// name without one gets a prefix.
     pub fn fragment(&self) -> String {
-        const TAKEN: [&str; 9] = [
+        const TAKEN: [&str; 10] = [
             "target-",
             "layer-",
             "provider-",
             "rule-",
+            "probe-",
             "type-",
             "effect-",
             "group-",
@@ -312,6 +321,29 @@ pub struct Rule {
     /// The help, as a spec writes it.
     pub help: Option<String>,
     /// The variables that the condition reads.
+    pub reads: Vec<String>,
+    /// Its declaration: `path:line`.
+    pub place: String,
+}
+
+/// A probe.
+#[derive(Debug, Serialize)]
+pub struct Probe {
+    /// Its name.
+    pub name: String,
+    /// Its documentation.
+    pub doc: Option<String>,
+    /// Where it concerns an image, as a spec writes it.
+    pub applies: Option<String>,
+    /// The program and its arguments, or the script's arguments, as a spec writes them.
+    pub words: Option<String>,
+    /// The script, as a spec writes it.
+    pub script: Option<String>,
+    /// What the command must print, as a spec writes it.
+    pub output: Option<String>,
+    /// The command needs the booted system.
+    pub boots: bool,
+    /// The variables that it reads.
     pub reads: Vec<String>,
     /// Its declaration: `path:line`.
     pub place: String,

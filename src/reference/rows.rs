@@ -153,6 +153,7 @@ pub(super) fn of_variable(reference: &Reference, variable: &Variable) -> Vec<Row
     );
     push_links(&mut rows, "Determines", Kind::Variable, &variable.gives);
     push_links(&mut rows, "Rules", Kind::Rule, &variable.rules);
+    push_links(&mut rows, "Probes", Kind::Probe, &variable.probes);
     push_links(
         &mut rows,
         "Deprecated names",
@@ -284,6 +285,35 @@ pub(super) fn of_rule(rule: &Rule) -> Vec<Row> {
     }
     push_links(&mut rows, "Reads", Kind::Variable, &rule.reads);
     rows.push(("Declared in", vec![vec![text(rule.place.clone())]]));
+    rows
+}
+
+/// Returns the rows of a probe.
+pub(super) fn of_probe(probe: &Probe) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut one = |label, line: Vec<Inline>| rows.push((label, vec![line]));
+    if let Some(applies) = &probe.applies {
+        one("Applies if", vec![Inline::Code(applies.clone())]);
+    }
+    if let Some(script) = &probe.script {
+        one("Runs", vec![Inline::Code(script.clone())]);
+    }
+    if let Some(words) = &probe.words {
+        let label = if probe.script.is_some() {
+            "With"
+        } else {
+            "Runs"
+        };
+        one(label, vec![Inline::Code(words.clone())]);
+    }
+    if let Some(output) = &probe.output {
+        one("Output", vec![Inline::Code(output.clone())]);
+    }
+    if probe.boots {
+        one("Needs", vec![text("the booted system".to_owned())]);
+    }
+    push_links(&mut rows, "Reads", Kind::Variable, &probe.reads);
+    rows.push(("Declared in", vec![vec![text(probe.place.clone())]]));
     rows
 }
 

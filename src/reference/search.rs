@@ -67,6 +67,13 @@ pub fn search(program: &Program, query: &str) -> Vec<Found> {
             summary,
         );
     }
+    for probe in program.probes.iter().filter(|probe| probe.is_checked()) {
+        let doc = probe.doc.as_deref().unwrap_or_default();
+        let command = probe.script.as_ref().unwrap_or(&probe.words);
+        let command = program.sources.shown_slice(command.span);
+        let text = format!("{doc} {command}");
+        look(Kind::Probe, &probe.name, &text, probe.title());
+    }
     let docs = item_docs(program);
     let own = program.views.values().map(|view| &view.names.types);
     let types = std::iter::once(&program.library.types).chain(own).flatten();

@@ -39,7 +39,7 @@ pub enum Item {
     Type(TypeDecl),
     /// `variable name : type`
     Variable(Variable),
-    /// A named block: an image, a layer, a provider or a rule.
+    /// A named block: an image, a layer, a provider, a rule or a probe.
     Section(Section),
 }
 
@@ -101,9 +101,11 @@ pub enum SectionKind {
     Provider,
     /// A condition that is checked for each image.
     Rule,
+    /// A command that checks a built image.
+    Probe,
 }
 
-/// An image, layer, provider or rule: `image name extends a, b { … }`
+/// An image, layer, provider, rule or probe: `image name extends a, b { … }`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Section {
     /// The keyword.

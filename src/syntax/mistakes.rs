@@ -227,7 +227,7 @@ impl<'t> ToAst<'t> {
             .next()
             .map_or("", |child| self.slice(child));
         recover::nearest_item(word)
-            .filter(|kind| matches!(*kind, "image" | "layer" | "provider" | "rule"))
+            .filter(|kind| matches!(*kind, "image" | "layer" | "provider" | "rule" | "probe"))
     }
 
     /// Reports parents without `extends`, or without a comma between them.

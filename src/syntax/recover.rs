@@ -4,8 +4,8 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::{Span, part};
 use crate::syntax::tail::{comment, leading_word};
 
-const ITEMS: [&str; 7] = [
-    "include", "type", "variable", "rule", "provider", "layer", "image",
+const ITEMS: [&str; 8] = [
+    "include", "type", "variable", "rule", "probe", "provider", "layer", "image",
 ];
 
 /// Words that are reserved for a later version of the language.
@@ -77,7 +77,7 @@ pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
             .help("put it into `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
     found.help(
-        "start an item with `include`, `type`, `variable`, `rule`, `provider`, `layer` or `image`",
+        "start an item with `include`, `type`, `variable`, `rule`, `probe`, `provider`, `layer` or `image`",
     )
 }
 
@@ -301,7 +301,7 @@ fn trimmed(span: Span, text: &str) -> Span {
     )
 }
 
-/// Returns whether a text is a valid name for a layer, image, provider or rule.
+/// Returns whether a text is a valid name for a layer, image, provider, rule or probe.
 pub(crate) fn is_name(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && is_word_of(part);
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

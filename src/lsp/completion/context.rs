@@ -2,7 +2,9 @@
 
 use crate::lsp::marked::{Child, Marked, Parsed};
 use crate::project::Program;
-use crate::project::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES};
+use crate::project::attributes::{
+    OF_PROBES, OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES,
+};
 use crate::project::hir::{Function, Owner, VarId};
 use crate::schema::{Base, Encoding, Type};
 use crate::source::FileId;
@@ -59,6 +61,7 @@ enum Body {
     Provider,
     Defaults,
     Rule,
+    Probe,
     Target,
     Run,
     Entries(Owner),
@@ -500,6 +503,7 @@ impl Finder<'_> {
             Kind::section | Kind::wrong_section => Some(match word {
                 "provider" => Body::Provider,
                 "rule" => Body::Rule,
+                "probe" => Body::Probe,
                 _ => Body::Settings,
             }),
             Kind::nested => match word {
@@ -549,10 +553,15 @@ impl Finder<'_> {
             (Body::Entries(_), _) => self.value(None),
             (Body::Variable, "to") if is_in_list => Context::Word(RECEIVERS.to_vec()),
             (Body::Variable, "encoding") => Context::Word(self.encodings()),
-            (Body::Variable, "fact" | "secret" | "typed") => Context::Word(vec!["true", "false"]),
+            (Body::Variable, "fact" | "secret" | "typed") | (Body::Probe, "boots") => {
+                Context::Word(vec!["true", "false"])
+            }
             (Body::Variable, "alias_of") => Context::Settable,
-            (Body::Variable, "applies") | (Body::Rule, "deny" | "warn") => self.value(Some(BOOL)),
-            (Body::Rule, "message" | "help") => self.value(Some(STRING)),
+            (Body::Variable | Body::Probe, "applies") | (Body::Rule, "deny" | "warn") => {
+                self.value(Some(BOOL))
+            }
+            (Body::Rule, "message" | "help")
+            | (Body::Probe, "run" | "script" | "arguments" | "output") => self.value(Some(STRING)),
             (Body::Provider, "roles") => Context::Word(vec!["native", "upstream"]),
             (Body::Provider, "playbook") => Context::Word(vec!["linux", "windows"]),
             (Body::Target, "provider") => Context::Provider,
@@ -588,6 +597,7 @@ impl Body {
             Body::Variable => Context::Attribute(&OF_VARIABLES, &[]),
             Body::Provider => Context::Attribute(&OF_PROVIDERS, &["defaults"]),
             Body::Rule => Context::Attribute(&OF_RULES, &[]),
+            Body::Probe => Context::Attribute(&OF_PROBES, &[]),
             Body::Target => Context::Attribute(&OF_TARGETS, &["run"]),
             Body::Run => Context::Attribute(&OF_RUNS, &[]),
             Body::Entries(owner) => Context::Entry(owner),

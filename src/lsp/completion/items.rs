@@ -60,6 +60,7 @@ impl Candidates<'_> {
                 "rule",
                 "rule ${1:name} {\n    deny = $2\n    message = \"$0\"\n}",
             ),
+            ("probe", "probe ${1:name} {\n    run = [\"$0\"]\n}"),
             ("provider", "provider ${1:name} {\n    template = \"$0\"\n}"),
         ];
         words

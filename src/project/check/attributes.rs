@@ -32,6 +32,9 @@ pub const OF_RUNS: [&str; 3] = ["only", "except", "vars"];
 /// The attributes of a rule.
 pub const OF_RULES: [&str; 4] = ["deny", "warn", "message", "help"];
 
+/// The attributes of a probe.
+pub const OF_PROBES: [&str; 6] = ["applies", "run", "script", "arguments", "output", "boots"];
+
 impl Lowering<'_, '_> {
     /// The attributes that a block states, each once; `blocks` are what it may hold besides them.
     pub(crate) fn attributes<'s>(

@@ -1,7 +1,7 @@
 //! The program as it grows, and what a file adds to it.
 
 use crate::diagnostic::{Diagnostic, Reported};
-use crate::project::check::items::{new_provider, new_rule, new_variable};
+use crate::project::check::items::{new_probe, new_provider, new_rule, new_variable};
 use crate::project::check::{Declared, Unit};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
@@ -24,6 +24,7 @@ pub(crate) struct Draft<'l> {
     pub sections: Table<SectionId, Section>,
     pub providers: Table<ProviderId, Provider>,
     pub rules: Table<RuleId, Rule>,
+    pub probes: Table<ProbeId, Probe>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     /// What `file("…")` and arguments `@path` read.
@@ -100,6 +101,7 @@ impl<'l> Draft<'l> {
             sections: Table::of_library(&library.sections),
             providers: Table::of_library(&library.providers),
             rules: Table::of_library(&library.rules),
+            probes: Table::of_library(&library.probes),
             extras: library.extras.clone(),
             data: Vec::new(),
             packer_folder: None,
@@ -170,6 +172,9 @@ impl<'l> Draft<'l> {
                     }
                     ast::SectionKind::Rule => {
                         Declared::Rule(self.rules.push(new_rule(name)), section)
+                    }
+                    ast::SectionKind::Probe => {
+                        Declared::Probe(self.probes.push(new_probe(name, doc)), section)
                     }
                 }
             }

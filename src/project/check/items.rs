@@ -234,6 +234,20 @@ pub(crate) fn new_provider(name: &ast::Ident, doc: Option<String>) -> Provider {
     }
 }
 
+pub(crate) fn new_probe(name: &ast::Ident, doc: Option<String>) -> Probe {
+    Probe {
+        name: name.text.clone(),
+        span: name.span,
+        applies: None,
+        // It runs nothing until its body is lowered.
+        script: None,
+        words: Expr::constant(Value::list(Vec::new()), name.span),
+        output: None,
+        boots: false,
+        doc,
+    }
+}
+
 pub(crate) fn new_rule(name: &ast::Ident) -> Rule {
     Rule {
         name: name.text.clone(),

@@ -61,7 +61,8 @@ impl Lowering<'_, '_> {
             match item {
                 Declared::Section(_, section)
                 | Declared::Provider(_, section)
-                | Declared::Rule(_, section) => visit(self, &section.body, false),
+                | Declared::Rule(_, section)
+                | Declared::Probe(_, section) => visit(self, &section.body, false),
                 Declared::Json(_, _, file) => var_file::declare_extras(self, file),
                 Declared::Variable(..) | Declared::Type(..) => {}
             }

@@ -13,7 +13,7 @@ use crate::syntax::{Meant, ast, meant_by};
 use rustc_hash::FxHashMap;
 
 impl Lowering<'_, '_> {
-    /// Layers, images, providers and rules.
+    /// Layers, images, providers, rules and probes.
     pub(crate) fn lower_bodies(&mut self, declared: &[Declared<'_>]) {
         for item in declared {
             match item {
@@ -21,6 +21,7 @@ impl Lowering<'_, '_> {
                 Declared::Json(id, _, file) => var_file::lower_layer(self, file, *id),
                 Declared::Provider(id, section) => self.lower_provider(section, *id),
                 Declared::Rule(id, section) => self.lower_rule(section, *id),
+                Declared::Probe(id, section) => self.lower_probe(section, *id),
                 Declared::Variable(..) | Declared::Type(..) => {}
             }
         }

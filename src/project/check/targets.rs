@@ -1,17 +1,17 @@
-//! `target` blocks, providers and rules.
+//! `target` blocks, providers, rules and probes.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::packer::{LazyTemplate, Template, named};
 use crate::project::check::Lowering;
-use crate::project::check::attributes::{OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS};
+use crate::project::check::attributes::{OF_PROBES, OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS};
 use crate::project::check::expr::Expected;
 use crate::project::check::fixes::Spelling;
-use crate::project::check::items::{new_provider, new_rule};
+use crate::project::check::items::{new_probe, new_provider, new_rule};
 use crate::project::check::sections::{Block, Body, Within};
 use crate::project::hir::*;
 use crate::project::hir::{PROVIDERS, SECTIONS};
 use crate::project::roots::read_inside;
-use crate::schema::{Base, Playbook, Roles, Type};
+use crate::schema::{Base, Playbook, Roles, Type, Value};
 use crate::source::{Origin, Span, embedded, normalize};
 use crate::syntax::ast;
 use smol_str::SmolStr;
@@ -385,17 +385,117 @@ impl Lowering<'_, '_> {
     }
 
     pub(crate) fn lower_rule(&mut self, section: &ast::Section, id: RuleId) {
+        if let Some(rule) = self.lower_kept(section, Self::lower_rule_body) {
+            self.rules[id] = rule;
+        }
+    }
+
+    pub(crate) fn lower_probe(&mut self, section: &ast::Section, id: ProbeId) {
+        if let Some(probe) = self.lower_kept(section, Self::lower_probe_body) {
+            self.probes[id] = probe;
+        }
+    }
+
+    /// Lowers an item that stays where another library replaces the built-in one: it holds where that library has all that
+    /// the item reads, in its types.
+    fn lower_kept<T>(
+        &mut self,
+        section: &ast::Section,
+        lower: fn(&mut Self, &ast::Section) -> T,
+    ) -> Option<T> {
         let reported = std::mem::take(&mut self.diagnostics);
-        // A built-in rule holds where an adopted library has all that it reads, in its types.
         self.is_tentative = self.adopted.is_some() && self.is_library(section.name.span);
-        let rule = self.lower_rule_body(section);
+        let item = lower(self, section);
         let is_tentative = std::mem::take(&mut self.is_tentative);
         let found = std::mem::replace(&mut self.diagnostics, reported);
         if is_tentative && !found.is_empty() {
-            return;
+            return None;
         }
         self.diagnostics.extend(found);
-        self.rules[id] = rule;
+        Some(item)
+    }
+
+    fn lower_probe_body(&mut self, section: &ast::Section) -> Probe {
+        let mut probe = new_probe(&section.name, section.doc.clone());
+        self.check_extends_nothing(section, "a probe");
+        let mut command: Option<&ast::Set> = None;
+        let mut arguments: Option<&ast::Set> = None;
+        for set in self.attributes(&section.body, "a probe", &[]) {
+            match set.name.text.as_str() {
+                "applies" => {
+                    probe.applies = Some(self.lower_condition(&set.value, Expected::PLAIN));
+                }
+                "run" | "script" => {
+                    if let Some(first) = command.replace(set) {
+                        self.report_two_commands(first, set);
+                    }
+                    if set.name.text == "run" {
+                        probe.words = self.lower_command(&set.value);
+                    } else {
+                        probe.script = Some(self.lower_message(&set.value));
+                    }
+                }
+                "arguments" => arguments = Some(set),
+                "output" => probe.output = Some(self.lower_message(&set.value)),
+                "boots" => probe.boots = self.flag(set),
+                _ => self.report_unknown_attribute(&set.name, "attribute of a probe", &OF_PROBES),
+            }
+        }
+        match (command, arguments) {
+            (None, _) => self.report_no_command(&section.name),
+            (Some(run), Some(arguments)) if run.name.text == "run" => {
+                self.report(
+                    Diagnostic::new(
+                        Code::WrongPlace,
+                        arguments.name.span,
+                        "only a probe with a `script` has `arguments`",
+                    )
+                    .related(run.name.span, "the program has its arguments here")
+                    .help("add the arguments to `run`"),
+                );
+            }
+            (Some(_), Some(arguments)) => probe.words = self.lower_words(&arguments.value),
+            (Some(script), None) if script.name.text == "script" => {
+                probe.words = Expr::constant(Value::list(Vec::new()), script.value.span);
+            }
+            (Some(_), None) => {}
+        }
+        probe
+    }
+
+    fn report_two_commands(&mut self, first: &ast::Set, second: &ast::Set) {
+        let message = "a probe can have only one command, `run` or `script`";
+        self.report(
+            Diagnostic::new(Code::DuplicateSetting, second.name.span, message)
+                .related(first.name.span, "the first command")
+                .help("remove one of them, or write two probes"),
+        );
+    }
+
+    fn report_no_command(&mut self, name: &ast::Ident) {
+        let message = format!("the probe `{}` requires `run` or `script`", name.text);
+        self.report(
+            Diagnostic::new(Code::Required, name.span, message)
+                .help("write `probe name { run = [\"program\", \"argument\"] }`"),
+        );
+    }
+
+    fn lower_command(&mut self, value: &ast::Expr) -> Expr {
+        if matches!(&value.kind, ast::ExprKind::List(elements) if elements.is_empty()) {
+            let found = Diagnostic::new(Code::Required, value.span, "`run` requires a program")
+                .help("write `run = [\"program\", \"argument\"]`");
+            return Expr::missing(self.report(found), value.span);
+        }
+        self.lower_words(value)
+    }
+
+    fn lower_words(&mut self, value: &ast::Expr) -> Expr {
+        let ty = Type::of(Base::List(Box::new(Type::of(Base::String))));
+        let expected = Expected {
+            ty: Some(&ty),
+            ..Expected::PLAIN
+        };
+        self.lower_expr(value, expected)
     }
 
     fn lower_rule_body(&mut self, section: &ast::Section) -> Rule {

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Diagnostic, Reported};
 use crate::project::check::var_file::VarFile;
 use crate::project::hir::*;
-use crate::project::hir::{Names, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES};
+use crate::project::hir::{Names, PROBES, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES};
 use crate::schema::Type;
 use crate::source::FileId;
 use crate::syntax::ast;
@@ -37,6 +37,7 @@ pub(crate) enum Declared<'u> {
     Json(SectionId, &'u ast::Ident, &'u VarFile),
     Provider(ProviderId, &'u ast::Section),
     Rule(RuleId, &'u ast::Section),
+    Probe(ProbeId, &'u ast::Section),
     Type(Type, &'u ast::TypeDecl),
 }
 
@@ -49,6 +50,7 @@ impl Declared<'_> {
             Declared::Json(id, name, _) => names.define(library, SECTIONS, name, *id),
             Declared::Provider(id, ast) => names.define(library, PROVIDERS, &ast.name, *id),
             Declared::Rule(id, ast) => names.define(library, RULES, &ast.name, *id),
+            Declared::Probe(id, ast) => names.define(library, PROBES, &ast.name, *id),
             Declared::Type(ty, ast) => names.define(library, TYPES, &ast.name, ty.clone()),
         }
     }

@@ -23,6 +23,8 @@ ids! {
     ProviderId,
     /// A rule.
     RuleId,
+    /// A probe.
+    ProbeId,
 }
 
 /// What a variable is made by.
@@ -290,6 +292,56 @@ impl Rule {
     /// with an error, which has been reported.
     pub fn is_checked(&self) -> bool {
         self.condition.span != self.span
+    }
+}
+
+/// A command that checks a built image.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Probe {
+    /// Its name.
+    pub name: SmolStr,
+    /// Its name in the text.
+    pub span: Span,
+    /// Where it is false, the probe does not concern the image.
+    pub applies: Option<Expr>,
+    /// The shell script that checks the image.
+    pub script: Option<Expr>,
+    /// The program and its arguments; with a script, the script's arguments.
+    pub words: Expr,
+    /// What the command must print; without it, the command must succeed.
+    pub output: Option<Expr>,
+    /// The command needs the booted system.
+    pub boots: bool,
+    /// The `##` comment above it.
+    pub doc: Option<String>,
+}
+
+impl Probe {
+    /// True unless it has no command: a probe of the standard library about variables that another library lacks, or one
+    /// with an error, which has been reported.
+    pub fn is_checked(&self) -> bool {
+        self.words.span != self.span
+    }
+
+    /// Returns what it checks: the first sentence of its documentation on one line, or its name.
+    pub fn title(&self) -> String {
+        let Some(doc) = self.doc.as_deref().filter(|doc| !doc.is_empty()) else {
+            return self.name.to_string();
+        };
+        let words: Vec<&str> = doc.split_whitespace().collect();
+        let ends = |word: &&str| word.ends_with('.');
+        let count = words.iter().position(ends).map_or(words.len(), |at| at + 1);
+        let sentence = words.get(..count).unwrap_or_default().join(" ");
+        sentence.trim_end_matches('.').to_owned()
+    }
+
+    /// Calls `visit` with every variable that it names: first those of what it runs and expects, then those of its condition.
+    pub fn for_each_variable(&self, visit: &mut impl FnMut(VarId)) {
+        let optional = [&self.script, &self.output, &self.applies];
+        let optional = optional.into_iter().flatten();
+        for part in std::iter::once(&self.words).chain(optional) {
+            part.for_each_variable(visit);
+        }
     }
 }
 

@@ -16,5 +16,5 @@ pub use layers::{Family, LayerIdx, Region, Shared, Stack, StackLayer, linearize}
 pub use origins::{Origins, in_checkout, place_in_checkout};
 pub use program::{DataFile, FileView, Items, Program, Traits};
 pub use scope::Names;
-pub(crate) use scope::{PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View, by_name};
+pub(crate) use scope::{PROBES, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View, by_name};
 pub use table::{Id, Table};

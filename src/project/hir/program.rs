@@ -23,6 +23,8 @@ pub struct Items {
     pub providers: Table<ProviderId, Provider>,
     /// Its rules.
     pub rules: Table<RuleId, Rule>,
+    /// Its probes.
+    pub probes: Table<ProbeId, Probe>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     /// The items that its names refer to.
@@ -98,6 +100,8 @@ pub struct Program {
     pub providers: Table<ProviderId, Provider>,
     /// All rules, the library's first.
     pub rules: Table<RuleId, Rule>,
+    /// All probes, the library's first.
+    pub probes: Table<ProbeId, Probe>,
     /// The library's names.
     pub library: Arc<Names>,
     /// The built-in library that the library is, or whose types and rules hold in an adopted one.
@@ -186,6 +190,16 @@ impl Program {
             .chain(own.into_iter().flat_map(|r| r.values()))
             .map(|(id, _)| *id)
             .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The probes that check the images of a file, the library's first.
+    pub fn probes_for(&self, file: FileId) -> Vec<ProbeId> {
+        let own = self.views.get(&file).map(|v| &v.names.probes);
+        let own = own.into_iter().flat_map(|probes| probes.values());
+        let all = self.library.probes.values().chain(own);
+        let mut ids: Vec<ProbeId> = all.map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
     }

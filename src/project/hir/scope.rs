@@ -25,6 +25,9 @@ pub struct Names {
     /// Rules.
     #[serde(serialize_with = "by_name")]
     pub rules: FxHashMap<SmolStr, (RuleId, Span)>,
+    /// Probes.
+    #[serde(serialize_with = "by_name")]
+    pub probes: FxHashMap<SmolStr, (ProbeId, Span)>,
     /// Types.
     #[serde(serialize_with = "by_name")]
     pub types: FxHashMap<SmolStr, (Type, Span)>,
@@ -68,6 +71,11 @@ pub(crate) const RULES: &Namespace<RuleId> = &Namespace {
     word: "rule",
     names: |n| &n.rules,
     names_mut: |n| &mut n.rules,
+};
+pub(crate) const PROBES: &Namespace<ProbeId> = &Namespace {
+    word: "probe",
+    names: |n| &n.probes,
+    names_mut: |n| &mut n.probes,
 };
 pub(crate) const TYPES: &Namespace<Type> = &Namespace {
     word: "type",

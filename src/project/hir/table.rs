@@ -1,6 +1,6 @@
 //! Lists that are indexed by the ids of a program.
 
-use crate::project::hir::{ProviderId, RuleId, SectionId, VarId};
+use crate::project::hir::{ProbeId, ProviderId, RuleId, SectionId, VarId};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
@@ -28,7 +28,7 @@ macro_rules! id {
     )*};
 }
 
-id! { VarId SectionId ProviderId RuleId }
+id! { VarId SectionId ProviderId RuleId ProbeId }
 
 /// A list with an item for each id of one kind: a library's items first, which many programs share and none changes,
 /// then those of its own.

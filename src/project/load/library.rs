@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-/// A library: its variables, rules, providers, layers and targets.
+/// A library: its variables, rules, probes, providers, layers and targets.
 #[derive(Debug, Default)]
 pub struct Library {
     pub(crate) sources: SourceMap,
@@ -72,8 +72,8 @@ impl Library {
         library.clone()
     }
 
-    /// Returns a library in the place of the built-in one of its release, of which types and rules stay, the rules as far
-    /// as they can.
+    /// Returns a library in the place of the built-in one of its release, of which types, rules and probes stay, the rules
+    /// and probes as far as they can.
     pub fn adopted(adopted: Adopted) -> Arc<Library> {
         Arc::new(Library::read(adopted.edition(), Some(adopted)))
     }
@@ -248,6 +248,7 @@ impl Library {
             sections,
             providers,
             rules,
+            probes,
             extras,
             ..
         } = draft;
@@ -263,6 +264,7 @@ impl Library {
             sections: sections.into_library(),
             providers: providers.into_library(),
             rules: rules.into_library(),
+            probes: probes.into_library(),
             extras,
             names: Arc::new(names),
             traits: Arc::new(traits),
@@ -292,7 +294,10 @@ fn only_kept(mut ast: ast::File) -> ast::File {
 fn stays(item: &ast::Item) -> bool {
     match item {
         ast::Item::Type(_) => true,
-        ast::Item::Section(section) => section.kind == ast::SectionKind::Rule,
+        ast::Item::Section(section) => matches!(
+            section.kind,
+            ast::SectionKind::Rule | ast::SectionKind::Probe
+        ),
         ast::Item::Variable(_) | ast::Item::Include(_) => false,
     }
 }

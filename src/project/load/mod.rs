@@ -113,6 +113,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         sections,
         providers,
         rules,
+        probes,
         data,
         ..
     } = draft;
@@ -166,6 +167,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         sections,
         providers,
         rules,
+        probes,
         library: library_names.clone(),
         edition: library.edition,
         is_upstream: library.edition.roles == Roles::Upstream,

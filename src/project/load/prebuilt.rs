@@ -22,6 +22,7 @@ struct Head {
     sections: Vec<u32>,
     providers: Vec<u32>,
     rules: Vec<u32>,
+    probes: Vec<u32>,
     #[serde(serialize_with = "by_name")]
     extras: FxHashMap<(Owner, SmolStr), VarId>,
     names: Names,
@@ -46,6 +47,7 @@ pub(super) fn encode(items: &Items, diagnostics: &[Diagnostic], texts: usize) ->
         sections: append(&mut body, &items.sections)?,
         providers: append(&mut body, &items.providers)?,
         rules: append(&mut body, &items.rules)?,
+        probes: append(&mut body, &items.probes)?,
         extras: items.extras.clone(),
         names: (*items.names).clone(),
         traits: (*items.traits).clone(),
@@ -78,6 +80,7 @@ where
         &head.sections,
         &head.providers,
         &head.rules,
+        &head.probes,
     ];
     let ends = tables.into_iter().flat_map(|ends| ends.last());
     (ends.max().map_or(0, |end| *end as usize) == body.len()).then_some(())?;
@@ -93,6 +96,7 @@ where
     let sections = last(&head.variables, 0);
     let providers = last(&head.sections, sections);
     let rules = last(&head.providers, providers);
+    let probes = last(&head.rules, rules);
     let items = Items {
         variables: stored.table(head.variables, 0, move |variable: &mut Variable| {
             patterns.find(&mut variable.ty);
@@ -100,6 +104,7 @@ where
         sections: stored.table(head.sections, sections, |_| {}),
         providers: stored.table(head.providers, providers, |_| {}),
         rules: stored.table(head.rules, rules, |_| {}),
+        probes: stored.table(head.probes, probes, |_| {}),
         extras: head.extras,
         names: Arc::new(head.names),
         traits: Arc::new(head.traits),

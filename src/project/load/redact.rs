@@ -336,12 +336,13 @@ fn heredoc_tag(line: &str) -> Option<&str> {
 }
 
 fn begins_item(line: &str) -> bool {
-    const ITEMS: [&str; 7] = [
+    const ITEMS: [&str; 8] = [
         "variable ",
         "image ",
         "layer ",
         "provider ",
         "rule ",
+        "probe ",
         "include ",
         "type ",
     ];

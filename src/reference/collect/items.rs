@@ -1,4 +1,4 @@
-//! Targets, layers, providers, rules and types of the reference.
+//! Targets, layers, providers, rules, probes and types of the reference.
 
 use super::*;
 
@@ -132,7 +132,7 @@ impl<'p> Collector<'p> {
         out
     }
 
-    // ---- providers, rules, types --------------------------------------------------------------
+    // ---- providers, rules, probes, types --------------------------------------------------------------
 
     pub(super) fn provider(&self, id: ProviderId, provider: &Provider) -> page::Provider {
         page::Provider {
@@ -174,6 +174,33 @@ impl<'p> Collector<'p> {
             help: rule.help.as_ref().map(|help| self.text(help.span)),
             reads: self.names(reads),
             place: self.place(rule.span),
+        }
+    }
+
+    /// The probes that can be run: a standard probe of variables that another library lacks cannot.
+    pub(super) fn sound_probes(&self) -> impl Iterator<Item = &'p Probe> {
+        let all = self.program.probes.iter();
+        all.filter(|probe| probe.is_checked())
+    }
+
+    pub(super) fn probe(&self, probe: &Probe) -> page::Probe {
+        let mut reads = Vec::new();
+        probe.for_each_variable(&mut |id| reads.push(id));
+        let text = |part: &Option<Expr>| part.as_ref().map(|part| self.text(part.span));
+        page::Probe {
+            name: probe.name.to_string(),
+            doc: probe.doc.clone(),
+            applies: text(&probe.applies),
+            // A script without arguments has its own place.
+            words: match &probe.script {
+                Some(script) if script.span == probe.words.span => None,
+                _ => Some(self.text(probe.words.span)),
+            },
+            script: text(&probe.script),
+            output: text(&probe.output),
+            boots: probe.boots,
+            reads: self.names(reads),
+            place: self.place(probe.span),
         }
     }
 

@@ -230,6 +230,7 @@ impl<'p> Collector<'p> {
                 .map(|(id, p)| self.provider(id, p))
                 .collect(),
             rules: self.sound_rules().map(|rule| self.rule(rule)).collect(),
+            probes: self.sound_probes().map(|p| self.probe(p)).collect(),
             types: self.types(),
             effects,
             fact: self.describer.facts.first().map(|(_, name)| name.clone()),
@@ -280,6 +281,12 @@ impl<'p> Collector<'p> {
             };
             rule.condition.for_each_variable(&mut visit);
         }
+        let mut probes: FxHashMap<VarId, BTreeSet<String>> = FxHashMap::default();
+        for probe in self.sound_probes() {
+            probe.for_each_variable(&mut |id| {
+                probes.entry(id).or_default().insert(probe.name.to_string());
+            });
+        }
         let mut known: Vec<(BTreeSet<usize>, BTreeSet<usize>)> = Vec::new();
         let mut groups: BTreeMap<(bool, String), page::Group> = BTreeMap::new();
         for (id, variable) in program.variables.pairs().filter(|(_, v)| v.is_declared()) {
@@ -299,6 +306,7 @@ impl<'p> Collector<'p> {
             }
             shown.gives = self.names(gives.get(&id).into_iter().flatten().copied());
             shown.rules = rules.get(&id).into_iter().flatten().cloned().collect();
+            shown.probes = probes.get(&id).into_iter().flatten().cloned().collect();
             (shown.set_by, shown.more_values) = set_by
                 .get(&id)
                 .map_or_else(Default::default, |by| summarize(by));
@@ -353,6 +361,7 @@ impl<'p> Collector<'p> {
             derived_from: self.names(derived_from.into_iter().flatten().copied()),
             gives: Vec::new(),
             rules: Vec::new(),
+            probes: Vec::new(),
             example: None,
             place: self.place(variable.span),
         }

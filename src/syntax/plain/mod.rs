@@ -63,7 +63,10 @@ fn end_of_piece(text: &str, start: usize, steps: &mut usize) -> usize {
 impl Reader<'_> {
     fn section(&mut self) -> Option<()> {
         let kind = self.word();
-        if !matches!(kind, "image" | "layer" | "provider" | "rule" | "matrix") {
+        if !matches!(
+            kind,
+            "image" | "layer" | "provider" | "rule" | "probe" | "matrix"
+        ) {
             return None;
         }
         let section = self.open(Kind::section);

@@ -5,8 +5,8 @@ use crate::syntax::tree::{Kind, Node, Tree};
 use memchr::memchr;
 
 /// The keywords of `item_start`.
-const ITEMS: [&str; 9] = [
-    "variable", "image", "layer", "provider", "rule", "matrix", "include", "type", "test",
+const ITEMS: [&str; 10] = [
+    "variable", "image", "layer", "provider", "rule", "probe", "matrix", "include", "type", "test",
 ];
 
 /// The grammar's `item_start`.

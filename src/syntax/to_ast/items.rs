@@ -274,6 +274,7 @@ impl<'t> ToAst<'t> {
                         "image" => SectionKind::Image,
                         "provider" => SectionKind::Provider,
                         "rule" => SectionKind::Rule,
+                        "probe" => SectionKind::Probe,
                         _ => SectionKind::Layer,
                     };
                 }

@@ -1,0 +1,292 @@
+//! Running the probes of an image, and what their commands say.
+
+use crate::build::{Interrupt, Private};
+use crate::eval::{ProbePlan, ProbeTask};
+use crate::image::boot::{Disk, Guest, Ran, StartFailure};
+use crate::project::hir::Probe;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The exit code with which a command states that it cannot check anything, as Automake's tests do.
+const SKIP: i32 = 77;
+/// The part of an output that is reported.
+const MOST_FOUND: usize = 2000;
+
+/// How long an image may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// To be ready for commands, and to boot.
+    pub start: Duration,
+    /// For each command.
+    pub command: Duration,
+}
+
+/// The result of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The image has what the probe expects.
+    Passed,
+    /// It does not.
+    Failed,
+    /// The probe was not run, or could not check anything.
+    Skipped,
+    /// The probe does not concern the image.
+    Unconcerned,
+}
+
+impl Verdict {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Failed => "failed",
+            Verdict::Skipped => "skipped",
+            Verdict::Unconcerned => "not concerned",
+        }
+    }
+}
+
+/// A result, and what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The result.
+    pub verdict: Verdict,
+    /// What was found, or the reason; empty where nothing has to be said.
+    pub found: String,
+}
+
+impl Answer {
+    fn new(verdict: Verdict, found: impl Into<String>) -> Answer {
+        Answer {
+            verdict,
+            found: found.into(),
+        }
+    }
+
+    /// Returns the first line of what was found.
+    pub fn summary(&self) -> &str {
+        self.found.lines().next().unwrap_or_default()
+    }
+}
+
+/// How the command of a probe has been run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// With the image's files, and without its system.
+    Files,
+    /// In the booted system.
+    Container,
+}
+
+/// A probe that has been run, or not.
+#[derive(Debug)]
+pub struct Checked<'p> {
+    /// The probe.
+    pub probe: &'p Probe,
+    /// Its result.
+    pub answer: Answer,
+    /// How its command was run; none if it was not.
+    pub started: Option<Started>,
+    /// How long its command has taken.
+    pub time: Duration,
+}
+
+/// Runs the probes of an image. First those that need only its files, then, in the booted system, all others. `hide` removes
+/// secrets from what commands print; `tell` gets each result.
+///
+/// # Errors
+/// If the image cannot be read. A system that does not boot is the reason why probes are skipped.
+pub fn check<'p>(
+    plans: &[ProbePlan<'p>],
+    disk: &Disk,
+    limits: Limits,
+    interrupt: &Interrupt,
+    hide: &dyn Fn(&str) -> String,
+) -> Result<Vec<Checked<'p>>, StartFailure> {
+    let mut checked: Vec<Checked<'p>> = plans.iter().map(at_rest).collect();
+    let private = Private::new("", Path::new(""))?;
+    for started in [Started::Files, Started::Container] {
+        let is_booted = started == Started::Container;
+        let wanted = |plan: &ProbePlan<'_>| {
+            matches!(plan.task, ProbeTask::Run { .. }) && plan.probe.boots == is_booted
+        };
+        if !plans.iter().any(wanted) || interrupt.is_set() {
+            continue;
+        }
+        let guest = match is_booted {
+            false => Guest::enter(disk, &private, limits.start, interrupt)?,
+            true => match Guest::boot(disk, &private, limits.start, interrupt) {
+                Ok(guest) => guest,
+                Err(StartFailure(reason)) => {
+                    let reason = hide(&format!("it needs the booted system: {reason}"));
+                    let all = checked.iter_mut().zip(plans);
+                    for (checked, _) in all.filter(|(_, plan)| wanted(plan)) {
+                        checked.answer = Answer::new(Verdict::Skipped, reason.clone());
+                    }
+                    continue;
+                }
+            },
+        };
+        for (checked, plan) in checked.iter_mut().zip(plans).filter(|(_, p)| wanted(p)) {
+            let ProbeTask::Run { command, output } = &plan.task else {
+                continue;
+            };
+            if interrupt.is_set() {
+                break;
+            }
+            let since = Instant::now();
+            let ran = guest.run(command, limits.command, interrupt);
+            checked.time = since.elapsed();
+            checked.started = Some(started);
+            let mut answer = judge(command, output.as_deref(), &ran, limits.command);
+            answer.found = hide(&answer.found);
+            checked.answer = answer;
+        }
+    }
+    Ok(checked)
+}
+
+/// A probe before anything is run.
+fn at_rest<'p>(plan: &ProbePlan<'p>) -> Checked<'p> {
+    let answer = match &plan.task {
+        ProbeTask::Run { .. } => Answer::new(Verdict::Skipped, "it was not run"),
+        ProbeTask::Unconcerned => Answer::new(Verdict::Unconcerned, ""),
+        ProbeTask::Skip(reason) => Answer::new(Verdict::Skipped, *reason),
+    };
+    Checked {
+        probe: plan.probe,
+        answer,
+        started: None,
+        time: Duration::ZERO,
+    }
+}
+
+/// Returns what a command's exit code and output mean. With `wanted` only the output counts.
+fn judge(command: &[String], wanted: Option<&str>, ran: &Ran, limit: Duration) -> Answer {
+    let (output, errors) = (ran.output.trim(), ran.errors.trim());
+    let said = if output.is_empty() { errors } else { output };
+    let said = shorten(said);
+    let program = command.first().map_or("", String::as_str);
+    if ran.is_late {
+        let limit = limit.as_secs();
+        return Answer::new(
+            Verdict::Failed,
+            format!("`{program}` has not ended in {limit} s"),
+        );
+    }
+    if ran.code == Some(SKIP) {
+        return Answer::new(Verdict::Skipped, said);
+    }
+    // chroot and nsenter report so that they cannot start the program.
+    let is_absent = matches!(ran.code, Some(126 | 127))
+        && output.is_empty()
+        && [
+            "chroot: failed to run command",
+            "nsenter: failed to execute",
+        ]
+        .iter()
+        .any(|text| errors.contains(text));
+    if is_absent {
+        let message = format!("the image cannot run `{program}`: it does not have this program");
+        return Answer::new(Verdict::Failed, message);
+    }
+    match wanted {
+        Some(wanted) if output == wanted.trim() => Answer::new(Verdict::Passed, output),
+        Some(wanted) => {
+            let found = match said.is_empty() {
+                true => "nothing".to_owned(),
+                false => format!("`{said}`"),
+            };
+            let wanted = wanted.trim();
+            Answer::new(
+                Verdict::Failed,
+                format!("expected `{wanted}`, found {found}"),
+            )
+        }
+        None if ran.code == Some(0) => Answer::new(Verdict::Passed, shorten(output)),
+        None if !said.is_empty() => Answer::new(Verdict::Failed, said),
+        None => {
+            let how = match ran.code {
+                Some(code) => format!("has ended with exit code {code}"),
+                None => "was stopped".to_owned(),
+            };
+            Answer::new(Verdict::Failed, format!("`{program}` {how}"))
+        }
+    }
+}
+
+/// Returns the part of an output that is reported.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(MOST_FOUND) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(wanted: Option<&str>, code: i32, output: &str, errors: &str) -> (Verdict, String) {
+        let ran = Ran {
+            code: Some(code),
+            output: output.to_owned(),
+            errors: errors.to_owned(),
+            is_late: false,
+        };
+        let command = ["ask".to_owned()];
+        let answer = judge(&command, wanted, &ran, Duration::from_secs(5));
+        (answer.verdict, answer.found)
+    }
+
+    #[test]
+    fn without_an_expected_output_the_exit_code_counts() {
+        use Verdict::{Failed, Passed};
+        assert_eq!(answer(None, 0, "fine\n", ""), (Passed, "fine".to_owned()));
+        assert_eq!(
+            answer(None, 1, "jq is not\n", "x"),
+            (Failed, "jq is not".to_owned())
+        );
+        assert_eq!(
+            answer(None, 1, "", "no such\n"),
+            (Failed, "no such".to_owned())
+        );
+        let silent = "`ask` has ended with exit code 4".to_owned();
+        assert_eq!(answer(None, 4, "", ""), (Failed, silent));
+    }
+
+    #[test]
+    fn an_expected_output_counts_alone() {
+        use Verdict::{Failed, Passed};
+        assert_eq!(
+            answer(Some("masked"), 1, "masked\n", ""),
+            (Passed, "masked".to_owned())
+        );
+        let other = "expected `v1.34.2`, found `v1.34.1`".to_owned();
+        assert_eq!(answer(Some("v1.34.2"), 0, "v1.34.1\n", ""), (Failed, other));
+        let nothing = "expected `x`, found nothing".to_owned();
+        assert_eq!(answer(Some("x"), 0, "", ""), (Failed, nothing));
+    }
+
+    #[test]
+    fn a_command_can_skip_and_an_absent_program_is_told() {
+        use Verdict::{Failed, Skipped};
+        let reason = "goss is not installed".to_owned();
+        assert_eq!(
+            answer(None, 77, "goss is not installed\n", ""),
+            (Skipped, reason)
+        );
+        let absent = "the image cannot run `ask`: it does not have this program".to_owned();
+        let of_chroot = "/usr/sbin/chroot: failed to run command ‘ask’: No such file or directory";
+        assert_eq!(answer(Some("v"), 127, "", of_chroot), (Failed, absent));
+        let inner = "sh: 1: jq: not found".to_owned();
+        assert_eq!(answer(None, 127, "", &inner), (Failed, inner.clone()));
+    }
+
+    #[test]
+    fn a_long_output_is_shortened() {
+        let long = "ä".repeat(MOST_FOUND + 1);
+        assert_eq!(shorten(&long).chars().count(), MOST_FOUND + 1);
+        assert_eq!(shorten("short"), "short");
+    }
+}

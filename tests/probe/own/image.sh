@@ -1,0 +1,1 @@
+echo 'Welcome to Debian' >/etc/motd
