@@ -15,6 +15,7 @@ mod refusal;
 mod tail;
 mod to_ast;
 mod tree;
+mod unopened;
 
 pub(crate) use blocks::{Meant, meant_by};
 pub use format::{format, format_range};

@@ -10,7 +10,7 @@ const ITEMS: [&str; 10] = [
 ];
 
 /// The grammar's `item_start`.
-pub(super) fn is_item_start(text: &str) -> bool {
+pub(in crate::syntax) fn is_item_start(text: &str) -> bool {
     // Most lines begin with a space.
     let is_word = text.starts_with(|c: char| c.is_ascii_lowercase());
     let words = ITEMS.iter().filter(|_| is_word);

@@ -7,6 +7,7 @@ use crate::syntax::blocks::{Meant, meant_by};
 use crate::syntax::mistakes::names_of;
 use crate::syntax::recover;
 use crate::syntax::tree::{Kind, Tree};
+use crate::syntax::unopened;
 use smol_str::SmolStr;
 
 /// Returns the typed view, the errors, and the offset after which there are more errors than are reported.
@@ -18,6 +19,7 @@ pub(crate) fn lower_file(
     let mut lowering = ToAst::new(file, text, tree);
     let items = lowering.lower_items();
     let cut = lowering.cut_from();
+    unopened::merge(file, text, &mut lowering.diagnostics);
     (File { items }, lowering.diagnostics, cut)
 }
 
