@@ -207,7 +207,7 @@ fn results_are_written_for_other_programs() {
     let probes = found[0]["probes"].as_array().unwrap();
     let of = |name: &str| probes.iter().find(|probe| probe["name"] == name).unwrap();
     assert_eq!(of("motd-is-ours")["result"], "failed");
-    assert_eq!(of("motd-is-ours")["place"], "spec.imgspec:76");
+    assert_eq!(of("motd-is-ours")["place"], "spec.imgspec:111");
     assert_eq!(of("motd-is-ours")["started"], "files");
     assert_eq!(of("words")["command"][3], "$HOME");
     assert_eq!(of("booted")["started"], "container");
@@ -258,7 +258,7 @@ fn a_disk_and_an_archive_are_read() {
         .arg(site.place.path("case"));
     let output = command.output().unwrap();
     let printed = said(&output);
-    assert!(printed.starts_with("8\n8\n8\n"), "{printed}");
+    assert!(printed.starts_with("11\n11\n11\n"), "{printed}");
     assert!(
         printed.contains("no partition of the disk has a Linux system"),
         "{printed}"

@@ -9,6 +9,7 @@ use crate::project::{Program, place_in_checkout};
 use crate::reference::{Found, item_docs, search};
 use crate::schema::{Base, Receivers};
 use crate::source::Span;
+use crate::syntax::print_text;
 use clap::Args;
 use std::fmt::Write;
 
@@ -107,6 +108,13 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
             None => {
                 let _ = writeln!(out, "run = {}", slice(&probe.words));
             }
+        }
+        if let Some(files) = &probe.files {
+            let _ = writeln!(out, "files = {}", slice(files));
+        }
+        if !probe.tools.is_empty() {
+            let tools: Vec<String> = probe.tools.iter().map(|tool| print_text(tool)).collect();
+            let _ = writeln!(out, "tools = [{}]", tools.join(", "));
         }
         if let Some(output) = &probe.output {
             let _ = writeln!(out, "output = {}", slice(output));

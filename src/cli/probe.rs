@@ -363,7 +363,9 @@ fn print_commands(images: &[Image<'_>], is_verbose: bool) -> Result<ExitCode, Fa
         for plan in image.probes() {
             let title = plan.probe.title();
             match &plan.task {
-                ProbeTask::Run { command, output } => {
+                ProbeTask::Run {
+                    command, output, ..
+                } => {
                     let system = if plan.probe.boots { ", booted" } else { "" };
                     let _ = writeln!(text, "# {title} ({}{system})", plan.probe.name);
                     let words: Vec<String> = command.iter().map(|word| quote(word)).collect();

@@ -28,6 +28,8 @@ pub enum ProbeTask {
         command: Vec<String>,
         /// What it must print.
         output: Option<String>,
+        /// Files and folders of this machine that it reads.
+        files: Vec<String>,
     },
     /// It does not concern the image.
     Unconcerned,
@@ -64,11 +66,7 @@ impl<'p> Image<'p> {
             let script = known_text(&self.eval_for_probe(script)?)?;
             command.extend(["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]);
         }
-        if let Value::List(words) = self.eval_for_probe(&probe.words)? {
-            for word in words.iter() {
-                command.push(known_text(word)?);
-            }
-        }
+        command.extend(self.texts_for_probe(&probe.words)?);
         if command.is_empty() {
             return Ok(ProbeTask::Unconcerned);
         }
@@ -76,7 +74,22 @@ impl<'p> Image<'p> {
             Some(output) => Some(known_text(&self.eval_for_probe(output)?)?),
             None => None,
         };
-        Ok(ProbeTask::Run { command, output })
+        let files = match &probe.files {
+            Some(files) => self.texts_for_probe(files)?,
+            None => Vec::new(),
+        };
+        Ok(ProbeTask::Run {
+            command,
+            output,
+            files,
+        })
+    }
+
+    fn texts_for_probe(&self, list: &'p Expr) -> Known<Vec<String>> {
+        match self.eval_for_probe(list)? {
+            Value::List(words) => words.iter().map(known_text).collect(),
+            _ => Err(ProbeTask::Unconcerned),
+        }
     }
 
     fn eval_for_probe(&self, expr: &'p Expr) -> Known<Value> {

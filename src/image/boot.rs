@@ -22,7 +22,7 @@ const STEP: Duration = Duration::from_millis(20);
 const ENVIRONMENT: [(&str, &str); 4] = [
     (
         "PATH",
-        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/imgspec",
     ),
     ("HOME", "/root"),
     ("LC_ALL", "C.UTF-8"),
@@ -55,6 +55,24 @@ impl Disk {
         })
     }
 }
+
+/// What a guest is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The image.
+    pub disk: &'a Disk,
+    /// The folder for what the holder unpacks.
+    pub private: &'a Private,
+    /// Files and folders of this machine, each with its place in the image.
+    pub brought: &'a [(PathBuf, PathBuf)],
+    /// How long the image may take.
+    pub timeout: Duration,
+    /// Ctrl-C.
+    pub interrupt: &'a Interrupt,
+}
+
+/// The folder in the image for programs of this machine.
+pub(crate) const TOOLS: &str = "/run/imgspec";
 
 /// Why an image does not start.
 #[derive(Debug)]
@@ -97,14 +115,9 @@ impl Guest {
     ///
     /// # Errors
     /// If the user is not root, a program is missing, or the image cannot be read.
-    pub fn enter(
-        disk: &Disk,
-        private: &Private,
-        timeout: Duration,
-        interrupt: &Interrupt,
-    ) -> Result<Guest, StartFailure> {
-        let mut guest = Guest::hold("enter", disk, private, timeout, interrupt)?;
-        guest.root = Some(private.folder().join("mount/root"));
+    pub fn enter(start: Start<'_>) -> Result<Guest, StartFailure> {
+        let mut guest = Guest::hold("enter", start)?;
+        guest.root = Some(start.private.folder().join("mount/root"));
         Ok(guest)
     }
 
@@ -112,15 +125,13 @@ impl Guest {
     ///
     /// # Errors
     /// If the user is not root, a program is missing, or the system has not booted after `timeout`.
-    pub fn boot(
-        disk: &Disk,
-        private: &Private,
-        timeout: Duration,
-        interrupt: &Interrupt,
-    ) -> Result<Guest, StartFailure> {
+    pub fn boot(start: Start<'_>) -> Result<Guest, StartFailure> {
+        let Start {
+            timeout, interrupt, ..
+        } = start;
         find("systemd-nspawn")?;
         let since = Instant::now();
-        let mut guest = Guest::hold("boot", disk, private, timeout, interrupt)?;
+        let mut guest = Guest::hold("boot", start)?;
         let held = guest.leader;
         while since.elapsed() < timeout && !interrupt.is_set() {
             if let Some(code) = guest.holder.try_wait()? {
@@ -145,13 +156,14 @@ impl Guest {
     }
 
     /// Starts the script, and waits until it holds the image.
-    fn hold(
-        mode: &str,
-        disk: &Disk,
-        private: &Private,
-        timeout: Duration,
-        interrupt: &Interrupt,
-    ) -> Result<Guest, StartFailure> {
+    fn hold(mode: &str, start: Start<'_>) -> Result<Guest, StartFailure> {
+        let Start {
+            disk,
+            private,
+            timeout,
+            interrupt,
+            ..
+        } = start;
         if !rustix::process::geteuid().is_root() {
             return Err(StartFailure("only root can start an image".to_owned()));
         }
@@ -168,6 +180,7 @@ impl Guest {
             .args(["--kill-child", "--mount-proc", "--net", "--uts", "--ipc"])
             .args(["bash", "-c", HOLD, "hold", mode, disk.kind])
             .args([disk.path.as_path(), private.folder()])
+            .args(start.brought.iter().flat_map(|(from, to)| [from, to]))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -258,7 +271,7 @@ impl Drop for Guest {
 }
 
 /// Finds a program of this machine, also where only root has its folder in the search path.
-fn find(program: &str) -> Result<PathBuf, StartFailure> {
+pub(super) fn find(program: &str) -> Result<PathBuf, StartFailure> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path);
     let folders = folders.chain(["/usr/sbin", "/sbin"].map(PathBuf::from));

@@ -1,10 +1,12 @@
-# Holds an image for commands that are run in it: `hold.sh enter|boot|write KIND SOURCE SCRATCH`.
+# Holds an image for commands that are run in it: `hold.sh enter|boot KIND SOURCE SCRATCH [FROM TO]...`. Each file or folder
+# FROM of this machine is at TO in the image, and cannot be written to.
 #
 # It is the first process of its own namespaces. Its mounts, its container and its network end with it, and it ends with its
 # standard input, so that nothing stays however the program ends. What the image's system writes goes to memory.
 set -euo pipefail
 
 mode=$1 kind=$2 source=$3 scratch=$4
+shift 4
 die() { echo "$*" >&2; exit 1; }
 
 mkdir -p "$scratch/mount"
@@ -52,7 +54,11 @@ esac
 [ -z "${disk:-}" ] || mount_disk ro
 [ -e "$lower/etc" ] || die "it has no folder /etc, so it is not the file system of a Linux system"
 mount -t overlay imgspec -o "lowerdir=$lower,upperdir=upper,workdir=work" root
-mkdir -p root/proc root/sys root/dev root/run root/tmp
+# A link would lead to this machine's own folders.
+for folder in proc sys dev; do
+    [ ! -L "root/$folder" ] || die "its folder /$folder is a link"
+    mkdir -p "root/$folder"
+done
 
 if [ "$mode" = enter ]; then
     mount -t proc proc root/proc
@@ -67,14 +73,35 @@ if [ "$mode" = enter ]; then
     ln -s /proc/self/fd/1 root/dev/stdout
     ln -s /proc/self/fd/2 root/dev/stderr
     mkdir -m 1777 root/dev/shm
+    while [ $# -gt 1 ]; do
+        kind=file
+        [ ! -d "$1" ] || kind=folder
+        # Made and resolved inside the image, whose links are relative to its own root.
+        place=$(chroot root sh -ec '
+            if [ ! -e "$1" ]; then
+                mkdir -p "${1%/*}"
+                if [ "$2" = folder ]; then mkdir "$1"; else : >"$1"; fi
+            fi
+            readlink -f "$1"
+        ' sh "$2" "$kind")
+        mount --bind "$1" "root$place"
+        mount -o remount,bind,ro "root$place"
+        shift 2
+    done
     echo ready
     # Until the end of the standard input.
     read -r _ || true
     exit 0
 fi
 
+binds=()
+escape() { local text=${1//\\/\\\\}; printf '%s' "${text//:/\\:}"; }
+while [ $# -gt 1 ]; do
+    binds+=("--bind-ro=$(escape "$1"):$(escape "$2")")
+    shift 2
+done
 systemd-nspawn --quiet --register=no --keep-unit --private-network --link-journal=no --resolv-conf=off --timezone=off \
-    --directory=root --boot --console=pipe </dev/null >console 2>&1 &
+    --directory=root --boot --console=pipe "${binds[@]}" </dev/null >console 2>&1 &
 guest=$!
 echo ready
 while kill -0 "$guest" 2>/dev/null; do

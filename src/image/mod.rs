@@ -30,7 +30,7 @@ mod sqlite;
 mod whence;
 
 #[cfg(unix)]
-pub use boot::{Disk, Guest, Ran, StartFailure};
+pub use boot::{Disk, Guest, Ran, Start, StartFailure};
 pub use containers::ContainerImage;
 pub use disk::{Entry, EntryKind, Medium, Tree};
 pub use go::{GoBuild, GoModule};

@@ -2,9 +2,9 @@
 
 use crate::build::{Interrupt, Private};
 use crate::eval::{ProbePlan, ProbeTask};
-use crate::image::boot::{Disk, Guest, Ran, StartFailure};
+use crate::image::boot::{Disk, Guest, Ran, Start, StartFailure, TOOLS, find};
 use crate::project::hir::Probe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The exit code with which a command states that it cannot check anything, as Automake's tests do.
@@ -105,17 +105,27 @@ pub fn check<'p>(
 ) -> Result<Vec<Checked<'p>>, StartFailure> {
     let mut checked: Vec<Checked<'p>> = plans.iter().map(at_rest).collect();
     let private = Private::new("", Path::new(""))?;
+    let brought = find_brought(plans);
+    let start = Start {
+        disk,
+        private: &private,
+        brought: &brought,
+        timeout: limits.start,
+        interrupt,
+    };
     for started in [Started::Files, Started::Container] {
         let is_booted = started == Started::Container;
         let wanted = |plan: &ProbePlan<'_>| {
-            matches!(plan.task, ProbeTask::Run { .. }) && plan.probe.boots == is_booted
+            missing_file(plan).is_none()
+                && matches!(plan.task, ProbeTask::Run { .. })
+                && plan.probe.boots == is_booted
         };
         if !plans.iter().any(wanted) || interrupt.is_set() {
             continue;
         }
         let guest = match is_booted {
-            false => Guest::enter(disk, &private, limits.start, interrupt)?,
-            true => match Guest::boot(disk, &private, limits.start, interrupt) {
+            false => Guest::enter(start)?,
+            true => match Guest::boot(start) {
                 Ok(guest) => guest,
                 Err(StartFailure(reason)) => {
                     let reason = hide(&format!("it needs the booted system: {reason}"));
@@ -128,7 +138,10 @@ pub fn check<'p>(
             },
         };
         for (checked, plan) in checked.iter_mut().zip(plans).filter(|(_, p)| wanted(p)) {
-            let ProbeTask::Run { command, output } = &plan.task else {
+            let ProbeTask::Run {
+                command, output, ..
+            } = &plan.task
+            else {
                 continue;
             };
             if interrupt.is_set() {
@@ -146,10 +159,49 @@ pub fn check<'p>(
     Ok(checked)
 }
 
+/// The first file of this machine that a probe needs and that is not there.
+fn missing_file<'a>(plan: &'a ProbePlan<'_>) -> Option<&'a str> {
+    let ProbeTask::Run { files, .. } = &plan.task else {
+        return None;
+    };
+    let is_missing = |file: &&String| !Path::new(file).is_absolute() || !Path::new(file).exists();
+    files.iter().find(is_missing).map(String::as_str)
+}
+
+/// Finds the files and programs of this machine that probes need, each with its place in the image. A program that is not on
+/// this machine is left out: the image may have it.
+fn find_brought(plans: &[ProbePlan<'_>]) -> Vec<(PathBuf, PathBuf)> {
+    let mut out: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let mut add = |from: PathBuf, to: PathBuf| {
+        if !out.iter().any(|(_, known)| *known == to) {
+            out.push((from, to));
+        }
+    };
+    for plan in plans.iter().filter(|plan| missing_file(plan).is_none()) {
+        let ProbeTask::Run { files, .. } = &plan.task else {
+            continue;
+        };
+        for file in files.iter().map(PathBuf::from) {
+            add(file.clone(), file);
+        }
+        for tool in &plan.probe.tools {
+            if let Ok(path) = find(tool) {
+                add(path, Path::new(TOOLS).join(tool.as_str()));
+            }
+        }
+    }
+    out
+}
+
 /// A probe before anything is run.
 fn at_rest<'p>(plan: &ProbePlan<'p>) -> Checked<'p> {
     let answer = match &plan.task {
-        ProbeTask::Run { .. } => Answer::new(Verdict::Skipped, "it was not run"),
+        ProbeTask::Run { .. } => {
+            let reason = missing_file(plan).map_or("it was not run".to_owned(), |file| {
+                format!("it needs {file}, which is not on this machine under an absolute path")
+            });
+            Answer::new(Verdict::Skipped, reason)
+        }
         ProbeTask::Unconcerned => Answer::new(Verdict::Unconcerned, ""),
         ProbeTask::Skip(reason) => Answer::new(Verdict::Skipped, *reason),
     };

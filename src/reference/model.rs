@@ -339,6 +339,10 @@ pub struct Probe {
     pub words: Option<String>,
     /// The script, as a spec writes it.
     pub script: Option<String>,
+    /// Files and folders of this machine that the command reads, as a spec writes them.
+    pub files: Option<String>,
+    /// Programs of this machine that the command can start.
+    pub tools: Vec<String>,
     /// What the command must print, as a spec writes it.
     pub output: Option<String>,
     /// The command needs the booted system.

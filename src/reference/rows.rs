@@ -306,6 +306,12 @@ pub(super) fn of_probe(probe: &Probe) -> Vec<Row> {
         };
         one(label, vec![Inline::Code(words.clone())]);
     }
+    if let Some(files) = &probe.files {
+        one("Files", vec![Inline::Code(files.clone())]);
+    }
+    if !probe.tools.is_empty() {
+        one("Programs", codes(&probe.tools));
+    }
     if let Some(output) = &probe.output {
         one("Output", vec![Inline::Code(output.clone())]);
     }

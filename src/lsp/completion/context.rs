@@ -561,7 +561,9 @@ impl Finder<'_> {
                 self.value(Some(BOOL))
             }
             (Body::Rule, "message" | "help")
-            | (Body::Probe, "run" | "script" | "arguments" | "output") => self.value(Some(STRING)),
+            | (Body::Probe, "run" | "script" | "arguments" | "files" | "output") => {
+                self.value(Some(STRING))
+            }
             (Body::Provider, "roles") => Context::Word(vec!["native", "upstream"]),
             (Body::Provider, "playbook") => Context::Word(vec!["linux", "windows"]),
             (Body::Target, "provider") => Context::Provider,

@@ -33,7 +33,16 @@ pub const OF_RUNS: [&str; 3] = ["only", "except", "vars"];
 pub const OF_RULES: [&str; 4] = ["deny", "warn", "message", "help"];
 
 /// The attributes of a probe.
-pub const OF_PROBES: [&str; 6] = ["applies", "run", "script", "arguments", "output", "boots"];
+pub const OF_PROBES: [&str; 8] = [
+    "applies",
+    "run",
+    "script",
+    "arguments",
+    "files",
+    "tools",
+    "output",
+    "boots",
+];
 
 impl Lowering<'_, '_> {
     /// The attributes that a block states, each once; `blocks` are what it may hold besides them.

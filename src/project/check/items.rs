@@ -242,6 +242,8 @@ pub(crate) fn new_probe(name: &ast::Ident, doc: Option<String>) -> Probe {
         // It runs nothing until its body is lowered.
         script: None,
         words: Expr::constant(Value::list(Vec::new()), name.span),
+        files: None,
+        tools: Vec::new(),
         output: None,
         boots: false,
         doc,

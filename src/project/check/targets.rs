@@ -436,6 +436,8 @@ impl Lowering<'_, '_> {
                     }
                 }
                 "arguments" => arguments = Some(set),
+                "files" => probe.files = Some(self.lower_words(&set.value)),
+                "tools" => probe.tools = self.constant_texts(&set.value),
                 "output" => probe.output = Some(self.lower_message(&set.value)),
                 "boots" => probe.boots = self.flag(set),
                 _ => self.report_unknown_attribute(&set.name, "attribute of a probe", &OF_PROBES),

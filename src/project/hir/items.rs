@@ -308,6 +308,10 @@ pub struct Probe {
     pub script: Option<Expr>,
     /// The program and its arguments; with a script, the script's arguments.
     pub words: Expr,
+    /// Files and folders of this machine that the command can read.
+    pub files: Option<Expr>,
+    /// Programs of this machine that the command can start.
+    pub tools: Vec<SmolStr>,
     /// What the command must print; without it, the command must succeed.
     pub output: Option<Expr>,
     /// The command needs the booted system.
@@ -337,7 +341,7 @@ impl Probe {
 
     /// Calls `visit` with every variable that it names: first those of what it runs and expects, then those of its condition.
     pub fn for_each_variable(&self, visit: &mut impl FnMut(VarId)) {
-        let optional = [&self.script, &self.output, &self.applies];
+        let optional = [&self.script, &self.files, &self.output, &self.applies];
         let optional = optional.into_iter().flatten();
         for part in std::iter::once(&self.words).chain(optional) {
             part.for_each_variable(visit);

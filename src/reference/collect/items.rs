@@ -197,6 +197,8 @@ impl<'p> Collector<'p> {
                 _ => Some(self.text(probe.words.span)),
             },
             script: text(&probe.script),
+            files: text(&probe.files),
+            tools: probe.tools.iter().map(SmolStr::to_string).collect(),
             output: text(&probe.output),
             boots: probe.boots,
             reads: self.names(reads),

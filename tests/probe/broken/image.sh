@@ -23,3 +23,4 @@ echo '/dev/vda2 none swap sw 0 0' >>/etc/fstab
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 echo key >/etc/ssh/ssh_host_rsa_key
 echo 'builder:x:1000:1000::/home/builder:/bin/bash' >>/etc/passwd
+: >/etc/machine-is-broken

@@ -51,6 +51,11 @@ done
 program /usr/local/bin/hello <<'SH'
 echo hello
 SH
+program /usr/local/bin/goss <<'SH'
+[ "$1 $2 $3" = '--gossfile goss/goss.yaml --vars' ] && [ -f goss/goss.yaml ] && [ -f "$4" ] && [ "$5" = validate ] || exit 2
+[ ! -e /etc/machine-is-broken ] || { echo 'File: /etc/motd: exists: Expected false to equal true'; exit 1; }
+echo 'Count: 1, Failed: 0, Skipped: 0'
+SH
 printf 'runtime-endpoint: unix:///var/run/containerd/containerd.sock\nimage-endpoint: x\n' >/etc/crictl.yaml
 printf 'apiVersion: kubeadm.k8s.io/v1beta4\nkubernetesVersion: v1.34.2\n' >/etc/kubeadm.yml
 for name in containerd kubelet; do
