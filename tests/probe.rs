@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         results_are_written_for_other_programs,
         a_disk_and_an_archive_are_read,
         nothing_is_left_however_it_ends,
+        a_machine_is_booted_with_its_own_kernel,
     ]);
     snapshot::run(trials)
 }
@@ -299,6 +300,81 @@ fn nothing_is_left_however_it_ends() {
         }
         let left: Vec<PathBuf> = common::entries(&temporary);
         assert!(left.is_empty(), "{signal}: {left:?}");
+    }
+}
+
+/// The disk of the medium that `tests/qemu.rs` installs, with its boot loader. QEMU may emulate, so this takes a minute and runs
+/// only where `IMGSPEC_SLOW` is set.
+fn a_machine_is_booted_with_its_own_kernel() {
+    if std::env::var("IMGSPEC_SLOW").as_deref() != Ok("1") {
+        common::skip("it takes a minute; IMGSPEC_SLOW=1 runs it");
+        return;
+    }
+    let needs = ["xorriso", "qemu-system-x86_64", "qemu-img"];
+    let Some(place) = Place::new("rootfs", &needs) else {
+        return;
+    };
+    common::copy_folder(&folder().join("own"), &place.path("case"));
+    let script = common::root().join("tests/build/qemu/iso.sh");
+    let make = r#"
+        medium=$("$0" "$1")
+        cd "$2"
+        xorriso -osirrox on -indev "$medium/medium.iso" -extract / medium 2>/dev/null
+        chmod -R u+w medium
+        mv medium/disk disk.img
+        truncate -s 4G disk.img
+        mkdir root
+        mount -o loop,offset=1048576 disk.img root
+        version=$(basename root/lib/modules/*)
+        cp medium/isolinux/linux "root/boot/vmlinuz-$version"
+        cp medium/isolinux/initrd "root/boot/initrd.img-$version"
+        mount --bind /dev root/dev
+        mount -t proc proc root/proc
+        chroot root extlinux --install /boot/extlinux 2>/dev/null
+        umount root/dev root/proc root
+        qemu-img convert -O qcow2 disk.img disk.qcow2
+        echo "$version"
+    "#;
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "bash", "-euc", make])
+        .args([script, Place::cache(), place.path("case")])
+        .env("PATH", &place.path);
+    let made = common::place::run(&mut command);
+    let version = String::from_utf8(made.stdout).unwrap();
+    let spec = fs::read_to_string(place.path("case/spec.imgspec")).unwrap();
+    let kernel = format!(
+        "probe own-kernel {{\n    run = [\"uname\", \"-r\"]\n    output = \"{}\"\n    boots = true\n}}\n",
+        version.trim()
+    );
+    fs::write(place.path("case/spec.imgspec"), spec + &kernel).unwrap();
+    for form in ["img", "qcow2"] {
+        let disk = format!("disk.{form}");
+        let before = fs::metadata(place.path("case").join(&disk)).unwrap();
+        let output = common::imgspec(&place.path("case"))
+            .args(["probe", "spec.imgspec", "--machine", "--json"])
+            .args(["--command-timeout", "3", "--disk", &disk])
+            .env("PATH", &place.path)
+            .output()
+            .unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let probes = found[0]["probes"].as_array().unwrap();
+        let of = |name: &str| probes.iter().find(|probe| probe["name"] == name).unwrap();
+        for name in ["own-kernel", "booted", "file-when-booted"] {
+            assert_eq!(of(name)["result"], "passed", "{form}: {:#}", of(name));
+            assert_eq!(of(name)["started"], "machine");
+        }
+        assert_eq!(of("written-booted")["result"], "failed");
+        assert_eq!(
+            of("containerd-is-running")["found"],
+            "expected `active`, found `inactive`"
+        );
+        let after = fs::metadata(place.path("case").join(&disk)).unwrap();
+        assert_eq!(
+            before.modified().unwrap(),
+            after.modified().unwrap(),
+            "{form} has changed"
+        );
     }
 }
 

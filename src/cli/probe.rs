@@ -9,7 +9,9 @@ use crate::diagnostic::{Code, Diagnostic, json_text};
 use crate::driver;
 use crate::emit::{Account, Artifacts, Output};
 use crate::eval::{Image, ProbePlan, ProbeTask, evaluate};
-use crate::image::{Checked, Disk, Limits, StartFailure, Started, Suite, Verdict, check, junit};
+use crate::image::{
+    Checked, Disk, Limits, StartFailure, Started, Suite, System, Verdict, check, junit,
+};
 use crate::source::{normalize, visible_line};
 use crate::workspace;
 use clap::Args;
@@ -42,6 +44,9 @@ pub(super) struct Probe {
     /// Also list the probes that do not concern the image
     #[arg(long)]
     verbose: bool,
+    /// Boot the image as a virtual machine with its own kernel, instead of a container
+    #[arg(long)]
+    machine: bool,
     /// How long an image may take to be ready, and to boot
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -78,9 +83,9 @@ pub(super) struct JsonProbe {
     found: String,
     /// The command with its arguments. Null if none was run.
     command: Option<Vec<String>>,
-    /// `files` or `container`: how it was run. Null if it was not.
+    /// `files`, `container` or `machine`: how it was run. Null if it was not.
     started: Option<&'static str>,
-    /// How long the command has taken.
+    /// How long the command has taken; 0 in a machine.
     seconds: f64,
     /// Where the setting is that a failure is about: a file and a line. Null without a failure.
     place: Option<String>,
@@ -183,7 +188,12 @@ fn probe<'p>(
         lines.join("\n")
     };
     let plans = image.probes();
-    let checked = check(&plans, &disk, limits, interrupt, &hide)
+    let system = if args.machine {
+        System::Machine
+    } else {
+        System::Container
+    };
+    let checked = check(&plans, &disk, system, limits, interrupt, &hide)
         .map_err(|StartFailure(reason)| StartFailure(hide(&reason)))?;
     let sources = &image.program.sources;
     let mut places = Vec::with_capacity(checked.len());
@@ -310,7 +320,8 @@ impl<'p> Probed<'p> {
             },
             started: checked.started.map(|started| match started {
                 Started::Files => "files",
-                Started::Container => "container",
+                Started::Booted(System::Container) => "container",
+                Started::Booted(System::Machine) => "machine",
             }),
             seconds: (checked.time.as_secs_f64() * 1000.0).round() / 1000.0,
             place: (!place.is_empty()).then(|| place.clone()),

@@ -54,6 +54,11 @@ impl Disk {
             kind,
         })
     }
+
+    /// True for the disk of a machine.
+    pub(super) fn is_disk(&self) -> bool {
+        matches!(self.kind, "raw" | "disk")
+    }
 }
 
 /// What a guest is started with.
@@ -134,8 +139,8 @@ impl Guest {
         let mut guest = Guest::hold("boot", start)?;
         let held = guest.leader;
         while since.elapsed() < timeout && !interrupt.is_set() {
-            if let Some(code) = guest.holder.try_wait()? {
-                return Err(guest.ended(&format!("with {code}")));
+            if let Some(ended) = guest.find_end() {
+                return Err(ended);
             }
             if let Some(first) = first_process(held) {
                 guest.leader = first;
@@ -156,7 +161,7 @@ impl Guest {
     }
 
     /// Starts the script, and waits until it holds the image.
-    fn hold(mode: &str, start: Start<'_>) -> Result<Guest, StartFailure> {
+    pub(super) fn hold(mode: &str, start: Start<'_>) -> Result<Guest, StartFailure> {
         let Start {
             disk,
             private,
@@ -210,6 +215,15 @@ impl Guest {
         Ok(guest)
     }
 
+    /// The error for a holder that has ended by itself.
+    pub(super) fn find_end(&mut self) -> Option<StartFailure> {
+        match self.holder.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(self.ended(&format!("with {status}"))),
+            Err(error) => Some(error.into()),
+        }
+    }
+
     /// The error for a holder that has ended, or is ended now: what it has printed.
     fn ended(&mut self, how: &str) -> StartFailure {
         self.end();
@@ -218,9 +232,10 @@ impl Guest {
             let _ = errors.by_ref().take(MOST_OUTPUT).read_to_string(&mut text);
         }
         let text = text.trim();
-        StartFailure(match text.is_empty() {
-            true => format!("it ended {how}"),
-            false => text.to_owned(),
+        StartFailure(if text.is_empty() {
+            format!("it ended {how}")
+        } else {
+            text.to_owned()
         })
     }
 
@@ -305,9 +320,9 @@ fn run(command: &mut Command, timeout: Duration, interrupt: &Interrupt) -> io::R
         .process_group(0)
         .spawn()?;
     let (sender, receiver) = channel();
-    let output = read_in_thread(child.stdout.take(), 0, &sender);
-    let errors = read_in_thread(child.stderr.take(), 1, &sender);
-    drop((sender, output, errors));
+    read_in_thread(child.stdout.take(), 0, &sender);
+    read_in_thread(child.stderr.take(), 1, &sender);
+    drop(sender);
     let since = Instant::now();
     let mut ran = Ran::default();
     loop {

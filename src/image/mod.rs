@@ -15,6 +15,12 @@ mod disk;
 mod go;
 #[cfg(unix)]
 mod junit;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an image is started with files and programs"
+)]
+#[cfg(unix)]
+mod machine;
 mod packages;
 mod partitions;
 #[expect(
@@ -40,7 +46,7 @@ pub use packages::{
     Inventory, Os, Package, PackageSystem, Program, Release, read_provenance, read_release,
 };
 #[cfg(unix)]
-pub use probe::{Answer, Checked, Limits, Started, Verdict, check};
+pub use probe::{Answer, Checked, Limits, Started, System, Verdict, check};
 pub use sbom::{Format, Made, render};
 pub use whence::{Change, changes, describe};
 

@@ -3,6 +3,7 @@
 use crate::build::{Interrupt, Private};
 use crate::eval::{ProbePlan, ProbeTask};
 use crate::image::boot::{Disk, Guest, Ran, Start, StartFailure, TOOLS, find};
+use crate::image::machine::run_in_machine;
 use crate::project::hir::Probe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,6 +20,15 @@ pub struct Limits {
     pub start: Duration,
     /// For each command.
     pub command: Duration,
+}
+
+/// As what an image's system is booted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// A container, with the kernel of this machine.
+    Container,
+    /// A virtual machine, with its own kernel.
+    Machine,
 }
 
 /// The result of a probe.
@@ -74,8 +84,8 @@ impl Answer {
 pub enum Started {
     /// With the image's files, and without its system.
     Files,
-    /// In the booted system.
-    Container,
+    /// In the system, which was booted so.
+    Booted(System),
 }
 
 /// A probe that has been run, or not.
@@ -99,6 +109,7 @@ pub struct Checked<'p> {
 pub fn check<'p>(
     plans: &[ProbePlan<'p>],
     disk: &Disk,
+    system: System,
     limits: Limits,
     interrupt: &Interrupt,
     hide: &dyn Fn(&str) -> String,
@@ -113,8 +124,8 @@ pub fn check<'p>(
         timeout: limits.start,
         interrupt,
     };
-    for started in [Started::Files, Started::Container] {
-        let is_booted = started == Started::Container;
+    for started in [Started::Files, Started::Booted(system)] {
+        let is_booted = started != Started::Files;
         let wanted = |plan: &ProbePlan<'_>| {
             missing_file(plan).is_none()
                 && matches!(plan.task, ProbeTask::Run { .. })
@@ -123,37 +134,64 @@ pub fn check<'p>(
         if !plans.iter().any(wanted) || interrupt.is_set() {
             continue;
         }
-        let guest = match is_booted {
-            false => Guest::enter(start)?,
-            true => match Guest::boot(start) {
-                Ok(guest) => guest,
-                Err(StartFailure(reason)) => {
-                    let reason = hide(&format!("it needs the booted system: {reason}"));
-                    let all = checked.iter_mut().zip(plans);
-                    for (checked, _) in all.filter(|(_, plan)| wanted(plan)) {
-                        checked.answer = Answer::new(Verdict::Skipped, reason.clone());
-                    }
-                    continue;
-                }
-            },
-        };
-        for (checked, plan) in checked.iter_mut().zip(plans).filter(|(_, p)| wanted(p)) {
-            let ProbeTask::Run {
-                command, output, ..
-            } = &plan.task
-            else {
-                continue;
+        let all = checked.iter_mut().zip(plans);
+        let mut runs: Vec<_> = all
+            .filter(|(_, plan)| wanted(plan))
+            .filter_map(|(checked, plan)| match &plan.task {
+                ProbeTask::Run {
+                    command, output, ..
+                } => Some((checked, command.as_slice(), output.as_deref())),
+                _ => None,
+            })
+            .collect();
+        let mut settle = |at: usize, ran: &Ran, time: Duration| {
+            let Some((checked, command, output)) = runs.get_mut(at) else {
+                return;
             };
-            if interrupt.is_set() {
-                break;
-            }
-            let since = Instant::now();
-            let ran = guest.run(command, limits.command, interrupt);
-            checked.time = since.elapsed();
-            checked.started = Some(started);
-            let mut answer = judge(command, output.as_deref(), &ran, limits.command);
+            let mut answer = judge(command, *output, ran, limits.command);
             answer.found = hide(&answer.found);
             checked.answer = answer;
+            checked.started = Some(started);
+            checked.time = time;
+        };
+        let commands: Vec<&[String]> = plans
+            .iter()
+            .filter(|plan| wanted(plan))
+            .filter_map(|plan| match &plan.task {
+                ProbeTask::Run { command, .. } => Some(command.as_slice()),
+                _ => None,
+            })
+            .collect();
+        let run_each = |guest: Guest, settle: &mut dyn FnMut(usize, &Ran, Duration)| {
+            for (at, command) in commands.iter().enumerate() {
+                let since = Instant::now();
+                let ran = guest.run(command, limits.command, interrupt);
+                if interrupt.is_set() {
+                    break;
+                }
+                settle(at, &ran, since.elapsed());
+            }
+        };
+        let result = match started {
+            Started::Files => {
+                run_each(Guest::enter(start)?, &mut settle);
+                Ok(())
+            }
+            Started::Booted(System::Container) => {
+                Guest::boot(start).map(|guest| run_each(guest, &mut settle))
+            }
+            Started::Booted(System::Machine) => run_in_machine(start, &commands, limits.command)
+                .map(|all| {
+                    for (at, ran) in all.iter().enumerate() {
+                        settle(at, ran, Duration::ZERO);
+                    }
+                }),
+        };
+        if let Err(StartFailure(reason)) = result {
+            let reason = hide(&format!("it needs the booted system: {reason}"));
+            for (checked, ..) in &mut runs {
+                checked.answer = Answer::new(Verdict::Skipped, reason.clone());
+            }
         }
     }
     Ok(checked)
@@ -245,9 +283,10 @@ fn judge(command: &[String], wanted: Option<&str>, ran: &Ran, limit: Duration) -
     match wanted {
         Some(wanted) if output == wanted.trim() => Answer::new(Verdict::Passed, output),
         Some(wanted) => {
-            let found = match said.is_empty() {
-                true => "nothing".to_owned(),
-                false => format!("`{said}`"),
+            let found = if said.is_empty() {
+                "nothing".to_owned()
+            } else {
+                format!("`{said}`")
             };
             let wanted = wanted.trim();
             Answer::new(
