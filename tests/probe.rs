@@ -253,7 +253,7 @@ fn a_disk_and_an_archive_are_read() {
     let program = common::imgspec(&site.place.path("case"));
     let mut command = site.command(Path::new("bash"));
     command
-        .args(["-euc", &pack, "pack"])
+        .args(["-euc", pack, "pack"])
         .arg(site.image().parent().unwrap())
         .arg(program.get_program())
         .arg(site.place.path("case"));
