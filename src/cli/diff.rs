@@ -164,62 +164,8 @@ fn find_state(cli: &Cli, args: &Diff) -> Result<Against, Failure> {
 /// # Errors
 /// If git is missing, or knows no such revision.
 fn revision(cli: &Cli, name: &str) -> Result<Against, Failure> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(&cli.here)
-            .stdin(Stdio::null())
-            .output();
-        let output = output.map_err(|e| Failure(format!("cannot run git: {e}")))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        }
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(Failure(format!(
-            "`{name}` is no path, and no revision of git: {reason}"
-        )))
-    };
-    let revision = git(&[
-        "rev-parse",
-        "--verify",
-        "--quiet",
-        "--end-of-options",
-        &format!("{name}^{{commit}}"),
-    ])
-    .map_err(|Failure(reason)| match git(&["rev-parse", "--git-dir"]) {
-        Ok(_) => Failure(format!("`{name}` is no path and no revision of git")),
-        Err(_) => Failure(reason),
-    })?;
-    let (top, prefix) = (
-        git(&["rev-parse", "--show-toplevel"])?,
-        git(&["rev-parse", "--show-prefix"])?,
-    );
-    let failed = |e: std::io::Error| Failure(format!("cannot unpack `{name}`: {e}"));
-    let folder = tempfile::Builder::new()
-        .prefix("imgspec-diff-")
-        .tempdir()
-        .map_err(failed)?;
-    let mut archive = Command::new("git")
-        .args(["archive", "--format=tar", &revision])
-        .current_dir(&top)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(stream) = archive.stdout.take() {
-        tar::Archive::new(stream)
-            .unpack(folder.path())
-            .map_err(failed)?;
-    }
-    if !archive.wait().map_err(failed)?.success() {
-        return Err(Failure(format!("git cannot archive `{name}`")));
-    }
-    let place = folder.path().canonicalize().map_err(failed)?.join(&prefix);
-    if !place.is_dir() {
-        return Err(Failure(format!("`{name}` has no folder {prefix}")));
-    }
-    Ok(Against::Copy(place, Some(folder)))
+    let (folder, kept) = workspace::unpack_revision(&cli.here, name).map_err(Failure)?;
+    Ok(Against::Copy(folder, Some(kept)))
 }
 
 /// A process that finds the images of the old state.

@@ -38,7 +38,10 @@ mod whence;
 
 use self::sandbox::Sandbox;
 #[cfg(not(unix))]
-use self::{elsewhere as build, elsewhere as clean, elsewhere as deps, elsewhere as diff, elsewhere as probe};
+use self::{
+    elsewhere as build, elsewhere as clean, elsewhere as deps, elsewhere as diff,
+    elsewhere as probe,
+};
 use crate::diagnostic::nearest;
 use crate::schema::Roles;
 use crate::source::{Release, is_unseen, visible};

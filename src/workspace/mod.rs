@@ -10,6 +10,7 @@ mod discover;
 mod library;
 mod lock;
 mod make;
+mod revision;
 mod stage;
 mod write;
 
@@ -27,6 +28,7 @@ pub use library::library;
 pub(crate) use lock::LOCK;
 pub use lock::{Holder, Lock, name_holder};
 pub use make::{USER_FILE, find_checkout, find_installers, read_recipes};
+pub use revision::unpack_revision;
 pub use stage::Stage;
 #[cfg(unix)]
 pub(crate) use write::replace_private;
