@@ -34,6 +34,7 @@ fn images_become_nodes() {
     };
     for image in ["http", "pkg"] {
         build(&place, image);
+        assert_is_as_stated(&place, image);
         assert_is_cluster(&disk(&place, image), image);
     }
 }
@@ -141,6 +142,18 @@ fn build(place: &Place, image: &str) {
     let size = fs::metadata(disk(place, image)).unwrap().len();
     let seconds = start.elapsed().as_secs();
     println!("{image}: built in {seconds} s, {} MB", size / 1_000_000);
+}
+
+/// `imgspec probe` finds in the image what its spec states, and no probe fails.
+fn assert_is_as_stated(place: &Place, image: &str) {
+    let mut command = common::imgspec(place.path("").as_path());
+    command.args(["probe", image]).env("PATH", &place.path);
+    let output = command
+        .env("IMGSPEC_CACHE", Place::cache())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    println!("{}", said(&output));
 }
 
 fn disk(place: &Place, image: &str) -> PathBuf {

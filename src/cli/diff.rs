@@ -10,7 +10,7 @@ use crate::review::{Side, State, compare, markdown, plain};
 use crate::schema::Roles;
 use crate::source::{Release, normalize};
 use crate::workspace;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -35,23 +35,15 @@ pub(super) struct Diff {
     /// Set a variable in both states, above all layers
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// How to print the result
-    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
-    output: Form,
+    /// Print JSON (docs/json.md)
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print Markdown of at most 60,000 characters, for a comment
+    #[arg(long)]
+    markdown: bool,
     /// Print the images of one state, for the process that compares
     #[arg(long, hide = true)]
     state: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// Text
-    #[default]
-    Text,
-    /// JSON (docs/json.md)
-    Json,
-    /// Markdown, for a comment
-    Markdown,
 }
 
 pub(super) fn run(cli: &Cli, args: &Diff) -> Result<bool, Failure> {
@@ -101,11 +93,12 @@ pub(super) fn run(cli: &Cli, args: &Diff) -> Result<bool, Failure> {
         }
     }
     let review = compare(&old, &new);
-    match args.output {
-        Form::Json => print(&json_text(&review))?,
-        _ if cli.format == Some(Format::Json) => print(&json_text(&review))?,
-        Form::Text => print(&plain(&review))?,
-        Form::Markdown => print(&markdown(&review))?,
+    if args.json || cli.format == Some(Format::Json) {
+        print(&json_text(&review))?;
+    } else if args.markdown {
+        print(&markdown(&review))?;
+    } else {
+        print(&plain(&review))?;
     }
     Ok(review.is_empty())
 }

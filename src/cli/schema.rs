@@ -8,6 +8,7 @@ use crate::cli::sandbox::confine;
 use crate::cli::{Cli, Failure, compile, list, print, releases, show, whence};
 use crate::diagnostic::{Report, json_text};
 use crate::import::Comparison;
+use crate::review::Review;
 use clap::{Args, ValueEnum};
 use schemars::schema_for;
 
@@ -32,6 +33,8 @@ enum Form {
     Releases,
     /// `compare --json`
     Compare,
+    /// `diff --json`
+    Diff,
     /// `whence --json`
     Whence,
     /// `deps --json`
@@ -51,6 +54,7 @@ pub(super) fn run(cli: &Cli, args: &Schema) -> Result<bool, Failure> {
         Form::List => schema_for!(Vec<list::Listed<'static>>),
         Form::Releases => schema_for!(Vec<releases::JsonRelease>),
         Form::Compare => schema_for!(Comparison),
+        Form::Diff => schema_for!(Review),
         Form::Whence => schema_for!(whence::Whences),
         #[cfg(unix)]
         Form::Deps => schema_for!(Vec<JsonTool<'static>>),
