@@ -32,6 +32,9 @@ use serde_json::Value;
 use std::path::Path;
 use std::rc::Rc;
 
+/// The most actions for a range. Nobody reads more.
+const MOST_ACTIONS: usize = 500;
+
 impl Server {
     /// The response to a request.
     pub(super) fn handle(&self, request: Request) -> Response {
@@ -238,7 +241,7 @@ impl Server {
 
     fn tokens(&self, params: SemanticTokensParams) -> Option<SemanticTokensResult> {
         let spec = self.spec(&params.text_document.uri)?;
-        let data = tokens(&spec, 0..spec.text.len() as u32, self.workspace.encoding);
+        let data = tokens(&spec, 0..spec.text.len() as u32, self.positions(&spec));
         let result_id = None;
         Some(SemanticTokens { result_id, data }.into())
     }
@@ -248,7 +251,7 @@ impl Server {
         let data = tokens(
             &spec,
             self.offsets(&spec.text, params.range),
-            self.workspace.encoding,
+            self.positions(&spec),
         );
         let result_id = None;
         Some(SemanticTokens { result_id, data }.into())
@@ -304,6 +307,7 @@ impl Server {
         }
         out.extend(actions::actions(self, &path, params.range));
         out.retain(|action| action.kind.as_ref().is_none_or(wanted));
+        out.truncate(MOST_ACTIONS);
         let mut seen: Vec<(String, Option<WorkspaceEdit>)> = Vec::new();
         out.retain(|action| {
             let key = (action.title.clone(), action.edit.clone());

@@ -14,14 +14,6 @@ pub(super) enum PositionEncoding {
 }
 
 impl PositionEncoding {
-    /// The number of columns of a text on one line.
-    pub(super) fn width(self, text: &str) -> usize {
-        match self {
-            PositionEncoding::Utf8 => text.len(),
-            PositionEncoding::Utf16 => text.encode_utf16().count(),
-        }
-    }
-
     /// The byte offset of a position. [`Positions`] finds several in one text.
     pub(super) fn offset(self, text: &str, position: Position) -> usize {
         Positions::new(text, &LineIndex::new(text), self).offset(position)
@@ -61,17 +53,27 @@ impl<'t> Positions<'t> {
 
     /// The position of a byte offset. An offset inside a character gives the character's own.
     pub(super) fn position(self, offset: usize) -> Position {
-        let mut offset = offset.min(self.text.len());
-        while !self.text.is_char_boundary(offset) {
-            offset -= 1;
-        }
-        let line = self.lines.line_at(offset as u32);
-        let start = self
-            .lines
-            .range(line, self.text.len())
-            .map_or(0, |range| range.start);
-        let column = self.encoding.width(part(self.text, start..offset));
+        let (line, units) = self.lines.units(self.text, offset as u32);
+        let column = match self.encoding {
+            PositionEncoding::Utf16 => units,
+            PositionEncoding::Utf8 => {
+                let start = self.lines.range(line, self.text.len());
+                let mut offset = offset.min(self.text.len());
+                while !self.text.is_char_boundary(offset) {
+                    offset -= 1;
+                }
+                offset - start.map_or(0, |range| range.start)
+            }
+        };
         Position::new(line as u32, column as u32)
+    }
+
+    /// The number of columns of a text on one line.
+    pub(super) fn width(self, text: &str) -> usize {
+        match self.encoding {
+            PositionEncoding::Utf8 => text.len(),
+            PositionEncoding::Utf16 => text.encode_utf16().count(),
+        }
     }
 
     /// The byte offset of a position. A column behind the end of a line gives that end, and a line behind the last one

@@ -1,13 +1,15 @@
 //! Semantic tokens: the kind of each word of a spec.
 
 use crate::lsp::navigation::{Named, for_each_name};
-use crate::lsp::position::PositionEncoding;
+use crate::lsp::position::Positions;
 use crate::lsp::workspace::Spec;
 use crate::project::Program;
 use crate::schema::Type;
 use crate::source::{FileId, Origin, part};
 use crate::syntax::{Kind, Node};
-use lsp_types::{SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensLegend};
+use lsp_types::{
+    Position, SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensLegend,
+};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -66,7 +68,7 @@ pub(super) fn legend() -> SemanticTokensLegend {
 pub(super) fn tokens(
     spec: &Spec,
     wanted: Range<u32>,
-    encoding: PositionEncoding,
+    positions: Positions<'_>,
 ) -> Vec<SemanticToken> {
     let text = &*spec.text;
     let mut names: FxHashMap<u32, (Token, u32)> = FxHashMap::default();
@@ -111,7 +113,7 @@ pub(super) fn tokens(
         }
     }
     found.sort_by_key(|(from, ..)| *from);
-    encode(text, &found, encoding)
+    encode(text, &found, positions)
 }
 
 fn word_len(slice: &str) -> u32 {
@@ -215,12 +217,12 @@ fn of_place(
 fn encode(
     text: &str,
     found: &[(u32, u32, Token, u32)],
-    encoding: PositionEncoding,
+    positions: Positions<'_>,
 ) -> Vec<SemanticToken> {
     let mut out = Vec::with_capacity(found.len());
-    // The line of the last token, the start of that line, and the end of the token.
-    let (mut line, mut line_start, mut behind) = (0, 0, 0);
-    let (mut last_line, mut last_column) = (0, 0);
+    // The end of the last token.
+    let mut behind = 0;
+    let mut last = Position::default();
     for (from, to, token, marks) in found {
         if *from < behind {
             continue;
@@ -231,27 +233,23 @@ fn encode(
             let start = at;
             at += piece.len();
             let piece = piece.trim_end_matches(['\n', '\r']);
-            while let Some(end) = part(text, line_start..start).find('\n') {
-                line += 1;
-                line_start += end + 1;
-            }
             if piece.is_empty() {
                 continue;
             }
-            let column = encoding.width(part(text, line_start..start));
-            let delta_line = line - last_line;
+            let place = positions.position(start);
+            let delta_line = place.line - last.line;
             out.push(SemanticToken {
-                delta_line: delta_line as u32,
-                delta_start: (if delta_line == 0 {
-                    column - last_column
+                delta_line,
+                delta_start: if delta_line == 0 {
+                    place.character - last.character
                 } else {
-                    column
-                }) as u32,
-                length: encoding.width(piece) as u32,
+                    place.character
+                },
+                length: positions.width(piece) as u32,
                 token_type: TYPES.iter().position(|(of, _)| of == token).unwrap_or(0) as u32,
                 token_modifiers_bitset: *marks,
             });
-            (last_line, last_column) = (line, column);
+            last = place;
         }
     }
     out
