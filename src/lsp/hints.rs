@@ -3,12 +3,12 @@
 //! A computed setting is followed by its value, and each setting by the defaults that depend on it and that nothing
 //! sets.
 
-use crate::emit::{Reach, find_reach, is_literal_secret};
+use crate::emit::{find_reach, is_literal_secret};
 use crate::eval::{Image, evaluate};
 use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
-use crate::schema::print_value;
-use crate::source::part;
+use crate::schema::print_start;
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 
 /// The most characters of a value in a hint.
@@ -47,7 +47,7 @@ pub(super) fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
         let Ok(image) = evaluate(program, id, None) else {
             continue;
         };
-        let reach = find_reach(&image);
+        let followers = Followers::new(&image);
         let settings = section
             .settings
             .iter()
@@ -58,14 +58,14 @@ pub(super) fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
                 .winner(setting.variable)
                 .is_some_and(|a| std::ptr::eq(a.setting, setting));
             if wins && !image.is_broken(setting.variable) {
-                out.extend(hint(&image, &reach, setting));
+                out.extend(hint(&image, &followers, setting));
             }
         }
     }
     out
 }
 
-fn hint(image: &Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
+fn hint(image: &Image<'_>, followers: &Followers, setting: &Setting) -> Option<Hint> {
     let name = &image.program.variable(setting.variable).name;
     let is_computed = setting.change != Change::Replace || !is_written_out(&setting.value);
     let own = is_computed
@@ -75,9 +75,10 @@ fn hint(image: &Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
     let mut tooltip = own
         .map(|_| format!("The value of `{name}` in `{}`.", image.name()))
         .unwrap_or_default();
-    let followers: Vec<String> = followers(image, reach, setting.variable)
-        .into_iter()
-        .filter_map(|id| {
+    let followers: Vec<String> = followers
+        .of(setting.variable)
+        .iter()
+        .filter_map(|&id| {
             Some(format!(
                 "{} = {}",
                 image.program.variable(id).name,
@@ -98,24 +99,33 @@ fn hint(image: &Image<'_>, reach: &Reach, setting: &Setting) -> Option<Hint> {
     })
 }
 
-/// The variables whose defaults name this one, if nothing sets them and the image's target reads them.
-fn followers(image: &Image<'_>, reach: &Reach, id: VarId) -> Vec<VarId> {
-    let names = |other: VarId| {
-        let mut found = false;
-        let default = image.program.variable(other).default.as_ref();
-        default
-            .into_iter()
-            .for_each(|default| default.for_each_variable(&mut |named| found |= named == id));
-        found
-    };
-    let is_default = |other: &VarId| image.winner(*other).is_none() && reach.reads(*other);
-    image
-        .ids()
-        .iter()
-        .copied()
-        .filter(is_default)
-        .filter(|other| names(*other))
-        .collect()
+/// For each variable, those whose defaults name it, if nothing sets them and the image's target reads them.
+struct Followers(FxHashMap<VarId, Vec<VarId>>);
+
+impl Followers {
+    fn new(image: &Image<'_>) -> Followers {
+        let reach = find_reach(image);
+        let mut of: FxHashMap<VarId, Vec<VarId>> = FxHashMap::default();
+        for id in image.ids().iter().copied() {
+            let Some(default) = &image.program.variable(id).default else {
+                continue;
+            };
+            if image.winner(id).is_some() || !reach.reads(id) {
+                continue;
+            }
+            default.for_each_variable(&mut |named| {
+                let own = of.entry(named).or_default();
+                if own.last() != Some(&id) {
+                    own.push(id);
+                }
+            });
+        }
+        Followers(of)
+    }
+
+    fn of(&self, id: VarId) -> &[VarId] {
+        self.0.get(&id).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// True for an expression without names and calls.
@@ -132,9 +142,5 @@ fn is_written_out(value: &Expr) -> bool {
 /// A value, shortened; `None` for a secret and for an unset variable.
 fn shown(image: &Image<'_>, id: VarId) -> Option<String> {
     let value = image.value(id).filter(|_| !is_literal_secret(image, id))?;
-    let text = print_value(value);
-    Some(match text.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", part(&text, ..end)),
-        None => text,
-    })
+    Some(print_start(value, WIDTH))
 }

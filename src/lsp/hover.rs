@@ -6,8 +6,8 @@ use crate::lsp::navigation::Named;
 use crate::lsp::workspace::output;
 use crate::project::Program;
 use crate::project::hir::*;
-use crate::schema::print_value;
-use crate::source::{FileId, part};
+use crate::schema::print_start;
+use crate::source::{FileId, MAX_SHOWN, part};
 use std::fmt::Write;
 
 /// The documentation of a name in a file, as Markdown. `section` is the layer or image around it.
@@ -107,7 +107,7 @@ fn effective_value(program: &Program, section: SectionId, id: VarId) -> Option<S
     let variable = program.variable(id);
     let value = match image.value(id) {
         Some(_) if crate::emit::is_literal_secret(&image, id) => "a secret".to_owned(),
-        Some(value) => format!("`{}`", print_value(value)),
+        Some(value) => format!("`{}`", print_start(value, MAX_SHOWN)),
         None => "unset".to_owned(),
     };
     let mut out = format!("\nIn `{name}`: {value}");

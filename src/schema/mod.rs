@@ -7,7 +7,7 @@ mod value;
 mod version;
 
 pub use encoding::{Decoded, Encoding, decode, decode_words, encode, find_unencodable, from_json};
-pub use print::{print_value, print_wrapped};
+pub use print::{print_start, print_value, print_wrapped};
 use serde::{Deserialize, Serialize};
 pub use types::{Base, Mismatch, Pattern, Refinement, Type, check_value, compile, whole};
 pub use value::{Piece, Text, TextBuilder, Value};

@@ -1,7 +1,10 @@
 //! Values in the syntax of a spec. Everything that shows or writes values uses these functions.
 
 use crate::schema::{Piece, Text, Value};
+use crate::source::part;
 use crate::syntax::{escape, print_key, print_text};
+use indexmap::IndexMap;
+use smol_str::SmolStr;
 use std::fmt::Write;
 
 /// Prints a value on one line.
@@ -12,6 +15,73 @@ pub fn print_value(value: &Value) -> String {
 /// Prints a value. A list or map longer than `width` bytes has one element on each line.
 pub fn print_wrapped(value: &Value, width: usize) -> String {
     print(value, width)
+}
+
+/// Prints a value on one line, of which no more than `most` characters are kept. The rest, which `…` stands for, costs
+/// nothing.
+pub fn print_start(value: &Value, most: usize) -> String {
+    let mut text = print_value(&start_of(value, &mut (most + 1)));
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Returns what the first characters of a value are printed from. `left` counts those that are still wanted; all that is
+/// printed takes one at least.
+fn start_of(value: &Value, left: &mut usize) -> Value {
+    *left = left.saturating_sub(1);
+    match value {
+        Value::Bool(_) | Value::Int(_) => value.clone(),
+        Value::String(Text::Plain(text)) => Value::text(start_of_text(text, left)),
+        Value::String(Text::Pieces(pieces)) => {
+            let mut start = Vec::new();
+            for piece in pieces.iter() {
+                start.push(match piece {
+                    Piece::Plain(text) => Piece::Plain(start_of_text(text, left)),
+                    other => other.clone(),
+                });
+                if *left == 0 {
+                    break;
+                }
+            }
+            Value::String(Text::Pieces(start.into()))
+        }
+        Value::List(elements) => {
+            let mut start = Vec::new();
+            for element in elements.iter() {
+                start.push(start_of(element, left));
+                if *left == 0 {
+                    break;
+                }
+            }
+            Value::list(start)
+        }
+        Value::Map(map) => {
+            let mut start = IndexMap::new();
+            for (key, element) in map.iter() {
+                start.insert(key.clone(), start_of(element, left));
+                if *left == 0 {
+                    break;
+                }
+            }
+            Value::Map(start.into())
+        }
+    }
+}
+
+fn start_of_text(text: &SmolStr, left: &mut usize) -> SmolStr {
+    match text.char_indices().nth(*left) {
+        Some((end, _)) => {
+            *left = 0;
+            SmolStr::new(part(text, ..end))
+        }
+        None => {
+            *left -= text.chars().count();
+            text.clone()
+        }
+    }
 }
 
 fn print(value: &Value, width: usize) -> String {
@@ -124,5 +194,33 @@ mod tests {
         ]);
         assert_eq!(print_value(&list).lines().count(), 1);
         assert_eq!(print_wrapped(&list, 90).lines().count(), 4);
+    }
+
+    #[test]
+    fn the_start_is_that_of_the_whole() {
+        let long = Value::text("é".repeat(100));
+        let map = Value::Map(IndexMap::from([("a".into(), long.clone())]).into());
+        let mut text = TextBuilder::default();
+        text.push_str(&"x".repeat(100));
+        text.push(&Text::Pieces(vec![Piece::Env("X".into())].into()));
+        let values = [
+            Value::Bool(true),
+            Value::text("short"),
+            long.clone(),
+            map.clone(),
+            Value::list(vec![long.clone(); 9]),
+            Value::list(vec![Value::list(vec![map; 9]), Value::Int(1)]),
+            Value::String(text.finish()),
+        ];
+        for value in values {
+            let whole = print_value(&value);
+            for most in [1, 8, 60, 2000] {
+                let expected = match whole.char_indices().nth(most) {
+                    Some((end, _)) => format!("{}…", &whole[..end]),
+                    None => whole.clone(),
+                };
+                assert_eq!(print_start(&value, most), expected);
+            }
+        }
     }
 }
