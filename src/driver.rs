@@ -459,7 +459,7 @@ pub fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
 }
 
 /// Drops what nobody reads: all but the first diagnostics of very many. Errors stay before warnings.
-fn only_first(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
+pub fn only_first(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
     if all.len() <= MAX_DIAGNOSTICS {
         return all;
     }

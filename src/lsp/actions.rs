@@ -16,6 +16,9 @@ use crate::syntax::print_text;
 use lsp_types::*;
 use std::path::{Path, PathBuf};
 
+/// The most bytes of a value that an action writes out.
+const LARGEST_VALUE: usize = 64 << 10;
+
 /// The actions for a range of a file.
 pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
     if path.extension().is_some_and(|e| e == "json") {
@@ -76,7 +79,8 @@ fn inline(
     if !wins || is_written_out || image.is_broken(id) || is_literal_secret(image, id) {
         return None;
     }
-    let value = image.value(id).filter(|value| is_plain(value))?;
+    let is_written = |value: &&Value| value.size(LARGEST_VALUE) <= LARGEST_VALUE && is_plain(value);
+    let value = image.value(id).filter(is_written)?;
     let word = if setting.is_final { "final " } else { "" };
     let name = part(
         &spec.text,

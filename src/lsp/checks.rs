@@ -1,7 +1,7 @@
 //! Checks of files: their diagnostics, and which of them the client does not show yet.
 
 use crate::diagnostic;
-use crate::driver::{Job, of_var_files};
+use crate::driver::{Job, of_var_files, only_first};
 use crate::lsp::diagnostics::Diagnostic;
 use crate::lsp::publisher::{ByFile, Publication};
 use crate::lsp::workspace::{Workspace, is_spec, output};
@@ -123,17 +123,16 @@ impl Workspace {
                 let of_images = program
                     .configs
                     .apply(&program.sources, diagnostic::merge(of_images));
-                self.sort_in(
-                    program,
-                    texts.iter().filter(is_seen).chain(&of_images),
-                    &mut by_file,
-                );
+                let seen = texts.iter().filter(is_seen).cloned();
+                let found = only_first(seen.chain(of_images).collect());
+                self.sort_in(program, found, &mut by_file);
             }
             out.push((path.clone(), by_file));
         }
         let others = texts
             .iter()
             .filter(|found| !parts.contains(&found.primary.span.file));
+        let others = only_first(others.cloned().collect());
         self.sort_in(program, others, &mut of_no_spec);
         out.extend(
             of_no_spec
@@ -170,22 +169,18 @@ impl Workspace {
             .apply(&program.sources, diagnostic::merge(all));
         let found = of_var_files(&program, &[path.to_owned()], images.len(), all);
         let mut by_file = ByFile::default();
-        self.sort_in(&program, found.iter(), &mut by_file);
+        self.sort_in(&program, only_first(found), &mut by_file);
         by_file
     }
 
     /// Adds diagnostics to those of their files.
-    fn sort_in<'f>(
-        &self,
-        program: &Program,
-        found: impl Iterator<Item = &'f diagnostic::Diagnostic>,
-        by_file: &mut ByFile,
-    ) {
-        let found = found.map(|found| in_checkout(program, found.clone()));
-        for (path, diagnostic) in
-            found.filter_map(|f| Diagnostic::new(&program.sources, &f, self.encoding))
-        {
-            by_file.entry(path).or_default().push(diagnostic);
+    fn sort_in(&self, program: &Program, found: Vec<diagnostic::Diagnostic>, by_file: &mut ByFile) {
+        for found in found {
+            let found = in_checkout(program, found);
+            let published = Diagnostic::new(&program.sources, &found, self.encoding);
+            if let Some((path, diagnostic)) = published {
+                by_file.entry(path).or_default().push(diagnostic);
+            }
         }
     }
 }

@@ -82,6 +82,9 @@ pub(super) fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInfo
 /// The most symbols that a search returns.
 const MOST_SYMBOLS: usize = 500;
 
+/// The most bytes of specs that a search reads.
+const MOST_SEARCHED: usize = 16 << 20;
+
 /// The items whose names contain the letters of a query in order. Names that begin with the query come first.
 pub(super) fn search(
     files: impl Iterator<Item = (Uri, String)>,
@@ -89,8 +92,20 @@ pub(super) fn search(
     encoding: PositionEncoding,
 ) -> Vec<WorkspaceSymbol> {
     let query = query.to_lowercase();
+    let keep_best = |found: &mut Vec<WorkspaceSymbol>| {
+        found.sort_by_cached_key(|symbol| {
+            let name = symbol.name.to_lowercase();
+            (!name.starts_with(&query), !name.contains(&query), name)
+        });
+        found.truncate(MOST_SYMBOLS);
+    };
     let mut out = Vec::new();
+    let mut left = MOST_SEARCHED;
     for (uri, text) in files {
+        let Some(rest) = left.checked_sub(text.len()) else {
+            break;
+        };
+        left = rest;
         let lines = LineIndex::new(&text);
         let positions = Positions::new(&text, &lines, encoding);
         for symbol in outline(&syntax::parse(FileId(0), &text).file, positions) {
@@ -104,13 +119,12 @@ pub(super) fn search(
                     data: None,
                 });
             }
+            if out.len() > 20 * MOST_SYMBOLS {
+                keep_best(&mut out);
+            }
         }
     }
-    out.sort_by_cached_key(|symbol| {
-        let name = symbol.name.to_lowercase();
-        (!name.starts_with(&query), !name.contains(&query), name)
-    });
-    out.truncate(MOST_SYMBOLS);
+    keep_best(&mut out);
     out
 }
 
