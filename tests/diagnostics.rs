@@ -130,6 +130,14 @@ const LIMITS: [(&str, Generate); 20] = [
         let image = format!("image a extends qemu-ubuntu-2004 {{\nansible {{\n{extras}}}\n}}\n");
         vec![("spec.imgspec".to_owned(), text + &image)]
     }),
+    ("one_value_in_many_variables", || {
+        let large = "0123456789".repeat(350_000);
+        let extra = |i| format!("x{i} = v\n");
+        let extras: String = (0..30).map(extra).collect();
+        let text = format!("variable v : string = \"{large}\" {{ to = [linux] }}\n");
+        let image = format!("image a extends qemu-ubuntu-2004 {{\nansible {{\n{extras}}}\n}}\n");
+        vec![("spec.imgspec".to_owned(), text + &image)]
+    }),
     ("output_of_a_command", || {
         let large = "0123456789".repeat(350_000);
         let layer = format!("layer l {{ ansible {{ x = \"{large}\" }} }}\n");

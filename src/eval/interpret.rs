@@ -21,6 +21,9 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// What an image pays for a regular expression, in bytes.
+pub(super) const PATTERN_WORK: usize = MAX_WORK / MAX_PATTERNS;
+
 /// Why an expression has no value.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -435,10 +438,15 @@ pub(crate) trait Interpret<'p> {
                         "the separator cannot be empty".to_owned(),
                     ));
                 }
+                let most = MAX_VALUE / size_of::<Value>();
                 let parts = whole
                     .split(separator.as_str())
                     .filter(|_| !whole.is_empty());
-                Value::list(parts.map(Value::text).collect())
+                let parts: Vec<Value> = parts.map(Value::text).take(most + 1).collect();
+                if parts.len() > most {
+                    return Err(Stop::TooLarge(span));
+                }
+                Value::list(parts)
             }
             Function::Len => Value::Int(match values.first() {
                 Some(Value::List(elements)) => elements.len() as i64,
@@ -516,10 +524,11 @@ impl Image<'_> {
     fn add_size(&self, size: &mut usize, part: &Value, whole: Span) -> Result<(), Stop> {
         let more = part.size(MAX_VALUE);
         *size += more;
+        let spent = self.spend(more, whole);
         if *size > MAX_VALUE {
             return Err(Stop::TooLarge(whole));
         }
-        self.spend(more, whole)
+        spent
     }
 
     /// Whether a regular expression matches a whole text.
@@ -530,7 +539,7 @@ impl Image<'_> {
         }
         // Each image pays for its patterns, whichever image has compiled them.
         if !self.patterns.borrow().contains(pattern) {
-            self.spend(MAX_WORK / MAX_PATTERNS, span)?;
+            self.spend(PATTERN_WORK, span)?;
             self.patterns.borrow_mut().insert(SmolStr::new(pattern));
         }
         COMPILED.with_borrow_mut(|compiled| {

@@ -32,6 +32,11 @@ impl<'p> Evaluator<'p> {
             }
             State::New => {}
         }
+        if self.is_full() {
+            self.states[id] = State::Done;
+            self.image.broken[id] = true;
+            return;
+        }
         if self.chain.len() >= MAX_CHAIN {
             let span = self.image.program.variable(id).span;
             self.image.diagnostics.push(Diagnostic::new(
@@ -49,6 +54,7 @@ impl<'p> Evaluator<'p> {
         self.chain.push(id);
         let outer = std::mem::replace(&mut self.has_failed, false);
         let value = self.compute_new(id);
+        let value = self.keep(id, value);
         self.image.broken[id] |= std::mem::replace(&mut self.has_failed, outer);
         self.chain.pop();
         // A cycle found below has closed this variable already.
@@ -217,18 +223,9 @@ impl<'p> Evaluator<'p> {
             .map(|v| self.image.program.variable(*v).name.as_str())
             .collect();
         names.push(first);
-        let place = |image: &Image<'p>, id: VarId| match image.winner(id) {
-            Some(active) => active.setting.value.span,
-            None => image
-                .program
-                .variable(id)
-                .default
-                .as_ref()
-                .map_or(image.program.variable(id).span, |d| d.span),
-        };
         let mut found = Diagnostic::new(
             Code::ReferenceCycle,
-            place(&self.image, id),
+            self.image.place_of(id),
             format!(
                 "these variables depend on each other: {}",
                 names.join(" → ")
@@ -238,7 +235,7 @@ impl<'p> Evaluator<'p> {
         .help("give one of them a value that does not depend on the others");
         for member in members.iter().skip(1) {
             found = found.related(
-                place(&self.image, *member),
+                self.image.place_of(*member),
                 format!(
                     "`{}` is set here",
                     self.image.program.variable(*member).name

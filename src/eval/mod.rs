@@ -18,8 +18,8 @@ use crate::packer::Selection;
 use crate::project::hir::*;
 use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
-use crate::source::{MAX_VALUE, MAX_WORK, Span};
-use interpret::{Finished, Interpret, Stop};
+use crate::source::{MAX_IMAGE, MAX_VALUE, MAX_WORK, Span};
+use interpret::{Finished, Interpret, PATTERN_WORK, Stop};
 pub use model::{Kin, Model};
 pub use probes::{ProbePlan, ProbeTask};
 use rustc_hash::FxHashSet;
@@ -79,6 +79,8 @@ struct Evaluator<'p> {
     chain: Vec<VarId>,
     /// The variable that is being computed has no value because of an error.
     has_failed: bool,
+    /// The bytes of memory that the values take.
+    size: usize,
 }
 
 /// What is found while a value is computed. It is dropped where a value is computed only to be shown or compared.
@@ -164,6 +166,7 @@ impl<'p> Evaluator<'p> {
             states,
             chain: Vec::new(),
             has_failed: false,
+            size: 0,
         }
     }
 
@@ -173,6 +176,31 @@ impl<'p> Evaluator<'p> {
             self.require(id);
         }
         self.image
+    }
+
+    /// Counts the value of a variable. Of one that the image has no room for, nothing is kept, and what comes after it is
+    /// not computed.
+    fn keep(&mut self, id: VarId, value: Option<Value>) -> Option<Value> {
+        self.size += value.as_ref().map_or(0, |value| value.size(MAX_VALUE));
+        if !self.is_full() {
+            return value;
+        }
+        let message = format!(
+            "the values of this image have more than {} MiB",
+            MAX_IMAGE >> 20
+        );
+        self.image.diagnostics.push(
+            Diagnostic::new(Code::TooLarge, self.image.place_of(id), message)
+                .label("the limit is exceeded here")
+                .help("put large values into files that a role copies"),
+        );
+        self.has_failed = true;
+        None
+    }
+
+    /// True where the image has no room for another value.
+    fn is_full(&self) -> bool {
+        self.size > MAX_IMAGE
     }
 
     /// Evaluates, reporting what cannot be computed.
@@ -269,15 +297,17 @@ impl<'p> Image<'p> {
         &self.ids
     }
 
-    /// Returns about how many bytes of memory its values take.
+    /// Returns about how many bytes of memory its values take, at most [`MAX_IMAGE`].
     pub fn size(&self) -> usize {
         let values = self.ids.iter().filter_map(|id| self.value(*id));
         values.map(|value| value.size(MAX_VALUE)).sum()
     }
 
-    /// Returns the bytes that its expressions have read and made.
+    /// Returns the bytes that its expressions have read and made, without what it pays for its regular expressions: they
+    /// are compiled once for many images.
     pub fn work(&self) -> usize {
-        self.work.get()
+        let patterns = self.patterns.borrow().len() * PATTERN_WORK;
+        self.work.get().saturating_sub(patterns)
     }
 
     /// True where its expressions have read and made more than they may, so that some of them have no value.
@@ -402,6 +432,16 @@ impl<'p> Image<'p> {
         self.names_of(id)
             .filter_map(|name| self.own_winner(name))
             .max_by_key(|a| a.layer)
+    }
+
+    /// Where a variable gets its value: its strongest setting, its default or its declaration.
+    fn place_of(&self, id: VarId) -> Span {
+        let variable = self.program.variable(id);
+        match (self.winner(id), &variable.default) {
+            (Some(active), _) => active.setting.value.span,
+            (None, Some(default)) => default.span,
+            (None, None) => variable.span,
+        }
     }
 
     /// The strongest setting under this name.

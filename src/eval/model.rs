@@ -13,7 +13,7 @@ use crate::eval::{Active, Evaluator, Image, State};
 use crate::project::hir::*;
 use crate::project::{Program, Shared, Stack, Table};
 use crate::schema::Value;
-use crate::source::{FileId, MAX_CHAIN};
+use crate::source::{FileId, MAX_CHAIN, MAX_IMAGE};
 use std::cell::{Cell, RefCell};
 use std::sync::OnceLock;
 
@@ -228,6 +228,7 @@ impl<'p> Model<'p> {
             states,
             chain: Vec::new(),
             has_failed: false,
+            size: 0,
         };
         let mut active: Vec<Active<'p>> = Vec::new();
         for layer in shared.other_places() {
@@ -352,6 +353,7 @@ impl<'p> Model<'p> {
                 .into_iter()
                 .any(|id| image.breaks(&self.program.rules[id]))
             || image.has_spent_all()
+            || image.size() > MAX_IMAGE
     }
 
     /// Returns the variables about which something else can be said than about the model's: those that changed, those

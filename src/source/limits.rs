@@ -37,8 +37,17 @@ pub const MAX_INCLUDES: usize = 200;
 /// The most images that a command evaluates.
 pub const MAX_IMAGES: usize = 20_000;
 
+/// The most images of a project that `doc` describes.
+pub const MAX_DESCRIBED: usize = 1000;
+
 /// The most bytes that the expressions of one image read and make.
 pub const MAX_WORK: usize = 64 << 20;
+
+/// The most memory, in bytes, that the values of one image take. Values share their text, and each receiver gets a copy.
+pub const MAX_IMAGE: usize = 64 << 20;
+
+/// The most memory, in bytes, that the values take which `show` prints.
+pub const MAX_PRINTED: usize = 64 << 20;
 
 /// The most memory, in bytes, that the values of all images of a command take together.
 pub const MAX_OUTPUT: usize = 512 << 20;
