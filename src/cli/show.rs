@@ -14,7 +14,7 @@ use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
 use crate::project::{Program, place_in_checkout};
 use crate::schema::{Value, encode};
-use crate::source::visible_line;
+use crate::source::{MAX_PRINTED, MAX_VALUE, visible_line};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,7 +50,7 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         portable: false,
     };
     let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
-    let (mut text, mut array) = (String::new(), Vec::new());
+    let (mut text, mut array, mut room) = (String::new(), Vec::new(), Room(MAX_PRINTED));
     let as_json = args.json || format(cli) == Format::Json;
     if selected.images.len() > crate::source::MAX_IMAGES {
         return Err(Failure(format!(
@@ -75,13 +75,14 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         selected.program.drop_consequences(*id, &mut alone);
         found.append(&mut alone);
         if as_json {
-            array.push(show_json(&image, &artifacts, &variables));
+            array.push(show_json(&image, &artifacts, &variables, &mut room)?);
         } else if variables.is_empty() {
+            room.take(image.size())?;
             show_image(&image, &mut text, selected.images.len() > 1);
         }
         for name in variables.iter().filter(|_| !as_json) {
             text.push_str(if text.is_empty() { "" } else { "\n" });
-            show_variable(&image, &artifacts, name, &mut text)?;
+            show_variable(&image, &artifacts, name, &mut text, &mut room)?;
         }
     }
     let diagnostics = driver::finish(&selected.program, found);
@@ -93,6 +94,42 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
     }
     print(&text)?;
     Ok(is_fine(&diagnostics))
+}
+
+/// How many bytes of values can still be printed.
+struct Room(usize);
+
+impl Room {
+    /// Makes room for a value.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    fn take(&mut self, size: usize) -> Result<(), Failure> {
+        self.0 = self.0.checked_sub(size).ok_or_else(|| {
+            Failure(format!(
+                "the values to print have more than {} MiB: name a variable, or fewer images",
+                MAX_PRINTED >> 20
+            ))
+        })?;
+        Ok(())
+    }
+
+    /// Makes room for a variable's value, the forms in which its receivers get it, and its history.
+    fn take_variable(
+        &mut self,
+        image: &Image<'_>,
+        id: VarId,
+        history: &[HistoryEntry],
+    ) -> Result<(), Failure> {
+        let size = |value: &Value| value.size(MAX_VALUE);
+        self.take(3 * image.value(id).map_or(0, size))?;
+        for entry in history {
+            if let Shown::Value(value) = &entry.value {
+                self.take(size(value))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Takes the names of variables out of the arguments that name no image.
@@ -190,7 +227,12 @@ struct JsonSetting {
     value: Json,
 }
 
-fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonImage {
+fn show_json(
+    image: &Image<'_>,
+    artifacts: &Artifacts,
+    only: &[String],
+    room: &mut Room,
+) -> Result<JsonImage, Failure> {
     let program = image.program;
     let path = |file| {
         program
@@ -220,7 +262,8 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonI
         }
         let is_secret = hides(image, id);
         let packer = artifacts.packer.get(name);
-        let history = history(image, id).into_iter();
+        let history = history(image, id);
+        room.take_variable(image, id, &history)?;
         let shown = JsonVariable {
             ty: variable.ty.to_string(),
             to: variable.to.names(),
@@ -239,6 +282,7 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonI
                 .map(Ways::words)
                 .unwrap_or_default(),
             set_by: history
+                .into_iter()
                 .filter(|entry| entry.takes_part)
                 .map(setting)
                 .collect(),
@@ -246,12 +290,12 @@ fn show_json(image: &Image<'_>, artifacts: &Artifacts, only: &[String]) -> JsonI
         variables.insert(name.to_owned(), shown);
     }
     let section = program.section(image.section);
-    JsonImage {
+    Ok(JsonImage {
         image: section.name.to_string(),
         file: path(place_in_checkout(program, section.span).file),
         target: program.section(image.stack.target).name.to_string(),
         variables,
-    }
+    })
 }
 
 // ---- text -------------------------------------------------------------------------------------
@@ -301,6 +345,7 @@ fn show_variable(
     artifacts: &Artifacts,
     name: &str,
     out: &mut String,
+    room: &mut Room,
 ) -> Result<(), Failure> {
     let program = image.program;
     let Some(id) = image
@@ -315,6 +360,8 @@ fn show_variable(
         )));
     };
     let variable = program.variable(id);
+    let history = history(image, id);
+    room.take_variable(image, id, &history)?;
     let value = Shown::of(image, id).written();
     let _ = writeln!(out, "{} : {}", variable.name, variable.ty);
     if let Some(doc) = &variable.doc {
@@ -323,7 +370,7 @@ fn show_variable(
         }
     }
     let _ = writeln!(out, "\nvalue in {}: {value}\n", image.name());
-    show_history(program, &history(image, id), out);
+    show_history(program, &history, out);
     let secret = hides(image, id);
     let packer = artifacts
         .packer
