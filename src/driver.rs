@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The number of images from which on several threads evaluate them. To start a thread costs as much as a few images.
 const MANY: usize = 32;
 
+/// What it costs to evaluate a variable and to decide who gets it, in bytes that an expression reads in the same time.
+const VARIABLE_WORK: usize = 128;
+
 /// How many images are evaluated before their size is looked at.
 const BATCH: usize = 256;
 
@@ -53,7 +56,7 @@ struct Outcome<T> {
     removals: Vec<(Span, bool)>,
     /// The bytes of memory that the image's values take.
     size: usize,
-    /// The bytes that its expressions have read and made, and `size`.
+    /// The bytes that its expressions have read and made, `size`, and what its variables cost.
     work: usize,
 }
 
@@ -383,7 +386,7 @@ impl<'j> Job<'j> {
             diagnostics,
             removals: std::mem::take(&mut image.removals),
             size,
-            work: size + image.work(),
+            work: size + image.work() + image.ids().len() * VARIABLE_WORK,
         }
     }
 

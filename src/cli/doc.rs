@@ -8,7 +8,7 @@ use crate::cli::{Cli, Failure, Format, print, print_file};
 use crate::driver;
 use crate::project::{LibraryChoice, Program, Request, load};
 use crate::reference::{Trial, collect, render_html, render_markdown};
-use crate::source::{Disk, normalize, visible};
+use crate::source::{Disk, MAX_DESCRIBED, normalize, visible};
 use crate::workspace;
 use clap::Args;
 use std::cell::Cell;
@@ -66,6 +66,13 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
     if !is_fine(&diagnostics) {
         report(cli, &program, &diagnostics);
         return Ok(false);
+    }
+    let specs = program.specs.iter().flatten();
+    let count: usize = specs.map(|file| program.images_of(*file).len()).sum();
+    if count > MAX_DESCRIBED {
+        return Err(Failure(format!(
+            "these specs have {count} images, and `doc` describes {MAX_DESCRIBED} at most: name some of the files or folders"
+        )));
     }
     let trial = Trial {
         loader: &Disk,

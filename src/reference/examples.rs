@@ -29,14 +29,11 @@ pub struct Trial<'l> {
     pub library: Option<Arc<Library>>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
-    /// The work that was unusual in what was tried, in bytes.
+    /// The work in what was tried, in bytes.
     pub spent: Cell<usize>,
 }
 
-/// The work for an image, in bytes, that nobody counts: that for usual projects is less.
-const USUAL: usize = 8 << 20;
-
-/// How much work is done, in bytes, before the other variables stay without examples.
+/// How much work is done, in bytes, before the other variables stay without examples. The standard library takes 25 MiB.
 const MAX_TRIED: usize = 256 << 20;
 
 /// The folders, beside an example, in which everything that it names is supposed to exist.
@@ -128,8 +125,7 @@ impl Trial<'_> {
     }
 
     fn spend(&self, size: usize) {
-        let spent = self.spent.get();
-        self.spent.set(spent + size.saturating_sub(USUAL));
+        self.spent.set(self.spent.get() + size);
     }
 
     fn is_spent(&self) -> bool {

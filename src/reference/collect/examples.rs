@@ -1,6 +1,7 @@
 //! Which examples the reference wants, and with which other settings.
 
 use super::*;
+use rustc_hash::FxHashSet;
 
 impl Collector<'_> {
     pub(super) fn add_examples(&self, out: &mut Reference, trial: &Trial<'_>) {
@@ -17,6 +18,7 @@ impl Collector<'_> {
         };
         let mut usable: Vec<usize> = (0..self.targets.len()).filter(is_library).collect();
         usable.sort_by_key(|at| self.found.missing.get(*at).map_or(0, Vec::len));
+        let relations = Relations::new(self);
         let mut wanted = Vec::new();
         for (id, variable) in program.variables.pairs() {
             let is_old = variable.removed().is_some() || variable.alias_of().is_some();
@@ -54,7 +56,7 @@ impl Collector<'_> {
                 (false, _) => None,
             };
             let image = targets.first().and_then(|at| self.targets.get(*at));
-            let related = self.related(id);
+            let related = relations.of(program, id);
             let mut values = trials::values(program, id, image, &type_docs);
             if let (Base::List(_), Some(image)) = (&variable.ty.base, image) {
                 values.extend(self.keys_of(image, &related.0));
@@ -101,37 +103,6 @@ impl Collector<'_> {
         }
     }
 
-    /// The other variables of the rules that read a variable, and of those that read what its value determines; both
-    /// without facts.
-    pub(super) fn related(&self, id: VarId) -> (Vec<VarId>, Vec<VarId>) {
-        let mut affected = BTreeSet::from([id]);
-        let near = self.read_with(id, &affected);
-        loop {
-            let depends = |(_, others): &(&VarId, &BTreeSet<VarId>)| !others.is_disjoint(&affected);
-            let all = self.found.derived_from.iter().filter(depends);
-            let more: BTreeSet<VarId> = all.map(|(id, _)| *id).collect();
-            if more.is_subset(&affected) {
-                return (near, self.read_with(id, &affected));
-            }
-            affected.extend(more);
-        }
-    }
-
-    pub(super) fn read_with(&self, id: VarId, affected: &BTreeSet<VarId>) -> Vec<VarId> {
-        let mut out = BTreeSet::new();
-        for rule in self.sound_rules() {
-            let mut reads = BTreeSet::new();
-            rule.condition.for_each_variable(&mut |id| {
-                reads.insert(id);
-            });
-            if !reads.is_disjoint(affected) {
-                out.extend(reads);
-            }
-        }
-        let is_other = |other: &VarId| *other != id && !self.program.variable(*other).is_fact;
-        out.into_iter().filter(is_other).collect()
-    }
-
     /// Lists of one key of the maps that rules compare with a list.
     pub(super) fn keys_of(&self, image: &Image<'_>, related: &[VarId]) -> Vec<String> {
         let maps = related.iter().filter_map(|id| match image.value(*id) {
@@ -143,4 +114,69 @@ impl Collector<'_> {
     }
 
     // ---- targets and layers -------------------------------------------------------------------
+}
+
+/// Which variables depend on which, and which rules read them.
+struct Relations {
+    /// For each variable those that are derived from it.
+    derived: FxHashMap<VarId, Vec<VarId>>,
+    /// The variables that each rule reads.
+    reads: Vec<BTreeSet<VarId>>,
+    /// For each variable the rules that read it.
+    readers: FxHashMap<VarId, Vec<usize>>,
+}
+
+impl Relations {
+    fn new(collector: &Collector<'_>) -> Relations {
+        let mut derived: FxHashMap<VarId, Vec<VarId>> = FxHashMap::default();
+        for (id, others) in &collector.found.derived_from {
+            for other in others {
+                derived.entry(*other).or_default().push(*id);
+            }
+        }
+        let mut reads = Vec::new();
+        let mut readers: FxHashMap<VarId, Vec<usize>> = FxHashMap::default();
+        for (at, rule) in collector.sound_rules().enumerate() {
+            let mut of_rule = BTreeSet::new();
+            rule.condition.for_each_variable(&mut |id| {
+                of_rule.insert(id);
+            });
+            for id in &of_rule {
+                readers.entry(*id).or_default().push(at);
+            }
+            reads.push(of_rule);
+        }
+        Relations {
+            derived,
+            reads,
+            readers,
+        }
+    }
+
+    /// The other variables of the rules that read a variable, and of those that read what its value determines; both
+    /// without facts.
+    fn of(&self, program: &Program, id: VarId) -> (Vec<VarId>, Vec<VarId>) {
+        let mut affected = vec![id];
+        let mut seen = FxHashSet::from_iter([id]);
+        let mut at = 0;
+        while let Some(next) = affected.get(at) {
+            at += 1;
+            let more = self.derived.get(next).into_iter().flatten().copied();
+            let new: Vec<VarId> = more.filter(|other| seen.insert(*other)).collect();
+            affected.extend(new);
+        }
+        (
+            self.read_with(program, id, &[id]),
+            self.read_with(program, id, &affected),
+        )
+    }
+
+    fn read_with(&self, program: &Program, id: VarId, affected: &[VarId]) -> Vec<VarId> {
+        let rules = affected.iter().filter_map(|id| self.readers.get(id));
+        let rules: BTreeSet<usize> = rules.flatten().copied().collect();
+        let read = rules.iter().filter_map(|at| self.reads.get(*at)).flatten();
+        let read: BTreeSet<VarId> = read.copied().collect();
+        let is_other = |other: &VarId| *other != id && !program.variable(*other).is_fact;
+        read.into_iter().filter(is_other).collect()
+    }
 }
