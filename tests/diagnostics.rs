@@ -124,7 +124,7 @@ const LIMITS: [(&str, Generate); 21] = [
     }),
     ("values_of_an_image", || {
         let large = "0123456789".repeat(350_000);
-        let extra = |i| format!("x{i} = \"${{v}}-{i}\"\n");
+        let extra = |i| format!("x{i} = len(\"${{v}}-{i}\")\n");
         let extras: String = (0..30).map(extra).collect();
         let text = format!("variable v : string = \"{large}\" {{ to = [linux] }}\n");
         let image = format!("image a extends qemu-ubuntu-2004 {{\nansible {{\n{extras}}}\n}}\n");

@@ -56,7 +56,7 @@ impl Collector<'_> {
                 (false, _) => None,
             };
             let image = targets.first().and_then(|at| self.targets.get(*at));
-            let related = relations.of(program, id);
+            let related = relations.related_to(program, id);
             let mut values = trials::values(program, id, image, &type_docs);
             if let (Base::List(_), Some(image)) = (&variable.ty.base, image) {
                 values.extend(self.keys_of(image, &related.0));
@@ -155,7 +155,7 @@ impl Relations {
 
     /// The other variables of the rules that read a variable, and of those that read what its value determines; both
     /// without facts.
-    fn of(&self, program: &Program, id: VarId) -> (Vec<VarId>, Vec<VarId>) {
+    fn related_to(&self, program: &Program, id: VarId) -> (Vec<VarId>, Vec<VarId>) {
         let mut affected = vec![id];
         let mut seen = FxHashSet::from_iter([id]);
         let mut at = 0;
