@@ -27,8 +27,8 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 use wait4::Wait4;
 
 /// An ordinary run takes one case of so many: a program without optimizations needs a quarter of an hour for all of them.
@@ -366,26 +366,40 @@ fn bounds() -> (f64, u64) {
     })
 }
 
+/// Returns the most memory, in MiB, that a program that runs has had. What `wait4` says begins with the memory of the
+/// process that started it, which is this one.
+fn peak(pid: Pid) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib >> 10)
+}
+
 /// Waits for a program, which is killed where it takes too long.
 fn wait(mut child: Child) -> Run {
     let pid = Pid::from_child(&child);
     let (done, is_done) = channel::<()>();
     let watch = std::thread::spawn(move || {
         let longest = Duration::from_secs_f64(bounds().0.max(30.0) * 10.0);
-        if is_done
-            .recv_timeout(longest)
-            .is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout)
-        {
-            let _ = kill_process(pid, Signal::KILL);
+        let start = Instant::now();
+        let mut mib = 0;
+        let often = Duration::from_millis(5);
+        while is_done.recv_timeout(often) == Err(RecvTimeoutError::Timeout) {
+            mib = peak(pid).unwrap_or_default().max(mib);
+            if start.elapsed() > longest {
+                let _ = kill_process(pid, Signal::KILL);
+            }
         }
+        mib
     });
     let used = child.wait4().unwrap();
     drop(done);
-    watch.join().unwrap();
     Run {
         code: used.status.code(),
         seconds: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
-        mib: used.rusage.maxrss >> 20,
+        mib: watch.join().unwrap(),
         is_crash: false,
     }
 }
@@ -465,8 +479,10 @@ fn ask_server(case: &str, folder: &Path, problems: &mut Vec<String>) {
         return problems.push("the language server ends".to_owned());
     };
     client.ask("shutdown", Value::Null);
+    let mib = peak(Pid::from_child(&client.server)).unwrap_or_default();
     client.tell("exit", Value::Null);
-    let run = wait(client.server);
+    let mut run = wait(client.server);
+    run.mib = run.mib.max(mib);
     run.judge(case, "lsp", problems);
     // The server's words, rather than the file's own.
     let unseen = answers.iter().find_map(|answer| unseen_in(answer));
