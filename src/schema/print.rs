@@ -216,7 +216,7 @@ mod tests {
             let whole = print_value(&value);
             for most in [1, 8, 60, 2000] {
                 let expected = match whole.char_indices().nth(most) {
-                    Some((end, _)) => format!("{}…", &whole[..end]),
+                    Some((end, _)) => format!("{}…", part(&whole, ..end)),
                     None => whole.clone(),
                 };
                 assert_eq!(print_start(&value, most), expected);
