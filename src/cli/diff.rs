@@ -292,7 +292,7 @@ fn side(cli: &Cli, args: &Diff) -> Result<Option<Side>, Failure> {
             provenance: Some(account.provenance),
             grounds: account.grounds,
         };
-        side.insert(artifacts.image.to_string(), state);
+        side.insert(artifacts.image.clone(), state);
     }
     Ok(Some(side))
 }
