@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Breaks everything that a probe of the library can find.
 sed -i '/^Package: jq$/,/^$/d' /var/lib/dpkg/status
 sed -i 's/^Version: 7.88.1-10+deb12u12$/Version: 7.87.0-1/; s/^Status: hold ok installed$/Status: install ok installed/' /var/lib/dpkg/status

@@ -1,1 +1,2 @@
-rm -r /etc
+# shellcheck shell=bash
+rm -r ./etc

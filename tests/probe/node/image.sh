@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A node as the roles make it: the programs are scripts that print what the real ones print.
 program() { # PATH: a script from the standard input
     mkdir -p "${1%/*}"

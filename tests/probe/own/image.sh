@@ -1,1 +1,2 @@
+# shellcheck shell=bash
 echo 'Welcome to Debian' >/etc/motd

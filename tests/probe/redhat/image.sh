@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # rpm, which says what is installed.
 cat >/usr/bin/rpm <<'SH'
 #!/bin/sh
