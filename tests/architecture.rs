@@ -210,7 +210,7 @@ fn only_the_edge_touches_the_world() {
 }
 
 /// Names of variables that are also other words: the file (all files if it is empty), the word, and what it is there.
-const WORDS: [(&str, &str, &str); 12] = [
+const WORDS: [(&str, &str, &str); 14] = [
     (
         "",
         "provider",
@@ -237,6 +237,12 @@ const WORDS: [(&str, &str, &str); 12] = [
         "size",
         "what other languages call a function of this one",
     ),
+    (
+        "diagnostic/gitlab.rs",
+        "fingerprint",
+        "a field of GitLab's report",
+    ),
+    ("diagnostic/sarif.rs", "region", "a field of SARIF"),
     ("image/sbom.rs", "arch", "a qualifier of a package's URL"),
     (
         "import/names.rs",

@@ -3,7 +3,7 @@
 use crate::build::{self, Artifact, Flags, Interrupt, Job, MakeRun, Outcome, Progress};
 use crate::cli::deps::{self, toolbox};
 use crate::cli::place::{cannot_write, out, shown};
-use crate::cli::report::{compile_to_build, expect_unchanged, is_fine, report};
+use crate::cli::report::{compile_to_build, expect_unchanged, is_fine, report, write_reports};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
@@ -181,6 +181,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         .filter(is_missing)
         .for_each(|found| found.severity = Severity::Error);
     report(cli, &selected.program, &diagnostics);
+    write_reports(cli, &selected.program, &diagnostics)?;
     if !is_fine(&diagnostics) {
         return Ok(ExitCode::from(1));
     }

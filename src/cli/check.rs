@@ -1,10 +1,9 @@
 //! `imgspec check`
 
 use crate::cli::place::out;
-use crate::cli::report::{check_all, format, is_fine, report};
+use crate::cli::report::{check_all, format, is_fine, render_shown, report, write_reports};
 use crate::cli::select::{no_specs, select};
-use crate::cli::{Cli, Failure, Format, Selection, keep, print, print_aside};
-use crate::diagnostic::render_json;
+use crate::cli::{Cli, Failure, Selection, keep, print, print_aside};
 use crate::driver::of_var_files;
 use crate::emit::Output;
 
@@ -36,11 +35,14 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
         );
         selected.images.clear();
     }
-    if format(cli) == Format::Json {
-        print(&render_json(&diagnostics, &selected.program.sources))?;
+    let format = format(cli);
+    if !format.is_counted() {
+        print(&render_shown(cli, format, &selected.program, &diagnostics))?;
+        write_reports(cli, &selected.program, &diagnostics)?;
         return Ok(is_fine(&diagnostics));
     }
     report(cli, &selected.program, &diagnostics);
+    write_reports(cli, &selected.program, &diagnostics)?;
     if diagnostics.is_empty() {
         let (files, images) = (
             selected.program.specs.len() + selected.json.len(),

@@ -1,7 +1,9 @@
 //! `imgspec compile`
 
 use crate::cli::place::{cannot_write, expect_own, out, shown};
-use crate::cli::report::{compile_all, expect_unchanged, format, is_fine, render_all, report};
+use crate::cli::report::{
+    compile_all, expect_unchanged, format, is_fine, render_all, report, write_reports,
+};
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, keep, print, print_aside};
@@ -77,6 +79,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     if !is_json || args.stdout {
         report(cli, &selected.program, &diagnostics);
     }
+    write_reports(cli, &selected.program, &diagnostics)?;
     if selected.images.is_empty() && fine {
         let message = if selected.is_json_alone {
             "name the image to compile with these var files: `imgspec compile IMAGE FILE.json`"

@@ -93,7 +93,7 @@ pub(super) fn run(cli: &Cli, args: &Diff) -> Result<bool, Failure> {
         }
     }
     let review = compare(&old, &new);
-    if args.json || cli.format == Some(Format::Json) {
+    if args.json || cli.bare_format() == Some(Format::Json) {
         print(&json_text(&review))?;
     } else if args.markdown {
         print(&markdown(&review))?;

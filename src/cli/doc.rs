@@ -4,7 +4,7 @@ use crate::cli::place::{cannot_write, folder_of, shown};
 use crate::cli::report::{expect_unchanged, is_fine, report};
 use crate::cli::sandbox::confine_to_request;
 use crate::cli::select::{find_specs, include_roots, library};
-use crate::cli::{Cli, Failure, Format, print, print_file};
+use crate::cli::{Asked, Cli, Failure, Format, print, print_file};
 use crate::driver;
 use crate::project::{LibraryChoice, Program, Request, load};
 use crate::reference::{Trial, collect, render_html, render_markdown};
@@ -24,16 +24,17 @@ pub(super) struct Doc {
     out: Option<PathBuf>,
     /// The form of the reference [default: html]
     // It has the name of the option for diagnostics, which it replaces here.
-    #[arg(id = "format", long = "format", value_name = "FORMAT", value_parser = parse_form)]
-    _form: Option<Format>,
+    #[arg(id = "formats", long = "format", value_name = "FORMAT", value_parser = parse_form)]
+    _form: Option<Asked>,
 }
 
-fn parse_form(text: &str) -> Result<Format, String> {
-    match text {
-        "html" => Ok(Format::Html),
-        "markdown" => Ok(Format::Markdown),
-        _ => Err("the forms are html and markdown".to_owned()),
-    }
+fn parse_form(text: &str) -> Result<Asked, String> {
+    let form = match text {
+        "html" => Format::Html,
+        "markdown" => Format::Markdown,
+        _ => return Err("the forms are html and markdown".to_owned()),
+    };
+    Ok(Asked::of(form))
 }
 
 impl Doc {
@@ -82,7 +83,7 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
         spent: Cell::default(),
     };
     let reference = collect(&program, &subject(cli, &program), Some(&trial));
-    let text = match cli.format {
+    let text = match cli.bare_format() {
         Some(Format::Markdown) => visible(&render_markdown(&reference)).into_owned(),
         _ => render_html(&reference),
     };

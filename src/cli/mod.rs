@@ -19,6 +19,7 @@ mod doc;
 mod elsewhere;
 mod explain;
 mod fmt;
+mod format;
 mod import;
 mod init;
 mod list;
@@ -36,6 +37,7 @@ mod show;
 mod targets;
 mod whence;
 
+use self::format::{Asked, Format};
 use self::sandbox::Sandbox;
 #[cfg(not(unix))]
 use self::{
@@ -45,41 +47,13 @@ use self::{
 use crate::diagnostic::nearest;
 use crate::schema::Roles;
 use crate::source::{Release, is_unseen, visible};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// An error outside the specs: in the command itself or in its environment. Exit code 2.
 #[derive(Debug)]
 pub struct Failure(pub String);
-
-/// How diagnostics are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Source excerpts with lines and colors, for a terminal
-    Rich,
-    /// Source excerpts in plain text
-    Plain,
-    /// One line per diagnostic
-    Short,
-    /// JSON for other programs (docs/json.md)
-    Json,
-    /// Of `doc` alone: a page for browsers
-    #[value(skip)]
-    Html,
-    /// Of `doc` alone: Markdown
-    #[value(skip)]
-    Markdown,
-    /// Of `sbom` alone: CycloneDX
-    #[value(skip)]
-    CycloneDx,
-    /// Of `sbom` alone: SPDX
-    #[value(skip)]
-    Spdx,
-    /// Of `sbom` alone: a line for each part
-    #[value(skip)]
-    List,
-}
 
 /// A typed language for Kubernetes Image Builder: compiles .imgspec files to Packer var files and
 /// Ansible extra vars.
@@ -93,9 +67,10 @@ enum Format {
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How to print diagnostics [default: rich on a terminal, plain elsewhere]
-    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
-    format: Option<Format>,
+    /// How to print diagnostics: rich, plain, short, json, sarif, github, gitlab or junit; with =FILE, to a file. Repeat it
+    /// for several [default: rich on a terminal, plain elsewhere]
+    #[arg(long = "format", global = true, value_name = "FORMAT[=FILE]", value_parser = format::parse)]
+    formats: Vec<Asked>,
     /// A folder outside the project that specs may include files from
     #[arg(long = "include-root", global = true, value_name = "FOLDER")]
     include_roots: Vec<PathBuf>,
@@ -213,6 +188,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
     cli.here = std::env::current_dir()
         .map_err(|e| Failure(format!("cannot find the current folder: {e}")))?;
     sandbox::expect_confined(&cli)?;
+    format::expect_suitable(&cli)?;
     match &cli.command {
         Command::Check(selection) => check::run(&cli, selection).map(fine),
         Command::Compile(compile) => compile::run(&cli, compile).map(fine),

@@ -1,9 +1,10 @@
 //! Printing of diagnostics.
 
-use crate::cli::place::shown;
+use crate::cli::place::{cannot_write, shown};
 use crate::cli::{Cli, Failure, Format, print_aside, print_rendered};
 use crate::diagnostic::{
-    Diagnostic, Severity, render_json, render_plain, render_rich, render_short,
+    Diagnostic, Repository, Severity, render_github, render_gitlab, render_json, render_junit,
+    render_plain, render_rich, render_sarif, render_short, render_summary,
 };
 use crate::driver::{self, Job};
 #[cfg(unix)]
@@ -11,8 +12,9 @@ use crate::emit::Account;
 use crate::emit::{Artifacts, Files, Output};
 use crate::project::Program;
 use crate::source::{Disk, Loader, Origin};
+use crate::workspace::{self, WriteError};
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::select::Selected;
 
@@ -97,30 +99,106 @@ pub(super) fn is_fine(diagnostics: &[Diagnostic]) -> bool {
 
 /// Returns the format of `--format`, or the one that suits standard error.
 pub(super) fn format(cli: &Cli) -> Format {
-    match cli.format {
-        Some(format @ (Format::Rich | Format::Plain | Format::Short | Format::Json)) => format,
+    match cli.bare_format() {
+        Some(format) if format.is_of_diagnostics() => format,
         _ if std::io::stderr().is_terminal() => Format::Rich,
         _ => Format::Plain,
     }
 }
 
-/// Prints diagnostics on standard error. All formats but JSON end with a line that counts them.
-pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
+/// Writes diagnostics to the files of `--format FORMAT=FILE`, and to the summary of a step of GitHub Actions.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(super) fn write_reports(
+    cli: &Cli,
+    program: &Program,
+    diagnostics: &[Diagnostic],
+) -> Result<(), Failure> {
+    for (format, path) in cli.files_of_formats() {
+        let mut text = render(cli, format, program, diagnostics, false);
+        if let Some(line) = count(diagnostics).filter(|_| format.is_counted()) {
+            text.push_str(&format!("{line}\n"));
+        }
+        workspace::replace(&path, text.as_bytes()).map_err(|e| cannot_write(&e, &cli.here))?;
+    }
+    let Some(summary) = cli.step_summary() else {
+        return Ok(());
+    };
+    let repository = Repository {
+        sources: &program.sources,
+        root: &repository_root(&cli.here),
+    };
+    let failed = |e: WriteError| cannot_write(&e, &cli.here);
+    let room = workspace::room_in(&summary, MAX_SUMMARY).map_err(failed)?;
+    let text = render_summary(diagnostics, repository, room);
+    workspace::append(&summary, text.as_bytes()).map_err(failed)
+}
+
+/// What GitHub takes of the summary of a step.
+const MAX_SUMMARY: usize = 1 << 20;
+
+/// Returns the folder that the paths of reports start from: the nearest one around the project with `.git`, or else the
+/// project's root.
+fn repository_root(here: &Path) -> PathBuf {
+    let (root, _) = workspace::read_config(here);
+    let mut above = root.ancestors();
+    let repository = above.find(|folder| Disk.exists(&folder.join(".git")));
+    repository.map_or(root.clone(), Path::to_owned)
+}
+
+/// Renders diagnostics. `is_shown` is true for what a person reads at once, and false for a file.
+fn render(
+    cli: &Cli,
+    format: Format,
+    program: &Program,
+    diagnostics: &[Diagnostic],
+    is_shown: bool,
+) -> String {
     let sources = &program.sources;
-    let text = match format(cli) {
-        Format::Json => return print_aside(&render_json(diagnostics, sources)),
+    let repository = Repository {
+        sources,
+        root: &repository_root(&cli.here),
+    };
+    match format {
+        Format::Json => render_json(diagnostics, sources),
+        Format::Sarif => render_sarif(diagnostics, repository),
+        Format::Gitlab => render_gitlab(diagnostics, repository),
+        Format::Junit => render_junit(diagnostics, repository),
+        Format::Github => render_github(diagnostics, repository, cli.step_summary().is_some()),
         Format::Short => render_short(diagnostics, sources),
         Format::Rich => {
-            let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let width = terminal_width();
+            let color = is_shown
+                && std::io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none();
+            let width = if is_shown { terminal_width() } else { WIDTH };
             render_rich(diagnostics, sources, width, color)
         }
         _ => render_plain(diagnostics, sources),
-    };
+    }
+}
+
+/// Prints diagnostics on standard error. Formats for people end with a line that counts them.
+pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
+    let format = format(cli);
+    let text = render_shown(cli, format, program, diagnostics);
+    if !format.is_counted() {
+        return print_aside(&text);
+    }
     print_rendered(&text);
     if let Some(line) = count(diagnostics) {
         print_aside(&format!("{line}\n"));
     }
+}
+
+/// Renders diagnostics to be printed.
+pub(super) fn render_shown(
+    cli: &Cli,
+    format: Format,
+    program: &Program,
+    diagnostics: &[Diagnostic],
+) -> String {
+    render(cli, format, program, diagnostics, true)
 }
 
 fn count(diagnostics: &[Diagnostic]) -> Option<String> {
@@ -142,6 +220,9 @@ fn count(diagnostics: &[Diagnostic]) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
+/// The width of excerpts where no terminal has one.
+const WIDTH: usize = 100;
+
 /// Returns the value of `COLUMNS`, else the width of the terminal on standard error, else 100. Most shells do not export
 /// `COLUMNS`. The minimum is 40, because nobody can read narrower excerpts.
 fn terminal_width() -> usize {
@@ -155,6 +236,6 @@ fn terminal_width() -> usize {
     stated
         .or_else(found)
         .filter(|width| *width > 0)
-        .unwrap_or(100)
+        .unwrap_or(WIDTH)
         .max(40)
 }

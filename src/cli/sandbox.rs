@@ -105,6 +105,7 @@ pub(super) fn confine(
         return Ok(());
     }
     write.extend(cli.command.writes(&cli.here));
+    write.extend(cli.writes_of_formats());
     let limits = Limits {
         read: Some(read),
         write,
@@ -120,10 +121,9 @@ pub(super) fn confine_writing(cli: &Cli, folder: &Path) -> Result<(), Failure> {
     if !is_wanted(cli) {
         return Ok(());
     }
-    let limits = Limits {
-        read: None,
-        write: vec![folder.to_owned()],
-    };
+    let mut write = cli.writes_of_formats();
+    write.push(folder.to_owned());
+    let limits = Limits { read: None, write };
     settle(cli, [confine_files(&limits)])
 }
 

@@ -3,7 +3,7 @@
 use crate::cli::built::{self, Built, artifacts, read_json};
 use crate::cli::place::{cannot_write, folder_of, shown};
 use crate::cli::sandbox::confine;
-use crate::cli::{Cli, Failure, Format, print, print_aside, print_file};
+use crate::cli::{Asked, Cli, Failure, Format, print, print_aside, print_file};
 use crate::image::{self, Inventory, Made, Tree};
 use crate::source::{normalize, visible_line};
 use crate::workspace;
@@ -20,17 +20,18 @@ pub(super) struct Sbom {
     out: Option<PathBuf>,
     /// The form: cyclonedx (1.6), spdx (2.3) or list [default: cyclonedx]
     // It has the name of the option for diagnostics, which it replaces here.
-    #[arg(id = "format", long = "format", value_name = "FORMAT", value_parser = parse_form)]
-    _form: Option<Format>,
+    #[arg(id = "formats", long = "format", value_name = "FORMAT", value_parser = parse_form)]
+    _form: Option<Asked>,
 }
 
-fn parse_form(text: &str) -> Result<Format, String> {
-    match text {
-        "cyclonedx" => Ok(Format::CycloneDx),
-        "spdx" => Ok(Format::Spdx),
-        "list" => Ok(Format::List),
-        _ => Err("the forms are cyclonedx, spdx and list".to_owned()),
-    }
+fn parse_form(text: &str) -> Result<Asked, String> {
+    let form = match text {
+        "cyclonedx" => Format::CycloneDx,
+        "spdx" => Format::Spdx,
+        "list" => Format::List,
+        _ => return Err("the forms are cyclonedx, spdx and list".to_owned()),
+    };
+    Ok(Asked::of(form))
 }
 
 impl Sbom {
@@ -57,7 +58,7 @@ pub(super) fn run(cli: &Cli, args: &Sbom) -> Result<bool, Failure> {
             visible_line(reason)
         ));
     }
-    let form = match cli.format {
+    let form = match cli.bare_format() {
         Some(Format::Spdx) => image::Format::Spdx,
         Some(Format::List) => image::Format::List,
         _ => image::Format::CycloneDx,

@@ -62,7 +62,7 @@ pub(super) fn run(cli: &Cli, args: &Whence) -> Result<bool, Failure> {
         Some(name) => Some(find_variable(&provenance, name)?),
         None => None,
     };
-    if args.json || cli.format == Some(Format::Json) {
+    if args.json || cli.bare_format() == Some(Format::Json) {
         return print_json(provenance, id, changed, args.variable.as_deref()).map(|()| true);
     }
     let name = args.variable.as_deref().unwrap_or_default();

@@ -174,6 +174,21 @@ pub fn page(code: Code) -> &'static str {
         .unwrap_or("")
 }
 
+/// Returns the first paragraph of a code's page: what the diagnostic is, on one line.
+pub(super) fn summary(code: Code) -> String {
+    let body = page(code).split_once('\n').map_or("", |(_, body)| body);
+    let paragraph = body.trim_start().split("\n\n").next().unwrap_or("");
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a section of a code's page, in Markdown. Empty if the page has none with this heading.
+pub(super) fn section(code: Code, heading: &str) -> &'static str {
+    let page = page(code);
+    let body = page.split_once(&format!("\n## {heading}\n"));
+    let body = body.map_or("", |(_, body)| body);
+    body.split("\n## ").next().unwrap_or("").trim()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,18 +4,28 @@
 //! nothing.
 
 mod catalogue;
+mod github;
+mod gitlab;
 mod json;
+mod junit;
 mod near;
 mod plain;
+mod repository;
 mod rich;
+mod sarif;
 mod short;
 
 pub use catalogue::{Code, page};
+pub use github::{render_github, render_summary};
+pub use gitlab::render_gitlab;
 pub(crate) use json::VERSION;
 pub use json::{JsonDiagnostic, Report, json_diagnostics, json_text, render_json};
+pub use junit::render_junit;
 pub use near::{Fit, Suggestion, nearest, suggest, suggest_image};
 pub use plain::render_plain;
+pub use repository::Repository;
 pub use rich::render_rich;
+pub use sarif::render_sarif;
 use serde::{Deserialize, Serialize};
 pub use short::render_short;
 

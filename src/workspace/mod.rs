@@ -33,5 +33,6 @@ pub use stage::Stage;
 #[cfg(unix)]
 pub(crate) use write::replace_private;
 pub use write::{
-    WriteError, add_image, begin, create, expect_free, replace, rewrite, stale, tidy, write,
+    WriteError, add_image, append, begin, create, expect_free, replace, rewrite, room_in, stale,
+    tidy, write,
 };

@@ -181,6 +181,35 @@ pub(super) fn put(path: &Path, content: &[u8], mode: u32) -> Result<(), WriteErr
     }
 }
 
+/// Returns how many bytes a file can grow before it has `most`.
+///
+/// # Errors
+/// If it is no file, or the system does not tell its size.
+pub fn room_in(path: &Path, most: usize) -> Result<usize, WriteError> {
+    let failed = |e| WriteError::new(path, e);
+    let found = fs::metadata(path).map_err(failed)?;
+    if !found.is_file() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    let size = usize::try_from(found.len()).unwrap_or(usize::MAX);
+    Ok(most.saturating_sub(size))
+}
+
+/// Appends to a file that another program has made to collect texts.
+///
+/// # Errors
+/// If the file does not exist or cannot be written.
+pub fn append(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    use io::Write;
+    let failed = |e| WriteError::new(path, e);
+    if content.is_empty() {
+        return Ok(());
+    }
+    let file = fs::OpenOptions::new().append(true).open(path);
+    let mut file = file.map_err(failed)?;
+    file.write_all(content).map_err(failed)
+}
+
 /// Writes new files below a folder, and makes the folders that are missing: either all of them or none. Never replaces a
 /// file.
 ///

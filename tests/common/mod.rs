@@ -142,6 +142,7 @@ pub fn in_folder(mut command: Command, folder: &Path) -> Command {
         .current_dir(folder)
         .env_remove("PACKER_VAR_FILES")
         .env_remove("PACKER_FLAGS")
+        .env_remove("GITHUB_STEP_SUMMARY")
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100");
     command
