@@ -267,8 +267,9 @@ impl Check {
         let mut given = command.arguments.into_iter();
         while let Some(word) = given.next() {
             match word.as_str() {
-                "--format" | "--out" => drop(given.next()),
+                "--format" | "--out" | "--max-warnings" => drop(given.next()),
                 "--stdout" | "--portable" | "--check" | "--json" => {}
+                "--diff" | "--exit-zero" | "--fix" | "--fix=all" | "--statistics" => {}
                 "compile" => arguments.push("check".to_owned()),
                 _ => arguments.push(word),
             }

@@ -370,6 +370,11 @@ const COMMANDS: &[&[&str]] = &[
     &["check", "--format", "plain"],
     &["check", "--format", "short"],
     &["check", "--format", "json"],
+    &["check", "--format", "sarif"],
+    &["check", "--format", "github"],
+    &["check", "--format", "gitlab"],
+    &["check", "--format", "junit"],
+    &["check", "--statistics"],
     &["check", "w.json"],
     &["check", "v.json", "--format", "json"],
     &[

@@ -1,14 +1,89 @@
 //! `imgspec check`
 
+use crate::cli::fix::{Fixes, mend};
 use crate::cli::place::out;
 use crate::cli::report::{check_all, format, is_fine, render_shown, report, write_reports};
-use crate::cli::select::{no_specs, select};
+use crate::cli::select::{Selected, no_specs, select};
 use crate::cli::{Cli, Failure, Selection, keep, print, print_aside};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::driver::of_var_files;
 use crate::emit::Output;
+use crate::project::{CONFIG_FILE, find_root};
+use crate::source::{Disk, Loader, normalize};
+use crate::workspace;
+use clap::Args;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
-    let selected = keep(select(cli, selection)?);
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    selection: Selection,
+    /// Apply safe fixes, which change no meaning or are the only way out; with =all, the first fix of each diagnostic. Then
+    /// check again
+    #[arg(
+        long,
+        value_enum,
+        value_name = "safe|all",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "safe"
+    )]
+    fix: Option<Fixes>,
+    /// Write nothing; print what --fix would change as a diff, and fail if there is anything
+    #[arg(long)]
+    diff: bool,
+    /// Print how often each code occurs, instead of the diagnostics
+    #[arg(long)]
+    statistics: bool,
+    /// Fail if there are more warnings
+    #[arg(long, value_name = "NUMBER")]
+    max_warnings: Option<usize>,
+    /// End with exit code 0 even if there are errors
+    #[arg(long)]
+    exit_zero: bool,
+}
+
+impl Check {
+    /// The folders that the command writes to: the projects whose files `--fix` changes.
+    pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
+        if self.fix.is_none() || self.diff {
+            return Vec::new();
+        }
+        self.projects(here)
+    }
+
+    /// Returns the roots of the projects that the arguments name.
+    fn projects(&self, here: &Path) -> Vec<PathBuf> {
+        let inputs = self.selection.inputs.iter();
+        let paths = inputs.map(|input| normalize(&here.join(input)));
+        let named = paths.filter(|path| Disk.exists(path));
+        let root = |path: PathBuf| {
+            let is_folder = Disk.is_dir(&path);
+            let inside = if is_folder {
+                path.join(CONFIG_FILE)
+            } else {
+                path
+            };
+            find_root(&inside, |path| Disk.exists(path))
+        };
+        let mut roots: Vec<PathBuf> = named.map(root).collect();
+        roots.push(workspace::read_config(here).0);
+        roots.sort();
+        roots.dedup();
+        roots
+    }
+}
+
+pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
+    let format = format(cli);
+    if args.statistics && !format.is_counted() {
+        return Err(Failure(
+            "`--statistics` prints text: remove it, or the `--format` for programs".to_owned(),
+        ));
+    }
+    let mut selected = select(cli, &args.selection)?;
     selected.expect_known()?;
     let program = &selected.program;
     if program.specs.is_empty()
@@ -18,32 +93,29 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
     {
         return Err(no_specs(&cli.here));
     }
-    let output = Output {
-        dir: out(&cli.here, None),
-        portable: false,
-    };
-    if selected.is_json_alone {
-        selected.images = selected.program.library_images();
+    let mut diagnostics = check(cli, &mut selected);
+    let mut is_same = true;
+    if args.fix.is_some() || args.diff {
+        let fixes = args.fix.unwrap_or_default();
+        let mended = mend(cli, selected, diagnostics, fixes, &args.projects(&cli.here))?;
+        is_same = !args.diff || mended.is_same();
+        if args.diff {
+            mended.print(cli)?;
+        } else {
+            mended.write(cli)?;
+        }
+        (selected, diagnostics) = (mended.selected, mended.diagnostics);
     }
-    let mut diagnostics = check_all(selected, &output);
-    if selected.is_json_alone {
-        diagnostics = of_var_files(
-            &selected.program,
-            &selected.json,
-            selected.images.len(),
-            diagnostics,
-        );
-        selected.images.clear();
-    }
-    let format = format(cli);
-    if !format.is_counted() {
+    let selected = keep(selected);
+    if args.statistics {
+        print(&statistics(&diagnostics))?;
+    } else if format.is_counted() {
+        report(cli, &selected.program, &diagnostics);
+    } else {
         print(&render_shown(cli, format, &selected.program, &diagnostics))?;
-        write_reports(cli, &selected.program, &diagnostics)?;
-        return Ok(is_fine(&diagnostics));
     }
-    report(cli, &selected.program, &diagnostics);
     write_reports(cli, &selected.program, &diagnostics)?;
-    if diagnostics.is_empty() {
+    if diagnostics.is_empty() && format.is_counted() {
         let (files, images) = (
             selected.program.specs.len() + selected.json.len(),
             selected.images.len(),
@@ -54,5 +126,53 @@ pub(super) fn run(cli: &Cli, selection: &Selection) -> Result<bool, Failure> {
             "{images} image{images_s} in {files} file{files_s}: no problems found\n"
         ));
     }
-    Ok(is_fine(&diagnostics))
+    let has_few_warnings = has_few_warnings(args, &diagnostics);
+    Ok(args.exit_zero || is_same && has_few_warnings && is_fine(&diagnostics))
+}
+
+/// Checks the selected images, or, if the arguments name var files alone, these on all targets of the library.
+pub(super) fn check(cli: &Cli, selected: &mut Selected) -> Vec<Diagnostic> {
+    let output = Output {
+        dir: out(&cli.here, None),
+        portable: false,
+    };
+    if !selected.is_json_alone {
+        return check_all(selected, &output);
+    }
+    selected.images = selected.program.library_images();
+    let diagnostics = check_all(selected, &output);
+    let images = std::mem::take(&mut selected.images).len();
+    of_var_files(&selected.program, &selected.json, images, diagnostics)
+}
+
+/// Returns whether there are at most as many warnings as `--max-warnings` says. Tells if there are more.
+fn has_few_warnings(args: &Check, diagnostics: &[Diagnostic]) -> bool {
+    let found = diagnostics.iter();
+    let found = found.filter(|d| d.severity == Severity::Warning).count();
+    match args.max_warnings {
+        Some(most) if found > most => {
+            print_aside(&format!(
+                "imgspec: {found} warning{}, and `--max-warnings` allows {most}\n",
+                if found == 1 { "" } else { "s" }
+            ));
+            false
+        }
+        _ => true,
+    }
+}
+
+/// Returns a line for each code and severity: the most frequent ones first.
+fn statistics(diagnostics: &[Diagnostic]) -> String {
+    let mut counts: BTreeMap<(Severity, &Code), usize> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        *counts
+            .entry((diagnostic.severity, &diagnostic.code))
+            .or_default() += 1;
+    }
+    let mut lines: Vec<_> = counts.into_iter().collect();
+    lines.sort_by_key(|((severity, code), count)| (Reverse(*count), *severity, code.as_str()));
+    let line = |((severity, code), count): ((Severity, &Code), usize)| {
+        format!("{count:5}  {severity}  {code}\n")
+    };
+    lines.into_iter().map(line).collect()
 }

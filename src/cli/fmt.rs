@@ -1,5 +1,6 @@
 //! `imgspec fmt`
 
+use crate::cli::change::{print_diff, secrets_in};
 use crate::cli::place::shown;
 use crate::cli::report::report;
 use crate::cli::sandbox::confine;
@@ -7,11 +8,10 @@ use crate::cli::select::{find_specs, include_roots, no_specs};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
 use crate::diagnostic::Diagnostic;
 use crate::project::{Program, Request, Unread, find_root, is_inside, load, read_inside, readable};
-use crate::source::{Disk, FileId, Loader, Memory, Span, read_input};
+use crate::source::{Disk, FileId, Loader, Memory, read_input};
 use crate::syntax::{format, parse};
 use crate::workspace::{Wanted, project_library, rewrite, tidy};
 use clap::Args;
-use similar::TextDiff;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -207,21 +207,8 @@ fn load_spec(cli: &Cli, loader: &dyn Loader, path: &Path) -> Program {
 /// Returns the parts of a spec's lines that are hidden because they belong to secrets.
 fn find_secrets(cli: &Cli, loader: &dyn Loader, path: &Path) -> Vec<String> {
     let program = load_spec(cli, loader, path);
-    let Some(file) = program.specs.first().copied().flatten() else {
-        return Vec::new();
-    };
-    let text = &program.sources.get(file).text;
-    let whole = Span::new(file, 0, text.len() as u32);
-    let hidden = program.sources.hidden_near(whole);
-    let mut secrets: Vec<String> = hidden
-        .into_iter()
-        .filter_map(|(_, range)| text.get(range))
-        .flat_map(|part| part.lines().map(|line| line.trim().to_owned()))
-        .filter(|line| !line.is_empty())
-        .collect();
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.dedup();
-    secrets
+    let file = program.specs.first().copied().flatten();
+    file.map_or(Vec::new(), |file| secrets_in(&program, file))
 }
 
 /// Prints what formatting changes, with `*` for the characters of secrets.
@@ -232,15 +219,9 @@ fn print_change(
     new: &str,
     secrets: &[String],
 ) -> Result<(), Failure> {
-    if !fmt.diff {
-        return print(&format!("{name}\n"));
+    if fmt.diff {
+        print_diff(name, old, new, secrets)
+    } else {
+        print(&format!("{name}\n"))
     }
-    let diff = TextDiff::from_lines(old, new)
-        .unified_diff()
-        .header(name, name)
-        .to_string();
-    let shown = secrets.iter().fold(diff, |diff, secret| {
-        diff.replace(secret, &"*".repeat(secret.chars().count()))
-    });
-    print_file(&shown)
 }

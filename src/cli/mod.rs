@@ -4,6 +4,7 @@ mod adopt;
 #[cfg(unix)]
 mod build;
 mod built;
+mod change;
 mod check;
 #[cfg(unix)]
 mod clean;
@@ -18,6 +19,7 @@ mod doc;
 #[cfg(not(unix))]
 mod elsewhere;
 mod explain;
+mod fix;
 mod fmt;
 mod format;
 mod import;
@@ -94,7 +96,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check specs and all their images without writing files
-    Check(Selection),
+    Check(check::Check),
     /// Write each image's Packer var file, Ansible extra vars and manifest
     Compile(compile::Compile),
     /// Show the effective values of images, or where one variable's value comes from
@@ -190,7 +192,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
     sandbox::expect_confined(&cli)?;
     format::expect_suitable(&cli)?;
     match &cli.command {
-        Command::Check(selection) => check::run(&cli, selection).map(fine),
+        Command::Check(check) => check::run(&cli, check).map(fine),
         Command::Compile(compile) => compile::run(&cli, compile).map(fine),
         Command::Show(show) => show::run(&cli, show).map(fine),
         Command::Fmt(fmt) => fmt::run(&cli, fmt).map(fine),

@@ -54,6 +54,7 @@ impl Command {
     /// The folders that the command writes to.
     fn writes(&self, here: &Path) -> Vec<PathBuf> {
         match self {
+            Command::Check(check) => check.writes(here),
             Command::Compile(compile) => compile.writes(here),
             Command::Doc(doc) => doc.writes(here),
             Command::Defaults(defaults) => defaults.writes(here),

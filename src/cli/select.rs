@@ -24,6 +24,20 @@ pub(super) struct Selected {
     pub is_json_alone: bool,
     /// Diagnostics about the selection itself.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the arguments name, to read it again.
+    pub wish: Wish,
+}
+
+/// What the arguments of a command name.
+#[derive(Clone)]
+pub(super) struct Wish {
+    request: Request,
+    names: Vec<String>,
+    paths: Vec<PathBuf>,
+    has_paths: bool,
+    has_inputs: bool,
+    is_json_alone: bool,
+    provider: Option<String>,
 }
 
 /// Loads the program that the arguments name, and finds its images.
@@ -32,6 +46,13 @@ pub(super) struct Selected {
 /// If an argument names a missing or unsuitable path or a refused target, a folder cannot be read, or the library
 /// cannot be loaded.
 pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failure> {
+    let wish = read_arguments(cli, selection)?;
+    confine_to_request(cli, &wish.request)?;
+    load_selected(cli, wish, &Disk)
+}
+
+/// Finds what the arguments name, and reads the library.
+fn read_arguments(cli: &Cli, selection: &Selection) -> Result<Wish, Failure> {
     let mut specs = Vec::new();
     let mut names = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -108,8 +129,36 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         packer_folder,
         here: Some(cli.here.clone()),
     };
-    confine_to_request(cli, &request)?;
-    let mut program = load(&Disk, &request);
+    Ok(Wish {
+        request,
+        names,
+        paths,
+        has_paths,
+        has_inputs: !selection.inputs.is_empty(),
+        is_json_alone,
+        provider: selection.provider.clone(),
+    })
+}
+
+/// Loads the program through a loader, and finds its images.
+///
+/// # Errors
+/// If an argument names a refused target or an unknown provider.
+pub(super) fn load_selected(
+    cli: &Cli,
+    wish: Wish,
+    loader: &dyn Loader,
+) -> Result<Selected, Failure> {
+    let Wish {
+        request,
+        names,
+        paths,
+        has_paths,
+        has_inputs,
+        is_json_alone,
+        provider,
+    } = wish.clone();
+    let mut program = load(loader, &request);
     program.sources.set_base(cli.here.clone());
     if cli.release.is_none() && cli.checkout.is_none() {
         expect_one_release(&program)?;
@@ -168,10 +217,10 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         }
     }
     drop(by_name);
-    if !has_paths && !images.is_empty() && !selection.inputs.is_empty() {
+    if !has_paths && !images.is_empty() && has_inputs {
         keep_relevant(&mut program, &images);
     }
-    let provider = match &selection.provider {
+    let provider = match &provider {
         None => None,
         Some(name) => Some(find_provider(&program, name)?),
     };
@@ -185,6 +234,7 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
         json,
         is_json_alone,
         diagnostics,
+        wish,
     })
 }
 

@@ -154,6 +154,20 @@ codes! {
 }
 
 impl Code {
+    /// Returns whether the only fix of a diagnostic with this code is safe: the fixed text means the same, or the text had no
+    /// meaning and can mean nothing else. A guess at a name is not safe.
+    pub fn has_safe_fix(self) -> bool {
+        matches!(
+            self,
+            Code::Syntax
+                | Code::Unclosed
+                | Code::JsonSyntax
+                | Code::JsonNotAString
+                | Code::DeprecatedName
+                | Code::LegacyQuotes
+        )
+    }
+
     /// Returns the code with this name.
     pub fn parse(text: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|c| c.as_str() == text)
