@@ -441,7 +441,9 @@ fn every_command_is_traced_or_free() {
     let traced = runs
         .iter()
         .filter_map(|(run, _)| run.split_whitespace().next());
-    let free = ["build", "validate", "deps", "adopt", "compare", "clean"];
+    let free = [
+        "build", "validate", "deps", "adopt", "compare", "clean", "diff", "probe",
+    ];
     assert_eq!(listed, traced.chain(free).collect());
     let page = fs::read_to_string(common::root().join("docs/security.md")).unwrap();
     for command in free {
