@@ -642,9 +642,10 @@ impl Site {
 fn watch(witness: &Path, own: u32, is_over: &AtomicBool) -> Vec<Vec<u8>> {
     let mark = format!("WITNESS={}", witness.display());
     let mut seen = Vec::new();
-    // A new process has the arguments of its parent until it runs its own program.
-    let given = fs::read(format!("/proc/{own}/cmdline")).unwrap_or_default();
+    // A new process has the arguments of its parent until it runs its own program. The first one has those of the test so.
+    let mut given = Vec::new();
     while !is_over.load(Ordering::SeqCst) {
+        given.push(fs::read(format!("/proc/{own}/cmdline")).unwrap_or_default());
         for process in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
             let name = process.file_name();
             let is_number = name
@@ -657,13 +658,14 @@ fn watch(witness: &Path, own: u32, is_over: &AtomicBool) -> Vec<Vec<u8>> {
             let mut entries = environment.split(|byte| *byte == 0);
             if entries.any(|entry| entry == mark.as_bytes())
                 && let Ok(arguments) = fs::read(process.path().join("cmdline"))
-                && arguments != given
                 && !seen.contains(&arguments)
             {
                 seen.push(arguments);
             }
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
+        given.dedup();
     }
+    seen.retain(|arguments| !given.contains(arguments));
     seen
 }
