@@ -30,9 +30,13 @@ groups >"$work/groups"
 clean() {
     for name in "${shared[@]}"; do sysctl -qw "$name=${before[$name]}" || true; done
     local group
-    while read -r group; do
-        find "$group" -depth -mindepth 1 -type d -path "*/${work##*/}-*" -exec rmdir {} + 2>/dev/null || true
-    done <"$work/groups"
+    # The last processes of a container end a moment later.
+    for _ in 1 2 3 4; do
+        while read -r group; do
+            find "$group" -depth -mindepth 1 -type d -path "*/${work##*/}-*" -exec rmdir {} + 2>/dev/null || true
+        done <"$work/groups"
+        sleep 0.5
+    done
     rm -rf "$work"
 }
 trap clean EXIT
