@@ -66,6 +66,6 @@ for name in containerd kubelet; do
 done
 printf 'overlay\nbr_netfilter\n' >/etc/modules-load.d/kubernetes.conf
 printf 'net.bridge.bridge-nf-call-iptables = 1\nnet.ipv4.ip_forward = 1\n' >/etc/sysctl.d/99-kubernetes.conf
-echo 'deb http://deb.debian.org/debian bookworm main' >/etc/apt/sources.list
+echo 'deb http://mirror.example.com/debian bookworm main' >/etc/apt/sources.list
 rm -f /etc/ssh/ssh_host_*
 : >/etc/machine-id
