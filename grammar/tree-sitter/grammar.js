@@ -34,7 +34,7 @@ module.exports = grammar({
     variable: $ =>
       seq('variable', $.name, optional(seq(':', $.type_, optional(seq('=', $._value)))), optional($.block)),
     section: $ => seq($.section_kind, $.name, optional($.extends), $.block),
-    section_kind: _ => choice('image', 'layer', 'provider', 'rule', 'probe'),
+    section_kind: _ => choice('image', 'layer', 'provider', 'rule', 'probe', 'matrix'),
     extends: $ => seq('extends', $.name, repeat(seq(',', nl($), $.name))),
 
     type_: $ =>
@@ -49,16 +49,17 @@ module.exports = grammar({
     // ---- blocks -----------------------------------------------------------------------------
 
     block: $ => seq('{', repeat(choice($._entry, ',', $._newline)), '}'),
-    _entry: $ => choice($.set, $.final_, $.unset, $.when, $.nested),
+    _entry: $ => choice($.set, $.final_, $.unset, $.when, $.axis, $.nested),
 
     set: $ => seq(choice($._variable, $._text), choice('=', '+=', '-='), $._value),
     final_: $ => seq('final', $.set),
     unset: $ => seq('unset', $.name),
     when: $ => seq('when', $._value, $.block),
+    axis: $ => seq('axis', $.name, 'in', $._value),
     nested: $ => seq($.name, $.block),
 
     // Keywords are words only where they are expected.
-    _variable: $ => choice($.name, alias(choice('final', 'unset', 'when'), $.name)),
+    _variable: $ => choice($.name, alias(choice('final', 'unset', 'when', 'axis'), $.name)),
 
     // ---- values -----------------------------------------------------------------------------
 

@@ -196,13 +196,21 @@ fn push_place(program: &Program, span: Span, out: &mut String) {
 /// Explains an image or a layer. Returns false if none has the name.
 fn explain_section(program: &Program, name: &str, out: &mut String) -> bool {
     let is_it = |section: &&Section| {
-        section.name == name && matches!(section.kind, LayerKind::Image | LayerKind::Layer)
+        let is_explained = matches!(
+            section.kind,
+            LayerKind::Image | LayerKind::Layer | LayerKind::Matrix
+        );
+        section.name == name && is_explained
     };
     let Some(section) = program.sections.iter().find(is_it) else {
         return false;
     };
     let is_image = section.kind == LayerKind::Image;
-    let kind = if is_image { "image" } else { "layer" };
+    let kind = match section.kind {
+        LayerKind::Image => "image",
+        LayerKind::Matrix => "matrix",
+        _ => "layer",
+    };
     start(kind, name, section.doc.as_deref(), out);
     if let Some(target) = &section.target {
         let provider = &program.provider(target.provider).name;

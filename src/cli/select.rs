@@ -7,6 +7,7 @@ use crate::project::hir::{LayerKind, ProviderId, SectionId};
 use crate::project::{Config, LibraryChoice, Program, Request, load, unknown_release_help};
 use crate::source::{Disk, FileId, Loader, Origin, normalize};
 use crate::workspace::{self, Wanted};
+use globset::Glob;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -188,7 +189,9 @@ pub(super) fn load_selected(
     }
     if has_paths && !names.is_empty() {
         // Names together with paths select these images of the paths' files.
-        let is_named = |n: &String| by_name.contains_key(n.as_str());
+        let is_named = |n: &String| {
+            by_name.contains_key(n.as_str()) || !find_several(&program, &by_name, n).is_empty()
+        };
         if names.iter().any(is_named) {
             images.clear();
         }
@@ -201,6 +204,13 @@ pub(super) fn load_selected(
         })
     };
     for name in names {
+        let several = find_several(&program, &by_name, &name);
+        if !several.is_empty() {
+            let is_new = |id: &SectionId| !images.contains(id);
+            let new: Vec<SectionId> = several.into_iter().filter(is_new).collect();
+            images.extend(new);
+            continue;
+        }
         // The make target `build-x` builds the image `x`.
         let found = find(&name).or_else(|| find(name.strip_prefix("build-")?));
         match found {
@@ -236,6 +246,32 @@ pub(super) fn load_selected(
         diagnostics,
         wish,
     })
+}
+
+/// The project's images that the name of a matrix or a glob such as `nightly-*` selects, in their order.
+fn find_several(
+    program: &Program,
+    by_name: &FxHashMap<&str, SectionId>,
+    name: &str,
+) -> Vec<SectionId> {
+    let is_of = |id: &SectionId| {
+        let matrix = program.matrix_of(*id).map(|id| program.section(id));
+        matrix.is_some_and(|matrix| matrix.name == name)
+    };
+    let mut found: Vec<SectionId> = if name.contains(['*', '?', '[']) {
+        let Ok(glob) = Glob::new(name) else {
+            return Vec::new();
+        };
+        let glob = glob.compile_matcher();
+        let matching = by_name.iter().filter(|(known, _)| glob.is_match(known));
+        matching.map(|(_, id)| *id).collect()
+    } else if by_name.contains_key(name) {
+        return Vec::new();
+    } else {
+        by_name.values().copied().filter(is_of).collect()
+    };
+    found.sort_unstable();
+    found
 }
 
 /// Checks that all projects of a command are for the release whose library it has read.

@@ -92,7 +92,7 @@ impl<'p> Image<'p> {
         let Some(StackLayer::Section(strongest)) = self.stack.layer(winner.layer) else {
             return;
         };
-        let ancestors = linearize(&self.program.sections, strongest);
+        let ancestors = linearize(&self.program.sections, self.holder(strongest));
         let unrelated = others.iter().rev().find(|other| {
             matches!(self.stack.layer(other.layer), Some(StackLayer::Section(s)) if !ancestors.contains(&s))
         });
@@ -115,6 +115,24 @@ impl<'p> Image<'p> {
             .related(winner.setting.span, format!("`{b}` sets it here"))
             .help(format!("set `{name}` in this image to choose a value")),
         );
+    }
+
+    /// The image whose own settings a layer has: a matrix and the values of its axes are stronger than all that the matrix
+    /// extends. For any other layer, the layer.
+    fn holder(&self, layer: SectionId) -> SectionId {
+        let program = self.program;
+        if !matches!(
+            program.section(layer).kind,
+            LayerKind::Matrix | LayerKind::Axis
+        ) {
+            return layer;
+        }
+        let own = linearize(&program.sections, self.section).into_iter();
+        let mut own = own.filter(|image| {
+            let parents = &program.section(*image).extends;
+            program.matrix_of(*image).is_some() && parents.iter().any(|(id, _)| *id == layer)
+        });
+        own.next().unwrap_or(layer)
     }
 
     pub(super) fn check_below_target(&self, found: &mut Vec<Diagnostic>) {

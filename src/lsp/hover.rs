@@ -126,6 +126,7 @@ fn describe_section(program: &Program, id: SectionId) -> String {
     let section = program.section(id);
     let word = match section.kind {
         LayerKind::Image => "image",
+        LayerKind::Matrix => "matrix",
         _ => "layer",
     };
     let parents: Vec<&str> = section

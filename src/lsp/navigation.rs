@@ -3,6 +3,7 @@
 use crate::project::hir::Function;
 use crate::source::Span;
 use crate::syntax::ast::*;
+use smol_str::SmolStr;
 
 /// A name, by what it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,10 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
             }
             Item::Section(section) => {
                 match section.kind {
-                    SectionKind::Image | SectionKind::Layer => {
+                    SectionKind::Image
+                    | SectionKind::Layer
+                    | SectionKind::Matrix
+                    | SectionKind::Axis => {
                         visit(Named::Section(&section.name.text), section.name.span)
                     }
                     SectionKind::Provider => {
@@ -75,14 +79,53 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                     }
                     SectionKind::Rule | SectionKind::Probe => {}
                 }
-                for parent in &section.extends {
+                let axes = axes_of_layers(section);
+                let parents = section.extends.iter();
+                for parent in parents.filter(|parent| !axes.contains(&parent.text)) {
                     visit(Named::Section(&parent.text), parent.span);
                 }
-                let sets_variables =
-                    matches!(section.kind, SectionKind::Image | SectionKind::Layer);
-                visit_body(&section.body, sets_variables, visit);
+                let sets_variables = matches!(
+                    section.kind,
+                    SectionKind::Image | SectionKind::Layer | SectionKind::Matrix
+                );
+                for stmt in &section.body {
+                    match stmt {
+                        Stmt::Axis(axis) if axes.contains(&axis.name.text) => {
+                            visit_layers(&axis.values, visit);
+                        }
+                        // The names in it are axes and their values.
+                        Stmt::Block { name, .. } if name.text == "exclude" => {}
+                        Stmt::Set(set)
+                            if section.kind == SectionKind::Matrix && set.name.text == "name" => {}
+                        _ => visit_body(std::slice::from_ref(stmt), sets_variables, visit),
+                    }
+                }
             }
         }
+    }
+}
+
+/// The names in the `extends` of a matrix that are axes: the values of such an axis are layers and images.
+fn axes_of_layers(section: &Section) -> Vec<SmolStr> {
+    let is_parent = |name: &SmolStr| section.extends.iter().any(|parent| parent.text == *name);
+    let axes = section.body.iter().filter_map(|stmt| match stmt {
+        Stmt::Axis(axis) => Some(&axis.name.text),
+        _ => None,
+    });
+    axes.filter(|name| is_parent(name)).cloned().collect()
+}
+
+/// The layers and images among the values of an axis.
+fn visit_layers<'a>(values: &'a Expr, visit: &mut impl FnMut(Named<'a>, Span)) {
+    let mut see = |value: &'a Expr| {
+        if let ExprKind::Name(name) = &value.kind {
+            visit(Named::Section(name), value.span);
+        }
+    };
+    match &values.kind {
+        ExprKind::List(elements) => elements.iter().for_each(see),
+        ExprKind::Map(entries) => entries.iter().for_each(|(_, value)| see(value)),
+        _ => {}
     }
 }
 
@@ -101,6 +144,10 @@ fn visit_body<'a>(body: &'a [Stmt], sets_variables: bool, visit: &mut impl FnMut
             } => {
                 visit_expr(condition, visit);
                 visit_body(body, sets_variables, visit);
+            }
+            Stmt::Axis(axis) => {
+                visit(Named::Variable(&axis.name.text), axis.name.span);
+                visit_expr(&axis.values, visit);
             }
             Stmt::Block { name, body, .. } if name.text == "target" => visit_target(body, visit),
             Stmt::Block { body, .. } => visit_body(body, true, visit),

@@ -28,7 +28,8 @@ pub(super) fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbo
             Item::Section(section) if !section.name.text.is_empty() => {
                 let (kind, word) = match section.kind {
                     SectionKind::Image => (SymbolKind::CLASS, "image"),
-                    SectionKind::Layer => (SymbolKind::MODULE, "layer"),
+                    SectionKind::Layer | SectionKind::Axis => (SymbolKind::MODULE, "layer"),
+                    SectionKind::Matrix => (SymbolKind::CLASS, "matrix"),
                     SectionKind::Provider => (SymbolKind::INTERFACE, "provider"),
                     SectionKind::Rule => (SymbolKind::EVENT, "rule"),
                     SectionKind::Probe => (SymbolKind::EVENT, "probe"),

@@ -44,8 +44,8 @@ pub fn search(program: &Program, query: &str) -> Vec<Found> {
     for section in program.sections.iter() {
         let kind = match section.kind {
             LayerKind::Image => Kind::Target,
-            LayerKind::Layer => Kind::Layer,
-            LayerKind::Json | LayerKind::Argument => continue,
+            LayerKind::Layer | LayerKind::Matrix => Kind::Layer,
+            LayerKind::Json | LayerKind::Argument | LayerKind::Axis => continue,
         };
         let doc = section.doc.as_deref().unwrap_or_default();
         look(kind, &section.name, doc, first_sentence(doc));

@@ -37,6 +37,9 @@ pub const MAX_INCLUDES: usize = 200;
 /// The most images that a command evaluates.
 pub const MAX_IMAGES: usize = 20_000;
 
+/// The most combinations of the axes of a matrix, with those that it excludes.
+pub const MAX_COMBINATIONS: usize = 1_000_000;
+
 /// The most images of a project that `doc` describes.
 pub const MAX_DESCRIBED: usize = 1000;
 

@@ -39,7 +39,7 @@ pub enum Item {
     Type(TypeDecl),
     /// `variable name : type`
     Variable(Variable),
-    /// A named block: an image, a layer, a provider, a rule or a probe.
+    /// A named block: an image, a layer, a provider, a rule, a probe or a matrix.
     Section(Section),
 }
 
@@ -103,9 +103,13 @@ pub enum SectionKind {
     Rule,
     /// A command that checks a built image.
     Probe,
+    /// An image for each combination of the values of its axes.
+    Matrix,
+    /// A value of an axis of a matrix, as a layer. No text has this keyword.
+    Axis,
 }
 
-/// An image, layer, provider, rule or probe: `image name extends a, b { … }`
+/// An image, layer, provider, rule, probe or matrix: `image name extends a, b { … }`
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Section {
     /// The keyword.
@@ -169,6 +173,8 @@ pub enum Stmt {
         /// All of its text.
         span: Span,
     },
+    /// `axis name in [a, b]`, directly in a matrix
+    Axis(Axis),
     /// Any other block: `ansible { … }` or `target { … }`
     Block {
         /// The word before its braces.
@@ -178,6 +184,17 @@ pub enum Stmt {
         /// All of its text.
         span: Span,
     },
+}
+
+/// An axis of a matrix: `axis name in [a, b]` or `axis name in { label = a }`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Axis {
+    /// The variable that the values are for, or a name in `extends` of which they take the place.
+    pub name: Ident,
+    /// The list or map after `in`.
+    pub values: Expr,
+    /// All of its text.
+    pub span: Span,
 }
 
 /// A setting: `name = value`, `name += value` or `final name = value`

@@ -4,12 +4,12 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::{Span, part};
 use crate::syntax::tail::{comment, leading_word};
 
-const ITEMS: [&str; 8] = [
-    "include", "type", "variable", "rule", "probe", "provider", "layer", "image",
+const ITEMS: [&str; 9] = [
+    "include", "type", "variable", "rule", "probe", "provider", "layer", "image", "matrix",
 ];
 
 /// Words that are reserved for a later version of the language.
-const RESERVED: [&str; 5] = ["matrix", "test", "axis", "assert", "exclude"];
+const RESERVED: [&str; 2] = ["test", "assert"];
 
 /// Words that other languages write before the name in a declaration or setting.
 const DECLARES: [&str; 18] = [
@@ -71,13 +71,18 @@ pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
             .label(format!("`{word}` is allowed only in an image or a layer"))
             .help("put it into `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
+    if matches!(word, "axis" | "exclude") {
+        return found
+            .label(format!("`{word}` is allowed only in a matrix"))
+            .help("put it into `matrix NAME { … }`");
+    }
     if text.contains('=') {
         return found
             .label("a setting is allowed only in an image or a layer")
             .help("put it into `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
     found.help(
-        "start an item with `include`, `type`, `variable`, `rule`, `probe`, `provider`, `layer` or `image`",
+        "start an item with `include`, `type`, `variable`, `rule`, `probe`, `provider`, `layer`, `image` or `matrix`",
     )
 }
 

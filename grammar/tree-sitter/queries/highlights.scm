@@ -2,7 +2,7 @@
 ((comment) @comment.documentation (#match? @comment.documentation "^##"))
 
 [
-  "include" "as" "type" "matching" "variable" "extends" "final" "unset" "when" "if" "then" "else"
+  "include" "as" "type" "matching" "variable" "extends" "final" "unset" "when" "axis" "in" "if" "then" "else"
 ] @keyword
 (section_kind) @keyword
 (not_) @keyword.operator
@@ -20,6 +20,7 @@
 (section (name) @type)
 (extends (name) @type)
 (unset (name) @property)
+(axis . "axis" . (name) @property)
 (set . (name) @property)
 (pair . (name) @property)
 (nested . (name) @keyword)

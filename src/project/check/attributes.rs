@@ -87,6 +87,7 @@ impl Lowering<'_, '_> {
             }
             ast::Stmt::Set(set) => set.span,
             ast::Stmt::Unset { span, .. } | ast::Stmt::When { span, .. } => *span,
+            ast::Stmt::Axis(axis) => axis.span,
             ast::Stmt::Block { name, .. } => name.span,
         };
         self.report(Diagnostic::new(

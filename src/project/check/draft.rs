@@ -7,7 +7,7 @@ use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
 use crate::source::{Loader, MAX_COMPARED, MAX_DIAGNOSTICS, MAX_KEPT, Origin, SourceMap, Span};
 use crate::syntax::ast;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -37,6 +37,8 @@ pub(crate) struct Draft<'l> {
     pub edition: Edition,
     /// How many names have been compared with unknown ones.
     pub compared: Cell<usize>,
+    /// The names in `extends`, and the axes, about which it has been reported that nothing has them.
+    pub unknown_parents: FxHashSet<Span>,
     /// How many regular expressions the project has.
     pub patterns: usize,
 }
@@ -108,6 +110,7 @@ impl<'l> Draft<'l> {
             is_tentative: false,
             edition: Edition::default(),
             compared: Cell::new(0),
+            unknown_parents: FxHashSet::default(),
             patterns: 0,
         }
     }
@@ -166,6 +169,12 @@ impl<'l> Draft<'l> {
                     }
                     ast::SectionKind::Layer => {
                         Declared::Section(self.new_section(LayerKind::Layer, name, doc), section)
+                    }
+                    ast::SectionKind::Matrix => {
+                        Declared::Section(self.new_section(LayerKind::Matrix, name, doc), section)
+                    }
+                    ast::SectionKind::Axis => {
+                        Declared::Section(self.new_section(LayerKind::Axis, name, doc), section)
                     }
                     ast::SectionKind::Provider => {
                         Declared::Provider(self.providers.push(new_provider(name, doc)), section)

@@ -34,24 +34,33 @@ impl Lowering<'_, '_> {
             match self.view().find(SECTIONS, &name.text) {
                 Some((parent, _)) => extends.push((*parent, name.span)),
                 None => {
-                    self.report_unknown_section(name);
+                    // The images of a matrix have the same names in their `extends`.
+                    if self.unknown_parents.insert(name.span) {
+                        self.report_unknown_section(name);
+                    }
                     lacks_parent = true;
                 }
             }
         }
         let mut body = Body::default();
-        self.lower_statements(&section.body, Within::BODY, &mut body);
-        if section.kind == ast::SectionKind::Layer
+        if section.kind != ast::SectionKind::Axis || self.knows_axis(section) {
+            self.lower_statements(&section.body, Within::BODY, &mut body);
+        }
+        let refused = match section.kind {
+            ast::SectionKind::Layer => Some((
+                "a layer cannot have a target",
+                "write `image` instead of `layer`, or remove the target",
+            )),
+            ast::SectionKind::Matrix => Some((
+                "a matrix cannot have a target",
+                "put it into an image, and extend that image",
+            )),
+            _ => None,
+        };
+        if let Some((message, help)) = refused
             && let Some(target) = body.target.take()
         {
-            self.report(
-                Diagnostic::new(
-                    Code::WrongPlace,
-                    target.span,
-                    "a layer cannot have a target",
-                )
-                .help("write `image` instead of `layer`, or remove the target"),
-            );
+            self.report(Diagnostic::new(Code::WrongPlace, target.span, message).help(help));
         }
         // The provider of a wrong target is unknown, too.
         let is_target = |stmt: &ast::Stmt| matches!(stmt, ast::Stmt::Block { name, .. } if name.text == "target");
@@ -64,6 +73,37 @@ impl Lowering<'_, '_> {
         out.settings = body.settings;
         out.conditions = body.conditions;
         out.target = body.target;
+    }
+
+    /// True if the axis that a value is of is a variable. Otherwise that is reported, once for the axis.
+    fn knows_axis(&mut self, section: &ast::Section) -> bool {
+        let Some(ast::Stmt::Set(set)) = section.body.first() else {
+            return false;
+        };
+        let name = &set.name;
+        if self.find_variable(&name.text).is_some() {
+            return true;
+        }
+        let names_layer = |name: &str| self.view().find(SECTIONS, name).is_some();
+        let is_layer = matches!(&set.value.kind, ast::ExprKind::Name(value) if names_layer(value));
+        if !self.unknown_parents.insert(name.span) {
+            return false;
+        }
+        if is_layer {
+            let message = format!(
+                "`{}` is neither a variable nor a name in `extends`",
+                name.text
+            );
+            self.report(
+                Diagnostic::new(Code::UnknownVariable, name.span, message).help(format!(
+                    "to extend each of its values, name the axis there: `extends {}`",
+                    name.text
+                )),
+            );
+        } else {
+            self.report_unknown(name, Some(&set.value), true);
+        }
+        false
     }
 
     pub(crate) fn lower_statements(
@@ -117,6 +157,8 @@ impl Lowering<'_, '_> {
                     body: inner,
                     span,
                 } => self.lower_block(name, inner, *span, within, body),
+                // The matrix has been expanded.
+                ast::Stmt::Axis(_) => {}
             }
         }
     }

@@ -121,8 +121,12 @@ impl Variable {
 pub enum LayerKind {
     /// A `layer` item.
     Layer,
-    /// An `image` item.
+    /// An `image` item, or an image of a matrix.
     Image,
+    /// What the images of a matrix share.
+    Matrix,
+    /// A value of an axis of a matrix.
+    Axis,
     /// A JSON var file, included or from `PACKER_VAR_FILES`.
     Json,
     /// `--set`

@@ -330,8 +330,15 @@ fn find_target(
         .filter(|s| program.section(*s).target.is_some())
         .collect();
     let Some(&last) = holders.last() else {
+        let message = match program.matrix_of(image) {
+            Some(id) => format!(
+                "the images of the matrix `{}` have no target",
+                program.section(id).name
+            ),
+            None => format!("the image `{}` has no target", section.name),
+        };
         return Err(Box::new(
-            Diagnostic::new(Code::NoTarget, section.span, format!("the image `{}` has no target", section.name))
+            Diagnostic::new(Code::NoTarget, section.span, message)
                 .label("an image needs a target to be built")
                 .help("extend a target (`imgspec list --targets` lists them), or write `target { provider = NAME }`"),
         ));

@@ -250,6 +250,16 @@ impl Program {
         self.is_upstream || is_of_library && provider.roles == Roles::Upstream
     }
 
+    /// The matrix that an image is of.
+    pub fn matrix_of(&self, id: SectionId) -> Option<SectionId> {
+        let section = self.section(id);
+        // Another image that extends a matrix has its name in the text of its own `extends`.
+        let is_own = |(parent, span): &&(SectionId, Span)| {
+            *span == section.span && self.section(*parent).kind == LayerKind::Matrix
+        };
+        section.extends.iter().find(is_own).map(|(id, _)| *id)
+    }
+
     /// Why an image's own target cannot be built, if it is refused.
     pub fn refusal(&self, id: SectionId) -> Option<&str> {
         let target = self.section(id).target.as_ref()?;

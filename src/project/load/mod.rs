@@ -2,6 +2,7 @@
 
 mod files;
 mod library;
+mod matrix;
 mod prebuilt;
 mod readable;
 mod reader;

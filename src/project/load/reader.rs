@@ -6,6 +6,7 @@ use crate::project::check::var_file::VarFile;
 use crate::project::check::{Overlay, Unit, UnitId};
 use crate::project::config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
 use crate::project::hir::Table;
+use crate::project::load::matrix;
 use crate::project::roots::{Unread, is_inside, outside_root, resolve_inside};
 use crate::source::{
     FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_NODES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
@@ -44,6 +45,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         json_by_path: FxHashMap::default(),
         diagnostics: Vec::new(),
         nodes: 0,
+        images: 0,
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
     };
@@ -93,6 +95,8 @@ struct Reader<'l> {
     diagnostics: Vec<Diagnostic>,
     /// The nodes of all specs.
     nodes: usize,
+    /// The images of all matrices.
+    images: usize,
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
@@ -228,13 +232,15 @@ impl Reader<'_> {
             ));
         }
         self.diagnostics.extend(parse.diagnostics);
+        let mut ast = parse.file;
+        matrix::expand(&mut ast, &mut self.images, &mut self.diagnostics);
         let mut unit = Unit {
             file,
             includes: Vec::new(),
             json: Vec::new(),
             roots: roots.to_vec(),
-            incomplete: has_broken_include(&text, &parse.file).then(Reported::by_parser),
-            ast: parse.file,
+            incomplete: has_broken_include(&text, &ast).then(Reported::by_parser),
+            ast,
         };
         // The unit gets its place after those that it includes.
         chain.push((key.clone(), included));

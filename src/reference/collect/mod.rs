@@ -403,8 +403,8 @@ impl<'p> Collector<'p> {
         for section in self.program.sections.iter() {
             let kind = match section.kind {
                 LayerKind::Image => Kind::Target,
-                LayerKind::Layer | LayerKind::Json => Kind::Layer,
-                LayerKind::Argument => continue,
+                LayerKind::Layer | LayerKind::Json | LayerKind::Matrix => Kind::Layer,
+                LayerKind::Argument | LayerKind::Axis => continue,
             };
             add(&section.settings, kind, &section.name);
             let target = section.target.as_ref();

@@ -48,6 +48,8 @@ pub(crate) struct ToAst<'t> {
     pub quiet_until: u32,
     /// Whether the parser is inside a condition.
     pub in_condition: bool,
+    /// Whether the current section is a matrix.
+    pub in_matrix: bool,
     /// Misplaced `extends` in the body of the current section: the place and the names.
     pub stray_parents: Vec<(Span, Vec<Ident>)>,
 }
@@ -62,6 +64,7 @@ impl<'t> ToAst<'t> {
             depth: 0,
             quiet_until: 0,
             in_condition: false,
+            in_matrix: false,
             stray_parents: Vec::new(),
         }
     }
@@ -277,6 +280,7 @@ impl<'t> ToAst<'t> {
                         "provider" => SectionKind::Provider,
                         "rule" => SectionKind::Rule,
                         "probe" => SectionKind::Probe,
+                        "matrix" => SectionKind::Matrix,
                         _ => SectionKind::Layer,
                     };
                 }
@@ -306,16 +310,14 @@ impl<'t> ToAst<'t> {
                     "`{`",
                     "put the body in braces, or write `{ }` for an empty body",
                 ),
-                Kind::block if word != "matrix" => {
+                Kind::block => {
                     self.report_quoted_names(&std::mem::take(&mut quoted));
+                    self.in_matrix = kind == SectionKind::Matrix;
                     body = self.lower_block(child);
+                    self.in_matrix = false;
                 }
                 _ => {}
             }
-        }
-        if word == "matrix" {
-            self.report_reserved(at);
-            return None;
         }
         self.report_quoted_names(&quoted);
         self.take_stray_parents(&mut body, header_end, &mut extends);
@@ -503,7 +505,7 @@ impl<'t> ToAst<'t> {
                 }
                 Kind::nested => body.extend(self.lower_nested(child)),
                 Kind::junk_block => body.extend(self.lower_junk_block(child)),
-                Kind::axis => self.report_reserved(child),
+                Kind::axis => body.extend(self.lower_axis(child)),
                 Kind::assert_ => self.report_reserved(child),
                 _ => {}
             }
@@ -511,6 +513,35 @@ impl<'t> ToAst<'t> {
         }
         self.depth -= 1;
         body
+    }
+
+    fn lower_axis(&mut self, at: usize) -> Option<Stmt> {
+        let mut cursor = self.cursor(at);
+        let name = cursor.next().map(|name| self.ident(name))?;
+        let span = self.span(at);
+        if !self.is_in_matrix() {
+            self.report_outside_matrix(Span::new(self.file, span.start, name.span.start), "axis");
+            return None;
+        }
+        let values = self.lower_expr(&mut cursor);
+        Some(Stmt::Axis(Axis { name, values, span }))
+    }
+
+    /// True directly in the braces of a matrix.
+    fn is_in_matrix(&self) -> bool {
+        self.in_matrix && self.depth == 1
+    }
+
+    fn report_outside_matrix(&mut self, span: Span, word: &str) {
+        let end = span.start + word.len() as u32;
+        self.report(
+            Diagnostic::new(
+                Code::WrongPlace,
+                Span::new(span.file, span.start, end),
+                format!("`{word}` is not allowed here"),
+            )
+            .help("put it directly into the body of a `matrix`"),
+        );
     }
 
     pub(crate) fn lower_set(&mut self, at: usize, is_final: bool) -> Option<Set> {
@@ -582,6 +613,10 @@ impl<'t> ToAst<'t> {
         let block = children.next()?;
         if let Some(found) = recover::explain_reserved(name.span, &name.text) {
             self.report(found);
+            return None;
+        }
+        if name.text == "exclude" && !self.is_in_matrix() {
+            self.report_outside_matrix(name.span, "exclude");
             return None;
         }
         Some(Stmt::Block {
