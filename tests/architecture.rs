@@ -138,8 +138,8 @@ fn only_builds_need_unix() {
             "cli/build",
             "cli/clean",
             "cli/deps",
-            "cli/diff",
             "cli/probe",
+            "cli/states",
         ],
     );
     let root = common::root().join("src");

@@ -442,7 +442,7 @@ fn every_command_is_traced_or_free() {
         .iter()
         .filter_map(|(run, _)| run.split_whitespace().next());
     let free = [
-        "build", "validate", "deps", "adopt", "compare", "clean", "diff", "probe",
+        "build", "validate", "deps", "adopt", "compare", "clean", "diff", "plan", "probe",
     ];
     assert_eq!(listed, traced.chain(free).collect());
     let page = fs::read_to_string(common::root().join("docs/security.md")).unwrap();

@@ -16,9 +16,10 @@ pub(super) type Deps = Refused;
 pub(super) type Probe = Refused;
 pub(super) type Clean = Refused;
 pub(super) type Diff = Refused;
+pub(super) type PlanArgs = Refused;
 
 pub(super) fn run<T>(_: &Cli, _: &Refused) -> Result<T, Failure> {
-    let message = "build, validate, diff, probe, deps and clean need a Unix system, such as Linux or macOS; \
+    let message = "build, validate, diff, plan, probe, deps and clean need a Unix system, such as Linux or macOS; \
                    here imgspec can check and compile specs, and serve editors";
     Err(Failure(message.to_owned()))
 }

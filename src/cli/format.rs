@@ -35,6 +35,12 @@ pub(super) enum Format {
     Spdx,
     /// Of `sbom` alone: a line for each part.
     List,
+    /// Of `plan` alone: a line for each image.
+    Lines,
+    /// Of `plan` alone: jobs for Kubernetes.
+    Kubernetes,
+    /// Of `plan` alone: rules for make.
+    Make,
 }
 
 /// The formats of diagnostics.

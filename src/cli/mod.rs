@@ -28,6 +28,8 @@ mod list;
 mod lsp;
 mod place;
 #[cfg(unix)]
+mod plan;
+#[cfg(unix)]
 mod probe;
 mod releases;
 mod report;
@@ -36,6 +38,8 @@ mod sbom;
 mod schema;
 mod select;
 mod show;
+#[cfg(unix)]
+mod states;
 mod targets;
 mod whence;
 
@@ -44,7 +48,7 @@ use self::sandbox::Sandbox;
 #[cfg(not(unix))]
 use self::{
     elsewhere as build, elsewhere as clean, elsewhere as deps, elsewhere as diff,
-    elsewhere as probe,
+    elsewhere as plan, elsewhere as probe,
 };
 use crate::diagnostic::nearest;
 use crate::schema::Roles;
@@ -115,6 +119,8 @@ enum Command {
     Validate(build::Validate),
     /// Compare two states of the project: which images change, and which lines are the cause
     Diff(diff::Diff),
+    /// List the images to build: all, or those that a change concerns, as jobs for a CI system
+    Plan(plan::PlanArgs),
     /// Show from which files and lines the values of a built image come
     Whence(whence::Whence),
     /// List the packages, programs and container images of a built image: CycloneDX, SPDX or text
@@ -202,6 +208,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Build(build) => build::run(&cli, build),
         Command::Validate(validate) => build::validate(&cli, validate),
         Command::Diff(args) => diff::run(&cli, args).map(fine),
+        Command::Plan(args) => plan::run(&cli, args).map(fine),
         Command::Whence(whence) => whence::run(&cli, whence).map(fine),
         Command::Sbom(sbom) => sbom::run(&cli, sbom).map(fine),
         Command::Probe(probe) => probe::run(&cli, probe),

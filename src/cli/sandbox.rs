@@ -42,6 +42,7 @@ impl Command {
             // They run Packer, Ansible, make, apt or an image, or remove what these have written.
             Command::Build(_)
             | Command::Diff(_)
+            | Command::Plan(_)
             | Command::Validate(_)
             | Command::Probe(_)
             | Command::Deps(_)

@@ -8,7 +8,7 @@ use crate::cli::sandbox::confine;
 use crate::cli::{Cli, Failure, compile, list, print, releases, show, whence};
 use crate::diagnostic::{Report, json_text};
 use crate::import::Comparison;
-use crate::review::Review;
+use crate::review::{Plan, Review};
 use clap::{Args, ValueEnum};
 use schemars::schema_for;
 
@@ -35,6 +35,8 @@ enum Form {
     Compare,
     /// `diff --json`
     Diff,
+    /// `plan --format json`
+    Plan,
     /// `whence --json`
     Whence,
     /// `deps --json`
@@ -55,6 +57,7 @@ pub(super) fn run(cli: &Cli, args: &Schema) -> Result<bool, Failure> {
         Form::Releases => schema_for!(Vec<releases::JsonRelease>),
         Form::Compare => schema_for!(Comparison),
         Form::Diff => schema_for!(Review),
+        Form::Plan => schema_for!(Plan),
         Form::Whence => schema_for!(whence::Whences),
         #[cfg(unix)]
         Form::Deps => schema_for!(Vec<JsonTool<'static>>),

@@ -4,9 +4,13 @@
 //! that follows from another one is told with it, and what changes in many images is told once.
 
 mod causes;
+mod jobs;
+mod pipelines;
 mod text;
 
 pub use causes::compare;
+pub use jobs::{Plan, PlannedImage};
+pub use pipelines::{Options, Pipeline};
 pub use text::{markdown, plain};
 
 use crate::emit::{Ground, Provenance};
@@ -31,6 +35,9 @@ pub struct State {
     pub provenance: Option<Provenance>,
     /// How the values are written, by the names of the variables.
     pub grounds: BTreeMap<String, Ground>,
+    /// The environment variables that a build reads.
+    #[serde(default)]
+    pub environment: Vec<String>,
 }
 
 /// What is different between two states of a project.

@@ -26,7 +26,7 @@ pub fn plain(review: &Review) -> String {
             out,
             "{}: {}    {}",
             visible_line(&change.variable),
-            in_words(&change.values),
+            values_in_words(&change.values),
             in_images(&change.images)
         );
         for place in &change.places {
@@ -78,7 +78,7 @@ pub fn markdown(review: &Review) -> String {
             .iter()
             .map(|place| place_in_words(place, &change.variable))
             .collect();
-        let mut values = in_words(&change.values);
+        let mut values = values_in_words(&change.values);
         if let Some(names) = derived_in_words(change) {
             let _ = write!(values, "; so {names}");
         }
@@ -170,7 +170,7 @@ fn summary(review: &Review) -> Vec<String> {
     out
 }
 
-fn number(count: usize, word: &str) -> String {
+pub(super) fn number(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -209,7 +209,7 @@ fn derived_in_words(change: &Change) -> Option<String> {
     }
 }
 
-fn in_words(values: &[Values]) -> String {
+pub(super) fn values_in_words(values: &[Values]) -> String {
     let mut all: Vec<String> = Vec::new();
     for pair in values.iter().map(pair_in_words) {
         if !all.contains(&pair) {
