@@ -271,9 +271,12 @@ impl<'j> Job<'j> {
         (made, found)
     }
 
-    /// The same as [`Job::compile`], with what a build tells about each image.
-    pub fn compile_to_build(self) -> (Vec<(Artifacts, Account)>, Vec<Diagnostic>) {
-        let (made, found, _) = self.each(&Told, |made| made);
+    /// The same as [`Job::compile_each`], with what a build tells about each image.
+    pub fn compile_to_build<T: Send>(
+        self,
+        take: impl Fn((Artifacts, Account)) -> T + Sync,
+    ) -> (Vec<T>, Vec<Diagnostic>) {
+        let (made, found, _) = self.each(&Told, take);
         (made, found)
     }
 

@@ -225,8 +225,9 @@ fn images_that_share_layers_are_what_they_are_alone() {
         };
         let (mut alone, mut found) = (Vec::new(), Vec::new());
         for image in &images {
-            let (artifacts, of_image) = job(std::slice::from_ref(image)).compile();
-            alone.extend(artifacts.iter().map(|a| a.to_files()));
+            let (files, of_image) = job(std::slice::from_ref(image))
+                .compile_to_build(|(artifacts, account)| artifacts.to_files(&account.sight));
+            alone.extend(files);
             found.extend(of_image);
         }
         let show = || {

@@ -258,6 +258,23 @@ fn an_id_follows_what_a_build_sees() {
         );
     }
 
+    // A compile knows the ID, too, and judges by it.
+    let compile = |check: &[&str]| {
+        let arguments = [&["compile", "--portable", "--out", "compiled"], check].concat();
+        let output = site.run(&arguments);
+        (output.status.success(), said(&output))
+    };
+    let expect_stale = |wanted: bool| {
+        let (is_current, said) = compile(&["--check"]);
+        assert_eq!(is_current, !wanted, "{said}");
+        let is_named = said.contains("stale: compiled/node/manifest.json");
+        assert_eq!(is_named, wanted, "{said}");
+    };
+    assert!(compile(&[]).0);
+    let manifest = fs::read(site.path("project/compiled/node/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["id"], id);
+
     // The files that the role gets.
     let release = format!(
         "NAME=\"imgspec\"\nIMAGE=\"node\"\nID=\"{id}\"\nRELEASE=\"v0.1.13\"\nTARGET=\"rootfs-debian-12\"\nPROVIDER=\"rootfs\"\nIMGSPEC_VERSION=\"{}\"\n",
@@ -273,6 +290,7 @@ fn an_id_follows_what_a_build_sees() {
 
     // Neither a comment nor a line number, nor the folders, nor a secret.
     site.write("project/spec.imgspec", &format!("# why\n\n{spec}"));
+    expect_stale(false);
     build("build", "first secret", "node: up to date");
     build("build", "second secret", "node: built in");
     assert_eq!(record("project/build")["id"], id);
@@ -296,6 +314,9 @@ fn an_id_follows_what_a_build_sees() {
     ] {
         let before = record("project/build")["id"].clone();
         site.write(&format!("project/{file}"), text);
+        expect_stale(true);
+        assert!(compile(&[]).0);
+        expect_stale(false);
         build("build", "second secret", "node: built in");
         assert_ne!(record("project/build")["id"], before, "{file}");
     }

@@ -1,15 +1,14 @@
 //! The artifacts of a build, and their record.
 
-use crate::source::{hex, open_regular, read_text};
-use crate::workspace::{replace, replace_private};
+use crate::source::read_text;
+use crate::workspace::{replace, replace_private, sha256_file};
 use globset::{Glob, GlobSetBuilder};
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -254,18 +253,4 @@ fn collect(folder: &Path, pattern: &str) -> io::Result<Vec<Artifact>> {
         }
     }
     Ok(out)
-}
-
-/// Returns the sha256 of a file's content, in hexadecimal.
-pub(crate) fn sha256_file(path: &Path) -> io::Result<String> {
-    let mut file = open_regular(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            count => hash.update(buffer.get(..count).unwrap_or_default()),
-        }
-    }
-    Ok(hex(&hash.finalize()))
 }

@@ -258,7 +258,7 @@ fn download_packer(toolbox: &Toolbox) -> Result<String, String> {
     let wanted = wanted
         .lines()
         .find_map(|line| line.strip_suffix(&name).map(|sum| sum.trim().to_owned()));
-    let found = crate::build::artifacts::sha256_file(&folder.join(&name)).map_err(fail)?;
+    let found = crate::workspace::sha256_file(&folder.join(&name)).map_err(fail)?;
     if wanted.as_deref() != Some(&found) {
         return Err(format!(
             "the sha256 of {base}/{name} is {found}, which differs from {sums}"

@@ -6,7 +6,7 @@
 
 use crate::build::Private;
 use crate::build::artifacts::{self, Record};
-use crate::build::fingerprint::{self, Seen};
+use crate::build::inputs::{Inputs, see};
 use crate::build::mask::Mask;
 use crate::build::process::{Interrupt, MARK, run, stop_marked};
 use crate::build::progress::{self, Display, Progress};
@@ -28,30 +28,6 @@ const ESSENTIAL: [&str; 2] = ["packer", "ansible"];
 
 /// The file in the working folder that says what the image is, in the form of `/etc/os-release`.
 const RELEASE_FILE: &str = "imgspec-release";
-
-/// What a build sees, and the digests of it.
-struct Inputs {
-    seen: Seen,
-    /// Without secrets and the environment.
-    id: String,
-    /// With them.
-    inputs: String,
-}
-
-/// The environment variables that each build sets itself.
-const OWN: [&str; 11] = [
-    "ANSIBLE_ROLES_PATH",
-    "CHECKPOINT_DISABLE",
-    MARK,
-    "IMGSPEC_CACHE",
-    OUT_ENV,
-    "IMGSPEC_PORT",
-    "IMGSPEC_PROVENANCE_FILE",
-    "IMGSPEC_RELEASE_FILE",
-    "IMGSPEC_TOKEN",
-    "PACKER_CACHE_DIR",
-    "PATH",
-];
 
 /// Options of a build.
 #[derive(Debug, Clone, Default)]
@@ -532,31 +508,6 @@ impl<'a> Job<'a> {
             self.artifacts.is_secret() || !self.artifacts.build.secret_environment.is_empty();
         artifacts::keep(&self.work, &self.folder, pattern, is_secret, record)
     }
-}
-
-/// Looks at what the build of an image sees.
-fn see(artifacts: &Artifacts, account: &Account) -> io::Result<Inputs> {
-    let mut variables = Vec::new();
-    for name in &artifacts.build.environment {
-        match std::env::var(name) {
-            Ok(value) => variables.push((name.clone(), value)),
-            Err(_) if OWN.contains(&name.as_str()) => {}
-            Err(_) => {
-                return Err(io::Error::other(format!(
-                    "the environment variable {name}, which the spec reads, is not set"
-                )));
-            }
-        }
-    }
-    let seen = fingerprint::seen(artifacts, account)?;
-    let id = fingerprint::id(&seen);
-    let inputs = fingerprint::inputs(&id, artifacts, &variables);
-    Ok(Inputs { seen, id, inputs })
-}
-
-/// Returns whether an image was built from what its sources are now. `None` if an input is missing.
-pub fn is_current(record: &Record, artifacts: &Artifacts, account: &Account) -> Option<bool> {
-    Some(see(artifacts, account).ok()?.inputs == record.inputs)
 }
 
 /// The errors and the last lines of a program's output.

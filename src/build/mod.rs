@@ -5,7 +5,7 @@
 
 mod artifacts;
 mod clean;
-mod fingerprint;
+mod inputs;
 mod install;
 mod job;
 mod make;
@@ -17,9 +17,9 @@ mod tools;
 
 pub use artifacts::{Artifact, Record};
 pub use clean::{Cleaned, clean_cache, clean_image, clean_out, image_folders};
-pub(crate) use fingerprint::{id as image_id, seen};
+pub use inputs::is_current;
 pub use install::InstallPlan;
-pub use job::{BuildFailure, Flags, Job, Outcome, is_current};
+pub use job::{BuildFailure, Flags, Job, Outcome};
 pub use make::MakeRun;
 pub use mask::Mask;
 pub use private::{Private, remove_leftovers};

@@ -9,7 +9,7 @@ use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::emit::{Account, Artifacts, Output, Provenance, TemplatePath};
 use crate::source::Release;
-use crate::workspace::{self, Lock, Stage, WriteError};
+use crate::workspace::{self, Eyes, Lock, Stage, WriteError};
 use clap::{Args, ValueEnum};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -173,7 +173,7 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         }
         None => None,
     };
-    let (mut made, mut diagnostics) = compile_to_build(&selected, &output);
+    let (mut made, mut diagnostics) = compile_to_build(&selected, &output, |made| made);
     // Another machine may have the role, but the build runs on this one.
     let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
     diagnostics
@@ -202,8 +202,13 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         build::remove_leftovers();
         let stage = workspace::begin(&output).map_err(failed)?;
         hold = Some(take_hold(&mut made, &stage).map_err(failed)?);
-        for (image, account) in &made {
-            workspace::add_image(&stage, &image.to_files()).map_err(failed)?;
+        let eyes = Eyes::default();
+        for (image, account) in &mut made {
+            let mut files = image.to_files(&account.sight);
+            eyes.identify(&mut files);
+            let [_, _, (_, manifest)] = &files.files;
+            image.manifest.clone_from(manifest);
+            workspace::add_image(&stage, &files).map_err(failed)?;
             let name = Path::new(&image.image).join(Provenance::FILE);
             let text = account.provenance.text();
             stage.add(&name, text.as_bytes(), 0o644).map_err(failed)?;

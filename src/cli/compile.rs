@@ -2,15 +2,15 @@
 
 use crate::cli::place::{cannot_write, expect_own, out, shown};
 use crate::cli::report::{
-    compile_all, expect_unchanged, format, is_fine, render_all, report, write_reports,
+    compile_to_build, expect_unchanged, format, is_fine, render_all, report, write_reports,
 };
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, keep, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
-use crate::emit::{Artifacts, Files, Output};
+use crate::emit::{Account, Artifacts, Files, Output};
 use crate::source::{Disk, Loader};
-use crate::workspace::{self, Stage};
+use crate::workspace::{self, Eyes, Stage, put_id};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -162,19 +162,25 @@ fn make(
     selected: &Selected,
     output: &Output,
 ) -> Result<(Made, Vec<Diagnostic>), Failure> {
+    let eyes = Eyes::bounded();
     if args.stdout {
-        let (images, diagnostics) = compile_all(selected, output, as_json);
+        let take = |(artifacts, account): (_, Account)| as_json(artifacts, &account, &eyes);
+        let (images, diagnostics) = compile_to_build(selected, output, take);
         return Ok((Made::Printed(images), diagnostics));
     }
     if args.check {
-        let stale = |image: Files| workspace::stale(&image, output);
+        let stale = |mut image: Files| {
+            eyes.identify(&mut image);
+            workspace::stale(&image, output)
+        };
         let (stale, diagnostics) = render_all(selected, output, stale);
         return Ok((Made::Stale(stale.concat()), diagnostics));
     }
     let failed = |e: workspace::WriteError| cannot_write(&e, &cli.here);
     let is_new = !Disk.is_dir(&output.dir);
     let stage = workspace::begin(output).map_err(failed)?;
-    let add = |image: Files| {
+    let add = |mut image: Files| {
+        eyes.identify(&mut image);
         workspace::expect_free(&stage, &image.image).map_err(Failure)?;
         workspace::add_image(&stage, &image).map_err(failed)
     };
@@ -188,7 +194,10 @@ fn make(
 }
 
 /// Returns the name of an image and its files as they are printed.
-fn as_json(artifacts: Artifacts) -> (String, Value) {
+fn as_json(mut artifacts: Artifacts, account: &Account, eyes: &Eyes) -> (String, Value) {
+    if let Ok(own) = eyes.look(&account.sight) {
+        put_id(&mut artifacts.manifest, &own.id());
+    }
     let parse =
         |(name, text): (&str, String)| Some((name.to_owned(), serde_json::from_str(&text).ok()?));
     let files = artifacts.shown_files().into_iter().filter_map(parse);

@@ -116,7 +116,7 @@ pub(super) fn run(cli: &Cli, args: &Probe) -> Result<ExitCode, Failure> {
         dir: out(&cli.here, args.out.as_deref()),
         portable: false,
     };
-    let (artifacts, diagnostics) = compile_to_build(&selected, &output);
+    let (artifacts, diagnostics) = compile_to_build(&selected, &output, |made| made);
     if !is_fine(&diagnostics) {
         report(cli, &selected.program, &diagnostics);
         return Ok(ExitCode::from(1));

@@ -7,9 +7,7 @@ use crate::diagnostic::{
     render_plain, render_rich, render_sarif, render_short, render_summary,
 };
 use crate::driver::{self, Job};
-#[cfg(unix)]
-use crate::emit::Account;
-use crate::emit::{Artifacts, Files, Output};
+use crate::emit::{Account, Artifacts, Files, Output};
 use crate::project::Program;
 use crate::source::{Disk, Loader, Origin};
 use crate::workspace::{self, WriteError};
@@ -40,24 +38,14 @@ pub(super) fn check_all(selected: &Selected, output: &Output) -> Vec<Diagnostic>
     finish(selected, job(selected, output).check())
 }
 
-/// Compiles the selected images. Returns what `take` makes of the files of each, and all diagnostics, in order. Several
-/// threads call `take`.
-pub(super) fn compile_all<T: Send>(
+/// Compiles the selected images, and collects what a build tells about each. Returns what `take` makes of both, and all
+/// diagnostics, in order. Several threads call `take`.
+pub(super) fn compile_to_build<T: Send>(
     selected: &Selected,
     output: &Output,
-    take: impl Fn(Artifacts) -> T + Sync,
+    take: impl Fn((Artifacts, Account)) -> T + Sync,
 ) -> (Vec<T>, Vec<Diagnostic>) {
-    let (made, found) = job(selected, output).compile_each(take);
-    (made, finish(selected, found))
-}
-
-/// Compiles the selected images, and collects what a build tells about each. Returns both, and all diagnostics, in order.
-#[cfg(unix)]
-pub(super) fn compile_to_build(
-    selected: &Selected,
-    output: &Output,
-) -> (Vec<(Artifacts, Account)>, Vec<Diagnostic>) {
-    let (made, found) = job(selected, output).compile_to_build();
+    let (made, found) = job(selected, output).compile_to_build(take);
     (made, finish(selected, found))
 }
 

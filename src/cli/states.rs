@@ -1,15 +1,14 @@
 //! The states of a project that `diff` and `plan` compare.
 
-use crate::build::{image_id, seen};
 use crate::cli::report::{compile_to_build, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print_bytes, whence};
 use crate::diagnostic::nearest;
-use crate::emit::{Output, Provenance};
+use crate::emit::{Account, Artifacts, Output, Provenance};
 use crate::review::{Side, State};
 use crate::schema::Roles;
 use crate::source::{Disk, Loader, Release, normalize};
-use crate::workspace;
+use crate::workspace::{self, Eyes};
 use clap::Args;
 use globset::Glob;
 use std::collections::{BTreeMap, BTreeSet};
@@ -337,33 +336,34 @@ fn side(cli: &Cli, args: &Compared) -> Result<Option<Side>, Failure> {
         dir: workspace::read_config(&cli.here).0.join("build"),
         portable: true,
     };
-    let (made, diagnostics) = compile_to_build(&selected, &output);
+    let eyes = Eyes::default();
+    let take = |(artifacts, account)| state(artifacts, account, &eyes);
+    let (states, diagnostics) = compile_to_build(&selected, &output, take);
     if !is_fine(&diagnostics) {
         report(cli, &selected.program, &diagnostics);
         return Ok(None);
     }
-    let mut side = Side::new();
-    for (artifacts, account) in made {
-        let seen =
-            seen(&artifacts, &account).map_err(|e| Failure(format!("{}: {e}", artifacts.image)))?;
-        let state = State {
-            id: Some(image_id(&seen)),
-            seen,
-            declared: Some(account.declared),
-            provenance: Some(account.provenance),
-            grounds: account.grounds,
-            environment: {
-                let build = &artifacts.build;
-                build
-                    .environment
-                    .union(&build.secret_environment)
-                    .cloned()
-                    .collect()
-            },
-        };
-        side.insert(artifacts.image.clone(), state);
-    }
-    Ok(Some(side))
+    states.into_iter().collect::<Result<Side, _>>().map(Some)
+}
+
+/// What is kept of an image, with its name.
+///
+/// # Errors
+/// If a file that a value names cannot be read.
+fn state(artifacts: Artifacts, account: Account, eyes: &Eyes) -> Result<(String, State), Failure> {
+    let own = eyes.look(&account.sight);
+    let own = own.map_err(|e| Failure(format!("{}: {e}", artifacts.image)))?;
+    let build = &artifacts.build;
+    let environment = build.environment.union(&build.secret_environment);
+    let state = State {
+        id: Some(own.id()),
+        seen: own.all(),
+        declared: Some(account.declared),
+        provenance: Some(account.provenance),
+        grounds: account.grounds,
+        environment: environment.cloned().collect(),
+    };
+    Ok((artifacts.image, state))
 }
 
 /// A built image, under the name that it had.

@@ -6,6 +6,7 @@ use crate::emit::{Delivery, find_secret_names};
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Roles, Text, Type, Value, encode};
 use crate::source::{Origin, Span};
+use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ pub struct BuildPlan {
 }
 
 /// A role that a value names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     /// A name, or a path: absolute where a spec names it, as it was written where a var file does.
     pub name: String,
@@ -79,8 +80,37 @@ pub struct PackerRun {
 impl Delivery<'_, '_> {
     pub(super) fn build_plan(&self) -> BuildPlan {
         let provider = self.provider();
+        let words = |all: &[SmolStr]| all.iter().map(ToString::to_string).collect();
+        let mut plan = BuildPlan {
+            template: self.template(),
+            make: self.serves_upstream().then(|| self.make_target()),
+            runs: self.packer_runs(),
+            artifact: provider.artifact.as_ref().map(ToString::to_string),
+            foreground: words(&provider.foreground),
+            tools: words(&provider.tools),
+            paths: self.ids().flat_map(|id| self.paths_of(id)).collect(),
+            environment: BTreeSet::new(),
+            secret_environment: find_secret_names(self.image),
+            roles: self.roles_named(),
+            role_folders: self.role_folders(),
+        };
+        for id in self.ids().filter(|id| self.image.is_set_by_users(*id)) {
+            if let Some(value) = self.image.value(id) {
+                for_each_piece(value, &mut |piece| {
+                    if let Piece::Env(name) = piece {
+                        plan.environment.insert(name.to_string());
+                    }
+                });
+            }
+        }
+        plan
+    }
+
+    /// Where the Packer template is.
+    pub(super) fn template(&self) -> TemplatePath {
+        let provider = self.provider();
         let source = self.image.program.sources.get(provider.span.file);
-        let template = match source.origin {
+        match source.origin {
             Origin::Library if provider.roles == Roles::Upstream => {
                 TemplatePath::Upstream(provider.template.to_string())
             }
@@ -88,45 +118,24 @@ impl Delivery<'_, '_> {
             _ => TemplatePath::Disk(crate::source::normalize(
                 &source.folder().join(&provider.template),
             )),
-        };
-        let mut plan = BuildPlan {
-            template,
-            make: self.serves_upstream().then(|| self.make_target()),
-            runs: self.packer_runs(),
-            artifact: provider.artifact.as_ref().map(ToString::to_string),
-            foreground: provider
-                .foreground
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-            tools: provider.tools.iter().map(ToString::to_string).collect(),
-            paths: BTreeSet::new(),
-            environment: BTreeSet::new(),
-            secret_environment: find_secret_names(self.image),
-            roles: self.roles_named(),
-            role_folders: self.role_folders(),
-        };
-        for id in self.ids() {
-            let is_users = self.image.is_set_by_users(id);
-            if let Some(value) = self.image.value(id) {
-                plan.paths.extend(
-                    is_users
-                        .then(|| self.absolute_paths(id, value))
-                        .into_iter()
-                        .flatten(),
-                );
-                for_each_piece(value, &mut |piece| match piece {
-                    Piece::Path(path) => {
-                        plan.paths.insert(PathBuf::from(path.as_str()));
-                    }
-                    Piece::Env(name) if is_users => {
-                        plan.environment.insert(name.to_string());
-                    }
-                    _ => {}
-                });
-            }
         }
-        plan
+    }
+
+    /// The files and folders of this machine that a variable's value names.
+    pub(super) fn paths_of(&self, id: VarId) -> Vec<PathBuf> {
+        let Some(value) = self.image.value(id) else {
+            return Vec::new();
+        };
+        let mut paths = Vec::new();
+        if self.image.is_set_by_users(id) {
+            paths = self.absolute_paths(id, value);
+        }
+        for_each_piece(value, &mut |piece| {
+            if let Piece::Path(path) = piece {
+                paths.push(PathBuf::from(path.as_str()));
+            }
+        });
+        paths
     }
 
     /// The roles that values name.
@@ -248,7 +257,7 @@ impl Delivery<'_, '_> {
         folders
     }
 
-    fn packer_runs(&self) -> Vec<PackerRun> {
+    pub(super) fn packer_runs(&self) -> Vec<PackerRun> {
         let target = self
             .image
             .program

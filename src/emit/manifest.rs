@@ -18,6 +18,8 @@ struct Manifest<'m> {
     manifest: u32,
     imgspec: &'m str,
     image: &'m str,
+    /// Whoever can read files writes it: `workspace::put_id`.
+    id: Option<&'m str>,
     library: &'m str,
     release: &'m str,
     target: ManifestTarget<'m>,
@@ -66,6 +68,7 @@ impl<'p> Delivery<'_, 'p> {
             manifest: 1,
             imgspec: env!("CARGO_PKG_VERSION"),
             image: self.image.name(),
+            id: None,
             library: if program.is_adopted {
                 "adopted"
             } else {

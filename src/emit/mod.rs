@@ -21,6 +21,7 @@ mod readers;
 mod roles;
 mod route;
 mod sheet;
+mod sight;
 
 pub use ansible::show_value;
 pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
@@ -31,6 +32,7 @@ pub use provenance::{Account, Ground, Provenance, Step, Trace, from_root};
 pub use readers::{Effect, Reach};
 pub use roles::check_roles;
 pub use sheet::{Files, Sheet, files};
+pub use sight::Sight;
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::Image;
@@ -125,12 +127,13 @@ impl Artifacts {
         self.rendered(|name| self.secrets.contains(name))
     }
 
-    /// The files as text.
-    pub fn to_files(&self) -> Files {
+    /// The files as text, with what a build sees.
+    pub fn to_files(&self, sight: &Sight) -> Files {
         Files {
             image: self.image.clone(),
             is_secret: self.is_secret(),
             files: self.files(),
+            sight: sight.clone(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! and the image contains it (docs/json.md).
 
 use crate::emit::history::{Act, HistoryEntry, Shown, belongs, history};
-use crate::emit::{Delivery, Environment, MASK, Output, ansible, packer, render};
+use crate::emit::{Delivery, Output, Sight, render};
 use crate::eval::Image;
 use crate::project::hir::*;
 use crate::source::{Origin, Span};
@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The content of `provenance.json` (docs/json.md).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,14 +84,12 @@ pub struct Ground {
 pub struct Account {
     /// Where the values come from.
     pub provenance: Provenance,
-    /// The var files as a compile with `--portable` writes them to `build` at the project's root, with masked secrets.
-    pub portable: [(&'static str, String); 2],
+    /// What the build sees.
+    pub sight: Sight,
     /// The file, line and column of the image's declaration, as in a [`Step`].
     pub declared: (String, u32, u32),
     /// How the values are written, by the names of the variables.
     pub grounds: BTreeMap<String, Ground>,
-    /// The project's root.
-    pub root: PathBuf,
 }
 
 /// A path as it is from the project's root. One that has not even its first folder in common with the root stays absolute:
@@ -115,45 +113,14 @@ impl Account {
         let root = delivery.root();
         Account {
             provenance: delivery.provenance(&root),
-            portable: delivery.portable(&root),
+            sight: delivery.sight(),
             declared: delivery.position(delivery.section_span(), &root),
             grounds: delivery.grounds(),
-            root,
         }
     }
 }
 
 impl Delivery<'_, '_> {
-    /// The root of the image's project; for a target of the library that of the project that the command runs in.
-    fn root(&self) -> PathBuf {
-        let program = self.image.program;
-        let file = program.section(self.image.section).span.file;
-        let view = program.views.get(&file).map(|view| &view.root);
-        let root = view.or(program.root.as_ref());
-        root.map_or_else(|| PathBuf::from("/"), Clone::clone)
-    }
-
-    fn portable(&self, root: &Path) -> [(&'static str, String); 2] {
-        let output = Output {
-            dir: root.join("build"),
-            portable: true,
-        };
-        let (plan, _) = self.decide(self.image.ids(), false, &output);
-        let mut environment = Environment::new();
-        let mut packer = packer::render(self, &plan, &output, &mut environment);
-        packer.retain(|name, _| !self.withheld().contains(name));
-        for secret in self.literal_secrets() {
-            if let Some(text) = packer.get_mut(&secret) {
-                *text = MASK.into();
-            }
-        }
-        let ansible = ansible::render(self, &plan, &output, &mut environment);
-        [
-            ("packer.vars.json", render(&packer)),
-            ("ansible.vars.json", render(&ansible)),
-        ]
-    }
-
     fn provenance(&self, root: &Path) -> Provenance {
         let program = self.image.program;
         let ids = self.ids().filter(|id| belongs(self.image, *id));

@@ -9,11 +9,13 @@ use crate::emit::plan::Plan;
 use crate::emit::readers::Reach;
 use crate::emit::route::Route;
 use crate::emit::{
-    Checked, Delivery, Environment, Output, Role, ansible, is_literal_secret, packer, render,
+    Checked, Delivery, Environment, MASK, Output, Role, Sight, ansible, is_literal_secret, packer,
+    render,
 };
 use crate::eval::{Image, Kin, Model};
 use crate::project::hir::*;
 use crate::schema::Base;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The files of an image as text.
@@ -25,6 +27,8 @@ pub struct Files {
     pub is_secret: bool,
     /// The names, relative to the image's folder, with the texts, in a stable order.
     pub files: [(&'static str, String); 3],
+    /// What a build sees.
+    pub sight: Sight,
 }
 
 /// What was decided and written for a model.
@@ -35,6 +39,9 @@ pub struct Sheet<'p> {
     route: Arc<Route>,
     reach: Arc<Reach>,
     pages: Option<Pages>,
+    /// The files that the ID covers.
+    portable: Option<Pages>,
+    paths: Vec<(VarId, PathBuf)>,
     /// The variables that are in the extra-vars file.
     in_file: Vec<VarId>,
     secrets: Vec<VarId>,
@@ -52,8 +59,13 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// Writes the entries of the variables of a plan that are not withheld.
-    pub(super) fn new(delivery: &Delivery<'_, '_>, plan: &Plan<'_>, output: &Output) -> Pages {
+    /// Writes the entries of the variables of a plan that are not withheld; with a mask for each secret if `is_masked`.
+    fn new(
+        delivery: &Delivery<'_, '_>,
+        plan: &Plan<'_>,
+        output: &Output,
+        is_masked: bool,
+    ) -> Pages {
         let program = delivery.image.program;
         let mut rows: Vec<_> = plan
             .rows
@@ -72,7 +84,9 @@ impl Pages {
             let text = packer::text(delivery, row, output, &mut environment);
             if let Some(text) = text.filter(|_| !delivery.is_withheld(row.variable)) {
                 pages.has_twins |= std::mem::replace(&mut names[0], name) == name;
-                pages.packer.push_string(rank, name, &text);
+                let is_secret = is_masked && is_literal_secret(delivery.image, row.variable);
+                let text = if is_secret { MASK } else { &text };
+                pages.packer.push_string(rank, name, text);
             }
             if let Some(json) = ansible::json(delivery, row, output, &mut environment) {
                 pages.has_twins |= std::mem::replace(&mut names[1], name) == name;
@@ -83,6 +97,14 @@ impl Pages {
             }
         }
         pages
+    }
+
+    /// Whether these are the texts of the two files.
+    fn make(&self, packer: &str, ansible: &str) -> bool {
+        let nothing = Page::default();
+        !self.has_twins
+            && self.packer.with(&[], &nothing) == packer
+            && self.ansible.with(&[], &nothing) == ansible
     }
 }
 
@@ -107,6 +129,7 @@ pub fn files(image: &Image<'_>, output: &Output) -> (Files, Checked) {
             ("ansible.vars.json", render(&ansible)),
             ("manifest.json", delivery.manifest(plan.file, &environment)),
         ],
+        sight: delivery.sight(),
     };
     let roles = delivery.roles_named();
     (files, delivery.checked(diagnostics, roles))
@@ -126,20 +149,21 @@ impl<'p> Sheet<'p> {
         if !diagnostics.is_empty() || !plan.undeclared.is_empty() {
             return None;
         }
-        let pages = match files {
-            None => None,
-            Some(files) => {
-                let pages = Pages::new(&delivery, &plan, output);
-                let [(_, packer), (_, ansible), _] = &files.files;
-                let nothing = Page::default();
-                let is_same = !pages.has_twins
-                    && pages.packer.with(&[], &nothing) == *packer
-                    && pages.ansible.with(&[], &nothing) == *ansible;
-                Some(pages).filter(|_| is_same)
+        let (mut pages, mut portable) = (None, None);
+        if let Some(files) = files {
+            let own = Pages::new(&delivery, &plan, output, false);
+            let seen = Pages::new(
+                &delivery,
+                &plan,
+                &Delivery::portable_output(&files.sight.root),
+                true,
+            );
+            let [(_, packer), (_, ansible), _] = &files.files;
+            let [(_, seen_packer), (_, seen_ansible)] = &files.sight.portable;
+            if !own.make(packer, ansible) || !seen.make(seen_packer, seen_ansible) {
+                return None;
             }
-        };
-        if files.is_some() != pages.is_some() {
-            return None;
+            (pages, portable) = (Some(own), Some(seen));
         }
         let ids = image.ids().iter().copied();
         let rows = plan.rows.iter().filter(|row| row.file.is_some());
@@ -152,6 +176,16 @@ impl<'p> Sheet<'p> {
         Some(Sheet {
             model: Model::new(image)?,
             pages,
+            portable,
+            paths: ids
+                .clone()
+                .flat_map(|id| {
+                    delivery
+                        .paths_of(id)
+                        .into_iter()
+                        .map(move |path| (id, path))
+                })
+                .collect(),
             in_file: rows.map(|row| row.variable).collect(),
             secrets: ids.filter(|id| is_literal_secret(image, *id)).collect(),
             roles: roles.collect(),
@@ -182,12 +216,14 @@ impl<'p> Sheet<'p> {
 
     /// Renders the files of another image; none where anything may have to be reported.
     pub fn render(&self, kin: &Kin<'p>, output: &Output) -> Option<(Files, Checked)> {
-        let pages = self.pages.as_ref()?;
+        let (pages, portable) = (self.pages.as_ref()?, self.portable.as_ref()?);
         let (delivery, ids) = self.deliver(kin)?;
         let plan = self.decide(kin, &delivery, &ids, output)?;
         let image = &kin.image;
         let program = image.program;
-        let new = Pages::new(&delivery, &plan, output);
+        let new = Pages::new(&delivery, &plan, output, false);
+        let root = delivery.root();
+        let seen_new = Pages::new(&delivery, &plan, &Delivery::portable_output(&root), true);
         let mut ranks: Vec<u32> = ids.iter().map(|id| program.rank(*id)).collect();
         ranks.sort_unstable();
         let is_old = |id: &VarId| ids.binary_search(id).is_err();
@@ -198,7 +234,23 @@ impl<'p> Sheet<'p> {
             .chain(&new.environment)
             .flat_map(|(_, names)| names.iter().cloned())
             .collect();
+        let checked = self.checked(&delivery, &ids);
+        let covered = [
+            (
+                "packer.vars.json",
+                portable.packer.with(&ranks, &seen_new.packer),
+            ),
+            (
+                "ansible.vars.json",
+                portable.ansible.with(&ranks, &seen_new.ansible),
+            ),
+        ];
+        let old_paths = self.paths.iter().filter(|(id, _)| is_old(id));
+        let old_paths = old_paths.map(|(_, path)| path.clone());
+        let new_paths = ids.iter().flat_map(|id| delivery.paths_of(*id));
+        let paths = old_paths.chain(new_paths).collect();
         let files = Files {
+            sight: Sight::new(&delivery, root, covered, paths, checked.roles.clone()),
             image: image.name().to_owned(),
             is_secret: self.secrets.iter().any(is_old)
                 || seen(kin, &ids)
@@ -213,7 +265,7 @@ impl<'p> Sheet<'p> {
                 ("manifest.json", delivery.manifest(plan.file, &environment)),
             ],
         };
-        Some((files, self.checked(&delivery, &ids)))
+        Some((files, checked))
     }
 
     /// Finds out who reads what, and which variables must be decided again.

@@ -6,6 +6,9 @@
 /// The largest file, in bytes. Image Builder's largest files have a few hundred KiB.
 pub const MAX_FILE: u64 = 16 << 20;
 
+/// The most bytes of the files that the values of an image name, for a command that builds nothing.
+pub const MAX_SEEN: u64 = 256 << 20;
+
 /// The most bytes of all files that a command reads.
 pub const MAX_SOURCES: usize = 64 << 20;
 

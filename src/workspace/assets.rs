@@ -6,7 +6,6 @@ use include_dir::{Dir, DirEntry};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
 use std::sync::OnceLock;
 
 /// The name of the folder for unpacked files in the cache.
@@ -70,8 +69,7 @@ fn digest() -> String {
     digest
 }
 
-/// Returns the files of the embedded templates, playbooks and roles with the SHA-256 of each: `config/…` and `ansible/…`.
-#[cfg(unix)]
+/// Returns the files of the embedded templates, playbooks and roles with the SHA-256 of each, sorted: `ansible/…` and `config/…`.
 pub(crate) fn asset_sums() -> &'static [(String, String)] {
     static SUMS: OnceLock<Vec<(String, String)>> = OnceLock::new();
     SUMS.get_or_init(|| {
@@ -82,7 +80,9 @@ pub(crate) fn asset_sums() -> &'static [(String, String)] {
             let name = path.to_string_lossy().into_owned();
             (name, hex(&Sha256::digest(content)))
         };
-        files.into_iter().map(sum).collect()
+        let mut sums: Vec<(String, String)> = files.into_iter().map(sum).collect();
+        sums.sort();
+        sums
     })
 }
 

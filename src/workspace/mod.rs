@@ -7,6 +7,7 @@ mod cache;
 mod checkout;
 mod confine;
 mod discover;
+mod identity;
 mod library;
 mod lock;
 mod make;
@@ -14,7 +15,6 @@ mod revision;
 mod stage;
 mod write;
 
-#[cfg(unix)]
 pub(crate) use assets::asset_sums;
 pub use assets::{assets, unpack};
 #[cfg(unix)]
@@ -23,6 +23,7 @@ pub use cache::{cache, make_cache, make_ignored};
 pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
 pub use confine::{Limits, confine_calls, confine_files};
 pub use discover::{Wanted, project_library, read_config, spec_files};
+pub use identity::{Eyes, Own, Seen, put_id, sha256_file};
 pub use library::library;
 #[cfg(unix)]
 pub(crate) use lock::LOCK;

@@ -3,8 +3,9 @@
 //! Nothing here waits for the disk (`fsync`), which would take longer than everything else. So the promise holds if the
 //! program is killed or fails, but not if the machine loses power.
 
-use crate::emit::{Artifacts, Files, Output};
+use crate::emit::{Files, Output};
 use crate::source::{has_content, read_bytes, read_text};
+use crate::workspace::Eyes;
 use crate::workspace::lock::{Lock, name_holder};
 use crate::workspace::stage::{Stage, again, mode_of};
 use std::fmt;
@@ -125,16 +126,18 @@ pub fn expect_free(stage: &Stage, image: &str) -> Result<(), String> {
     })
 }
 
-/// Writes the files of images to the output folder, and returns the images' folders. No file is replaced before all new
-/// ones are written.
+/// Writes the files of images to the output folder, with the images' IDs, and returns the images' folders. No file is
+/// replaced before all new ones are written.
 ///
 /// # Errors
 /// If a folder or file cannot be written. Then nothing has changed.
-pub fn write(images: &[Artifacts], output: &Output) -> Result<Vec<PathBuf>, WriteError> {
+pub fn write(images: Vec<Files>, output: &Output) -> Result<Vec<PathBuf>, WriteError> {
     let stage = begin(output)?;
-    let folders = images
-        .iter()
-        .map(|image| add_image(&stage, &image.to_files()));
+    let eyes = Eyes::bounded();
+    let folders = images.into_iter().map(|mut image| {
+        eyes.identify(&mut image);
+        add_image(&stage, &image)
+    });
     let folders = folders.collect::<Result<_, _>>()?;
     stage.commit()?;
     Ok(folders)
@@ -334,15 +337,24 @@ fn name_of(path: &Path) -> &Path {
     path.file_name().map_or(path, Path::new)
 }
 
-/// Returns the files of an image that a compile would write or change.
+/// Returns the files of an image that a compile would write or change. What only the manifest tells about the sources does not
+/// count: the ID decides.
 pub fn stale(image: &Files, output: &Output) -> Vec<PathBuf> {
     let dir = output.dir.join(&image.image);
-    image
-        .files
-        .iter()
-        .filter(|(name, content)| {
-            read_bytes(&dir.join(name)).ok().as_deref() != Some(content.as_bytes())
-        })
-        .map(|(name, _)| dir.join(name))
-        .collect()
+    let is_same = |name: &str, content: &str| {
+        let old = read_bytes(&dir.join(name)).ok();
+        let old = old.as_deref();
+        old == Some(content.as_bytes())
+            || name == "manifest.json"
+                && id_of(content.as_bytes()).is_some_and(|id| old.and_then(id_of) == Some(id))
+    };
+    let files = image.files.iter();
+    let stale = files.filter(|(name, content)| !is_same(name, content));
+    stale.map(|(name, _)| dir.join(name)).collect()
+}
+
+/// The ID in the text of a manifest.
+fn id_of(manifest: &[u8]) -> Option<String> {
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
+    manifest.get("id")?.as_str().map(str::to_owned)
 }
