@@ -30,6 +30,9 @@ pub(super) struct Show {
     /// All images of the given paths or of the project, or of the library if there are none
     #[arg(long)]
     all: bool,
+    /// Only variables whose values are not those of the image's target
+    #[arg(long)]
+    changed: bool,
     /// Print JSON (docs/json.md)
     #[arg(long)]
     json: bool,
@@ -74,11 +77,18 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         alone.append(&mut artifacts.diagnostics);
         selected.program.drop_consequences(*id, &mut alone);
         found.append(&mut alone);
+        let own = args
+            .changed
+            .then(|| evaluate(&selected.program, image.stack.target, selected.provider).ok())
+            .flatten();
+        let is_shown = |id: VarId| own.as_ref().is_none_or(|own| own.value(id) != image.value(id));
         if as_json {
-            array.push(show_json(&image, &artifacts, &variables, &mut room)?);
+            let is_shown = |id| is_shown(id) && is_asked_for(&selected.program, id, &variables);
+            array.push(show_json(&image, &artifacts, &is_shown, &mut room)?);
         } else if variables.is_empty() {
             room.take(image.size())?;
-            show_image(&image, &mut text, selected.images.len() > 1);
+            let has_title = selected.images.len() > 1;
+            show_image(&image, &is_shown, args.changed, has_title, &mut text);
         }
         for name in variables.iter().filter(|_| !as_json) {
             text.push_str(if text.is_empty() { "" } else { "\n" });
@@ -227,10 +237,16 @@ struct JsonSetting {
     value: Json,
 }
 
+/// Whether the arguments name a variable, or none.
+fn is_asked_for(program: &Program, id: VarId, only: &[String]) -> bool {
+    let name = program.variable(id).name.as_str();
+    only.is_empty() || only.iter().any(|other| other == name)
+}
+
 fn show_json(
     image: &Image<'_>,
     artifacts: &Artifacts,
-    only: &[String],
+    is_shown: &dyn Fn(VarId) -> bool,
     room: &mut Room,
 ) -> Result<JsonImage, Failure> {
     let program = image.program;
@@ -252,12 +268,11 @@ fn show_json(
             layer: entry.layer,
         }
     };
-    let is_asked_for = |name: &str| only.is_empty() || only.iter().any(|other| other == name);
     let mut variables = BTreeMap::new();
     for id in image.ids().iter().copied().filter(|id| belongs(image, *id)) {
         let variable = program.variable(id);
         let name = variable.name.as_str();
-        if !is_asked_for(name) {
+        if !is_shown(id) {
             continue;
         }
         let is_secret = hides(image, id);
@@ -300,14 +315,22 @@ fn show_json(
 
 // ---- text -------------------------------------------------------------------------------------
 
-fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
+/// Shows the values of an image; with `with_unset` also variables without one.
+fn show_image(
+    image: &Image<'_>,
+    is_shown: &dyn Fn(VarId) -> bool,
+    with_unset: bool,
+    has_title: bool,
+    out: &mut String,
+) {
     let program = image.program;
     if has_title {
         let _ = writeln!(out, "# {}", image.name());
     }
     let mut rows: Vec<(Cow<'_, str>, String, String)> = Vec::new();
     for id in image.ids().iter().copied().filter(|id| belongs(image, *id)) {
-        if image.value(id).is_none() {
+        let is_unset = image.value(id).is_none();
+        if !is_shown(id) || is_unset && !with_unset {
             continue;
         }
         let source = match image.winner(id) {
@@ -326,7 +349,12 @@ fn show_image(image: &Image<'_>, out: &mut String, has_title: bool) {
             None => "default".to_owned(),
         };
         let name = visible_line(&program.variable(id).name);
-        rows.push((name, Shown::of(image, id).written(), source));
+        let value = if is_unset {
+            "unset".to_owned()
+        } else {
+            Shown::of(image, id).written()
+        };
+        rows.push((name, value, source));
     }
     rows.sort();
     let width = rows
