@@ -81,7 +81,10 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
             .changed
             .then(|| evaluate(&selected.program, image.stack.target, selected.provider).ok())
             .flatten();
-        let is_shown = |id: VarId| own.as_ref().is_none_or(|own| own.value(id) != image.value(id));
+        let is_shown = |id: VarId| {
+            own.as_ref()
+                .is_none_or(|own| own.value(id) != image.value(id))
+        };
         if as_json {
             let is_shown = |id| is_shown(id) && is_asked_for(&selected.program, id, &variables);
             array.push(show_json(&image, &artifacts, &is_shown, &mut room)?);

@@ -7,7 +7,7 @@ use crate::diagnostic::nearest;
 use crate::emit::{Account, Artifacts, Output, Provenance};
 use crate::review::{Side, State};
 use crate::schema::Roles;
-use crate::source::{Disk, Loader, Release, normalize};
+use crate::source::{Disk, Loader, Release, normalize, read_text};
 use crate::workspace::{self, Eyes};
 use clap::Args;
 use globset::Glob;
@@ -68,7 +68,7 @@ pub(super) fn find(cli: &Cli, args: &Compared) -> Result<(Side, Side), Failure> 
             }
             Old::Here(side)
         }
-        Against::Image(_) => Old::Here(Side::new()),
+        Against::Image(_) | Against::VarFile(_) => Old::Here(Side::new()),
         Against::Copy(folder, _kept) => Old::Child(start(cli, args, folder)?),
     };
     let Some(mut new) = side(cli, args)? else {
@@ -87,6 +87,16 @@ pub(super) fn find(cli: &Cli, args: &Compared) -> Result<(Side, Side), Failure> 
             let state = new.get(other).cloned().unwrap_or_default();
             old = Side::from([(name.clone(), state)]);
             new.retain(|known, _| *known == name);
+        }
+        Against::VarFile(file) => {
+            let name = args.images.first().cloned().unwrap_or_default();
+            let provenance = new.get(&name).and_then(|state| state.provenance.as_ref());
+            if let Some(provenance) = provenance {
+                let inputs = vec![provenance.target.clone(), file.clone()];
+                let states = side_of(cli, args, inputs)?.unwrap_or_default();
+                old.extend(states.into_values().map(|state| (name.clone(), state)));
+                new.retain(|known, _| *known == name);
+            }
         }
         // A built image has the name that it had.
         Against::Built(_) if args.images.is_empty() => new.retain(|name, _| old.contains_key(name)),
@@ -151,6 +161,8 @@ enum Against {
     Built(String),
     /// The folders of builds.
     Builds(Vec<PathBuf>),
+    /// A JSON var file: what it makes of the image's target.
+    VarFile(String),
     /// Another image.
     Image(String),
 }
@@ -182,6 +194,14 @@ fn find_state(cli: &Cli, args: &Compared) -> Result<Against, Failure> {
             Against::Builds(builds)
         });
     }
+    if is_var_file(&path) {
+        if args.images.len() != 1 {
+            return Err(Failure(format!(
+                "{named} is a JSON var file: name the image to compare with it, as in `imgspec diff IMAGE --against {named}`"
+            )));
+        }
+        return Ok(Against::VarFile(named.clone()));
+    }
     if path.exists() {
         return Ok(Against::Built(named.clone()));
     }
@@ -197,6 +217,17 @@ fn find_state(cli: &Cli, args: &Compared) -> Result<Against, Failure> {
         return Ok(Against::Image(named.clone()));
     }
     Err(error)
+}
+
+/// Whether a file is a JSON var file, and not what a compile or a build has written about an image.
+fn is_var_file(path: &Path) -> bool {
+    let is_json = path.extension().is_some_and(|ending| ending == "json");
+    let text = is_json.then(|| read_text(path).ok()).flatten();
+    let json = text.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    json.is_some_and(|json| {
+        let is_told = |name: &str| json.get(name).is_some_and(serde_json::Value::is_u64);
+        !["build", "manifest", "provenance"].into_iter().any(is_told)
+    })
 }
 
 /// The folders of builds in a folder, sorted.
@@ -327,7 +358,13 @@ pub(super) fn print_own(cli: &Cli, args: &Compared) -> Result<bool, Failure> {
 
 /// The images of the project around the current folder. None if a spec has an error, which is reported.
 fn side(cli: &Cli, args: &Compared) -> Result<Option<Side>, Failure> {
+    side_of(cli, args, Vec::new())
+}
+
+/// The images that arguments name. None if a spec has an error, which is reported.
+fn side_of(cli: &Cli, args: &Compared, inputs: Vec<String>) -> Result<Option<Side>, Failure> {
     let selection = Selection {
+        inputs,
         set: args.set.clone(),
         ..Selection::default()
     };
