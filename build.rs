@@ -1,5 +1,5 @@
 //! Compiles the package anew when a file comes into an embedded folder or leaves it (`include_dir!` sees neither), and
-//! stores the standard library in the form in which the program reads it.
+//! stores the standard library in the form in which the program reads it, and the digests of the embedded templates and roles.
 //!
 //! The rooms of the compiler that read a library are compiled into this script: the form is made by the code that reads it.
 
@@ -29,6 +29,7 @@ mod syntax;
 
 use project::{Edition, Library};
 use schema::Roles;
+use sha2::{Digest, Sha256};
 use source::Release;
 use std::path::Path;
 use std::{env, fs, io};
@@ -51,7 +52,32 @@ fn main() -> io::Result<()> {
             }
         }
     }
+    fs::write(Path::new(&out).join("asset-sums"), asset_sums()?)?;
     println!("cargo:rustc-check-cfg=cfg(imgspec_prebuilt)");
     println!("cargo:rustc-cfg=imgspec_prebuilt");
     Ok(())
+}
+
+/// The SHA-256 of each embedded template, playbook and role: lines as `sha256sum` prints them, in the order of the names.
+fn asset_sums() -> io::Result<String> {
+    let mut open = vec![
+        Path::new("config").to_owned(),
+        Path::new("ansible").to_owned(),
+    ];
+    let mut lines = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path.to_string_lossy().replace('\\', "/");
+            let sum = source::hex(&Sha256::digest(fs::read(&path)?));
+            lines.push((name, sum));
+        }
+    }
+    lines.sort();
+    let lines = lines.iter().map(|(name, sum)| format!("{sum}  {name}\n"));
+    Ok(lines.collect())
 }

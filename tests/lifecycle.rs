@@ -233,10 +233,10 @@ fn an_id_follows_what_a_build_sees() {
     let lines: String = seen.iter().map(line).collect();
     assert_eq!(imgspec::source::sha256(&lines), id);
     for name in [
-        "ansible.vars.json",
         "ansible/roles/sysprep/tasks/about.yml",
         "config/rootfs/packer.json",
-        "packer.vars.json",
+        "output/ansible.vars.json",
+        "output/packer.vars.json",
         "project/mirror.list",
         "project/roles/audit/tasks/main.yml",
         "recipe.json",
@@ -252,7 +252,7 @@ fn an_id_follows_what_a_build_sees() {
     for name in ["packer.vars.json", "ansible.vars.json"] {
         let text = serde_json::to_string_pretty(&portable["node"][name]).unwrap() + "\n";
         assert_eq!(
-            seen[name],
+            seen[&format!("output/{name}")],
             imgspec::source::sha256(&text),
             "{name}:\n{text}"
         );

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The var files, which the values stand for.
-const VAR_FILES: [&str; 2] = ["packer.vars.json", "ansible.vars.json"];
+const VAR_FILES: [&str; 2] = ["output/packer.vars.json", "output/ansible.vars.json"];
 
 /// Stands for a variable where the target of an image differs.
 const EXTENDS: &str = "extends";

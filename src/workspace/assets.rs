@@ -6,7 +6,6 @@ use include_dir::{Dir, DirEntry};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 /// The name of the folder for unpacked files in the cache.
 const ASSETS: &str = "assets";
@@ -69,22 +68,9 @@ fn digest() -> String {
     digest
 }
 
-/// Returns the files of the embedded templates, playbooks and roles with the SHA-256 of each, sorted: `ansible/…` and `config/…`.
-pub(crate) fn asset_sums() -> &'static [(String, String)] {
-    static SUMS: OnceLock<Vec<(String, String)>> = OnceLock::new();
-    SUMS.get_or_init(|| {
-        let mut files = Vec::new();
-        list(&embedded::CONFIG, Path::new("config"), &mut files);
-        list(&embedded::ANSIBLE, Path::new("ansible"), &mut files);
-        let sum = |(path, content): (PathBuf, &[u8])| {
-            let name = path.to_string_lossy().into_owned();
-            (name, hex(&Sha256::digest(content)))
-        };
-        let mut sums: Vec<(String, String)> = files.into_iter().map(sum).collect();
-        sums.sort();
-        sums
-    })
-}
+/// The embedded templates, playbooks and roles with the SHA-256 of each: a line `SHA256  NAME` for each, in the order of the names,
+/// which begin with `ansible/` and `config/`.
+pub(crate) const ASSET_SUMS: &str = include_str!(concat!(env!("OUT_DIR"), "/asset-sums"));
 
 fn add(dir: &Dir<'_>, hash: &mut Sha256) {
     for entry in dir.entries() {
@@ -97,5 +83,25 @@ fn add(dir: &Dir<'_>, hash: &mut Sha256) {
                 hash.update(file.contents());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sums_are_those_of_the_embedded_files() {
+        let mut files = Vec::new();
+        list(&embedded::CONFIG, Path::new("config"), &mut files);
+        list(&embedded::ANSIBLE, Path::new("ansible"), &mut files);
+        let line = |(path, content): (PathBuf, &[u8])| {
+            let name = path.to_string_lossy().into_owned();
+            (name, hex(&Sha256::digest(content)))
+        };
+        let mut sums: Vec<_> = files.into_iter().map(line).collect();
+        sums.sort();
+        let lines = sums.iter().map(|(name, sum)| format!("{sum}  {name}\n"));
+        assert_eq!(lines.collect::<String>(), ASSET_SUMS);
     }
 }

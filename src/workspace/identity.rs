@@ -2,19 +2,22 @@
 
 use crate::emit::{Files, Role, Sight, from_root};
 use crate::source::{MAX_SEEN, hex, open_regular, sha256};
-use crate::workspace::asset_sums;
+use crate::workspace::ASSET_SUMS;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use walkdir::WalkDir;
 
 /// The names of all that a build sees, with the SHA-256 of each. The names are the same on every machine.
 pub type Seen = BTreeMap<String, String>;
 
-/// What a build sees besides imgspec's own templates and roles.
+/// The folder that the names of the var files begin with. It is behind those of imgspec's own files.
+const VAR_FILES: &str = "output";
+
+/// What a build sees besides imgspec's own templates and roles. All names are greater than those of imgspec's own files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Own(Seen);
 
@@ -61,7 +64,7 @@ impl Eyes {
     pub fn look(&self, sight: &Sight) -> io::Result<Own> {
         let mut own = Seen::new();
         for (name, content) in &sight.portable {
-            own.insert((*name).to_owned(), sha256(content));
+            own.insert(format!("{VAR_FILES}/{name}"), sha256(content));
         }
         own.insert("recipe.json".to_owned(), sha256(&sight.recipe));
         let paths = paths(sight);
@@ -105,22 +108,12 @@ impl Own {
     /// Returns the ID: the SHA-256 of a line `SHA256  NAME` for everything that a build sees, in the order of the names.
     /// `sha256sum` prints such lines.
     pub fn id(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut add = |name: &str, sum: &str| {
-            hash.update(sum);
-            hash.update("  ");
-            hash.update(name);
-            hash.update("\n");
-        };
-        let mut assets = asset_sums().iter().peekable();
+        // All images begin with the same lines.
+        static ASSETS: OnceLock<Sha256> = OnceLock::new();
+        let assets = || Sha256::new_with_prefix(ASSET_SUMS);
+        let mut hash = ASSETS.get_or_init(assets).clone();
         for (name, sum) in &self.0 {
-            while let Some((asset, sum)) = assets.next_if(|(asset, _)| asset < name) {
-                add(asset, sum);
-            }
-            add(name, sum);
-        }
-        for (asset, sum) in assets {
-            add(asset, sum);
+            hash.update(format!("{sum}  {name}\n"));
         }
         hex(&hash.finalize())
     }
@@ -128,7 +121,8 @@ impl Own {
     /// Adds imgspec's own templates and roles.
     pub fn all(self) -> Seen {
         let mut all = self.0;
-        all.extend(asset_sums().iter().cloned());
+        let lines = ASSET_SUMS.lines().filter_map(|line| line.split_once("  "));
+        all.extend(lines.map(|(sum, name)| (name.to_owned(), sum.to_owned())));
         all
     }
 }

@@ -15,7 +15,7 @@ mod revision;
 mod stage;
 mod write;
 
-pub(crate) use assets::asset_sums;
+pub(crate) use assets::ASSET_SUMS;
 pub use assets::{assets, unpack};
 #[cfg(unix)]
 pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};
