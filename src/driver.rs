@@ -2,13 +2,13 @@
 //!
 //! The command line and the language server call the same functions.
 
-use crate::diagnostic::{Code, Diagnostic, Fix, merge};
+use crate::diagnostic::{Code, Diagnostic, Fix};
 use crate::emit::{
     Account, Artifacts, Checked, Files, Output, Sheet, check, check_roles, emit, files,
 };
 use crate::eval::{Image, Kin, evaluate_on};
 use crate::project::hir::{Id, ProviderId, SectionId, VarId};
-use crate::project::{Family, Program, Stack, in_checkout};
+use crate::project::{Family, Findings, Program, Stack, in_checkout, judge};
 use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABLES, Origin, Span};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -454,14 +454,20 @@ fn too_large(span: Span) -> Diagnostic {
         .help("select fewer images, or put large values into files that a role copies")
 }
 
-/// Adds the program's own diagnostics to those of its images, merges and orders them, and applies `imgspec.toml`.
+/// Adds the program's own diagnostics to those of its images, merges and orders them, and applies comments and
+/// `imgspec.toml`.
 pub fn finish(program: &Program, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    conclude(program, found, false).shown
+}
+
+/// The same as [`finish`], with what comments allow. `is_whole` is that of [`judge`].
+pub fn conclude(program: &Program, found: Vec<Diagnostic>, is_whole: bool) -> Findings {
     let all = program.diagnostics.iter().cloned().chain(found);
     let all = all.map(|d| in_checkout(program, without_edits_of_arguments(program, d)));
-    let all = program
-        .configs
-        .apply(&program.sources, merge(all.collect()));
-    only_first(all)
+    let mut findings = judge(program, all.collect(), is_whole);
+    findings.shown = only_first(findings.shown);
+    findings.allowed.truncate(MAX_DIAGNOSTICS);
+    findings
 }
 
 /// Drops what nobody reads: all but the first diagnostics of very many. Errors stay before warnings.

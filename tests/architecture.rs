@@ -64,8 +64,8 @@ const ROOMS: [&str; 18] = [
     "lsp",
     "cli",
 ];
-const PROJECT: [&str; 7] = [
-    "roots", "edition", "adopted", "config", "hir", "check", "load",
+const PROJECT: [&str; 8] = [
+    "roots", "edition", "adopted", "config", "hir", "allowed", "check", "load",
 ];
 
 #[test]

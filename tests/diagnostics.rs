@@ -41,7 +41,7 @@ type Generate = fn() -> Vec<(String, String)>;
 
 /// Sources that exceed a limit. They are too long for a file, and `limits/NAME.txt` has only what is printed for them,
 /// or the end of it.
-const LIMITS: [(&str, Generate); 21] = [
+const LIMITS: [(&str, Generate); 22] = [
     ("includes_in_a_row", || {
         let file = |i: usize| format!("f{i}.imgspec");
         let text = |i: usize| format!("include {:?}\n", file(i + 1));
@@ -95,6 +95,11 @@ const LIMITS: [(&str, Generate); 21] = [
     ("names_and_values", || {
         let file = |i| (format!("{i}.imgspec"), "#\n".repeat(700_000));
         (0..3).map(file).collect()
+    }),
+    ("comments_that_allow", || {
+        let setting = |i| format!("x{i} = 1  # imgspec: allow(no-effect): a reason\n");
+        let settings: String = (0..=1000).map(setting).collect();
+        in_image(&format!("ansible {{\n{settings}}}"))
     }),
     ("entries_of_a_json_file", || {
         let json = format!("{{ {} \"memory\": \"1\" }}", "\"a\": \"\",".repeat(500_001));

@@ -173,16 +173,17 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
         }
         None => None,
     };
-    let (mut made, mut diagnostics) = compile_to_build(&selected, &output, |made| made);
+    let (mut made, mut findings) = compile_to_build(&selected, &output, |made| made);
     // Another machine may have the role, but the build runs on this one.
     let is_missing = |found: &&mut Diagnostic| found.code == Code::UnknownRole;
-    diagnostics
+    findings
+        .shown
         .iter_mut()
         .filter(is_missing)
         .for_each(|found| found.severity = Severity::Error);
-    report(cli, &selected.program, &diagnostics);
-    write_reports(cli, &selected.program, &diagnostics)?;
-    if !is_fine(&diagnostics) {
+    report(cli, &selected.program, &findings);
+    write_reports(cli, &selected.program, &findings)?;
+    if !is_fine(&findings.shown) {
         return Ok(ExitCode::from(1));
     }
     if checkout.is_none() {

@@ -8,7 +8,7 @@ use crate::cli::{Cli, Failure, Selection, keep, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::driver::of_var_files;
 use crate::emit::Output;
-use crate::project::{CONFIG_FILE, find_root};
+use crate::project::{CONFIG_FILE, Findings, find_root};
 use crate::source::{Disk, Loader, normalize};
 use crate::workspace;
 use clap::Args;
@@ -93,29 +93,29 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
     {
         return Err(no_specs(&cli.here));
     }
-    let mut diagnostics = check(cli, &mut selected);
+    let mut findings = check(cli, &mut selected);
     let mut is_same = true;
     if args.fix.is_some() || args.diff {
         let fixes = args.fix.unwrap_or_default();
-        let mended = mend(cli, selected, diagnostics, fixes, &args.projects(&cli.here))?;
+        let mended = mend(cli, selected, findings, fixes, &args.projects(&cli.here))?;
         is_same = !args.diff || mended.is_same();
         if args.diff {
             mended.print(cli)?;
         } else {
             mended.write(cli)?;
         }
-        (selected, diagnostics) = (mended.selected, mended.diagnostics);
+        (selected, findings) = (mended.selected, mended.findings);
     }
     let selected = keep(selected);
     if args.statistics {
-        print(&statistics(&diagnostics))?;
+        print(&statistics(&findings.shown))?;
     } else if format.is_counted() {
-        report(cli, &selected.program, &diagnostics);
+        report(cli, &selected.program, &findings);
     } else {
-        print(&render_shown(cli, format, &selected.program, &diagnostics))?;
+        print(&render_shown(cli, format, &selected.program, &findings))?;
     }
-    write_reports(cli, &selected.program, &diagnostics)?;
-    if diagnostics.is_empty() && format.is_counted() {
+    write_reports(cli, &selected.program, &findings)?;
+    if findings.shown.is_empty() && format.is_counted() {
         let (files, images) = (
             selected.program.specs.len() + selected.json.len(),
             selected.images.len(),
@@ -126,12 +126,12 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
             "{images} image{images_s} in {files} file{files_s}: no problems found\n"
         ));
     }
-    let has_few_warnings = has_few_warnings(args, &diagnostics);
-    Ok(args.exit_zero || is_same && has_few_warnings && is_fine(&diagnostics))
+    let has_few_warnings = has_few_warnings(args, &findings.shown);
+    Ok(args.exit_zero || is_same && has_few_warnings && is_fine(&findings.shown))
 }
 
 /// Checks the selected images, or, if the arguments name var files alone, these on all targets of the library.
-pub(super) fn check(cli: &Cli, selected: &mut Selected) -> Vec<Diagnostic> {
+pub(super) fn check(cli: &Cli, selected: &mut Selected) -> Findings {
     let output = Output {
         dir: out(&cli.here, None),
         portable: false,
@@ -140,9 +140,12 @@ pub(super) fn check(cli: &Cli, selected: &mut Selected) -> Vec<Diagnostic> {
         return check_all(selected, &output);
     }
     selected.images = selected.program.library_images();
-    let diagnostics = check_all(selected, &output);
+    let found = check_all(selected, &output).shown;
     let images = std::mem::take(&mut selected.images).len();
-    of_var_files(&selected.program, &selected.json, images, diagnostics)
+    Findings {
+        shown: of_var_files(&selected.program, &selected.json, images, found),
+        ..Findings::default()
+    }
 }
 
 /// Returns whether there are at most as many warnings as `--max-warnings` says. Tells if there are more.

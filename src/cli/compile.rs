@@ -9,6 +9,7 @@ use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, keep, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
 use crate::emit::{Account, Artifacts, Files, Output};
+use crate::project::Findings;
 use crate::source::{Disk, Loader};
 use crate::workspace::{self, Eyes, Stage, put_id};
 use clap::Args;
@@ -65,21 +66,21 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         dir: out(&cli.here, args.out.as_deref()),
         portable: args.portable,
     };
-    let (made, mut diagnostics) = make(cli, args, selected, &output)?;
+    let (made, mut findings) = make(cli, args, selected, &output)?;
     if let Some(found) = native_output(selected, &output.dir) {
-        diagnostics.extend(
+        findings.shown.extend(
             selected
                 .program
                 .configs
                 .apply(&selected.program.sources, vec![found]),
         );
     }
-    let fine = is_fine(&diagnostics);
+    let fine = is_fine(&findings.shown);
     let is_json = format(cli) == Format::Json;
     if !is_json || args.stdout {
-        report(cli, &selected.program, &diagnostics);
+        report(cli, &selected.program, &findings);
     }
-    write_reports(cli, &selected.program, &diagnostics)?;
+    write_reports(cli, &selected.program, &findings)?;
     if selected.images.is_empty() && fine {
         let message = if selected.is_json_alone {
             "name the image to compile with these var files: `imgspec compile IMAGE FILE.json`"
@@ -90,7 +91,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
     }
     if !fine {
         if is_json && !args.stdout {
-            print_json(selected, &diagnostics, &[])?;
+            print_json(selected, &findings.shown, &[])?;
         }
         return Ok(false);
     }
@@ -103,7 +104,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
         }
         Made::Stale(stale) => {
             if is_json {
-                print_json(selected, &diagnostics, &stale)?;
+                print_json(selected, &findings.shown, &stale)?;
             } else {
                 for path in &stale {
                     print_aside(&format!("stale: {}\n", shown(path, &cli.here)));
@@ -121,7 +122,7 @@ pub(super) fn run(cli: &Cli, args: &Compile) -> Result<bool, Failure> {
             let failed = |e| cannot_write(&e, &cli.here);
             staged.stage.commit().map_err(failed)?;
             if is_json {
-                print_json(selected, &diagnostics, &written)?;
+                print_json(selected, &findings.shown, &written)?;
             } else {
                 let lines = written
                     .iter()
@@ -161,20 +162,20 @@ fn make(
     args: &Compile,
     selected: &Selected,
     output: &Output,
-) -> Result<(Made, Vec<Diagnostic>), Failure> {
+) -> Result<(Made, Findings), Failure> {
     let eyes = Eyes::bounded();
     if args.stdout {
         let take = |(artifacts, account): (_, Account)| as_json(artifacts, &account, &eyes);
-        let (images, diagnostics) = compile_to_build(selected, output, take);
-        return Ok((Made::Printed(images), diagnostics));
+        let (images, findings) = compile_to_build(selected, output, take);
+        return Ok((Made::Printed(images), findings));
     }
     if args.check {
         let stale = |mut image: Files| {
             eyes.identify(&mut image);
             workspace::stale(&image, output)
         };
-        let (stale, diagnostics) = render_all(selected, output, stale);
-        return Ok((Made::Stale(stale.concat()), diagnostics));
+        let (stale, findings) = render_all(selected, output, stale);
+        return Ok((Made::Stale(stale.concat()), findings));
     }
     let failed = |e: workspace::WriteError| cannot_write(&e, &cli.here);
     let is_new = !Disk.is_dir(&output.dir);
@@ -184,13 +185,13 @@ fn make(
         workspace::expect_free(&stage, &image.image).map_err(Failure)?;
         workspace::add_image(&stage, &image).map_err(failed)
     };
-    let (folders, diagnostics) = render_all(selected, output, add);
+    let (folders, findings) = render_all(selected, output, add);
     let staged = Staged {
         stage,
         is_new,
         folders,
     };
-    Ok((Made::Staged(staged), diagnostics))
+    Ok((Made::Staged(staged), findings))
 }
 
 /// Returns the name of an image and its files as they are printed.

@@ -63,9 +63,9 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
     confine_to_request(cli, &request)?;
     let mut program = load(&Disk, &request);
     program.sources.set_base(cli.here.clone());
-    let diagnostics = driver::finish(&program, Vec::new());
-    if !is_fine(&diagnostics) {
-        report(cli, &program, &diagnostics);
+    let findings = driver::conclude(&program, Vec::new(), false);
+    if !is_fine(&findings.shown) {
+        report(cli, &program, &findings);
         return Ok(false);
     }
     let specs = program.specs.iter().flatten();

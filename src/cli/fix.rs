@@ -6,7 +6,7 @@ use crate::cli::place::shown;
 use crate::cli::select::{Selected, load_selected};
 use crate::cli::{Cli, Failure, print_aside};
 use crate::diagnostic::{Diagnostic, Fix};
-use crate::project::{Program, is_inside};
+use crate::project::{Findings, Program, is_inside};
 use crate::source::{Disk, Loader, Origin, visible_line};
 use crate::workspace;
 use clap::ValueEnum;
@@ -32,7 +32,7 @@ pub(super) struct Mended {
     /// The program of the fixed texts.
     pub selected: Selected,
     /// What is found in the fixed texts.
-    pub diagnostics: Vec<Diagnostic>,
+    pub findings: Findings,
     /// The texts of the changed files, before and after.
     changes: BTreeMap<PathBuf, (String, String)>,
     /// The secrets in these files.
@@ -48,7 +48,7 @@ pub(super) struct Mended {
 pub(super) fn mend(
     cli: &Cli,
     mut selected: Selected,
-    mut diagnostics: Vec<Diagnostic>,
+    mut findings: Findings,
     fixes: Fixes,
     roots: &[PathBuf],
 ) -> Result<Mended, Failure> {
@@ -56,7 +56,7 @@ pub(super) fn mend(
     let (mut secrets, mut lines) = (Vec::new(), Vec::new());
     for _ in 0..MAX_ROUNDS {
         let program = &selected.program;
-        let chosen = choose(program, &diagnostics, fixes, roots);
+        let chosen = choose(program, &findings.shown, fixes, roots);
         if chosen.is_empty() {
             break;
         }
@@ -69,12 +69,12 @@ pub(super) fn mend(
         apply(program, &chosen, &mut changes, &mut secrets);
         let overlay = Overlay(&changes);
         let mut next = load_selected(cli, selected.wish.clone(), &overlay)?;
-        diagnostics = check(cli, &mut next);
+        findings = check(cli, &mut next);
         selected = next;
     }
     Ok(Mended {
         selected,
-        diagnostics,
+        findings,
         changes,
         secrets,
         lines,

@@ -99,10 +99,10 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
             );
         }
     }
-    let diagnostics = driver::finish(program, Vec::new());
-    if !is_fine(&diagnostics) {
-        report(cli, program, &diagnostics);
+    let findings = driver::conclude(program, Vec::new(), false);
+    if !is_fine(&findings.shown) {
+        report(cli, program, &findings);
     }
     print(&out)?;
-    Ok(is_fine(&diagnostics))
+    Ok(is_fine(&findings.shown))
 }

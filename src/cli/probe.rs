@@ -116,9 +116,9 @@ pub(super) fn run(cli: &Cli, args: &Probe) -> Result<ExitCode, Failure> {
         dir: out(&cli.here, args.out.as_deref()),
         portable: false,
     };
-    let (artifacts, diagnostics) = compile_to_build(&selected, &output, |made| made);
-    if !is_fine(&diagnostics) {
-        report(cli, &selected.program, &diagnostics);
+    let (artifacts, findings) = compile_to_build(&selected, &output, |made| made);
+    if !is_fine(&findings.shown) {
+        report(cli, &selected.program, &findings);
         return Ok(ExitCode::from(1));
     }
     let mut images = Vec::with_capacity(selected.images.len());
@@ -273,10 +273,12 @@ fn print_all(
     found: Vec<Diagnostic>,
     all: &[Probed<'_>],
 ) -> Result<(), Failure> {
-    let mut diagnostics = driver::finish(&selected.program, found);
-    diagnostics.retain(|found| found.code == Code::ProbeFailed);
-    if !diagnostics.is_empty() {
-        report(cli, &selected.program, &diagnostics);
+    let mut findings = driver::conclude(&selected.program, found, false);
+    findings
+        .shown
+        .retain(|found| found.code == Code::ProbeFailed);
+    if !findings.shown.is_empty() {
+        report(cli, &selected.program, &findings);
     }
     if let Some(path) = &args.junit {
         let suites: Vec<_> = all.iter().map(Probed::suite).collect();

@@ -8,7 +8,7 @@ use crate::diagnostic::{
 };
 use crate::driver::{self, Job};
 use crate::emit::{Account, Artifacts, Files, Output};
-use crate::project::Program;
+use crate::project::{Findings, Program};
 use crate::source::{Disk, Loader, Origin};
 use crate::workspace::{self, WriteError};
 use std::io::IsTerminal;
@@ -28,13 +28,14 @@ fn job<'j>(selected: &'j Selected, output: &'j Output) -> Job<'j> {
 }
 
 /// Returns all diagnostics of a command, with those of its images, in order.
-fn finish(selected: &Selected, of_images: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn finish(selected: &Selected, of_images: Vec<Diagnostic>) -> Findings {
     let found = selected.diagnostics.iter().cloned();
-    driver::finish(&selected.program, found.chain(of_images).collect())
+    let found = found.chain(of_images).collect();
+    driver::conclude(&selected.program, found, selected.is_whole)
 }
 
 /// Checks the selected images, and returns all diagnostics in order.
-pub(super) fn check_all(selected: &Selected, output: &Output) -> Vec<Diagnostic> {
+pub(super) fn check_all(selected: &Selected, output: &Output) -> Findings {
     finish(selected, job(selected, output).check())
 }
 
@@ -44,7 +45,7 @@ pub(super) fn compile_to_build<T: Send>(
     selected: &Selected,
     output: &Output,
     take: impl Fn((Artifacts, Account)) -> T + Sync,
-) -> (Vec<T>, Vec<Diagnostic>) {
+) -> (Vec<T>, Findings) {
     let (made, found) = job(selected, output).compile_to_build(take);
     (made, finish(selected, found))
 }
@@ -55,7 +56,7 @@ pub(super) fn render_all<T: Send>(
     selected: &Selected,
     output: &Output,
     take: impl Fn(Files) -> T + Sync,
-) -> (Vec<T>, Vec<Diagnostic>) {
+) -> (Vec<T>, Findings) {
     let (made, found) = job(selected, output).render_each(take);
     (made, finish(selected, found))
 }
@@ -101,10 +102,11 @@ pub(super) fn format(cli: &Cli) -> Format {
 pub(super) fn write_reports(
     cli: &Cli,
     program: &Program,
-    diagnostics: &[Diagnostic],
+    findings: &Findings,
 ) -> Result<(), Failure> {
+    let diagnostics = &findings.shown;
     for (format, path) in cli.files_of_formats() {
-        let mut text = render(cli, format, program, diagnostics, false);
+        let mut text = render(cli, format, program, findings, false);
         if let Some(line) = count(diagnostics).filter(|_| format.is_counted()) {
             text.push_str(&format!("{line}\n"));
         }
@@ -140,9 +142,10 @@ fn render(
     cli: &Cli,
     format: Format,
     program: &Program,
-    diagnostics: &[Diagnostic],
+    findings: &Findings,
     is_shown: bool,
 ) -> String {
+    let diagnostics = &findings.shown;
     let sources = &program.sources;
     let repository = Repository {
         sources,
@@ -150,7 +153,7 @@ fn render(
     };
     match format {
         Format::Json => render_json(diagnostics, sources),
-        Format::Sarif => render_sarif(diagnostics, repository),
+        Format::Sarif => render_sarif(diagnostics, &findings.allowed, repository),
         Format::Gitlab => render_gitlab(diagnostics, repository),
         Format::Junit => render_junit(diagnostics, repository),
         Format::Github => render_github(diagnostics, repository, cli.step_summary().is_some()),
@@ -167,14 +170,14 @@ fn render(
 }
 
 /// Prints diagnostics on standard error. Formats for people end with a line that counts them.
-pub(super) fn report(cli: &Cli, program: &Program, diagnostics: &[Diagnostic]) {
+pub(super) fn report(cli: &Cli, program: &Program, findings: &Findings) {
     let format = format(cli);
-    let text = render_shown(cli, format, program, diagnostics);
+    let text = render_shown(cli, format, program, findings);
     if !format.is_counted() {
         return print_aside(&text);
     }
     print_rendered(&text);
-    if let Some(line) = count(diagnostics) {
+    if let Some(line) = count(&findings.shown) {
         print_aside(&format!("{line}\n"));
     }
 }
@@ -184,9 +187,9 @@ pub(super) fn render_shown(
     cli: &Cli,
     format: Format,
     program: &Program,
-    diagnostics: &[Diagnostic],
+    findings: &Findings,
 ) -> String {
-    render(cli, format, program, diagnostics, true)
+    render(cli, format, program, findings, true)
 }
 
 fn count(diagnostics: &[Diagnostic]) -> Option<String> {

@@ -23,6 +23,8 @@ pub(super) struct Selected {
     pub json: Vec<PathBuf>,
     /// Whether the arguments name only var files.
     pub is_json_alone: bool,
+    /// Whether these are all images of the project, as its files and `imgspec.toml` define them.
+    pub is_whole: bool,
     /// Diagnostics about the selection itself.
     pub diagnostics: Vec<Diagnostic>,
     /// What the arguments name, to read it again.
@@ -159,6 +161,7 @@ pub(super) fn load_selected(
         is_json_alone,
         provider,
     } = wish.clone();
+    let has_names = !names.is_empty();
     let mut program = load(loader, &request);
     program.sources.set_base(cli.here.clone());
     if cli.release.is_none() && cli.checkout.is_none() {
@@ -235,6 +238,16 @@ pub(super) fn load_selected(
         Some(name) => Some(find_provider(&program, name)?),
     };
     let diagnostics = duplicate_images(&program, &images);
+    let is_usual = cli.release.is_none() && cli.checkout.is_none() && cli.roles.is_none();
+    let is_whole = is_usual
+        && !program.allows.is_empty()
+        && !has_names
+        && provider.is_none()
+        && request.set.is_empty()
+        && request.var_files.is_empty()
+        && request.flags.is_empty()
+        && request.flag_files.is_empty()
+        && (!has_inputs || has_all_specs(&cli.here, &request.specs));
     let json = request.var_files;
     Ok(Selected {
         program,
@@ -243,6 +256,7 @@ pub(super) fn load_selected(
         others,
         json,
         is_json_alone,
+        is_whole,
         diagnostics,
         wish,
     })
@@ -481,6 +495,13 @@ pub(super) fn not_a_var_file(input: &str, format: &str) -> Failure {
 
 fn nothing_named(input: &str) -> Failure {
     Failure(format!("no such file or folder: {input}"))
+}
+
+/// Returns whether these specs, which are sorted, are all of the project around a folder.
+fn has_all_specs(here: &Path, specs: &[PathBuf]) -> bool {
+    let mut all = Vec::new();
+    collect_project(here, &mut all).is_ok()
+        && all.iter().all(|spec| specs.binary_search(spec).is_ok())
 }
 
 fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {

@@ -98,15 +98,15 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
             show_variable(&image, &artifacts, name, &mut text, &mut room)?;
         }
     }
-    let diagnostics = driver::finish(&selected.program, found);
-    if !diagnostics.is_empty() {
-        report(cli, &selected.program, &diagnostics);
+    let findings = driver::conclude(&selected.program, found, false);
+    if !findings.shown.is_empty() {
+        report(cli, &selected.program, &findings);
     }
     if as_json {
         text = json_text(&array);
     }
     print(&text)?;
-    Ok(is_fine(&diagnostics))
+    Ok(is_fine(&findings.shown))
 }
 
 /// How many bytes of values can still be printed.

@@ -375,9 +375,9 @@ fn side_of(cli: &Cli, args: &Compared, inputs: Vec<String>) -> Result<Option<Sid
     };
     let eyes = Eyes::default();
     let take = |(artifacts, account)| state(artifacts, account, &eyes);
-    let (states, diagnostics) = compile_to_build(&selected, &output, take);
-    if !is_fine(&diagnostics) {
-        report(cli, &selected.program, &diagnostics);
+    let (states, findings) = compile_to_build(&selected, &output, take);
+    if !is_fine(&findings.shown) {
+        report(cli, &selected.program, &findings);
         return Ok(None);
     }
     states.into_iter().collect::<Result<Side, _>>().map(Some)

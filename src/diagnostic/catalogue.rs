@@ -49,6 +49,10 @@ codes! {
     TextDirection = "text-direction" Error,
     /// `imgspec.toml` is not valid.
     BadConfig = "bad-config" Error,
+    /// A comment for imgspec is not valid.
+    BadAllow = "bad-allow" Error,
+    /// A comment allows what is not reported.
+    UnusedAllow = "unused-allow" Warning,
     /// A name in `imgspec.toml` changes nothing.
     UnusedConfig = "unused-config" Warning,
     /// Nothing declares the variable.
@@ -165,6 +169,7 @@ impl Code {
                 | Code::JsonNotAString
                 | Code::DeprecatedName
                 | Code::LegacyQuotes
+                | Code::UnusedAllow
         )
     }
 

@@ -94,7 +94,10 @@ impl<'a> Repository<'a> {
     /// Returns a fingerprint for each diagnostic. It follows from the code, the file, the rule, and the message with the
     /// names in it. Equal ones are numbered in their order. A line that is added above a diagnostic, and another folder of
     /// the repository, change nothing.
-    pub fn fingerprints(self, diagnostics: &[Diagnostic]) -> Vec<String> {
+    pub fn fingerprints<'d>(
+        self,
+        diagnostics: impl IntoIterator<Item = &'d Diagnostic>,
+    ) -> Vec<String> {
         let root = format!("{}/", self.root.display());
         let mut seen: FxHashMap<String, usize> = FxHashMap::default();
         let mut fingerprint = |diagnostic: &Diagnostic| {
@@ -115,6 +118,6 @@ impl<'a> Repository<'a> {
             *index += 1;
             sha256(&format!("{key}\0{index}"))
         };
-        diagnostics.iter().map(&mut fingerprint).collect()
+        diagnostics.into_iter().map(&mut fingerprint).collect()
     }
 }

@@ -9,14 +9,33 @@ use std::path::Path;
 /// The name of the repository's root in the form.
 const ROOT: &str = "%SRCROOT%";
 
-/// Renders a log with one run: its rules, and a result for each diagnostic.
-pub fn render_sarif(diagnostics: &[Diagnostic], repository: Repository<'_>) -> String {
-    let mut codes: Vec<Code> = diagnostics.iter().map(|d| d.code).collect();
+/// Renders a log with one run: its rules, and a result for each diagnostic. `allowed` has those that comments allow, with
+/// their reasons: a result each, which is suppressed.
+pub fn render_sarif(
+    diagnostics: &[Diagnostic],
+    allowed: &[(Diagnostic, String)],
+    repository: Repository<'_>,
+) -> String {
+    let shown = diagnostics.iter().map(|d| (d, None));
+    let suppressed = allowed.iter().map(|(d, reason)| (d, Some(reason)));
+    let all: Vec<(&Diagnostic, Option<&String>)> = shown.chain(suppressed).collect();
+    let mut codes: Vec<Code> = all.iter().map(|(d, _)| d.code).collect();
     codes.sort();
     codes.dedup();
-    let fingerprints = repository.fingerprints(diagnostics);
-    let results = diagnostics.iter().zip(fingerprints);
-    let results = results.map(|(d, print)| result(d, &print, &codes, repository));
+    let fingerprints = repository.fingerprints(all.iter().map(|(d, _)| *d));
+    let results = all.iter().zip(fingerprints);
+    let results = results.map(|((d, reason), print)| {
+        let mut result = result(d, &print, &codes, repository);
+        // The form has this property in all results of a run, or in none.
+        if let Value::Object(result) = &mut result
+            && !allowed.is_empty()
+        {
+            let suppression = |reason| json!({ "kind": "inSource", "justification": reason });
+            let list: Vec<Value> = reason.iter().map(suppression).collect();
+            result.insert("suppressions".to_owned(), json!(list));
+        }
+        result
+    });
     let home = env!("CARGO_PKG_REPOSITORY");
     json_text(&json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",

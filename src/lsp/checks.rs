@@ -5,7 +5,7 @@ use crate::driver::{Job, of_var_files, only_first};
 use crate::lsp::diagnostics::Diagnostic;
 use crate::lsp::publisher::{ByFile, Publication};
 use crate::lsp::workspace::{Workspace, is_spec, output};
-use crate::project::{Program, Request, in_checkout};
+use crate::project::{Program, Request, in_checkout, judge};
 use crate::source::{FileId, Loader};
 use rustc_hash::FxHashSet;
 use std::path::{Path, PathBuf};
@@ -73,10 +73,7 @@ impl Workspace {
         let Some(program) = kept.as_ref().map(|spec| &spec.program).or(loaded.as_ref()) else {
             return Vec::new();
         };
-        let texts = program.configs.apply(
-            &program.sources,
-            diagnostic::merge(program.diagnostics.clone()),
-        );
+        let texts = judge(program, program.diagnostics.clone(), false).shown;
         let mut out: Vec<(PathBuf, ByFile)> = Vec::new();
         let mut of_no_spec = ByFile::default();
         let parts: FxHashSet<FileId> = program
@@ -119,10 +116,7 @@ impl Workspace {
                     provider: None,
                     output: &output(),
                 };
-                let of_images = job.check();
-                let of_images = program
-                    .configs
-                    .apply(&program.sources, diagnostic::merge(of_images));
+                let of_images = judge(program, job.check(), false).shown;
                 let seen = texts.iter().filter(is_seen).cloned();
                 let found = only_first(seen.chain(of_images).collect());
                 self.sort_in(program, found, &mut by_file);
@@ -164,9 +158,7 @@ impl Workspace {
             .cloned()
             .chain(of_images)
             .collect();
-        let all = program
-            .configs
-            .apply(&program.sources, diagnostic::merge(all));
+        let all = judge(&program, all, false).shown;
         let found = of_var_files(&program, &[path.to_owned()], images.len(), all);
         let mut by_file = ByFile::default();
         self.sort_in(&program, only_first(found), &mut by_file);

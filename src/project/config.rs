@@ -285,7 +285,7 @@ pub struct Configs(pub Vec<Config>);
 impl Configs {
     /// The configuration for a file: of the innermost project that it lies in; for a place that lies in none, as
     /// that of an argument or of the library, of the first.
-    fn of(&self, path: &Path) -> Option<&Config> {
+    pub(crate) fn of(&self, path: &Path) -> Option<&Config> {
         let around = self
             .0
             .iter()

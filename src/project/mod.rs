@@ -6,6 +6,7 @@
 //! `config` reads `imgspec.toml`; [`hir`] is what a program consists of; `check` lowers syntax to it; `load` reads files.
 
 mod adopted;
+mod allowed;
 mod check;
 mod config;
 mod edition;
@@ -14,6 +15,7 @@ mod load;
 mod roots;
 
 pub use adopted::Adopted;
+pub use allowed::{Findings, judge};
 pub use check::attributes;
 pub(crate) use check::{RED_ZONE, STACK, locate_text, secret_literal, var_file};
 pub use config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};

@@ -25,6 +25,9 @@ pub const MAX_ARGUMENT: usize = 512 << 10;
 /// The most entries of `exclude` in `imgspec.toml`.
 pub const MAX_EXCLUDED: usize = 1000;
 
+/// How many comments of one file allow diagnostics at most.
+pub const MAX_ALLOWS: usize = 1000;
+
 /// The most variables of a command, with the entries of `ansible` and `packer` blocks and of JSON var files.
 pub const MAX_VARIABLES: usize = 20_000;
 

@@ -3,6 +3,7 @@
 //! Parsing never fails. An error costs at most its line; the rest of the file is still parsed. The `lower_` functions
 //! convert nodes to the typed view and report errors. [`format()`] prints a tree in the standard style.
 
+mod allow;
 pub mod ast;
 mod blocks;
 mod format;
@@ -17,6 +18,7 @@ mod to_ast;
 mod tree;
 mod unopened;
 
+pub use allow::Allow;
 pub(crate) use blocks::{Meant, meant_by};
 pub use format::{format, format_range};
 pub use print::{escape, print_key, print_text};
@@ -48,6 +50,11 @@ pub fn parse_setting(file: FileId, text: &str) -> Option<(ast::Set, Vec<Diagnost
     let tree = grammar::parse_setting(text)?;
     let is_all = part(text, tree.node(0).end as usize..).trim().is_empty();
     to_ast::lower_setting(file, text, &tree).filter(|_| is_all)
+}
+
+/// Finds the comments of a file that allow diagnostics, and what is wrong with them.
+pub fn find_allows(file: FileId, text: &str, tree: &Tree) -> (Vec<Allow>, Vec<Diagnostic>) {
+    allow::find_allows(file, text, tree)
 }
 
 /// Parses a file without the typed view.

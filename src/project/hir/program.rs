@@ -6,6 +6,7 @@ use crate::project::Edition;
 use crate::project::config::Configs;
 use crate::schema::{Roles, Type};
 use crate::source::{FileId, SourceMap, Span};
+use crate::syntax::Allow;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -139,6 +140,8 @@ pub struct Program {
     pub flag_files: Vec<SectionId>,
     /// The files whose content the specs use.
     pub data: Vec<DataFile>,
+    /// The comments of the project's files that allow diagnostics.
+    pub allows: Vec<Allow>,
     /// The `imgspec.toml` of each project with one of the specs.
     pub configs: Configs,
     /// What is wrong with the files themselves, for any image.

@@ -11,16 +11,19 @@ mod redact;
 pub use library::{Library, LibraryChoice};
 pub use readable::readable;
 
+use crate::project::allowed::check_names;
 use crate::project::check::{Draft, Overlay, find_never_true, var_file};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
 use crate::schema::Roles;
 use crate::source::{FileId, Loader, Metered, Origin, SourceFile, SourceMap};
+use crate::syntax::Allow;
 use files::Files;
 use readable::argument_roots;
 use reader::{Read, read};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -60,6 +63,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         overlays,
         flags,
         flag_files,
+        mut allows,
         mut diagnostics,
         configs,
     } = read(loader, request, library.sources.clone());
@@ -124,13 +128,31 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         let own = rules.own().iter().map(|rule| rule.name.as_str());
         let mut rule_names: Vec<&str> = of_library.chain(own).collect();
         rule_names.sort_unstable();
-        let is_rule = |name: &str| names_rule(loader, &config.root, name);
+        let rules_of_project = OnceCell::new();
+        let is_rule = |name: &str| {
+            rules_of_project
+                .get_or_init(|| rules_in(loader, &config.root))
+                .contains(name)
+        };
         config.check_names(
             &rule_names,
             is_rule,
             |path| loader.exists(path),
             &mut diagnostics,
         );
+        let is_own = |allow: &&mut Allow| {
+            let path = &sources.get(allow.span.file).path;
+            configs.of(path).is_some_and(|of| of.root == config.root)
+        };
+        let is_deny = |name: &str| {
+            let of_library = library_names.rules.get(name).map(|(id, _)| &rules[*id]);
+            let own = rules.own().iter().filter(|rule| rule.name == name);
+            let mut all = own.chain(of_library).peekable();
+            all.peek().is_some() && all.all(|rule| rule.is_deny)
+        };
+        for allow in allows.iter_mut().filter(is_own) {
+            check_names(allow, &rule_names, is_rule, is_deny, &mut diagnostics);
+        }
     }
     // What is no word of the grammar has been quoted before anybody knew that it is a secret.
     let mut traits = (*library.items.traits).clone();
@@ -185,6 +207,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         flags,
         flag_files,
         data,
+        allows,
         configs,
         diagnostics,
     };
@@ -202,10 +225,11 @@ fn origins(sources: &SourceMap, adopted: &Adopted) -> Vec<FileId> {
     files.map(|(file, _)| file).collect()
 }
 
-/// Whether some spec of a project, read by this command or not, declares a rule of that name.
-fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
+/// Returns the names of the rules that the specs of a project declare, read by this command or not.
+fn rules_in(loader: &dyn Loader, folder: &Path) -> FxHashSet<String> {
     /// Bounds the search, which only a name that nothing else knows begins.
     const MAX_DEPTH: usize = 8;
+    let mut out = FxHashSet::default();
     let mut open = vec![(loader.canonical(folder), 0)];
     while let Some((folder, depth)) = open.pop() {
         for entry in loader
@@ -220,12 +244,11 @@ fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
             }
             if entry.ends_with(".imgspec") {
                 let text = loader.read_real(&path, &path).unwrap_or_default();
-                let mut names = text
+                let names = text
                     .lines()
                     .filter_map(|line| line.trim_start().strip_prefix("rule "));
-                if names.any(|rest| rest.trim_start().split([' ', '{']).next() == Some(name)) {
-                    return true;
-                }
+                let names = names.filter_map(|rest| rest.trim_start().split([' ', '{']).next());
+                out.extend(names.map(str::to_owned));
             } else if depth < MAX_DEPTH
                 && !loader.is_file(&path)
                 && !matches!(entry.as_str(), "target" | "node_modules")
@@ -234,5 +257,5 @@ fn names_rule(loader: &dyn Loader, folder: &Path, name: &str) -> bool {
             }
         }
     }
-    false
+    out
 }

@@ -12,7 +12,7 @@ use crate::source::{
     FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_NODES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
     changes_direction, normalize, part,
 };
-use crate::syntax::{self, ast};
+use crate::syntax::{self, Allow, ast};
 use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(crate) struct Read {
     /// The arguments in `PACKER_FLAGS`: each `-var`, and each `-var-file`.
     pub flags: Vec<Overlay>,
     pub flag_files: Vec<Overlay>,
+    /// The comments that allow diagnostics.
+    pub allows: Vec<Allow>,
     pub diagnostics: Vec<Diagnostic>,
     pub configs: Configs,
 }
@@ -43,6 +45,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         units: Table::default(),
         by_path: FxHashMap::default(),
         json_by_path: FxHashMap::default(),
+        allows: Vec::new(),
         diagnostics: Vec::new(),
         nodes: 0,
         images: 0,
@@ -69,6 +72,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
     let Reader {
         sources,
         units,
+        allows,
         diagnostics,
         configs,
         ..
@@ -80,6 +84,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         overlays,
         flags,
         flag_files,
+        allows,
         diagnostics,
         configs,
     }
@@ -92,6 +97,7 @@ struct Reader<'l> {
     units: Table<UnitId, Unit>,
     by_path: FxHashMap<PathBuf, UnitId>,
     json_by_path: FxHashMap<PathBuf, Arc<VarFile>>,
+    allows: Vec<Allow>,
     diagnostics: Vec<Diagnostic>,
     /// The nodes of all specs.
     nodes: usize,
@@ -220,6 +226,9 @@ impl Reader<'_> {
         self.check_direction(file, &text);
         let parse = syntax::parse(file, &text);
         self.nodes += parse.tree.len();
+        let (allows, found) = syntax::find_allows(file, &text, &parse.tree);
+        self.allows.extend(allows);
+        self.diagnostics.extend(found);
         drop(parse.tree);
         if self.nodes > MAX_NODES {
             let message =
