@@ -41,7 +41,7 @@ type Generate = fn() -> Vec<(String, String)>;
 
 /// Sources that exceed a limit. They are too long for a file, and `limits/NAME.txt` has only what is printed for them,
 /// or the end of it.
-const LIMITS: [(&str, Generate); 22] = [
+const LIMITS: [(&str, Generate); 23] = [
     ("includes_in_a_row", || {
         let file = |i: usize| format!("f{i}.imgspec");
         let text = |i: usize| format!("include {:?}\n", file(i + 1));
@@ -100,6 +100,12 @@ const LIMITS: [(&str, Generate); 22] = [
         let setting = |i| format!("x{i} = 1  # imgspec: allow(no-effect): a reason\n");
         let settings: String = (0..=1000).map(setting).collect();
         in_image(&format!("ansible {{\n{settings}}}"))
+    }),
+    ("paths_with_levels", || {
+        let path = |i| format!("[paths.\"{i}*\"]\nallow = [\"no-effect\"]\n");
+        let mut files = in_image("memory = 4096");
+        files.push(("imgspec.toml".to_owned(), (0..=1000).map(path).collect()));
+        files
     }),
     ("entries_of_a_json_file", || {
         let json = format!("{{ {} \"memory\": \"1\" }}", "\"a\": \"\",".repeat(500_001));

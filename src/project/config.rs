@@ -3,10 +3,13 @@
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
 use crate::project::roots::{Unread, read_inside};
 use crate::schema::Roles;
-use crate::source::{FileId, Loader, Release, SourceMap, Span};
+use crate::source::{FileId, Loader, MAX_EXCLUDED, Release, SourceMap, Span};
 use crate::syntax::ast::Ident;
+use globset::{GlobBuilder, GlobMatcher};
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -22,13 +25,33 @@ pub fn read_config_text(loader: &dyn Loader, roots: &[PathBuf]) -> Option<Result
     Some(read_inside(loader, &path, roots))
 }
 
+/// What is reported, and as what: codes of warnings, and names of rules.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    /// Not reported.
+    allow: Vec<Ident>,
+    /// Warnings, whatever weaker levels say.
+    warn: Vec<Ident>,
+    /// Errors.
+    deny: Vec<Ident>,
+}
+
+/// What is reported in the files that a path or a glob names.
+#[derive(Debug)]
+pub(super) struct OfPath {
+    path: String,
+    span: Span,
+    glob: GlobMatcher,
+    levels: Levels,
+}
+
 /// The content of an `imgspec.toml`.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// Codes of warnings, or names of rules, that are not reported.
-    pub allow: Vec<Ident>,
-    /// Codes of warnings, or names of rules, that are errors.
-    pub deny: Vec<Ident>,
+    /// What is reported in all files of the project.
+    pub(super) levels: Levels,
+    /// What is reported in some of them. A later one is stronger.
+    pub(super) paths: Vec<OfPath>,
     /// Folders and globs, relative to the project's root, with specs that do not belong to it, such as fixtures.
     pub exclude: Vec<PathBuf>,
     /// Where each of them is written.
@@ -52,7 +75,9 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 struct Written {
     allow: Vec<Spanned<String>>,
+    warn: Vec<Spanned<String>>,
     deny: Vec<Spanned<String>>,
+    paths: BTreeMap<Spanned<String>, WrittenLevels>,
     exclude: Vec<Spanned<PathBuf>>,
     library: Option<PathBuf>,
     checkout: Option<PathBuf>,
@@ -61,6 +86,9 @@ struct Written {
     #[serde(rename = "include-roots")]
     include_roots: Vec<PathBuf>,
 }
+
+/// The levels of a path as they are written. A struct could also be written as a list.
+type WrittenLevels = BTreeMap<Spanned<String>, Vec<Spanned<String>>>;
 
 /// What is wrong in the text, in the words of TOML, not of the program's types.
 fn in_words(error: &toml::de::Error, text: &str) -> String {
@@ -79,6 +107,11 @@ fn in_words(error: &toml::de::Error, text: &str) -> String {
         .map(|(key, _)| key.trim())
         .filter(|key| !key.is_empty());
     match (key, wanted.1) {
+        (Some(key), "a map") => {
+            format!(
+                "expected a table for `{key}`: `[paths.\"GLOB\"]` on a line, and `allow = [\"…\"]` below it"
+            )
+        }
         (Some(key), "a sequence") => format!("expected a list for `{key}`: `[\"…\"]`"),
         (Some(key), _) if line.contains('[') => {
             format!("expected strings as the elements of `{key}`: `[\"…\"]`")
@@ -89,7 +122,7 @@ fn in_words(error: &toml::de::Error, text: &str) -> String {
     }
 }
 
-/// The name for all warnings in `allow` and `deny`.
+/// The name for all warnings in the lists.
 const WARNINGS: &str = "warnings";
 
 impl Config {
@@ -102,7 +135,7 @@ impl Config {
             Err(error) => {
                 let at = span(error.span().unwrap_or(0..0));
                 diagnostics.push(Diagnostic::new(Code::BadConfig, at, in_words(&error, text)).help(
-                    "set `allow` or `deny` to a list of warning codes or rule names, `exclude` or `include-roots` to a list of folders, `library` or `checkout` to one folder, and `release` or `roles` to a name",
+                    "set `allow`, `warn` or `deny` to a list of warning codes or rule names, also below `[paths.\"GLOB\"]`, `exclude` or `include-roots` to a list of folders, `library` or `checkout` to one folder, and `release` or `roles` to a name",
                 ));
                 return Config::default();
             }
@@ -115,30 +148,61 @@ impl Config {
                 })
                 .collect()
         };
-        let (allow, deny) = (names(written.allow), names(written.deny));
-        for name in allow.iter().chain(&deny) {
-            if Code::parse(&name.text).is_some_and(|code| {
-                code.severity() == Severity::Error && code != Code::RuleViolated
-            }) {
-                let message = format!(
-                    "`{}` is an error and cannot be allowed or denied",
-                    name.text
-                );
-                diagnostics.push(
-                    Diagnostic::new(Code::BadConfig, name.span, message)
-                        .help("remove it: only a warning can be allowed or denied"),
-                );
+        let levels = Levels {
+            allow: names(written.allow),
+            warn: names(written.warn),
+            deny: names(written.deny),
+        };
+        levels.check(diagnostics);
+        let mut paths: Vec<OfPath> = Vec::new();
+        for (path, levels) in written.paths {
+            let at = span(path.span());
+            let path = path.into_inner();
+            let glob = GlobBuilder::new(path.trim_end_matches('/'))
+                .literal_separator(true)
+                .build();
+            let mut of_path = Levels::default();
+            for (key, list) in levels {
+                let list = names(list);
+                match key.get_ref().as_str() {
+                    "allow" => of_path.allow = list,
+                    "warn" => of_path.warn = list,
+                    "deny" => of_path.deny = list,
+                    other => diagnostics.push(
+                        Diagnostic::new(
+                            Code::BadConfig,
+                            span(key.span()),
+                            format!("a path cannot have the key `{other}`"),
+                        )
+                        .help("write `allow`, `warn` or `deny`, with a list of warning codes or rule names"),
+                    ),
+                }
+            }
+            let levels = of_path;
+            levels.check(diagnostics);
+            match glob {
+                Ok(glob) => paths.push(OfPath {
+                    path,
+                    span: at,
+                    glob: glob.compile_matcher(),
+                    levels,
+                }),
+                Err(error) => diagnostics.push(
+                    Diagnostic::new(Code::BadConfig, at, format!("`{path}` is not a glob"))
+                        .label(error.kind().to_string())
+                        .help("write a path, or a glob such as `legacy/**` or `teams/*/drafts`"),
+                ),
             }
         }
-        for name in &deny {
-            if let Some(other) = allow.iter().find(|other| other.text == name.text) {
-                let message = format!("`{}` is both allowed and denied", name.text);
-                diagnostics.push(
-                    Diagnostic::new(Code::BadConfig, name.span, message)
-                        .related(other.span, "allowed here")
-                        .help("remove one of them"),
-                );
-            }
+        paths.sort_by_key(|of| of.span.start);
+        if let Some(of) = paths.get(MAX_EXCLUDED) {
+            let message = format!("`paths` has more than {MAX_EXCLUDED} entries");
+            diagnostics.push(
+                Diagnostic::new(Code::TooLarge, of.span, message)
+                    .label("imgspec does not apply this one and those after it")
+                    .help("write globs that name several files"),
+            );
+            paths.truncate(MAX_EXCLUDED);
         }
         if written.library.is_some() && written.checkout.is_some() {
             let whole = Span::new(file, 0, text.len() as u32);
@@ -185,8 +249,8 @@ impl Config {
             .map(|folder| span(folder.span()))
             .collect();
         Config {
-            allow,
-            deny,
+            levels,
+            paths,
             exclude: written
                 .exclude
                 .into_iter()
@@ -223,9 +287,22 @@ impl Config {
                 );
             }
         }
+        for of in &self.paths {
+            let is_there = is_there(&self.root.join(&of.path));
+            if !is_there && !of.path.contains(['*', '?', '[', '{']) {
+                let message = format!("the path {} does not exist", of.path);
+                diagnostics.push(
+                    Diagnostic::new(Code::UnusedConfig, of.span, message)
+                        .label("this applies to nothing")
+                        .help("write a path or a glob relative to imgspec.toml, or remove it"),
+                );
+            }
+        }
         let codes = || Code::ALL.iter().map(|c| c.as_str()).chain([WARNINGS]);
         let known = || codes().chain(rules.iter().copied());
-        for name in self.allow.iter().chain(&self.deny) {
+        let of_paths = self.paths.iter().map(|of| &of.levels);
+        let levels = std::iter::once(&self.levels).chain(of_paths);
+        for name in levels.flat_map(Levels::names) {
             if known().any(|k| k == name.text) {
                 continue;
             }
@@ -259,23 +336,121 @@ impl Config {
         }
     }
 
-    /// Returns a diagnostic after `allow` and `deny`. A name in a list is stronger than `warnings`.
-    fn apply_to(&self, mut found: Diagnostic) -> Option<Diagnostic> {
-        let names = |list: &[Ident]| found.names().any(|n| list.iter().any(|l| l.text == n));
-        let all = |list: &[Ident]| list.iter().any(|l| l.text == WARNINGS);
-        if found.severity != Severity::Warning {
-            // A note has a name, too, by which it can be silenced.
-            return (found.is_error() || !names(&self.allow)).then_some(found);
+    /// Returns the levels for a file, the weakest first.
+    fn levels_of(&self, file: &Path) -> Vec<&Levels> {
+        let mut out = vec![&self.levels];
+        if let Ok(path) = file.strip_prefix(&self.root) {
+            let of_file = self.paths.iter().filter(|of| of.contains(path));
+            out.extend(of_file.map(|of| &of.levels));
         }
-        let (allowed, denied) = (names(&self.allow), names(&self.deny));
-        if allowed || all(&self.allow) && !denied {
-            return None;
-        }
-        if denied || all(&self.deny) {
-            found.severity = Severity::Error;
-        }
-        Some(found)
+        out
     }
+}
+
+impl OfPath {
+    /// Returns whether the file, or a folder that it is in, has the path. `file` starts at the project's root.
+    fn contains(&self, file: &Path) -> bool {
+        let is_it = |path: &Path| {
+            // A name may contain the characters of globs.
+            path == Path::new(&self.path) || self.glob.is_match(path)
+        };
+        file.ancestors().any(is_it)
+    }
+}
+
+/// How a diagnostic is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Allow,
+    Warn,
+    Deny,
+}
+
+impl Levels {
+    fn names(&self) -> impl Iterator<Item = &Ident> {
+        self.allow.iter().chain(&self.warn).chain(&self.deny)
+    }
+
+    fn lists(&self) -> [(Level, &[Ident]); 3] {
+        [
+            (Level::Allow, &self.allow),
+            (Level::Warn, &self.warn),
+            (Level::Deny, &self.deny),
+        ]
+    }
+
+    /// Reports names of errors, and names that are in two lists.
+    fn check(&self, diagnostics: &mut Vec<Diagnostic>) {
+        for name in self.names() {
+            if Code::parse(&name.text).is_some_and(|code| {
+                code.severity() == Severity::Error && code != Code::RuleViolated
+            }) {
+                let message = format!(
+                    "`{}` is an error and cannot be allowed or denied",
+                    name.text
+                );
+                diagnostics.push(
+                    Diagnostic::new(Code::BadConfig, name.span, message)
+                        .help("remove it: only a warning can be allowed or denied"),
+                );
+            }
+        }
+        let [(_, allow), (_, warn), (_, deny)] = self.lists();
+        let twice = |names: &'_ [Ident], others: &'_ [Ident]| -> Vec<(Ident, Span)> {
+            let other = |name: &Ident| others.iter().find(|other| other.text == name.text);
+            let pairs = names
+                .iter()
+                .filter_map(|name| Some((name.clone(), other(name)?.span)));
+            pairs.collect()
+        };
+        for (name, other) in twice(deny, allow) {
+            let message = format!("`{}` is both allowed and denied", name.text);
+            diagnostics.push(
+                Diagnostic::new(Code::BadConfig, name.span, message)
+                    .related(other, "allowed here")
+                    .help("remove one of them"),
+            );
+        }
+        for (list, label) in [(allow, "allowed here"), (deny, "denied here")] {
+            for (name, other) in twice(warn, list) {
+                let message = format!("`{}` is in `warn` and in another list", name.text);
+                diagnostics.push(
+                    Diagnostic::new(Code::BadConfig, name.span, message)
+                        .related(other, label)
+                        .help("remove one of them"),
+                );
+            }
+        }
+    }
+
+    /// Returns the level of a diagnostic, if a list has its name or `warnings`. A name is stronger than `warnings`.
+    fn of(&self, found: &Diagnostic) -> Option<Level> {
+        let has = |list: &[Ident], name: &str| list.iter().any(|l| l.text == name);
+        let lists = self.lists();
+        let named = lists
+            .iter()
+            .find(|(_, list)| found.names().any(|name| has(list, name)));
+        // A note is no warning, but has a name, by which it can be silenced.
+        let all = lists
+            .iter()
+            .find(|(_, list)| found.severity == Severity::Warning && has(list, WARNINGS));
+        named.or(all).map(|(level, _)| *level)
+    }
+}
+
+/// Returns a diagnostic after the levels of its file, the weakest first.
+fn apply_levels(levels: &[&Levels], mut found: Diagnostic) -> Option<Diagnostic> {
+    if found.is_error() {
+        return Some(found);
+    }
+    match levels.iter().rev().find_map(|levels| levels.of(&found)) {
+        Some(Level::Allow) => return None,
+        Some(Level::Deny) if found.severity == Severity::Warning => {
+            found.severity = Severity::Error
+        }
+        _ => {}
+    }
+    Some(found)
 }
 
 /// The configurations of the projects that a command reads, each for the files of its own.
@@ -295,14 +470,19 @@ impl Configs {
             .or(self.0.first())
     }
 
-    /// Applies each project's `allow` and `deny` to what was found in its files.
+    /// Applies each project's levels to what was found in its files.
     pub fn apply(&self, sources: &SourceMap, diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        let of = |d: &Diagnostic| self.of(&sources.get(d.primary.span.file).path);
+        let mut by_file: FxHashMap<FileId, Vec<&Levels>> = FxHashMap::default();
         diagnostics
             .into_iter()
-            .filter_map(|found| match of(&found) {
-                Some(config) => config.apply_to(found),
-                None => Some(found),
+            .filter_map(|found| {
+                let file = found.primary.span.file;
+                let levels = by_file.entry(file).or_insert_with(|| {
+                    let path = &sources.get(file).path;
+                    self.of(path)
+                        .map_or_else(Vec::new, |config| config.levels_of(path))
+                });
+                apply_levels(levels, found)
             })
             .collect()
     }
