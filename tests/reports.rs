@@ -46,8 +46,9 @@ fn write_reports(reports: &Path) -> (usize, Vec<tempfile::TempDir>) {
         let arguments = ["check", "spec.imgspec"].map(str::to_owned).into();
         runs.push((folder, arguments, Vec::new()));
     }
-    let formats = copied("formats");
-    runs.push((formats, vec!["check".to_owned()], Vec::new()));
+    for case in ["formats", "allow"] {
+        runs.push((copied(case), vec!["check".to_owned()], Vec::new()));
+    }
     let mut count = 0;
     for (folder, arguments, environment) in &runs {
         let case = folder.path().join("case");
@@ -258,6 +259,63 @@ fn a_fingerprint_depends_on_neither_line_nor_folder() {
             .collect()
     };
     assert_ne!(lines(&before), lines(&after));
+}
+
+#[test]
+fn one_cause_in_200_images_is_one_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let targets = [
+        "qemu-ubuntu-2004",
+        "ami-ubuntu-2004",
+        "raw-ubuntu-2004",
+        "qemu-ubuntu-2004-efi",
+    ];
+    let images: String = (0..200)
+        .map(|at| format!("image a{at} extends {}, corp {{ }}\n", targets[at % 4]))
+        .collect();
+    let spec = |layer: &str| format!("layer corp {{\n    {layer}\n}}\n\n{images}");
+    let check = |layer: &str, format: &str| {
+        fs::write(folder.path().join("a.imgspec"), spec(layer)).unwrap();
+        common::run_json(folder.path(), &["check", "--format", format])
+    };
+    let json = check("extra_rpms = [\"jq\"]", "json");
+    let found = json["diagnostics"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{json}");
+    assert_eq!(
+        found[0]["message"],
+        "`extra_rpms` has no effect on `qemu-ubuntu-2004` (and 3 others)"
+    );
+    assert_eq!(found[0]["image_count"], 200);
+    assert_eq!(found[0]["images"].as_array().unwrap().len(), 100);
+    assert_eq!(found[0]["images"][0], "a0");
+    let sarif = check("extra_rpms = [\"jq\"]", "sarif");
+    let result = &sarif["runs"][0]["results"];
+    assert_eq!(result.as_array().unwrap().len(), 1);
+    assert_eq!(result[0]["properties"]["imageCount"], 200);
+    let text = result[0]["message"]["text"].as_str().unwrap();
+    assert!(text.contains("in 200 images: a0, a1, a2, …"), "{text}");
+    // The fingerprint names no target: an image on another one is the same finding.
+    let print = |log: &Value| log["runs"][0]["results"][0]["partialFingerprints"].clone();
+    let fewer = images.replace("ami-ubuntu-2004", "qemu-ubuntu-2004");
+    let fewer = fewer.replace("extends qemu-ubuntu-2004,", "extends raw-ubuntu-2004,");
+    fs::write(
+        folder.path().join("a.imgspec"),
+        format!("layer corp {{ extra_rpms = [\"jq\"] }}\n{fewer}"),
+    )
+    .unwrap();
+    let other = common::run_json(folder.path(), &["check", "--format", "sarif"]);
+    assert_eq!(print(&sarif), print(&other));
+    assert_ne!(print(&sarif), Value::Null);
+    // A rule, and a name that removes nothing, are one finding for all of them, too.
+    for (layer, code) in [
+        ("extra_debs -= [\"jq\"]", "nothing-removed"),
+        ("kubernetes_deb_version = \"1.2\"", "rule-violated"),
+    ] {
+        let json = check(layer, "json");
+        let found = json["diagnostics"].as_array().unwrap();
+        let of_code = found.iter().filter(|one| one["code"] == code);
+        assert_eq!((of_code.count(), found.len()), (1, 1), "{layer}: {json}");
+    }
 }
 
 #[test]

@@ -45,8 +45,10 @@ pub struct JsonDiagnostic<'a> {
     help: Option<&'a str>,
     /// The violated rule, for `rule-violated`.
     rule: Option<&'a str>,
-    /// The images that have the diagnostic. Empty if it is about the text alone.
+    /// The images that have the diagnostic, at most 100. Empty if it is about the text alone.
     images: &'a [String],
+    /// The number of images that have it.
+    image_count: usize,
     /// Other places that matter.
     related: Vec<Related<'a>>,
     /// Alternative fixes.
@@ -137,7 +139,8 @@ fn diagnostic<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> JsonDia
         label: &diagnostic.primary.text,
         help: diagnostic.help.as_deref(),
         rule: diagnostic.rule.as_deref(),
-        images: &diagnostic.images,
+        images: diagnostic.first_images(),
+        image_count: diagnostic.images.len(),
         related: diagnostic.related.iter().map(related).collect(),
         fixes: diagnostic.fixes.iter().map(fix).collect(),
     }

@@ -29,8 +29,9 @@ pub use sarif::render_sarif;
 use serde::{Deserialize, Serialize};
 pub use short::render_short;
 
-use crate::source::{MAX_KEPT, MAX_SHOWN, Span, visible, visible_line};
+use crate::source::{MAX_KEPT, MAX_NAMED, MAX_SHOWN, Span, visible, visible_line};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The severity of a diagnostic.
@@ -91,6 +92,8 @@ pub struct Diagnostic {
     pub fixes: Vec<Fix>,
     /// The images that have this diagnostic. Empty if it does not depend on an image.
     pub images: Vec<String>,
+    /// The targets for which it was found, if the message names the first one. It is one diagnostic for all of them.
+    pub targets: Vec<String>,
     /// The violated rule, for [`Code::RuleViolated`].
     pub rule: Option<String>,
 }
@@ -110,6 +113,7 @@ impl Diagnostic {
             help: None,
             fixes: Vec::new(),
             images: Vec::new(),
+            targets: Vec::new(),
             rule: None,
         }
     }
@@ -126,6 +130,12 @@ impl Diagnostic {
             span,
             text: text.into(),
         });
+        self
+    }
+
+    /// Sets the target, which the message names in backquotes: for another target it would be the same diagnostic.
+    pub fn on_target(mut self, target: impl Into<String>) -> Diagnostic {
+        self.targets = vec![target.into()];
         self
     }
 
@@ -173,6 +183,7 @@ impl Diagnostic {
                 })
                 .collect(),
             images: self.images.iter().map(line).collect(),
+            targets: self.targets.iter().map(line).collect(),
             rule: self.rule.as_ref().map(line),
         }
     }
@@ -225,6 +236,14 @@ impl Diagnostic {
         std::iter::once(self.code.as_str()).chain(self.rule.as_deref())
     }
 
+    /// Returns the message without its targets. It is the same for all images.
+    pub fn cause(&self) -> Cow<'_, str> {
+        match self.targets.first() {
+            Some(first) => Cow::Owned(self.message.replacen(&named(first, &self.targets), "``", 1)),
+            None => Cow::Borrowed(&self.message),
+        }
+    }
+
     /// Returns the images as a phrase, such as "in images a and b". It names at most three.
     pub fn images_in_words(&self) -> Option<String> {
         match self.images.as_slice() {
@@ -233,11 +252,41 @@ impl Diagnostic {
             [first @ .., last] if first.len() < 3 => {
                 Some(format!("in images {} and {last}", first.join(", ")))
             }
-            [a, b, c, rest @ ..] => {
-                Some(format!("in images {a}, {b}, {c} and {} more", rest.len()))
-            }
+            [a, b, c, ..] => Some(format!("in {} images: {a}, {b}, {c}, …", self.images.len())),
             _ => None,
         }
+    }
+
+    /// Returns the images that a report for programs names: the first ones of very many.
+    pub(crate) fn first_images(&self) -> &[String] {
+        self.images.get(..MAX_NAMED).unwrap_or(&self.images)
+    }
+
+    /// Adds the images and targets of an equal diagnostic.
+    fn join(&mut self, images: impl Iterator<Item = String>, targets: Vec<String>) {
+        self.images.extend(images);
+        let Some(first) = self.targets.first().cloned() else {
+            return;
+        };
+        let old = named(&first, &self.targets);
+        for target in targets {
+            if !self.targets.contains(&target) {
+                self.targets.push(target);
+            }
+        }
+        let new = named(&first, &self.targets);
+        if new != old {
+            self.message = self.message.replacen(&old, &new, 1);
+        }
+    }
+}
+
+/// Returns how a message names the first target and counts the others.
+fn named(first: &str, all: &[String]) -> String {
+    match all.len() {
+        0 | 1 => format!("`{first}`"),
+        2 => format!("`{first}` (and 1 other)"),
+        count => format!("`{first}` (and {} others)", count - 1),
     }
 }
 
@@ -268,7 +317,7 @@ impl Reported {
     }
 }
 
-/// Merges equal diagnostics of several images, and sorts all by place.
+/// Merges equal diagnostics of several images, also on several targets, and sorts all by place.
 pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen: FxHashMap<(Code, Span, String), usize> = FxHashMap::default();
     let mut in_images: FxHashSet<(usize, String)> = FxHashSet::default();
@@ -278,14 +327,15 @@ pub fn merge(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let key = (
             diagnostic.code,
             diagnostic.primary.span,
-            diagnostic.message.clone(),
+            diagnostic.cause().into_owned(),
         );
         let at = *seen.entry(key).or_insert(out.len());
         let is_new = |image: &String| in_images.insert((at, image.clone()));
         match out.get_mut(at) {
-            Some(first) => first
-                .images
-                .extend(diagnostic.images.into_iter().filter(is_new)),
+            Some(first) => {
+                let images = diagnostic.images.into_iter().filter(is_new);
+                first.join(images, diagnostic.targets);
+            }
             None => {
                 in_images.extend(diagnostic.images.iter().map(|image| (at, image.clone())));
                 out.push(diagnostic);

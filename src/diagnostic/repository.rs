@@ -92,7 +92,7 @@ impl<'a> Repository<'a> {
     }
 
     /// Returns a fingerprint for each diagnostic. It follows from the code, the file, the rule, and the message with the
-    /// names in it. Equal ones are numbered in their order. A line that is added above a diagnostic, and another folder of
+    /// names in it, but not its targets. Equal ones are numbered in their order. A line that is added above a diagnostic, and another folder of
     /// the repository, change nothing.
     pub fn fingerprints<'d>(
         self,
@@ -111,7 +111,7 @@ impl<'a> Repository<'a> {
                 diagnostic.code.as_str(),
                 &self.path(file).unwrap_or_else(elsewhere),
                 diagnostic.rule.as_deref().unwrap_or_default(),
-                &diagnostic.message.replace(&root, ""),
+                &diagnostic.cause().replace(&root, ""),
             ];
             let key = parts.join("\0");
             let index = seen.entry(key.clone()).or_default();

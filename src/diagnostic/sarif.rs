@@ -122,7 +122,8 @@ fn result(
         properties.insert("rule".into(), json!(rule));
     }
     if !diagnostic.images.is_empty() {
-        properties.insert("images".into(), json!(diagnostic.images));
+        properties.insert("images".into(), json!(diagnostic.first_images()));
+        properties.insert("imageCount".into(), json!(diagnostic.images.len()));
     }
     for (key, value, is_empty) in [
         ("relatedLocations", json!(related), related.is_empty()),

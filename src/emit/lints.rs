@@ -93,6 +93,7 @@ impl Delivery<'_, '_> {
             let target = &program.section(self.image.stack.target).name;
             let message = format!("nothing on the target `{target}` declares `{missing}`");
             let found = Diagnostic::new(Code::UnknownReference, place, message)
+                .on_target(target.as_str())
                 .label(format!("`{}` refers to it here", variable.name))
                 .help(format!(
                     "set `{missing}`; without it Packer stops with \"Failed to interpolate\""
@@ -188,6 +189,7 @@ impl Delivery<'_, '_> {
                 variable.name
             ),
         )
+        .on_target(target.as_str())
         .label("in this image")
         .help(format!(
             "set `{} = …` ({}) in this image or in one of its layers",
@@ -272,6 +274,7 @@ impl Delivery<'_, '_> {
                 active.setting.name_span,
                 format!("`{}` has no effect on `{target}`", variable.name),
             )
+            .on_target(target.as_str())
             .label(reason)
             .help(self.help_for_effect(id, active, near)),
         );
@@ -566,6 +569,7 @@ impl Delivery<'_, '_> {
             span,
             format!("Packer would build nothing: the target `{target}` runs it with {selected}"),
         )
+        .on_target(target.as_str())
         .label(format!(
             "the template has the builders {}",
             quote(&builders)

@@ -153,6 +153,7 @@ impl<'p> Image<'p> {
                     span,
                     format!("the target `{target}` overrides `{name}`"),
                 )
+                .on_target(target.as_str())
                 .label("named before the target")
                 .help(format!("name the target first: `extends {target}, {name}`")),
             );
@@ -253,6 +254,7 @@ impl<'p> Image<'p> {
                         program.section(holder).name
                     ),
                 )
+                .on_target(program.section(holder).name.as_str())
                 .label("this has no effect")
                 .related(
                     fixed.span,

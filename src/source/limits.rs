@@ -82,6 +82,9 @@ pub const MAX_SYNTAX_ERRORS: usize = 500;
 /// The most diagnostics that a command prints.
 pub const MAX_DIAGNOSTICS: usize = 1000;
 
+/// How many images of one diagnostic a report for programs names.
+pub const MAX_NAMED: usize = 100;
+
 /// The most characters that are shown of one line of a file, or of one sentence of a diagnostic.
 pub const MAX_SHOWN: usize = 5000;
 
