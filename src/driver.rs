@@ -2,13 +2,13 @@
 //!
 //! The command line and the language server call the same functions.
 
-use crate::diagnostic::{Code, Diagnostic, Fix};
+use crate::diagnostic::{Code, Diagnostic, Findings, Fix};
 use crate::emit::{
     Account, Artifacts, Checked, Files, Output, Sheet, check, check_roles, emit, files,
 };
 use crate::eval::{Image, Kin, evaluate_on};
 use crate::project::hir::{Id, ProviderId, SectionId, VarId};
-use crate::project::{Family, Findings, Program, Stack, in_checkout, judge};
+use crate::project::{Family, Program, Stack, in_checkout, judge};
 use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABLES, Origin, Span};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;

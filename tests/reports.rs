@@ -49,6 +49,9 @@ fn write_reports(reports: &Path) -> (usize, Vec<tempfile::TempDir>) {
     for case in ["formats", "allow"] {
         runs.push((copied(case), vec!["check".to_owned()], Vec::new()));
     }
+    let arguments = ["check", "--baseline", "known-before.json"];
+    let arguments = arguments.map(str::to_owned).into();
+    runs.push((copied("baseline"), arguments, Vec::new()));
     let mut count = 0;
     for (folder, arguments, environment) in &runs {
         let case = folder.path().join("case");

@@ -1,14 +1,15 @@
 //! `imgspec check`
 
+use crate::cli::baseline::{Baseline, place};
 use crate::cli::fix::{Fixes, mend};
 use crate::cli::place::out;
 use crate::cli::report::{check_all, format, is_fine, render_shown, report, write_reports};
 use crate::cli::select::{Selected, no_specs, select};
 use crate::cli::{Cli, Failure, Selection, keep, print, print_aside};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Findings, Severity};
 use crate::driver::of_var_files;
 use crate::emit::Output;
-use crate::project::{CONFIG_FILE, Findings, find_root};
+use crate::project::{CONFIG_FILE, find_root};
 use crate::source::{Disk, Loader, normalize};
 use crate::workspace;
 use clap::Args;
@@ -43,15 +44,24 @@ pub(super) struct Check {
     /// End with exit code 0 even if there are errors
     #[arg(long)]
     exit_zero: bool,
+    /// Do not report the warnings and notes that this file contains
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Remove from the baseline what is not reported any more; if there is no such file, write all warnings and notes to it
+    #[arg(long, requires = "baseline", conflicts_with_all = ["fix", "diff"])]
+    write_baseline: bool,
 }
 
 impl Check {
-    /// The folders that the command writes to: the projects whose files `--fix` changes.
+    /// The folders that the command writes to: the projects whose files `--fix` changes, and that of the baseline.
     pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
-        if self.fix.is_none() || self.diff {
-            return Vec::new();
+        let written = self.baseline.iter().filter(|_| self.write_baseline);
+        let folder = |file: &PathBuf| place(here, file).parent().map(Path::to_owned);
+        let mut out: Vec<PathBuf> = written.filter_map(folder).collect();
+        if self.fix.is_some() && !self.diff {
+            out.extend(self.projects(here));
         }
-        self.projects(here)
+        out
     }
 
     /// Returns the roots of the projects that the arguments name.
@@ -83,6 +93,8 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
             "`--statistics` prints text: remove it, or the `--format` for programs".to_owned(),
         ));
     }
+    let read = |file: &PathBuf| Baseline::read(&cli.here, file, args.write_baseline);
+    let baseline = args.baseline.as_ref().map(read).transpose()?;
     let mut selected = select(cli, &args.selection)?;
     selected.expect_known()?;
     let program = &selected.program;
@@ -106,6 +118,16 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
         }
         (selected, findings) = (mended.selected, mended.findings);
     }
+    let mut told = String::new();
+    let mut is_written = true;
+    if let Some(baseline) = &baseline {
+        let (program, is_whole) = (&selected.program, selected.is_whole());
+        if args.write_baseline {
+            (told, is_written) = baseline.write(cli, program, is_whole, &mut findings)?;
+        } else {
+            told = baseline.use_for(cli, program, is_whole, &mut findings);
+        }
+    }
     let selected = keep(selected);
     if args.statistics {
         print(&statistics(&findings.shown))?;
@@ -126,8 +148,9 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
             "{images} image{images_s} in {files} file{files_s}: no problems found\n"
         ));
     }
+    print_aside(&told);
     let has_few_warnings = has_few_warnings(args, &findings.shown);
-    Ok(args.exit_zero || is_same && has_few_warnings && is_fine(&findings.shown))
+    Ok(args.exit_zero || is_same && is_written && has_few_warnings && is_fine(&findings.shown))
 }
 
 /// Checks the selected images, or, if the arguments name var files alone, these on all targets of the library.
@@ -142,10 +165,7 @@ pub(super) fn check(cli: &Cli, selected: &mut Selected) -> Findings {
     selected.images = selected.program.library_images();
     let found = check_all(selected, &output).shown;
     let images = std::mem::take(&mut selected.images).len();
-    Findings {
-        shown: of_var_files(&selected.program, &selected.json, images, found),
-        ..Findings::default()
-    }
+    of_var_files(&selected.program, &selected.json, images, found).into()
 }
 
 /// Returns whether there are at most as many warnings as `--max-warnings` says. Tells if there are more.

@@ -7,9 +7,10 @@ use crate::cli::report::{
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, keep, print, print_aside};
-use crate::diagnostic::{Code, Diagnostic, JsonDiagnostic, VERSION, json_diagnostics, json_text};
+use crate::diagnostic::{
+    Code, Diagnostic, Findings, JsonDiagnostic, VERSION, json_diagnostics, json_text,
+};
 use crate::emit::{Account, Artifacts, Files, Output};
-use crate::project::Findings;
 use crate::source::{Disk, Loader};
 use crate::workspace::{self, Eyes, Stage, put_id};
 use clap::Args;

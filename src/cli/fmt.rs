@@ -6,10 +6,8 @@ use crate::cli::report::report;
 use crate::cli::sandbox::confine;
 use crate::cli::select::{find_specs, include_roots, no_specs};
 use crate::cli::{Cli, Failure, print, print_aside, print_file};
-use crate::diagnostic::Diagnostic;
-use crate::project::{
-    Findings, Program, Request, Unread, find_root, is_inside, load, read_inside, readable,
-};
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::project::{Program, Request, Unread, find_root, is_inside, load, read_inside, readable};
 use crate::source::{Disk, FileId, Loader, Memory, read_input};
 use crate::syntax::{format, parse};
 use crate::workspace::{Wanted, project_library, rewrite, tidy};
@@ -178,11 +176,7 @@ fn report_errors(cli: &Cli, loader: &dyn Loader, path: &Path, here: &Path) {
         .collect();
     let is_syntax = |d: &&Diagnostic| spans.contains(&(d.code, d.primary.span));
     let found = program.diagnostics.iter().filter(is_syntax).cloned();
-    let findings = Findings {
-        shown: found.collect(),
-        ..Findings::default()
-    };
-    report(cli, &program, &findings);
+    report(cli, &program, &Findings::from(found.collect::<Vec<_>>()));
 }
 
 /// Reads a spec with the library of its project, whose variables say what is a secret.

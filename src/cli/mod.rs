@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod adopt;
+mod baseline;
 #[cfg(unix)]
 mod build;
 mod built;

@@ -3,12 +3,12 @@
 use crate::cli::place::{cannot_write, shown};
 use crate::cli::{Cli, Failure, Format, print_aside, print_rendered};
 use crate::diagnostic::{
-    Diagnostic, Repository, Severity, render_github, render_gitlab, render_json, render_junit,
-    render_plain, render_rich, render_sarif, render_short, render_summary,
+    Diagnostic, Findings, Repository, Severity, render_github, render_gitlab, render_json,
+    render_junit, render_plain, render_rich, render_sarif, render_short, render_summary,
 };
 use crate::driver::{self, Job};
 use crate::emit::{Account, Artifacts, Files, Output};
-use crate::project::{Findings, Program};
+use crate::project::Program;
 use crate::source::{Disk, Loader, Origin};
 use crate::workspace::{self, WriteError};
 use std::io::IsTerminal;
@@ -31,7 +31,10 @@ fn job<'j>(selected: &'j Selected, output: &'j Output) -> Job<'j> {
 fn finish(selected: &Selected, of_images: Vec<Diagnostic>) -> Findings {
     let found = selected.diagnostics.iter().cloned();
     let found = found.chain(of_images).collect();
-    driver::conclude(&selected.program, found, selected.is_whole)
+    let program = &selected.program;
+    // Only for comments that allow a diagnostic it matters whether all images are there.
+    let is_whole = !program.allows.is_empty() && selected.is_whole();
+    driver::conclude(program, found, is_whole)
 }
 
 /// Checks the selected images, and returns all diagnostics in order.
@@ -130,7 +133,7 @@ const MAX_SUMMARY: usize = 1 << 20;
 
 /// Returns the folder that the paths of reports start from: the nearest one around the project with `.git`, or else the
 /// project's root.
-fn repository_root(here: &Path) -> PathBuf {
+pub(super) fn repository_root(here: &Path) -> PathBuf {
     let (root, _) = workspace::read_config(here);
     let mut above = root.ancestors();
     let repository = above.find(|folder| Disk.exists(&folder.join(".git")));
@@ -153,7 +156,7 @@ fn render(
     };
     match format {
         Format::Json => render_json(diagnostics, sources),
-        Format::Sarif => render_sarif(diagnostics, &findings.allowed, repository),
+        Format::Sarif => render_sarif(findings, repository),
         Format::Gitlab => render_gitlab(diagnostics, repository),
         Format::Junit => render_junit(diagnostics, repository),
         Format::Github => render_github(diagnostics, repository, cli.step_summary().is_some()),

@@ -23,8 +23,8 @@ pub(super) struct Selected {
     pub json: Vec<PathBuf>,
     /// Whether the arguments name only var files.
     pub is_json_alone: bool,
-    /// Whether these are all images of the project, as its files and `imgspec.toml` define them.
-    pub is_whole: bool,
+    /// Whether these are all images of the files, as the files and `imgspec.toml` define them.
+    is_usual: bool,
     /// Diagnostics about the selection itself.
     pub diagnostics: Vec<Diagnostic>,
     /// What the arguments name, to read it again.
@@ -239,15 +239,13 @@ pub(super) fn load_selected(
     };
     let diagnostics = duplicate_images(&program, &images);
     let is_usual = cli.release.is_none() && cli.checkout.is_none() && cli.roles.is_none();
-    let is_whole = is_usual
-        && !program.allows.is_empty()
+    let is_usual = is_usual
         && !has_names
         && provider.is_none()
         && request.set.is_empty()
         && request.var_files.is_empty()
         && request.flags.is_empty()
-        && request.flag_files.is_empty()
-        && (!has_inputs || has_all_specs(&cli.here, &request.specs));
+        && request.flag_files.is_empty();
     let json = request.var_files;
     Ok(Selected {
         program,
@@ -256,7 +254,7 @@ pub(super) fn load_selected(
         others,
         json,
         is_json_alone,
-        is_whole,
+        is_usual,
         diagnostics,
         wish,
     })
@@ -334,6 +332,14 @@ pub(super) fn find_specs(here: &Path, paths: &[String]) -> Result<Vec<PathBuf>, 
 }
 
 impl Selected {
+    /// Returns whether these are all images of the project, as its files and `imgspec.toml` define them. If the arguments name
+    /// paths, this looks at all folders of the project.
+    pub(super) fn is_whole(&self) -> bool {
+        let request = &self.wish.request;
+        let has_all = |here: &PathBuf| has_all_specs(here, &request.specs);
+        self.is_usual && (!self.wish.has_inputs || request.here.as_ref().is_some_and(has_all))
+    }
+
     /// Checks that every argument names something.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! nothing.
 
 mod catalogue;
+mod findings;
 mod github;
 mod gitlab;
 mod json;
@@ -16,6 +17,7 @@ mod sarif;
 mod short;
 
 pub use catalogue::{Code, page};
+pub use findings::Findings;
 pub use github::{render_github, render_summary};
 pub use gitlab::render_gitlab;
 pub(crate) use json::VERSION;

@@ -1,6 +1,6 @@
 //! What the formats for CI systems share: paths from the root of a repository, one text for each diagnostic, fingerprints.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Origin, SourceMap, Span, sha256, visible_line};
 use rustc_hash::FxHashMap;
 use std::path::{Component, Path};
@@ -91,6 +91,25 @@ impl<'a> Repository<'a> {
         }
     }
 
+    /// Returns the path, the code and the fingerprint of each diagnostic.
+    pub fn entries(self, diagnostics: &[Diagnostic]) -> Vec<(String, Code, String)> {
+        let prints = self.fingerprints(diagnostics);
+        let entry = |(diagnostic, print): (&Diagnostic, String)| {
+            let file = diagnostic.primary.span.file;
+            let path = self.path(file).unwrap_or_else(|| self.elsewhere(file));
+            (path, diagnostic.code, print)
+        };
+        diagnostics.iter().zip(prints).map(entry).collect()
+    }
+
+    /// Returns a name for what is in no folder: an argument, or a file of the library inside the program.
+    fn elsewhere(self, file: FileId) -> String {
+        match self.sources.origin(file) {
+            Origin::Argument => "argument".to_owned(),
+            _ => self.sources.get(file).path.display().to_string(),
+        }
+    }
+
     /// Returns a fingerprint for each diagnostic. It follows from the code, the file, the rule, and the message with the
     /// names in it, but not its targets. Equal ones are numbered in their order. A line that is added above a diagnostic, and another folder of
     /// the repository, change nothing.
@@ -102,14 +121,9 @@ impl<'a> Repository<'a> {
         let mut seen: FxHashMap<String, usize> = FxHashMap::default();
         let mut fingerprint = |diagnostic: &Diagnostic| {
             let file = diagnostic.primary.span.file;
-            // An argument and the library inside the program are in no folder.
-            let elsewhere = || match self.sources.origin(file) {
-                Origin::Argument => "argument".to_owned(),
-                _ => self.sources.get(file).path.display().to_string(),
-            };
             let parts = [
                 diagnostic.code.as_str(),
-                &self.path(file).unwrap_or_else(elsewhere),
+                &self.path(file).unwrap_or_else(|| self.elsewhere(file)),
                 diagnostic.rule.as_deref().unwrap_or_default(),
                 &diagnostic.cause().replace(&root, ""),
             ];

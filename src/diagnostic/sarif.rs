@@ -1,7 +1,7 @@
 //! SARIF 2.1.0, the form of findings that code scanning reads.
 
 use crate::diagnostic::catalogue::{section, summary};
-use crate::diagnostic::{Code, Diagnostic, Fix, Repository, Severity, json_text, page};
+use crate::diagnostic::{Code, Diagnostic, Findings, Fix, Repository, Severity, json_text, page};
 use crate::source::{FileId, Span};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -9,29 +9,29 @@ use std::path::Path;
 /// The name of the repository's root in the form.
 const ROOT: &str = "%SRCROOT%";
 
-/// Renders a log with one run: its rules, and a result for each diagnostic. `allowed` has those that comments allow, with
-/// their reasons: a result each, which is suppressed.
-pub fn render_sarif(
-    diagnostics: &[Diagnostic],
-    allowed: &[(Diagnostic, String)],
-    repository: Repository<'_>,
-) -> String {
-    let shown = diagnostics.iter().map(|d| (d, None));
-    let suppressed = allowed.iter().map(|(d, reason)| (d, Some(reason)));
-    let all: Vec<(&Diagnostic, Option<&String>)> = shown.chain(suppressed).collect();
+/// Renders a log with one run: its rules, and a result for each diagnostic. What comments allow and what a baseline contains
+/// are results, too, which are suppressed.
+pub fn render_sarif(findings: &Findings, repository: Repository<'_>) -> String {
+    let suppression = |kind: &str, reason: &str| json!({ "kind": kind, "justification": reason });
+    let shown = findings.shown.iter().map(|d| (d, None));
+    let known = findings.known.iter();
+    let known = known.map(|d| (d, Some(suppression("external", "in the baseline"))));
+    let allowed = findings.allowed.iter();
+    let allowed = allowed.map(|(d, reason)| (d, Some(suppression("inSource", reason))));
+    let all: Vec<(&Diagnostic, Option<Value>)> = shown.chain(known).chain(allowed).collect();
+    let has_suppressions = all.len() > findings.shown.len();
     let mut codes: Vec<Code> = all.iter().map(|(d, _)| d.code).collect();
     codes.sort();
     codes.dedup();
     let fingerprints = repository.fingerprints(all.iter().map(|(d, _)| *d));
     let results = all.iter().zip(fingerprints);
-    let results = results.map(|((d, reason), print)| {
+    let results = results.map(|((d, suppression), print)| {
         let mut result = result(d, &print, &codes, repository);
         // The form has this property in all results of a run, or in none.
         if let Value::Object(result) = &mut result
-            && !allowed.is_empty()
+            && has_suppressions
         {
-            let suppression = |reason| json!({ "kind": "inSource", "justification": reason });
-            let list: Vec<Value> = reason.iter().map(suppression).collect();
+            let list: Vec<&Value> = suppression.iter().collect();
             result.insert("suppressions".to_owned(), json!(list));
         }
         result

@@ -1,20 +1,11 @@
 //! What is reported of what was found: comments and `imgspec.toml` allow diagnostics.
 
-use crate::diagnostic::{Code, Diagnostic, Severity, merge, nearest};
+use crate::diagnostic::{Code, Diagnostic, Findings, Severity, merge, nearest};
 use crate::project::Program;
 use crate::source::FileId;
 use crate::syntax::Allow;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
-
-/// What was found in a program.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// What is reported, in order.
-    pub shown: Vec<Diagnostic>,
-    /// What is known and not reported, with the reasons, in order.
-    pub allowed: Vec<(Diagnostic, String)>,
-}
 
 /// Judges what was found: merges equal diagnostics, orders them, and applies comments and then `imgspec.toml`.
 /// `is_whole` says that the command reads all files of the project and evaluates all their images, so that a comment

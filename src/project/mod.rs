@@ -15,7 +15,7 @@ mod load;
 mod roots;
 
 pub use adopted::Adopted;
-pub use allowed::{Findings, judge};
+pub use allowed::judge;
 pub use check::attributes;
 pub(crate) use check::{RED_ZONE, STACK, locate_text, secret_literal, var_file};
 pub use config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
