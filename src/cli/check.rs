@@ -5,7 +5,7 @@ use crate::cli::fix::{Fixes, mend};
 use crate::cli::place::out;
 use crate::cli::report::{check_all, format, is_fine, render_shown, report, write_reports};
 use crate::cli::select::{Selected, no_specs, select};
-use crate::cli::{Cli, Failure, Selection, keep, print, print_aside};
+use crate::cli::{Cli, Failure, Selection, keep, print, print_aside, watch};
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity};
 use crate::driver::of_var_files;
 use crate::emit::Output;
@@ -50,9 +50,17 @@ pub(super) struct Check {
     /// Remove from the baseline what is not reported any more; if there is no such file, write all warnings and notes to it
     #[arg(long, requires = "baseline", conflicts_with_all = ["fix", "diff"])]
     write_baseline: bool,
+    /// Check again whenever a file changes, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["fix", "diff", "write_baseline"])]
+    watch: bool,
 }
 
 impl Check {
+    /// Returns what the command works on.
+    pub(super) fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
     /// The folders that the command writes to: the projects whose files `--fix` changes, and that of the baseline.
     pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
         let written = self.baseline.iter().filter(|_| self.write_baseline);
@@ -95,8 +103,36 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
     }
     let read = |file: &PathBuf| Baseline::read(&cli.here, file, args.write_baseline);
     let baseline = args.baseline.as_ref().map(read).transpose()?;
-    let mut selected = select(cli, &args.selection)?;
+    if args.watch {
+        return watch::run(cli, args, baseline.as_ref());
+    }
+    let selected = select(cli, &args.selection)?;
     selected.expect_known()?;
+    // To free a large program takes a tenth of the time of a check.
+    let selected = keep(selected);
+    let checked = conclude(cli, args, selected, baseline.as_ref())?;
+    show(cli, args, selected, &checked)
+}
+
+/// The result of a check.
+pub(super) struct Checked {
+    pub findings: Findings,
+    /// What else there is to tell, in lines.
+    pub told: String,
+    /// Whether `--diff` and `--write-baseline` have found nothing that is wrong.
+    is_fine: bool,
+}
+
+/// Checks, fixes, and compares with the baseline.
+///
+/// # Errors
+/// If there are no specs, or a file cannot be written.
+pub(super) fn conclude(
+    cli: &Cli,
+    args: &Check,
+    selected: &mut Selected,
+    baseline: Option<&Baseline>,
+) -> Result<Checked, Failure> {
     let program = &selected.program;
     if program.specs.is_empty()
         && selected.images.is_empty()
@@ -105,38 +141,58 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
     {
         return Err(no_specs(&cli.here));
     }
-    let mut findings = check(cli, &mut selected);
-    let mut is_same = true;
+    let mut findings = check(cli, selected);
+    let mut is_fine = true;
     if args.fix.is_some() || args.diff {
         let fixes = args.fix.unwrap_or_default();
-        let mended = mend(cli, selected, findings, fixes, &args.projects(&cli.here))?;
-        is_same = !args.diff || mended.is_same();
+        let roots = args.projects(&cli.here);
+        let mended = mend(cli, selected, findings, fixes, &roots)?;
+        is_fine = !args.diff || mended.is_same();
         if args.diff {
             mended.print(cli)?;
         } else {
             mended.write(cli)?;
         }
-        (selected, findings) = (mended.selected, mended.findings);
+        findings = mended.findings;
     }
     let mut told = String::new();
-    let mut is_written = true;
-    if let Some(baseline) = &baseline {
+    if let Some(baseline) = baseline {
         let (program, is_whole) = (&selected.program, selected.is_whole());
         if args.write_baseline {
+            let is_written;
             (told, is_written) = baseline.write(cli, program, is_whole, &mut findings)?;
+            is_fine &= is_written;
         } else {
             told = baseline.use_for(cli, program, is_whole, &mut findings);
         }
     }
-    let selected = keep(selected);
+    Ok(Checked {
+        findings,
+        told,
+        is_fine,
+    })
+}
+
+/// Prints the result of a check, and writes its reports. Returns whether the command succeeds.
+///
+/// # Errors
+/// If a report cannot be written.
+pub(super) fn show(
+    cli: &Cli,
+    args: &Check,
+    selected: &Selected,
+    checked: &Checked,
+) -> Result<bool, Failure> {
+    let format = format(cli);
+    let findings = &checked.findings;
     if args.statistics {
         print(&statistics(&findings.shown))?;
     } else if format.is_counted() {
-        report(cli, &selected.program, &findings);
+        report(cli, &selected.program, findings);
     } else {
-        print(&render_shown(cli, format, &selected.program, &findings))?;
+        print(&render_shown(cli, format, &selected.program, findings))?;
     }
-    write_reports(cli, &selected.program, &findings)?;
+    write_reports(cli, &selected.program, findings)?;
     if findings.shown.is_empty() && format.is_counted() {
         let (files, images) = (
             selected.program.specs.len() + selected.json.len(),
@@ -148,9 +204,9 @@ pub(super) fn run(cli: &Cli, args: &Check) -> Result<bool, Failure> {
             "{images} image{images_s} in {files} file{files_s}: no problems found\n"
         ));
     }
-    print_aside(&told);
+    print_aside(&checked.told);
     let has_few_warnings = has_few_warnings(args, &findings.shown);
-    Ok(args.exit_zero || is_same && is_written && has_few_warnings && is_fine(&findings.shown))
+    Ok(args.exit_zero || checked.is_fine && has_few_warnings && is_fine(&findings.shown))
 }
 
 /// Checks the selected images, or, if the arguments name var files alone, these on all targets of the library.

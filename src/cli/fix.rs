@@ -29,8 +29,6 @@ const MAX_ROUNDS: usize = 10;
 
 /// What is left when fixes are applied.
 pub(super) struct Mended {
-    /// The program of the fixed texts.
-    pub selected: Selected,
     /// What is found in the fixed texts.
     pub findings: Findings,
     /// The texts of the changed files, before and after.
@@ -41,13 +39,14 @@ pub(super) struct Mended {
     lines: Vec<String>,
 }
 
-/// Applies fixes of diagnostics to the files in the folders `roots`, in memory, until none is left.
+/// Applies fixes of diagnostics to the files in the folders `roots`, in memory, until none is left. The program becomes that of
+/// the fixed texts.
 ///
 /// # Errors
 /// If the arguments name nothing in the fixed texts, such as an image.
 pub(super) fn mend(
     cli: &Cli,
-    mut selected: Selected,
+    selected: &mut Selected,
     mut findings: Findings,
     fixes: Fixes,
     roots: &[PathBuf],
@@ -70,10 +69,9 @@ pub(super) fn mend(
         let overlay = Overlay(&changes);
         let mut next = load_selected(cli, selected.wish.clone(), &overlay)?;
         findings = check(cli, &mut next);
-        selected = next;
+        *selected = next;
     }
     Ok(Mended {
-        selected,
         findings,
         changes,
         secrets,

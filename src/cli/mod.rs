@@ -42,6 +42,7 @@ mod show;
 #[cfg(unix)]
 mod states;
 mod targets;
+mod watch;
 mod whence;
 
 use self::format::{Asked, Format};

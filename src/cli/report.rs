@@ -185,6 +185,11 @@ pub(super) fn report(cli: &Cli, program: &Program, findings: &Findings) {
     }
 }
 
+/// Renders diagnostics as plain text.
+pub(super) fn rendered(cli: &Cli, program: &Program, findings: &Findings) -> String {
+    render(cli, Format::Plain, program, findings, false)
+}
+
 /// Renders diagnostics to be printed.
 pub(super) fn render_shown(
     cli: &Cli,

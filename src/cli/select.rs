@@ -5,7 +5,8 @@ use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::hir::{LayerKind, ProviderId, SectionId};
 use crate::project::{Config, LibraryChoice, Program, Request, load, unknown_release_help};
-use crate::source::{Disk, FileId, Loader, Origin, normalize};
+use crate::schema::Roles;
+use crate::source::{Disk, FileId, Loader, Origin, Release, normalize};
 use crate::workspace::{self, Wanted};
 use globset::Glob;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -43,6 +44,42 @@ pub(super) struct Wish {
     provider: Option<String>,
 }
 
+/// The keys of an `imgspec.toml` that choose the library.
+type LibraryKeys = (
+    Option<Release>,
+    Option<Roles>,
+    Option<PathBuf>,
+    Option<PathBuf>,
+);
+
+impl Wish {
+    /// Returns the folders whose specs the command reads: those that the arguments name, or the project around the current one.
+    pub(super) fn folders(&self, cli: &Cli) -> Vec<PathBuf> {
+        let folders = self.paths.iter().filter(|path| Disk.is_dir(path));
+        if self.has_paths || self.is_json_alone {
+            return folders.cloned().collect();
+        }
+        vec![workspace::read_config(&cli.here).0]
+    }
+
+    /// Returns what the `imgspec.toml` of the project says about the library.
+    pub(super) fn library(&self, cli: &Cli) -> LibraryKeys {
+        let first = self.paths.first().or(self.request.var_files.first());
+        let folder = match first {
+            Some(path) if Disk.is_dir(path) => path,
+            Some(path) => path.parent().unwrap_or(&cli.here),
+            None => &cli.here,
+        };
+        let config = workspace::read_config(folder).1;
+        (
+            config.release,
+            config.roles,
+            config.library,
+            config.checkout,
+        )
+    }
+}
+
 /// Loads the program that the arguments name, and finds its images.
 ///
 /// # Errors
@@ -54,12 +91,24 @@ pub(super) fn select(cli: &Cli, selection: &Selection) -> Result<Selected, Failu
     load_selected(cli, wish, &Disk)
 }
 
-/// Finds what the arguments name, and reads the library.
-fn read_arguments(cli: &Cli, selection: &Selection) -> Result<Wish, Failure> {
+/// What the names and paths among the arguments are.
+struct Named {
+    specs: Vec<PathBuf>,
+    names: Vec<String>,
+    paths: Vec<PathBuf>,
+    /// JSON var files, which are layers above those of `PACKER_VAR_FILES`.
+    json: Vec<PathBuf>,
+    has_paths: bool,
+}
+
+/// Finds what the names and paths among the arguments are.
+///
+/// # Errors
+/// If an argument names a missing or unsuitable path, or a folder cannot be read.
+fn find_named(cli: &Cli, selection: &Selection) -> Result<Named, Failure> {
     let mut specs = Vec::new();
     let mut names = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
-    // JSON var files of the command line are layers above those of PACKER_VAR_FILES.
     let mut json: Vec<PathBuf> = Vec::new();
     let mut has_paths = false;
     for input in &selection.inputs {
@@ -90,6 +139,44 @@ fn read_arguments(cli: &Cli, selection: &Selection) -> Result<Wish, Failure> {
     }
     specs.sort();
     specs.dedup();
+    Ok(Named {
+        specs,
+        names,
+        paths,
+        json,
+        has_paths,
+    })
+}
+
+/// Finds anew what the arguments name, with the library that an earlier command has read.
+///
+/// # Errors
+/// As [`select`].
+pub(super) fn select_again(
+    cli: &Cli,
+    selection: &Selection,
+    earlier: &Wish,
+) -> Result<Selected, Failure> {
+    let named = find_named(cli, selection)?;
+    let adopted = earlier.request.library.as_ref();
+    let adopted = adopted.and_then(|library| library.adopted.as_deref());
+    let folder = adopted.filter(|adopted| adopted.checkout.is_none());
+    let is_of_library = |spec: &PathBuf| folder.is_some_and(|of| spec.starts_with(&of.root));
+    let mut wish = earlier.clone();
+    wish.request.specs = named.specs;
+    wish.request.specs.retain(|spec| !is_of_library(spec));
+    load_selected(cli, wish, &Disk)
+}
+
+/// Finds what the arguments name, and reads the library.
+fn read_arguments(cli: &Cli, selection: &Selection) -> Result<Wish, Failure> {
+    let Named {
+        mut specs,
+        names,
+        paths,
+        json,
+        has_paths,
+    } = find_named(cli, selection)?;
     let is_json_alone = !has_paths && names.is_empty() && !json.is_empty();
     let places: Vec<&PathBuf> = if is_json_alone {
         json.iter().collect()

@@ -6,7 +6,7 @@ use crate::schema::Roles;
 use crate::source::{Disk, FileId, Loader, MAX_EXCLUDED, Release, normalize, read_text_real};
 use crate::workspace::checkout::{adopt_checkout, is_known};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use ignore::{DirEntry, WalkBuilder};
+use ignore::{DirEntry, Walk, WalkBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -28,6 +28,32 @@ pub fn read_config(folder: &Path) -> (PathBuf, Config) {
 /// # Errors
 /// If a folder cannot be read, or a glob in `exclude` is invalid.
 pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    for entry in walk(folder)? {
+        let entry = entry.map_err(io::Error::other)?;
+        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+        let path = entry.into_path();
+        // A pipe or a broken link is reported when it is read.
+        if path.extension().is_some_and(|e| e == "imgspec") && (is_file || !path.is_dir()) {
+            out.push(path);
+        }
+    }
+    Ok(out)
+}
+
+/// Returns the folders in which [`spec_files`] looks for specs: those that can be read, and at most `most`.
+pub fn spec_folders(folder: &Path, most: usize) -> Vec<PathBuf> {
+    let entries = walk(folder).into_iter().flatten().flatten();
+    let is_folder = |entry: &DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
+    let folders = entries.filter(is_folder).map(DirEntry::into_path);
+    folders.take(most).collect()
+}
+
+/// Walks over the files and folders of a project in which specs can be.
+///
+/// # Errors
+/// If a glob in `exclude` is invalid.
+fn walk(folder: &Path) -> io::Result<Walk> {
     let (root, config) = read_config(folder);
     let exclude = Exclude::new(&root, &config.exclude)?;
     let is_wanted = move |entry: &DirEntry| {
@@ -45,17 +71,7 @@ pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         .sort_by_file_name(Ord::cmp)
         .filter_entry(is_wanted)
         .build();
-    let mut out = Vec::new();
-    for entry in walk {
-        let entry = entry.map_err(io::Error::other)?;
-        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
-        let path = entry.into_path();
-        // A pipe or a broken link is reported when it is read.
-        if path.extension().is_some_and(|e| e == "imgspec") && (is_file || !path.is_dir()) {
-            out.push(path);
-        }
-    }
-    Ok(out)
+    Ok(walk)
 }
 
 /// The folders and globs of `exclude`.
