@@ -89,6 +89,10 @@ fn tools() -> PathBuf {
     common::root().join(tools).join("reports")
 }
 
+fn multitool() -> PathBuf {
+    tools().join("node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool")
+}
+
 #[test]
 fn reports_are_valid_and_say_what_json_says() {
     let reports = tempfile::tempdir().unwrap();
@@ -264,6 +268,87 @@ fn a_fingerprint_depends_on_neither_line_nor_folder() {
     assert_ne!(lines(&before), lines(&after));
 }
 
+/// SARIF Multitool matches the results of two commits, as code scanning does. A diagnostic that moves is the same one, also
+/// if others come and go around it. The tool calls it `updated`, as its region differs, and `unchanged` only in an equal log.
+#[test]
+fn a_moved_diagnostic_is_the_same_for_multitool() {
+    let program = multitool();
+    if !program.is_file() {
+        return common::skip_without_tools("SARIF: sarif-multitool is missing");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let setting = |name: &str| format!("    {name} = [\"jq\"]\n");
+    let layer = |body: &str| {
+        format!("layer corp {{\n{body}}}\n\nimage a extends qemu-ubuntu-2004, corp {{ }}\n")
+    };
+    let kept = ["extra_rpms", "windows_updates_categories"];
+    let kept: String = kept.map(setting).concat();
+    let gone = "\nimage gone extends corp, qemu-ubuntu-2004 { }\n";
+    let new = "    no_such_name = \"a\"\n";
+    let commits = [
+        layer(&kept) + gone,
+        format!("# Lines above.\n\n\n{}", layer(&format!("{new}\n{kept}"))),
+    ];
+    for (at, text) in commits.iter().enumerate() {
+        fs::write(folder.path().join("a.imgspec"), text).unwrap();
+        let report = format!("--format=sarif={at}.sarif");
+        let output = common::run(folder.path(), &["check", "--format", "short", &report]);
+        assert!(common::exit_code(&output) < 2);
+    }
+    let matched = |current: &str, arguments: &[&str]| -> Vec<Value> {
+        let output = Command::new(&program)
+            .args(["match-results-forward", current, "-o", "matched.sarif"])
+            .args(arguments)
+            .args(["--log", "ForceOverwrite"])
+            .current_dir(folder.path())
+            .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let log = read(&folder.path().join("matched.sarif"));
+        log["runs"][0]["results"].as_array().unwrap().clone()
+    };
+    let before = matched("0.sarif", &[]);
+    fs::rename(
+        folder.path().join("matched.sarif"),
+        folder.path().join("before.sarif"),
+    )
+    .unwrap();
+    let print = |result: &Value| result["partialFingerprints"]["imgspecDiagnostic/v1"].clone();
+    let states = |found: &[Value]| -> Vec<(String, String)> {
+        let of = |result: &Value, key: &str| result[key].as_str().unwrap().to_owned();
+        let mut out: Vec<_> = found
+            .iter()
+            .map(|result| (of(result, "baselineState"), of(result, "ruleId")))
+            .collect();
+        out.sort();
+        out
+    };
+    let after = matched("1.sarif", &["-r", "before.sarif"]);
+    let expected = [
+        ("absent", "below-target"),
+        ("new", "unknown-variable"),
+        ("updated", "no-effect"),
+        ("updated", "no-effect"),
+    ];
+    let expected = expected.map(|(state, code)| (state.to_owned(), code.to_owned()));
+    assert_eq!(states(&after), expected);
+    for result in after
+        .iter()
+        .filter(|result| result["baselineState"] == "updated")
+    {
+        let same = before.iter().find(|old| print(old) == print(result));
+        assert_eq!(result["correlationGuid"], same.unwrap()["correlationGuid"]);
+    }
+    let again = matched("0.sarif", &["-r", "before.sarif"]);
+    assert!(
+        again
+            .iter()
+            .all(|result| result["baselineState"] == "unchanged")
+    );
+    assert!(!again.is_empty());
+}
+
 #[test]
 fn one_cause_in_200_images_is_one_finding() {
     let folder = tempfile::tempdir().unwrap();
@@ -353,7 +438,7 @@ fn github_gets_ten_of_each_and_a_summary_with_a_bound() {
 
 /// Checks that SARIF Multitool, with the rules of the format and those of GitHub, finds nothing in the logs.
 fn expect_sarif(reports: &Path) {
-    let program = tools().join("node_modules/@microsoft/sarif-multitool-linux/Sarif.Multitool");
+    let program = multitool();
     if !program.is_file() {
         return common::skip_without_tools("SARIF: sarif-multitool is missing");
     }
