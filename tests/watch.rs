@@ -42,6 +42,7 @@ impl Watch {
 
     /// Returns the lines of the next check, without the time.
     fn next(&self) -> Vec<String> {
+        let is_time = regex::Regex::new(r"^\d+ ms at \d\d:\d\d:\d\d UTC$").unwrap();
         let mut out = Vec::new();
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
@@ -50,7 +51,6 @@ impl Watch {
                 .split_once(" in ")
                 .filter(|_| line.starts_with("checked "))
             {
-                let is_time = regex::Regex::new(r"^\d+ ms at \d\d:\d\d:\d\d UTC$").unwrap();
                 assert!(is_time.is_match(time), "{line}");
                 out.push(images.to_owned());
                 return out;
