@@ -394,10 +394,11 @@ fn state(artifacts: Artifacts, account: Account, eyes: &Eyes) -> Result<(String,
     let environment = build.environment.union(&build.secret_environment);
     let state = State {
         id: Some(own.id()),
-        seen: own.all(),
+        seen: own.without_assets(),
         declared: Some(account.declared),
         provenance: Some(account.provenance),
         grounds: account.grounds,
+        readers: artifacts.routes.words(),
         environment: environment.cloned().collect(),
     };
     Ok((artifacts.image, state))

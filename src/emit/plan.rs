@@ -141,6 +141,14 @@ impl Routes {
         found.map(|(_, ways)| ways)
     }
 
+    /// Returns the ways of each variable that is read, in words.
+    pub fn words(&self) -> BTreeMap<String, Vec<String>> {
+        let words = self.0.iter();
+        words
+            .map(|(name, ways)| (name.to_string(), ways.words()))
+            .collect()
+    }
+
     /// Returns the names of the variables that are read.
     pub fn names(&self) -> impl Iterator<Item = &SmolStr> {
         self.0.iter().map(|(name, _)| name)

@@ -143,6 +143,14 @@ impl<'s> Image<'s> {
         }
     }
 
+    /// What reads a variable in the new state, or in the old one if it is gone.
+    fn readers(&self, variable: &str) -> Vec<String> {
+        let own = |state: &State| state.readers.get(variable).cloned();
+        own(self.now)
+            .or_else(|| own(self.before))
+            .unwrap_or_default()
+    }
+
     /// The variables whose values differ.
     fn differing(&self) -> BTreeSet<&'s str> {
         let (before, now) = (values(self.before), values(self.now));
@@ -312,6 +320,7 @@ struct Group {
     values: Vec<Values>,
     images: Vec<String>,
     is_seen: bool,
+    readers: BTreeSet<String>,
     derived: BTreeMap<String, Vec<Values>>,
 }
 
@@ -383,10 +392,12 @@ impl Found {
             }
             group.images.push(image.name.to_owned());
             group.is_seen |= is_seen;
+            group.readers.extend(image.readers(name));
             for (_, follower) in derived
                 .iter()
                 .filter(|(root, follower)| root == name && follower != name)
             {
+                group.readers.extend(image.readers(follower));
                 count(
                     group.derived.entry((*follower).to_owned()).or_default(),
                     pair(follower),
@@ -406,6 +417,7 @@ impl Found {
                 places,
                 images: group.images,
                 is_seen: group.is_seen,
+                read_by: group.readers.into_iter().collect(),
                 derived: group
                     .derived
                     .into_iter()

@@ -35,6 +35,9 @@ pub struct State {
     pub provenance: Option<Provenance>,
     /// How the values are written, by the names of the variables.
     pub grounds: BTreeMap<String, Ground>,
+    /// What reads the variables: Packer, an argument for Ansible, or the extra-vars file.
+    #[serde(default)]
+    pub readers: BTreeMap<String, Vec<String>>,
     /// The environment variables that a build reads.
     #[serde(default)]
     pub environment: Vec<String>,
@@ -86,6 +89,8 @@ pub struct Change {
     pub images: Vec<String>,
     /// Whether a build of one of these images sees a difference.
     pub is_seen: bool,
+    /// What reads the variable, or one that follows from it: `packer`, `file` (the extra-vars file), `slot NAME`.
+    pub read_by: Vec<String>,
     /// Variables whose values follow from this one.
     pub derived: Vec<Derived>,
 }

@@ -37,6 +37,12 @@ pub fn plain(review: &Review) -> String {
         }
         if !change.is_seen {
             let _ = writeln!(out, "  no effect: no build sees it");
+        } else if !change.read_by.is_empty() {
+            let _ = writeln!(
+                out,
+                "  read by {}",
+                visible_line(&change.read_by.join(", "))
+            );
         }
     }
     if !review.files.is_empty() {

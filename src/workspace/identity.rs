@@ -118,6 +118,11 @@ impl Own {
         hex(&hash.finalize())
     }
 
+    /// Returns the list without imgspec's own templates and roles.
+    pub fn without_assets(self) -> Seen {
+        self.0
+    }
+
     /// Adds imgspec's own templates and roles.
     pub fn all(self) -> Seen {
         let mut all = self.0;
