@@ -1,17 +1,19 @@
 //! The states of a project that `diff` and `plan` compare.
 
 use crate::cli::report::{compile_to_build, is_fine, report};
-use crate::cli::select::select;
+use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Selection, print_bytes, whence};
 use crate::diagnostic::nearest;
-use crate::emit::{Account, Artifacts, Output, Provenance};
-use crate::review::{Side, State};
+use crate::emit::{Account, Artifacts, Output, Provenance, position};
+use crate::project::hir::{LayerKind, SectionId, linearize};
+use crate::review::{Side, State, Unused};
 use crate::schema::Roles;
 use crate::source::{Disk, Loader, Release, normalize, read_text};
 use crate::workspace::{self, Eyes};
 use clap::Args;
 use globset::Glob;
-use std::collections::{BTreeMap, BTreeSet};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -62,13 +64,13 @@ pub(super) fn find(cli: &Cli, args: &Compared) -> Result<(Side, Side), Failure> 
     let old = match &against {
         Against::Built(built) => Old::Here(built_side(cli, built)?),
         Against::Builds(folders) => {
-            let mut side = Side::new();
+            let mut side = Side::default();
             for folder in folders {
-                side.extend(built_side(cli, &folder.to_string_lossy())?);
+                side.extend(built_side(cli, &folder.to_string_lossy())?.images);
             }
             Old::Here(side)
         }
-        Against::Image(_) | Against::VarFile(_) => Old::Here(Side::new()),
+        Against::Image(_) | Against::VarFile(_) => Old::Here(Side::default()),
         Against::Copy(folder, _kept) => Old::Child(start(cli, args, folder)?),
     };
     let Some(mut new) = side(cli, args)? else {
@@ -85,7 +87,7 @@ pub(super) fn find(cli: &Cli, args: &Compared) -> Result<(Side, Side), Failure> 
         Against::Image(other) => {
             let name = args.images.first().cloned().unwrap_or_default();
             let state = new.get(other).cloned().unwrap_or_default();
-            old = Side::from([(name.clone(), state)]);
+            old = Side::from_iter([(name.clone(), state)]);
             new.retain(|known, _| *known == name);
         }
         Against::VarFile(file) => {
@@ -94,7 +96,12 @@ pub(super) fn find(cli: &Cli, args: &Compared) -> Result<(Side, Side), Failure> 
             if let Some(provenance) = provenance {
                 let inputs = vec![provenance.target.clone(), file.clone()];
                 let states = side_of(cli, args, inputs)?.unwrap_or_default();
-                old.extend(states.into_values().map(|state| (name.clone(), state)));
+                old.extend(
+                    states
+                        .images
+                        .into_values()
+                        .map(|state| (name.clone(), state)),
+                );
                 new.retain(|known, _| *known == name);
             }
         }
@@ -114,7 +121,7 @@ pub(super) fn find_new(cli: &Cli, args: &Compared) -> Result<Side, Failure> {
     let Some(mut new) = side(cli, args)? else {
         return Err(Failure("the specs have errors".to_owned()));
     };
-    keep_named(&args.images, &mut Side::new(), &mut new)?;
+    keep_named(&args.images, &mut Side::default(), &mut new)?;
     Ok(new)
 }
 
@@ -317,6 +324,13 @@ fn start(cli: &Cli, args: &Compared, folder: &Path) -> Result<Child, Failure> {
     })
 }
 
+/// A line of what the process prints.
+#[derive(Serialize, Deserialize)]
+enum Line {
+    Image(String, Box<State>),
+    Unused(Vec<Unused>),
+}
+
 impl Child {
     fn finish(mut self) -> Result<Side, Failure> {
         let failed = |reason: String| Failure(format!("the old state has errors:\n{reason}"));
@@ -331,11 +345,14 @@ impl Child {
                 errors.trim().trim_start_matches("imgspec: ").to_owned(),
             ));
         }
-        let mut side = Side::new();
+        let mut side = Side::default();
         for line in lines.map_err(|e| failed(e.to_string()))? {
-            let (name, state): (String, State) =
-                serde_json::from_str(&line).map_err(|e| failed(e.to_string()))?;
-            side.insert(name, state);
+            match serde_json::from_str(&line).map_err(|e| failed(e.to_string()))? {
+                Line::Image(name, state) => {
+                    side.insert(name, *state);
+                }
+                Line::Unused(unused) => side.unused = unused,
+            }
         }
         Ok(side)
     }
@@ -349,10 +366,14 @@ pub(super) fn print_own(cli: &Cli, args: &Compared) -> Result<bool, Failure> {
     let Some(side) = side(cli, args)? else {
         return Ok(false);
     };
-    for image in &side {
-        let line = serde_json::to_string(&image).map_err(|e| Failure(e.to_string()))?;
-        print_bytes(&(line + "\n"))?;
+    let print = |line: &Line| {
+        let line = serde_json::to_string(line).map_err(|e| Failure(e.to_string()))?;
+        print_bytes(&(line + "\n"))
+    };
+    for (name, state) in side.images {
+        print(&Line::Image(name, Box::new(state)))?;
     }
+    print(&Line::Unused(side.unused))?;
     Ok(true)
 }
 
@@ -380,7 +401,33 @@ fn side_of(cli: &Cli, args: &Compared, inputs: Vec<String>) -> Result<Option<Sid
         report(cli, &selected.program, &findings);
         return Ok(None);
     }
-    states.into_iter().collect::<Result<Side, _>>().map(Some)
+    let mut side = states.into_iter().collect::<Result<Side, _>>()?;
+    side.unused = unused(&selected);
+    Ok(Some(side))
+}
+
+/// The settings of the project's layers that no image has.
+fn unused(selected: &Selected) -> Vec<Unused> {
+    let program = &selected.program;
+    let images = selected.images.iter();
+    let used: BTreeSet<SectionId> = images
+        .flat_map(|id| linearize(&program.sections, *id))
+        .collect();
+    let root = program.root.clone().unwrap_or_default();
+    let mut out = Vec::new();
+    for (id, section) in program.sections.own_pairs() {
+        let is_layer = matches!(section.kind, LayerKind::Layer | LayerKind::Json);
+        if !is_layer || used.contains(&id) || !program.sources.is_users(section.span.file) {
+            continue;
+        }
+        out.extend(section.settings.iter().map(|setting| Unused {
+            variable: program.variable(setting.variable).name.to_string(),
+            layer: section.name.to_string(),
+            text: program.sources.shown_slice(setting.span).to_owned(),
+            place: position(program, setting.span, &root),
+        }));
+    }
+    out
 }
 
 /// What is kept of an image, with its name.
@@ -413,5 +460,5 @@ fn built_side(cli: &Cli, named: &str) -> Result<Side, Failure> {
         provenance: Some(provenance),
         ..State::default()
     };
-    Ok(BTreeMap::from([(name, state)]))
+    Ok(Side::from_iter([(name, state)]))
 }

@@ -4,6 +4,7 @@
 use crate::emit::history::{Act, HistoryEntry, Shown, belongs, history};
 use crate::emit::{Delivery, Output, Sight, render};
 use crate::eval::Image;
+use crate::project::Program;
 use crate::project::hir::*;
 use crate::source::{Origin, Span};
 use schemars::JsonSchema;
@@ -202,21 +203,25 @@ impl Delivery<'_, '_> {
         self.image.program.section(self.image.section).span
     }
 
-    /// The file of a place from the project's root, its line and its column.
     fn position(&self, span: Span, root: &Path) -> (String, u32, u32) {
-        let sources = &self.image.program.sources;
-        let source = sources.get(span.file);
-        let at = sources.position(span.file, span.start);
-        let path = source.path.to_string_lossy();
-        let file = match source.origin {
-            // `--set` is not a file of the folder in which the command ran.
-            Origin::Argument => {
-                let name = source.path.file_name().unwrap_or_default();
-                name.to_string_lossy().into_owned()
-            }
-            _ if source.path.is_absolute() => from_root(root, &path),
-            _ => path.into_owned(),
-        };
-        (file, at.line, at.column)
+        position(self.image.program, span, root)
     }
+}
+
+/// Returns the file of a place from the project's root, its line and its column.
+pub fn position(program: &Program, span: Span, root: &Path) -> (String, u32, u32) {
+    let sources = &program.sources;
+    let source = sources.get(span.file);
+    let at = sources.position(span.file, span.start);
+    let path = source.path.to_string_lossy();
+    let file = match source.origin {
+        // `--set` is not a file of the folder in which the command ran.
+        Origin::Argument => {
+            let name = source.path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        }
+        _ if source.path.is_absolute() => from_root(root, &path),
+        _ => path.into_owned(),
+    };
+    (file, at.line, at.column)
 }

@@ -1,7 +1,9 @@
 //! From values that differ to the settings that are the cause.
 
 use crate::emit::{Act, Ground, Provenance, Step};
-use crate::review::{Change, Derived, FileChange, Place, Review, Side, State, Values, What};
+use crate::review::{
+    Change, Derived, FileChange, Place, Review, Side, State, Unused, Values, What,
+};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +57,10 @@ pub fn compare(old: &Side, new: &Side) -> Review {
         false
     });
     let changes = found.finish();
-    let idle = idle(&changes, &lines_before, &lines_now, new, &added);
+    let mut idle = idle(&changes, &lines_before, &lines_now, new, &added);
+    idle.extend(idle_in_unused(old, new, &lines_before));
+    idle.sort();
+    idle.dedup();
     Review {
         images: new.len(),
         rebuilt,
@@ -470,8 +475,7 @@ fn idle(
         let mut own = places.filter(|place| place.what != What::Ended);
         own.any(|p| p.variable == variable && p.file == step.file && p.line == step.line)
     };
-    let mut out: Vec<Place> = now
-        .iter()
+    now.iter()
         .filter(|(line, step)| {
             !before.contains_key(line)
                 && !in_new_images.contains_key(line)
@@ -488,8 +492,42 @@ fn idle(
             variable: line.0.to_owned(),
             what: What::Written,
         })
+        .collect()
+}
+
+/// New settings in layers that no image has.
+fn idle_in_unused(old: &Side, new: &Side, before: &BTreeMap<Line<'_>, &Step>) -> Vec<Place> {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    let unused = old.unused.iter();
+    let known: BTreeSet<_> = unused
+        .map(|one| {
+            (
+                one.variable.as_str(),
+                one.layer.as_str(),
+                squeezed(&one.text),
+            )
+        })
         .collect();
-    out.sort();
-    out.dedup();
-    out
+    // A layer that an image had before has the same settings, though no image has it now.
+    let used: BTreeSet<(&str, &str)> = before.keys().map(|line| (line.0, line.1)).collect();
+    let is_new = |one: &&Unused| {
+        !known.contains(&(
+            one.variable.as_str(),
+            one.layer.as_str(),
+            squeezed(&one.text),
+        )) && !used.contains(&(one.variable.as_str(), one.layer.as_str()))
+    };
+    let new = new.unused.iter().filter(is_new);
+    new.map(|one| {
+        let (file, line, column) = one.place.clone();
+        Place {
+            file,
+            line,
+            column,
+            layer: one.layer.clone(),
+            variable: one.variable.clone(),
+            what: What::Written,
+        }
+    })
+    .collect()
 }

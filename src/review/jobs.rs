@@ -119,7 +119,7 @@ impl Plan {
         });
         Plan {
             version: 1,
-            total: new.len(),
+            total: new.images.len(),
             images: images.collect(),
             removed: Vec::new(),
             renamed: Vec::new(),

@@ -18,9 +18,52 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
-/// The images of one state of a project, by their names.
-pub type Side = BTreeMap<String, State>;
+/// What one state of a project comes to.
+#[derive(Debug, Clone, Default)]
+pub struct Side {
+    /// The images, by their names.
+    pub images: BTreeMap<String, State>,
+    /// The settings of layers that no image has.
+    pub unused: Vec<Unused>,
+}
+
+/// A setting of a layer that no image has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unused {
+    /// The variable that is set.
+    pub variable: String,
+    /// The layer.
+    pub layer: String,
+    /// All of its text, with a mask for each secret.
+    pub text: String,
+    /// The file from the project's root, the line and the column.
+    pub place: (String, u32, u32),
+}
+
+impl Deref for Side {
+    type Target = BTreeMap<String, State>;
+
+    fn deref(&self) -> &BTreeMap<String, State> {
+        &self.images
+    }
+}
+
+impl DerefMut for Side {
+    fn deref_mut(&mut self) -> &mut BTreeMap<String, State> {
+        &mut self.images
+    }
+}
+
+impl FromIterator<(String, State)> for Side {
+    fn from_iter<I: IntoIterator<Item = (String, State)>>(images: I) -> Side {
+        Side {
+            images: images.into_iter().collect(),
+            unused: Vec::new(),
+        }
+    }
+}
 
 /// An image in one state of the project.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
