@@ -7,11 +7,11 @@ use crate::emit::{
     Account, Artifacts, Checked, Files, Output, Sheet, check, check_roles, emit, files,
 };
 use crate::eval::{Image, Kin, evaluate_on};
-use crate::project::hir::{Id, ProviderId, SectionId, VarId};
+use crate::project::hir::{Id, ProviderId, SectionId, VarId, Waiver};
 use crate::project::{Family, Program, Stack, in_checkout, judge};
 use crate::source::{Loader, MAX_DIAGNOSTICS, MAX_IMAGES, MAX_OUTPUT, MAX_VARIABLES, Origin, Span};
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -54,6 +54,8 @@ struct Outcome<T> {
     made: Option<T>,
     diagnostics: Vec<Diagnostic>,
     removals: Vec<(Span, bool)>,
+    /// The waivers that the image needs.
+    waived: Vec<usize>,
     /// The bytes of memory that the image's values take.
     size: usize,
     /// The bytes that its expressions have read and made, `size`, and what its variables cost.
@@ -302,6 +304,7 @@ impl<'j> Job<'j> {
         let mut made = Vec::with_capacity(self.images.len());
         let mut found = Vec::new();
         let mut removals: FxHashMap<Span, bool> = FxHashMap::default();
+        let mut waived: FxHashSet<usize> = FxHashSet::default();
         let (mut size, mut work) = (0, 0);
         for ids in self.images.chunks(BATCH) {
             let outcomes: Vec<Outcome<T>> = if self.images.len() < MANY {
@@ -313,6 +316,7 @@ impl<'j> Job<'j> {
                 for (span, removed) in outcome.removals {
                     *removals.entry(span).or_default() |= removed;
                 }
+                waived.extend(outcome.waived);
                 found.append(&mut outcome.diagnostics);
                 made.extend(outcome.made);
                 size += outcome.size;
@@ -325,6 +329,7 @@ impl<'j> Job<'j> {
             }
         }
         found.extend(self.find_idle(removals));
+        found.extend(self.find_unused(&waived));
         (made, found, work)
     }
 
@@ -368,6 +373,7 @@ impl<'j> Job<'j> {
                     made: None,
                     diagnostics,
                     removals: Vec::new(),
+                    waived: Vec::new(),
                     size: 0,
                     work: 0,
                 };
@@ -379,6 +385,7 @@ impl<'j> Job<'j> {
         let (mut image, made, diagnostics) = varied.unwrap_or_else(|| self.whole(id, maker, stack));
         if may_be_model
             && diagnostics.is_empty()
+            && image.waived().is_empty()
             && let Some(sheet) = maker.sheet(&image, self.output, &made)
         {
             families.add(target, sheet);
@@ -388,6 +395,7 @@ impl<'j> Job<'j> {
             made: Some(take(made)),
             diagnostics,
             removals: std::mem::take(&mut image.removals),
+            waived: image.waived(),
             size,
             work: size + image.work() + image.ids().len() * VARIABLE_WORK,
         }
@@ -426,6 +434,42 @@ impl<'j> Job<'j> {
 
     fn check_roles(self, checked: &Checked, image: &Image<'_>) -> Vec<Diagnostic> {
         check_roles(self.loader, self.program, checked, image.name())
+    }
+
+    /// Finds each waiver that no image needs, though all images that it concerns have been evaluated.
+    fn find_unused(self, waived: &FxHashSet<usize>) -> Vec<Diagnostic> {
+        let program = self.program;
+        if program.waivers.is_empty() {
+            return Vec::new();
+        }
+        let evaluated: FxHashSet<SectionId> = self.images.iter().copied().collect();
+        let is_unused = |waiver: &Waiver| {
+            let concerned = |id: &SectionId| {
+                program.concerns(waiver.span.file, program.section(*id).span.file)
+                    && waiver.images.contains(program, *id)
+            };
+            let mut images = program.own_images().filter(concerned).peekable();
+            let has_images = images.peek().is_some();
+            images.all(|id| evaluated.contains(&id)) && (has_images || program.is_whole)
+        };
+        let all = program.waivers.iter().enumerate();
+        let unused = all.filter(|(at, waiver)| {
+            // Another project that has the policy may need its waiver.
+            let is_policy = program.policies.files.contains(&waiver.span.file);
+            !is_policy
+                && waiver.rule.is_some()
+                && !waiver.is_expired
+                && !waived.contains(at)
+                && is_unused(waiver)
+        });
+        unused
+            .map(|(_, waiver)| {
+                let message = format!("no image needs the waiver of the rule `{}`", waiver.name);
+                Diagnostic::new(Code::UnusedWaiver, waiver.whole, message)
+                    .label("none of its images breaks the rule")
+                    .help("remove it, or correct the names of the images")
+            })
+            .collect()
     }
 
     /// Finds each `-=` of the project that removes nothing from any image.

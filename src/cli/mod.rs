@@ -53,6 +53,7 @@ use self::{
     elsewhere as plan, elsewhere as probe,
 };
 use crate::diagnostic::nearest;
+use crate::project::hir::Date;
 use crate::schema::Roles;
 use crate::source::{Release, is_unseen, visible};
 use clap::{Args, Parser, Subcommand};
@@ -82,6 +83,12 @@ struct Cli {
     /// A folder outside the project that specs may include files from
     #[arg(long = "include-root", global = true, value_name = "FOLDER")]
     include_roots: Vec<PathBuf>,
+    /// A spec with rules, tests and waivers that hold for every image, whatever the project includes (docs/policy.md)
+    #[arg(long = "policy", global = true, value_name = "SPEC")]
+    policies: Vec<PathBuf>,
+    /// The day on which waivers are judged; without it all of them are in force
+    #[arg(long, global = true, value_name = "DATE", value_parser = find_date)]
+    as_of: Option<Date>,
     /// Use an Image Builder checkout as the library instead of the standard library
     #[arg(long = "in", global = true, value_name = "CHECKOUT")]
     checkout: Option<PathBuf>,
@@ -238,6 +245,11 @@ fn find_release(name: &str) -> Result<Release, String> {
             known().collect::<Vec<_>>().join(", ")
         ),
     })
+}
+
+/// Reads the argument of `--as-of`.
+fn find_date(text: &str) -> Result<Date, String> {
+    Date::parse(text).ok_or_else(|| "write a date, as in `2027-01-31`".to_owned())
 }
 
 /// Reads the argument of `--roles`.

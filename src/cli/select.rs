@@ -1,5 +1,6 @@
 //! Finding the images, files and folders that a command's arguments name.
 
+use crate::cli::place::shown;
 use crate::cli::sandbox::confine_to_request;
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
@@ -213,6 +214,8 @@ fn read_arguments(cli: &Cli, selection: &Selection) -> Result<Wish, Failure> {
         specs,
         set: selection.set.clone(),
         var_files: var_files.collect(),
+        policies: policies(cli)?,
+        as_of: cli.as_of,
         include_roots: include_roots(cli),
         flags,
         flag_files,
@@ -255,6 +258,7 @@ pub(super) fn load_selected(
         expect_one_release(&program)?;
     }
     program.root = Some(workspace::read_config(&cli.here).0);
+    program.is_whole = !has_inputs;
     let mut images = Vec::new();
     let mut others = Vec::new();
     if has_paths || names.is_empty() {
@@ -493,6 +497,7 @@ fn keep_relevant(program: &mut Program, images: &[SectionId]) {
     };
     let files = files_of(&|file| with_images.contains(file));
     let mut unused = files_of(&|_| true);
+    unused.retain(|file| !program.policies.files.contains(file));
     unused.retain(|file| !files.contains(file));
     program
         .diagnostics
@@ -520,6 +525,23 @@ pub(super) fn library(cli: &Cli, first: Option<&Path>) -> Result<LibraryChoice, 
         roles: cli.roles,
     };
     workspace::project_library(&place, &include_roots(cli), wanted).map_err(Failure)
+}
+
+/// Returns the specs that `--policy` names.
+///
+/// # Errors
+/// If one of them is not a file.
+fn policies(cli: &Cli) -> Result<Vec<PathBuf>, Failure> {
+    let paths = cli.policies.iter();
+    let paths = paths.map(|path| normalize(&cli.here.join(path)));
+    let paths: Vec<PathBuf> = paths.collect();
+    match paths.iter().find(|path| !Disk.is_file(path)) {
+        Some(path) => Err(Failure(format!(
+            "`--policy` names {}, which is not a file",
+            shown(path, &cli.here)
+        ))),
+        None => Ok(paths),
+    }
 }
 
 /// Returns the folders outside the project that `--include-root` allows to read.

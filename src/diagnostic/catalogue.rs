@@ -123,6 +123,12 @@ codes! {
     RuleViolated = "rule-violated" Error,
     /// A built image does not have what a probe expects.
     ProbeFailed = "probe-failed" Error,
+    /// An image is not as a test of the project demands.
+    TestFailed = "test-failed" Error,
+    /// The last day of a waiver is over.
+    WaiverExpired = "waiver-expired" Error,
+    /// No image needs a waiver.
+    UnusedWaiver = "unused-waiver" Warning,
     /// A setting has no effect on the target.
     NoEffect = "no-effect" Warning,
     /// No image can satisfy a condition.

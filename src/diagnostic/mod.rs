@@ -98,6 +98,8 @@ pub struct Diagnostic {
     pub targets: Vec<String>,
     /// The violated rule, for [`Code::RuleViolated`].
     pub rule: Option<String>,
+    /// A policy demands it: nothing that the project writes can silence it.
+    pub is_pinned: bool,
 }
 
 impl Diagnostic {
@@ -117,6 +119,7 @@ impl Diagnostic {
             images: Vec::new(),
             targets: Vec::new(),
             rule: None,
+            is_pinned: false,
         }
     }
 
@@ -187,6 +190,7 @@ impl Diagnostic {
             images: self.images.iter().map(line).collect(),
             targets: self.targets.iter().map(line).collect(),
             rule: self.rule.as_ref().map(line),
+            is_pinned: self.is_pinned,
         }
     }
 

@@ -69,6 +69,8 @@ pub struct Image<'p> {
     work: Cell<usize>,
     /// The regular expressions that they have used.
     patterns: RefCell<FxHashSet<SmolStr>>,
+    /// The waivers that it needs.
+    waived: RefCell<Vec<usize>>,
 }
 
 /// An image while it is evaluated: each variable is computed when it is first read.
@@ -141,6 +143,7 @@ pub fn evaluate_on<'p>(
         broken: Table::filled(&program.variables, false),
         work: Cell::new(0),
         patterns: RefCell::default(),
+        waived: RefCell::default(),
     };
     let mut image = Evaluator::new(image).evaluate();
     let found = image.check();

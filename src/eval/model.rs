@@ -222,6 +222,7 @@ impl<'p> Model<'p> {
             // At least what the image's other values took.
             work: Cell::new(self.work),
             patterns: RefCell::default(),
+            waived: RefCell::default(),
         };
         let mut evaluator = Evaluator {
             image,

@@ -7,14 +7,32 @@ use crate::project::hir::*;
 use crate::schema::Value;
 
 impl<'p> Image<'p> {
+    /// Returns the waivers, by their places in [`Program::waivers`], because of which rules that the image breaks are not
+    /// reported.
+    pub fn waived(&self) -> Vec<usize> {
+        self.waived.borrow().clone()
+    }
+
+    /// Whether the condition of a rule is true or false; none if it has no value.
+    pub fn judge_rule(&self, rule: &'p Rule) -> Option<bool> {
+        match Finished(self).eval(&rule.condition) {
+            Ok(Some(Value::Bool(answer))) => Some(answer),
+            _ => None,
+        }
+    }
+
     /// Reports the rules whose condition is true. Over an unset or opaque value a rule is silent, and so it is over
     /// what a checkout itself sets, which the project cannot change.
     pub(super) fn check_rules(&self, out: &mut Vec<Diagnostic>) {
         let program = self.program;
         for id in program.rules_for(program.section(self.section).span.file) {
             let rule = &program.rules[id];
-            if self.breaks(rule) {
-                self.report_rule(rule, out);
+            if !self.breaks(rule) {
+                continue;
+            }
+            match program.find_waiver(id, self.section) {
+                Some(waiver) => self.waived.borrow_mut().push(waiver),
+                None => self.report_rule(id, rule, out),
             }
         }
     }
@@ -32,7 +50,7 @@ impl<'p> Image<'p> {
         has_users
     }
 
-    fn report_rule(&self, rule: &'p Rule, out: &mut Vec<Diagnostic>) {
+    fn report_rule(&self, id: RuleId, rule: &'p Rule, out: &mut Vec<Diagnostic>) {
         let mut read: Vec<VarId> = Vec::new();
         rule.condition.for_each_variable(&mut |id| {
             if !read.contains(&id) {
@@ -74,6 +92,7 @@ impl<'p> Image<'p> {
         };
         found.help = help;
         found.rule = Some(rule.name.to_string());
+        found.is_pinned = self.program.policies.pins(id);
         out.push(found);
     }
 

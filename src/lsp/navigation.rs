@@ -101,6 +101,11 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                     }
                 }
             }
+            Item::Test(test) => {
+                visit_patterns(&test.patterns, visit);
+                visit_body(&test.body, true, visit);
+            }
+            Item::Waiver(waiver) => visit_patterns(&waiver.patterns, visit),
         }
     }
 }
@@ -151,6 +156,24 @@ fn visit_body<'a>(body: &'a [Stmt], sets_variables: bool, visit: &mut impl FnMut
             }
             Stmt::Block { name, body, .. } if name.text == "target" => visit_target(body, visit),
             Stmt::Block { body, .. } => visit_body(body, true, visit),
+            Stmt::Assert {
+                condition, reason, ..
+            } => {
+                visit_expr(condition, visit);
+                reason.iter().for_each(|reason| visit_expr(reason, visit));
+            }
+            Stmt::Expect { at: Some(name), .. } => visit(Named::Variable(&name.text), name.span),
+            Stmt::Expect { .. } | Stmt::Snapshot { .. } => {}
+        }
+    }
+}
+
+/// Visits the names of images and layers after `for`. A glob is no name, and a quoted name is not one that is replaced.
+fn visit_patterns<'a>(patterns: &'a [Ident], visit: &mut impl FnMut(Named<'a>, Span)) {
+    for pattern in patterns {
+        let is_bare = (pattern.span.end - pattern.span.start) as usize == pattern.text.len();
+        if is_bare && !pattern.text.contains(['*', '?']) {
+            visit(Named::Section(&pattern.text), pattern.span);
         }
     }
 }

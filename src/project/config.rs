@@ -68,6 +68,8 @@ pub struct Config {
     pub roles: Option<Roles>,
     /// Folders, relative to the project's root, that specs may include from besides it.
     pub include_roots: Vec<PathBuf>,
+    /// Specs, relative to the project's root, whose rules hold for every image of the project.
+    pub policies: Vec<PathBuf>,
 }
 
 /// The same as it is written.
@@ -85,6 +87,7 @@ struct Written {
     roles: Option<Spanned<String>>,
     #[serde(rename = "include-roots")]
     include_roots: Vec<PathBuf>,
+    policies: Vec<PathBuf>,
 }
 
 /// The levels of a path as they are written. A struct could also be written as a list.
@@ -135,7 +138,7 @@ impl Config {
             Err(error) => {
                 let at = span(error.span().unwrap_or(0..0));
                 diagnostics.push(Diagnostic::new(Code::BadConfig, at, in_words(&error, text)).help(
-                    "set `allow`, `warn` or `deny` to a list of warning codes or rule names, also below `[paths.\"GLOB\"]`, `exclude` or `include-roots` to a list of folders, `library` or `checkout` to one folder, and `release` or `roles` to a name",
+                    "set `allow`, `warn` or `deny` to a list of warning codes or rule names, also below `[paths.\"GLOB\"]`, `exclude` or `include-roots` to a list of folders, `policies` to a list of specs, `library` or `checkout` to one folder, and `release` or `roles` to a name",
                 ));
                 return Config::default();
             }
@@ -263,6 +266,7 @@ impl Config {
             release,
             roles,
             include_roots: written.include_roots,
+            policies: written.policies,
         }
     }
 
@@ -440,7 +444,7 @@ impl Levels {
 
 /// Returns a diagnostic after the levels of its file, the weakest first.
 fn apply_levels(levels: &[&Levels], mut found: Diagnostic) -> Option<Diagnostic> {
-    if found.is_error() {
+    if found.is_error() || found.is_pinned {
         return Some(found);
     }
     match levels.iter().rev().find_map(|levels| levels.of(&found)) {

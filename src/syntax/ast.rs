@@ -41,6 +41,10 @@ pub enum Item {
     Variable(Variable),
     /// A named block: an image, a layer, a provider, a rule, a probe or a matrix.
     Section(Section),
+    /// `test "name" for pattern { … }`
+    Test(Test),
+    /// `waive rule for pattern because "…" until "…"`
+    Waiver(Waiver),
 }
 
 impl Item {
@@ -126,6 +130,36 @@ pub struct Section {
     pub span: Span,
 }
 
+/// `test "name" for pattern { … }`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Test {
+    /// Its name.
+    pub name: Ident,
+    /// The names and globs of the images that it is about, or of their layers.
+    pub patterns: Vec<Ident>,
+    /// The statements in its braces.
+    pub body: Vec<Stmt>,
+    /// The `##` comment above it.
+    pub doc: Option<String>,
+    /// The place, from the keyword to the closing brace.
+    pub span: Span,
+}
+
+/// `waive rule for pattern because "reason" until "date"`
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Waiver {
+    /// The rule.
+    pub rule: Ident,
+    /// The names and globs of the images that may break it, or of their layers.
+    pub patterns: Vec<Ident>,
+    /// Why they may.
+    pub reason: Ident,
+    /// The last day on which they may.
+    pub until: Option<Ident>,
+    /// All of its text.
+    pub span: Span,
+}
+
 /// A type as it is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TypeExpr {
@@ -181,6 +215,31 @@ pub enum Stmt {
         name: Ident,
         /// The statements in its braces.
         body: Vec<Stmt>,
+        /// All of its text.
+        span: Span,
+    },
+    /// `assert condition because "reason"`
+    Assert {
+        /// What must hold.
+        condition: Expr,
+        /// Why it must.
+        reason: Option<Expr>,
+        /// All of its text.
+        span: Span,
+    },
+    /// `expect code at name`
+    Expect {
+        /// The code of a diagnostic, or the name of a rule.
+        code: Ident,
+        /// The variable that the diagnostic is about.
+        at: Option<Ident>,
+        /// All of its text.
+        span: Span,
+    },
+    /// `snapshot name`
+    Snapshot {
+        /// The name of the snapshot.
+        name: Ident,
         /// All of its text.
         span: Span,
     },

@@ -4,12 +4,13 @@ use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::{Span, part};
 use crate::syntax::tail::{comment, leading_word};
 
-const ITEMS: [&str; 9] = [
-    "include", "type", "variable", "rule", "probe", "provider", "layer", "image", "matrix",
+const ITEMS: [&str; 11] = [
+    "include", "type", "variable", "rule", "probe", "test", "waive", "provider", "layer", "image",
+    "matrix",
 ];
 
 /// Words that are reserved for a later version of the language.
-const RESERVED: [&str; 2] = ["test", "assert"];
+const RESERVED: [&str; 0] = [];
 
 /// Words that other languages write before the name in a declaration or setting.
 const DECLARES: [&str; 18] = [
@@ -82,7 +83,7 @@ pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
             .help("put it into `image NAME extends TARGET { … }` or `layer NAME { … }`");
     }
     found.help(
-        "start an item with `include`, `type`, `variable`, `rule`, `probe`, `provider`, `layer`, `image` or `matrix`",
+        "start an item with `include`, `type`, `variable`, `rule`, `probe`, `test`, `waive`, `provider`, `layer`, `image` or `matrix`",
     )
 }
 

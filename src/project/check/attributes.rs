@@ -86,7 +86,11 @@ impl Lowering<'_, '_> {
                 return Some(set);
             }
             ast::Stmt::Set(set) => set.span,
-            ast::Stmt::Unset { span, .. } | ast::Stmt::When { span, .. } => *span,
+            ast::Stmt::Unset { span, .. }
+            | ast::Stmt::When { span, .. }
+            | ast::Stmt::Assert { span, .. }
+            | ast::Stmt::Expect { span, .. }
+            | ast::Stmt::Snapshot { span, .. } => *span,
             ast::Stmt::Axis(axis) => axis.span,
             ast::Stmt::Block { name, .. } => name.span,
         };

@@ -25,6 +25,8 @@ pub(crate) struct Draft<'l> {
     pub providers: Table<ProviderId, Provider>,
     pub rules: Table<RuleId, Rule>,
     pub probes: Table<ProbeId, Probe>,
+    pub tests: Vec<Test>,
+    pub waivers: Vec<Waiver>,
     /// Entries of `ansible` and `packer` blocks.
     pub extras: FxHashMap<(Owner, SmolStr), VarId>,
     /// What `file("…")` and arguments `@path` read.
@@ -104,6 +106,8 @@ impl<'l> Draft<'l> {
             providers: Table::of_library(&library.providers),
             rules: Table::of_library(&library.rules),
             probes: Table::of_library(&library.probes),
+            tests: Vec::new(),
+            waivers: Vec::new(),
             extras: library.extras.clone(),
             data: Vec::new(),
             packer_folder: None,
@@ -187,6 +191,8 @@ impl<'l> Draft<'l> {
                     }
                 }
             }
+            ast::Item::Test(test) => Declared::Test(test),
+            ast::Item::Waiver(waiver) => Declared::Waiver(waiver),
             ast::Item::Include(_) | ast::Item::Type(_) => return None,
         })
     }

@@ -13,6 +13,7 @@ mod fixes;
 mod guesses;
 pub(super) mod items;
 mod never;
+mod policy;
 mod secrets;
 mod sections;
 mod strings;
@@ -64,7 +65,8 @@ impl Lowering<'_, '_> {
                 | Declared::Rule(_, section)
                 | Declared::Probe(_, section) => visit(self, &section.body, false),
                 Declared::Json(_, _, file) => var_file::declare_extras(self, file),
-                Declared::Variable(..) | Declared::Type(..) => {}
+                Declared::Test(test) => visit(self, &test.body, false),
+                Declared::Variable(..) | Declared::Type(..) | Declared::Waiver(_) => {}
             }
         }
     }

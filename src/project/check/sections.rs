@@ -22,6 +22,8 @@ impl Lowering<'_, '_> {
                 Declared::Provider(id, section) => self.lower_provider(section, *id),
                 Declared::Rule(id, section) => self.lower_rule(section, *id),
                 Declared::Probe(id, section) => self.lower_probe(section, *id),
+                Declared::Test(test) => self.lower_test(test),
+                Declared::Waiver(waiver) => self.lower_waiver(waiver),
                 Declared::Variable(..) | Declared::Type(..) => {}
             }
         }
@@ -159,8 +161,16 @@ impl Lowering<'_, '_> {
                 } => self.lower_block(name, inner, *span, within, body),
                 // The matrix has been expanded.
                 ast::Stmt::Axis(_) => {}
+                ast::Stmt::Assert { span, .. } => self.report_step(*span, "`assert`"),
+                ast::Stmt::Expect { span, .. } => self.report_step(*span, "`expect`"),
+                ast::Stmt::Snapshot { span, .. } => self.report_step(*span, "`snapshot`"),
             }
         }
+    }
+
+    fn report_step(&mut self, span: Span, what: &str) {
+        let help = "put it into `test \"NAME\" for IMAGE { … }`";
+        self.report_wrong_place(span, what, help);
     }
 
     fn report_set_twice(&mut self, name: &ast::Ident, first: Span) {

@@ -39,6 +39,8 @@ pub(crate) enum Declared<'u> {
     Rule(RuleId, &'u ast::Section),
     Probe(ProbeId, &'u ast::Section),
     Type(Type, &'u ast::TypeDecl),
+    Test(&'u ast::Test),
+    Waiver(&'u ast::Waiver),
 }
 
 impl Declared<'_> {
@@ -52,6 +54,8 @@ impl Declared<'_> {
             Declared::Rule(id, ast) => names.define(library, RULES, &ast.name, *id),
             Declared::Probe(id, ast) => names.define(library, PROBES, &ast.name, *id),
             Declared::Type(ty, ast) => names.define(library, TYPES, &ast.name, ty.clone()),
+            // They have no names that anything refers to.
+            Declared::Test(_) | Declared::Waiver(_) => None,
         }
     }
 }

@@ -103,6 +103,14 @@ pub struct Program {
     pub rules: Table<RuleId, Rule>,
     /// All probes, the library's first.
     pub probes: Table<ProbeId, Probe>,
+    /// The tests, in the order of their files.
+    pub tests: Vec<Test>,
+    /// The waivers, in the order of their files.
+    pub waivers: Vec<Waiver>,
+    /// What holds for every image.
+    pub policies: Policies,
+    /// All specs of the project have been read, so what concerns no image is of no use.
+    pub is_whole: bool,
     /// The library's names.
     pub library: Arc<Names>,
     /// The built-in library that the library is, or whose types and rules hold in an adopted one.
@@ -192,8 +200,10 @@ impl Program {
             .values()
             .chain(own.into_iter().flat_map(|r| r.values()))
             .map(|(id, _)| *id)
+            .chain(self.policies.rules.iter().copied())
             .collect();
         ids.sort_unstable();
+        ids.dedup();
         ids
     }
 

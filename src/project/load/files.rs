@@ -96,6 +96,16 @@ impl<'u> Files<'u> {
         }
     }
 
+    /// The files that a file includes, itself last.
+    pub(super) fn files_of(&self, id: UnitId) -> impl Iterator<Item = FileId> {
+        self.closures[id].iter().map(|at| self.units[*at].file)
+    }
+
+    /// The names that a file and those that it includes declare.
+    pub(super) fn names_of(&self, id: UnitId) -> &Names {
+        &self.names[id]
+    }
+
     /// What the layers of the command line depend on.
     pub(super) fn command_line(&self) -> FileContext<'_> {
         FileContext {

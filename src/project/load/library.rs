@@ -298,7 +298,10 @@ fn stays(item: &ast::Item) -> bool {
             section.kind,
             ast::SectionKind::Rule | ast::SectionKind::Probe
         ),
-        ast::Item::Variable(_) | ast::Item::Include(_) => false,
+        ast::Item::Variable(_)
+        | ast::Item::Include(_)
+        | ast::Item::Test(_)
+        | ast::Item::Waiver(_) => false,
     }
 }
 

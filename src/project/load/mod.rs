@@ -3,6 +3,7 @@
 mod files;
 mod library;
 mod matrix;
+mod policy;
 mod prebuilt;
 mod readable;
 mod reader;
@@ -19,6 +20,7 @@ use crate::schema::Roles;
 use crate::source::{FileId, Loader, Metered, Origin, SourceFile, SourceMap};
 use crate::syntax::Allow;
 use files::Files;
+use policy::settle_waivers;
 use readable::argument_roots;
 use reader::{Read, read};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -40,6 +42,10 @@ pub struct Request {
     pub flags: Vec<String>,
     /// The `-var-file` of `PACKER_FLAGS`, in order, as absolute paths.
     pub flag_files: Vec<PathBuf>,
+    /// Specs with rules that hold for every image, whatever the project's files include; as absolute paths.
+    pub policies: Vec<PathBuf>,
+    /// The day on which waivers are judged.
+    pub as_of: Option<Date>,
     /// Folders outside the project that may be read.
     pub include_roots: Vec<PathBuf>,
     /// The library to use instead of the standard library.
@@ -60,6 +66,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         mut sources,
         units,
         specs,
+        policies,
         overlays,
         flags,
         flag_files,
@@ -109,6 +116,8 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let overlays = lower(&overlays);
     let flag_files = lower(&flag_files);
     let flags = lower(&flags);
+    let policies = files.policies(&policies);
+    settle_waivers(&mut draft, &policies, request.as_of);
     let cycles = find_cycles(&draft.sections);
     draft.diagnostics.extend(cycles);
 
@@ -119,6 +128,8 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         providers,
         rules,
         probes,
+        tests,
+        waivers,
         data,
         ..
     } = draft;
@@ -191,6 +202,10 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         providers,
         rules,
         probes,
+        tests,
+        waivers,
+        policies,
+        is_whole: false,
         library: library_names.clone(),
         edition: library.edition,
         is_upstream: library.edition.roles == Roles::Upstream,

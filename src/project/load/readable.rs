@@ -13,6 +13,8 @@ pub fn readable(loader: &dyn Loader, request: &Request) -> Vec<PathBuf> {
     let mut out = argument_roots(loader, request);
     out.extend(request.var_files.iter().chain(&request.flag_files).cloned());
     out.extend(request.packer_folder.clone());
+    let folder = |path: &PathBuf| path.parent().map(Path::to_owned);
+    out.extend(request.policies.iter().filter_map(folder));
     let adopted = request
         .library
         .iter()
@@ -31,6 +33,9 @@ pub fn readable(loader: &dyn Loader, request: &Request) -> Vec<PathBuf> {
         let text = read_config_text(loader, std::slice::from_ref(root)).and_then(Result::ok);
         // The reader reports its mistakes.
         let config = Config::parse(FileId(0), &text.unwrap_or_default(), &mut Vec::new());
+        let policies = config.policies.iter();
+        let policies = policies.map(|path| normalize(&root.join(path)));
+        out.extend(policies.filter_map(|path| folder(&path)));
         let folders = config.include_roots.iter();
         further.extend(folders.map(|folder| normalize(&root.join(folder))));
     }

@@ -25,6 +25,8 @@ pub(crate) struct Read {
     pub units: Table<UnitId, Unit>,
     /// For each spec of the request its unit, if it could be read.
     pub specs: Vec<Option<UnitId>>,
+    /// The policies that could be read.
+    pub policies: Vec<UnitId>,
     /// The layers above all images, weakest first.
     pub overlays: Vec<Overlay>,
     /// The arguments in `PACKER_FLAGS`: each `-var`, and each `-var-file`.
@@ -51,6 +53,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         images: 0,
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
+        is_policy: false,
     };
     let specs = request
         .specs
@@ -62,6 +65,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         let root = find_root(path, |p| loader.exists(p));
         reader.read_config(std::slice::from_ref(&root));
     }
+    let policies = reader.read_policies();
     let overlays = reader.read_overlays();
     let flags = request
         .flags
@@ -81,6 +85,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         sources,
         units,
         specs,
+        policies,
         overlays,
         flags,
         flag_files,
@@ -106,6 +111,8 @@ struct Reader<'l> {
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
+    /// The file that is being read is a policy, or included by one: no `imgspec.toml` belongs to it.
+    is_policy: bool,
 }
 
 impl Reader<'_> {
@@ -130,6 +137,27 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// Reads the policies of the command line, and those that the projects' `imgspec.toml` name.
+    fn read_policies(&mut self) -> Vec<UnitId> {
+        let mut paths = self.request.policies.clone();
+        for config in &self.configs.0 {
+            let named = config.policies.iter();
+            paths.extend(named.map(|path| normalize(&config.root.join(path))));
+        }
+        self.is_policy = true;
+        let mut units = Vec::new();
+        for path in paths {
+            let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+            let mut roots = vec![folder];
+            roots.extend(self.request.include_roots.iter().cloned());
+            let real = self.loader.canonical(&path);
+            let read = self.read_unit(&path, real, &roots, None, &mut Vec::new());
+            units.extend(read.ok().filter(|unit| !units.contains(unit)));
+        }
+        self.is_policy = false;
+        units
     }
 
     /// Reads the configuration of the project at the first of these folders, once, and returns the other folders that it may
@@ -215,7 +243,7 @@ impl Reader<'_> {
             return Ok(*unit);
         }
         let text: Arc<str> = self.read_text(path, &key, included)?.into();
-        if included.is_some() {
+        if included.is_some() && !self.is_policy {
             // What is found in another project's file is judged by that project.
             let root = find_root(path, |p| self.loader.exists(p));
             self.read_config(std::slice::from_ref(&root));

@@ -336,13 +336,15 @@ fn heredoc_tag(line: &str) -> Option<&str> {
 }
 
 fn begins_item(line: &str) -> bool {
-    const ITEMS: [&str; 8] = [
+    const ITEMS: [&str; 10] = [
         "variable ",
         "image ",
         "layer ",
         "provider ",
         "rule ",
         "probe ",
+        "test ",
+        "waive ",
         "include ",
         "type ",
     ];

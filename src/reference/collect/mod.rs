@@ -118,7 +118,10 @@ pub fn item_docs(program: &Program) -> FxHashMap<Span, String> {
             let (name, doc) = match item {
                 ast::Item::Type(item) => (item.name, item.doc),
                 ast::Item::Section(item) => (item.name, item.doc),
-                ast::Item::Variable(_) | ast::Item::Include(_) => continue,
+                ast::Item::Variable(_)
+                | ast::Item::Include(_)
+                | ast::Item::Test(_)
+                | ast::Item::Waiver(_) => continue,
             };
             out.extend(doc.map(|doc| (name.span, doc)));
         }

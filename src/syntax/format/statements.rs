@@ -15,6 +15,11 @@ impl Printer<'_> {
             Kind::variable => self.print_variable(at, level),
             Kind::section => self.print_header("", at, level),
             Kind::unset => self.print_header("unset", at, level),
+            Kind::test => self.print_header("test", at, level),
+            Kind::waive => self.print_header("waive", at, level),
+            Kind::expect => self.print_header("expect", at, level),
+            Kind::snapshot => self.print_header("snapshot", at, level),
+            Kind::assert_ => self.print_assert(at, level),
             Kind::nested => self.print_header("", at, level),
             Kind::when => self.print_when(at, level),
             Kind::set | Kind::pair => self.print_set(at, level),
@@ -32,17 +37,23 @@ impl Printer<'_> {
     /// have no nodes; the kind of the next node determines them.
     fn print_header(&mut self, keyword: &str, at: usize, level: usize) {
         self.push(keyword);
+        let mut is_first = true;
         for child in self.tree.children(at) {
             self.push(match (self.kind(at), self.kind(child)) {
                 (Kind::section, Kind::section_kind) | (Kind::nested, Kind::name) => "",
                 (Kind::include, Kind::name) => " as ",
                 (Kind::type_decl, Kind::type_) => " = ",
                 (Kind::type_decl, Kind::string | Kind::interpolated | Kind::raw) => " matching ",
+                (Kind::expect, Kind::name) if !is_first => " at ",
                 _ => " ",
             });
+            is_first = false;
             match self.kind(child) {
                 Kind::type_ => self.print_type(child),
-                Kind::extends => self.print_extends(child, level),
+                Kind::extends => self.print_names("extends", child, level),
+                Kind::for_ => self.print_names("for", child, level),
+                Kind::because => self.print_header("because", child, level),
+                Kind::until => self.print_header("until", child, level),
                 Kind::block => self.print_block(child, level),
                 _ => self.push(self.slice(child)),
             }
@@ -75,10 +86,10 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints `extends a, b` with the author's line breaks.
-    fn print_extends(&mut self, at: usize, level: usize) {
+    /// Prints a keyword and names, such as `extends a, b`, with the author's line breaks.
+    fn print_names(&mut self, keyword: &str, at: usize, level: usize) {
         let children: Vec<usize> = self.tree.children(at).collect();
-        self.push("extends");
+        self.push(keyword);
         let mut before: Option<usize> = None;
         for (i, child) in children.iter().enumerate() {
             let is_broken = before.is_some_and(|before| {
@@ -91,7 +102,7 @@ impl Printer<'_> {
                 self.push(" ")
             }
             self.push(self.slice(*child).trim_end());
-            if self.kind(*child) == Kind::name && i + 1 < children.len() {
+            if self.kind(*child) != Kind::comment && i + 1 < children.len() {
                 self.push(",");
             }
             before = Some(*child);
@@ -107,6 +118,18 @@ impl Printer<'_> {
         self.print_run(condition, level + 1);
         self.push(" ");
         self.print_block(*block, level);
+    }
+
+    fn print_assert(&mut self, at: usize, level: usize) {
+        self.push("assert ");
+        let is_reason = |at: &usize| self.kind(*at) == Kind::because;
+        let (reason, condition): (Vec<usize>, Vec<usize>) =
+            self.tree.children(at).partition(is_reason);
+        self.print_run(&condition, level + 1);
+        for because in reason {
+            self.push(" ");
+            self.print_header("because", because, level);
+        }
     }
 
     fn print_set(&mut self, at: usize, level: usize) {

@@ -122,8 +122,8 @@ impl Reader<'_> {
             "unset" => Kind::unset,
             "when" => Kind::when,
             // The grammar expects something else behind them, or explains them.
-            "axis" | "assert" | "if" | "elif" | "elsif" | "elseif" | "else" | "unless" | "When"
-            | "If" => return None,
+            "axis" | "assert" | "expect" | "snapshot" | "if" | "elif" | "elsif" | "elseif"
+            | "else" | "unless" | "When" | "If" => return None,
             _ => Kind::nested,
         });
         match name {

@@ -5,8 +5,9 @@ use crate::syntax::tree::{Kind, Node, Tree};
 use memchr::memchr;
 
 /// The keywords of `item_start`.
-const ITEMS: [&str; 10] = [
+const ITEMS: [&str; 11] = [
     "variable", "image", "layer", "provider", "rule", "probe", "matrix", "include", "type", "test",
+    "waive",
 ];
 
 /// The grammar's `item_start`.

@@ -117,7 +117,7 @@ impl<'t> ToAst<'t> {
         Some(last.primary.span.start)
     }
 
-    fn ident(&self, at: usize) -> Ident {
+    pub(super) fn ident(&self, at: usize) -> Ident {
         Ident {
             text: SmolStr::new(self.slice(at)),
             span: self.span(at),
@@ -161,7 +161,8 @@ impl<'t> ToAst<'t> {
                 Kind::type_decl => items.extend(self.lower_type_decl(at, doc)),
                 Kind::variable => items.extend(self.lower_variable(at, doc)),
                 Kind::section => items.extend(self.lower_section(at, doc)),
-                Kind::test => self.report_reserved(at),
+                Kind::test => items.extend(self.lower_test(at, doc)),
+                Kind::waive => items.extend(self.lower_waiver(at)),
                 Kind::wrong_section => items.extend(self.lower_wrong_section(at, doc)),
                 _ => {}
             }
@@ -506,7 +507,9 @@ impl<'t> ToAst<'t> {
                 Kind::nested => body.extend(self.lower_nested(child)),
                 Kind::junk_block => body.extend(self.lower_junk_block(child)),
                 Kind::axis => body.extend(self.lower_axis(child)),
-                Kind::assert_ => self.report_reserved(child),
+                Kind::assert_ => body.push(self.lower_assert(child)),
+                Kind::expect => body.extend(self.lower_expect(child)),
+                Kind::snapshot => body.extend(self.lower_snapshot(child)),
                 _ => {}
             }
             before = Some(child);
@@ -647,7 +650,7 @@ impl<'t> ToAst<'t> {
         self.report_missing_at(self.tree.node(at).start, wanted, help);
     }
 
-    fn report_missing_at(&mut self, place: u32, wanted: &str, help: &str) {
+    pub(super) fn report_missing_at(&mut self, place: u32, wanted: &str, help: &str) {
         // A place at the end of a line is displayed at the last character before it.
         let end = part(self.text, ..place as usize).trim_end().len() as u32;
         let start = part(self.text, ..end as usize)

@@ -2,6 +2,7 @@
 
 mod expr;
 mod items;
+mod policy;
 mod string;
 
 pub(crate) use items::*;
