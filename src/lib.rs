@@ -43,6 +43,7 @@ pub mod review;
 pub mod schema;
 pub mod source;
 pub mod syntax;
+pub mod verify;
 #[expect(
     clippy::disallowed_methods,
     reason = "what all commands read and write on the disk"

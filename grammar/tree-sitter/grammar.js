@@ -27,7 +27,7 @@ module.exports = grammar({
 
     // ---- items ------------------------------------------------------------------------------
 
-    _item: $ => choice($.include, $.type_decl, $.variable, $.section),
+    _item: $ => choice($.include, $.type_decl, $.variable, $.section, $.test, $.waive),
 
     include: $ => seq('include', $._text, optional(seq('as', $.name))),
     type_decl: $ => seq('type', $.name, '=', $.type_, optional(seq('matching', $._text))),
@@ -35,6 +35,12 @@ module.exports = grammar({
       seq('variable', $.name, optional(seq(':', $.type_, optional(seq('=', $._value)))), optional($.block)),
     section: $ => seq($.section_kind, $.name, optional($.extends), $.block),
     section_kind: _ => choice('image', 'layer', 'provider', 'rule', 'probe', 'matrix'),
+    test: $ => seq('test', $._text, $.for_, $.block),
+    waive: $ => seq('waive', $.name, $.for_, $.because, optional($.until)),
+    for_: $ => seq('for', $._pattern, repeat(seq(',', nl($), $._pattern))),
+    _pattern: $ => choice($.name, $._text),
+    because: $ => seq('because', $._text),
+    until: $ => seq('until', $._text),
     extends: $ => seq('extends', $.name, repeat(seq(',', nl($), $.name))),
 
     type_: $ =>
@@ -49,17 +55,20 @@ module.exports = grammar({
     // ---- blocks -----------------------------------------------------------------------------
 
     block: $ => seq('{', repeat(choice($._entry, ',', $._newline)), '}'),
-    _entry: $ => choice($.set, $.final_, $.unset, $.when, $.axis, $.nested),
+    _entry: $ => choice($.set, $.final_, $.unset, $.when, $.axis, $.assert_, $.expect, $.snapshot, $.nested),
 
     set: $ => seq(choice($._variable, $._text), choice('=', '+=', '-='), $._value),
     final_: $ => seq('final', $.set),
     unset: $ => seq('unset', $.name),
     when: $ => seq('when', $._value, $.block),
     axis: $ => seq('axis', $.name, 'in', $._value),
+    assert_: $ => seq('assert', $._value, optional($.because)),
+    expect: $ => seq('expect', $.name, optional(seq('at', $.name))),
+    snapshot: $ => seq('snapshot', $.name),
     nested: $ => seq($.name, $.block),
 
     // Keywords are words only where they are expected.
-    _variable: $ => choice($.name, alias(choice('final', 'unset', 'when', 'axis'), $.name)),
+    _variable: $ => choice($.name, alias(choice('final', 'unset', 'when', 'axis', 'assert', 'expect', 'snapshot'), $.name)),
 
     // ---- values -----------------------------------------------------------------------------
 

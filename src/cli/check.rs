@@ -9,9 +9,6 @@ use crate::cli::{Cli, Failure, Selection, keep, print, print_aside, watch};
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity};
 use crate::driver::of_var_files;
 use crate::emit::Output;
-use crate::project::{CONFIG_FILE, find_root};
-use crate::source::{Disk, Loader, normalize};
-use crate::workspace;
 use clap::Args;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -67,30 +64,9 @@ impl Check {
         let folder = |file: &PathBuf| place(here, file).parent().map(Path::to_owned);
         let mut out: Vec<PathBuf> = written.filter_map(folder).collect();
         if self.fix.is_some() && !self.diff {
-            out.extend(self.projects(here));
+            out.extend(self.selection.projects(here));
         }
         out
-    }
-
-    /// Returns the roots of the projects that the arguments name.
-    fn projects(&self, here: &Path) -> Vec<PathBuf> {
-        let inputs = self.selection.inputs.iter();
-        let paths = inputs.map(|input| normalize(&here.join(input)));
-        let named = paths.filter(|path| Disk.exists(path));
-        let root = |path: PathBuf| {
-            let is_folder = Disk.is_dir(&path);
-            let inside = if is_folder {
-                path.join(CONFIG_FILE)
-            } else {
-                path
-            };
-            find_root(&inside, |path| Disk.exists(path))
-        };
-        let mut roots: Vec<PathBuf> = named.map(root).collect();
-        roots.push(workspace::read_config(here).0);
-        roots.sort();
-        roots.dedup();
-        roots
     }
 }
 
@@ -145,7 +121,7 @@ pub(super) fn conclude(
     let mut is_fine = true;
     if args.fix.is_some() || args.diff {
         let fixes = args.fix.unwrap_or_default();
-        let roots = args.projects(&cli.here);
+        let roots = args.selection.projects(&cli.here);
         let mended = mend(cli, selected, findings, fixes, &roots)?;
         is_fine = !args.diff || mended.is_same();
         if args.diff {

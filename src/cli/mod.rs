@@ -42,6 +42,7 @@ mod show;
 #[cfg(unix)]
 mod states;
 mod targets;
+mod test;
 mod watch;
 mod whence;
 
@@ -126,6 +127,8 @@ enum Command {
     Build(build::Build),
     /// Check, compile, and run `packer validate`
     Validate(build::Validate),
+    /// Run the tests of the project and of its policies: what must be true of images
+    Test(test::Test),
     /// Compare two states of the project: which images change, and which lines are the cause
     Diff(diff::Diff),
     /// List the images to build: all, or those that a change concerns, as jobs for a CI system
@@ -216,6 +219,7 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Explain(explain) => explain::run(&cli, explain).map(fine),
         Command::Build(build) => build::run(&cli, build),
         Command::Validate(validate) => build::validate(&cli, validate),
+        Command::Test(args) => test::run(&cli, args).map(fine),
         Command::Diff(args) => diff::run(&cli, args).map(fine),
         Command::Plan(args) => plan::run(&cli, args).map(fine),
         Command::Whence(whence) => whence::run(&cli, whence).map(fine),

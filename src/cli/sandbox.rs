@@ -38,7 +38,8 @@ impl Command {
             | Command::Import(_)
             | Command::Whence(_)
             | Command::Sbom(_)
-            | Command::Schema(_) => true,
+            | Command::Schema(_)
+            | Command::Test(_) => true,
             // They run Packer, Ansible, make, apt or an image, or remove what these have written.
             Command::Build(_)
             | Command::Diff(_)
@@ -62,6 +63,7 @@ impl Command {
             Command::Import(import) => import.writes(here),
             Command::Init(init) => init.writes(here),
             Command::Sbom(sbom) => sbom.writes(here),
+            Command::Test(test) => test.writes(here),
             _ => Vec::new(),
         }
     }

@@ -5,7 +5,9 @@ use crate::cli::sandbox::confine_to_request;
 use crate::cli::{Cli, Failure, Selection};
 use crate::diagnostic::{Code, Diagnostic, suggest_image};
 use crate::project::hir::{LayerKind, ProviderId, SectionId};
-use crate::project::{Config, LibraryChoice, Program, Request, load, unknown_release_help};
+use crate::project::{
+    CONFIG_FILE, Config, LibraryChoice, Program, Request, find_root, load, unknown_release_help,
+};
 use crate::schema::Roles;
 use crate::source::{Disk, FileId, Loader, Origin, Release, normalize};
 use crate::workspace::{self, Wanted};
@@ -420,6 +422,29 @@ pub(super) fn find_specs(here: &Path, paths: &[String]) -> Result<Vec<PathBuf>, 
     specs.sort();
     specs.dedup();
     Ok(specs)
+}
+
+impl Selection {
+    /// Returns the roots of the projects that the arguments name.
+    pub(super) fn projects(&self, here: &Path) -> Vec<PathBuf> {
+        let inputs = self.inputs.iter();
+        let paths = inputs.map(|input| normalize(&here.join(input)));
+        let named = paths.filter(|path| Disk.exists(path));
+        let root = |path: PathBuf| {
+            let is_folder = Disk.is_dir(&path);
+            let inside = if is_folder {
+                path.join(CONFIG_FILE)
+            } else {
+                path
+            };
+            find_root(&inside, |path| Disk.exists(path))
+        };
+        let mut roots: Vec<PathBuf> = named.map(root).collect();
+        roots.push(workspace::read_config(here).0);
+        roots.sort();
+        roots.dedup();
+        roots
+    }
 }
 
 impl Selected {

@@ -7,6 +7,7 @@
 mod activate;
 mod dependencies;
 mod interpret;
+mod judge;
 mod lints;
 mod merge;
 mod model;
@@ -20,6 +21,7 @@ use crate::project::{Program, Stack, StackLayer, Table};
 use crate::schema::Value;
 use crate::source::{MAX_IMAGE, MAX_VALUE, MAX_WORK, Span};
 use interpret::{Finished, Interpret, PATTERN_WORK, Stop};
+pub use judge::Judgement;
 pub use model::{Kin, Model};
 pub use probes::{ProbePlan, ProbeTask};
 use rustc_hash::FxHashSet;

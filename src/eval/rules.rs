@@ -13,14 +13,6 @@ impl<'p> Image<'p> {
         self.waived.borrow().clone()
     }
 
-    /// Whether the condition of a rule is true or false; none if it has no value.
-    pub fn judge_rule(&self, rule: &'p Rule) -> Option<bool> {
-        match Finished(self).eval(&rule.condition) {
-            Ok(Some(Value::Bool(answer))) => Some(answer),
-            _ => None,
-        }
-    }
-
     /// Reports the rules whose condition is true. Over an unset or opaque value a rule is silent, and so it is over
     /// what a checkout itself sets, which the project cannot change.
     pub(super) fn check_rules(&self, out: &mut Vec<Diagnostic>) {
@@ -94,12 +86,5 @@ impl<'p> Image<'p> {
         found.rule = Some(rule.name.to_string());
         found.is_pinned = self.program.policies.pins(id);
         out.push(found);
-    }
-
-    fn eval_text(&self, expr: &'p Expr) -> Option<String> {
-        match Finished(self).eval(expr).ok().flatten()? {
-            Value::String(text) => text.known().map(|t| t.into_owned()),
-            _ => None,
-        }
     }
 }

@@ -59,6 +59,20 @@ pub(super) fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbo
                 ty.name.span,
                 Some("type".to_owned()),
             )),
+            Item::Test(test) if !test.name.text.is_empty() => Some(symbol(
+                &test.name.text,
+                SymbolKind::METHOD,
+                test.span,
+                test.name.span,
+                Some("test".to_owned()),
+            )),
+            Item::Waiver(waiver) => Some(symbol(
+                &waiver.rule.text,
+                SymbolKind::EVENT,
+                waiver.span,
+                waiver.rule.span,
+                Some("waiver".to_owned()),
+            )),
             _ => None,
         })
         .collect()

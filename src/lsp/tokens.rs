@@ -137,6 +137,14 @@ fn token_of(kind: Kind, slice: &str) -> Option<Token> {
         | Kind::final_
         | Kind::unset
         | Kind::when
+        | Kind::test
+        | Kind::waive
+        | Kind::for_
+        | Kind::because
+        | Kind::until
+        | Kind::assert_
+        | Kind::expect
+        | Kind::snapshot
         | Kind::if_
         | Kind::then_
         | Kind::else_ => Token::Keyword,

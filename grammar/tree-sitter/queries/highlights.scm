@@ -3,6 +3,7 @@
 
 [
   "include" "as" "type" "matching" "variable" "extends" "final" "unset" "when" "axis" "in" "if" "then" "else"
+  "test" "waive" "for" "because" "until" "assert" "expect" "at" "snapshot"
 ] @keyword
 (section_kind) @keyword
 (not_) @keyword.operator
@@ -19,6 +20,10 @@
 ((name) @constant.builtin (#any-of? @constant.builtin "true" "false"))
 (section (name) @type)
 (extends (name) @type)
+(for_ (name) @type)
+(waive (name) @type)
+(snapshot (name) @property)
+(expect . (name) @constant.builtin)
 (unset (name) @property)
 (axis . "axis" . (name) @property)
 (set . (name) @property)

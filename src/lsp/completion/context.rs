@@ -1,5 +1,6 @@
 //! The context of completion: what a spec can contain at the cursor, by the nodes of the tree around it.
 
+use crate::diagnostic::Code;
 use crate::lsp::marked::{Child, Marked, Parsed};
 use crate::project::Program;
 use crate::project::attributes::{
@@ -62,6 +63,7 @@ enum Body {
     Defaults,
     Rule,
     Probe,
+    Test,
     Target,
     Run,
     Entries(Owner),
@@ -199,7 +201,11 @@ impl Finder<'_> {
     fn name(&self, level: usize, typed: &str) -> Context {
         let is_first = self.marked.children(level - 1).1 == 0;
         match self.parent(level) {
-            Some(Kind::extends) => Context::Section,
+            Some(Kind::extends | Kind::for_) => Context::Section,
+            Some(Kind::expect) if is_first => {
+                Context::Word(Code::ALL.iter().map(|code| code.as_str()).collect())
+            }
+            Some(Kind::expect) => Context::Variable,
             Some(Kind::type_) => Context::Type,
             Some(Kind::unset) => Context::Settable,
             Some(Kind::set) if is_first && self.parent(level - 1) == Some(Kind::final_) => {
@@ -256,9 +262,15 @@ impl Finder<'_> {
                     return Context::Path(inside);
                 }
             }
-            Some(Kind::type_ | Kind::type_decl | Kind::test | Kind::section) => {
-                return Context::Nothing;
-            }
+            Some(
+                Kind::type_
+                | Kind::type_decl
+                | Kind::test
+                | Kind::section
+                | Kind::for_
+                | Kind::because
+                | Kind::until,
+            ) => return Context::Nothing,
             Some(Kind::set | Kind::pair) if self.marked.children(level - 1).1 == 0 => {
                 return Context::Nothing;
             }
@@ -500,6 +512,7 @@ impl Finder<'_> {
             .map_or("", |child| self.marked.slice(child.node));
         match self.marked.kind(owner)? {
             Kind::variable => Some(Body::Variable),
+            Kind::test => Some(Body::Test),
             Kind::section | Kind::wrong_section => Some(match word {
                 "provider" => Body::Provider,
                 "rule" => Body::Rule,
@@ -512,6 +525,7 @@ impl Finder<'_> {
                 "target" => Some(Body::Target),
                 "run" => Some(Body::Run),
                 "defaults" => Some(Body::Defaults),
+                "with" => Some(Body::Settings),
                 _ => self.body(owner),
             },
             _ => self.body(owner),
@@ -600,6 +614,7 @@ impl Body {
             Body::Provider => Context::Attribute(&OF_PROVIDERS, &["defaults"]),
             Body::Rule => Context::Attribute(&OF_RULES, &[]),
             Body::Probe => Context::Attribute(&OF_PROBES, &[]),
+            Body::Test => Context::Word(vec!["assert", "with", "expect", "snapshot"]),
             Body::Target => Context::Attribute(&OF_TARGETS, &["run"]),
             Body::Run => Context::Attribute(&OF_RUNS, &[]),
             Body::Entries(owner) => Context::Entry(owner),

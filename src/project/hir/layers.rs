@@ -238,6 +238,14 @@ impl Stack {
         (0..self.layers.len() as u32).map(LayerIdx)
     }
 
+    /// Puts a layer above all that the project and the command line set.
+    pub fn put_above(&mut self, layer: SectionId) {
+        let is_below = |(region, _): &(Region, StackLayer)| *region <= Region::Command;
+        let at = self.layers.partition_point(is_below);
+        let layer = (Region::Command, StackLayer::Section(layer));
+        self.layers.insert(at, layer);
+    }
+
     /// The layers of some regions, weakest first.
     pub fn layers_in(
         &self,

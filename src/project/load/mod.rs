@@ -20,7 +20,7 @@ use crate::schema::Roles;
 use crate::source::{FileId, Loader, Metered, Origin, SourceFile, SourceMap};
 use crate::syntax::Allow;
 use files::Files;
-use policy::settle_waivers;
+use policy::{check_tests, settle_waivers};
 use readable::argument_roots;
 use reader::{Read, read};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -117,6 +117,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     let flag_files = lower(&flag_files);
     let flags = lower(&flags);
     let policies = files.policies(&policies);
+    check_tests(&mut draft, &policies);
     settle_waivers(&mut draft, &policies, request.as_of);
     let cycles = find_cycles(&draft.sections);
     draft.diagnostics.extend(cycles);

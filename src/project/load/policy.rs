@@ -4,7 +4,9 @@ use super::files::Files;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::project::check::{Draft, UnitId};
 use crate::project::hir::*;
-use crate::source::Span;
+use crate::source::{FileId, Span};
+use rustc_hash::FxHashMap;
+use std::path::Path;
 
 impl Files<'_> {
     /// Collects what the files of policies declare.
@@ -19,6 +21,45 @@ impl Files<'_> {
         policies.rules.dedup();
         policies
     }
+}
+
+/// Reports tests of the same name in a file, snapshots of the same name in a folder, and snapshots in policies: they belong to
+/// one project.
+pub(super) fn check_tests(draft: &mut Draft<'_>, policies: &Policies) {
+    let mut found = Vec::new();
+    let mut tests: FxHashMap<(FileId, &str), Span> = FxHashMap::default();
+    let mut snapshots: FxHashMap<(&Path, &str), Span> = FxHashMap::default();
+    for test in &draft.tests {
+        if let Some(first) = tests.insert((test.span.file, &test.name), test.span) {
+            let message = format!("the test `{}` is declared twice", test.name);
+            found.push(twice(message, test.span, first));
+        }
+        for step in test.groups.iter().flat_map(|group| &group.steps) {
+            let Step::Snapshot { name, span } = step else {
+                continue;
+            };
+            if policies.files.contains(&span.file) {
+                let message = "a policy cannot have a `snapshot`";
+                found.push(
+                    Diagnostic::new(Code::WrongPlace, *span, message)
+                        .help("put it into a test of the project"),
+                );
+            }
+            let folder = draft.sources.get(span.file).folder();
+            if let Some(first) = snapshots.insert((folder, name), *span) {
+                let message = format!("the snapshot `{name}` is declared twice");
+                found.push(twice(message, *span, first));
+            }
+        }
+    }
+    draft.diagnostics.extend(found);
+}
+
+fn twice(message: String, again: Span, first: Span) -> Diagnostic {
+    Diagnostic::new(Code::DuplicateName, again, message)
+        .label("declared again here")
+        .related(first, "first declared here")
+        .help("rename one of them")
 }
 
 /// Finds the rules that waivers name, and decides which waivers are in force on a day. Without a day, all of them are.
