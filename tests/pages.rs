@@ -1,6 +1,6 @@
 //! The documents show what is so.
 //!
-//! A code block in `docs/codes/CODE.md` or `docs/language.md` names its file after its language (`spec.imgspec` if it
+//! A code block in `docs/codes/CODE.md`, `docs/language.md` or `docs/policy.md` names its file after its language (`spec.imgspec` if it
 //! names none) and its verdict, `wrong` or `right`. A block without a verdict belongs to both. A wrong spec gives the
 //! page's code, and a right one gives no diagnostic.
 //!
@@ -23,9 +23,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use walkdir::WalkDir;
 
-/// Pages without a wrong spec: the diagnostic depends on the output folder, and `tests/cases/checkout` has it; or on a built
-/// image, and `tests/probe` has it.
-const WITHOUT_WRONG: [&str; 2] = ["native-output", "probe-failed"];
+/// Pages without a wrong spec: the diagnostic depends on the output folder, and `tests/cases/checkout` has it; on a built
+/// image, and `tests/probe` has it; or on a date or the command `test`, and `tests/cases/waivers` and `tests/cases/tests` have
+/// it.
+const WITHOUT_WRONG: [&str; 4] = [
+    "native-output",
+    "probe-failed",
+    "test-failed",
+    "waiver-expired",
+];
 
 fn main() -> ExitCode {
     let mut trials = snapshot::trials(pages(), check_page);
@@ -128,13 +134,15 @@ fn every_snapshot_has_a_page() {
 }
 
 fn the_language_is_as_described() {
-    let text = std::fs::read_to_string(common::root().join("docs/language.md")).unwrap();
-    let blocks = blocks(&text);
-    let projects = projects(&blocks, "right");
-    assert!(projects.len() >= 3);
-    for files in projects {
-        let found = check(&files);
-        assert!(found.is_empty(), "{files:?}: {}", shown(&found));
+    for (page, least) in [("language.md", 3), ("policy.md", 2)] {
+        let text = std::fs::read_to_string(common::root().join("docs").join(page)).unwrap();
+        let blocks = blocks(&text);
+        let projects = projects(&blocks, "right");
+        assert!(projects.len() >= least);
+        for files in projects {
+            let found = check(&files);
+            assert!(found.is_empty(), "{files:?}: {}", shown(&found));
+        }
     }
 }
 

@@ -336,7 +336,7 @@ fn push_coverage(program: &Program, verified: &Verified<'_>, out: &mut String) {
     let whole = rules().filter(|one| one.counts.is_whole()).count();
     let _ = writeln!(
         out,
-        "{whole} of {} rules have been true and false",
+        "rules that have been true and false: {whole} of {}",
         rules().count()
     );
 }

@@ -22,10 +22,11 @@ impl<'p> Image<'p> {
             if !self.breaks(rule) {
                 continue;
             }
-            match program.find_waiver(id, self.section) {
-                Some(waiver) => self.waived.borrow_mut().push(waiver),
-                None => self.report_rule(id, rule, out),
+            let waivers = program.find_waivers(id, self.section);
+            if waivers.is_empty() {
+                self.report_rule(id, rule, out);
             }
+            self.waived.borrow_mut().extend(waivers);
         }
     }
 

@@ -127,6 +127,7 @@ fn word_len(slice: &str) -> u32 {
 fn token_of(kind: Kind, slice: &str) -> Option<Token> {
     Some(match kind {
         Kind::comment => Token::Comment,
+        Kind::glob => Token::Section,
         Kind::string | Kind::raw | Kind::heredoc | Kind::chunk | Kind::escape => Token::Text,
         Kind::number => Token::Number,
         Kind::section_kind

@@ -237,7 +237,7 @@ impl<'p> Task<'p> {
         Some(match nearest(pattern, names(program)) {
             Some(near) => found
                 .label(format!("did you mean `{near}`?"))
-                .fix(format!("replace it with `{near}`"), *span, format!("\"{near}\"")),
+                .fix(format!("replace it with `{near}`"), *span, near),
             None => found
                 .label("no image has this name, and none extends a layer of this name")
                 .help("write the name of an image or layer of this file, of those that it includes, or of those that include it"),

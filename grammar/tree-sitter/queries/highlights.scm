@@ -21,6 +21,7 @@
 (section (name) @type)
 (extends (name) @type)
 (for_ (name) @type)
+(glob) @type
 (waive (name) @type)
 (snapshot (name) @property)
 (expect . (name) @constant.builtin)

@@ -61,10 +61,7 @@ impl Candidates<'_> {
                 "rule ${1:name} {\n    deny = $2\n    message = \"$0\"\n}",
             ),
             ("probe", "probe ${1:name} {\n    run = [\"$0\"]\n}"),
-            (
-                "test",
-                "test \"${1:name}\" for ${2:\"*\"} {\n    assert $0\n}",
-            ),
+            ("test", "test \"${1:name}\" for ${2:*} {\n    assert $0\n}"),
             (
                 "waive",
                 "waive ${1:rule} for ${2:image} because \"$0\" until \"${3:2030-12-31}\"",

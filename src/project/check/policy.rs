@@ -48,7 +48,7 @@ impl Lowering<'_, '_> {
                 let message = format!("`{}` is not the name of an image", pattern.text);
                 self.report(
                     Diagnostic::new(Code::UnknownName, pattern.span, message).help(
-                        "write a name, or a glob such as `\"photon-*\"`: `*` is any text, and `?` any character",
+                        "write a name, or a glob such as `photon-*`: `*` is any text, and `?` any character",
                     ),
                 );
             }

@@ -190,15 +190,17 @@ impl Program {
         self.policies.files.contains(&file) || includes(images, file) || includes(file, images)
     }
 
-    /// Finds the waiver, by its place in [`Program::waivers`], because of which an image may break a rule.
-    pub fn find_waiver(&self, rule: RuleId, image: SectionId) -> Option<usize> {
+    /// Finds the waivers, by their places in [`Program::waivers`], because of which an image may break a rule.
+    pub fn find_waivers(&self, rule: RuleId, image: SectionId) -> Vec<usize> {
         let file = self.section(image).span.file;
-        self.waivers.iter().position(|waiver| {
+        let all = self.waivers.iter().enumerate();
+        let holds = |(_, waiver): &(usize, &Waiver)| {
             waiver.rule == Some(rule)
                 && !waiver.is_expired
                 && self.concerns(waiver.span.file, file)
                 && waiver.images.contains(self, image)
-        })
+        };
+        all.filter(holds).map(|(at, _)| at).collect()
     }
 
     /// The images of the project, in the order of their declarations.

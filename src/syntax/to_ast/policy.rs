@@ -7,7 +7,7 @@ use crate::syntax::tree::Kind;
 
 impl ToAst<'_> {
     pub(super) fn lower_test(&mut self, at: usize, doc: Option<String>) -> Option<Item> {
-        let (mut name, mut patterns, mut body) = (None, None, Vec::new());
+        let (mut name, mut patterns, mut body) = (None, None, None);
         for child in self.tree.children(at) {
             match self.kind(child) {
                 Kind::for_ => patterns = Some(self.lower_patterns(child)),
@@ -33,7 +33,7 @@ impl ToAst<'_> {
                     "`{`",
                     "put the body in braces, as in `test \"NAME\" for IMAGE { … }`",
                 ),
-                Kind::block => body = self.lower_block(child),
+                Kind::block => body = Some(self.lower_block(child)),
                 Kind::comment => {}
                 _ => name = Some(self.lower_constant_text(child)),
             }
@@ -43,13 +43,13 @@ impl ToAst<'_> {
             self.report_missing_at(
                 name.span.end,
                 "`for` and the images of the test",
-                "write `test \"NAME\" for IMAGE { … }`; `\"*\"` means all images",
+                "write `test \"NAME\" for IMAGE { … }`; `*` means all images",
             );
         }
         Some(Item::Test(Test {
             name,
             patterns: patterns.unwrap_or_default(),
-            body,
+            body: body?,
             doc,
             span: self.span(at),
         }))
@@ -108,11 +108,11 @@ impl ToAst<'_> {
         let mut patterns = Vec::new();
         for child in self.tree.children(at) {
             match self.kind(child) {
-                Kind::name => patterns.push(self.ident(child)),
+                Kind::name | Kind::glob => patterns.push(self.ident(child)),
                 Kind::missing_name => self.report_missing(
                     child,
-                    "the name of an image or layer, or a glob in quotes",
-                    "write `for IMAGE`, or `for \"GLOB-*\"`",
+                    "the name of an image or layer, or a glob",
+                    "write `for IMAGE`, or `for GLOB-*`",
                 ),
                 Kind::comment => {}
                 _ => patterns.push(self.lower_constant_text(child)),
