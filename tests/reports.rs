@@ -494,8 +494,15 @@ fn expect_junit(reports: &Path, count: usize) {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.success(), said)
     };
-    let paths = common::files(reports, "junit");
+    let mut paths = common::files(reports, "junit");
     assert_eq!(paths.len(), count);
+    // `imgspec test --junit`, with tests that pass, tests that fail, and those that are about no image.
+    let tests = copied("tests");
+    let results = reports.join("tests.xml");
+    let mut command = common::imgspec(&tests.path().join("case"));
+    let output = command.arg("test").arg("--junit").arg(&results).output();
+    assert_eq!(common::exit_code(&output.unwrap()), 1);
+    paths.push(results);
     let (is_valid, said) = validate(&paths);
     assert!(is_valid, "{said}");
     let wrong = reports.join("wrong.xml");

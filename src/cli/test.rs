@@ -280,10 +280,13 @@ fn push_tests(verified: &Verified<'_>, out: &mut String) {
         let failing: Vec<&str> = cases
             .iter()
             .filter(|case| !case.passes())
-            .map(|case| case.image.unwrap_or("no image"))
+            .map(|case| case.image.unwrap_or_default())
             .collect();
         let name = visible_line(&first.test.name);
-        if failing.is_empty() {
+        if first.image.is_none() {
+            failed += 1;
+            let _ = writeln!(out, "failed  {name}: no image");
+        } else if failing.is_empty() {
             passed += 1;
             let _ = writeln!(out, "passed  {name}: {}", images(cases.len()));
         } else {

@@ -23,10 +23,16 @@ impl<'p> Image<'p> {
                 continue;
             }
             let waivers = program.find_waivers(id, self.section);
-            if waivers.is_empty() {
-                self.report_rule(id, rule, out);
+            let in_force = waivers.iter().filter(|(_, waiver)| !waiver.is_expired);
+            let in_force: Vec<usize> = in_force.map(|(at, _)| *at).collect();
+            if in_force.is_empty() {
+                let mut found = self.report_rule(id, rule);
+                for (_, waiver) in waivers {
+                    found = found.related(waiver.whole, "this waiver has ended");
+                }
+                out.push(found);
             }
-            self.waived.borrow_mut().extend(waivers);
+            self.waived.borrow_mut().extend(in_force);
         }
     }
 
@@ -43,7 +49,7 @@ impl<'p> Image<'p> {
         has_users
     }
 
-    fn report_rule(&self, id: RuleId, rule: &'p Rule, out: &mut Vec<Diagnostic>) {
+    fn report_rule(&self, id: RuleId, rule: &'p Rule) -> Diagnostic {
         let mut read: Vec<VarId> = Vec::new();
         rule.condition.for_each_variable(&mut |id| {
             if !read.contains(&id) {
@@ -86,6 +92,6 @@ impl<'p> Image<'p> {
         found.help = help;
         found.rule = Some(rule.name.to_string());
         found.is_pinned = self.program.policies.pins(id);
-        out.push(found);
+        found
     }
 }

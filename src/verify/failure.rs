@@ -57,7 +57,11 @@ impl<'p> Failing<'_, 'p> {
                 }
             });
         }
-        let mut found = self.at_settings(message, &read);
+        let mut blamed = read.clone();
+        if judgement == Judgement::Unset {
+            blamed.retain(|id| image.value(*id).is_none());
+        }
+        let mut found = self.at_settings(message, &blamed);
         if let Some(values) = in_words(image, &read) {
             found = found.related(self.span, format!("here {values}"));
         } else {

@@ -190,17 +190,16 @@ impl Program {
         self.policies.files.contains(&file) || includes(images, file) || includes(file, images)
     }
 
-    /// Finds the waivers, by their places in [`Program::waivers`], because of which an image may break a rule.
-    pub fn find_waivers(&self, rule: RuleId, image: SectionId) -> Vec<usize> {
+    /// Finds the waivers of a rule for an image, also those that have ended; each with its place in [`Program::waivers`].
+    pub fn find_waivers(&self, rule: RuleId, image: SectionId) -> Vec<(usize, &Waiver)> {
         let file = self.section(image).span.file;
         let all = self.waivers.iter().enumerate();
-        let holds = |(_, waiver): &(usize, &Waiver)| {
+        let is_about = |(_, waiver): &(usize, &Waiver)| {
             waiver.rule == Some(rule)
-                && !waiver.is_expired
                 && self.concerns(waiver.span.file, file)
                 && waiver.images.contains(self, image)
         };
-        all.filter(holds).map(|(at, _)| at).collect()
+        all.filter(is_about).collect()
     }
 
     /// The images of the project, in the order of their declarations.

@@ -94,7 +94,10 @@ pub(super) fn settle_waivers(draft: &mut Draft<'_>, policies: &Policies, today: 
             && until < today
         {
             waiver.is_expired = true;
-            found.push(expired(waiver, until, today));
+            // Another project that has the policy may not need it.
+            if !is_policy {
+                found.push(expired(waiver, until, today));
+            }
         }
     }
     draft.diagnostics.extend(found);
