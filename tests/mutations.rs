@@ -129,7 +129,7 @@ impl Material {
     }
 }
 
-const WRAPS: [(&str, &str); 17] = [
+const WRAPS: [(&str, &str); 20] = [
     ("when os_family == \"debian\" { ", " }"),
     ("when provider in [\"qemu\"] {\n", "\n}"),
     ("defaults {\n", "\n}"),
@@ -140,6 +140,9 @@ const WRAPS: [(&str, &str); 17] = [
     ("provider wrapped {\n", "\n}\n"),
     ("rule wrapped { deny = ", ", message = \"no\" }"),
     ("probe wrapped { run = [", "] }"),
+    ("test \"wrapped\" for * {\n", "\n}\n"),
+    ("with { ", " }"),
+    ("assert ", " because \"wrapped\""),
     ("variable wrapped : string = ", " { secret = true }\n"),
     ("[", "]"),
     ("{ a = ", " }"),

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 /// What a node can be put into.
-const WRAPS: [(&str, &str); 15] = [
+const WRAPS: [(&str, &str); 18] = [
     ("when os_family == \"debian\" { ", " }"),
     ("when provider in [\"qemu\"] {\n", "\n}"),
     ("packer {\n", "\n}"),
@@ -16,6 +16,9 @@ const WRAPS: [(&str, &str); 15] = [
     ("layer wrapped {\n", "\n}\n"),
     ("rule wrapped { deny = ", ", message = \"no\" }"),
     ("probe wrapped { run = [", "] }"),
+    ("test \"wrapped\" for * {\n", "\n}\n"),
+    ("with { ", " }"),
+    ("assert ", " because \"wrapped\""),
     ("variable wrapped : string = ", " { secret = true }\n"),
     ("[", "]"),
     ("{ a = ", " }"),

@@ -35,8 +35,6 @@ codes! {
     Syntax = "syntax" Error,
     /// A bracket, quote or heredoc is never closed.
     Unclosed = "unclosed" Error,
-    /// A word is reserved for a later version of the language.
-    Reserved = "reserved" Error,
     /// `imgspec` cannot read a file.
     CannotRead = "cannot-read" Error,
     /// Files include each other in a circle.

@@ -35,12 +35,6 @@ impl<'t> ToAst<'t> {
         }
     }
 
-    pub(super) fn report_reserved(&mut self, at: usize) {
-        if let Some(found) = recover::explain_reserved(self.span(at), self.slice(at)) {
-            self.report(found);
-        }
-    }
-
     /// Reports a path without quotes.
     pub(super) fn lower_bare_path(&mut self, at: usize) -> Option<Ident> {
         let text = self.slice(at).trim_end();

@@ -9,34 +9,15 @@ const ITEMS: [&str; 11] = [
     "matrix",
 ];
 
-/// Words that are reserved for a later version of the language.
-const RESERVED: [&str; 0] = [];
-
 /// Words that other languages write before the name in a declaration or setting.
 const DECLARES: [&str; 18] = [
     "set", "let", "var", "const", "export", "local", "def", "define", "declare", "readonly",
     "override", "default", "public", "static", "string", "int", "bool", "mut",
 ];
 
-/// Reports a reserved word at the beginning of a text, unless it is the name in a setting.
-pub(crate) fn explain_reserved(span: Span, text: &str) -> Option<Diagnostic> {
-    let word = first_word(text);
-    let is_set = part(text, word.len()..)
-        .trim_start()
-        .starts_with(['=', '+', '-']);
-    (RESERVED.contains(&word) && !is_set).then(|| {
-        let span = Span::new(span.file, span.start, span.start + word.len() as u32);
-        let message = format!("`{word}` is a reserved word");
-        Diagnostic::new(Code::Reserved, span, message)
-            .help("remove it: the word is reserved for a later version of the language")
-    })
-}
-
 /// Explains a line outside all blocks that does not begin an item.
 pub(crate) fn explain_item(span: Span, text: &str) -> Diagnostic {
-    if let Some(found) =
-        explain_reserved(span, text).or_else(|| comment(trimmed(span, text), text.trim_end()))
-    {
+    if let Some(found) = comment(trimmed(span, text), text.trim_end()) {
         return found;
     }
     let found = Diagnostic::new(
@@ -105,7 +86,7 @@ pub(crate) fn nearest_item(word: &str) -> Option<&'static str> {
 pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     let at = trimmed(span, text);
     let text = text.trim_end();
-    if let Some(found) = explain_reserved(span, text).or_else(|| comment(at, text)) {
+    if let Some(found) = comment(at, text) {
         return found;
     }
     let found = Diagnostic::new(

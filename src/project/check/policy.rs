@@ -142,6 +142,10 @@ impl Lowering<'_, '_> {
                 let help = "put it into `with { … }`, with what must be true then";
                 return self.report_wrong_place(*span, "a setting", help);
             }
+            ast::Stmt::Axis(axis) => {
+                let help = "put it into a matrix; write a `with { … }` for each value";
+                return self.report_wrong_place(axis.span, "`axis`", help);
+            }
             ast::Stmt::Block { name, .. } => {
                 let message = format!("a test has no block `{}`", name.text);
                 let found = Diagnostic::new(Code::UnknownAttribute, name.span, message);

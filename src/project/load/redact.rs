@@ -21,7 +21,7 @@ pub(crate) fn hide(
     let is_damage = |d: &&Diagnostic| {
         matches!(
             d.code,
-            Code::Syntax | Code::Unclosed | Code::Reserved | Code::JsonSyntax | Code::BadConfig
+            Code::Syntax | Code::Unclosed | Code::JsonSyntax | Code::BadConfig
         )
     };
     let damaged: FxHashSet<FileId> = diagnostics

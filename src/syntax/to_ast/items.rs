@@ -614,10 +614,6 @@ impl<'t> ToAst<'t> {
         let mut children = self.tree.children(at);
         let name = self.ident(children.next()?);
         let block = children.next()?;
-        if let Some(found) = recover::explain_reserved(name.span, &name.text) {
-            self.report(found);
-            return None;
-        }
         if name.text == "exclude" && !self.is_in_matrix() {
             self.report_outside_matrix(name.span, "exclude");
             return None;
