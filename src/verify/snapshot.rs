@@ -77,15 +77,15 @@ impl Snapshot<'_, '_> {
                 let message = format!(
                     "the test `{test}` fails: the snapshot `{name}` of the image `{image}` does not exist"
                 );
-                return vec![
-                    Diagnostic::new(Code::TestFailed, self.span, message)
-                        .help("`imgspec test --update` writes it"),
-                ];
+                let found = Diagnostic::new(Code::TestFailed, self.span, message)
+                    .help("`imgspec test --update` writes it");
+                return vec![found];
             }
             Err(Unread::Failed(_) | Unread::Outside(_)) => {
                 let message = format!("the test `{test}` fails: cannot read the snapshot `{name}`");
                 let help = "its file must be a text inside the project; `imgspec test --update` writes it anew";
-                return vec![Diagnostic::new(Code::TestFailed, self.span, message).help(help)];
+                let found = Diagnostic::new(Code::TestFailed, self.span, message).help(help);
+                return vec![found];
             }
         };
         let lines = text.lines().filter(|line| !line.starts_with('#'));
