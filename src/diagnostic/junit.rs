@@ -36,7 +36,7 @@ fn is_failure(diagnostic: &Diagnostic) -> bool {
 fn push_suite(file: FileId, found: &[&Diagnostic], repository: Repository<'_>, out: &mut String) {
     let path = repository.path(file);
     let path = path.unwrap_or_else(|| repository.sources.name(file));
-    let name = escaped(&path);
+    let name = escaped_xml(&path);
     let failures = found.iter().filter(|d| is_failure(d)).count();
     let tests = found.len().max(1);
     let _ = writeln!(
@@ -56,11 +56,11 @@ fn push_test(diagnostic: &Diagnostic, file: &str, repository: Repository<'_>, ou
     let span = diagnostic.primary.span;
     let line = repository.sources.position(span.file, span.start).line;
     let code = diagnostic.code;
-    let message = escaped(&diagnostic.message);
+    let message = escaped_xml(&diagnostic.message);
     let words = repository.words(diagnostic).join("\n");
     let text = words
         .split('\n')
-        .map(escaped)
+        .map(escaped_xml)
         .collect::<Vec<_>>()
         .join("\n");
     let _ = writeln!(
@@ -80,7 +80,7 @@ fn push_test(diagnostic: &Diagnostic, file: &str, repository: Repository<'_>, ou
 }
 
 /// Escapes a text for XML, on one line. XML cannot contain control characters in any form.
-fn escaped(text: &str) -> String {
+pub fn escaped_xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in visible_line(text).chars() {
         match c {
