@@ -104,7 +104,8 @@ impl Baseline {
         let is_fine = is_fine(&findings.shown);
         let all = std::mem::take(&mut findings.shown);
         for (diagnostic, entry) in all.into_iter().zip(found) {
-            match known.get_mut(&entry).filter(|_| !diagnostic.is_error()) {
+            let can_be_known = !diagnostic.is_error() && !diagnostic.is_pinned;
+            match known.get_mut(&entry).filter(|_| can_be_known) {
                 Some(is_found) => {
                     *is_found = true;
                     findings.known.push(diagnostic);
@@ -183,9 +184,12 @@ impl Baseline {
         }
         let (entries, told) = match &self.entries {
             None => {
-                let mut entries = entries_of(cli, program, &findings.shown);
+                let all = std::mem::take(&mut findings.shown).into_iter();
+                // What a policy finds stays.
+                let (pinned, known) = all.partition(|diagnostic| diagnostic.is_pinned);
+                (findings.shown, findings.known) = (pinned, known);
+                let mut entries = entries_of(cli, program, &findings.known);
                 entries.sort();
-                findings.known = std::mem::take(&mut findings.shown);
                 let told = format!("{name}: {}\n", number(entries.len()));
                 (entries, told)
             }

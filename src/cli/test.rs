@@ -4,7 +4,7 @@ use crate::cli::place::{cannot_write, out, shown};
 use crate::cli::report::{format, is_fine, report};
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print};
-use crate::diagnostic::{Code, Diagnostic, json_text};
+use crate::diagnostic::{Code, Diagnostic, Findings, json_text};
 use crate::driver;
 use crate::emit::Output;
 use crate::project::{Program, is_inside};
@@ -138,7 +138,7 @@ pub(super) fn run(cli: &Cli, args: &Test) -> Result<bool, Failure> {
     let program = &selected.program;
     let diagnostics = driver::finish(program, selected.diagnostics.clone());
     if !is_fine(&diagnostics) {
-        report(cli, program, &diagnostics);
+        report(cli, program, &Findings::from(diagnostics));
         return Ok(false);
     }
     expect_tests(args, program)?;
@@ -206,7 +206,7 @@ fn print_all(
     let mut diagnostics = driver::finish(program, failures.cloned().collect());
     diagnostics.retain(|found| found.code == Code::TestFailed);
     if !diagnostics.is_empty() {
-        report(cli, program, &diagnostics);
+        report(cli, program, &Findings::from(diagnostics));
     }
     if let Some(path) = &args.junit {
         let text = junit(&verified.cases, &program.sources);

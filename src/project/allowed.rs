@@ -23,7 +23,8 @@ pub fn judge(program: &Program, found: Vec<Diagnostic>, is_whole: bool) -> Findi
     let mut out = Findings::default();
     for diagnostic in all {
         let mut reason = None;
-        if !diagnostic.is_error() {
+        // A project can allow nothing that a policy above it finds.
+        if !diagnostic.is_error() && !diagnostic.is_pinned {
             let of_file = by_file.get(&diagnostic.primary.span.file);
             for (at, allow) in of_file.into_iter().flatten() {
                 let names = allow.names.iter().enumerate();
