@@ -244,6 +244,8 @@ const COMMANDS: &[&str] = &[
     "compile --out portable --portable",
     "compile --check",
     "list --json",
+    "plan --format json",
+    "plan --against . --format github",
     "show --json",
     "doc --format markdown --out reference.md",
     "targets",

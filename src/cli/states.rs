@@ -267,8 +267,11 @@ fn start(cli: &Cli, args: &Compared, folder: &Path) -> Result<Child, Failure> {
     let failed =
         |e: std::io::Error| Failure(format!("cannot compare with {}: {e}", folder.display()));
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    // Another library may not know which values are secrets, so that no line of the specs is shown.
+    let is_own_library = args.against_release.is_none() && args.against_in.is_none();
+    let format = if is_own_library { "plain" } else { "short" };
     command
-        .args(["diff", "--state", "--format", "plain"])
+        .args(["diff", "--state", "--format", format])
         .current_dir(folder);
     for set in &args.set {
         command.args(["--set", set]);

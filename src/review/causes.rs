@@ -1,6 +1,6 @@
 //! From values that differ to the settings that are the cause.
 
-use crate::emit::{Act, Ground, Provenance, Step};
+use crate::emit::{Act, Ground, MASK, Provenance, Step};
 use crate::review::{
     Change, Derived, FileChange, Place, Review, Side, State, Unused, Values, What,
 };
@@ -372,12 +372,23 @@ impl Found {
             }
         }
         let (before, now) = (values(image.before), values(image.now));
-        let pair = |name: &str| Values {
-            old: before
-                .get(name)
-                .map_or(Json::Null, |value| (*value).clone()),
-            new: now.get(name).map_or(Json::Null, |value| (*value).clone()),
-            images: 1,
+        let pair = |name: &str| {
+            let value =
+                |of: &BTreeMap<&str, &Json>| of.get(name).map_or(Json::Null, |v| (*v).clone());
+            let (mut old, mut new) = (value(&before), value(&now));
+            // Another library may not know that a value is a secret, or that it contains one.
+            if has_mask(&old) || has_mask(&new) {
+                for value in [&mut old, &mut new] {
+                    if !value.is_null() {
+                        *value = Json::from(MASK);
+                    }
+                }
+            }
+            Values {
+                old,
+                new,
+                images: 1,
+            }
         };
         if let Some(values) = targets {
             roots.insert(EXTENDS, image.declaration());
@@ -493,6 +504,16 @@ fn idle(
             what: What::Written,
         })
         .collect()
+}
+
+/// Whether a value shows that it is a secret, or contains one.
+fn has_mask(value: &Json) -> bool {
+    match value {
+        Json::String(text) => text.contains(MASK),
+        Json::Array(elements) => elements.iter().any(has_mask),
+        Json::Object(entries) => entries.values().any(has_mask),
+        _ => false,
+    }
 }
 
 /// New settings in layers that no image has.
