@@ -35,6 +35,8 @@ codes! {
     Syntax = "syntax" Error,
     /// A bracket, quote or heredoc is never closed.
     Unclosed = "unclosed" Error,
+    /// A word of the language cannot be a name.
+    Reserved = "reserved" Error,
     /// `imgspec` cannot read a file.
     CannotRead = "cannot-read" Error,
     /// Files include each other in a circle.

@@ -21,12 +21,15 @@ pub use compare::{Comparison, Difference, compare};
 pub use print::spell_value;
 pub use var_file::{Imported, VarFile, import};
 
+use crate::syntax::is_keyword;
+
 /// True if a variable can have this name. Packer accepts any name.
 fn is_variable_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !is_keyword(name)
 }
 
 /// Turns a text into the name of an item. Other characters than those of a name become `-`, and so do several of `-` and `.`
@@ -48,7 +51,7 @@ fn item_name(text: &str) -> String {
     }
     if name.is_empty() {
         "x".to_owned()
-    } else if name.starts_with(|c: char| c.is_ascii_digit()) {
+    } else if name.starts_with(|c: char| c.is_ascii_digit()) || is_keyword(&name) {
         format!("x-{name}")
     } else {
         name
@@ -68,6 +71,7 @@ mod tests {
             ("a--b..c.-d", "a-b-c-d"),
             ("-a.", "a"),
             ("2024", "x-2024"),
+            ("null", "x-null"),
             ("größe", "gr-e"),
             ("…", "x"),
             ("", "x"),

@@ -10,7 +10,7 @@ use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
 use crate::project::hir::{LayerKind, VarId};
 use crate::source::{FileId, Loader, Origin, Span, part};
-use crate::syntax::{self, Kind, Parse, Tree, ast::File, is_name, print_text};
+use crate::syntax::{self, Kind, Parse, Tree, ast::File, is_keyword, is_name, print_text};
 use lsp_types::TextEdit;
 use std::collections::BTreeMap;
 use std::io;
@@ -84,6 +84,11 @@ pub(super) fn edits(
     if !is_name(new) {
         return Err(format!(
             "`{new}` cannot be a name: a name contains letters, digits and `_`, with single `-` or `.` between them"
+        ));
+    }
+    if is_keyword(new) {
+        return Err(format!(
+            "`{new}` cannot be a name: it is a word of the language, or means no value elsewhere"
         ));
     }
     let mut places = places(program, subject, new);

@@ -48,6 +48,16 @@ pub enum Item {
 }
 
 impl Item {
+    /// Returns the name that the item declares. An `include` declares the items of its file.
+    pub fn name(&self) -> Option<&Ident> {
+        match self {
+            Item::Include(_) => None,
+            Item::Type(ty) => Some(&ty.name),
+            Item::Variable(variable) => Some(&variable.name),
+            Item::Section(section) => Some(&section.name),
+        }
+    }
+
     /// Returns the section, if the item is one.
     pub fn section(&self) -> Option<&Section> {
         match self {

@@ -22,7 +22,7 @@ pub use allow::Allow;
 pub(crate) use blocks::{Meant, meant_by};
 pub use format::{format, format_range};
 pub use print::{escape, print_key, print_text};
-pub(crate) use recover::{is_name, is_word};
+pub(crate) use recover::{is_keyword, is_name, is_null, is_word};
 pub(crate) use to_ast::type_of_literal;
 pub use tree::{Kind, Node, Tree};
 

@@ -299,6 +299,20 @@ fn is_word_of(text: &str) -> bool {
     text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
+/// Returns whether a name is a word that the language reads as something else where a name can be, or that other languages
+/// have for no value.
+pub(crate) fn is_keyword(name: &str) -> bool {
+    matches!(
+        name,
+        "true" | "false" | "and" | "or" | "in" | "not" | "if" | "then" | "else" | "extends"
+    ) || is_null(name)
+}
+
+/// Returns whether a name is what other languages have for no value.
+pub(crate) fn is_null(name: &str) -> bool {
+    matches!(name, "null" | "nil" | "none" | "None" | "undefined")
+}
+
 /// Returns whether a text is a word: a name without `-` and `.`.
 pub(crate) fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && is_word_of(text)

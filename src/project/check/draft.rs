@@ -1,12 +1,12 @@
 //! The program as it grows, and what a file adds to it.
 
-use crate::diagnostic::{Diagnostic, Reported};
+use crate::diagnostic::{Code, Diagnostic, Reported};
 use crate::project::check::items::{new_probe, new_provider, new_rule, new_variable};
 use crate::project::check::{Declared, Unit};
 use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
 use crate::source::{Loader, MAX_COMPARED, MAX_DIAGNOSTICS, MAX_KEPT, Origin, SourceMap, Span};
-use crate::syntax::ast;
+use crate::syntax::{ast, is_keyword, is_null};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 use std::cell::Cell;
@@ -152,13 +152,32 @@ impl<'l> Draft<'l> {
         let mut declared: Vec<Declared<'u>> =
             items.filter_map(|item| self.declare_item(item)).collect();
         for (name, file) in &unit.json {
+            self.check_name(name);
             let id = self.new_section(LayerKind::Json, name, None);
             declared.push(Declared::Json(id, name, file));
         }
         declared
     }
 
+    /// Reports a word that cannot be a name. It is one all the same, so that nothing is unknown because of it.
+    fn check_name(&mut self, name: &ast::Ident) {
+        if !is_keyword(&name.text) {
+            return;
+        }
+        let label = if is_null(&name.text) {
+            "other languages use this word for no value"
+        } else {
+            "the language has another meaning for this word"
+        };
+        let message = format!("`{}` cannot be a name", name.text);
+        let found = Diagnostic::new(Code::Reserved, name.span, message);
+        self.report(found.label(label).help("choose another name"));
+    }
+
     fn declare_item<'u>(&mut self, item: &'u ast::Item) -> Option<Declared<'u>> {
+        if let Some(name) = item.name() {
+            self.check_name(name);
+        }
         Some(match item {
             ast::Item::Variable(variable) => {
                 let new =

@@ -9,7 +9,7 @@ use crate::project::hir::{SECTIONS, VARIABLES};
 use crate::project::unknown_release_help;
 use crate::schema::{Base, Type, Value, check_value};
 use crate::source::{FileId, Release, Span};
-use crate::syntax::ast;
+use crate::syntax::{ast, is_null};
 use smol_str::SmolStr;
 
 /// A [`Suggestion`](crate::diagnostic::Suggestion) that owns its name.
@@ -125,7 +125,7 @@ impl Lowering<'_, '_> {
         let found = match name.as_str() {
             "True" | "yes" | "on" | "Yes" | "TRUE" => found.fix("write `true`", span, "true"),
             "False" | "no" | "off" | "No" | "FALSE" => found.fix("write `false`", span, "false"),
-            "null" | "nil" | "None" => {
+            word if is_null(word) => {
                 found.help("use `unset NAME` to remove a value; an empty value is `\"\"` or `[]`")
             }
             _ if matches!(head, "env" | "ENV" | "process.env" | "os.environ") && is_env(rest) => {

@@ -9,7 +9,7 @@ use crate::project::hir::*;
 use crate::project::hir::{SECTIONS, VARIABLES};
 use crate::schema::{Base, Receivers, Type};
 use crate::source::Span;
-use crate::syntax::{Meant, ast, meant_by};
+use crate::syntax::{Meant, ast, is_null, meant_by};
 use rustc_hash::FxHashMap;
 
 impl Lowering<'_, '_> {
@@ -308,10 +308,7 @@ impl Lowering<'_, '_> {
         let ast::ExprKind::Name(word) = &set.value.kind else {
             return false;
         };
-        let is_null = matches!(
-            word.as_str(),
-            "null" | "nil" | "None" | "undefined" | "unset"
-        );
+        let is_null = is_null(word) || word == "unset";
         if !is_null || block != Block::Section || set.is_final || self.find_variable(word).is_some()
         {
             return false;
