@@ -31,6 +31,7 @@ pub use plan::{Routes, Ways};
 pub use provenance::{Account, Ground, Provenance, Step, Trace, from_root, position};
 pub use readers::{Effect, Reach};
 pub use roles::check_roles;
+pub(crate) use roles::relative;
 pub use sheet::{Files, Sheet, files};
 pub use sight::Sight;
 

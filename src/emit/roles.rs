@@ -319,7 +319,7 @@ fn is_of_collection(name: &str) -> bool {
 }
 
 /// A path from a folder, with `./` or `../` in front, as a role's path must have a slash.
-fn relative(base: &Path, path: &Path) -> String {
+pub(crate) fn relative(base: &Path, path: &Path) -> String {
     let common = base
         .components()
         .zip(path.components())

@@ -1,8 +1,10 @@
 //! Where names are defined and used, and where the paths of includes lead.
 
+use crate::lsp::hover::find_entry;
 use crate::lsp::navigation::{Named, for_each_name};
 use crate::lsp::position::{Positions, uri};
 use crate::project::Program;
+use crate::project::hir::{LayerKind, PROBES, RULES, VarId};
 use crate::source::{FileId, Span, normalize};
 use crate::syntax::ast::{File, Item};
 use lsp_types::DocumentLink;
@@ -21,19 +23,83 @@ pub(super) fn definition(program: &Program, file: FileId, named: Named<'_>) -> O
             .find_provider(file, name)
             .map(|id| program.provider(id).span),
         Named::Type(name) => program.find_type(file, name).map(|(_, span)| *span),
+        Named::Rule(name) => program
+            .visible(file)
+            .find(RULES, name)
+            .map(|(_, span)| *span),
+        Named::Probe(name) => program
+            .visible(file)
+            .find(PROBES, name)
+            .map(|(_, span)| *span),
+        Named::Entry(owner, name) => {
+            find_entry(program, file, owner, name).map(|id| program.variable(id).span)
+        }
         Named::Include(_) | Named::Function(_) => None,
     }
 }
 
 /// The places of a file that name the item with a definition.
 pub(super) fn references(program: &Program, file: FileId, ast: &File, defined: Span) -> Vec<Span> {
+    let entry = find_defined(program, defined)
+        .map(|id| program.variable(id))
+        .and_then(|variable| Some((variable.extra()?, variable.name.as_str())));
     let mut out = Vec::new();
     for_each_name(ast, &mut |named, span| {
-        if definition(program, file, named) == Some(defined) {
+        let is_it = match named {
+            // The search for the variable of each entry would take long.
+            Named::Entry(owner, name) if entry.is_some() => entry == Some((owner, name)),
+            Named::Entry(_, name) => {
+                definition(program, file, Named::Variable(name)) == Some(defined)
+            }
+            named => definition(program, file, named) == Some(defined),
+        };
+        if is_it {
             out.push(span);
         }
     });
     out
+}
+
+/// The variable with a definition.
+pub(super) fn find_defined(program: &Program, defined: Span) -> Option<VarId> {
+    let mut variables = program.variables.pairs();
+    variables
+        .find(|(_, variable)| variable.span == defined)
+        .map(|(id, _)| id)
+}
+
+/// The places outside the specs that name the item with a definition: keys of var files, and names in `imgspec.toml`.
+pub(super) fn outer_references(program: &Program, defined: Span) -> Vec<Span> {
+    let variable = find_defined(program, defined);
+    let json = program
+        .sections
+        .iter()
+        .filter(|section| section.kind == LayerKind::Json)
+        .flat_map(|section| &section.settings)
+        .filter(|setting| Some(setting.variable) == variable)
+        .map(|setting| setting.name_span);
+    let rule = program.rules.iter().find(|rule| rule.span == defined);
+    let configs = program
+        .configs
+        .0
+        .iter()
+        .flat_map(|config| config.allow.iter().chain(&config.deny))
+        .filter(|name| rule.is_some_and(|rule| rule.name == name.text))
+        .map(|name| name.span);
+    json.chain(configs).collect()
+}
+
+/// The variable whose key in a var file is at an offset, with the place of the key.
+pub(super) fn key_at(program: &Program, file: FileId, offset: u32) -> Option<(VarId, Span)> {
+    let json = program
+        .sections
+        .iter()
+        .filter(|section| section.kind == LayerKind::Json);
+    let keys = json
+        .flat_map(|section| &section.settings)
+        .map(|setting| (setting.variable, setting.name_span));
+    let mut keys = keys.filter(|(_, span)| span.file == file);
+    keys.find(|(_, span)| span.start <= offset && offset <= span.end)
 }
 
 /// The paths of includes, as links.

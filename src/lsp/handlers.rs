@@ -1,12 +1,12 @@
 //! Requests and their handlers.
 
 use crate::lsp::actions;
-use crate::lsp::completion::{complete, resolve};
+use crate::lsp::completion::{complete, describe_choice, resolve};
 use crate::lsp::edits::workspace_edit;
 use crate::lsp::folding::folds;
-use crate::lsp::goto::{definition, links, references};
+use crate::lsp::goto::{definition, key_at, links, outer_references, references};
 use crate::lsp::hints::hints;
-use crate::lsp::hover::describe;
+use crate::lsp::hover::{describe, describe_variable, describe_word};
 use crate::lsp::navigation::{Named, name_at, section_at};
 use crate::lsp::position::{Positions, path, uri};
 use crate::lsp::rename::{self, Subject};
@@ -14,8 +14,9 @@ use crate::lsp::server::Server;
 use crate::lsp::signature::signature;
 use crate::lsp::symbols::{flatten, outline, search};
 use crate::lsp::tokens::tokens;
-use crate::lsp::workspace::{Spec, find_source};
-use crate::project::Program;
+use crate::lsp::workspace::{Spec, find_source, is_spec};
+use crate::project::hir::VarId;
+use crate::project::{Program, Request as Wanted};
 use crate::source::{FileId, Loader, Origin, Span, normalize};
 use crate::syntax::{self, format, format_range};
 use crate::workspace;
@@ -29,7 +30,7 @@ use lsp_types::request::{
 };
 use lsp_types::*;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// The most actions for a range. Nobody reads more.
@@ -73,22 +74,68 @@ impl Server {
     }
 
     fn hover(&self, params: HoverParams) -> Option<Hover> {
-        let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
+        let at = &params.text_document_position_params;
+        let hover = |value, range| {
+            Some(Hover {
+                contents: HoverContents::Markup(self.client.hover_markup(value)),
+                range: Some(range),
+            })
+        };
+        if let Some((program, id, span)) = self.key_at(at, Vec::new()) {
+            let range = self.workspace.encoding.range_of(&program.sources, span);
+            return hover(describe_variable(&program, id, None), range);
+        }
+        let (spec, offset) = self.spec_at(at)?;
         let ast = &spec.parse().file;
-        let (named, span) = name_at(ast, offset)?;
-        let section = section_at(ast, offset).map(|s| s.name.text.as_str());
-        let value = describe(&spec.program, spec.file, named, section)?;
-        Some(Hover {
-            contents: HoverContents::Markup(self.client.hover_markup(value)),
-            range: Some(self.range_in(&spec.text, span)),
-        })
+        if let Some((named, span)) = name_at(ast, offset) {
+            let section = section_at(ast, offset).map(|s| s.name.text.as_str());
+            if let Some(value) = describe(&spec.program, spec.file, named, section) {
+                return hover(value, self.range_in(&spec.text, span));
+            }
+        }
+        let (value, start, end) = describe_word(&spec.parsed(), offset as usize)
+            .or_else(|| describe_choice(&spec, offset as usize))?;
+        hover(
+            value,
+            self.positions(&spec).range(start as usize, end as usize),
+        )
+    }
+
+    /// The variable whose key in a var file is at a position, with the place of the key, in the program of that file and of
+    /// some specs.
+    fn key_at(
+        &self,
+        at: &TextDocumentPositionParams,
+        specs: Vec<PathBuf>,
+    ) -> Option<(Program, VarId, Span)> {
+        let path = path(&at.text_document.uri).filter(|path| !is_spec(path))?;
+        let request = Wanted {
+            specs,
+            var_files: vec![path.clone()],
+            ..Wanted::default()
+        };
+        self.workspace.documents.get(&path)?;
+        let program = self
+            .workspace
+            .load_request(request, &self.workspace.documents);
+        let file = find_source(&program, &path)?;
+        let text = &program.sources.get(file).text;
+        let offset = self.workspace.encoding.offset(text, at.position) as u32;
+        let (id, span) = key_at(&program, file, offset)?;
+        Some((program, id, span))
     }
 
     fn completion(&self, params: CompletionParams) -> Option<CompletionResponse> {
         let (spec, offset) = self.spec_at(&params.text_document_position)?;
-        let documents = &self.workspace.documents;
         let snippets = self.client.has_snippets();
-        Some(complete(&spec, documents, offset as usize, snippets).into())
+        let positions = self.positions(&spec);
+        Some(complete(
+            &self.workspace,
+            &spec,
+            positions,
+            offset as usize,
+            snippets,
+        ))
     }
 
     fn resolve(&self, item: CompletionItem) -> CompletionItem {
@@ -102,6 +149,11 @@ impl Server {
     }
 
     fn definition(&self, params: GotoDefinitionParams) -> Option<GotoDefinitionResponse> {
+        let at = &params.text_document_position_params;
+        if let Some((program, id, _)) = self.key_at(at, self.workspace.specs()) {
+            let span = program.variable(id).span;
+            return Some(self.location(&program, span)?.into());
+        }
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
         let (named, span) = name_at(&spec.parse().file, offset)?;
         if let Named::Include(target) = named {
@@ -115,9 +167,18 @@ impl Server {
 
     fn references(&self, params: ReferenceParams) -> Option<Vec<Location>> {
         let at = params.text_document_position;
-        let (program, file, offset) = self.everything_at(&at)?;
-        let ast = syntax::parse(file, &program.sources.get(file).text).file;
-        let defined = definition(&program, file, name_at(&ast, offset)?.0)?;
+        let (program, defined) = match self.key_at(&at, self.workspace.specs()) {
+            Some((program, id, _)) => {
+                let defined = program.variable(id).span;
+                (program, defined)
+            }
+            None => {
+                let (program, file, offset) = self.everything_at(&at)?;
+                let ast = syntax::parse(file, &program.sources.get(file).text).file;
+                let defined = definition(&program, file, name_at(&ast, offset)?.0)?;
+                (program, defined)
+            }
+        };
         let mut out = Vec::new();
         for (file, source) in program
             .sources
@@ -132,10 +193,20 @@ impl Server {
                     .filter_map(|span| self.location(&program, span)),
             );
         }
-        if !params.context.include_declaration {
-            let own = self.location(&program, defined);
-            out.retain(|location| Some(location) != own.as_ref());
+        let outer = outer_references(&program, defined).into_iter();
+        out.extend(outer.filter_map(|span| self.location(&program, span)));
+        let own = self.location(&program, defined);
+        out.retain(|location| Some(location) != own.as_ref());
+        if params.context.include_declaration {
+            // A declaration of the library is in none of the project's files.
+            out.extend(own);
         }
+        // A var file can be a layer and the file at hand.
+        out.sort_by(|a, b| {
+            let key = |at: &Location| (at.range.start, at.range.end);
+            (a.uri.as_str(), key(a)).cmp(&(b.uri.as_str(), key(b)))
+        });
+        out.dedup();
         Some(out)
     }
 

@@ -134,7 +134,12 @@ fn item_around(spec: &Parsed<'_>, offset: usize) -> Range<usize> {
             node.kind,
             Kind::include | Kind::type_decl | Kind::variable | Kind::section | Kind::test
         );
-        if start <= offset && begins_line && node.kind != Kind::EOI {
+        let keyword = part(spec.text, start..)
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or_default();
+        // With the word in its keyword, it is no item, and what is open before it goes on.
+        let is_split = is_item && offset <= start + keyword;
+        if start <= offset && begins_line && node.kind != Kind::EOI && !is_split {
             range.start = start;
         } else if start > offset && is_item && line.len() == start && begins_line {
             range.end = start;
@@ -145,7 +150,7 @@ fn item_around(spec: &Parsed<'_>, offset: usize) -> Range<usize> {
 }
 
 /// The indices of the nodes around a range, outermost first.
-fn path_to(tree: &Tree, start: usize, end: usize) -> Vec<usize> {
+pub(super) fn path_to(tree: &Tree, start: usize, end: usize) -> Vec<usize> {
     let mut path = vec![0];
     let mut next = Some(0);
     while let Some(at) = next {

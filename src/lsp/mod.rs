@@ -16,6 +16,8 @@ mod goto;
 mod handlers;
 mod hints;
 mod hover;
+mod index;
+mod manual;
 mod marked;
 mod navigation;
 mod position;

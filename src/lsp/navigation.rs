@@ -1,6 +1,6 @@
 //! The names in a file, and the name and the section at an offset.
 
-use crate::project::hir::Function;
+use crate::project::hir::{Function, Owner};
 use crate::source::Span;
 use crate::syntax::ast::*;
 use smol_str::SmolStr;
@@ -12,6 +12,10 @@ pub(super) enum Named<'a> {
     Section(&'a str),
     Variable(&'a str),
     Provider(&'a str),
+    Rule(&'a str),
+    Probe(&'a str),
+    /// An entry of an `ansible` or `packer` block.
+    Entry(Owner, &'a str),
     Type(&'a str),
     Function(Function),
     /// The path of an `include`.
@@ -77,17 +81,22 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                     SectionKind::Provider => {
                         visit(Named::Provider(&section.name.text), section.name.span)
                     }
-                    SectionKind::Rule | SectionKind::Probe => {}
+                    SectionKind::Rule => visit(Named::Rule(&section.name.text), section.name.span),
+                    SectionKind::Probe => {
+                        visit(Named::Probe(&section.name.text), section.name.span)
+                    }
                 }
                 let axes = axes_of_layers(section);
                 let parents = section.extends.iter();
                 for parent in parents.filter(|parent| !axes.contains(&parent.text)) {
                     visit(Named::Section(&parent.text), parent.span);
                 }
-                let sets_variables = matches!(
-                    section.kind,
-                    SectionKind::Image | SectionKind::Layer | SectionKind::Matrix
-                );
+                let sets = match section.kind {
+                    SectionKind::Image | SectionKind::Layer | SectionKind::Matrix => {
+                        Sets::Variables
+                    }
+                    _ => Sets::Attributes,
+                };
                 for stmt in &section.body {
                     match stmt {
                         Stmt::Axis(axis) if axes.contains(&axis.name.text) => {
@@ -97,7 +106,7 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                         Stmt::Block { name, .. } if name.text == "exclude" => {}
                         Stmt::Set(set)
                             if section.kind == SectionKind::Matrix && set.name.text == "name" => {}
-                        _ => visit_body(std::slice::from_ref(stmt), sets_variables, visit),
+                        _ => visit_body(std::slice::from_ref(stmt), sets, visit),
                     }
                 }
             }
@@ -134,12 +143,24 @@ fn visit_layers<'a>(values: &'a Expr, visit: &mut impl FnMut(Named<'a>, Span)) {
     }
 }
 
-fn visit_body<'a>(body: &'a [Stmt], sets_variables: bool, visit: &mut impl FnMut(Named<'a>, Span)) {
+/// What the settings of a body name.
+#[derive(Debug, Clone, Copy)]
+enum Sets {
+    Variables,
+    Entries(Owner),
+    Attributes,
+}
+
+fn visit_body<'a>(body: &'a [Stmt], sets: Sets, visit: &mut impl FnMut(Named<'a>, Span)) {
     for stmt in body {
         match stmt {
             Stmt::Set(set) => {
-                if sets_variables {
-                    visit(Named::Variable(&set.name.text), set.name.span);
+                match sets {
+                    Sets::Variables => visit(Named::Variable(&set.name.text), set.name.span),
+                    Sets::Entries(owner) => {
+                        visit(Named::Entry(owner, &set.name.text), set.name.span)
+                    }
+                    Sets::Attributes => {}
                 }
                 visit_expr(&set.value, visit);
             }
@@ -148,14 +169,21 @@ fn visit_body<'a>(body: &'a [Stmt], sets_variables: bool, visit: &mut impl FnMut
                 condition, body, ..
             } => {
                 visit_expr(condition, visit);
-                visit_body(body, sets_variables, visit);
+                visit_body(body, sets, visit);
             }
             Stmt::Axis(axis) => {
                 visit(Named::Variable(&axis.name.text), axis.name.span);
                 visit_expr(&axis.values, visit);
             }
             Stmt::Block { name, body, .. } if name.text == "target" => visit_target(body, visit),
-            Stmt::Block { body, .. } => visit_body(body, true, visit),
+            Stmt::Block { name, body, .. } => {
+                let sets = match name.text.as_str() {
+                    "ansible" => Sets::Entries(Owner::Ansible),
+                    "packer" => Sets::Entries(Owner::Packer),
+                    _ => Sets::Variables,
+                };
+                visit_body(body, sets, visit);
+            }
             Stmt::Assert {
                 condition, reason, ..
             } => {

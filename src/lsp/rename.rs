@@ -1,14 +1,14 @@
-//! Renaming of the project's own layers, images, variables, types and providers.
+//! Renaming of the project's own items.
 
 use crate::diagnostic::Severity;
 use crate::lsp::documents::Documents;
 use crate::lsp::edits::edit;
-use crate::lsp::goto::{definition, references};
+use crate::lsp::goto::{definition, outer_references, references};
 use crate::lsp::navigation::{Named, name_at};
 use crate::lsp::workspace::Workspace;
 use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
-use crate::project::hir::{LayerKind, VarId};
+use crate::project::hir::VarId;
 use crate::source::{FileId, Loader, Origin, Span, part};
 use crate::syntax::{self, Kind, Parse, Tree, ast::File, is_keyword, is_name, print_text};
 use lsp_types::TextEdit;
@@ -45,12 +45,19 @@ impl Subject {
             return Ok(None);
         };
         let (name, variable) = match named {
-            Named::Section(name) | Named::Provider(name) | Named::Type(name) => (name, None),
+            Named::Section(name)
+            | Named::Provider(name)
+            | Named::Type(name)
+            | Named::Rule(name)
+            | Named::Probe(name) => (name, None),
+            Named::Entry(_, name) => (name, None),
             Named::Variable(name) => (name, program.find_variable(Some(file), name)),
             Named::Function(_) | Named::Include(_) => return Ok(None),
         };
         let is_declared = |id: VarId| program.variable(id).is_declared();
-        if matches!(named, Named::Variable(_)) && !variable.is_some_and(is_declared) {
+        if matches!(named, Named::Variable(_) | Named::Entry(..))
+            && !variable.is_some_and(is_declared)
+        {
             return Err(format!(
                 "`{name}` has no declaration, so its receivers know it by this name"
             ));
@@ -70,7 +77,7 @@ impl Subject {
     }
 }
 
-/// The edits that replace a name in all specs of the workspace and in their JSON layers.
+/// The edits that replace a name in all specs of the workspace, in their JSON layers and in `imgspec.toml`.
 ///
 /// # Errors
 ///
@@ -147,19 +154,8 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
                 .map(|span| (span, new.to_owned())),
         );
     }
-    for section in program
-        .sections
-        .iter()
-        .filter(|s| s.kind == LayerKind::Json)
-    {
-        for setting in section
-            .settings
-            .iter()
-            .filter(|s| Some(s.variable) == subject.variable)
-        {
-            out.push((setting.name_span, print_text(new)));
-        }
-    }
+    let outer = outer_references(program, subject.defined).into_iter();
+    out.extend(outer.map(|span| (span, print_text(new))));
     out
 }
 

@@ -52,7 +52,7 @@ fn parameters(label: &str, as_offsets: bool) -> Vec<ParameterInformation> {
 }
 
 /// The function of that call, and the number of its arguments before the cursor.
-fn call_at(spec: &Parsed<'_>, offset: usize) -> Option<(Function, usize)> {
+pub(super) fn call_at(spec: &Parsed<'_>, offset: usize) -> Option<(Function, usize)> {
     let marked = Marked::new(spec, offset);
     (0..marked.depth())
         .rev()

@@ -3,6 +3,7 @@
 use crate::emit::Output;
 use crate::lsp::capabilities::Client;
 use crate::lsp::documents::Documents;
+use crate::lsp::index::{Entry, Index};
 use crate::lsp::marked::Parsed;
 use crate::lsp::position::PositionEncoding;
 use crate::lsp::publisher::Publisher;
@@ -63,6 +64,9 @@ pub(super) struct Workspace {
     pub encoding: PositionEncoding,
     pub(super) scheduler: Scheduler,
     pub(super) publisher: Publisher,
+    pub(super) index: Index,
+    /// The client reports changes of files that are not open.
+    can_watch: bool,
     roots: Vec<PathBuf>,
     library: Option<Arc<Library>>,
     library_root: Option<PathBuf>,
@@ -80,6 +84,8 @@ impl Workspace {
         let mut workspace = Workspace {
             documents: Documents::default(),
             encoding: client.encoding(),
+            can_watch: client.can_watch(),
+            index: Index::default(),
             scheduler: Scheduler::default(),
             publisher: Publisher::new(client),
             roots,
@@ -152,6 +158,7 @@ impl Workspace {
 
     fn check_everything(&mut self) {
         self.current.take();
+        self.index.forget_all();
         self.scheduler.add(self.specs());
     }
 
@@ -239,6 +246,20 @@ impl Workspace {
         specs
     }
 
+    /// What the specs of the workspace declare.
+    pub(super) fn declared(&self) -> Vec<(PathBuf, Rc<Entry>)> {
+        if !self.can_watch {
+            self.index.forget_all();
+        }
+        self.index
+            .entries(self.specs(), &self.documents, self.encoding)
+    }
+
+    /// What a spec of the workspace declares.
+    pub(super) fn declared_in(&self, path: &Path) -> Rc<Entry> {
+        self.index.entry(path, &self.documents, self.encoding)
+    }
+
     /// The specs that include a file, and the file itself if it is a spec.
     pub(super) fn dependents(&self, file: &Path) -> Vec<PathBuf> {
         self.parts
@@ -258,6 +279,7 @@ impl Workspace {
     /// Notes that the text of a file changed. It is checked first, and then the specs that include it.
     pub(super) fn note_change(&mut self, path: &Path) {
         self.current.take();
+        self.index.forget(path);
         self.publisher.forget_others(path);
         if path.file_name().is_some_and(|name| name == "imgspec.toml")
             || self

@@ -25,6 +25,8 @@ pub(super) enum Context {
     Include(String),
     /// The path of a file, up to the cursor.
     Path(String),
+    /// A role, or the path of one, up to the cursor.
+    Role(String),
     Type,
     /// The beginning of a statement in an image or a layer.
     Statement,
@@ -279,6 +281,7 @@ impl Finder<'_> {
         match self.operand(level) {
             Context::Value(value) => match value.ty.as_ref().map(|ty| &ty.base) {
                 Some(Base::Path | Base::File) => Context::Path(inside),
+                Some(Base::Role) => Context::Role(inside),
                 _ => Context::Value(Value {
                     is_quoted: true,
                     ..value
@@ -664,4 +667,146 @@ pub(crate) fn call(marked: &Marked, level: usize) -> Option<(Function, usize)> {
         child.has_comma || child.has_line && !continues
     });
     Some((function, arguments.count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsp::signature::call_at;
+    use crate::project::{Request, load};
+    use crate::source::Disk;
+    use crate::syntax::parse_tree;
+    use std::path::Path;
+
+    /// Numbers that look random, the same in every run with the same seed.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % limit.max(1) as u64) as usize
+        }
+
+        fn pick<'p>(&mut self, pieces: &[&'p str]) -> &'p str {
+            pieces[self.below(pieces.len())]
+        }
+
+        /// A place between two characters of a text.
+        fn place(&mut self, text: &str) -> usize {
+            let mut at = self.below(text.len() + 1);
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        }
+
+        /// A text with a few pieces removed, repeated and inserted.
+        fn damage(&mut self, text: &str) -> String {
+            const PIECES: [&str; 20] = [
+                "\"",
+                "'",
+                "{",
+                "}",
+                "[",
+                "]",
+                "(",
+                ")",
+                "${",
+                "#",
+                "\n",
+                ",",
+                "=",
+                "<<TOML\n",
+                "<<'A'\n",
+                "\nTOML\n",
+                "\nimage y extends ",
+                "\nlayer z {\n",
+                "when ",
+                " in [",
+            ];
+            let mut text = text.to_owned();
+            for _ in 0..self.below(4) {
+                let (a, b) = (self.place(&text), self.place(&text));
+                let (from, to) = (a.min(b), a.max(b).min(a.min(b) + 60));
+                let to = (from..=to)
+                    .rev()
+                    .find(|at| text.is_char_boundary(*at))
+                    .unwrap();
+                match self.below(3) {
+                    0 => text.replace_range(from..to, ""),
+                    1 => {
+                        let piece = text[from..to].to_owned();
+                        text.insert_str(self.place(&text), &piece);
+                    }
+                    _ => text.insert_str(from, self.pick(&PIECES)),
+                }
+            }
+            text
+        }
+    }
+
+    fn texts() -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut out = Vec::new();
+        for folder in ["examples", "tests/lsp/positions", "tests/format"] {
+            let mut paths: Vec<_> = std::fs::read_dir(root.join(folder))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect();
+            paths.sort();
+            for path in paths.iter().filter(|path| path.is_file()) {
+                let text = std::fs::read_to_string(path).unwrap();
+                out.extend(text.split("\n=== ").map(str::to_owned));
+            }
+        }
+        out
+    }
+
+    /// The item around the cursor, parsed alone, says what the whole text says: an empty tree makes everything one item.
+    #[test]
+    fn the_item_around_the_cursor_is_enough() {
+        let program = load(&Disk, &Request::default());
+        let nothing = parse_tree("");
+        let texts = texts();
+        assert!(texts.len() > 150, "{}", texts.len());
+        let seed = std::env::var("IMGSPEC_SEED").ok();
+        let seed = seed.and_then(|seed| seed.parse().ok()).unwrap_or(2026);
+        let mut dice = Dice(seed);
+        let mut with_items = 0;
+        for round in 0..2000 {
+            let text = &texts[dice.below(texts.len())];
+            let text = dice.damage(text);
+            let tree = parse_tree(&text);
+            let offset = dice.place(&text);
+            let (fast, slow) = (
+                Parsed {
+                    text: &text,
+                    tree: &tree,
+                },
+                Parsed {
+                    text: &text,
+                    tree: &nothing,
+                },
+            );
+            let found = |spec| format!("{:?}", Context::at(&program, FileId(0), spec, offset));
+            let (expected, cursor) = (
+                found(&slow),
+                format!("{}<|>{}", &text[..offset], &text[offset..]),
+            );
+            with_items += usize::from(!expected.starts_with("(Nothing"));
+            assert_eq!(
+                found(&fast),
+                expected,
+                "seed {seed}, round {round}:\n{cursor}"
+            );
+            assert_eq!(
+                call_at(&fast, offset),
+                call_at(&slow, offset),
+                "seed {seed}, round {round}:\n{cursor}"
+            );
+        }
+        assert!(with_items > 250, "{with_items}");
+    }
 }

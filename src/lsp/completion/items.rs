@@ -1,26 +1,35 @@
 //! Completion items: names and words, the likely ones first.
 
-use crate::emit::find_reach;
+use crate::emit::{find_missing, find_reach};
 use crate::eval::evaluate;
 use crate::lsp::capabilities::Client;
 use crate::lsp::completion::context::Value;
+use crate::lsp::edits::include_edit;
 use crate::lsp::hover::describe;
+use crate::lsp::index::Sort;
 use crate::lsp::navigation::Named;
-use crate::lsp::workspace::Spec;
+use crate::lsp::position::Positions;
+use crate::lsp::workspace::{Spec, Workspace};
 use crate::project::hir::*;
 use crate::project::{Program, Table, is_inside};
 use crate::schema::{self, Base, Type};
 use crate::source::{Loader, normalize, part};
 use crate::syntax::print_text;
-use lsp_types::{CompletionItem, CompletionItemKind as Kind, CompletionItemTag, InsertTextFormat};
+use lsp_types::{
+    CompletionItem, CompletionItemKind as Kind, CompletionItemTag, Documentation, InsertTextFormat,
+};
 use serde_json::json;
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
+/// The most layers and images of files that the spec does not include.
+const MOST_OTHERS: usize = 300;
+
 /// The items for one spec.
 pub(super) struct Candidates<'s> {
     pub spec: &'s Spec,
-    pub loader: &'s dyn Loader,
+    pub workspace: &'s Workspace,
+    pub positions: Positions<'s>,
     pub has_snippets: bool,
 }
 
@@ -95,11 +104,69 @@ impl Candidates<'_> {
                     CompletionItem {
                         detail: doc.and_then(|d| d.lines().next()).map(str::to_owned),
                         data: Some(json!({ "section": name })),
-                        ..item(name, Kind::CLASS, u32::from(is_of_library))
+                        ..item(name, Kind::CLASS, 2 * u32::from(is_of_library))
                     }
                 })
                 .collect(),
         )
+    }
+
+    /// The layers and images of specs that this one does not include, and whether there are too many to name all. Each
+    /// brings its include.
+    pub(super) fn sections_of_others(&self) -> (Vec<CompletionItem>, bool) {
+        let program = &self.spec.program;
+        let Some(view) = program.views.get(&self.spec.file) else {
+            return (Vec::new(), false);
+        };
+        let own = &program.sources.get(self.spec.file).path;
+        let includers = self.workspace.dependents(own);
+        let is_seen = |path: &Path| {
+            let mut files = view.files.iter();
+            files.any(|file| program.sources.get(*file).path == path)
+        };
+        let mut out = Vec::new();
+        for (path, entry) in self.workspace.declared() {
+            if !path.starts_with(&view.root) || includers.contains(&path) || is_seen(&path) {
+                continue;
+            }
+            let sections = entry.items.iter().filter(|item| {
+                item.sort.is_section() && program.find_section(self.spec.file, &item.name).is_none()
+            });
+            for section in sections {
+                // Images are seldom extended in another file.
+                let order = if section.sort == Sort::Image { 3 } else { 1 };
+                let edit = include_edit(self.spec, self.positions, &path);
+                out.push(CompletionItem {
+                    detail: Some(edit.new_text.trim().to_owned()),
+                    documentation: section.doc.clone().map(Documentation::String),
+                    additional_text_edits: Some(vec![edit]),
+                    ..item(&section.name, Kind::CLASS, order)
+                });
+            }
+        }
+        let mut out = sorted(out);
+        let is_cut = out.len() > MOST_OTHERS;
+        out.truncate(MOST_OTHERS);
+        (out, is_cut)
+    }
+
+    /// The roles below the spec, then the folders of a half typed path.
+    pub(super) fn roles(&self, typed: &str) -> Vec<CompletionItem> {
+        let folder = self.spec.program.sources.get(self.spec.file).folder();
+        let loader = &self.workspace.documents;
+        let mut out = Vec::new();
+        for base in ["./", "roles/", "ansible/roles/"]
+            .iter()
+            .filter(|_| !typed.contains('/'))
+        {
+            let names = loader.entries(&folder.join(base));
+            let roles = names
+                .iter()
+                .filter(|name| loader.is_dir(&folder.join(base).join(name).join("tasks")));
+            out.extend(roles.map(|name| item(&format!("{base}{name}"), Kind::FOLDER, 0)));
+        }
+        out.extend(self.paths(typed, &|_| false));
+        out
     }
 
     /// The specs and var files in the folder of a half typed path.
@@ -131,16 +198,17 @@ impl Candidates<'_> {
         let roots: Vec<PathBuf> = std::iter::once(root.clone())
             .chain(further.map(|folder| normalize(&root.join(folder))))
             .collect();
-        if !is_inside(self.loader, &folder, &roots) {
+        let loader = &self.workspace.documents;
+        if !is_inside(loader, &folder, &roots) {
             return Vec::new();
         }
-        let names = self.loader.entries(&folder);
+        let names = loader.entries(&folder);
         let items = names
             .into_iter()
             .filter(|name| !name.starts_with('.'))
             .filter_map(|name| {
                 let path = normalize(&folder.join(&name));
-                if self.loader.is_dir(&path) {
+                if loader.is_dir(&path) {
                     Some(item(&format!("{name}/"), Kind::FOLDER, 1))
                 } else {
                     is_wanted(&path).then(|| item(&name, Kind::FILE, 0))
@@ -207,17 +275,18 @@ impl Candidates<'_> {
     pub(super) fn statements(&self, around: Option<&str>) -> Vec<CompletionItem> {
         let mut out = self.settable(around, true);
         for word in ["ansible", "packer", "target"] {
-            out.push(self.block(word, 3));
+            out.push(self.block(word, 4));
         }
         out.push(self.with_snippet(
-            item("when", Kind::KEYWORD, 3),
+            item("when", Kind::KEYWORD, 4),
             "when ${1:condition} {\n    $0\n}",
         ));
-        out.extend(["final", "unset"].map(|word| item(word, Kind::KEYWORD, 3)));
+        out.extend(["final", "unset"].map(|word| item(word, Kind::KEYWORD, 4)));
         sorted(out)
     }
 
-    /// The variables that a spec can set. Those that have an effect on this image and that it does not set come first.
+    /// The variables that a spec can set: first those that its target requires and nothing sets, then those that have an
+    /// effect on this image and that it does not set.
     pub(super) fn settable(&self, around: Option<&str>, has_values: bool) -> Vec<CompletionItem> {
         let program = &self.spec.program;
         let id = around.and_then(|name| program.find_section(self.spec.file, name));
@@ -227,6 +296,7 @@ impl Candidates<'_> {
         }
         let mut image = id.and_then(|id| evaluate(program, id, None).ok());
         let reach = image.as_ref().map(find_reach);
+        let missing = image.as_ref().map(find_missing).unwrap_or_default();
         let mut out = Vec::new();
         for (name, id) in program.visible(self.spec.file).entries(VARIABLES) {
             let id = *id;
@@ -237,10 +307,11 @@ impl Candidates<'_> {
             let applies = image.as_mut().is_none_or(|image| image.applies(id));
             let is_read = reach.as_ref().is_none_or(|reach| reach.reads(id));
             let order = match (is_set[id], applies && is_read) {
-                _ if variable.alias_of().is_some() => 4,
-                (false, true) => 0,
-                (true, _) => 1,
-                (false, false) => 2,
+                _ if variable.alias_of().is_some() => 5,
+                _ if missing.contains(&id) => 0,
+                (false, true) => 1,
+                (true, _) => 2,
+                (false, false) => 3,
             };
             let mut completion = self.variable(name, variable, order);
             if has_values {
