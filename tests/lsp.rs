@@ -7,6 +7,13 @@
 //! - `["wait", FILE, TEXT]` waits until the diagnostics of a file contain this text; with null, until it has none.
 //! - `["write", FILE, TEXT]` writes a file that the client has not opened, and tells the server; null removes it.
 //! - `[METHOD, BEHIND, COUNT or {PARAMETERS}]` asks with the cursor at the end of a text. COUNT cuts a list.
+//! - `["actions", BEHIND, TO]` prints the titles of the code actions at a cursor, or of a selection that ends behind TO.
+//! - `["apply", BEHIND, TITLE, TO]` applies the action whose title begins so, and prints the changed files and what is then
+//!   found in the open one, which has its old text in the next step.
+//! - `["lenses", ""]` prints the lines of a file with lenses, and what each says.
+//! - `["supertypes" or "subtypes", BEHIND]` prints the names above or below the layer or image at a cursor.
+//!
+//! `CASE` is the address of the folder.
 //!
 //! `expected.json` contains the replies.
 //!
@@ -17,7 +24,7 @@
 
 mod common;
 
-use common::editor::{Client, Desk};
+use common::editor::{Client, Desk, position};
 use common::snapshot;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
@@ -47,7 +54,15 @@ fn main() -> ExitCode {
         Ok(())
     };
     trials.push(Trial::test("there_are_enough_positions", positions));
-    let others: [(&str, fn()); 2] = [
+    let others: [(&str, fn()); 4] = [
+        (
+            "clients_that_ask_for_diagnostics_get_them",
+            clients_that_ask_for_diagnostics_get_them,
+        ),
+        (
+            "documents_without_a_file_are_checked",
+            documents_without_a_file_are_checked,
+        ),
         (
             "the_life_cycle_follows_the_protocol",
             the_life_cycle_follows_the_protocol,
@@ -172,8 +187,9 @@ fn summary(offered: &Value) -> String {
 fn run_session(case: &Path, folder: &Path) -> Value {
     let client = Client::start(folder);
     let mut desk = Desk::new(client, folder);
-    let requests: Value =
-        serde_json::from_slice(&std::fs::read(case.join("requests.json")).unwrap()).unwrap();
+    let requests = std::fs::read_to_string(case.join("requests.json")).unwrap();
+    let requests = requests.replace("CASE", folder.to_str().unwrap());
+    let requests: Value = serde_json::from_str(&requests).unwrap();
     let mut out = Vec::new();
     for step in requests.as_array().unwrap() {
         let (what, which) = (step[0].as_str().unwrap(), step[1].as_str().unwrap());
@@ -214,9 +230,32 @@ fn run_session(case: &Path, folder: &Path) -> Value {
                 );
                 Value::Null
             }
+            "actions" => {
+                let (actions, _) = actions(&mut desk, which, step[2].as_str());
+                actions
+                    .iter()
+                    .map(|action| action["title"].clone())
+                    .collect()
+            }
+            "apply" => {
+                let (actions, _) = actions(&mut desk, which, step[3].as_str());
+                let title = step[2].as_str().unwrap();
+                let is_it = |action: &&Value| action["title"].as_str().unwrap().starts_with(title);
+                let action = actions.iter().find(is_it);
+                let action = action.unwrap_or_else(|| panic!("no {title:?} in {actions:#?}"));
+                apply(&mut desk, folder, &action["edit"])
+            }
+            "lenses" => lenses(&mut desk),
+            "supertypes" | "subtypes" => {
+                let at = behind(&desk, which);
+                let prepared = desk.ask("textDocument/prepareTypeHierarchy", at, &Value::Null);
+                let item = json!({ "item": prepared[0] });
+                let found = desk.client.ask(&format!("typeHierarchy/{what}"), item);
+                let items = found.as_array().unwrap_or_else(|| panic!("{found}"));
+                items.iter().map(|item| item["name"].clone()).collect()
+            }
             method => {
-                let text = &desk.open[&desk.name].0;
-                let at = text.find(which).unwrap_or_else(|| panic!("no {which:?}")) + which.len();
+                let at = behind(&desk, which);
                 desk.ask(method, at, &step[2])
             }
         };
@@ -228,6 +267,116 @@ fn run_session(case: &Path, folder: &Path) -> Value {
     }
     assert_eq!(desk.client.end(), Some(0));
     Value::Array(out)
+}
+
+/// The offset at the end of a text in the document at hand.
+fn behind(desk: &Desk<'_>, text: &str) -> usize {
+    let all = &desk.open[&desk.name].0;
+    all.find(text).unwrap_or_else(|| panic!("no {text:?}")) + text.len()
+}
+
+/// The code actions behind a text, or of the selection from there to the end of another.
+fn actions(desk: &mut Desk<'_>, from: &str, to: Option<&str>) -> (Vec<Value>, usize) {
+    let start = behind(desk, from);
+    let text = desk.open[&desk.name].0.clone();
+    let mut more = json!({});
+    if let Some(to) = to {
+        let end = start
+            + text[start..]
+                .find(to)
+                .unwrap_or_else(|| panic!("no {to:?}"))
+            + to.len();
+        let range = json!({ "start": position(&text, start), "end": position(&text, end) });
+        more = json!({ "range": range });
+    }
+    if to == Some("") {
+        more = json!({ "context": { "diagnostics": [], "only": ["source.fixAll"] } });
+    }
+    let found = desk.ask("textDocument/codeAction", start, &more);
+    (found.as_array().cloned().unwrap_or_default(), start)
+}
+
+/// Applies an edit to the texts of files: what each then contains, and what is found in the document at hand. Afterwards it has
+/// its old text.
+fn apply(desk: &mut Desk<'_>, folder: &Path, edit: &Value) -> Value {
+    let mut changes: Vec<(String, Vec<Value>)> = Vec::new();
+    for (uri, edits) in edit["changes"].as_object().into_iter().flatten() {
+        changes.push((uri.clone(), edits.as_array().unwrap().clone()));
+    }
+    for change in edit["documentChanges"].as_array().into_iter().flatten() {
+        if let Some(edits) = change["edits"].as_array() {
+            let uri = change["textDocument"]["uri"].as_str().unwrap();
+            changes.push((uri.to_owned(), edits.clone()));
+        }
+    }
+    changes.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut out = json!({});
+    let root = format!("file://{}/", folder.display());
+    let mut own = None;
+    for (uri, edits) in changes {
+        let name = uri.strip_prefix(&root).unwrap().to_owned();
+        let old = match desk.open.get(&name) {
+            Some((text, _)) => text.clone(),
+            None => std::fs::read_to_string(folder.join(&name)).unwrap_or_default(),
+        };
+        let mut edits: Vec<(usize, usize, String)> = edits
+            .iter()
+            .map(|edit| {
+                let at = |end: &str| offset(&old, &edit["range"][end]);
+                (
+                    at("start"),
+                    at("end"),
+                    edit["newText"].as_str().unwrap().to_owned(),
+                )
+            })
+            .collect();
+        // The first is the last to apply, and of several at one place the first in the list comes first.
+        edits.sort_by_key(|(start, ..)| *start);
+        let mut new = old.clone();
+        for (start, end, text) in edits.iter().rev() {
+            new.replace_range(*start..*end, text);
+        }
+        out[&name] = new.lines().collect();
+        if name == desk.name {
+            own = Some((old, new));
+        } else {
+            std::fs::write(folder.join(&name), &new).unwrap();
+            let changes = json!([{ "uri": uri, "type": 1 }]);
+            desk.client.tell(
+                "workspace/didChangeWatchedFiles",
+                json!({ "changes": changes }),
+            );
+        }
+    }
+    if let Some((old, new)) = own {
+        desk.edit(0..old.len(), &new);
+        let found = desk.found();
+        let found = found["diagnostics"].as_array().unwrap().clone();
+        out["found"] = found.iter().map(|one| one["message"].clone()).collect();
+        desk.edit(0..new.len(), &old);
+        desk.found();
+    }
+    out
+}
+
+/// The offset of a position; columns count UTF-16, which in these texts are bytes.
+fn offset(text: &str, position: &Value) -> usize {
+    let line = position["line"].as_u64().unwrap() as usize;
+    let lines: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    lines + position["character"].as_u64().unwrap() as usize
+}
+
+/// The lenses of the document at hand, each with the line that it is above.
+fn lenses(desk: &mut Desk<'_>) -> Value {
+    let lenses = desk.ask("textDocument/codeLens", 0, &Value::Null);
+    let text = desk.open[&desk.name].0.clone();
+    let shown = lenses.as_array().unwrap().iter().map(|lens| {
+        let resolved = desk.client.ask("codeLens/resolve", lens.clone());
+        let line = lens["range"]["start"]["line"].as_u64().unwrap() as usize;
+        let title = resolved["command"]["title"].as_str().unwrap();
+        json!([text.lines().nth(line).unwrap(), title])
+    });
+    shown.collect()
 }
 
 /// Sorts edits by file: their order is not defined.
@@ -257,7 +406,14 @@ impl Dice {
 }
 
 /// Requests besides completion and hover.
-const OTHERS: [&str; 15] = [
+const OTHERS: [&str; 22] = [
+    "textDocument/documentHighlight",
+    "textDocument/selectionRange",
+    "textDocument/linkedEditingRange",
+    "textDocument/prepareTypeHierarchy",
+    "textDocument/codeLens",
+    "textDocument/diagnostic",
+    "textDocument/semanticTokens/full/delta",
     "textDocument/signatureHelp",
     "textDocument/definition",
     "textDocument/references",
@@ -314,7 +470,7 @@ fn type_example(example: &Path) -> Result<(), Failed> {
                 OTHERS[strokes % OTHERS.len()],
             ] {
                 let more = json!({
-                    "newName": "other", "query": "a",
+                    "newName": "other", "query": "a", "previousResultId": "1",
                     "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1, "isRetrigger": false },
                 });
                 let reply = desk.ask(method, cursor, &more);
@@ -407,6 +563,109 @@ fn the_life_cycle_follows_the_protocol() {
         Some(1),
         "there was no shutdown"
     );
+}
+
+/// A client that pulls diagnostics is sent none, hears of new ones in other files, and gets each list once.
+fn clients_that_ask_for_diagnostics_get_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("imgspec.toml", "");
+    write("base.imgspec", "layer base { memory = 1 }\n");
+    write(
+        "mine.imgspec",
+        "include \"base.imgspec\"\nlayer mine extends base { wrong = 1 }\n",
+    );
+    let mut command = common::imgspec(&folder);
+    command.env("IMGSPEC_CACHE", folder.join(".cache"));
+    let able = json!({
+        "/textDocument/diagnostic": {},
+        "/workspace/diagnostics": { "refreshSupport": true },
+    });
+    let mut client = Client::start_able(command, &folder, &able);
+    let uri = |name: &str| format!("file://{}/{name}", folder.display());
+    let refreshed = |client: &mut Client| {
+        let mut messages = std::iter::repeat_with(|| client.receive());
+        let refresh = messages
+            .find(|message| message["method"] == "workspace/diagnostic/refresh")
+            .unwrap();
+        json!({ "jsonrpc": "2.0", "id": refresh["id"], "result": null }).to_string()
+    };
+    let mut all = || client.ask("workspace/diagnostic", json!({ "previousResultIds": [] }));
+    // The server answers before it has checked everything.
+    let mine = std::iter::repeat_with(|| all()["items"].take())
+        .take(10_000)
+        .find_map(|items| {
+            let mut items = items.as_array().unwrap().iter();
+            items
+                .find(|report| report["uri"] == uri("mine.imgspec"))
+                .cloned()
+        })
+        .unwrap();
+    assert_eq!(mine["kind"], "full");
+    assert_eq!(mine["items"][0]["code"], "unknown-variable");
+    let known = json!([{ "uri": mine["uri"], "value": mine["resultId"] }]);
+    let again = client.ask(
+        "workspace/diagnostic",
+        json!({ "previousResultIds": known }),
+    );
+    assert_eq!(again["items"][0]["kind"], "unchanged");
+
+    let document = json!({ "uri": uri("base.imgspec"), "languageId": "imgspec", "version": 1,
+        "text": "layer base { wrong_too = 1 }\n" });
+    client.tell("textDocument/didOpen", json!({ "textDocument": document }));
+    let of = |name: &str| json!({ "textDocument": { "uri": uri(name) } });
+    let base = client.ask("textDocument/diagnostic", of("base.imgspec"));
+    assert_eq!(base["items"][0]["code"], "unknown-variable");
+    let mut params = of("base.imgspec");
+    params["previousResultId"] = base["resultId"].clone();
+    let again = client.ask("textDocument/diagnostic", params);
+    assert_eq!(again["kind"], "unchanged");
+    let is_sent = |message: &Value| message["method"] == "textDocument/publishDiagnostics";
+    assert!(!client.published.iter().any(is_sent), "they are sent, too");
+    // What the change means for other files comes later.
+    let document = json!({ "uri": uri("base.imgspec"), "version": 2 });
+    let changes = json!([{ "text": "layer other { memory = 1 }\n" }]);
+    client.tell(
+        "textDocument/didChange",
+        json!({ "textDocument": document, "contentChanges": changes }),
+    );
+    let reply = refreshed(&mut client);
+    client.send(&reply);
+    let mine = client.ask("textDocument/diagnostic", of("mine.imgspec"));
+    assert!(mine["items"].to_string().contains("unknown-name"), "{mine}");
+    assert_eq!(client.end(), Some(0));
+}
+
+/// A document that has no file yet has diagnostics, completion and fixes under its own address.
+fn documents_without_a_file_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    std::fs::write(folder.join("imgspec.toml"), "").unwrap();
+    let mut client = Client::start(&folder);
+    let uri = "untitled:Untitled-1";
+    let text = "image x extends rootfs-debian-12 {\n    kubernetes_semvr = \"v1.24.1\"\n}\n";
+    let document = json!({ "uri": uri, "languageId": "imgspec", "version": 1, "text": text });
+    client.tell("textDocument/didOpen", json!({ "textDocument": document }));
+    let found = client.wait_for(uri, Some(1));
+    assert_eq!(
+        found["diagnostics"][0]["code"], "unknown-variable",
+        "{found}"
+    );
+    let at = json!({ "line": 1, "character": 8 });
+    let document = json!({ "uri": uri });
+    let offered = client.ask(
+        "textDocument/completion",
+        json!({ "textDocument": document, "position": at }),
+    );
+    assert!(offered.to_string().contains("\"kubernetes_semver\""));
+    let actions = client.ask(
+        "textDocument/codeAction",
+        json!({ "textDocument": document, "range": { "start": at, "end": at }, "context": { "diagnostics": [] } }),
+    );
+    let changes = &actions[0]["edit"]["changes"];
+    assert_eq!(changes[uri][0]["newText"], "kubernetes_semver", "{actions}");
+    assert_eq!(client.end(), Some(0));
 }
 
 /// A request that is cancelled while it waits gets an error, and the others get their responses in order.

@@ -6,6 +6,7 @@ use crate::import::{VarFile, import, spell_value};
 use crate::lsp::edits::{edit, workspace_edit};
 use crate::lsp::navigation::section_at;
 use crate::lsp::position::uri;
+use crate::lsp::refactor;
 use crate::lsp::server::Server;
 use crate::lsp::workspace::Spec;
 use crate::project::hir::*;
@@ -33,7 +34,10 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
         encoding.offset(&spec.text, range.end),
     );
     let (start, end) = (start as u32, end as u32);
-    let mut out = Vec::new();
+    let positions = server.positions(&spec);
+    let mut out = refactor::includes(server, &spec, path, positions, range);
+    out.extend(refactor::extract(server, &spec, path, start..end));
+    out.extend(refactor::move_up(server, &spec, path, start));
     for item in &spec.parse().file.items {
         if let Item::Include(include) = item
             && include.path.span.start <= end

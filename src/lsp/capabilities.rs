@@ -3,14 +3,24 @@
 use crate::lsp::position::PositionEncoding;
 use crate::lsp::tokens;
 use lsp_types::*;
+use serde_json::{Value, json};
 
 /// A client, by its capabilities. It can do nothing that it does not mention.
 #[derive(Debug, Default)]
-pub(super) struct Client(ClientCapabilities);
+pub(super) struct Client(ClientCapabilities, bool);
 
 impl Client {
-    pub(super) fn new(capabilities: ClientCapabilities) -> Client {
-        Client(capabilities)
+    /// A client with the capabilities that it sent, as they were sent.
+    pub(super) fn new(capabilities: ClientCapabilities, sent: &Value) -> Client {
+        let has = |pointer: &str| sent.pointer(pointer).is_some_and(|value| !value.is_null());
+        let refreshes = sent.pointer("/workspace/diagnostics/refreshSupport");
+        let pulls = has("/textDocument/diagnostic") && refreshes == Some(&Value::Bool(true));
+        Client(capabilities, pulls)
+    }
+
+    /// The client asks for diagnostics, and asks again when it is told to. Then it is sent none.
+    pub(super) fn pulls(&self) -> bool {
+        self.1
     }
 
     /// The unit of columns: UTF-8 if the client offers it.
@@ -156,10 +166,28 @@ fn plain(markdown: &str) -> String {
     lines.join("\n")
 }
 
-/// What the server can do.
-pub(super) fn server_capabilities(encoding: PositionEncoding) -> ServerCapabilities {
+/// What the server can do for a client.
+pub(super) fn server_capabilities(client: &Client) -> Value {
+    let known = known_capabilities(client);
+    let mut all = serde_json::to_value(known).unwrap_or_default();
+    if let Some(all) = all.as_object_mut() {
+        // The protocol's types lack it.
+        all.insert("typeHierarchyProvider".to_owned(), json!(true));
+    }
+    all
+}
+
+fn known_capabilities(client: &Client) -> ServerCapabilities {
+    let of_files = |pattern: &str, matches| FileOperationFilter {
+        scheme: Some("file".to_owned()),
+        pattern: FileOperationPattern {
+            glob: pattern.to_owned(),
+            matches: Some(matches),
+            options: None,
+        },
+    };
     ServerCapabilities {
-        position_encoding: Some(match encoding {
+        position_encoding: Some(match client.encoding() {
             PositionEncoding::Utf8 => PositionEncodingKind::UTF8,
             PositionEncoding::Utf16 => PositionEncodingKind::UTF16,
         }),
@@ -192,13 +220,27 @@ pub(super) fn server_capabilities(encoding: PositionEncoding) -> ServerCapabilit
             resolve_provider: Some(false),
             work_done_progress_options: WorkDoneProgressOptions::default(),
         }),
+        document_highlight_provider: Some(OneOf::Left(true)),
+        selection_range_provider: Some(SelectionRangeProviderCapability::Simple(true)),
+        linked_editing_range_provider: Some(LinkedEditingRangeServerCapabilities::Simple(true)),
+        code_lens_provider: Some(CodeLensOptions {
+            resolve_provider: Some(true),
+        }),
+        diagnostic_provider: client.pulls().then(|| {
+            DiagnosticServerCapabilities::Options(DiagnosticOptions {
+                identifier: Some("imgspec".to_owned()),
+                inter_file_dependencies: true,
+                workspace_diagnostics: true,
+                ..DiagnosticOptions::default()
+            })
+        }),
         folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
         inlay_hint_provider: Some(OneOf::Left(true)),
         semantic_tokens_provider: Some(
             SemanticTokensOptions {
                 legend: tokens::legend(),
                 range: Some(true),
-                full: Some(SemanticTokensFullOptions::Bool(true)),
+                full: Some(SemanticTokensFullOptions::Delta { delta: Some(true) }),
                 ..SemanticTokensOptions::default()
             }
             .into(),
@@ -208,8 +250,10 @@ pub(super) fn server_capabilities(encoding: PositionEncoding) -> ServerCapabilit
         code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
             code_action_kinds: Some(vec![
                 CodeActionKind::QUICKFIX,
+                CodeActionKind::REFACTOR_EXTRACT,
                 CodeActionKind::REFACTOR_INLINE,
                 CodeActionKind::REFACTOR_REWRITE,
+                CodeActionKind::SOURCE_FIX_ALL,
             ]),
             ..CodeActionOptions::default()
         })),
@@ -218,7 +262,15 @@ pub(super) fn server_capabilities(encoding: PositionEncoding) -> ServerCapabilit
                 supported: Some(true),
                 change_notifications: Some(OneOf::Left(true)),
             }),
-            file_operations: None,
+            file_operations: Some(WorkspaceFileOperationsServerCapabilities {
+                will_rename: Some(FileOperationRegistrationOptions {
+                    filters: vec![
+                        of_files("**/*.{imgspec,json}", FileOperationPatternKind::File),
+                        of_files("**", FileOperationPatternKind::Folder),
+                    ],
+                }),
+                ..WorkspaceFileOperationsServerCapabilities::default()
+            }),
         }),
         ..ServerCapabilities::default()
     }

@@ -17,6 +17,8 @@ pub(super) struct Fix {
     /// The range of the diagnostic.
     pub range: Range,
     pub edits: Vec<(PathBuf, TextEdit)>,
+    /// It changes no meaning, or is the only way out.
+    pub is_safe: bool,
 }
 
 /// A diagnostic as the client gets it, with its fixes.
@@ -42,6 +44,7 @@ impl Diagnostic {
         let fixes = found.fixes.iter().map(|fix| Fix {
             title: fix.title.clone(),
             range,
+            is_safe: found.fixes.len() == 1 && found.code.has_safe_fix(),
             edits: fix
                 .edits
                 .iter()

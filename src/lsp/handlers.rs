@@ -9,11 +9,13 @@ use crate::lsp::hints::hints;
 use crate::lsp::hover::{describe, describe_variable, describe_word};
 use crate::lsp::navigation::{Named, name_at, section_at};
 use crate::lsp::position::{Positions, path, uri};
+use crate::lsp::refactor;
 use crate::lsp::rename::{self, Subject};
 use crate::lsp::server::Server;
 use crate::lsp::signature::signature;
+use crate::lsp::structure::{highlights, linked, selection};
 use crate::lsp::symbols::{flatten, outline, search};
-use crate::lsp::tokens::tokens;
+use crate::lsp::tokens::{delta, tokens};
 use crate::lsp::workspace::{Spec, find_source, is_spec};
 use crate::project::hir::VarId;
 use crate::project::{Program, Request as Wanted};
@@ -22,11 +24,14 @@ use crate::syntax::{self, format, format_range};
 use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
 use lsp_types::request::{
-    self, CodeActionRequest, Completion, DocumentLinkRequest, DocumentSymbolRequest,
-    FoldingRangeRequest, Formatting, GotoDefinition, HoverRequest, InlayHintRequest,
-    PrepareRenameRequest, RangeFormatting, References, Rename, ResolveCompletionItem,
+    self, CodeActionRequest, CodeLensRequest, CodeLensResolve, Completion,
+    DocumentDiagnosticRequest, DocumentHighlightRequest, DocumentLinkRequest,
+    DocumentSymbolRequest, FoldingRangeRequest, Formatting, GotoDefinition, HoverRequest,
+    InlayHintRequest, LinkedEditingRange, PrepareRenameRequest, RangeFormatting, References,
+    Rename, ResolveCompletionItem, SelectionRangeRequest, SemanticTokensFullDeltaRequest,
     SemanticTokensFullRequest, SemanticTokensRangeRequest, SignatureHelpRequest,
-    WorkspaceSymbolRequest,
+    TypeHierarchyPrepare, TypeHierarchySubtypes, TypeHierarchySupertypes, WillRenameFiles,
+    WorkspaceDiagnosticRequest, WorkspaceSymbolRequest,
 };
 use lsp_types::*;
 use serde_json::Value;
@@ -57,17 +62,31 @@ impl Server {
             .on::<SemanticTokensRangeRequest>(Server::tokens_in)
             .on::<Formatting>(Server::formatting)
             .on::<RangeFormatting>(Server::range_formatting)
+            .on::<SemanticTokensFullDeltaRequest>(Server::tokens_since)
             .on::<CodeActionRequest>(Server::actions)
+            .on::<CodeLensRequest>(|server, params| server.lenses(&params.text_document.uri))
+            .on::<CodeLensResolve>(Server::resolve_lens)
+            .on::<DocumentHighlightRequest>(Server::highlights)
+            .on::<SelectionRangeRequest>(Server::selections)
+            .on::<LinkedEditingRange>(Server::linked)
+            .on::<TypeHierarchyPrepare>(|server, params| {
+                server.prepare_hierarchy(&params.text_document_position_params)
+            })
+            .on::<TypeHierarchySupertypes>(|server, params| server.supertypes(&params.item))
+            .on::<TypeHierarchySubtypes>(|server, params| server.subtypes(&params.item))
+            .on::<DocumentDiagnosticRequest>(Server::pull)
+            .on::<WorkspaceDiagnosticRequest>(Server::pull_all)
+            .on::<WillRenameFiles>(|server, params| server.follow(&params))
             .finish()
     }
 
     /// An open spec, with the program around it.
-    fn spec(&self, uri: &Uri) -> Option<Rc<Spec>> {
+    pub(super) fn spec(&self, uri: &Uri) -> Option<Rc<Spec>> {
         self.workspace.spec(&path(uri)?)
     }
 
     /// The same, with the offset of a position.
-    fn spec_at(&self, at: &TextDocumentPositionParams) -> Option<(Rc<Spec>, u32)> {
+    pub(super) fn spec_at(&self, at: &TextDocumentPositionParams) -> Option<(Rc<Spec>, u32)> {
         let spec = self.spec(&at.text_document.uri)?;
         let offset = self.workspace.encoding.offset(&spec.text, at.position);
         Some((spec, offset as u32))
@@ -256,7 +275,7 @@ impl Server {
     fn symbols(&self, params: DocumentSymbolParams) -> Option<DocumentSymbolResponse> {
         let uri = params.text_document.uri;
         let spec = self.spec(&uri)?;
-        let symbols = outline(&spec.parse().file, self.positions(&spec));
+        let symbols = outline(&spec.parse().file, &spec.text, self.positions(&spec));
         Some(if self.client.has_nested_symbols() {
             DocumentSymbolResponse::Nested(symbols)
         } else {
@@ -265,11 +284,7 @@ impl Server {
     }
 
     fn workspace_symbols(&self, params: WorkspaceSymbolParams) -> Option<WorkspaceSymbolResponse> {
-        let files = self.workspace.specs().into_iter().filter_map(|path| {
-            let text = self.workspace.documents.read(&path).ok()?;
-            Some((uri(&path)?, text))
-        });
-        let found = search(files, &params.query, self.workspace.encoding);
+        let found = search(&self.workspace.declared(), &params.query);
         Some(WorkspaceSymbolResponse::Nested(found))
     }
 
@@ -311,10 +326,60 @@ impl Server {
     }
 
     fn tokens(&self, params: SemanticTokensParams) -> Option<SemanticTokensResult> {
-        let spec = self.spec(&params.text_document.uri)?;
+        self.all_tokens(&params.text_document.uri).map(Into::into)
+    }
+
+    /// The tokens of a file, which the next request can refer to.
+    fn all_tokens(&self, uri: &Uri) -> Option<SemanticTokens> {
+        let spec = self.spec(uri)?;
         let data = tokens(&spec, 0..spec.text.len() as u32, self.positions(&spec));
-        let result_id = None;
-        Some(SemanticTokens { result_id, data }.into())
+        let number = self.next_answer();
+        let known = (number, data.clone());
+        self.tokens.borrow_mut().insert(path(uri)?, known);
+        Some(SemanticTokens {
+            result_id: Some(number.to_string()),
+            data,
+        })
+    }
+
+    fn tokens_since(
+        &self,
+        params: SemanticTokensDeltaParams,
+    ) -> Option<SemanticTokensFullDeltaResult> {
+        let uri = &params.text_document.uri;
+        let known = self.tokens.borrow().get(&path(uri)?).cloned();
+        let new = self.all_tokens(uri)?;
+        Some(match known {
+            Some((number, old)) if number.to_string() == params.previous_result_id => {
+                SemanticTokensDelta {
+                    result_id: new.result_id,
+                    edits: delta(&old, &new.data),
+                }
+                .into()
+            }
+            _ => new.into(),
+        })
+    }
+
+    fn highlights(&self, params: DocumentHighlightParams) -> Option<Vec<DocumentHighlight>> {
+        let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
+        highlights(&spec, offset, self.positions(&spec))
+    }
+
+    fn selections(&self, params: SelectionRangeParams) -> Option<Vec<SelectionRange>> {
+        let spec = self.spec(&params.text_document.uri)?;
+        let positions = self.positions(&spec);
+        let select = |position: &Position| {
+            let offset = positions.offset(*position);
+            selection(&spec.text, &spec.parse().tree, offset, positions)
+        };
+        Some(params.positions.iter().map(select).collect())
+    }
+
+    fn linked(&self, params: LinkedEditingRangeParams) -> Option<LinkedEditingRanges> {
+        let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
+        let tree = &spec.parse().tree;
+        linked(&spec.text, tree, offset as usize, self.positions(&spec))
     }
 
     fn tokens_in(&self, params: SemanticTokensRangeParams) -> Option<SemanticTokensRangeResult> {
@@ -377,6 +442,11 @@ impl Server {
             });
         }
         out.extend(actions::actions(self, &path, params.range));
+        // Editors ask for it by its kind.
+        let is_asked = |kind: &CodeActionKind| params.context.only.is_some() && wanted(kind);
+        if is_asked(&CodeActionKind::SOURCE_FIX_ALL) {
+            out.extend(refactor::fix_all(self, &path));
+        }
         out.retain(|action| action.kind.as_ref().is_none_or(wanted));
         out.truncate(MOST_ACTIONS);
         let mut seen: Vec<(String, Option<WorkspaceEdit>)> = Vec::new();
@@ -396,7 +466,7 @@ impl Server {
     // ---- positions ------------------------------------------------------------------------------
 
     /// The positions in a spec's text.
-    fn positions<'s>(&self, spec: &'s Spec) -> Positions<'s> {
+    pub(super) fn positions<'s>(&self, spec: &'s Spec) -> Positions<'s> {
         let source = spec.program.sources.get(spec.file);
         Positions::new(&source.text, source.lines(), self.workspace.encoding)
     }
@@ -422,7 +492,7 @@ impl Server {
     }
 
     /// A location that an editor can open. The files of the standard library are unpacked to the cache.
-    fn location(&self, program: &Program, span: Span) -> Option<Location> {
+    pub(super) fn location(&self, program: &Program, span: Span) -> Option<Location> {
         let source = program.sources.get(span.file);
         let path = if source.origin == Origin::Library && source.path.is_relative() {
             workspace::unpack(&workspace::cache())

@@ -91,12 +91,24 @@ pub(super) struct Declared {
     pub extends: Vec<(SmolStr, Range)>,
 }
 
+/// An `include` of a spec.
+#[derive(Debug)]
+pub(super) struct Included {
+    pub path: PathBuf,
+    /// The path as it is written.
+    pub written: SmolStr,
+    /// Its place, with its quotes.
+    pub place: Range,
+    /// It is a var file, which becomes a layer.
+    is_layer: bool,
+}
+
 /// What a spec declares and includes.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub items: Vec<Declared>,
-    /// The specs that it includes.
-    pub includes: Vec<PathBuf>,
+    /// The specs and var files that it includes.
+    pub includes: Vec<Included>,
     size: usize,
 }
 
@@ -106,10 +118,12 @@ impl Entry {
         let positions = Positions::new(text, &lines, encoding);
         let ast = syntax::parse(FileId(0), text).file;
         let folder = path.parent().unwrap_or(Path::new("/"));
-        let includes = ast
-            .includes()
-            .filter(|include| include.name.is_none())
-            .map(|include| normalize(&folder.join(include.path.text.as_str())));
+        let includes = ast.includes().map(|include| Included {
+            path: normalize(&folder.join(include.path.text.as_str())),
+            written: include.path.text.clone(),
+            place: positions.range_of(include.path.span),
+            is_layer: include.name.is_some(),
+        });
         Entry {
             includes: includes.collect(),
             items: ast
@@ -281,9 +295,9 @@ fn declared_in<'e>(
         for item in entry.items.iter().filter(|item| item.sort.is_section()) {
             out.entry(item.name.as_str()).or_insert(*path);
         }
-        for included in &entry.includes {
-            if seen.insert(included) {
-                queue.push(included);
+        for included in entry.includes.iter().filter(|included| !included.is_layer) {
+            if seen.insert(&included.path) {
+                queue.push(&included.path);
             }
         }
     }

@@ -112,7 +112,7 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
             }
             Item::Test(test) => {
                 visit_patterns(&test.patterns, visit);
-                visit_body(&test.body, true, visit);
+                visit_body(&test.body, Sets::Variables, visit);
             }
             Item::Waiver(waiver) => visit_patterns(&waiver.patterns, visit),
         }

@@ -105,14 +105,32 @@ impl<'t> Positions<'t> {
     }
 }
 
-/// The path of a `file:` URI of this machine.
+/// The folder of documents that have no file yet. It does not exist.
+const UNTITLED: &str = "/untitled:";
+
+/// The path of a `file:` URI of this machine. A document without a file, `untitled:NAME`, gets a path that no file has: a
+/// spec in a folder of its own.
 pub(super) fn path(uri: &Uri) -> Option<PathBuf> {
-    Url::parse(uri.as_str()).ok()?.to_file_path().ok()
+    let url = Url::parse(uri.as_str()).ok()?;
+    match url.scheme() {
+        "file" => return url.to_file_path().ok(),
+        "untitled" => {}
+        _ => return None,
+    }
+    let name = uri.as_str().get("untitled:".len()..)?;
+    // The name is one part of the path, whatever it contains.
+    let name = name.replace('%', "%25").replace('/', "%2F");
+    Some(Path::new(UNTITLED).join(format!("{name}.imgspec")))
 }
 
 /// The `file:` URI of an absolute path, in the spelling of editors: everything is escaped that RFC 3986 does not call
 /// unreserved. [`Url`] leaves more characters as they are, some of which a URI may not contain.
 pub(super) fn uri(path: &Path) -> Option<Uri> {
+    if let Ok(name) = path.strip_prefix(UNTITLED) {
+        let name = name.to_str()?.strip_suffix(".imgspec")?;
+        let name = name.replace("%2F", "/").replace("%25", "%");
+        return Uri::from_str(&format!("untitled:{name}")).ok();
+    }
     let url = Url::from_file_path(path).ok()?;
     let mut out = String::from("file://");
     for c in url.path().chars() {
@@ -166,6 +184,20 @@ mod tests {
         assert_eq!(path("file://localhost/a").unwrap(), Path::new("/a"));
         assert_eq!(path("file:///a/../b").unwrap(), Path::new("/b"));
         assert_eq!(path("file://elsewhere/a"), None);
-        assert_eq!(path("untitled:Untitled-1"), None);
+        assert_eq!(path("vscode-notebook:/a"), None);
+    }
+
+    #[test]
+    fn documents_without_a_file_have_a_path() {
+        for text in [
+            "untitled:Untitled-1",
+            "untitled:/p/a%20b.imgspec",
+            "untitled:a/b%2F%25",
+        ] {
+            let address = Uri::from_str(text).unwrap();
+            let path = path(&address).unwrap();
+            assert_eq!(path.parent(), Some(Path::new("/untitled:")), "{text}");
+            assert_eq!(uri(&path).unwrap().as_str(), text);
+        }
     }
 }

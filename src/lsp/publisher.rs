@@ -16,6 +16,8 @@ pub(super) struct Publication {
     /// The version of the open document that was checked.
     pub version: Option<i32>,
     pub diagnostics: Vec<lsp_types::Diagnostic>,
+    /// They differ from those before.
+    pub is_new: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,17 @@ impl Publisher {
             .values()
             .filter_map(|files| files.get(path))
             .flatten()
+    }
+
+    /// The diagnostics of a file, as they were published.
+    pub(super) fn shown(&self, path: &Path) -> Vec<lsp_types::Diagnostic> {
+        self.published.get(path).cloned().unwrap_or_default()
+    }
+
+    /// The files with diagnostics.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let with_some = self.published.iter().filter(|(_, found)| !found.is_empty());
+        with_some.map(|(path, _)| path.clone()).collect()
     }
 
     /// True for a file that was checked.
@@ -106,6 +119,7 @@ impl Publisher {
             path,
             version,
             diagnostics,
+            is_new: !is_known,
         })
     }
 }

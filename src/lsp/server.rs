@@ -13,9 +13,11 @@ use lsp_types::notification::{
     DidCloseTextDocument, DidOpenTextDocument, Exit, Initialized, Notification as _,
     PublishDiagnostics,
 };
-use lsp_types::request::{RegisterCapability, Request as _, Shutdown};
+use lsp_types::request::{RegisterCapability, Request as _, Shutdown, WorkspaceDiagnosticRefresh};
 use lsp_types::*;
+use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,7 @@ pub fn serve_on(
     let Ok((id, params)) = connection.initialize_start() else {
         return Ok(false);
     };
+    let sent = params.get("capabilities").cloned().unwrap_or_default();
     let params: InitializeParams = match serde_json::from_value(params) {
         Ok(params) => params,
         Err(error) => {
@@ -59,10 +62,10 @@ pub fn serve_on(
             return Ok(false);
         }
     };
-    let server = Server::new(&params);
+    let server = Server::new(&params, &sent);
     server.workspace.confine(confinement)?;
     let reply = json!({
-        "capabilities": server_capabilities(server.workspace.encoding),
+        "capabilities": server_capabilities(&server.client),
         "serverInfo": { "name": "imgspec", "version": env!("CARGO_PKG_VERSION") },
     });
     connection.sender.send(Response::new_ok(id, reply).into())?;
@@ -72,11 +75,14 @@ pub fn serve_on(
 pub(super) struct Server {
     pub(super) workspace: Workspace,
     pub(super) client: Rc<Client>,
+    /// The tokens that the client has of each file, with the number of the answer.
+    pub(super) tokens: RefCell<FxHashMap<PathBuf, (u64, Vec<SemanticToken>)>>,
+    answers: Cell<u64>,
 }
 
 impl Server {
     #[allow(deprecated)] // `root_uri` is what older clients send
-    fn new(params: &InitializeParams) -> Server {
+    fn new(params: &InitializeParams, sent: &Value) -> Server {
         let folders = params
             .workspace_folders
             .iter()
@@ -86,11 +92,19 @@ impl Server {
         if roots.is_empty() {
             roots.extend(params.root_uri.as_ref().and_then(path));
         }
-        let client = Rc::new(Client::new(params.capabilities.clone()));
+        let client = Rc::new(Client::new(params.capabilities.clone(), sent));
         Server {
             workspace: Workspace::new(client.clone(), roots),
             client,
+            tokens: RefCell::default(),
+            answers: Cell::default(),
         }
+    }
+
+    /// A number that no answer had before.
+    pub(super) fn next_answer(&self) -> u64 {
+        self.answers.set(self.answers.get() + 1);
+        self.answers.get()
     }
 
     fn run(mut self, connection: &Connection, when_idle: &mut dyn FnMut()) -> Outcome<bool> {
@@ -102,7 +116,8 @@ impl Server {
             }
             let Some(message) = inbox.pop_front() else {
                 if !self.workspace.scheduler.is_settled() && !is_shut_down {
-                    publish(connection, self.workspace.check_some())?;
+                    let found = self.workspace.check_some();
+                    self.publish(connection, found, true)?;
                     continue;
                 }
                 when_idle();
@@ -139,12 +154,43 @@ impl Server {
                     // Changes that arrive together are checked once.
                     let is_last = !matches!(inbox.front(), Some(Message::Notification(_)));
                     if is_last {
-                        publish(connection, self.workspace.check_changed())?;
+                        let found = self.workspace.check_changed();
+                        self.publish(connection, found, false)?;
                     }
                 }
                 Message::Response(_) => {}
             }
         }
+    }
+
+    /// Sends diagnostics, or tells a client that asks for them that there are others.
+    fn publish(
+        &self,
+        connection: &Connection,
+        publications: Vec<Publication>,
+        is_later: bool,
+    ) -> Outcome<()> {
+        if self.client.pulls() {
+            // The client asks for those of the document that it changed.
+            let concerns = |one: &Publication| one.is_new && (is_later || one.version.is_none());
+            if publications.iter().any(concerns) {
+                let id = RequestId::from(format!("refresh-{}", self.next_answer()));
+                let request = Request::new(id, WorkspaceDiagnosticRefresh::METHOD.to_owned(), ());
+                connection.sender.send(request.into())?;
+            }
+            return Ok(());
+        }
+        for one in publications {
+            let Some(uri) = uri(&one.path) else { continue };
+            let params = PublishDiagnosticsParams {
+                uri,
+                diagnostics: one.diagnostics,
+                version: one.version,
+            };
+            let notification = Notification::new(PublishDiagnostics::METHOD.to_owned(), params);
+            connection.sender.send(notification.into())?;
+        }
+        Ok(())
     }
 
     /// Asks the client to report changes of files that are not open.
@@ -213,6 +259,7 @@ impl Server {
             return;
         };
         self.workspace.documents.close(&path);
+        self.tokens.borrow_mut().remove(&path);
         let is_gone = !self.workspace.documents.exists(&path);
         self.note(&path, is_gone);
     }
@@ -275,25 +322,6 @@ fn receive(
             "the request was cancelled".to_owned(),
         );
         connection.sender.send(reply.into())?;
-    }
-    Ok(())
-}
-
-fn publish(connection: &Connection, publications: Vec<Publication>) -> Outcome<()> {
-    for Publication {
-        path,
-        version,
-        diagnostics,
-    } in publications
-    {
-        let Some(uri) = uri(&path) else { continue };
-        let params = PublishDiagnosticsParams {
-            uri,
-            diagnostics,
-            version,
-        };
-        let notification = Notification::new(PublishDiagnostics::METHOD.to_owned(), params);
-        connection.sender.send(notification.into())?;
     }
     Ok(())
 }

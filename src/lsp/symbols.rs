@@ -1,146 +1,191 @@
-//! Symbols: the items of a file, and those of a workspace that a query finds.
+//! Symbols: the items of a file with what they contain, and the items of a workspace that a query finds.
 
-use crate::lsp::position::{PositionEncoding, Positions};
-use crate::source::{FileId, LineIndex, Span};
-use crate::syntax;
-use crate::syntax::ast::{File, Item, SectionKind};
+use crate::lsp::family::symbol_kind;
+use crate::lsp::index::{Entry, Sort};
+use crate::lsp::position::{Positions, uri};
+use crate::source::{Span, part};
+use crate::syntax::ast::{File, Item, Stmt};
 use lsp_types::{
     DocumentSymbol, Location, OneOf, SymbolInformation, SymbolKind, Uri, WorkspaceSymbol,
 };
+use std::path::PathBuf;
+use std::rc::Rc;
 
-/// The items of a file.
-#[allow(deprecated)] // a field of the protocol's type, which has no constructor
-pub(super) fn outline(ast: &File, positions: Positions<'_>) -> Vec<DocumentSymbol> {
-    let symbol =
-        |name: &str, kind, whole: Span, own: Span, detail: Option<String>| DocumentSymbol {
-            name: name.to_owned(),
-            detail,
+/// The most characters of a condition in the outline.
+const WIDTH: usize = 60;
+
+/// The items of a file, with their statements.
+pub(super) fn outline(ast: &File, text: &str, positions: Positions<'_>) -> Vec<DocumentSymbol> {
+    let outliner = Outliner { text, positions };
+    let items = ast.items.iter().filter_map(|item| outliner.item(item));
+    items.collect()
+}
+
+struct Outliner<'t> {
+    text: &'t str,
+    positions: Positions<'t>,
+}
+
+impl Outliner<'_> {
+    #[allow(deprecated)] // a field of the protocol's type, which has no constructor
+    fn symbol(
+        &self,
+        name: String,
+        kind: SymbolKind,
+        whole: Span,
+        own: Span,
+        children: Vec<DocumentSymbol>,
+    ) -> DocumentSymbol {
+        DocumentSymbol {
+            name,
+            detail: None,
             kind,
             tags: None,
             deprecated: None,
-            range: positions.range_of(whole.to(own)),
-            selection_range: positions.range_of(own),
-            children: None,
+            range: self.positions.range_of(whole.to(own)),
+            selection_range: self.positions.range_of(own),
+            children: (!children.is_empty()).then_some(children),
+        }
+    }
+
+    fn item(&self, item: &Item) -> Option<DocumentSymbol> {
+        let sort = Sort::of(item)?;
+        let (name, whole, children) = match item {
+            Item::Include(include) => {
+                let name = include.name.as_ref()?;
+                (name, include.path.span.to(name.span), Vec::new())
+            }
+            Item::Section(section) => (&section.name, section.span, self.body(&section.body)),
+            Item::Variable(variable) => {
+                let own = variable.name.span;
+                let ends = [
+                    variable.ty.as_ref().map(|ty| ty.span),
+                    variable.default.as_ref().map(|default| default.span),
+                    variable.attributes.last().map(span_of),
+                ];
+                let whole = ends.into_iter().flatten().fold(own, Span::to);
+                (&variable.name, whole, self.body(&variable.attributes))
+            }
+            Item::Type(ty) => (&ty.name, ty.name.span.to(ty.ty.span), Vec::new()),
         };
-    ast.items
-        .iter()
-        .filter_map(|item| match item {
-            Item::Section(section) if !section.name.text.is_empty() => {
-                let (kind, word) = match section.kind {
-                    SectionKind::Image => (SymbolKind::CLASS, "image"),
-                    SectionKind::Layer | SectionKind::Axis => (SymbolKind::MODULE, "layer"),
-                    SectionKind::Matrix => (SymbolKind::CLASS, "matrix"),
-                    SectionKind::Provider => (SymbolKind::INTERFACE, "provider"),
-                    SectionKind::Rule => (SymbolKind::EVENT, "rule"),
-                    SectionKind::Probe => (SymbolKind::EVENT, "probe"),
-                };
-                Some(symbol(
-                    &section.name.text,
-                    kind,
-                    section.span,
-                    section.name.span,
-                    Some(word.to_owned()),
-                ))
+        if name.text.is_empty() {
+            return None;
+        }
+        let name_text = name.text.to_string();
+        let mut symbol = self.symbol(name_text, symbol_kind(sort), whole, name.span, children);
+        symbol.detail = Some(sort.word().to_owned());
+        Some(symbol)
+    }
+
+    fn body(&self, body: &[Stmt]) -> Vec<DocumentSymbol> {
+        let symbols = body.iter().map(|stmt| match stmt {
+            Stmt::Set(set) => {
+                let name = set.name.text.to_string();
+                self.symbol(
+                    name,
+                    SymbolKind::PROPERTY,
+                    set.span,
+                    set.name.span,
+                    Vec::new(),
+                )
             }
-            Item::Variable(variable) if !variable.name.text.is_empty() => {
-                let span = variable.name.span;
-                Some(symbol(
-                    &variable.name.text,
-                    SymbolKind::VARIABLE,
-                    span,
-                    span,
-                    Some("variable".to_owned()),
-                ))
+            Stmt::Unset { name, span } => {
+                let text = format!("unset {}", name.text);
+                self.symbol(text, SymbolKind::PROPERTY, *span, name.span, Vec::new())
             }
-            Item::Type(ty) if !ty.name.text.is_empty() => Some(symbol(
-                &ty.name.text,
-                SymbolKind::TYPE_PARAMETER,
-                ty.name.span,
-                ty.name.span,
-                Some("type".to_owned()),
-            )),
-            Item::Test(test) if !test.name.text.is_empty() => Some(symbol(
-                &test.name.text,
-                SymbolKind::METHOD,
-                test.span,
-                test.name.span,
-                Some("test".to_owned()),
-            )),
-            Item::Waiver(waiver) => Some(symbol(
-                &waiver.rule.text,
-                SymbolKind::EVENT,
-                waiver.span,
-                waiver.rule.span,
-                Some("waiver".to_owned()),
-            )),
-            _ => None,
-        })
-        .collect()
+            Stmt::When {
+                condition,
+                body,
+                span,
+            } => {
+                let own = condition.span;
+                let written = part(self.text, own.start as usize..own.end as usize);
+                let words: Vec<&str> = written.split_whitespace().collect();
+                let shown: String = words.join(" ").chars().take(WIDTH).collect();
+                let own = if own.start < own.end { own } else { *span };
+                let name = format!("when {shown}");
+                self.symbol(name, SymbolKind::NAMESPACE, *span, own, self.body(body))
+            }
+            Stmt::Block { name, body, span } => {
+                let text = name.text.to_string();
+                self.symbol(
+                    text,
+                    SymbolKind::NAMESPACE,
+                    *span,
+                    name.span,
+                    self.body(body),
+                )
+            }
+        });
+        // A name that is not written yet.
+        symbols.filter(|symbol| !symbol.name.is_empty()).collect()
+    }
+}
+
+fn span_of(stmt: &Stmt) -> Span {
+    match stmt {
+        Stmt::Set(set) => set.span,
+        Stmt::Unset { span, .. } | Stmt::When { span, .. } | Stmt::Block { span, .. } => *span,
+    }
 }
 
 /// Symbols for clients that do not support nesting.
-#[allow(deprecated)] // a field of the protocol's type, which has no constructor
 pub(super) fn flatten(symbols: Vec<DocumentSymbol>, uri: &Uri) -> Vec<SymbolInformation> {
-    symbols
-        .into_iter()
-        .map(|symbol| SymbolInformation {
-            name: symbol.name,
+    let mut out = Vec::new();
+    flatten_into(symbols, uri, None, &mut out);
+    out
+}
+
+#[allow(deprecated)] // a field of the protocol's type, which has no constructor
+fn flatten_into(
+    symbols: Vec<DocumentSymbol>,
+    uri: &Uri,
+    container: Option<&str>,
+    out: &mut Vec<SymbolInformation>,
+) {
+    for symbol in symbols {
+        out.push(SymbolInformation {
+            name: symbol.name.clone(),
             kind: symbol.kind,
             tags: None,
             deprecated: None,
             location: Location::new(uri.clone(), symbol.range),
-            container_name: None,
-        })
-        .collect()
+            container_name: container.map(str::to_owned),
+        });
+        let children = symbol.children.unwrap_or_default();
+        flatten_into(children, uri, Some(&symbol.name), out);
+    }
 }
 
 /// The most symbols that a search returns.
 const MOST_SYMBOLS: usize = 500;
 
-/// The most bytes of specs that a search reads.
-const MOST_SEARCHED: usize = 16 << 20;
-
 /// The items whose names contain the letters of a query in order. Names that begin with the query come first.
-pub(super) fn search(
-    files: impl Iterator<Item = (Uri, String)>,
-    query: &str,
-    encoding: PositionEncoding,
-) -> Vec<WorkspaceSymbol> {
+pub(super) fn search(declared: &[(PathBuf, Rc<Entry>)], query: &str) -> Vec<WorkspaceSymbol> {
     let query = query.to_lowercase();
-    let keep_best = |found: &mut Vec<WorkspaceSymbol>| {
-        found.sort_by_cached_key(|symbol| {
-            let name = symbol.name.to_lowercase();
-            (!name.starts_with(&query), !name.contains(&query), name)
-        });
-        found.truncate(MOST_SYMBOLS);
-    };
-    let mut out = Vec::new();
-    let mut left = MOST_SEARCHED;
-    for (uri, text) in files {
-        let Some(rest) = left.checked_sub(text.len()) else {
-            break;
-        };
-        left = rest;
-        let lines = LineIndex::new(&text);
-        let positions = Positions::new(&text, &lines, encoding);
-        for symbol in outline(&syntax::parse(FileId(0), &text).file, positions) {
-            if has_letters(&symbol.name.to_lowercase(), &query) {
-                out.push(WorkspaceSymbol {
-                    name: symbol.name,
-                    kind: symbol.kind,
-                    tags: None,
-                    container_name: None,
-                    location: OneOf::Left(Location::new(uri.clone(), symbol.selection_range)),
-                    data: None,
-                });
-            }
-            if out.len() > 20 * MOST_SYMBOLS {
-                keep_best(&mut out);
-            }
-        }
-    }
-    keep_best(&mut out);
-    out
+    let items = declared
+        .iter()
+        .flat_map(|(path, entry)| entry.items.iter().map(move |item| (path, item)));
+    let mut found: Vec<_> = items
+        .filter_map(|(path, item)| {
+            let name = item.name.to_lowercase();
+            let order = (!name.starts_with(&query), !name.contains(&query));
+            has_letters(&name, &query).then_some((order, name, path, item))
+        })
+        .collect();
+    found.sort_by(|a, b| (a.0, &a.1, a.2, a.3.own.start).cmp(&(b.0, &b.1, b.2, b.3.own.start)));
+    found.truncate(MOST_SYMBOLS);
+    let symbols = found.into_iter().filter_map(|(_, _, path, item)| {
+        Some(WorkspaceSymbol {
+            name: item.name.to_string(),
+            kind: symbol_kind(item.sort),
+            tags: None,
+            container_name: None,
+            location: OneOf::Left(Location::new(uri(path)?, item.own)),
+            data: None,
+        })
+    });
+    symbols.collect()
 }
 
 fn has_letters(name: &str, query: &str) -> bool {

@@ -8,7 +8,8 @@ use crate::schema::Type;
 use crate::source::{FileId, Origin, part};
 use crate::syntax::{Kind, Node};
 use lsp_types::{
-    Position, SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensLegend,
+    Position, SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensEdit,
+    SemanticTokensLegend,
 };
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -78,11 +79,8 @@ pub(super) fn tokens(
     });
     let tree = &spec.parse().tree;
     let mut found: Vec<(u32, u32, Token, u32)> = Vec::new();
-    for at in 0..tree.len() {
-        let node = tree.node(at);
-        if node.end < wanted.start || node.start > wanted.end {
-            continue;
-        }
+    let is_wanted = |node: &Node| node.end >= wanted.start && node.start <= wanted.end;
+    let mut add = |node: Node| {
         let slice = part(text, node.start as usize..node.end as usize);
         let mut push = |from: u32, to: u32, token: Token, marks: u32| {
             if from < to && wanted.start <= from && to <= wanted.end {
@@ -111,6 +109,29 @@ pub(super) fn tokens(
                 None => {}
             },
         }
+    };
+    for at in 0..tree.len() {
+        let node = tree.node(at);
+        if !is_wanted(&node) {
+            continue;
+        }
+        let inside = if node.kind == Kind::heredoc {
+            tree.heredoc(at, text)
+        } else {
+            Vec::new()
+        };
+        let has_holes = inside.iter().any(|node| node.kind == Kind::interpolation);
+        match inside.first().filter(|_| has_holes) {
+            Some(first) => {
+                let head = Node {
+                    end: first.start,
+                    ..node
+                };
+                add(head);
+                inside.into_iter().filter(is_wanted).for_each(&mut add);
+            }
+            None => add(node),
+        }
     }
     found.sort_by_key(|(from, ..)| *from);
     encode(text, &found, positions)
@@ -129,6 +150,7 @@ fn token_of(kind: Kind, slice: &str) -> Option<Token> {
         Kind::comment => Token::Comment,
         Kind::glob => Token::Section,
         Kind::string | Kind::raw | Kind::heredoc | Kind::chunk | Kind::escape => Token::Text,
+        Kind::heredoc_chunk | Kind::heredoc_escape => Token::Text,
         Kind::number => Token::Number,
         Kind::section_kind
         | Kind::include
@@ -224,6 +246,26 @@ fn of_place(
     }
 }
 
+/// The edits that make new tokens of old ones. The protocol counts the five integers of each token.
+pub(super) fn delta(old: &[SemanticToken], new: &[SemanticToken]) -> Vec<SemanticTokensEdit> {
+    let same = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let (old, new) = (
+        old.get(same..).unwrap_or(&[]),
+        new.get(same..).unwrap_or(&[]),
+    );
+    if old.is_empty() && new.is_empty() {
+        return Vec::new();
+    }
+    let ends = old.iter().rev().zip(new.iter().rev());
+    let end = ends.take_while(|(a, b)| a == b).count();
+    let kept = |tokens: &[SemanticToken]| tokens.len() - end;
+    vec![SemanticTokensEdit {
+        start: 5 * same as u32,
+        delete_count: 5 * kept(old) as u32,
+        data: Some(new.get(..kept(new)).unwrap_or(&[]).to_vec()),
+    }]
+}
+
 /// Encodes tokens as the protocol does: in order, cut at the ends of lines, each relative to the one before.
 fn encode(
     text: &str,
@@ -264,4 +306,44 @@ fn encode(
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Applies edits as a client does: to the integers of the tokens.
+    fn apply(old: &[SemanticToken], edits: &[SemanticTokensEdit]) -> Vec<SemanticToken> {
+        let mut out = old.to_vec();
+        for edit in edits.iter().rev() {
+            let start = edit.start as usize / 5;
+            let end = start + edit.delete_count as usize / 5;
+            out.splice(start..end, edit.data.clone().unwrap_or_default());
+        }
+        out
+    }
+
+    #[test]
+    fn a_delta_makes_the_new_tokens() {
+        let tokens = |text: &str| -> Vec<SemanticToken> {
+            let token = |c: char| SemanticToken {
+                length: u32::from(c),
+                ..SemanticToken::default()
+            };
+            text.chars().map(token).collect()
+        };
+        for (old, new, edits) in [
+            ("abc", "abc", 0),
+            ("abc", "abxc", 1),
+            ("aaa", "aa", 1),
+            ("abc", "", 1),
+            ("", "abc", 1),
+            ("abab", "ab", 1),
+            ("abc", "xyz", 1),
+        ] {
+            let found = delta(&tokens(old), &tokens(new));
+            assert_eq!(found.len(), edits, "{old} {new}");
+            assert_eq!(apply(&tokens(old), &found), tokens(new), "{old} {new}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::emit::Output;
 use crate::lsp::capabilities::Client;
 use crate::lsp::documents::Documents;
-use crate::lsp::index::{Entry, Index};
+use crate::lsp::index::{Entry, Family, Index};
 use crate::lsp::marked::Parsed;
 use crate::lsp::position::PositionEncoding;
 use crate::lsp::publisher::Publisher;
@@ -253,6 +253,12 @@ impl Workspace {
         }
         self.index
             .entries(self.specs(), &self.documents, self.encoding)
+    }
+
+    /// Which layers and images of the workspace extend which.
+    pub(super) fn family(&self) -> Rc<Family> {
+        let declared = self.declared();
+        self.index.family(&declared)
     }
 
     /// What a spec of the workspace declares.

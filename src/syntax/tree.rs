@@ -60,28 +60,38 @@ impl Tree {
     /// Adds the interpolations of a heredoc below its node. In the grammar a heredoc is one token, so a parsed tree
     /// does not contain them. Does nothing for a raw heredoc, which has no interpolations.
     pub fn open_heredoc(&mut self, at: usize, text: &str) {
-        let Node { start, end, .. } = self.node(at);
-        let slice = part(text, start as usize..end as usize);
-        let Some(first) = slice.find('\n').filter(|_| !slice.starts_with("<<'")) else {
-            return;
-        };
-        let Some(inside) = parse_heredoc(part(slice, first + 1..)) else {
-            return;
-        };
-        let offset = start + first as u32 + 1;
-        // The first node is the whole body; the node of the heredoc replaces it.
-        let inside: Vec<Node> = inside.nodes.into_iter().skip(1).collect();
+        let inside = self.heredoc(at, text);
         let added = inside.len() as u32;
+        if added == 0 {
+            return;
+        }
         for node in self.nodes.iter_mut().filter(|node| node.next > at as u32) {
             node.next += added;
         }
-        let moved = inside.into_iter().map(|node| Node {
+        self.nodes.splice(at + 1..at + 1, inside);
+    }
+
+    /// Returns the nodes that [`Tree::open_heredoc`] adds: the interpolations of a heredoc and the text between them. None
+    /// for a raw heredoc.
+    pub fn heredoc(&self, at: usize, text: &str) -> Vec<Node> {
+        let Node { start, end, .. } = self.node(at);
+        let slice = part(text, start as usize..end as usize);
+        let Some(first) = slice.find('\n').filter(|_| !slice.starts_with("<<'")) else {
+            return Vec::new();
+        };
+        let Some(inside) = parse_heredoc(part(slice, first + 1..)) else {
+            return Vec::new();
+        };
+        let offset = start + first as u32 + 1;
+        // The first node is the whole body; the node of the heredoc replaces it.
+        let inside = inside.nodes.into_iter().skip(1);
+        let moved = inside.map(|node| Node {
             start: node.start + offset,
             end: node.end + offset,
             next: node.next + at as u32,
             kind: node.kind,
         });
-        self.nodes.splice(at + 1..at + 1, moved);
+        moved.collect()
     }
 
     /// Returns the leaves and the gaps between them, in order, as byte ranges that cover the whole text. A gap has no

@@ -31,7 +31,12 @@ impl Client {
     }
 
     /// Starts a program that has the subcommand `lsp`, with the environment of its command.
-    pub fn start_with(mut command: Command, folder: &Path) -> Client {
+    pub fn start_with(command: Command, folder: &Path) -> Client {
+        Client::start_able(command, folder, &Value::Null)
+    }
+
+    /// The same for a client with further capabilities, each below its JSON pointer.
+    pub fn start_able(mut command: Command, folder: &Path, further: &Value) -> Client {
         command
             .arg("lsp")
             .stdin(Stdio::piped())
@@ -55,7 +60,7 @@ impl Client {
             published: Vec::new(),
         };
         let root = format!("file://{}", folder.display());
-        let capabilities = json!({
+        let mut capabilities = json!({
             "workspace": {
                 "didChangeWatchedFiles": { "dynamicRegistration": true },
                 "workspaceEdit": { "resourceOperations": ["create"] },
@@ -69,6 +74,10 @@ impl Client {
                 "publishDiagnostics": { "relatedInformation": true, "tagSupport": { "valueSet": [1, 2] } },
             },
         });
+        for (pointer, able) in further.as_object().into_iter().flatten() {
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            capabilities.pointer_mut(parent).unwrap()[name] = able.clone();
+        }
         client.ask(
             "initialize",
             json!({ "processId": null, "rootUri": root, "capabilities": capabilities }),
@@ -243,6 +252,7 @@ impl<'f> Desk<'f> {
         let mut params = json!({
             "textDocument": { "uri": self.uri(&self.name) },
             "position": at,
+            "positions": [at],
             "range": { "start": at, "end": at },
             "context": { "diagnostics": [], "includeDeclaration": true, "triggerKind": 1 },
             "options": { "tabSize": 4, "insertSpaces": true },

@@ -1,0 +1,85 @@
+//! Lenses: what a line above a layer or image says about it.
+
+use crate::emit::find_reach;
+use crate::eval::evaluate;
+use crate::lsp::index::Sort;
+use crate::lsp::position::path;
+use crate::lsp::server::Server;
+use lsp_types::{CodeLens, Command, NumberOrString, Uri};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+impl Server {
+    /// The lenses of a file. What each says follows when the client shows it.
+    pub(super) fn lenses(&self, uri: &Uri) -> Option<Vec<CodeLens>> {
+        let path = path(uri)?;
+        self.workspace.documents.get(&path)?;
+        let entry = self.workspace.declared_in(&path);
+        let sections = entry.items.iter().filter(|item| item.sort.is_section());
+        let lenses = sections.map(|item| CodeLens {
+            range: item.own,
+            command: None,
+            data: Some(json!({ "path": path, "name": item.name })),
+        });
+        Some(lenses.collect())
+    }
+
+    /// A lens with its text.
+    pub(super) fn resolve_lens(&self, mut lens: CodeLens) -> CodeLens {
+        let data = lens.data.take().unwrap_or_default();
+        let text = |key: &str| data.get(key).and_then(|value| value.as_str());
+        let title = match (text("path"), text("name")) {
+            (Some(path), Some(name)) => self.lens_title(&PathBuf::from(path), name),
+            _ => None,
+        };
+        // A command without a name is text.
+        lens.command = Some(Command {
+            title: title.unwrap_or_default(),
+            command: String::new(),
+            arguments: None,
+        });
+        lens.data = Some(data);
+        lens
+    }
+
+    fn lens_title(&self, path: &Path, name: &str) -> Option<String> {
+        let entry = self.workspace.declared_in(path);
+        let item = entry
+            .items
+            .iter()
+            .find(|item| item.sort.is_section() && item.name == name)?;
+        let used = self.images_using(path, name);
+        if item.sort == Sort::Layer {
+            return Some(match used {
+                0 => "no image uses this layer".to_owned(),
+                _ => format!("used by {}", count(used, "image")),
+            });
+        }
+        let spec = self.workspace.spec(path)?;
+        let id = spec.program.find_section(spec.file, name)?;
+        let image = evaluate(&spec.program, id, None).ok()?;
+        let reach = find_reach(&image);
+        let set = image.ids().iter().filter(|id| image.winner(**id).is_some());
+        let arriving = set.filter(|id| reach.reads(**id)).count();
+        let found = self.workspace.publisher.shown(path);
+        let useless = found.iter().filter(|found| {
+            found.code == Some(NumberOrString::String("no-effect".to_owned()))
+                && item.whole.start <= found.range.start
+                && found.range.end <= item.whole.end
+        });
+        let mut title = count(arriving, "setting");
+        let useless = useless.count();
+        if useless > 0 {
+            title += &format!(" · {useless} without effect");
+        }
+        if used > 0 {
+            title += &format!(" · extended by {}", count(used, "image"));
+        }
+        Some(title)
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
