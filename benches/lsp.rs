@@ -2,7 +2,7 @@
 //!
 //! A real client drives the real program over its pipes, in workspaces of 1,000 and of 10,000 images: 20 base layers, each
 //! included by specs of five images, and one file that all of them include. What is measured is the client's time, from the
-//! keystroke that is written to the answer that is read. `IMGSPEC_PROGRAM` is the path of another program to measure.
+//! keystroke that is written to the answer that is read. The same for one file of 2.3 MB. `IMGSPEC_PROGRAM` is the path of another program to measure.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -117,6 +117,16 @@ fn measure(specs: usize) {
     desk.open("spec-0-0.imgspec");
     let spec = [
         (
+            "symbols of the workspace, after a keystroke",
+            "workspace/symbol",
+            "base-0 {\n    ",
+        ),
+        (
+            "lenses, after a keystroke",
+            "textDocument/codeLens",
+            "base-0 {\n    ",
+        ),
+        (
             "completion of a statement, after a keystroke",
             "textDocument/completion",
             "base-0 {\n    ",
@@ -169,7 +179,92 @@ fn measure(specs: usize) {
     desk.client.end();
 }
 
+/// How often each thing is measured in a large file.
+const ROUNDS_IN_LARGE: usize = 20;
+
+/// Measures one file with many layers, without images: what depends on the length of a text.
+fn measure_large() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path().canonicalize().expect("it is there");
+    let mut text = String::from("image first extends rootfs-debian-12, layer-1 {\n    \n}\n");
+    let mut layer = 0;
+    while text.len() < 2_300_000 {
+        layer += 1;
+        text.push_str(&format!(
+            "\n## Layer {layer}.\nlayer layer-{layer} {{\n    extra_debs = [\n        \"jq\",\n        \"htop\",\n    ]\n    \
+             when os_family == \"debian\" {{\n        http_proxy = \"http://proxy-{layer}.example.com\"\n    }}\n    \
+             ansible {{ motd = \"layer {layer}\" }}\n}}\n"
+        ));
+    }
+    work::write(&folder, "imgspec.toml", "");
+    work::write(&folder, "large.imgspec", &text);
+    println!(
+        "{:<66} {:>5}  {:>8} {:>8} {:>8}",
+        format!("a file of {} bytes, times in ms", text.len()),
+        "n",
+        "p50",
+        "p99",
+        "max"
+    );
+    let mut desk = Desk::new(start(&folder), &folder);
+    desk.open("large.imgspec");
+    let inside = "layer-1 {\n    ";
+    let times = keystrokes(&mut desk, inside, &[], ROUNDS_IN_LARGE);
+    report("keystroke to its findings", times);
+    for (what, method) in [
+        ("outline, after a keystroke", "textDocument/documentSymbol"),
+        ("folding, after a keystroke", "textDocument/foldingRange"),
+        (
+            "a growing selection, after a keystroke",
+            "textDocument/selectionRange",
+        ),
+        (
+            "semantic tokens, after a keystroke",
+            "textDocument/semanticTokens/full",
+        ),
+        ("lenses, after a keystroke", "textDocument/codeLens"),
+        (
+            "completion of a statement, after a keystroke",
+            "textDocument/completion",
+        ),
+    ] {
+        let times = requests(&mut desk, method, inside, ROUNDS_IN_LARGE);
+        report(what, times);
+    }
+    for (what, method, behind) in [
+        (
+            "highlights, after a keystroke",
+            "textDocument/documentHighlight",
+            "http_pro",
+        ),
+        (
+            "hover over a variable, after a keystroke",
+            "textDocument/hover",
+            "http_pro",
+        ),
+    ] {
+        let mut times = Vec::new();
+        let at = desk.open[&desk.name].0.find(behind).expect("it is there") + behind.len();
+        let start = desk.open[&desk.name].0.find(inside).expect("it is there") + inside.len();
+        for round in 0..ROUNDS_IN_LARGE {
+            match round % 2 {
+                0 => desk.edit(start..start, " "),
+                _ => desk.edit(start..start + 1, ""),
+            }
+            desk.found();
+            let begin = Instant::now();
+            let reply = desk.ask(method, at + 1 - round % 2, &Value::Null);
+            times.push(begin.elapsed());
+            assert!(!reply.is_null(), "{method}");
+        }
+        report(what, times);
+    }
+    println!("memory: {}\n", memory(desk.client.server.id()));
+    desk.client.end();
+}
+
 fn main() {
+    measure_large();
     for specs in [10, 100] {
         measure(specs);
     }

@@ -54,7 +54,11 @@ fn main() -> ExitCode {
         Ok(())
     };
     trials.push(Trial::test("there_are_enough_positions", positions));
-    let others: [(&str, fn()); 4] = [
+    let others: [(&str, fn()); 5] = [
+        (
+            "outputs_follow_each_keystroke",
+            outputs_follow_each_keystroke,
+        ),
         (
             "clients_that_ask_for_diagnostics_get_them",
             clients_that_ask_for_diagnostics_get_them,
@@ -635,6 +639,83 @@ fn clients_that_ask_for_diagnostics_get_them() {
     let mine = client.ask("textDocument/diagnostic", of("mine.imgspec"));
     assert!(mine["items"].to_string().contains("unknown-name"), "{mine}");
     assert_eq!(client.end(), Some(0));
+}
+
+/// The files of an image are documents: they have the text of the last keystroke, lead back to the settings, and mask secrets.
+fn outputs_follow_each_keystroke() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("imgspec.toml", "");
+    write(
+        "mine.imgspec",
+        "variable token : string { to = [packer, linux], secret = true }\n\
+         layer base { http_proxy = \"http://a\" }\n\
+         image node extends rootfs-debian-12, base {\n    token = \"hunter2\"\n    ansible {\n        sites = [\"x\", \"y\"]\n    }\n}\n",
+    );
+    let mut command = common::imgspec(&folder);
+    command.env("IMGSPEC_CACHE", folder.join(".cache"));
+    let options = json!({ "commands": ["imgspec.showOutput"] });
+    let able = json!({ "/workspace/textDocumentContent": {}, "options": options });
+    let mut desk = Desk::new(Client::start_able(command, &folder, &able), &folder);
+    desk.open("mine.imgspec");
+    let base = format!("imgspec-out:{}/mine.imgspec", folder.display());
+    let lenses = desk.ask("textDocument/codeLens", 0, &Value::Null);
+    let lenses = lenses.as_array().unwrap().iter();
+    let commands: Vec<&Value> = lenses
+        .map(|lens| &lens["command"]["arguments"][0])
+        .collect();
+    let output = json!(format!("{base}?node/packer.vars.json"));
+    assert_eq!(commands, [&Value::Null, &Value::Null, &output]);
+    let uri = format!("{base}?node/ansible.vars.json");
+    let content = |desk: &mut Desk<'_>, uri: &str| {
+        let found = desk
+            .client
+            .ask("workspace/textDocumentContent", json!({ "uri": uri }));
+        found["text"].as_str().map(str::to_owned)
+    };
+    let text = content(&mut desk, &uri).unwrap();
+    assert!(text.contains("\"http_proxy\": \"http://a\""), "{text}");
+    let packer = content(&mut desk, &format!("{base}?node/packer.vars.json")).unwrap();
+    assert!(
+        packer.contains("\"token\": \"********\"") && !packer.contains("hunter2"),
+        "{packer}"
+    );
+    for wrong in ["?node/other.json", "?base2/manifest.json", "?node", ""] {
+        assert_eq!(
+            content(&mut desk, &format!("{base}{wrong}")),
+            None,
+            "{wrong}"
+        );
+    }
+    let elsewhere = uri.replace("mine.imgspec", "../../etc/passwd");
+    assert_eq!(content(&mut desk, &elsewhere), None);
+
+    let line = |text: &str, part: &str| text.lines().position(|line| line.contains(part)).unwrap();
+    for (part, expected) in [("http_proxy", 1), ("\"y\"", 5)] {
+        let at = json!({ "line": line(&text, part), "character": 3 });
+        let at = json!({ "textDocument": { "uri": uri }, "position": at });
+        let found = desk.client.ask("textDocument/definition", at.clone());
+        assert_eq!(found["range"]["start"]["line"], expected, "{part}: {found}");
+        let hover = desk.client.ask("textDocument/hover", at);
+        assert!(
+            hover["contents"]["value"].to_string().contains("In `node`"),
+            "{hover}"
+        );
+    }
+
+    let start = desk.open["mine.imgspec"].0.find("http://a").unwrap();
+    desk.edit(start..start + 8, "http://b");
+    desk.found();
+    let mut messages = std::iter::repeat_with(|| desk.client.receive());
+    let refresh = messages
+        .find(|message| message["method"] == "workspace/textDocumentContent/refresh")
+        .unwrap();
+    let reply = json!({ "jsonrpc": "2.0", "id": refresh["id"], "result": null });
+    desk.client.send(&reply.to_string());
+    let text = content(&mut desk, &uri).unwrap();
+    assert!(text.contains("\"http_proxy\": \"http://b\""), "{text}");
+    assert_eq!(desk.client.end(), Some(0));
 }
 
 /// A document that has no file yet has diagnostics, completion and fixes under its own address.

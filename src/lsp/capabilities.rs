@@ -1,5 +1,6 @@
 //! What the client announces that it can do, and what the server can do.
 
+use crate::lsp::output::SCHEME;
 use crate::lsp::position::PositionEncoding;
 use crate::lsp::tokens;
 use lsp_types::*;
@@ -7,25 +8,48 @@ use serde_json::{Value, json};
 
 /// A client, by its capabilities. It can do nothing that it does not mention.
 #[derive(Debug, Default)]
-pub(super) struct Client(ClientCapabilities, bool);
+pub(super) struct Client {
+    known: ClientCapabilities,
+    pulls: bool,
+    shows_content: bool,
+    /// Its commands that lenses can run.
+    commands: Vec<String>,
+}
 
 impl Client {
     /// A client with the capabilities that it sent, as they were sent.
-    pub(super) fn new(capabilities: ClientCapabilities, sent: &Value) -> Client {
+    pub(super) fn new(capabilities: ClientCapabilities, sent: &Value, options: &Value) -> Client {
+        let commands = options.get("commands").and_then(Value::as_array);
+        let commands = commands.into_iter().flatten().filter_map(Value::as_str);
         let has = |pointer: &str| sent.pointer(pointer).is_some_and(|value| !value.is_null());
         let refreshes = sent.pointer("/workspace/diagnostics/refreshSupport");
         let pulls = has("/textDocument/diagnostic") && refreshes == Some(&Value::Bool(true));
-        Client(capabilities, pulls)
+        Client {
+            known: capabilities,
+            pulls,
+            shows_content: has("/workspace/textDocumentContent"),
+            commands: commands.map(str::to_owned).collect(),
+        }
     }
 
     /// The client asks for diagnostics, and asks again when it is told to. Then it is sent none.
     pub(super) fn pulls(&self) -> bool {
-        self.1
+        self.pulls
+    }
+
+    /// The client has a command, and says so in its options: `{ "commands": ["imgspec.showOutput"] }`.
+    pub(super) fn has_command(&self, name: &str) -> bool {
+        self.commands.iter().any(|command| command == name)
+    }
+
+    /// The client shows documents whose text the server makes.
+    pub(super) fn shows_content(&self) -> bool {
+        self.shows_content
     }
 
     /// The unit of columns: UTF-8 if the client offers it.
     pub(super) fn encoding(&self) -> PositionEncoding {
-        let general = self.0.general.as_ref();
+        let general = self.known.general.as_ref();
         let offered = general.and_then(|general| general.position_encodings.as_deref());
         if offered.is_some_and(|all| all.contains(&PositionEncodingKind::UTF8)) {
             PositionEncoding::Utf8
@@ -35,7 +59,7 @@ impl Client {
     }
 
     fn text_document(&self) -> Option<&TextDocumentClientCapabilities> {
-        self.0.text_document.as_ref()
+        self.known.text_document.as_ref()
     }
 
     fn completion_item(&self) -> Option<&CompletionItemCapability> {
@@ -58,7 +82,7 @@ impl Client {
     /// Edits can create files.
     pub(super) fn can_create(&self) -> bool {
         let operations = || {
-            let edit = self.0.workspace.as_ref()?.workspace_edit.as_ref()?;
+            let edit = self.known.workspace.as_ref()?.workspace_edit.as_ref()?;
             edit.resource_operations.as_deref()
         };
         operations().is_some_and(|all| all.contains(&ResourceOperationKind::Create))
@@ -67,7 +91,7 @@ impl Client {
     /// The client reports changes of files on disk when it is asked to.
     pub(super) fn can_watch(&self) -> bool {
         let watch = || {
-            let workspace = self.0.workspace.as_ref()?;
+            let workspace = self.known.workspace.as_ref()?;
             workspace.did_change_watched_files?.dynamic_registration
         };
         watch() == Some(true)
@@ -171,8 +195,14 @@ pub(super) fn server_capabilities(client: &Client) -> Value {
     let known = known_capabilities(client);
     let mut all = serde_json::to_value(known).unwrap_or_default();
     if let Some(all) = all.as_object_mut() {
-        // The protocol's types lack it.
+        // The protocol's types lack these.
         all.insert("typeHierarchyProvider".to_owned(), json!(true));
+        if let Some(workspace) = all.get_mut("workspace").and_then(Value::as_object_mut)
+            && client.shows_content
+        {
+            let content = json!({ "schemes": [SCHEME] });
+            workspace.insert("textDocumentContent".to_owned(), content);
+        }
     }
     all
 }

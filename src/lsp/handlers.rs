@@ -8,6 +8,7 @@ use crate::lsp::goto::{definition, key_at, links, outer_references, references};
 use crate::lsp::hints::hints;
 use crate::lsp::hover::{describe, describe_variable, describe_word};
 use crate::lsp::navigation::{Named, name_at, section_at};
+use crate::lsp::output::{SCHEME, TextDocumentContent};
 use crate::lsp::position::{Positions, path, uri};
 use crate::lsp::refactor;
 use crate::lsp::rename::{self, Subject};
@@ -74,6 +75,7 @@ impl Server {
             })
             .on::<TypeHierarchySupertypes>(|server, params| server.supertypes(&params.item))
             .on::<TypeHierarchySubtypes>(|server, params| server.subtypes(&params.item))
+            .on::<TextDocumentContent>(Server::content)
             .on::<DocumentDiagnosticRequest>(Server::pull)
             .on::<WorkspaceDiagnosticRequest>(Server::pull_all)
             .on::<WillRenameFiles>(|server, params| server.follow(&params))
@@ -100,6 +102,9 @@ impl Server {
                 range: Some(range),
             })
         };
+        if at.text_document.uri.as_str().starts_with(SCHEME) {
+            return self.describe_output(&at.text_document.uri, at.position);
+        }
         if let Some((program, id, span)) = self.key_at(at, Vec::new()) {
             let range = self.workspace.encoding.range_of(&program.sources, span);
             return hover(describe_variable(&program, id, None), range);
@@ -169,6 +174,10 @@ impl Server {
 
     fn definition(&self, params: GotoDefinitionParams) -> Option<GotoDefinitionResponse> {
         let at = &params.text_document_position_params;
+        if at.text_document.uri.as_str().starts_with(SCHEME) {
+            let found = self.source_of(&at.text_document.uri, at.position);
+            return found.map(Into::into);
+        }
         if let Some((program, id, _)) = self.key_at(at, self.workspace.specs()) {
             let span = program.variable(id).span;
             return Some(self.location(&program, span)?.into());

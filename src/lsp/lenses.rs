@@ -3,11 +3,15 @@
 use crate::emit::find_reach;
 use crate::eval::evaluate;
 use crate::lsp::index::Sort;
+use crate::lsp::output::address;
 use crate::lsp::position::path;
 use crate::lsp::server::Server;
 use lsp_types::{CodeLens, Command, NumberOrString, Uri};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+
+/// The client's command that opens an output.
+const SHOW_OUTPUT: &str = "imgspec.showOutput";
 
 impl Server {
     /// The lenses of a file. What each says follows when the client shows it.
@@ -16,16 +20,33 @@ impl Server {
         self.workspace.documents.get(&path)?;
         let entry = self.workspace.declared_in(&path);
         let sections = entry.items.iter().filter(|item| item.sort.is_section());
-        let lenses = sections.map(|item| CodeLens {
-            range: item.own,
-            command: None,
-            data: Some(json!({ "path": path, "name": item.name })),
-        });
-        Some(lenses.collect())
+        let mut out = Vec::new();
+        for item in sections {
+            out.push(CodeLens {
+                range: item.own,
+                command: None,
+                data: Some(json!({ "path": path, "name": item.name })),
+            });
+            let is_image = item.sort == Sort::Image && self.client.has_command(SHOW_OUTPUT);
+            let output = is_image.then(|| address(&path, &item.name)).flatten();
+            out.extend(output.map(|uri| CodeLens {
+                range: item.own,
+                command: Some(Command {
+                    title: "show output".to_owned(),
+                    command: SHOW_OUTPUT.to_owned(),
+                    arguments: Some(vec![json!(uri)]),
+                }),
+                data: None,
+            }));
+        }
+        Some(out)
     }
 
     /// A lens with its text.
     pub(super) fn resolve_lens(&self, mut lens: CodeLens) -> CodeLens {
+        if lens.command.is_some() {
+            return lens;
+        }
         let data = lens.data.take().unwrap_or_default();
         let text = |key: &str| data.get(key).and_then(|value| value.as_str());
         let title = match (text("path"), text("name")) {

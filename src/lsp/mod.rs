@@ -23,6 +23,7 @@ mod manual;
 mod marked;
 mod moves;
 mod navigation;
+mod output;
 mod position;
 mod publisher;
 mod pull;

@@ -2,6 +2,7 @@
 //! continues.
 
 use crate::lsp::capabilities::{Client, server_capabilities};
+use crate::lsp::output::{ContentParams, SCHEME, TextDocumentContent};
 use crate::lsp::position::{path, uri};
 use crate::lsp::publisher::Publication;
 use crate::lsp::transport;
@@ -15,7 +16,7 @@ use lsp_types::notification::{
 };
 use lsp_types::request::{RegisterCapability, Request as _, Shutdown, WorkspaceDiagnosticRefresh};
 use lsp_types::*;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -78,6 +79,8 @@ pub(super) struct Server {
     /// The tokens that the client has of each file, with the number of the answer.
     pub(super) tokens: RefCell<FxHashMap<PathBuf, (u64, Vec<SemanticToken>)>>,
     answers: Cell<u64>,
+    /// The outputs that the client shows.
+    pub(super) outputs: RefCell<FxHashSet<String>>,
 }
 
 impl Server {
@@ -92,12 +95,14 @@ impl Server {
         if roots.is_empty() {
             roots.extend(params.root_uri.as_ref().and_then(path));
         }
-        let client = Rc::new(Client::new(params.capabilities.clone(), sent));
+        let options = params.initialization_options.clone().unwrap_or_default();
+        let client = Rc::new(Client::new(params.capabilities.clone(), sent, &options));
         Server {
             workspace: Workspace::new(client.clone(), roots),
             client,
             tokens: RefCell::default(),
             answers: Cell::default(),
+            outputs: RefCell::default(),
         }
     }
 
@@ -156,6 +161,7 @@ impl Server {
                     if is_last {
                         let found = self.workspace.check_changed();
                         self.publish(connection, found, false)?;
+                        self.refresh_outputs(connection)?;
                     }
                 }
                 Message::Response(_) => {}
@@ -189,6 +195,22 @@ impl Server {
             };
             let notification = Notification::new(PublishDiagnostics::METHOD.to_owned(), params);
             connection.sender.send(notification.into())?;
+        }
+        Ok(())
+    }
+
+    /// Tells the client that the outputs that it shows can have other texts now.
+    fn refresh_outputs(&self, connection: &Connection) -> Outcome<()> {
+        if !self.client.shows_content() {
+            return Ok(());
+        }
+        let mut outputs: Vec<String> = self.outputs.borrow().iter().cloned().collect();
+        outputs.sort();
+        for uri in outputs {
+            let id = RequestId::from(format!("refresh-{}", self.next_answer()));
+            let method = format!("{}/refresh", TextDocumentContent::METHOD);
+            let request = Request::new(id, method, ContentParams { uri });
+            connection.sender.send(request.into())?;
         }
         Ok(())
     }
@@ -255,6 +277,10 @@ impl Server {
     }
 
     fn close(&mut self, params: DidCloseTextDocumentParams) {
+        let address = params.text_document.uri.as_str();
+        if address.starts_with(SCHEME) {
+            self.outputs.borrow_mut().remove(address);
+        }
         let Some(path) = path(&params.text_document.uri) else {
             return;
         };

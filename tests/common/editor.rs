@@ -35,7 +35,7 @@ impl Client {
         Client::start_able(command, folder, &Value::Null)
     }
 
-    /// The same for a client with further capabilities, each below its JSON pointer.
+    /// The same for a client with further capabilities, each below its JSON pointer, and `options`.
     pub fn start_able(mut command: Command, folder: &Path, further: &Value) -> Client {
         command
             .arg("lsp")
@@ -75,12 +75,15 @@ impl Client {
             },
         });
         for (pointer, able) in further.as_object().into_iter().flatten() {
-            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            let Some((parent, name)) = pointer.rsplit_once('/') else {
+                continue;
+            };
             capabilities.pointer_mut(parent).unwrap()[name] = able.clone();
         }
         client.ask(
             "initialize",
-            json!({ "processId": null, "rootUri": root, "capabilities": capabilities }),
+            json!({ "processId": null, "rootUri": root, "capabilities": capabilities,
+                "initializationOptions": further["options"] }),
         );
         client.tell("initialized", json!({}));
         let mut messages = std::iter::repeat_with(|| client.receive());

@@ -4,7 +4,12 @@ import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
 import { LanguageClient } from 'vscode-languageclient/node';
 
+// The scheme of documents whose text the server makes: the files that a compilation would write.
+const OUTPUT = 'imgspec-out';
+const SHOW_OUTPUT = 'imgspec.showOutput';
+
 let client: LanguageClient | undefined;
+let changed: vscode.EventEmitter<vscode.Uri>;
 let log: vscode.LogOutputChannel;
 
 // Starts and stops follow one another, so that settings which change quickly leave one server.
@@ -12,8 +17,23 @@ let last: Promise<void> = Promise.resolve();
 
 export function activate(context: vscode.ExtensionContext): void {
   log = vscode.window.createOutputChannel('imgspec', { log: true });
+  changed = new vscode.EventEmitter();
   context.subscriptions.push(
     log,
+    changed,
+    vscode.workspace.registerTextDocumentContentProvider(OUTPUT, {
+      onDidChange: changed.event,
+      provideTextDocumentContent: async (uri) => {
+        const asked = { uri: uri.toString() };
+        const content = await client?.sendRequest<{ text: string } | null>('workspace/textDocumentContent', asked);
+        return content?.text ?? '';
+      },
+    }),
+    vscode.commands.registerCommand(SHOW_OUTPUT, async (uri: string) => {
+      const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(uri));
+      await vscode.languages.setTextDocumentLanguage(document, 'json');
+      await vscode.window.showTextDocument(document, { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true });
+    }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration('imgspec.path')) restart();
     }),
@@ -50,9 +70,24 @@ async function start(): Promise<void> {
     // The server knows var files from other JSON, and leaves the others alone.
     documentSelector: [
       { language: 'imgspec', scheme: 'file' },
+      { language: 'imgspec', scheme: 'untitled' },
       { language: 'json', scheme: 'file' },
+      { scheme: OUTPUT },
     ],
+    initializationOptions: { commands: [SHOW_OUTPUT] },
     outputChannel: log,
+  });
+  client.registerFeature({
+    fillClientCapabilities: (able) => {
+      able.workspace = Object.assign(able.workspace ?? {}, { textDocumentContent: {} });
+    },
+    initialize: () => {},
+    getState: () => ({ kind: 'static' }),
+    clear: () => {},
+  });
+  client.onRequest('workspace/textDocumentContent/refresh', ({ uri }: { uri: string }) => {
+    changed.fire(vscode.Uri.parse(uri));
+    return null;
   });
   await client.start();
 }

@@ -14,6 +14,8 @@ const stub = (members) => new Proxy(members, { get: (target, name) => target[nam
 const call = (value) => () => value;
 const vscode = stub({
   version: '1.91.0',
+  EventEmitter: anything,
+  commands: anything,
   window: stub({ createOutputChannel: call({ warn: print, error: print, dispose: () => {} }) }),
   workspace: stub({
     getConfiguration: call({ get: call(program) }),
