@@ -58,11 +58,24 @@ METHODS = {
     "document_link_provider": {"textDocument/documentLink"},
     "folding_range_provider": {"textDocument/foldingRange"},
     "inlay_hint_provider": {"textDocument/inlayHint"},
-    "semantic_tokens_provider": {"textDocument/semanticTokens/full", "textDocument/semanticTokens/range"},
+    "semantic_tokens_provider": {
+        "textDocument/semanticTokens/full",
+        "textDocument/semanticTokens/full/delta",
+        "textDocument/semanticTokens/range",
+    },
+    "document_highlight_provider": {"textDocument/documentHighlight"},
+    "selection_range_provider": {"textDocument/selectionRange"},
+    "linked_editing_range_provider": {"textDocument/linkedEditingRange"},
+    "code_lens_provider": {"textDocument/codeLens", "codeLens/resolve"},
+    "type_hierarchy_provider": {
+        "textDocument/prepareTypeHierarchy",
+        "typeHierarchy/supertypes",
+        "typeHierarchy/subtypes",
+    },
     "document_formatting_provider": {"textDocument/formatting"},
     "document_range_formatting_provider": {"textDocument/rangeFormatting"},
     "code_action_provider": {"textDocument/codeAction"},
-    "workspace": {"workspace/didChangeWorkspaceFolders"},
+    "workspace": {"workspace/didChangeWorkspaceFolders", "workspace/willRenameFiles"},
 }
 
 # The methods that the tests used, by editor.
@@ -345,7 +358,12 @@ async def test_rename(editor: Editor):
 async def test_symbols(editor: Editor):
     await editor.open("mine.imgspec")
     symbols = await editor.ask("textDocument/documentSymbol", types.DocumentSymbolParams(editor.document()))
-    assert [symbol.name for symbol in symbols] == ["mine"]
+    if isinstance(symbols[0], types.DocumentSymbol):
+        assert [symbol.name for symbol in symbols] == ["vars", "mine"]
+        assert [child.name for child in symbols[1].children][:2] == ["memory", "extra_rpms"]
+    else:
+        inside = [symbol.name for symbol in symbols if symbol.container_name == "mine"]
+        assert inside[:2] == ["memory", "extra_rpms"]
     symbols = await editor.ask("workspace/symbol", types.WorkspaceSymbolParams(query="bs"))
     assert [symbol.name for symbol in symbols] == ["base"]
 
@@ -356,6 +374,38 @@ async def test_links_and_folds(editor: Editor):
     assert [link.target for link in links] == [editor.uri("base.imgspec"), editor.uri("vars.json")]
     folds = await editor.ask("textDocument/foldingRange", types.FoldingRangeParams(editor.document()))
     assert [(fold.start_line, fold.end_line) for fold in folds] == [(3, 11), (7, 9)]
+
+
+async def test_structure(editor: Editor):
+    await editor.open("mine.imgspec")
+    marks = await editor.ask("textDocument/documentHighlight", editor.at("memory", types.DocumentHighlightParams))
+    assert [mark.range for mark in marks] == [editor.range("memory")]
+    params = types.SelectionRangeParams(editor.document(), [editor.place('"ü')])
+    [inner] = await editor.ask("textDocument/selectionRange", params)
+    assert inner.range == editor.range("ü") and inner.parent.range == editor.range("ü😀")
+    params = editor.at("memory", types.LinkedEditingRangeParams)
+    assert await editor.ask("textDocument/linkedEditingRange", params) is None
+    moved = types.FileRename(editor.uri("base.imgspec"), editor.uri("layers/base.imgspec"))
+    edit = await editor.ask("workspace/willRenameFiles", types.RenameFilesParams([moved]))
+    assert 'include "layers/base.imgspec"' in editor.apply(edit.changes[editor.uri()])
+
+
+async def test_lenses(editor: Editor):
+    await editor.open("base.imgspec")
+    [lens] = await editor.ask("textDocument/codeLens", types.CodeLensParams(editor.document()))
+    lens = await editor.ask("codeLens/resolve", lens)
+    assert lens.range == editor.range("base") and lens.command.title == "used by 1 image"
+
+
+async def test_hierarchy(editor: Editor):
+    await editor.open("mine.imgspec")
+    params = editor.at("photon-3, base", types.TypeHierarchyPrepareParams)
+    [item] = await editor.ask("textDocument/prepareTypeHierarchy", params)
+    assert (item.name, item.uri) == ("base", editor.uri("base.imgspec"))
+    [below] = await editor.ask("typeHierarchy/subtypes", types.TypeHierarchySubtypesParams(item))
+    assert (below.name, below.uri) == ("mine", editor.uri())
+    above = await editor.ask("typeHierarchy/supertypes", types.TypeHierarchySupertypesParams(below))
+    assert [item.name for item in above] == ["node-ova-local-photon-3", "base", "vars"]
 
 
 async def test_hints(editor: Editor):
@@ -386,6 +436,13 @@ async def test_tokens(editor: Editor):
     params = types.SemanticTokensRangeParams(editor.document(), editor.range('image mine'))
     part = await editor.ask("textDocument/semanticTokens/range", params)
     assert len(part.data) == 10
+    await editor.change("# jq", "# jq and more")
+    params = types.SemanticTokensDeltaParams(editor.document(), tokens.result_id)
+    delta = await editor.ask("textDocument/semanticTokens/full/delta", params)
+    [edit] = delta.edits
+    new = tokens.data[: edit.start] + edit.data + tokens.data[edit.start + edit.delete_count :]
+    whole = await editor.ask("textDocument/semanticTokens/full", types.SemanticTokensParams(editor.document()))
+    assert new == whole.data
 
 
 async def test_format(editor: Editor):
