@@ -9,7 +9,7 @@ mod common;
 mod work;
 
 use common::editor::{Client, Desk};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use work::{BASES, IMAGES, write_workspace};
@@ -62,7 +62,7 @@ fn requests(desk: &mut Desk<'_>, method: &str, behind: &str, rounds: usize) -> V
         }
         desk.found();
         let begin = Instant::now();
-        let reply = desk.ask(method, start, &Value::Null);
+        let reply = desk.ask(method, start, &json!({ "query": "image" }));
         times.push(begin.elapsed());
         assert!(
             !reply.is_null() && reply.get("code").is_none(),

@@ -17,6 +17,7 @@ use crate::lsp::signature::signature;
 use crate::lsp::structure::{highlights, linked, selection};
 use crate::lsp::symbols::{flatten, outline, search};
 use crate::lsp::tokens::{delta, tokens};
+use crate::lsp::transport::written;
 use crate::lsp::workspace::{Spec, find_source, is_spec};
 use crate::project::hir::VarId;
 use crate::project::{Program, Request as Wanted};
@@ -560,8 +561,12 @@ impl<'s> Dispatcher<'s> {
                     handler(self.server, params).map_err(|why| (ErrorCode::RequestFailed, why))
                 })
                 .and_then(|result| {
-                    serde_json::to_value(result)
-                        .map_err(|error| (ErrorCode::InternalError, error.to_string()))
+                    let value = if self.server.writes_text {
+                        written(&result)
+                    } else {
+                        serde_json::to_value(result)
+                    };
+                    value.map_err(|error| (ErrorCode::InternalError, error.to_string()))
                 });
             self.outcome = Some(outcome);
         }
@@ -577,7 +582,10 @@ impl<'s> Dispatcher<'s> {
             ))
         };
         match self.outcome.unwrap_or_else(unknown) {
-            Ok(result) => Response::new_ok(id, result),
+            Ok(result) => Response {
+                id,
+                response_result: Ok(result),
+            },
             Err((code, message)) => Response::new_err(id, code as i32, message),
         }
     }

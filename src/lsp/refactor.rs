@@ -6,6 +6,7 @@ use crate::lsp::navigation::section_at;
 use crate::lsp::position::Positions;
 use crate::lsp::server::Server;
 use crate::lsp::workspace::Spec;
+use crate::project::Program;
 use crate::project::hir::{LayerKind, SectionId, linearize};
 use crate::schema::Base;
 use crate::source::{FileId, Loader, Origin, Span, part};
@@ -186,6 +187,7 @@ fn above(text: &str, item: usize) -> usize {
 /// A child of a layer that contains the same setting.
 struct Sharer {
     path: PathBuf,
+    section: SmolStr,
     text: String,
     set: Range<usize>,
 }
@@ -209,33 +211,38 @@ pub(super) fn move_up(server: &Server, spec: &Spec, path: &Path, at: u32) -> Vec
     if set.op != SetOp::Replace || set.is_final || names_a_path {
         return Vec::new();
     }
-    // Another parent that is stronger can set it, too.
-    let parent = section.extends.last();
-    let action = parent.and_then(|parent| move_to(server, spec, path, section, set, &parent.text));
-    action.into_iter().collect()
+    let parents = section.extends.iter();
+    let actions = parents.filter_map(|parent| move_to(server, spec, path, set, &parent.text));
+    actions.collect()
 }
 
 /// True if a setting in a section means the same in a layer that it extends: the file of the layer sees its names, and
 /// nothing between the two sets the variable.
-fn means_the_same(spec: &Spec, section: &Section, set: &Set, layer: SectionId) -> bool {
-    let program = &spec.program;
-    let file = program.section(layer).span.file;
-    let (Some(own), Some(variable)) = (
-        program.find_section(spec.file, &section.name.text),
-        program.find_variable(Some(spec.file), &set.name.text),
+fn means_the_same(
+    program: &Program,
+    file: FileId,
+    section: &str,
+    parent: &str,
+    name: &str,
+) -> bool {
+    let (Some(own), Some(layer), Some(variable)) = (
+        program.find_section(file, section),
+        program.find_section(file, parent),
+        program.find_variable(Some(file), name),
     ) else {
         return false;
     };
-    let mut is_seen = program.find_variable(Some(file), &set.name.text) == Some(variable);
-    let mut settings = program.section(own).settings.iter();
-    if let Some(lowered) = settings.find(|setting| setting.span == set.span) {
-        lowered.value.for_each_variable(&mut |id| {
+    let home = program.section(layer).span.file;
+    let mut is_seen = program.find_variable(Some(home), name) == Some(variable);
+    let settings = program.section(own).settings.iter();
+    for setting in settings.filter(|setting| setting.variable == variable) {
+        setting.value.for_each_variable(&mut |id| {
             let name = &program.variable(id).name;
-            is_seen &= program.find_variable(Some(file), name) == Some(id);
+            is_seen &= program.find_variable(Some(home), name) == Some(id);
         });
     }
     let order = linearize(&program.sections, own);
-    let between = order
+    let mut between = order
         .iter()
         .skip_while(|id| **id != layer)
         .filter(|id| **id != layer && **id != own);
@@ -243,7 +250,7 @@ fn means_the_same(spec: &Spec, section: &Section, set: &Set, layer: SectionId) -
         let mut settings = program.section(*id).settings.iter();
         settings.any(|setting| setting.variable == variable)
     };
-    is_seen && !between.into_iter().any(sets_it)
+    is_seen && !between.any(sets_it)
 }
 
 fn is_path(base: &Base) -> bool {
@@ -258,17 +265,13 @@ fn move_to(
     server: &Server,
     spec: &Spec,
     path: &Path,
-    section: &Section,
     set: &Set,
     parent: &SmolStr,
 ) -> Option<CodeAction> {
     let id = spec.program.find_section(spec.file, parent)?;
     let layer = spec.program.section(id);
     let source = spec.program.sources.get(layer.span.file);
-    if layer.kind != LayerKind::Layer
-        || source.origin != Origin::Project
-        || !means_the_same(spec, section, set, id)
-    {
+    if layer.kind != LayerKind::Layer || source.origin != Origin::Project {
         return None;
     }
     let key: Key = (Some(source.path.clone()), parent.clone());
@@ -285,11 +288,7 @@ fn move_to(
     let mut sharers = Vec::new();
     for (child, at) in children {
         let entry = server.workspace.declared_in(child);
-        let item = entry.items.get(*at)?;
-        let name = &item.name;
-        if item.extends.last().is_none_or(|(last, _)| last != parent) {
-            return None;
-        }
+        let name = &entry.items.get(*at)?.name;
         sharers.push(find_sharer(server, child, name, &set.name.text, value)?);
     }
     let parent_text = &source.text;
@@ -298,6 +297,16 @@ fn move_to(
     let sets_it =
         |stmt: &Stmt| matches!(stmt, Stmt::Set(other) if other.name.text == set.name.text);
     if parent_section.body.iter().any(sets_it) {
+        return None;
+    }
+    let paths: Vec<PathBuf> = sharers.iter().map(|sharer| sharer.path.clone()).collect();
+    let program = server.workspace.load(paths);
+    let is_same = |(sharer, file): (&Sharer, &Option<FileId>)| {
+        file.is_some_and(|file| {
+            means_the_same(&program, file, &sharer.section, parent, &set.name.text)
+        })
+    };
+    if !sharers.iter().zip(&program.specs).all(is_same) {
         return None;
     }
     let encoding = server.workspace.encoding;
@@ -345,8 +354,9 @@ fn find_sharer(
         && !found.is_final
         && part(&text, own.start as usize..own.end as usize) == value;
     let set = found.span.start as usize..found.span.end as usize;
-    is_same.then_some(Sharer {
+    is_same.then(|| Sharer {
         path: path.to_owned(),
+        section: SmolStr::new(section),
         text,
         set,
     })

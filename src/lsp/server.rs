@@ -33,7 +33,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
 /// The connection breaks.
 pub fn serve(confinement: Confinement) -> Outcome<bool> {
     let (connection, writer) = transport::stdio();
-    let is_shut_down = serve_on(&connection, confinement, &mut || ())?;
+    let is_shut_down = serve_as(&connection, confinement, &mut || (), true)?;
     drop(connection);
     writer.finish()?;
     Ok(is_shut_down)
@@ -50,6 +50,16 @@ pub fn serve_on(
     confinement: Confinement,
     when_idle: &mut dyn FnMut(),
 ) -> Outcome<bool> {
+    serve_as(connection, confinement, when_idle, false)
+}
+
+/// The same; with `writes_text` for the connection of [`transport::stdio`], which takes results as text.
+fn serve_as(
+    connection: &Connection,
+    confinement: Confinement,
+    when_idle: &mut dyn FnMut(),
+    writes_text: bool,
+) -> Outcome<bool> {
     // A client that exits before its first request did not break the connection.
     let Ok((id, params)) = connection.initialize_start() else {
         return Ok(false);
@@ -63,7 +73,8 @@ pub fn serve_on(
             return Ok(false);
         }
     };
-    let server = Server::new(&params, &sent);
+    let mut server = Server::new(&params, &sent);
+    server.writes_text = writes_text;
     server.workspace.confine(confinement)?;
     let reply = json!({
         "capabilities": server_capabilities(&server.client),
@@ -76,6 +87,8 @@ pub fn serve_on(
 pub(super) struct Server {
     pub(super) workspace: Workspace,
     pub(super) client: Rc<Client>,
+    /// Results go to the client as text.
+    pub(super) writes_text: bool,
     /// The tokens that the client has of each file, with the number of the answer.
     pub(super) tokens: RefCell<FxHashMap<PathBuf, (u64, Vec<SemanticToken>)>>,
     answers: Cell<u64>,
@@ -100,6 +113,7 @@ impl Server {
         Server {
             workspace: Workspace::new(client.clone(), roots),
             client,
+            writes_text: false,
             tokens: RefCell::default(),
             answers: Cell::default(),
             outputs: RefCell::default(),

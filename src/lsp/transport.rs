@@ -3,7 +3,8 @@
 //! A message that is not valid gets an error, and the next one is read as usual: one mistake of an editor does not end
 //! the server.
 
-use lsp_server::{Connection, ErrorCode, Message};
+use lsp_server::{Connection, ErrorCode, Message, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Read, Write};
 use std::thread::{JoinHandle, spawn};
@@ -46,7 +47,7 @@ pub(super) fn stdio() -> (Connection, Writer) {
     let writer = spawn(move || {
         receiver
             .iter()
-            .try_for_each(|message| message.write(&mut io::stdout().lock()))
+            .try_for_each(|message| write_message(message, &mut io::stdout().lock()))
     });
     (server, Writer(writer))
 }
@@ -80,8 +81,37 @@ fn read_frame(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// The key of a result that is text already. No result of the protocol has it.
+const WRITTEN: &str = "\0written";
+
+/// A result as JSON text, in a message to the writer of [`stdio`]. As a [`Value`], an outline of some megabytes takes seconds.
+///
+/// # Errors
+///
+/// The result is not JSON.
+pub(super) fn written(result: &impl Serialize) -> serde_json::Result<Value> {
+    Ok(json!({ WRITTEN: serde_json::to_string(result)? }))
+}
+
+fn write_message(message: Message, output: &mut impl Write) -> io::Result<()> {
+    if let Message::Response(Response {
+        id,
+        response_result: Ok(Value::Object(result)),
+    }) = &message
+        && let Some(Value::String(text)) = result.get(WRITTEN)
+    {
+        let id = serde_json::to_string(id)?;
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{text}}}"#);
+        return write_body(output, &body);
+    }
+    message.write(output)
+}
+
 fn write_frame(output: &mut impl Write, body: &Value) -> io::Result<()> {
-    let body = body.to_string();
+    write_body(output, &body.to_string())
+}
+
+fn write_body(output: &mut impl Write, body: &str) -> io::Result<()> {
     write!(output, "Content-Length: {}\r\n\r\n{body}", body.len())?;
     output.flush()
 }
@@ -118,6 +148,18 @@ mod tests {
         assert_eq!(read_frame(&mut input).unwrap().unwrap(), b"{}");
         assert_eq!(read_frame(&mut input).unwrap().unwrap(), b"[1]");
         assert!(read_frame(&mut input).unwrap().is_none());
+    }
+
+    #[test]
+    fn written_results_are_results() {
+        let result = json!({ "a": ["\u{0}", 1] });
+        let reply = Response::new_ok(7.into(), written(&result).unwrap());
+        let mut output = Vec::new();
+        write_message(reply.into(), &mut output).unwrap();
+        let body = read_frame(&mut &*output).unwrap().unwrap();
+        let found: Value = serde_json::from_slice(&body).unwrap();
+        let expected = json!({ "jsonrpc": "2.0", "id": 7, "result": result });
+        assert_eq!(found, expected);
     }
 
     #[test]
