@@ -147,7 +147,7 @@ fn describe_rule(program: &Program, id: RuleId) -> String {
         return String::new();
     };
     let word = if rule.is_deny { "deny" } else { "warn" };
-    let shown = |span: Span| program.sources.shown_slice(span).to_string();
+    let shown = |span: Span| program.sources.shown_slice(span).to_owned();
     let mut out = format!(
         "```imgspec\nrule {} {{\n    {word} = {}\n    message = {}\n",
         rule.name,

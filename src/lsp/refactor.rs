@@ -320,7 +320,7 @@ fn move_to(
         source.path.clone(),
         add_setting(server, parent_text, parent_section, written)?,
     ));
-    edits.sort_by(|a, b| (&a.0 != path, &a.0).cmp(&(&b.0 != path, &b.0)));
+    edits.sort_by(|a, b| (a.0 != path, &a.0).cmp(&(b.0 != path, &b.0)));
     let what = match sharers.len() {
         1 => String::new(),
         count => format!(": its {count} children set the same value"),
