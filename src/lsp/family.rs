@@ -84,6 +84,7 @@ impl Server {
             .range_of(&program.sources, section.whole);
         let sort = match section.kind {
             LayerKind::Image => Sort::Image,
+            LayerKind::Matrix => Sort::Matrix,
             _ => Sort::Layer,
         };
         let doc = section.doc.as_deref().and_then(|doc| doc.lines().next());
@@ -103,13 +104,13 @@ impl Server {
         })
     }
 
-    /// The number of images that extend a section, however deep, or that are it.
-    pub(super) fn images_using(&self, path: &Path, name: &str) -> usize {
+    /// The numbers of images and of matrices that extend a section, however deep.
+    pub(super) fn users(&self, path: &Path, name: &str) -> (usize, usize) {
         let family = self.workspace.family();
         let start: Key = (Some(path.to_owned()), SmolStr::new(name));
         let mut seen: FxHashSet<(PathBuf, usize)> = FxHashSet::default();
         let mut queue = vec![start];
-        let mut images = 0;
+        let (mut images, mut matrices) = (0, 0);
         while let Some(key) = queue.pop() {
             for (path, at) in family.children(&key) {
                 let entry = self.workspace.declared_in(path);
@@ -118,11 +119,12 @@ impl Server {
                 };
                 if seen.insert((path.clone(), *at)) {
                     images += usize::from(child.sort == Sort::Image);
+                    matrices += usize::from(child.sort == Sort::Matrix);
                     queue.push((Some(path.clone()), child.name.clone()));
                 }
             }
         }
-        images
+        (images, matrices)
     }
 }
 
@@ -142,7 +144,7 @@ fn of_index(path: &Path, declared: &Declared) -> Option<TypeHierarchyItem> {
 /// How editors show an item.
 pub(super) fn symbol_kind(sort: Sort) -> SymbolKind {
     match sort {
-        Sort::Image => SymbolKind::CLASS,
+        Sort::Image | Sort::Matrix => SymbolKind::CLASS,
         Sort::Layer => SymbolKind::MODULE,
         Sort::Provider => SymbolKind::INTERFACE,
         Sort::Rule | Sort::Probe => SymbolKind::EVENT,

@@ -261,7 +261,9 @@ pub(super) fn describe_word(spec: &Parsed<'_>, offset: usize) -> Option<(String,
             let (_, node) = first_word(leaf)?;
             Some((paragraph("Ancestors are ordered")?, node.start, node.end))
         }
-        Kind::final_ | Kind::unset | Kind::when => about("statement", first_word(leaf)?),
+        Kind::final_ | Kind::unset | Kind::when | Kind::axis => {
+            about("statement", first_word(leaf)?)
+        }
         Kind::append | Kind::remove => about("statement", (text(leaf).to_owned(), *leaf)),
         Kind::if_ => about("expression", first_word(leaf)?),
         Kind::then_ | Kind::else_ | Kind::not_ | Kind::infix => about(

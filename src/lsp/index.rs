@@ -18,6 +18,7 @@ const MOST_READ: usize = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
     Image,
+    Matrix,
     Layer,
     Provider,
     Rule,
@@ -28,8 +29,9 @@ pub(super) enum Sort {
 
 impl Sort {
     /// All sorts: first what images are made of.
-    pub(super) const ALL: [Sort; 7] = [
+    pub(super) const ALL: [Sort; 8] = [
         Sort::Image,
+        Sort::Matrix,
         Sort::Layer,
         Sort::Variable,
         Sort::Type,
@@ -49,7 +51,8 @@ impl Sort {
             Item::Variable(_) => Sort::Variable,
             Item::Section(section) => match section.kind {
                 SectionKind::Image => Sort::Image,
-                SectionKind::Layer => Sort::Layer,
+                SectionKind::Layer | SectionKind::Axis => Sort::Layer,
+                SectionKind::Matrix => Sort::Matrix,
                 SectionKind::Provider => Sort::Provider,
                 SectionKind::Rule => Sort::Rule,
                 SectionKind::Probe => Sort::Probe,
@@ -59,13 +62,14 @@ impl Sort {
 
     /// Whether other layers and images can extend it.
     pub(super) fn is_section(self) -> bool {
-        matches!(self, Sort::Image | Sort::Layer)
+        matches!(self, Sort::Image | Sort::Matrix | Sort::Layer)
     }
 
     /// The keyword of its items.
     pub(super) fn word(self) -> &'static str {
         match self {
             Sort::Image => "image",
+            Sort::Matrix => "matrix",
             Sort::Layer => "layer",
             Sort::Provider => "provider",
             Sort::Rule => "rule",

@@ -19,7 +19,8 @@ impl Server {
         let path = path(uri)?;
         self.workspace.documents.get(&path)?;
         let entry = self.workspace.declared_in(&path);
-        let sections = entry.items.iter().filter(|item| item.sort.is_section());
+        let has_lens = |sort: Sort| sort.is_section() && sort != Sort::Matrix;
+        let sections = entry.items.iter().filter(|item| has_lens(item.sort));
         let mut out = Vec::new();
         for item in sections {
             out.push(CodeLens {
@@ -69,11 +70,22 @@ impl Server {
             .items
             .iter()
             .find(|item| item.sort.is_section() && item.name == name)?;
-        let used = self.images_using(path, name);
+        let (images, matrices) = self.users(path, name);
+        let mut users = Vec::new();
+        if images > 0 {
+            users.push(count(images, "image"));
+        }
+        match matrices {
+            0 => {}
+            1 => users.push("1 matrix".to_owned()),
+            _ => users.push(format!("{matrices} matrices")),
+        }
+        let users = users.join(" and ");
         if item.sort == Sort::Layer {
-            return Some(match used {
-                0 => "no image uses this layer".to_owned(),
-                _ => format!("used by {}", count(used, "image")),
+            return Some(if users.is_empty() {
+                "no image uses this layer".to_owned()
+            } else {
+                format!("used by {users}")
             });
         }
         let spec = self.workspace.spec(path)?;
@@ -93,8 +105,8 @@ impl Server {
         if useless > 0 {
             title += &format!(" · {useless} without effect");
         }
-        if used > 0 {
-            title += &format!(" · extended by {}", count(used, "image"));
+        if !users.is_empty() {
+            title += &format!(" · extended by {users}");
         }
         Some(title)
     }

@@ -154,6 +154,7 @@ pub(super) fn extract(
 fn span_of(stmt: &Stmt) -> Span {
     match stmt {
         Stmt::Set(set) => set.span,
+        Stmt::Axis(axis) => axis.span,
         Stmt::Unset { span, .. } | Stmt::When { span, .. } | Stmt::Block { span, .. } => *span,
     }
 }
@@ -365,7 +366,8 @@ fn find_sharer(
 fn find_section<'f>(file: &'f ast::File, name: &str) -> Option<&'f Section> {
     let mut sections = file.items.iter().filter_map(Item::section);
     sections.find(|section| {
-        let is_layer = matches!(section.kind, SectionKind::Image | SectionKind::Layer);
+        let kinds = [SectionKind::Image, SectionKind::Layer, SectionKind::Matrix];
+        let is_layer = kinds.contains(&section.kind);
         is_layer && section.name.text == name
     })
 }

@@ -106,6 +106,11 @@ impl Outliner<'_> {
                 let name = format!("when {shown}");
                 self.symbol(name, SymbolKind::NAMESPACE, *span, own, self.body(body))
             }
+            Stmt::Axis(axis) => {
+                let name = format!("axis {}", axis.name.text);
+                let own = axis.name.span;
+                self.symbol(name, SymbolKind::ENUM, axis.span, own, Vec::new())
+            }
             Stmt::Block { name, body, span } => {
                 let text = name.text.to_string();
                 self.symbol(
@@ -125,6 +130,7 @@ impl Outliner<'_> {
 fn span_of(stmt: &Stmt) -> Span {
     match stmt {
         Stmt::Set(set) => set.span,
+        Stmt::Axis(axis) => axis.span,
         Stmt::Unset { span, .. } | Stmt::When { span, .. } | Stmt::Block { span, .. } => *span,
     }
 }

@@ -28,8 +28,10 @@ pub(super) enum Context {
     /// A role, or the path of one, up to the cursor.
     Role(String),
     Type,
-    /// The beginning of a statement in an image or a layer.
-    Statement,
+    /// The beginning of a statement in an image or a layer, or in a matrix.
+    Statement(InMatrix),
+    /// One of the axes of a matrix.
+    Axes(Vec<String>),
     /// One of some attributes, or one of some blocks.
     Attribute(&'static [&'static str], &'static [&'static str]),
     /// A name in an `ansible` or `packer` block.
@@ -42,6 +44,13 @@ pub(super) enum Context {
     /// One of some words.
     Word(Vec<&'static str>),
     Value(Value),
+}
+
+/// Whether a statement is directly in a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InMatrix {
+    Yes,
+    No,
 }
 
 /// What is known of a value at the cursor.
@@ -61,6 +70,8 @@ pub(super) struct Value {
 enum Body {
     Variable,
     Settings,
+    Matrix,
+    Exclude,
     Provider,
     Defaults,
     Rule,
@@ -144,7 +155,7 @@ impl Finder<'_> {
                 Context::Item,
             ),
             Kind::junk_entry => {
-                let begins = self.body(level).map_or(Context::Nothing, Body::beginning);
+                let begins = self.beginning(level);
                 self.begins_statement(Some(level), typed, begins)
             }
             Kind::junk_header if self.parent(level) == Some(Kind::section) => {
@@ -195,7 +206,9 @@ impl Finder<'_> {
         let word = children
             .iter()
             .find(|child| child.kind() == Kind::section_kind);
-        word.is_some_and(|word| matches!(self.marked.slice(word.node), "image" | "layer"))
+        word.is_some_and(|word| {
+            matches!(self.marked.slice(word.node), "image" | "layer" | "matrix")
+        })
     }
 
     // ---- names ----------------------------------------------------------------------------------
@@ -210,13 +223,12 @@ impl Finder<'_> {
             Some(Kind::expect) => Context::Variable,
             Some(Kind::type_) => Context::Type,
             Some(Kind::unset) => Context::Settable,
+            Some(Kind::axis) if is_first => Context::Settable,
             Some(Kind::set) if is_first && self.parent(level - 1) == Some(Kind::final_) => {
                 Context::Settable
             }
             Some(Kind::set | Kind::nested) if is_first => {
-                let begins = self
-                    .body(level - 1)
-                    .map_or(Context::Nothing, Body::beginning);
+                let begins = self.beginning(level - 1);
                 self.begins_statement(Some(level - 1), typed, begins)
             }
             Some(Kind::pair) if is_first => self.key(level - 1),
@@ -317,6 +329,7 @@ impl Finder<'_> {
                 }
                 _ => self.inside(above - 1),
             },
+            Some(Kind::axis) => self.values_of_axis(above),
             Some(Kind::list) => self.inside(above),
             Some(Kind::paren) => self.operand(above),
             Some(Kind::if_) => {
@@ -520,6 +533,7 @@ impl Finder<'_> {
                 "provider" => Body::Provider,
                 "rule" => Body::Rule,
                 "probe" => Body::Probe,
+                "matrix" => Body::Matrix,
                 _ => Body::Settings,
             }),
             Kind::nested => match word {
@@ -529,10 +543,66 @@ impl Finder<'_> {
                 "run" => Some(Body::Run),
                 "defaults" => Some(Body::Defaults),
                 "with" => Some(Body::Settings),
-                _ => self.body(owner),
+                "exclude" => Some(Body::Exclude),
+                _ => self.outer_body(owner),
             },
-            _ => self.body(owner),
+            _ => self.outer_body(owner),
         }
+    }
+
+    /// What a `when` in the body around a level contains: in a matrix, what a layer contains.
+    fn outer_body(&self, level: usize) -> Option<Body> {
+        self.body(level).map(|body| match body {
+            Body::Matrix => Body::Settings,
+            body => body,
+        })
+    }
+
+    /// The context of the first word of a statement.
+    fn beginning(&self, level: usize) -> Context {
+        match self.body(level) {
+            Some(Body::Exclude) => Context::Axes(self.axes()),
+            Some(body) => body.beginning(),
+            None => Context::Nothing,
+        }
+    }
+
+    /// The names of the axes of the matrix around the cursor.
+    fn axes(&self) -> Vec<String> {
+        let section = self.level_of(&[Kind::section]);
+        let Some(block) = section.map(|level| self.marked.children(level + 1).0) else {
+            return Vec::new();
+        };
+        let axes = block.iter().filter(|child| child.kind() == Kind::axis);
+        let names = axes.filter_map(|axis| {
+            let mut words = self.marked.slice(axis.node).split_whitespace();
+            words.nth(1).map(str::to_owned)
+        });
+        names.collect()
+    }
+
+    /// The values of the axis at a level: of a variable, or layers and images if `extends` has its name.
+    fn values_of_axis(&self, level: usize) -> Context {
+        let Some(name) = self.set_name(level) else {
+            return self.value(None);
+        };
+        let section = self.level_of(&[Kind::section]);
+        let header = section.map(|level| self.marked.children(level).0);
+        let mut header = header.into_iter().flatten();
+        let extends = header.find(|child| child.kind() == Kind::extends);
+        let is_parent = extends.is_some_and(|extends| {
+            let names = self.marked.slice(extends.node);
+            let mut names = names.split(|c: char| c.is_whitespace() || c == ',');
+            names.any(|parent| parent == name)
+        });
+        if is_parent {
+            return Context::Section;
+        }
+        let ty = self.type_of(name);
+        self.value(ty.map(|ty| Type {
+            base: Base::List(Box::new(ty)),
+            optional: false,
+        }))
     }
 
     fn set_name(&self, level: usize) -> Option<&str> {
@@ -555,7 +625,8 @@ impl Finder<'_> {
         };
         let is_in_list = self.marked.kind(level + 1) == Some(Kind::list);
         match (body, name) {
-            (Body::Settings | Body::Defaults, _) => {
+            (Body::Matrix, "name") => self.value(Some(STRING)),
+            (Body::Settings | Body::Matrix | Body::Exclude | Body::Defaults, _) => {
                 let (children, _) = self.marked.children(level);
                 let is_removal = children
                     .get(1)
@@ -611,7 +682,9 @@ impl Body {
     /// The context of the first word of a statement.
     fn beginning(self) -> Context {
         match self {
-            Body::Settings => Context::Statement,
+            Body::Settings => Context::Statement(InMatrix::No),
+            Body::Matrix => Context::Statement(InMatrix::Yes),
+            Body::Exclude => Context::Nothing,
             Body::Defaults => Context::Settable,
             Body::Variable => Context::Attribute(&OF_VARIABLES, &[]),
             Body::Provider => Context::Attribute(&OF_PROVIDERS, &["defaults"]),

@@ -3,7 +3,7 @@
 use crate::emit::{find_missing, find_reach};
 use crate::eval::evaluate;
 use crate::lsp::capabilities::Client;
-use crate::lsp::completion::context::Value;
+use crate::lsp::completion::context::{InMatrix, Value};
 use crate::lsp::edits::include_edit;
 use crate::lsp::hover::describe;
 use crate::lsp::index::Sort;
@@ -62,6 +62,10 @@ impl Candidates<'_> {
         let words = [
             ("image", "image ${1:name} extends ${2:target} {\n    $0\n}"),
             ("layer", "layer ${1:name} {\n    $0\n}"),
+            (
+                "matrix",
+                "matrix ${1:name} extends ${2:target} {\n    axis ${3:name} in [$0]\n}",
+            ),
             ("include", "include \"$1.imgspec\""),
             ("variable", "variable ${1:name} : ${2:string} = $0"),
             ("type", "type ${1:name} = ${2:string} matching '$0'"),
@@ -272,8 +276,24 @@ impl Candidates<'_> {
         )
     }
 
-    pub(super) fn statements(&self, around: Option<&str>) -> Vec<CompletionItem> {
+    /// The axes of a matrix.
+    pub(super) fn axes(&self, names: &[String]) -> Vec<CompletionItem> {
+        let items = names.iter().map(|name| {
+            let axis = item(name, Kind::PROPERTY, 0);
+            self.with_snippet(axis, &format!("{name} = $0"))
+        });
+        sorted(items.collect())
+    }
+
+    pub(super) fn statements(&self, around: Option<&str>, place: InMatrix) -> Vec<CompletionItem> {
         let mut out = self.settable(around, true);
+        if place == InMatrix::Yes {
+            let axis = item("axis", Kind::KEYWORD, 4);
+            out.push(self.with_snippet(axis, "axis ${1:name} in [$0]"));
+            out.push(self.block("exclude", 4));
+            let name = item("name", Kind::KEYWORD, 4);
+            out.push(self.with_snippet(name, "name = \"$0\""));
+        }
         for word in ["ansible", "packer", "target"] {
             out.push(self.block(word, 4));
         }
