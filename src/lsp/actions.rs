@@ -36,6 +36,7 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
     let (start, end) = (start as u32, end as u32);
     let positions = server.positions(&spec);
     let mut out = refactor::includes(server, &spec, path, positions, range);
+    out.extend(refactor::allows(server, &spec, path, positions, range));
     out.extend(refactor::extract(server, &spec, path, start..end));
     out.extend(refactor::move_up(server, &spec, path, start));
     for item in &spec.parse().file.items {

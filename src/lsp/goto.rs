@@ -68,8 +68,9 @@ pub(super) fn find_defined(program: &Program, defined: Span) -> Option<VarId> {
         .map(|(id, _)| id)
 }
 
-/// The places outside the specs that name the item with a definition: keys of var files, and names in `imgspec.toml`.
-pub(super) fn outer_references(program: &Program, defined: Span) -> Vec<Span> {
+/// The places outside the code of specs that name the item with a definition: keys of var files and names in
+/// `imgspec.toml`, which have quotes, and names in comments, which have none.
+pub(super) fn outer_references(program: &Program, defined: Span) -> Vec<(Span, bool)> {
     let variable = find_defined(program, defined);
     let json = program
         .sections
@@ -77,16 +78,19 @@ pub(super) fn outer_references(program: &Program, defined: Span) -> Vec<Span> {
         .filter(|section| section.kind == LayerKind::Json)
         .flat_map(|section| &section.settings)
         .filter(|setting| Some(setting.variable) == variable)
-        .map(|setting| setting.name_span);
+        .map(|setting| (setting.name_span, true));
     let rule = program.rules.iter().find(|rule| rule.span == defined);
     let configs = program
         .configs
         .0
         .iter()
-        .flat_map(|config| config.allow.iter().chain(&config.deny))
-        .filter(|name| rule.is_some_and(|rule| rule.name == name.text))
-        .map(|name| name.span);
-    json.chain(configs).collect()
+        .flat_map(|config| config.names())
+        .map(|name| (name, true));
+    let comments = program.allows.iter().flat_map(|allow| &allow.names);
+    let names = configs.chain(comments.map(|name| (name, false)));
+    let of_rule = names.filter(|(name, _)| rule.is_some_and(|rule| rule.name == name.text));
+    json.chain(of_rule.map(|(name, is_quoted)| (name.span, is_quoted)))
+        .collect()
 }
 
 /// The variable whose key in a var file is at an offset, with the place of the key.

@@ -223,7 +223,7 @@ impl Server {
             );
         }
         let outer = outer_references(&program, defined).into_iter();
-        out.extend(outer.filter_map(|span| self.location(&program, span)));
+        out.extend(outer.filter_map(|(span, _)| self.location(&program, span)));
         let own = self.location(&program, defined);
         out.retain(|location| Some(location) != own.as_ref());
         if params.context.include_declaration {

@@ -2,6 +2,7 @@
 
 use crate::lsp::edits::{edit, include_edit, workspace_edit};
 use crate::lsp::index::{Declared, Key, Sort};
+use crate::lsp::marked::path_to;
 use crate::lsp::navigation::section_at;
 use crate::lsp::position::Positions;
 use crate::lsp::server::Server;
@@ -11,7 +12,7 @@ use crate::project::hir::{LayerKind, SectionId, linearize};
 use crate::schema::Base;
 use crate::source::{FileId, Loader, Origin, Span, part};
 use crate::syntax::ast::{self, Item, Section, SectionKind, Set, SetOp, Stmt};
-use crate::syntax::{self, is_name};
+use crate::syntax::{self, Kind, is_name};
 use lsp_types::*;
 use smol_str::SmolStr;
 use std::ops::Range;
@@ -85,6 +86,59 @@ pub(super) fn includes(
         }
     }
     out
+}
+
+// ---- comments that allow --------------------------------------------------------------------------------------------
+
+/// For warnings and notes in a range: comments that allow them. The user completes the reason.
+pub(super) fn allows(
+    server: &Server,
+    spec: &Spec,
+    path: &Path,
+    positions: Positions<'_>,
+    range: lsp_types::Range,
+) -> Vec<CodeAction> {
+    let found = server.workspace.publisher.shown(path);
+    let meets = |found: &&Diagnostic| {
+        found.range.start <= range.end
+            && range.start <= found.range.end
+            && found.severity != Some(DiagnosticSeverity::ERROR)
+    };
+    let actions = found.iter().filter(meets).filter_map(|found| {
+        let Some(NumberOrString::String(code)) = &found.code else {
+            return None;
+        };
+        let start = line_start(&spec.text, positions.offset(found.range.start));
+        // Between the lines of a string it would be text.
+        let tree = &spec.parse().tree;
+        let around = path_to(tree, start, start);
+        let is_text = |at: &usize| {
+            let node = tree.node(*at);
+            let kinds = [
+                Kind::heredoc,
+                Kind::loose_heredoc,
+                Kind::broken_heredoc,
+                Kind::triple,
+            ];
+            kinds.contains(&node.kind) && (node.start as usize) < start
+        };
+        if around.iter().any(is_text) {
+            return None;
+        }
+        let line = part(&spec.text, start..);
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let comment = format!(
+            "{}# imgspec: allow({code}): say why it is right here\n",
+            part(line, ..indent)
+        );
+        let edit = TextEdit::new(positions.range(start, start), comment);
+        Some(action(
+            format!("Allow `{code}` here, with a reason"),
+            CodeActionKind::QUICKFIX,
+            workspace_edit(vec![(path.to_owned(), edit)]),
+        ))
+    });
+    actions.collect()
 }
 
 // ---- new layers -----------------------------------------------------------------------------------------------------

@@ -155,7 +155,14 @@ fn places(program: &Program, subject: &Subject, new: &str) -> Vec<(Span, String)
         );
     }
     let outer = outer_references(program, subject.defined).into_iter();
-    out.extend(outer.map(|span| (span, print_text(new))));
+    out.extend(outer.map(|(span, is_quoted)| {
+        let text = if is_quoted {
+            print_text(new)
+        } else {
+            new.to_owned()
+        };
+        (span, text)
+    }));
     out
 }
 

@@ -270,6 +270,13 @@ impl Config {
         }
     }
 
+    /// All codes and names of rules that it mentions, in quotes.
+    pub fn names(&self) -> impl Iterator<Item = &Ident> {
+        let of_paths = self.paths.iter().map(|of| &of.levels);
+        let levels = std::iter::once(&self.levels).chain(of_paths);
+        levels.flat_map(Levels::names)
+    }
+
     /// Reports names that mean nothing: a misspelt one, one that is neither a code nor a rule of the project, a
     /// folder that is not there. `is_rule` knows the rules of files that this command does not read.
     pub fn check_names(
@@ -304,9 +311,7 @@ impl Config {
         }
         let codes = || Code::ALL.iter().map(|c| c.as_str()).chain([WARNINGS]);
         let known = || codes().chain(rules.iter().copied());
-        let of_paths = self.paths.iter().map(|of| &of.levels);
-        let levels = std::iter::once(&self.levels).chain(of_paths);
-        for name in levels.flat_map(Levels::names) {
+        for name in self.names() {
             if known().any(|k| k == name.text) {
                 continue;
             }
