@@ -21,7 +21,7 @@ pub use compare::{Comparison, Difference, compare};
 pub use print::spell_value;
 pub use var_file::{Imported, VarFile, import};
 
-use crate::syntax::is_keyword;
+use crate::syntax::{is_keyword, is_null};
 
 /// True if a variable can have this name. Packer accepts any name.
 fn is_variable_name(name: &str) -> bool {
@@ -30,6 +30,7 @@ fn is_variable_name(name: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !is_keyword(name)
+        && !is_null(name)
 }
 
 /// Turns a text into the name of an item. Other characters than those of a name become `-`, and so do several of `-` and `.`
@@ -71,7 +72,7 @@ mod tests {
             ("a--b..c.-d", "a-b-c-d"),
             ("-a.", "a"),
             ("2024", "x-2024"),
-            ("null", "x-null"),
+            ("true", "x-true"),
             ("größe", "gr-e"),
             ("…", "x"),
             ("", "x"),

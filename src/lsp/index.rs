@@ -47,6 +47,7 @@ impl Sort {
                 include.name.as_ref()?;
                 Sort::Layer
             }
+            Item::Test(_) | Item::Waiver(_) => return None,
             Item::Type(_) => Sort::Type,
             Item::Variable(_) => Sort::Variable,
             Item::Section(section) => match section.kind {
@@ -159,6 +160,7 @@ impl Declared {
                 )
             }
             Item::Section(section) => (&section.name, section.doc.as_ref(), section.span),
+            Item::Test(_) | Item::Waiver(_) => return None,
         };
         if name.text.is_empty() {
             return None;

@@ -209,7 +209,12 @@ fn span_of(stmt: &Stmt) -> Span {
     match stmt {
         Stmt::Set(set) => set.span,
         Stmt::Axis(axis) => axis.span,
-        Stmt::Unset { span, .. } | Stmt::When { span, .. } | Stmt::Block { span, .. } => *span,
+        Stmt::Unset { span, .. }
+        | Stmt::When { span, .. }
+        | Stmt::Block { span, .. }
+        | Stmt::Assert { span, .. }
+        | Stmt::Expect { span, .. }
+        | Stmt::Snapshot { span, .. } => *span,
     }
 }
 

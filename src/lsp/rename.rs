@@ -95,7 +95,7 @@ pub(super) fn edits(
     }
     if is_keyword(new) {
         return Err(format!(
-            "`{new}` cannot be a name: it is a word of the language, or means no value elsewhere"
+            "`{new}` cannot be a name: it is a word of the language"
         ));
     }
     let mut places = places(program, subject, new);

@@ -49,6 +49,26 @@ impl Outliner<'_> {
     }
 
     fn item(&self, item: &Item) -> Option<DocumentSymbol> {
+        let (name, kind, word, whole, children) = match item {
+            Item::Test(test) => {
+                let children = self.body(&test.body);
+                (&test.name, SymbolKind::METHOD, "test", test.span, children)
+            }
+            Item::Waiver(waiver) => {
+                let rule = &waiver.rule;
+                (rule, SymbolKind::EVENT, "waiver", waiver.span, Vec::new())
+            }
+            _ => return self.declaration(item),
+        };
+        if name.text.is_empty() {
+            return None;
+        }
+        let mut symbol = self.symbol(name.text.to_string(), kind, whole, name.span, children);
+        symbol.detail = Some(word.to_owned());
+        Some(symbol)
+    }
+
+    fn declaration(&self, item: &Item) -> Option<DocumentSymbol> {
         let sort = Sort::of(item)?;
         let (name, whole, children) = match item {
             Item::Include(include) => {
@@ -67,6 +87,7 @@ impl Outliner<'_> {
                 (&variable.name, whole, self.body(&variable.attributes))
             }
             Item::Type(ty) => (&ty.name, ty.name.span.to(ty.ty.span), Vec::new()),
+            Item::Test(_) | Item::Waiver(_) => return None,
         };
         if name.text.is_empty() {
             return None;
@@ -75,6 +96,13 @@ impl Outliner<'_> {
         let mut symbol = self.symbol(name_text, symbol_kind(sort), whole, name.span, children);
         symbol.detail = Some(sort.word().to_owned());
         Some(symbol)
+    }
+
+    /// The start of a text, on one line.
+    fn shown(&self, span: Span) -> String {
+        let written = part(self.text, span.start as usize..span.end as usize);
+        let words: Vec<&str> = written.split_whitespace().collect();
+        words.join(" ").chars().take(WIDTH).collect()
     }
 
     fn body(&self, body: &[Stmt]) -> Vec<DocumentSymbol> {
@@ -99,9 +127,7 @@ impl Outliner<'_> {
                 span,
             } => {
                 let own = condition.span;
-                let written = part(self.text, own.start as usize..own.end as usize);
-                let words: Vec<&str> = written.split_whitespace().collect();
-                let shown: String = words.join(" ").chars().take(WIDTH).collect();
+                let shown = self.shown(own);
                 let own = if own.start < own.end { own } else { *span };
                 let name = format!("when {shown}");
                 self.symbol(name, SymbolKind::NAMESPACE, *span, own, self.body(body))
@@ -110,6 +136,21 @@ impl Outliner<'_> {
                 let name = format!("axis {}", axis.name.text);
                 let own = axis.name.span;
                 self.symbol(name, SymbolKind::ENUM, axis.span, own, Vec::new())
+            }
+            Stmt::Assert {
+                condition, span, ..
+            } => {
+                let own = condition.span;
+                let name = format!("assert {}", self.shown(own));
+                self.symbol(name, SymbolKind::BOOLEAN, *span, own, Vec::new())
+            }
+            Stmt::Expect { code, span, .. } => {
+                let name = format!("expect {}", code.text);
+                self.symbol(name, SymbolKind::EVENT, *span, code.span, Vec::new())
+            }
+            Stmt::Snapshot { name, span } => {
+                let text = format!("snapshot {}", name.text);
+                self.symbol(text, SymbolKind::FILE, *span, name.span, Vec::new())
             }
             Stmt::Block { name, body, span } => {
                 let text = name.text.to_string();
@@ -131,7 +172,12 @@ fn span_of(stmt: &Stmt) -> Span {
     match stmt {
         Stmt::Set(set) => set.span,
         Stmt::Axis(axis) => axis.span,
-        Stmt::Unset { span, .. } | Stmt::When { span, .. } | Stmt::Block { span, .. } => *span,
+        Stmt::Unset { span, .. }
+        | Stmt::When { span, .. }
+        | Stmt::Block { span, .. }
+        | Stmt::Assert { span, .. }
+        | Stmt::Expect { span, .. }
+        | Stmt::Snapshot { span, .. } => *span,
     }
 }
 

@@ -48,10 +48,10 @@ pub enum Item {
 }
 
 impl Item {
-    /// Returns the name that the item declares. An `include` declares the items of its file.
+    /// Returns the name that the item declares. An `include` declares the items of its file, and nothing can name a test.
     pub fn name(&self) -> Option<&Ident> {
         match self {
-            Item::Include(_) => None,
+            Item::Include(_) | Item::Test(_) | Item::Waiver(_) => None,
             Item::Type(ty) => Some(&ty.name),
             Item::Variable(variable) => Some(&variable.name),
             Item::Section(section) => Some(&section.name),

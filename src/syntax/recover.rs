@@ -299,13 +299,12 @@ fn is_word_of(text: &str) -> bool {
     text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
 }
 
-/// Returns whether a name is a word that the language reads as something else where a name can be, or that other languages
-/// have for no value.
+/// Returns whether a name is a word that the language reads as something else where a name can be.
 pub(crate) fn is_keyword(name: &str) -> bool {
     matches!(
         name,
         "true" | "false" | "and" | "or" | "in" | "not" | "if" | "then" | "else" | "extends"
-    ) || is_null(name)
+    )
 }
 
 /// Returns whether a name is what other languages have for no value.

@@ -152,7 +152,7 @@ impl<'l> Draft<'l> {
         let mut declared: Vec<Declared<'u>> =
             items.filter_map(|item| self.declare_item(item)).collect();
         for (name, file) in &unit.json {
-            self.check_name(name);
+            self.check_name(name, false);
             let id = self.new_section(LayerKind::Json, name, None);
             declared.push(Declared::Json(id, name, file));
         }
@@ -160,11 +160,12 @@ impl<'l> Draft<'l> {
     }
 
     /// Reports a word that cannot be a name. It is one all the same, so that nothing is unknown because of it.
-    fn check_name(&mut self, name: &ast::Ident) {
-        if !is_keyword(&name.text) {
+    fn check_name(&mut self, name: &ast::Ident, is_variable: bool) {
+        let is_no_value = is_variable && is_null(&name.text);
+        if !is_keyword(&name.text) && !is_no_value {
             return;
         }
-        let label = if is_null(&name.text) {
+        let label = if is_no_value {
             "other languages use this word for no value"
         } else {
             "the language has another meaning for this word"
@@ -176,7 +177,7 @@ impl<'l> Draft<'l> {
 
     fn declare_item<'u>(&mut self, item: &'u ast::Item) -> Option<Declared<'u>> {
         if let Some(name) = item.name() {
-            self.check_name(name);
+            self.check_name(name, matches!(item, ast::Item::Variable(_)));
         }
         Some(match item {
             ast::Item::Variable(variable) => {
