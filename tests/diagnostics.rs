@@ -41,7 +41,7 @@ type Generate = fn() -> Vec<(String, String)>;
 
 /// Sources that exceed a limit. They are too long for a file, and `limits/NAME.txt` has only what is printed for them,
 /// or the end of it.
-const LIMITS: [(&str, Generate); 23] = [
+const LIMITS: [(&str, Generate); 25] = [
     ("includes_in_a_row", || {
         let file = |i: usize| format!("f{i}.imgspec");
         let text = |i: usize| format!("include {:?}\n", file(i + 1));
@@ -120,6 +120,18 @@ const LIMITS: [(&str, Generate); 23] = [
         let extras: String = (0..20_000).map(extra).collect();
         in_image(&format!("ansible {{\n{extras}}}"))
     }),
+    ("exclusions_of_a_matrix", || {
+        let numbers: String = (1..=1000).map(|i| format!("{i}, ")).collect();
+        let axes = format!("axis cpus in [{numbers}]\naxis memory in [{numbers}]\n");
+        let exclusions = "exclude { cpus = 7 }\n".repeat(51);
+        in_matrix("extends qemu-ubuntu-2004", &(axes + &exclusions))
+    }),
+    ("layers_of_a_matrix", || {
+        let numbers: String = (1..=20_000).map(|i| format!("{i}, ")).collect();
+        let parents = ", qemu-ubuntu-2004".repeat(50);
+        let extends = format!("extends qemu-ubuntu-2004{parents}");
+        in_matrix(&extends, &format!("axis memory in [{numbers}]\n"))
+    }),
     ("layers_of_an_image", || {
         let layer = |i| format!("layer l{} extends l{i} {{ }}\n", i + 1);
         let layers: String = (0..1000).map(layer).collect();
@@ -171,6 +183,12 @@ const LIMITS: [(&str, Generate); 23] = [
         ))
     }),
 ];
+
+/// A spec with a matrix.
+fn in_matrix(extends: &str, body: &str) -> Vec<(String, String)> {
+    let text = format!("matrix m {extends} {{\n{body}}}\n");
+    vec![("spec.imgspec".to_owned(), text)]
+}
 
 fn in_image(setting: &str) -> Vec<(String, String)> {
     let text = format!("image a extends qemu-ubuntu-2004 {{\n{setting}\n}}\n");

@@ -4,14 +4,29 @@
 //! it is checked once. The images themselves have nothing but the names of what they extend.
 
 use crate::diagnostic::{Code, Diagnostic, nearest};
-use crate::source::{MAX_COMBINATIONS, MAX_IMAGES, Span};
+use crate::source::{MAX_COMBINATIONS, MAX_IMAGES, MAX_NODES, Span};
 use crate::syntax::ast::*;
 use crate::syntax::is_name;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::{SmolStr, format_smolstr};
 
-/// Puts the layers and images of each matrix of a file in its place. `known` counts the images of all matrices of the command.
-pub(super) fn expand(file: &mut File, known: &mut usize, out: &mut Vec<Diagnostic>) {
+/// How often it is asked whether an `exclude` concerns a combination.
+const MAX_TRIED: usize = 50_000_000;
+/// How many unknown values, with how many known ones, are compared to suggest one.
+const MAX_SUGGESTED: usize = 1000;
+/// The most bytes of an image's name. Each has a folder of this name.
+const MAX_NAME: usize = 200;
+
+/// What all matrices of a command have become.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    images: usize,
+    /// The names in the `extends` of the images.
+    parents: usize,
+}
+
+/// Puts the layers and images of each matrix of a file in its place. `known` counts those of all matrices of the command.
+pub(super) fn expand(file: &mut File, known: &mut Counts, out: &mut Vec<Diagnostic>) {
     let is_matrix =
         |item: &Item| matches!(item.section(), Some(s) if s.kind == SectionKind::Matrix);
     if !file.items.iter().any(is_matrix) {
@@ -21,9 +36,8 @@ pub(super) fn expand(file: &mut File, known: &mut usize, out: &mut Vec<Diagnosti
         match item {
             Item::Section(section) if section.kind == SectionKind::Matrix => {
                 let mut matrix = Matrix::new(section, out);
-                match matrix.images(*known) {
+                match matrix.images(known) {
                     Ok(images) => {
-                        *known += images.len();
                         file.items.extend(matrix.layers().map(Item::Section));
                         file.items.extend(images.into_iter().map(Item::Section));
                     }
@@ -44,8 +58,12 @@ struct Matrix {
     shared: Section,
     extends: Vec<Ident>,
     axes: Vec<Resolved>,
-    /// For each `exclude` and each axis that it names: the axis, and which of its values are meant.
-    excluded: Vec<Vec<(usize, Vec<bool>)>>,
+    /// The places of the axes, by their names.
+    by_name: FxHashMap<SmolStr, usize>,
+    /// The places of the names in `extends`.
+    parents: FxHashMap<SmolStr, usize>,
+    /// For each `exclude` and each axis that it names: the axis, and the places of the values that are meant.
+    excluded: Vec<Vec<(usize, FxHashSet<usize>)>>,
     /// The name of each image, as it is written.
     label: Option<Expr>,
     /// Something in it is wrong, which has been reported: it has no images.
@@ -56,6 +74,8 @@ struct Matrix {
 struct Resolved {
     name: Ident,
     values: Vec<Choice>,
+    /// The places of the values, by their labels and their texts.
+    by_text: FxHashMap<SmolStr, usize>,
     /// Where the axis is among the names of `extends`; none for one over a variable.
     parent: Option<usize>,
 }
@@ -71,10 +91,13 @@ impl Matrix {
     fn new(mut section: Section, out: &mut Vec<Diagnostic>) -> Matrix {
         let extends = std::mem::take(&mut section.extends);
         let body = std::mem::take(&mut section.body);
+        let names = extends.iter().enumerate().rev();
         let mut matrix = Matrix {
+            parents: names.map(|(at, name)| (name.text.clone(), at)).collect(),
             shared: section,
             extends,
             axes: Vec::new(),
+            by_name: FxHashMap::default(),
             excluded: Vec::new(),
             label: None,
             is_broken: false,
@@ -109,7 +132,8 @@ impl Matrix {
 
     fn add_axis(&mut self, axis: Axis, out: &mut Vec<Diagnostic>) {
         let name = axis.name;
-        if let Some(first) = self.axes.iter().find(|known| known.name.text == name.text) {
+        let first = self.by_name.get(&name.text);
+        if let Some(first) = first.and_then(|at| self.axes.get(*at)) {
             let message = format!("the axis `{}` is declared twice", name.text);
             out.push(
                 Diagnostic::new(Code::DuplicateSetting, name.span, message)
@@ -119,7 +143,7 @@ impl Matrix {
             );
             return;
         }
-        let parent = self.extends.iter().position(|p| p.text == name.text);
+        let parent = self.parents.get(&name.text).copied();
         let mut values = Vec::new();
         let known = out.len();
         match axis.values.kind {
@@ -186,9 +210,19 @@ impl Matrix {
                 }
             }
         }
+        let labels = values.iter().map(|choice| Some(choice.label.clone()));
+        let texts = values.iter().map(|choice| label(&choice.value));
+        let mut by_text = FxHashMap::default();
+        for (at, text) in labels.enumerate().chain(texts.enumerate()) {
+            if let Some(text) = text {
+                by_text.entry(text).or_insert(at);
+            }
+        }
+        self.by_name.insert(name.text.clone(), self.axes.len());
         self.axes.push(Resolved {
             name,
             values,
+            by_text,
             parent,
         });
     }
@@ -205,8 +239,8 @@ impl Matrix {
                 return;
             };
             let name = &set.name;
-            let mut axes = self.axes.iter().enumerate();
-            let Some((at, axis)) = axes.find(|(_, axis)| axis.name.text == name.text) else {
+            let at = self.by_name.get(&name.text).copied();
+            let Some((at, axis)) = at.and_then(|at| Some((at, self.axes.get(at)?))) else {
                 let axes = || self.axes.iter().map(|axis| axis.name.text.as_str());
                 let message = format!("the matrix has no axis `{}`", name.text);
                 let found = Diagnostic::new(Code::UnknownName, name.span, message);
@@ -227,17 +261,18 @@ impl Matrix {
                 ExprKind::List(elements) => elements.as_slice(),
                 _ => std::slice::from_ref(&set.value),
             };
-            let mut meant = vec![false; axis.values.len()];
+            let mut meant = FxHashSet::default();
             for one in wanted {
                 let text = label(one);
-                let is_it = |choice: &Choice| {
-                    text.is_some()
-                        && (text.as_ref() == Some(&choice.label) || text == label(&choice.value))
-                };
-                let found = axis.values.iter().position(is_it);
-                match found.and_then(|at| meant.get_mut(at)) {
-                    Some(is_meant) => *is_meant = true,
-                    None => out.push(no_such_value(axis, one, text.as_deref())),
+                match text.as_ref().and_then(|text| axis.by_text.get(text)) {
+                    Some(found) => {
+                        meant.insert(*found);
+                    }
+                    None => {
+                        // The first ones get suggestions.
+                        let text = text.as_deref().filter(|_| out.len() < MAX_SUGGESTED);
+                        out.push(no_such_value(axis, one, text));
+                    }
                 }
             }
             excluded.push((at, meant));
@@ -286,7 +321,7 @@ impl Matrix {
     ///
     /// # Errors
     /// If there are too many, or if their names are not names or not distinct; nothing where an error has been reported.
-    fn images(&mut self, known: usize) -> Result<Vec<Section>, Option<Box<Diagnostic>>> {
+    fn images(&mut self, known: &mut Counts) -> Result<Vec<Section>, Option<Box<Diagnostic>>> {
         if self.is_broken {
             return Err(None);
         }
@@ -306,6 +341,17 @@ impl Matrix {
                     .help("remove values, or write several matrices"),
             )));
         }
+        if product.saturating_mul(self.excluded.len()) > MAX_TRIED {
+            let message = format!(
+                "the matrix `{}` has {} exclusions for {factors} combinations, which are too many to try",
+                matrix.text,
+                self.excluded.len()
+            );
+            return Err(Some(Box::new(
+                Diagnostic::new(Code::TooLarge, matrix.span, message)
+                    .help("name several values in one `exclude`, or write several matrices"),
+            )));
+        }
         let wanted: Vec<usize> = (0..product).filter(|at| !self.is_excluded(*at)).collect();
         if wanted.is_empty() {
             let message = format!("the matrix `{}` excludes all its combinations", matrix.text);
@@ -314,7 +360,7 @@ impl Matrix {
                     .help("remove an `exclude`, or remove the matrix"),
             )));
         }
-        if wanted.len() + known > MAX_IMAGES {
+        if wanted.len() + known.images > MAX_IMAGES {
             let message = format!(
                 "the matrix `{}` has {} images ({factors}), and the limit for the matrices of a command is {MAX_IMAGES}",
                 matrix.text,
@@ -325,6 +371,21 @@ impl Matrix {
                     .help("exclude combinations, remove values, or check fewer files at a time"),
             )));
         }
+        let parents = self.extends.len() + self.axes.len() + 1;
+        let all = wanted.len().saturating_mul(parents);
+        if all.saturating_add(known.parents) > MAX_NODES {
+            let message = format!(
+                "the matrix `{}` has {} images with {parents} layers each",
+                matrix.text,
+                wanted.len()
+            );
+            return Err(Some(Box::new(
+                Diagnostic::new(Code::TooLarge, matrix.span, message)
+                    .help("put several layers into one: `layer NAME extends A, B { }`"),
+            )));
+        }
+        known.images += wanted.len();
+        known.parents += all;
         let mut names: FxHashMap<SmolStr, usize> = FxHashMap::default();
         let mut images = Vec::with_capacity(wanted.len());
         for at in wanted {
@@ -353,9 +414,10 @@ impl Matrix {
             return false;
         }
         let choices = self.combination(at);
-        let is_meant = |(axis, meant): &(usize, Vec<bool>)| {
-            let choice = choices.get(*axis).copied().unwrap_or_default();
-            meant.get(choice).copied().unwrap_or_default()
+        let is_meant = |(axis, meant): &(usize, FxHashSet<usize>)| {
+            choices
+                .get(*axis)
+                .is_some_and(|choice| meant.contains(choice))
         };
         self.excluded.iter().any(|all| all.iter().all(is_meant))
     }
@@ -438,6 +500,16 @@ impl Matrix {
     }
 
     fn expect_name(&self, name: String, span: Span) -> Result<SmolStr, Box<Diagnostic>> {
+        if name.len() > MAX_NAME {
+            let message = format!(
+                "the name of an image would have {} characters, and the limit is {MAX_NAME}",
+                name.len()
+            );
+            return Err(Box::new(
+                Diagnostic::new(Code::TooLarge, span, message)
+                    .help("give the values short labels: `axis NAME in { label = value }`"),
+            ));
+        }
         if is_name(&name) {
             return Ok(name.into());
         }
@@ -542,7 +614,7 @@ fn no_such_value(axis: &Resolved, at: &Expr, text: Option<&str>) -> Diagnostic {
     let labels = || axis.values.iter().map(|choice| choice.label.as_str());
     let message = format!("the axis `{}` has no such value", axis.name.text);
     let found = Diagnostic::new(Code::UnknownName, at.span, message);
-    match text.and_then(|text| nearest(text, labels())) {
+    match text.and_then(|text| nearest(text, labels().take(MAX_SUGGESTED))) {
         Some(near) => found.label(format!("did you mean `{near}`?")),
         None => {
             const SHOWN: usize = 8;

@@ -50,7 +50,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         allows: Vec::new(),
         diagnostics: Vec::new(),
         nodes: 0,
-        images: 0,
+        matrices: matrix::Counts::default(),
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
         is_policy: false,
@@ -106,8 +106,8 @@ struct Reader<'l> {
     diagnostics: Vec<Diagnostic>,
     /// The nodes of all specs.
     nodes: usize,
-    /// The images of all matrices.
-    images: usize,
+    /// What all matrices have become.
+    matrices: matrix::Counts,
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
@@ -270,7 +270,7 @@ impl Reader<'_> {
         }
         self.diagnostics.extend(parse.diagnostics);
         let mut ast = parse.file;
-        matrix::expand(&mut ast, &mut self.images, &mut self.diagnostics);
+        matrix::expand(&mut ast, &mut self.matrices, &mut self.diagnostics);
         let mut unit = Unit {
             file,
             includes: Vec::new(),
