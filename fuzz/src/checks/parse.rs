@@ -85,9 +85,10 @@ pub(super) fn check_span(text: &str, span: Span) {
 
 /// Between leaves are only whitespace, punctuation and the words of the grammar.
 fn is_punctuation(gap: &str) -> bool {
-    const WORDS: [&str; 14] = [
+    const WORDS: [&str; 21] = [
         "include", "as", "type", "matching", "variable", "extends", "final", "unset", "when",
-        "axis", "in", "assert", "if", "test",
+        "axis", "in", "assert", "if", "test", "waive", "for", "because", "until", "expect", "at",
+        "snapshot",
     ];
     let is_word = |word: &str| word.is_empty() || WORDS.contains(&word);
     let is_mark = |c: char| " \t\r\n\u{feff}{}[]()=,:|$\"".contains(c);
