@@ -109,7 +109,8 @@ impl Delivery<'_, '_> {
         let (plan, _) = self.decide(self.image.ids(), false, &output);
         let mut environment = Environment::new();
         let mut packer = packer::render(self, &plan, &output, &mut environment);
-        packer.retain(|name, _| !self.withheld().contains(name));
+        let withheld = self.withheld();
+        packer.retain(|name, _| !withheld.contains(name));
         for secret in self.literal_secrets() {
             if let Some(text) = packer.get_mut(&secret) {
                 *text = MASK.into();
