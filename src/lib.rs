@@ -39,6 +39,7 @@ pub mod lsp;
 pub mod packer;
 pub mod project;
 pub mod reference;
+pub mod report;
 pub mod review;
 pub mod schema;
 pub mod source;

@@ -41,6 +41,12 @@ pub(super) enum Format {
     Kubernetes,
     /// Of `plan` alone: rules for make.
     Make,
+    /// Of `graph` alone: a flowchart in Markdown.
+    Mermaid,
+    /// Of `graph` alone: for Graphviz.
+    Dot,
+    /// Of `graph` alone: a picture.
+    Svg,
 }
 
 /// The formats of diagnostics.

@@ -23,6 +23,7 @@ mod explain;
 mod fix;
 mod fmt;
 mod format;
+mod graph;
 mod import;
 mod init;
 mod list;
@@ -34,6 +35,7 @@ mod plan;
 mod probe;
 mod releases;
 mod report;
+mod report_page;
 mod sandbox;
 mod sbom;
 mod schema;
@@ -133,6 +135,10 @@ enum Command {
     Diff(diff::Diff),
     /// List the images to build: all, or those that a change concerns, as jobs for a CI system
     Plan(plan::PlanArgs),
+    /// Draw what extends what, or which file includes which: for Mermaid, Graphviz or as SVG
+    Graph(graph::GraphArgs),
+    /// Write all values of all images, and where they come from, as one HTML page
+    Report(report_page::ReportArgs),
     /// Show from which files and lines the values of a built image come
     Whence(whence::Whence),
     /// List the packages, programs and container images of a built image: CycloneDX, SPDX or text
@@ -222,6 +228,8 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Test(args) => test::run(&cli, args).map(fine),
         Command::Diff(args) => diff::run(&cli, args).map(fine),
         Command::Plan(args) => plan::run(&cli, args).map(fine),
+        Command::Graph(args) => graph::run(&cli, args).map(fine),
+        Command::Report(args) => report_page::run(&cli, args).map(fine),
         Command::Whence(whence) => whence::run(&cli, whence).map(fine),
         Command::Sbom(sbom) => sbom::run(&cli, sbom).map(fine),
         Command::Probe(probe) => probe::run(&cli, probe),

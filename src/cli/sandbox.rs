@@ -36,6 +36,8 @@ impl Command {
             | Command::Lsp
             | Command::Init(_)
             | Command::Import(_)
+            | Command::Graph(_)
+            | Command::Report(_)
             | Command::Whence(_)
             | Command::Sbom(_)
             | Command::Schema(_)
@@ -62,6 +64,7 @@ impl Command {
             Command::Defaults(defaults) => defaults.writes(here),
             Command::Import(import) => import.writes(here),
             Command::Init(init) => init.writes(here),
+            Command::Report(report) => report.writes(here),
             Command::Sbom(sbom) => sbom.writes(here),
             Command::Test(test) => test.writes(here),
             _ => Vec::new(),

@@ -28,7 +28,7 @@ pub use build_plan::{BuildPlan, PackerRun, Role, TemplatePath};
 pub use defaults::default_files;
 pub use history::{Act, HistoryEntry, Shown, belongs, hides, history, without_secrets};
 pub use plan::{Routes, Ways};
-pub use provenance::{Account, Ground, Provenance, Step, Trace, from_root, position};
+pub use provenance::{Account, Ground, Provenance, Step, Trace, Traced, from_root, position};
 pub use readers::{Effect, Reach};
 pub use roles::check_roles;
 pub(crate) use roles::relative;

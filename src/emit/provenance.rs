@@ -121,15 +121,45 @@ impl Account {
     }
 }
 
+/// An image with the settings of each value, for a report on many images. Secrets are masked.
+#[derive(Debug, Clone)]
+pub struct Traced {
+    /// The image.
+    pub section: SectionId,
+    /// The name of the image that contains the target.
+    pub target: String,
+    /// The provider that builds the image.
+    pub provider: String,
+    /// The file, line and column of the image's declaration, as in a [`Step`].
+    pub declared: (String, u32, u32),
+    /// The names of the layers, the weakest first.
+    pub layers: Vec<String>,
+    /// The variables that have a value, in the order of their ids.
+    pub traces: Vec<(VarId, Trace)>,
+}
+
+impl Traced {
+    /// Collects the settings of an image's values.
+    pub fn new(image: &Image<'_>) -> Traced {
+        let delivery = Delivery::new(image);
+        let root = delivery.root();
+        let layers = image.stack.places();
+        Traced {
+            section: image.section,
+            target: image.program.section(image.stack.target).name.to_string(),
+            provider: delivery.provider().name.to_string(),
+            declared: delivery.position(delivery.section_span(), &root),
+            layers: layers.map(|layer| image.layer_name(layer)).collect(),
+            traces: delivery.traces(&root).collect(),
+        }
+    }
+}
+
 impl Delivery<'_, '_> {
     fn provenance(&self, root: &Path) -> Provenance {
         let program = self.image.program;
-        let ids = self.ids().filter(|id| belongs(self.image, *id));
-        let known = ids.filter(|id| program.variable(*id).alias_of().is_none());
-        let traces = known.filter_map(|id| {
-            let name = program.variable(id).name.to_string();
-            Some((name, self.trace(id, root)?))
-        });
+        let traces = self.traces(root);
+        let traces = traces.map(|(id, trace)| (program.variable(id).name.to_string(), trace));
         let sources = self.sources().into_iter();
         Provenance {
             provenance: 1,
@@ -142,6 +172,13 @@ impl Delivery<'_, '_> {
                 .collect(),
             variables: traces.collect(),
         }
+    }
+
+    /// The variables that have a value, under their present names, with their settings.
+    fn traces(&self, root: &Path) -> impl Iterator<Item = (VarId, Trace)> {
+        let ids = self.ids().filter(|id| belongs(self.image, *id));
+        let known = ids.filter(|id| self.image.program.variable(*id).alias_of().is_none());
+        known.filter_map(|id| Some((id, self.trace(id, root)?)))
     }
 
     fn grounds(&self) -> BTreeMap<String, Ground> {

@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-const STYLE: &str = include_str!("page.css");
+/// The style of the page, which other pages share.
+pub const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// The number of parts of a line, from which on the reader must open it.
@@ -37,13 +38,13 @@ struct Page<'r> {
     taken: RefCell<BTreeSet<String>>,
 }
 
-/// Allows the page its own style and script, by their hashes.
-fn policy() -> String {
+/// Returns the policy of a page that loads nothing, and has one style and one script: it allows these by their hashes.
+pub fn policy(style: &str, script: &str) -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
         "default-src 'none'; img-src data:; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
+        hash(style),
+        hash(script)
     )
 }
 
@@ -55,7 +56,7 @@ impl Page<'_> {
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(policy());
+                    meta http-equiv="Content-Security-Policy" content=(policy(STYLE, SCRIPT));
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (title) }
                     link rel="icon" href="data:,";

@@ -15,7 +15,7 @@ mod words;
 
 pub use collect::{collect, item_docs};
 pub use examples::Trial;
-pub use html::render_html;
+pub use html::{STYLE, policy, render_html};
 pub use markdown::render_markdown;
 pub use model::*;
 pub use search::{Found, search};

@@ -1,0 +1,73 @@
+//! `imgspec report`
+
+use crate::cli::graph::expect_images;
+use crate::cli::place::{cannot_write, folder_of, out, shown};
+use crate::cli::report::{expect_unchanged, is_fine, report, trace_all};
+use crate::cli::select::select;
+use crate::cli::{Cli, Failure, Selection, print, print_file};
+use crate::emit::Output;
+use crate::report::{Collector, Graph, Page, render_report};
+use crate::source::{MAX_DRAWN, normalize};
+use crate::workspace;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// As an HTML page: the only form, and the default
+    #[arg(long)]
+    html: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    /// The folder that the command writes to.
+    pub(super) fn writes(&self, here: &Path) -> Vec<PathBuf> {
+        folder_of(here, self.out.as_deref())
+    }
+}
+
+pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<bool, Failure> {
+    let selected = select(cli, &args.selection)?;
+    selected.expect_known()?;
+    let output = Output {
+        dir: out(&cli.here, None),
+        portable: true,
+    };
+    let collector = Collector::default();
+    let (rows, findings) = trace_all(&selected, &output, |image| collector.take(image));
+    if !is_fine(&findings.shown) {
+        report(cli, &selected.program, &findings);
+        return Ok(false);
+    }
+    expect_images(&selected.images)?;
+    let program = &selected.program;
+    let data = collector.finish(program, &rows);
+    let mut graph = Graph::of_layers(program, &selected.images);
+    let is_short = graph.nodes.len() > MAX_DRAWN;
+    if is_short {
+        graph = graph.without_images();
+    }
+    let root = program.root.as_deref().and_then(Path::file_name);
+    let subject = root.map_or_else(|| "images".into(), |name| name.to_string_lossy());
+    let text = render_report(&Page {
+        subject: &subject,
+        graph: &graph,
+        is_short,
+        data: &data,
+        images: rows.len(),
+    });
+    let Some(out) = &args.out else {
+        print_file(&text)?;
+        return Ok(true);
+    };
+    let path = normalize(&cli.here.join(out));
+    expect_unchanged(program, &cli.here)?;
+    workspace::replace(&path, text.as_bytes()).map_err(|e| cannot_write(&e, &cli.here))?;
+    print(&format!("{}\n", shown(&path, &cli.here)))?;
+    Ok(true)
+}
