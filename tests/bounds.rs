@@ -212,6 +212,9 @@ const OF_SPECS: &[&[&str]] = &[
     &["explain", "some-word"],
     &["doc"],
     &["doc", "--format", "markdown"],
+    &["report"],
+    &["graph", "--format", "svg"],
+    &["graph", "--files"],
 ];
 
 /// Those that read a JSON var file, named `v.json`.

@@ -355,12 +355,14 @@ fn the_commands_survive_mutations() {
         for (name, text) in &files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let commands: [&[&str]; 7] = [
+        let commands: [&[&str]; 9] = [
             &["check", "a.imgspec", "--format", "rich"],
             &["check", "w.json"],
             &["show", "a.imgspec"],
             &["show", "b.imgspec", "os_family"],
             &["list"],
+            &["graph", "--format", "svg"],
+            &["report", "a.imgspec"],
             &["compile", "a.imgspec", "--out", "out"],
             &["fmt", "a.imgspec", "b.imgspec"],
         ];

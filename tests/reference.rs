@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::page::check_page;
 use common::{imgspec, root, run, run_json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -85,77 +86,6 @@ fn each_variable_has_an_example_that_compiles() {
             .collect();
         assert!(bad.is_empty(), "{release}: {bad:#?}");
     }
-}
-
-/// Elements that HTML does not close.
-const VOID: [&str; 4] = ["meta", "link", "input", "br"];
-
-/// Checks that elements are closed in order, ids are unique, links inside the page lead somewhere, and nothing is loaded.
-/// Returns the ids.
-fn check_page(page: &str) -> BTreeSet<&str> {
-    let (mut open, mut ids, mut links) = (Vec::new(), BTreeSet::new(), Vec::new());
-    let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();
-    while let Some((_, after)) = rest.split_once('<') {
-        let (tag, next) = after.split_once('>').unwrap();
-        rest = next;
-        if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(open.pop(), Some(name), "</{name}>");
-            continue;
-        }
-        let name = tag.split(' ').next().unwrap();
-        assert!(
-            name.chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()),
-            "<{tag}>"
-        );
-        for (key, value) in attributes(tag) {
-            match key {
-                "id" => assert!(ids.insert(value), "two elements have the id {value}"),
-                "href" => links.push(value),
-                "src" | "srcset" | "action" | "data" | "poster" | "style" => panic!("<{tag}>"),
-                key => assert!(!key.starts_with("on"), "<{tag}>"),
-            }
-        }
-        // What is in them is not HTML.
-        if matches!(name, "style" | "script") {
-            let (content, next) = rest.split_once(&format!("</{name}>")).unwrap();
-            for word in [
-                "url(",
-                "@import",
-                "fetch(",
-                "XMLHttpRequest",
-                "import(",
-                "://",
-            ] {
-                assert!(!content.contains(word), "<{name}> has {word}");
-            }
-            rest = next;
-        } else if !VOID.contains(&name) {
-            open.push(name);
-        }
-    }
-    assert!(open.is_empty(), "{open:?}");
-    assert_eq!(links.iter().filter(|link| **link == "data:,").count(), 1);
-    for link in links.into_iter().filter(|link| *link != "data:,") {
-        let id = link
-            .strip_prefix('#')
-            .unwrap_or_else(|| panic!("a link to {link}"));
-        assert!(ids.contains(id), "no element has the id {id}");
-    }
-    assert!(page.contains("default-src &#39;none&#39;") || page.contains("default-src 'none'"));
-    ids
-}
-
-/// The attributes of a tag. Those without a value are left out.
-fn attributes(tag: &str) -> Vec<(&str, &str)> {
-    let mut out = Vec::new();
-    let mut rest = tag;
-    while let Some((before, after)) = rest.split_once("=\"") {
-        let (value, next) = after.split_once('"').unwrap();
-        out.push((before.rsplit(' ').next().unwrap(), value));
-        rest = next;
-    }
-    out
 }
 
 #[test]

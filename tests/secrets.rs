@@ -79,6 +79,8 @@ const COMMANDS: &[&str] = &[
     "show a.imgspec --format plain",
     "list",
     "list --json",
+    "report",
+    "graph --format svg",
     "explain ssh_password",
     "explain own",
     "fmt --check",

@@ -64,7 +64,7 @@ pub(super) fn run(cli: &Cli, args: &GraphArgs) -> Result<bool, Failure> {
 pub(super) fn expect_images(images: &[SectionId]) -> Result<(), Failure> {
     if images.is_empty() {
         return Err(Failure(
-            "these specs have no image, so there is nothing to show: `imgspec init` writes one"
+            "these specs have no image to show: write one, as in `image NAME extends TARGET { }`"
                 .to_owned(),
         ));
     }
@@ -77,11 +77,9 @@ fn draw(program: &Program, images: &[SectionId], files: bool) -> Result<Graph, F
     } else {
         Graph::of_layers(program, images)
     };
-    let count = graph.nodes.len();
-    if count > MAX_DRAWN {
-        return Err(Failure(format!(
-            "this picture has {count} nodes, and the limit is {MAX_DRAWN}: name some of the images, files or folders"
-        )));
-    }
-    Ok(graph)
+    graph.filter(|graph| graph.nodes.len() <= MAX_DRAWN).ok_or_else(|| {
+        Failure(format!(
+            "this picture has more than {MAX_DRAWN} nodes: name some of the images, files or folders"
+        ))
+    })
 }

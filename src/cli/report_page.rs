@@ -7,7 +7,7 @@ use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_file};
 use crate::emit::Output;
 use crate::report::{Collector, Graph, Page, render_report};
-use crate::source::{MAX_DRAWN, normalize};
+use crate::source::{MAX_DRAWN, MAX_PRINTED, MAX_REPORTED, normalize};
 use crate::workspace;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,12 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<bool, Failure> {
         dir: out(&cli.here, None),
         portable: true,
     };
+    let count = selected.images.len();
+    if count > MAX_REPORTED {
+        return Err(Failure(format!(
+            "these are {count} images, and a report has {MAX_REPORTED} at most: name some of them, their files or folders"
+        )));
+    }
     let collector = Collector::default();
     let (rows, findings) = trace_all(&selected, &output, |image| collector.take(image));
     if !is_fine(&findings.shown) {
@@ -46,12 +52,17 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<bool, Failure> {
     }
     expect_images(&selected.images)?;
     let program = &selected.program;
-    let data = collector.finish(program, &rows);
-    let mut graph = Graph::of_layers(program, &selected.images);
-    let is_short = graph.nodes.len() > MAX_DRAWN;
-    if is_short {
-        graph = graph.without_images();
-    }
+    let data = collector.finish(program, &rows).ok_or_else(|| {
+        Failure(format!(
+            "the values of these images have more than {} MiB: name some of the images, files or folders",
+            MAX_PRINTED >> 20
+        ))
+    })?;
+    let whole = Graph::of_layers(program, &selected.images).unwrap_or_default();
+    let is_short = whole.nodes.is_empty() || whole.nodes.len() > MAX_DRAWN;
+    let graph = if is_short { whole.without_images() } else { whole };
+    let graph = Some(graph).filter(|graph| graph.nodes.len() <= MAX_DRAWN);
+    let graph = graph.unwrap_or_default();
     let root = program.root.as_deref().and_then(Path::file_name);
     let subject = root.map_or_else(|| "images".into(), |name| name.to_string_lossy());
     let text = render_report(&Page {

@@ -3,7 +3,7 @@
 use crate::emit::{Trace, Traced};
 use crate::project::Program;
 use crate::project::hir::{SectionId, VarId};
-use crate::source::visible;
+use crate::source::{MAX_PRINTED, visible};
 use crate::syntax::{print_key, print_text};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -27,7 +27,15 @@ pub struct Row {
 /// Takes images, and keeps what is equal in several of them once. Several threads can use it.
 #[derive(Debug, Default)]
 pub struct Collector {
-    known: Mutex<FxHashMap<(VarId, String), u32>>,
+    known: Mutex<Known>,
+}
+
+/// The distinct traces, with their numbers.
+#[derive(Debug, Default)]
+struct Known {
+    numbers: FxHashMap<(VarId, String), u32>,
+    /// The bytes of their texts.
+    size: usize,
 }
 
 impl Collector {
@@ -41,8 +49,16 @@ impl Collector {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut traces = Vec::with_capacity(texts.len());
         for text in texts {
-            let next = known.len() as u32;
-            traces.push(*known.entry(text).or_insert(next));
+            // What is more than a page can contain is not kept.
+            if known.size > MAX_PRINTED {
+                break;
+            }
+            let (next, size) = (known.numbers.len() as u32, text.1.len());
+            let number = *known.numbers.entry(text).or_insert(next);
+            if number == next {
+                known.size += size;
+            }
+            traces.push(number);
         }
         Row {
             section: image.section,
@@ -55,9 +71,14 @@ impl Collector {
     }
 
     /// Returns the data of all images, in their order. The numbers in it do not depend on the order in which threads took them.
-    pub fn finish(self, program: &Program, rows: &[Row]) -> Data {
+    /// None if the distinct values and settings have more than [`MAX_PRINTED`] bytes.
+    pub fn finish(self, program: &Program, rows: &[Row]) -> Option<Data> {
         let known = self.known.into_inner();
         let known = known.unwrap_or_else(PoisonError::into_inner);
+        if known.size > MAX_PRINTED {
+            return None;
+        }
+        let known = known.numbers;
         let mut by_number: Vec<Option<(VarId, String)>> = Vec::new();
         by_number.resize_with(known.len(), || None);
         for (trace, at) in known {
@@ -90,7 +111,7 @@ impl Collector {
         let names = sections.filter(|section| program.sources.is_users(section.span.file));
         let names = names.filter_map(|section| writer.names.0.get(section.name.as_str()).copied());
         writer.data.own_names = sorted(names.collect());
-        writer.data
+        Some(writer.data)
     }
 }
 

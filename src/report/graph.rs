@@ -2,12 +2,15 @@
 
 use crate::project::hir::{LayerKind, SectionId};
 use crate::project::{Program, place_in_checkout};
-use crate::source::{FileId, Span, visible_line};
+use crate::source::{FileId, MAX_DRAWN, Span, visible_line};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// From how many images on those that extend the same and that nothing extends are one node.
 const ALIKE: usize = 7;
+
+/// How many arrows are collected before equal ones are joined. Projects have a few for each image.
+const MAX_EDGES: usize = 500_000;
 
 /// What a node stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +73,8 @@ pub struct Graph {
 
 impl Graph {
     /// Collects the layers of images. Of the library there is only what the project extends, or the whole way to its root if
-    /// the images are the library's own.
-    pub fn of_layers(program: &Program, images: &[SectionId]) -> Graph {
+    /// the images are the library's own. None if there are far too many arrows for a picture.
+    pub fn of_layers(program: &Program, images: &[SectionId]) -> Option<Graph> {
         let mut draft = Draft {
             program,
             at: FxHashMap::default(),
@@ -80,8 +83,11 @@ impl Graph {
         };
         for id in images {
             draft.add(*id);
+            if draft.edges.len() > MAX_EDGES {
+                return None;
+            }
         }
-        draft.finish(images)
+        Some(draft.finish(images))
     }
 
     /// Returns the graph without the nodes that are one image or more.
@@ -105,8 +111,8 @@ impl Graph {
     }
 
     /// Collects the files of images, and which includes which. A file that is there through another one has no arrow of its
-    /// own.
-    pub fn of_files(program: &Program, images: &[SectionId]) -> Graph {
+    /// own. None if there are more than [`MAX_DRAWN`] files.
+    pub fn of_files(program: &Program, images: &[SectionId]) -> Option<Graph> {
         let mut files: Vec<FileId> = Vec::new();
         let mut known = FxHashSet::default();
         for id in images {
@@ -118,20 +124,25 @@ impl Graph {
             let all = view.iter().copied().chain([own]);
             files.extend(all.filter(|file| known.insert(*file)));
         }
+        if files.len() > MAX_DRAWN {
+            return None;
+        }
         let place: FxHashMap<FileId, usize> =
             files.iter().enumerate().map(|(at, id)| (*id, at)).collect();
-        let below = |file: FileId| {
-            let view = program.views.get(&file);
-            view.into_iter()
-                .flat_map(|view| &view.files)
-                .copied()
-                .filter(move |other| *other != file)
+        let all_of = |file: &FileId| {
+            let view = program.views.get(file);
+            view.map_or(&[][..], |view| view.files.as_slice())
         };
         let mut edges = Vec::new();
         for (at, file) in files.iter().enumerate() {
-            let through: FxHashSet<FileId> = below(*file).flat_map(below).collect();
-            let direct = below(*file).filter(|other| !through.contains(other));
-            edges.extend(direct.filter_map(|other| Some((*place.get(&other)?, at))));
+            // Each file is behind those that it includes.
+            let mut through = FxHashSet::from_iter([*file]);
+            for other in all_of(file).iter().rev() {
+                if through.insert(*other) {
+                    edges.extend(place.get(other).map(|from| (*from, at)));
+                    through.extend(all_of(other));
+                }
+            }
         }
         let mut counts: FxHashMap<FileId, usize> = FxHashMap::default();
         for id in images {
@@ -147,7 +158,7 @@ impl Graph {
             },
             images: Vec::new(),
         });
-        sorted(nodes.collect(), edges)
+        Some(sorted(nodes.collect(), edges))
     }
 }
 
@@ -163,21 +174,19 @@ struct Draft<'p> {
 impl Draft<'_> {
     /// Adds an image and all that it extends.
     fn add(&mut self, image: SectionId) {
+        if self.at.contains_key(&image) {
+            return;
+        }
         let is_of_library = self.is_of_library(image);
         // What is left to do, with the next of its parents: names can be nested deeply.
-        let mut open = vec![(image, 0)];
-        let mut begun = FxHashSet::default();
-        begun.insert(image);
-        while let Some((id, next)) = open.pop() {
-            if self.at.contains_key(&id) {
-                continue;
-            }
-            let parents = self.parents(id, is_of_library);
-            match parents.get(next) {
+        let mut open = vec![(image, self.parents(image, is_of_library), 0)];
+        let mut begun = FxHashSet::from_iter([image]);
+        while let Some((id, parents, next)) = open.pop() {
+            match parents.get(next).copied() {
                 Some(parent) => {
-                    open.push((id, next + 1));
-                    if begun.insert(*parent) {
-                        open.push((*parent, 0));
+                    open.push((id, parents, next + 1));
+                    if !self.at.contains_key(&parent) && begun.insert(parent) {
+                        open.push((parent, self.parents(parent, is_of_library), 0));
                     }
                 }
                 None => self.place(id, &parents),

@@ -15,7 +15,7 @@ pub struct Page<'p> {
     pub subject: &'p str,
     /// The layers of its images.
     pub graph: &'p Graph,
-    /// Whether the graph has no images, because there are too many.
+    /// Whether the graph lacks images, or all, because there are too many.
     pub is_short: bool,
     /// The values.
     pub data: &'p Data,
@@ -68,7 +68,7 @@ pub fn render_report(page: &Page<'_>) -> String {
                             p.lead {
                                 (count) " image" (plural) ". "
                                 "What is extended is to the left of what extends it. A dashed frame is a target or a layer of the library."
-                                @if page.is_short { " There are too many images to draw them all, so the picture shows the layers only." }
+                                @if page.is_short { " There are too many images to draw them all." }
                             }
                             noscript { p { "The values need JavaScript. `imgspec show IMAGE` prints them, too." } }
                             div.picture tabindex="0" role="region" aria-label="Layers and images" {

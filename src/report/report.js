@@ -79,9 +79,15 @@
       return part("code", text, text.includes("\n") ? { "class": "lines" } : {});
     }
 
-    function placeOf(step) {
-      return part("span", data.files[step[2]] + ":" + step[3], { "class": "place" });
+    // A long path breaks behind its folders.
+    function place(file, line) {
+      var pieces = (data.files[file] + ":" + line).split(/(?<=\/)/);
+      var content = [];
+      pieces.forEach(function (piece) { content.push(piece, part("wbr")); });
+      return part("span", content, { "class": "place" });
     }
+
+    function placeOf(step) { return place(step[2], step[3]); }
 
     function layerOf(step) {
       var name = data.names[step[1]];
@@ -132,13 +138,22 @@
       return part("p", part("label", [check, " " + text], { "for": id }), { "class": "choice" });
     }
 
-    function choice(id, text, chosen, change) {
+    function choice(id, text, chosen) {
       var select = part("select", images.map(function (image) {
         return part("option", image.name, { value: image.name });
       }), { id: id });
       select.value = chosen.name;
-      select.addEventListener("change", function () { change(select.value); });
       return part("label", [text + " ", select], { "for": id });
+    }
+
+    // Two images to choose, and a button: a list that acts at once cannot be used with the keyboard.
+    function chooser(a, b) {
+      var button = part("button", "Compare", { type: "button", id: "report-compare" });
+      button.addEventListener("click", function () {
+        var from = byId("report-left").value, to = byId("report-right").value;
+        location.hash = "compare=" + encodeURIComponent(from) + "&with=" + encodeURIComponent(to);
+      });
+      return part("p", [choice("report-left", "Image", a), " ", choice("report-right", "and", b), " ", button], { "class": "choices" });
     }
 
     function imageLinks(some) {
@@ -160,7 +175,7 @@
         return part("tr", [rowHead(variable), part("td", valueCode(data.traces[trace][VALUE])), settings(trace)]);
       });
       var facts = [
-        part("dt", "Declared in"), part("dd", part("span", data.files[image.data.file] + ":" + image.data.line, { "class": "place" })),
+        part("dt", "Declared in"), part("dd", place(image.data.file, image.data.line)),
         part("dt", "Target"), part("dd", part("code", data.names[image.data.target])),
         part("dt", "Provider"), part("dd", part("code", data.names[image.data.provider])),
         part("dt", "Layers, the strongest first"), part("dd", image.data.layers.map(function (at) {
@@ -172,12 +187,7 @@
         part("h1", image.name, { tabindex: "-1" }),
         part("p", image.doc, { "class": "lead" }),
         part("dl", facts),
-        part("p", choice("report-other", "Compare with", other, function (name) {
-          location.hash = "compare=" + encodeURIComponent(image.name) + "&with=" + encodeURIComponent(name);
-        })),
-        part("p", part("a", "Compare " + image.name + " with another image", {
-          href: "#compare=" + encodeURIComponent(image.name) + "&with=" + encodeURIComponent(other.name),
-        })),
+        chooser(image, other),
         box("report-own", "Only values that the project sets", onlyOwn, function (isOn) { onlyOwn = isOn; show("report-own"); }),
         table(["Variable", "Value", "Set by"], rows, shown.length + " of " + count(names.length, "value")),
       ];
@@ -201,15 +211,9 @@
         if (differs(variable)) row.className = "differs";
         return row;
       });
-      var go = function (from, to) {
-        location.hash = "compare=" + encodeURIComponent(from) + "&with=" + encodeURIComponent(to);
-      };
       return [
         part("h1", a.name + " and " + b.name, { tabindex: "-1" }),
-        part("p", [
-          choice("report-left", "Compare", a, function (name) { go(name, b.name); }), " ",
-          choice("report-right", "with", b, function (name) { go(a.name, name); }),
-        ], { "class": "choices" }),
+        chooser(a, b),
         box("report-different", "Only values that differ", onlyDifferent, function (isOn) {
           onlyDifferent = isOn;
           show("report-different");
@@ -248,10 +252,12 @@
 
     function showLayer(name) {
       var number = data.names.indexOf(name);
+      if (number < 0) return null;
       var seen = new Set(), rows = [];
       data.traces.forEach(function (trace) {
         trace[STEPS].forEach(function (at) {
-          var key = trace[VARIABLE] + " " + at;
+          // A setting that another one overrides in some images is there twice.
+          var key = [trace[VARIABLE]].concat(data.steps[at].slice(2)).join();
           if (data.steps[at][1] !== number || seen.has(key)) return;
           seen.add(key);
           rows.push([trace[VARIABLE], data.steps[at]]);
@@ -271,19 +277,34 @@
       ];
     }
 
+    // The images with the same layers.
+    function showAlike(image) {
+      var layersOf = function (other) {
+        return other.data.layers.filter(function (at) { return data.names[at] !== other.name; }).join();
+      };
+      var layers = layersOf(image);
+      var alike = images.filter(function (other) { return layersOf(other) === layers; });
+      return [
+        part("h1", count(alike.length, "image"), { tabindex: "-1" }),
+        part("p", "They have the same layers.", { "class": "lead" }),
+        imageLinks(alike),
+      ];
+    }
+
     // ---- addresses ----------------------------------------------------------------------------
 
     function decode(text) { try { return decodeURIComponent(text); } catch (_) { return text; } }
 
     function find(hash) {
-      var match = /^#(image|variable|layer|compare)=([^&]*)(?:&with=(.*))?$/.exec(hash);
+      var match = /^#(image|images|variable|layer|compare)=([^&]*)(?:&with=(.*))?$/.exec(hash);
       if (!match) return null;
       var name = decode(match[2]);
-      if (match[1] === "image") return imageByName.has(name) ? showImage(imageByName.get(name)) : showLayer(name);
-      if (match[1] === "layer") return imageByName.has(name) ? showImage(imageByName.get(name)) : showLayer(name);
+      var image = imageByName.get(name);
+      if (match[1] === "image" || match[1] === "layer") return image ? showImage(image) : showLayer(name);
+      if (match[1] === "images") return image ? showAlike(image) : null;
       if (match[1] === "variable") return variableByName.has(name) ? showVariable(variableByName.get(name)) : null;
       var other = decode(match[3] || "");
-      return imageByName.has(name) && imageByName.has(other) ? showComparison(imageByName.get(name), imageByName.get(other)) : null;
+      return image && imageByName.has(other) ? showComparison(image, imageByName.get(other)) : null;
     }
 
     // `keep` is the id of the control that keeps the focus.

@@ -21,7 +21,7 @@ pub enum Look {
 }
 
 const STYLE: &str = "
-    .back { fill: #fdfdfc } rect { fill: #f4f4f1; stroke: #8a9096 } path { fill: none; stroke: #8a9096 }
+    .back { fill: #fdfdfc; stroke: none } rect { fill: #f4f4f1; stroke: #8a9096 } path { fill: none; stroke: #8a9096 }
     .image rect, .images rect, .matrix rect { stroke: #0a56b3 } .library rect { stroke-dasharray: 4 3 }
     text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #23272b } .note { font-size: 10px; fill: #5b636b }
     @media (prefers-color-scheme: dark) {
@@ -41,7 +41,7 @@ pub fn svg(graph: &Graph, look: Look) -> String {
         Look::Alone => {
             let _ = writeln!(
                 out,
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w:.0}\" height=\"{h:.0}\" viewBox=\"0 0 {w:.0} {h:.0}\">\n  <style>{STYLE}  </style>\n  <rect class=\"back\" width=\"100%\" height=\"100%\" stroke=\"none\"/>"
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w:.0}\" height=\"{h:.0}\" viewBox=\"0 0 {w:.0} {h:.0}\">\n  <style>{STYLE}  </style>\n  <rect class=\"back\" width=\"100%\" height=\"100%\"/>"
             );
         }
         Look::Inside => {
@@ -68,7 +68,8 @@ fn fragment(node: &Node) -> String {
         _ => &node.name,
     };
     let what = match node.kind {
-        Kind::Image | Kind::Images => "image",
+        Kind::Image => "image",
+        Kind::Images => "images",
         _ => "layer",
     };
     let mut out = format!("#{what}=");
@@ -100,13 +101,12 @@ fn draw(out: &mut String, node: &Node, look: Look, (x, y, width): (f64, f64, f64
         Look::Alone => ("<g".to_owned(), "</g>"),
         Look::Inside => (format!("<a href=\"{}\"", fragment(node)), "</a>"),
     };
-    let title = escape(&format!(
-        "{} {}{}{}",
-        node.kind.word(),
-        node.name,
-        if node.note.is_empty() { "" } else { ", " },
-        node.note
-    ));
+    let title = match node.kind {
+        Kind::Images => node.name.clone(),
+        kind => format!("{} {}", kind.word(), node.name),
+    };
+    let gap = if node.note.is_empty() { "" } else { ", " };
+    let title = escape(&format!("{title}{gap}{}", node.note));
     let _ = writeln!(out, "  {open} class=\"{class}\"><title>{title}</title>");
     // Several images are a pile.
     if matches!(node.kind, Kind::Matrix | Kind::Images) {
@@ -177,8 +177,10 @@ fn way(points: &[(f64, f64)]) -> String {
             None => {
                 let _ = write!(out, "M{x:.1} {y:.1}");
             }
-            Some((_, before)) if (before - y).abs() < 0.05 => {
-                let _ = write!(out, "H{x:.1}");
+            Some((from, before)) if (before - y).abs() < 0.05 => {
+                if from < *x {
+                    let _ = write!(out, "H{x:.1}");
+                }
             }
             Some((from, before)) => {
                 let middle = f64::midpoint(from, *x);

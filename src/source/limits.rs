@@ -49,6 +49,9 @@ pub const MAX_COMBINATIONS: usize = 1_000_000;
 /// The most images of a project that `doc` describes.
 pub const MAX_DESCRIBED: usize = 1000;
 
+/// The most images of a report.
+pub const MAX_REPORTED: usize = 5000;
+
 /// The most nodes of a graph of layers and images, or of files.
 pub const MAX_DRAWN: usize = 500;
 

@@ -6,6 +6,7 @@ pub mod console;
 pub mod diagnostics;
 pub mod editor;
 pub mod fixes;
+pub mod page;
 pub mod pages;
 pub mod place;
 pub mod snapshot;
