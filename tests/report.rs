@@ -116,7 +116,10 @@ fn the_page_has_the_values_and_settings_of_show() {
             overridden += usize::from(steps.len() > 1);
         }
     }
-    assert!(compared > 1000 && overridden > 30, "{compared} {overridden}");
+    assert!(
+        compared > 1000 && overridden > 30,
+        "{compared} {overridden}"
+    );
 }
 
 #[test]
@@ -141,10 +144,19 @@ fn write_fleet(folder: &Path) {
     ];
     let mut spec = String::new();
     for base in 0..20 {
-        let _ = writeln!(spec, "layer base-{base} {{\n    no_proxy = [\"10.{base}.0.0/16\"]");
-        let _ = writeln!(spec, "    when os_family == \"photon\" {{ extra_rpms = [\"nfs-utils\"] }}\n    ansible {{");
+        let _ = writeln!(
+            spec,
+            "layer base-{base} {{\n    no_proxy = [\"10.{base}.0.0/16\"]"
+        );
+        let _ = writeln!(
+            spec,
+            "    when os_family == \"photon\" {{ extra_rpms = [\"nfs-utils\"] }}\n    ansible {{"
+        );
         for number in 0..25 {
-            let _ = writeln!(spec, "        site_{number} = \"value {number} of base {base}\"");
+            let _ = writeln!(
+                spec,
+                "        site_{number} = \"value {number} of base {base}\""
+            );
         }
         spec.push_str("    }\n}\n");
     }
@@ -168,7 +180,11 @@ fn a_thousand_images_are_a_small_page_in_two_seconds() {
     let start = std::time::Instant::now();
     let page = report(folder.path());
     let time = start.elapsed();
-    println!("1,000 images: {} ms, {} KiB", time.as_millis(), page.len() >> 10);
+    println!(
+        "1,000 images: {} ms, {} KiB",
+        time.as_millis(),
+        page.len() >> 10
+    );
     let values = values_of_page(&data(&page));
     assert_eq!(values.len(), 1000);
     for (image, number) in [("image-7", "7"), ("image-999", "999")] {
@@ -211,14 +227,19 @@ fn a_reader_finds_and_compares_by_the_keyboard_in_both_themes() {
     let values = |image: &str| {
         let shown = run_json(folder.path(), &["show", image, "--json"]);
         let variables = shown[0]["variables"].as_object().unwrap();
-        let values = variables.iter().map(|(name, v)| (name.clone(), v["value"].clone()));
+        let values = variables
+            .iter()
+            .map(|(name, v)| (name.clone(), v["value"].clone()));
         values.collect::<BTreeMap<String, Value>>()
     };
     let (a, b) = (values("storage-node"), values("plain-node"));
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let missing = Value::Null;
-    let value = |of: &BTreeMap<String, Value>, name: &String| of.get(name).unwrap_or(&missing).clone();
-    let different = names.into_iter().filter(|name| value(&a, name) != value(&b, name));
+    let value =
+        |of: &BTreeMap<String, Value>, name: &String| of.get(name).unwrap_or(&missing).clone();
+    let different = names
+        .into_iter()
+        .filter(|name| value(&a, name) != value(&b, name));
     let different = different.cloned().collect::<Vec<_>>().join(" ");
     let kept = std::env::var_os("IMGSPEC_PICTURES").map(PathBuf::from);
     let pictures = kept.unwrap_or_else(|| folder.path().join("pictures"));
@@ -275,8 +296,15 @@ fn graphviz_and_an_xml_parser_read_the_pictures() {
             let (nodes, edges) = mermaid_counts(&graph(&project, &with("mermaid")));
             assert!(nodes > 1, "{}", project.display());
             std::fs::write(&path, graph(&project, &with("dot"))).unwrap();
-            let output = Command::new(&dot).args(["-Tplain"]).arg(&path).output().unwrap();
-            assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+            let output = Command::new(&dot)
+                .args(["-Tplain"])
+                .arg(&path)
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success() && output.stderr.is_empty(),
+                "{output:?}"
+            );
             let plain = String::from_utf8(output.stdout).unwrap();
             let count = |word: &str| plain.lines().filter(|line| line.starts_with(word)).count();
             assert_eq!((count("node "), count("edge ")), (nodes, edges));
@@ -311,7 +339,13 @@ fn mermaid_draws_the_names() {
             let dot = graph(project, &[flags, &["--format", "dot"]].concat());
             let names = dot.lines().filter_map(|line| {
                 let (_, label) = line.split_once(" [label = \"")?;
-                let name = label.split("\"]").next()?.split("\", ").next()?.split("\\n").next()?;
+                let name = label
+                    .split("\"]")
+                    .next()?
+                    .split("\", ")
+                    .next()?
+                    .split("\\n")
+                    .next()?;
                 let name = name.replace("\\\"", "\"").replace("\\\\", "\\");
                 Some(name.replace('<', "&lt;").replace('>', "&gt;"))
             });
@@ -325,7 +359,13 @@ fn mermaid_draws_the_names() {
     };
     let output = command.output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let drawn = printed.lines().map(|line| serde_json::from_str(line).unwrap());
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let drawn = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
     assert_eq!(drawn.collect::<Vec<Vec<String>>>(), expected);
 }

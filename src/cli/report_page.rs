@@ -60,7 +60,11 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<bool, Failure> {
     })?;
     let whole = Graph::of_layers(program, &selected.images).unwrap_or_default();
     let is_short = whole.nodes.is_empty() || whole.nodes.len() > MAX_DRAWN;
-    let graph = if is_short { whole.without_images() } else { whole };
+    let graph = if is_short {
+        whole.without_images()
+    } else {
+        whole
+    };
     let graph = Some(graph).filter(|graph| graph.nodes.len() <= MAX_DRAWN);
     let graph = graph.unwrap_or_default();
     let root = program.root.as_deref().and_then(Path::file_name);

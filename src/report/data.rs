@@ -332,7 +332,8 @@ fn inner(value: &Json) -> String {
         Json::Object(entries) if entries.is_empty() => "{ }".to_owned(),
         Json::Object(entries) => {
             let entries = entries.iter();
-            let entries = entries.map(|(key, value)| format!("{} = {}", print_key(key), inner(value)));
+            let entries =
+                entries.map(|(key, value)| format!("{} = {}", print_key(key), inner(value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }
         Json::Null => "unset".to_owned(),

@@ -26,7 +26,9 @@ pub fn mermaid(graph: &Graph) -> String {
 
 /// Renders a graph for Graphviz.
 pub fn dot(graph: &Graph) -> String {
-    let mut out = "digraph imgspec {\n    rankdir = LR\n    node [fontname = \"monospace\", shape = box]\n".to_owned();
+    let mut out =
+        "digraph imgspec {\n    rankdir = LR\n    node [fontname = \"monospace\", shape = box]\n"
+            .to_owned();
     for (at, node) in graph.nodes.iter().enumerate() {
         let look = match node.kind {
             Kind::Library => ", style = dashed",

@@ -104,7 +104,9 @@ pub(super) fn lay_out(graph: &Graph, widths: &[f64]) -> Layout {
             .get(sweep % 3)
             .copied()
             .flatten();
-        for_each_column(&mut rows, sweep % 2 == 0, |row| settle(&mut items, row, side));
+        for_each_column(&mut rows, sweep % 2 == 0, |row| {
+            settle(&mut items, row, side)
+        });
     }
     place(&columns, widths, &items, &ways, count)
 }
