@@ -201,29 +201,51 @@ fn middle(items: &[Item], at: usize, before: Option<bool>) -> f64 {
     if count > 0.0 { sum / count } else { item.y }
 }
 
+/// Items without a space between them.
+struct Block {
+    /// The sum of where its items want its top to be.
+    sum: f64,
+    /// Their number.
+    count: f64,
+    /// The items, and where each of them is below the top.
+    members: Vec<(usize, f64)>,
+}
+
+impl Block {
+    fn wanted(&self) -> f64 {
+        self.sum / self.count
+    }
+}
+
 /// Moves the items of a column as near to their neighbours as their order and size allow: neighbours that want the same place
 /// become a block, in the middle of what they want.
 fn settle(items: &mut [Item], row: &[usize], side: Option<bool>) {
-    // A block: the sum of what its items want, their number, and where each of them is below its first one.
-    let mut blocks: Vec<(f64, f64, Vec<(usize, f64)>)> = Vec::new();
+    let mut blocks: Vec<Block> = Vec::new();
     let mut offset = 0.0;
     for at in row {
         let room = items.get(*at).map_or(0.0, Item::room);
         offset += room / 2.0;
-        let wanted = middle(items, *at, side) - offset;
-        let mut block = (wanted, 1.0, vec![(*at, offset)]);
-        while let Some(last) = blocks.pop_if(|last| last.0 / last.1 >= block.0 / block.1) {
-            let mut members = last.2;
-            members.append(&mut block.2);
-            block = (last.0 + block.0, last.1 + block.1, members);
+        let mut block = Block {
+            sum: middle(items, *at, side) - offset,
+            count: 1.0,
+            members: vec![(*at, offset)],
+        };
+        while let Some(last) = blocks.pop_if(|last| last.wanted() >= block.wanted()) {
+            let mut members = last.members;
+            members.append(&mut block.members);
+            block = Block {
+                sum: last.sum + block.sum,
+                count: last.count + block.count,
+                members,
+            };
         }
         blocks.push(block);
         offset += room / 2.0;
     }
-    for (sum, count, members) in blocks {
-        for (at, offset) in members {
-            if let Some(item) = items.get_mut(at) {
-                item.y = sum / count + offset;
+    for block in blocks {
+        for (at, offset) in &block.members {
+            if let Some(item) = items.get_mut(*at) {
+                item.y = block.wanted() + offset;
             }
         }
     }
