@@ -175,7 +175,9 @@ pub(super) fn extract(
     let start = above(&spec.text, span_of(first).start as usize);
     let end = line_end(&spec.text, span_of(last).end as usize);
     let body_start = section.span.start as usize;
-    if start <= body_start || end > section.span.end as usize {
+    // A secret is in no answer.
+    let is_hidden = spec.program.sources.get(spec.file).hides(start..end);
+    if start <= body_start || end > section.span.end as usize || is_hidden {
         return None;
     }
     let text = part(&spec.text, start..end);
@@ -267,8 +269,10 @@ pub(super) fn move_up(server: &Server, spec: &Spec, path: &Path, at: u32) -> Vec
         .program
         .find_variable(Some(spec.file), &set.name.text)
         .is_some_and(|id| is_path(&spec.program.variable(id).ty.base));
-    // A path starts at its file.
-    if set.op != SetOp::Replace || set.is_final || names_a_path {
+    let text = set.span.start as usize..set.span.end as usize;
+    let is_hidden = spec.program.sources.get(spec.file).hides(text);
+    // A path starts at its file, and a secret is in no answer.
+    if is_hidden || set.op != SetOp::Replace || set.is_final || names_a_path {
         return Vec::new();
     }
     let parents = section.extends.iter();

@@ -156,6 +156,12 @@ impl SourceFile {
         self.digest.get_or_init(|| sha256(&self.text))
     }
 
+    /// Returns whether a part of the text between two byte offsets is hidden.
+    pub fn hides(&self, range: Range<usize>) -> bool {
+        let mut hidden = self.hidden.iter();
+        hidden.any(|(start, end)| (*start as usize) < range.end && range.start < *end as usize)
+    }
+
     /// Returns whether any part of the text is hidden.
     pub fn has_hidden(&self) -> bool {
         !self.hidden.is_empty()
