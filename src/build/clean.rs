@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// The files that compiles and builds write to an image's folder, in addition to `output` and `work`.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "packer.vars.json",
     "ansible.vars.json",
     "manifest.json",
     Provenance::FILE,
     "packer.log",
     "build.json",
+    Provenance::STATEMENT,
     LOCK,
 ];
 

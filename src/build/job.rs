@@ -10,6 +10,7 @@ use crate::build::inputs::{Inputs, see};
 use crate::build::mask::Mask;
 use crate::build::process::{Interrupt, MARK, run, stop_marked};
 use crate::build::progress::{self, Display, Progress};
+use crate::build::statement::{self, Start};
 use crate::build::tools::{Found, Tool, Toolbox};
 use crate::emit::{Account, Artifacts, OUT_ENV, Output, PackerRun, Provenance, TemplatePath};
 use crate::source::hex;
@@ -40,6 +41,8 @@ pub struct Flags {
     pub foreground: bool,
     /// Build images again that are up to date.
     pub force: bool,
+    /// Write the provenance of the build as a statement, with this ID of the builder.
+    pub builder: Option<String>,
 }
 
 impl Flags {
@@ -218,11 +221,13 @@ impl<'a> Job<'a> {
         if let Some(record) = Record::read(&self.folder)
             .filter(|r| r.inputs == seen.inputs && r.is_whole(&self.folder))
             && !self.flags.force
+            && (self.flags.builder.is_none() || statement::is_about(&self.folder, &record))
         {
             return Ok(Outcome::UpToDate(record));
         }
         let display = progress.start(&self.artifacts.image);
         let names: Vec<&str> = self.tools.keys().map(String::as_str).collect();
+        let start = self.start()?;
         let record = self.guarded(&names, |running| {
             self.write_release(&seen.id)?;
             self.validate_runs(&display, running)?;
@@ -231,9 +236,35 @@ impl<'a> Job<'a> {
                 self.packer(&self.build_arguments(packer_run), &display, running)?;
             }
             display.show("computing checksums");
-            Ok(self.keep(seen)?)
+            // It is about the output that is replaced now.
+            statement::remove(&self.folder)?;
+            let record = self.keep(seen)?;
+            if let Some(start) = &start {
+                let failed = |e: workspace::WriteError| BuildFailure::new(e.to_string());
+                let written = start.write(&record, &self.tools, &self.folder);
+                written.map_err(failed)?;
+            }
+            Ok(record)
         })?;
         Ok(Outcome::Built(record, display.elapsed()))
+    }
+
+    /// Notes the start of a build whose provenance is wanted.
+    ///
+    /// # Errors
+    /// If the build leaves no artifact that a statement could be about.
+    fn start(&self) -> Result<Option<Start>, BuildFailure> {
+        let Some(builder) = &self.flags.builder else {
+            return Ok(None);
+        };
+        if self.artifacts.build.artifact.is_none() {
+            return Err(BuildFailure::new(format!(
+                "the provider {} leaves no file on this machine that `--provenance` could be about: build without it",
+                self.account.provenance.provider
+            )));
+        }
+        let root = &self.account.sight.root;
+        Ok(Some(Start::now(builder, token()?, root)))
     }
 
     /// Returns the commands of a build for a shell, beginning with `cd`.

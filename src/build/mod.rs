@@ -13,6 +13,7 @@ mod mask;
 mod private;
 mod process;
 mod progress;
+mod statement;
 mod tools;
 
 pub use artifacts::{Artifact, Record};
@@ -25,4 +26,5 @@ pub use mask::Mask;
 pub use private::{Private, remove_leftovers};
 pub use process::Interrupt;
 pub use progress::Progress;
+pub use statement::BUILDER;
 pub use tools::{Found, Tool, Toolbox};

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use url::Url;
 
 /// What to build, and where to write it.
 #[derive(Debug, Args)]
@@ -67,6 +68,12 @@ pub(super) struct Build {
     /// Show the screen of the virtual machine during the build
     #[arg(long)]
     foreground: bool,
+    /// Write the provenance of each build as an in-toto statement with SLSA's predicate (docs/supply-chain.md)
+    #[arg(long)]
+    provenance: bool,
+    /// The URI of who builds, for --provenance
+    #[arg(long, value_name = "URI", requires = "provenance", value_parser = find_uri)]
+    builder_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,7 +98,17 @@ pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
         on_error,
         foreground: args.foreground,
         force: args.force,
+        builder: args.provenance.then(|| {
+            let id = args.builder_id.as_deref();
+            id.unwrap_or(build::BUILDER).to_owned()
+        }),
     };
+    if args.provenance && cli.checkout.is_some() {
+        return Err(Failure(
+            "a checkout's Makefile builds the image, and imgspec does not see its result: remove `--provenance`"
+                .to_owned(),
+        ));
+    }
     let is_attended = args.debug || args.on_error == Some(OnError::Ask);
     if is_attended && args.place.jobs > 1 {
         return Err(Failure(
@@ -105,6 +122,13 @@ pub(super) fn run(cli: &Cli, args: &Build) -> Result<ExitCode, Failure> {
     };
     install(cli, &args.place, args.install && !args.dry_run, args.yes)?;
     work(cli, &args.place, &flags, action)
+}
+
+/// Reads the argument of `--builder-id`.
+fn find_uri(text: &str) -> Result<String, String> {
+    let is_uri = Url::parse(text).is_ok() && !text.contains(|c: char| c.is_control() || c == ' ');
+    let wanted = "write a URI, such as `https://ci.example.com/runners/1`";
+    is_uri.then(|| text.to_owned()).ok_or(wanted.to_owned())
 }
 
 /// Installs programs if the user asked for it. A checkout's Makefile installs its own.

@@ -45,6 +45,8 @@ mod show;
 mod states;
 mod targets;
 mod test;
+mod vendor;
+mod verify;
 mod watch;
 mod whence;
 
@@ -141,6 +143,10 @@ enum Command {
     Report(report_page::ReportArgs),
     /// Show from which files and lines the values of a built image come
     Whence(whence::Whence),
+    /// Check that a built image is what its build has made, and that the specs are still those of the image
+    Verify(verify::Verify),
+    /// Download the files that specs include by their address; no other command uses the network for them
+    Vendor(vendor::Vendor),
     /// List the packages, programs and container images of a built image: CycloneDX, SPDX or text
     Sbom(sbom::Sbom),
     /// Check built images: start each without changing it, and run its probes in it
@@ -231,6 +237,8 @@ fn run_command(mut cli: Cli) -> Result<ExitCode, Failure> {
         Command::Graph(args) => graph::run(&cli, args).map(fine),
         Command::Report(args) => report_page::run(&cli, args).map(fine),
         Command::Whence(whence) => whence::run(&cli, whence).map(fine),
+        Command::Verify(args) => verify::run(&cli, args).map(fine),
+        Command::Vendor(args) => vendor::run(&cli, args).map(fine),
         Command::Sbom(sbom) => sbom::run(&cli, sbom).map(fine),
         Command::Probe(probe) => probe::run(&cli, probe),
         Command::Deps(deps) => deps::run(&cli, deps).map(fine),

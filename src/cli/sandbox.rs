@@ -39,10 +39,11 @@ impl Command {
             | Command::Graph(_)
             | Command::Report(_)
             | Command::Whence(_)
+            | Command::Verify(_)
             | Command::Sbom(_)
             | Command::Schema(_)
             | Command::Test(_) => true,
-            // They run Packer, Ansible, make, apt or an image, or remove what these have written.
+            // They run Packer, Ansible, make, apt, curl or an image, or remove what these have written.
             Command::Build(_)
             | Command::Diff(_)
             | Command::Plan(_)
@@ -51,6 +52,7 @@ impl Command {
             | Command::Deps(_)
             | Command::Adopt(_)
             | Command::Compare(_)
+            | Command::Vendor(_)
             | Command::Clean(_) => false,
         }
     }

@@ -5,7 +5,7 @@ use crate::cli::deps::JsonTool;
 #[cfg(unix)]
 use crate::cli::probe::JsonProbed;
 use crate::cli::sandbox::confine;
-use crate::cli::{Cli, Failure, compile, list, print, releases, show, test, whence};
+use crate::cli::{Cli, Failure, compile, list, print, releases, show, test, verify, whence};
 use crate::diagnostic::{Report, json_text};
 use crate::import::Comparison;
 use crate::review::{Plan, Review};
@@ -39,6 +39,8 @@ enum Form {
     Plan,
     /// `whence --json`
     Whence,
+    /// `verify --json`
+    Verify,
     /// `test --json`
     Test,
     /// `deps --json`
@@ -61,6 +63,7 @@ pub(super) fn run(cli: &Cli, args: &Schema) -> Result<bool, Failure> {
         Form::Diff => schema_for!(Review),
         Form::Plan => schema_for!(Plan),
         Form::Whence => schema_for!(whence::Whences),
+        Form::Verify => schema_for!(verify::Verified),
         Form::Test => schema_for!(test::JsonTests<'static>),
         #[cfg(unix)]
         Form::Deps => schema_for!(Vec<JsonTool<'static>>),

@@ -43,6 +43,8 @@ codes! {
     IncludeCycle = "include-cycle" Error,
     /// A spec names a file outside the project.
     OutsideRoot = "outside-root" Error,
+    /// A file that is included by its address has no copy that `imgspec.lock` names.
+    RemoteInclude = "remote-include" Error,
     /// A file, a value or the output exceeds a limit.
     TooLarge = "too-large" Error,
     /// A file contains characters that change the direction of text.

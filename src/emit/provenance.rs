@@ -65,6 +65,9 @@ impl Provenance {
     /// The name of the file in an image's folder, and in the image below `/usr/share/imgspec`.
     pub const FILE: &str = "provenance.json";
 
+    /// The name of the statement about a build in an image's folder (docs/supply-chain.md).
+    pub const STATEMENT: &str = "provenance.intoto.json";
+
     /// The text of the file.
     pub fn text(&self) -> String {
         render(self)

@@ -9,6 +9,7 @@ use crate::lsp::position::uri;
 use crate::lsp::refactor;
 use crate::lsp::server::Server;
 use crate::lsp::workspace::Spec;
+use crate::project::Address;
 use crate::project::hir::*;
 use crate::schema::{Text, Value};
 use crate::source::{Loader, Span, normalize, part};
@@ -187,6 +188,9 @@ fn convert_layer(
     include: &Include,
 ) -> Option<CodeAction> {
     let name = include.name.as_ref()?;
+    if Address::is_meant(&include.path.text) {
+        return None;
+    }
     let json = normalize(&path.parent()?.join(include.path.text.as_str()));
     if json.extension()? != "json" {
         return None;

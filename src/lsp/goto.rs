@@ -3,9 +3,9 @@
 use crate::lsp::hover::find_entry;
 use crate::lsp::navigation::{Named, for_each_name};
 use crate::lsp::position::{Positions, uri};
-use crate::project::Program;
 use crate::project::hir::{LayerKind, PROBES, RULES, VarId};
-use crate::source::{FileId, Span, normalize};
+use crate::project::{Program, find_include};
+use crate::source::{Disk, FileId, Loader, Span};
 use crate::syntax::ast::{File, Item};
 use lsp_types::DocumentLink;
 use std::path::Path;
@@ -107,7 +107,7 @@ pub(super) fn key_at(program: &Program, file: FileId, offset: u32) -> Option<(Va
 }
 
 /// The paths of includes, as links.
-pub(super) fn links(ast: &File, folder: &Path, positions: Positions<'_>) -> Vec<DocumentLink> {
+pub(super) fn links(ast: &File, own: &Path, positions: Positions<'_>) -> Vec<DocumentLink> {
     let includes = ast.items.iter().filter_map(|item| match item {
         Item::Include(include) if !include.path.text.is_empty() => Some(&include.path),
         _ => None,
@@ -115,7 +115,7 @@ pub(super) fn links(ast: &File, folder: &Path, positions: Positions<'_>) -> Vec<
     includes
         .map(|path| DocumentLink {
             range: positions.range_of(path.span),
-            target: uri(&normalize(&folder.join(path.text.as_str()))),
+            target: uri(&find_include(own, &path.text, |path| Disk.exists(path))),
             tooltip: None,
             data: None,
         })

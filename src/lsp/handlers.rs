@@ -20,8 +20,8 @@ use crate::lsp::tokens::{delta, tokens};
 use crate::lsp::transport::written;
 use crate::lsp::workspace::{Spec, find_source, is_spec};
 use crate::project::hir::VarId;
-use crate::project::{Program, Request as Wanted};
-use crate::source::{FileId, Loader, Origin, Span, normalize};
+use crate::project::{Program, Request as Wanted, find_include};
+use crate::source::{Disk, FileId, Loader, Origin, Span};
 use crate::syntax::{self, format, format_range};
 use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
@@ -186,8 +186,8 @@ impl Server {
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
         let (named, span) = name_at(&spec.parse().file, offset)?;
         if let Named::Include(target) = named {
-            let folder = spec.program.sources.get(span.file).folder();
-            let uri = uri(&normalize(&folder.join(target)))?;
+            let own = &spec.program.sources.get(span.file).path;
+            let uri = uri(&find_include(own, target, |path| Disk.exists(path)))?;
             return Some(Location::new(uri, Range::default()).into());
         }
         let span = definition(&spec.program, spec.file, named)?;
@@ -301,11 +301,7 @@ impl Server {
     fn links(&self, params: DocumentLinkParams) -> Option<Vec<DocumentLink>> {
         let path = path(&params.text_document.uri)?;
         let spec = self.spec(&params.text_document.uri)?;
-        Some(links(
-            &spec.parse().file,
-            path.parent()?,
-            self.positions(&spec),
-        ))
+        Some(links(&spec.parse().file, &path, self.positions(&spec)))
     }
 
     fn folds(&self, params: FoldingRangeParams) -> Option<Vec<FoldingRange>> {

@@ -12,6 +12,7 @@ mod config;
 mod edition;
 pub mod hir;
 mod load;
+mod lock;
 mod roots;
 
 pub use adopted::Adopted;
@@ -24,6 +25,7 @@ pub use hir::{
     DataFile, Family, FileView, Names, Origins, Program, Region, Shared, Stack, StackLayer, Table,
     in_checkout, linearize, place_in_checkout,
 };
-pub use load::{Library, LibraryChoice, Request, load, readable};
+pub use load::{Library, LibraryChoice, Request, find_include, load, readable};
+pub use lock::{Address, LOCK_FILE, Locked, VENDOR};
 pub use roots::Unread;
 pub(crate) use roots::{is_inside, read_inside};

@@ -1,6 +1,7 @@
 //! The folders that a project may read.
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::project::lock::find_copy;
 use crate::source::{Loader, Span};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,16 @@ pub(crate) fn outside_root(span: Span, path: &Path, roots: &[PathBuf]) -> Diagno
         .first()
         .map(|r| r.display().to_string())
         .unwrap_or_default();
+    let is_vendored = |root: &PathBuf| find_copy(&root.join("x.imgspec"), |_| true).is_some();
+    if roots.first().is_some_and(is_vendored) {
+        let message = format!(
+            "{} is outside the folder of this vendored file",
+            path.display()
+        );
+        return Diagnostic::new(Code::OutsideRoot, span, message)
+            .label("a file from elsewhere reads only its own folder")
+            .help("include the other file by its address, or copy both into the project");
+    }
     Diagnostic::new(Code::OutsideRoot, span, format!("{} is outside the project", path.display()))
         .label(format!("the project's root is {root}"))
         .help("allow its folder with `--include-root FOLDER` or `include-roots` in imgspec.toml, or put imgspec.toml into a folder that contains both")

@@ -1,7 +1,7 @@
 //! A project's configuration, specs and library.
 
 use crate::project::{Adopted, Edition, LibraryChoice};
-use crate::project::{Config, find_root, is_inside, read_config_text};
+use crate::project::{Config, VENDOR, find_root, is_inside, read_config_text};
 use crate::schema::Roles;
 use crate::source::{Disk, FileId, Loader, MAX_EXCLUDED, Release, normalize, read_text_real};
 use crate::workspace::checkout::{adopt_checkout, is_known};
@@ -56,13 +56,20 @@ pub fn spec_folders(folder: &Path, most: usize) -> Vec<PathBuf> {
 fn walk(folder: &Path) -> io::Result<Walk> {
     let (root, config) = read_config(folder);
     let exclude = Exclude::new(&root, &config.exclude)?;
+    // Copies belong to the files that include them.
+    let copies = root.join(VENDOR);
     let is_wanted = move |entry: &DirEntry| {
         let name = entry.file_name();
         let is_other = name == "target" || name == "node_modules";
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         // A folder with its own configuration is another project.
         let is_project = || is_folder && entry.path().join("imgspec.toml").exists();
-        let is_out = || is_other || is_project() || exclude.contains(entry.path(), is_folder);
+        let is_out = || {
+            is_other
+                || entry.path() == copies
+                || is_project()
+                || exclude.contains(entry.path(), is_folder)
+        };
         entry.depth() == 0 || !is_out()
     };
     let walk = WalkBuilder::new(folder)

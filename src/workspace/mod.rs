@@ -7,12 +7,14 @@ mod cache;
 mod checkout;
 mod confine;
 mod discover;
+mod download;
 mod identity;
 mod library;
 mod lock;
 mod make;
 mod revision;
 mod stage;
+mod vendor;
 mod write;
 
 pub(crate) use assets::ASSET_SUMS;
@@ -29,8 +31,9 @@ pub use library::library;
 pub(crate) use lock::LOCK;
 pub use lock::{Holder, Lock, name_holder};
 pub use make::{USER_FILE, find_checkout, find_installers, read_recipes};
-pub use revision::unpack_revision;
+pub use revision::{Commit, find_commit, unpack_revision};
 pub use stage::Stage;
+pub use vendor::{Copies, Copy, find_copies};
 #[cfg(unix)]
 pub(crate) use write::replace_private;
 pub use write::{

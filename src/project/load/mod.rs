@@ -8,9 +8,11 @@ mod prebuilt;
 mod readable;
 mod reader;
 mod redact;
+mod vendored;
 
 pub use library::{Library, LibraryChoice};
 pub use readable::readable;
+pub use vendored::find_include;
 
 use crate::project::allowed::check_names;
 use crate::project::check::{Draft, Overlay, find_never_true, var_file};

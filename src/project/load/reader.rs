@@ -7,13 +7,14 @@ use crate::project::check::{Overlay, Unit, UnitId};
 use crate::project::config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
 use crate::project::hir::Table;
 use crate::project::load::matrix;
+use crate::project::lock::{Address, Locked};
 use crate::project::roots::{Unread, is_inside, outside_root, resolve_inside};
 use crate::source::{
     FileId, Loader, MAX_FILE, MAX_INCLUDES, MAX_NODES, MAX_SYNTAX_ERRORS, Origin, SourceMap, Span,
     changes_direction, normalize, part,
 };
 use crate::syntax::{self, Allow, ast};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,6 +54,8 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         matrices: matrix::Counts::default(),
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
+        vendor_roots: FxHashSet::default(),
+        locks: FxHashMap::default(),
         is_policy: false,
     };
     let specs = request
@@ -95,10 +98,10 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
     }
 }
 
-struct Reader<'l> {
-    loader: &'l dyn Loader,
+pub(super) struct Reader<'l> {
+    pub(super) loader: &'l dyn Loader,
     request: &'l Request,
-    sources: SourceMap,
+    pub(super) sources: SourceMap,
     units: Table<UnitId, Unit>,
     by_path: FxHashMap<PathBuf, UnitId>,
     json_by_path: FxHashMap<PathBuf, Arc<VarFile>>,
@@ -111,12 +114,16 @@ struct Reader<'l> {
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
+    /// The roots of the projects whose files include others by their address.
+    pub(super) vendor_roots: FxHashSet<PathBuf>,
+    /// For each of them the content of the lock file.
+    pub(super) locks: FxHashMap<PathBuf, Result<Locked, Reported>>,
     /// The file that is being read is a policy, or included by one: no `imgspec.toml` belongs to it.
     is_policy: bool,
 }
 
 impl Reader<'_> {
-    fn report(&mut self, error: Diagnostic) -> Reported {
+    pub(super) fn report(&mut self, error: Diagnostic) -> Reported {
         Reported::push(&mut self.diagnostics, error)
     }
 
@@ -275,7 +282,11 @@ impl Reader<'_> {
             file,
             includes: Vec::new(),
             json: Vec::new(),
-            roots: roots.to_vec(),
+            // What comes from elsewhere reads nothing of the project.
+            roots: match self.copy_at(path) {
+                Some(_) => path.parent().map(Path::to_owned).into_iter().collect(),
+                None => roots.to_vec(),
+            },
             incomplete: has_broken_include(&text, &ast).then(Reported::by_parser),
             ast,
         };
@@ -300,15 +311,24 @@ impl Reader<'_> {
     fn include(
         &mut self,
         include: &ast::Include,
-        path: &Path,
+        own: &Path,
         unit: &mut Unit,
         chain: &mut Vec<(PathBuf, Option<Span>)>,
     ) -> Result<(), Reported> {
         let target = &include.path;
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let path = normalize(&folder.join(target.text.as_str()));
-        let Ok(real) = resolve_inside(self.loader, &path, &unit.roots) else {
-            return Err(self.report(outside_root(target.span, &path, &unit.roots)));
+        let folder = own.parent().unwrap_or(Path::new("/"));
+        let mut roots = unit.roots.as_slice();
+        let (path, root);
+        if Address::is_meant(&target.text) {
+            path = self.find_remote(own, &target.text, target.span)?;
+            root = self.copy_at(&path).map(|(root, _)| root);
+            // A vendored file may include one of another address.
+            roots = root.as_ref().map_or(roots, std::slice::from_ref);
+        } else {
+            path = normalize(&folder.join(target.text.as_str()));
+        }
+        let Ok(real) = resolve_inside(self.loader, &path, roots) else {
+            return Err(self.report(outside_root(target.span, &path, roots)));
         };
         let ending = path.extension();
         match (&include.name, ending.is_some_and(|e| e == "json")) {
@@ -404,27 +424,43 @@ impl Reader<'_> {
         real: &Path,
         included: Option<Span>,
     ) -> Result<String, Reported> {
+        let copy = self.copy_at(path).or_else(|| self.copy_at(real));
         match self.loader.read_real(path, real) {
             // Places count bytes in 32 bits.
-            Ok(text) if text.len() as u64 <= MAX_FILE => Ok(text),
+            Ok(text) if text.len() as u64 <= MAX_FILE => {
+                if let Some(copy) = &copy {
+                    let at = included.unwrap_or_else(|| self.start_of(path));
+                    self.expect_locked(copy, Some(&text), at)?;
+                }
+                Ok(text)
+            }
             Ok(_) => {
                 let why = format!("the file is larger than {} MiB", MAX_FILE >> 20);
                 Err(self.report_unreadable(path, included, &why))
             }
             Err(error) => Err(match error.kind() {
-                std::io::ErrorKind::NotFound => self.report_absent(path, included),
+                std::io::ErrorKind::NotFound => match (&copy, included) {
+                    (Some(copy), Some(at)) => match self.expect_locked(copy, None, at) {
+                        Err(reported) => reported,
+                        Ok(()) => self.report_absent(path, included),
+                    },
+                    _ => self.report_absent(path, included),
+                },
                 _ => self.report_unreadable(path, included, &error.to_string()),
             }),
         }
     }
 
+    /// The place of a file that an argument names, and that is not read.
+    fn start_of(&mut self, path: &Path) -> Span {
+        let file = self
+            .sources
+            .add(path.to_owned(), Origin::Argument, "".into());
+        Span::new(file, 0, 0)
+    }
+
     fn report_unreadable(&mut self, path: &Path, included: Option<Span>, why: &str) -> Reported {
-        let span = included.unwrap_or_else(|| {
-            let file = self
-                .sources
-                .add(path.to_owned(), Origin::Argument, "".into());
-            Span::new(file, 0, 0)
-        });
+        let span = included.unwrap_or_else(|| self.start_of(path));
         self.report(Diagnostic::new(
             Code::CannotRead,
             span,
