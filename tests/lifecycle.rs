@@ -612,3 +612,331 @@ fn validating_with_a_checkout_installs_nothing() {
     );
     assert!(checkout.join("installed").is_file());
 }
+
+/// Runs git in the project, and returns what it prints.
+fn git(site: &Site, arguments: &[&str]) -> String {
+    let mut command = Command::new("git");
+    command.args(arguments).current_dir(site.path("project"));
+    for (name, value) in [("NAME", "me"), ("EMAIL", "me@example.com")] {
+        command.env(format!("GIT_AUTHOR_{name}"), value);
+        command.env(format!("GIT_COMMITTER_{name}"), value);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_statement_tells_what_a_build_was_made_from() {
+    let spec = "image node extends rootfs-debian-12 {\n    extra_repos = [\"mirror.list\"]\n    ssh_password = env(\"PASSWORD\")\n}\n";
+    let site = Site::new(spec);
+    site.write("project/mirror.list", "deb http://one ./\n");
+    site.write("project/.gitignore", "build\n");
+    git(&site, &["init", "-q", "."]);
+    git(
+        &site,
+        &[
+            "remote",
+            "add",
+            "origin",
+            "https://me:t0ken@example.com/images.git",
+        ],
+    );
+    git(&site, &["add", "."]);
+    git(&site, &["commit", "-qm", "Images"]);
+    let commit = git(&site, &["rev-parse", "HEAD"]);
+    let path = site.path("project/build/node/provenance.intoto.json");
+    let build = |arguments: &[&str], wanted: &str| {
+        let mut command = site.command(&[&["build", "node"], arguments].concat());
+        let output = command.env("PASSWORD", "hunter22").output().unwrap();
+        assert!(
+            said(&output).contains(wanted),
+            "{wanted}: {}",
+            said(&output)
+        );
+    };
+    build(&[], "node: built in");
+    assert!(!path.exists());
+    // What is known about an earlier build is no observation of it.
+    build(&["--provenance"], "node: built in");
+    build(&["--provenance"], "node: up to date");
+    let text = fs::read_to_string(&path).unwrap();
+    for secret in ["t0ken", "hunter22", site.path("").to_str().unwrap()] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    let statement = read_json(&path);
+    let record = read_json(&site.path("project/build/node/build.json"));
+    let artifact = &record["artifacts"][0];
+    assert_eq!(statement["subject"][0]["name"], artifact["path"]);
+    assert_eq!(
+        statement["subject"][0]["digest"]["sha256"],
+        artifact["sha256"]
+    );
+    assert_eq!(statement["subject"].as_array().unwrap().len(), 1);
+    let definition = &statement["predicate"]["buildDefinition"];
+    assert_eq!(definition["externalParameters"]["id"], record["id"]);
+    assert_eq!(
+        definition["externalParameters"]["target"],
+        "rootfs-debian-12"
+    );
+    let named = definition["internalParameters"]["environment"].to_string();
+    assert!(named.contains("PASSWORD"), "{named}");
+    let dependencies = definition["resolvedDependencies"].as_array().unwrap();
+    assert_eq!(
+        dependencies[0],
+        serde_json::json!({
+            "uri": format!("git+https://example.com/images.git@{commit}"),
+            "digest": { "gitCommit": commit },
+        })
+    );
+    let seen = record["seen"].as_object().unwrap();
+    assert_eq!(dependencies.len(), seen.len() + 1);
+    for dependency in &dependencies[1..] {
+        let name = dependency["name"].as_str().unwrap();
+        assert_eq!(dependency["digest"]["sha256"], seen[name], "{name}");
+    }
+    let builder = &statement["predicate"]["runDetails"]["builder"];
+    assert_eq!(builder["version"]["packer"], "9.9.9");
+    // Both addresses are headings of the page.
+    let page = fs::read_to_string(common::root().join("docs/supply-chain.md")).unwrap();
+    for address in [&definition["buildType"], &builder["id"]] {
+        let (page_of, heading) = address.as_str().unwrap().split_once('#').unwrap();
+        assert!(page_of.ends_with("/docs/supply-chain.md"), "{address}");
+        let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
+        let mut anchors = headings.map(|text| text.to_lowercase().replace(' ', "-"));
+        assert!(anchors.any(|anchor| anchor == heading), "{address}");
+    }
+    expect_valid(&path, dependencies.len());
+
+    // Work that is not committed, another builder, and no repository that others can reach.
+    site.write("project/mirror.list", "deb http://two ./\n");
+    git(&site, &["remote", "set-url", "origin", "/srv/images.git"]);
+    build(
+        &["--provenance", "--builder-id", "https://ci.example.com/1"],
+        "node: built in",
+    );
+    let statement = read_json(&path);
+    let builder = &statement["predicate"]["runDetails"]["builder"];
+    assert_eq!(builder["id"], "https://ci.example.com/1");
+    let dependencies = &statement["predicate"]["buildDefinition"]["resolvedDependencies"];
+    assert_eq!(
+        dependencies[0],
+        serde_json::json!({
+            "name": "project",
+            "digest": { "gitCommit": commit },
+            "annotations": { "modified": true },
+        })
+    );
+    expect_valid(&path, dependencies.as_array().unwrap().len());
+
+    // A statement is about the output beside it, or is not there.
+    build(&["--force"], "node: built in");
+    assert!(!path.exists());
+    let refused = site.run(&["build", "node", "--provenance", "--builder-id", "me"]);
+    assert!(said(&refused).contains("write a URI"), "{}", said(&refused));
+    build(&["--provenance"], "node: built in");
+    assert!(site.run(&["clean"]).status.success());
+    assert!(!site.path("project/build").exists());
+}
+
+/// Reads a statement with the reference library of in-toto.
+fn expect_valid(path: &Path, dependencies: usize) {
+    let tools = std::env::var_os("IMGSPEC_TOOLS").unwrap_or("target/tools".into());
+    let tools = common::root().join(tools);
+    let libraries = tools.join("intoto");
+    if !libraries.join("in_toto_attestation").is_dir() {
+        common::skip_without_tools("statements: in-toto-attestation is missing");
+        return;
+    }
+    let python = tools.join("bin/python");
+    let python = if python.is_file() {
+        python
+    } else {
+        "python3".into()
+    };
+    let output = Command::new(python)
+        .arg(common::root().join("tests/lifecycle/statement.py"))
+        .arg(path)
+        .env("PYTHONPATH", &libraries)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let wanted = format!("valid: {dependencies} dependencies");
+    assert!(said(&output).contains(&wanted), "{}", said(&output));
+}
+
+#[test]
+fn verify_finds_what_differs_from_a_build() {
+    let spec = "image node extends rootfs-debian-12 { extra_repos = [\"mirror.list\"] }\n";
+    let site = Site::new(spec);
+    site.write("project/mirror.list", "deb http://one ./\n");
+    let verify = |arguments: &[&str], code: i32, wanted: &[&str]| {
+        let output = site.run(&[&["verify"], arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        for wanted in wanted {
+            assert!(
+                said(&output).contains(wanted),
+                "{wanted}: {}",
+                said(&output)
+            );
+        }
+    };
+    verify(&["node"], 2, &["no built image `node`"]);
+    assert!(site.run(&["compile"]).status.success());
+    verify(&["node"], 2, &["there is no build/node/build.json"]);
+    assert!(site.run(&["build", "node"]).status.success());
+    verify(
+        &["node"],
+        0,
+        &["skipped  provenance.intoto.json: there is none"],
+    );
+    assert!(
+        site.run(&["build", "node", "--provenance"])
+            .status
+            .success()
+    );
+    let all = [
+        "passed   output/debian-12/debian-12.qcow2: sha256:",
+        "passed   build.json: the ID is that of what the build has seen",
+        "passed   provenance.intoto.json: it is about these artifacts and this ID",
+    ];
+    verify(
+        &["node"],
+        0,
+        &[&all[..], &["passed   node: the specs give the same ID"]].concat(),
+    );
+    let disk = "build/node/output/debian-12/debian-12.qcow2";
+    for named in ["build/node", disk, "build/node/build.json"] {
+        verify(&[named], 0, &all);
+    }
+    let json = common::run_json(&site.path("project"), &["verify", "node", "--json"]);
+    let results: Vec<&Value> = json["checks"].as_array().unwrap().iter().collect();
+    assert_eq!(results.len(), 4);
+    assert!(
+        results.iter().all(|check| check["result"] == "passed"),
+        "{json:#}"
+    );
+
+    // The folder at another place, without the specs.
+    common::copy_folder(&site.path("project/build/node"), &site.path("copy"));
+    verify(&["../copy"], 0, &["passed   node: the specs give"]);
+    verify(
+        &["../copy", "--no-sources", "--sandbox", "require"],
+        0,
+        &all,
+    );
+    let mut command = common::imgspec(&site.path("tmp"));
+    let output = command.args(["verify", "../copy"]).output().unwrap();
+    assert!(
+        said(&output).contains("skipped  node: the specs"),
+        "{}",
+        said(&output)
+    );
+    assert!(output.status.success());
+
+    // Each file that can be damaged, with what is found.
+    let damage = |file: &str, from: &str, to: &str, wanted: &str| {
+        let path = site.path("project/build/node").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file}: {from}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        verify(&["node", "--no-sources"], 1, &["FAILED", wanted]);
+        fs::write(&path, text).unwrap();
+    };
+    let record = read_json(&site.path("project/build/node/build.json"));
+    let sum = record["artifacts"][0]["sha256"].as_str().unwrap();
+    let id = record["id"].as_str().unwrap();
+    let seen = record["seen"]["project/mirror.list"].as_str().unwrap();
+    let zeros = "0".repeat(64);
+    let (image, statement) = ("output/debian-12/debian-12.qcow2", "provenance.intoto.json");
+    damage(image, "disk", "dosk", "its SHA-256 is ");
+    damage(
+        "build.json",
+        "\"size\": 5",
+        "\"size\": 6",
+        "it has 5 bytes, and 6 in build.json",
+    );
+    damage(
+        "build.json",
+        sum,
+        &zeros,
+        "it has another SHA-256 of the artifact",
+    );
+    damage(
+        "build.json",
+        id,
+        &zeros,
+        "and what the build has seen gives",
+    );
+    damage(
+        "build.json",
+        seen,
+        &zeros,
+        "and what the build has seen gives",
+    );
+    damage(
+        "build.json",
+        image,
+        "output/../../other",
+        "it is not in the folder of the image",
+    );
+    damage(
+        statement,
+        sum,
+        &zeros,
+        "it has another SHA-256 of the artifact",
+    );
+    damage(statement, id, &zeros, "its ID is");
+    damage(
+        statement,
+        seen,
+        &zeros,
+        "another SHA-256 of the file that the build has seen project/mirror.list",
+    );
+    damage(
+        statement,
+        "in-toto.io",
+        "example.com",
+        "it is no in-toto statement",
+    );
+    let path = site.path("project").join(disk);
+    fs::remove_file(&path).unwrap();
+    verify(&["build/node"], 1, &["FAILED", "it cannot be read"]);
+    std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+    verify(
+        &["build/node"],
+        1,
+        &["FAILED", "it is not in the folder of the image"],
+    );
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "disk\n").unwrap();
+
+    // The sources: a comment changes nothing.
+    site.write("project/spec.imgspec", &format!("# why\n{spec}"));
+    verify(&["node"], 0, &["passed   node"]);
+    site.write("project/spec.imgspec", &spec.replace("node", "other"));
+    verify(&["node"], 1, &["have no image of this name"]);
+    site.write("project/spec.imgspec", &spec.replace(" }", "; }"));
+    verify(&["node"], 1, &["have errors"]);
+    site.write(
+        "project/spec.imgspec",
+        &spec.replace(" }", ", extra_debs = [\"jq\"] }"),
+    );
+    verify(
+        &["node"],
+        1,
+        &["the specs give another ID", "changed since: spec.imgspec"],
+    );
+    site.write("project/spec.imgspec", spec);
+    site.write("project/mirror.list", "deb http://two ./\n");
+    verify(
+        &["node"],
+        1,
+        &["the specs give another ID", "a file that a value names"],
+    );
+    verify(&["node", "--no-sources"], 0, &all);
+}
