@@ -10,7 +10,7 @@ const MAX_REDIRECTS: usize = 5;
 
 /// What curl does for each request. Without `--location` it follows no redirect, and with `--disable` no configuration of the
 /// user can turn the checks of certificates off.
-const CURL: [&str; 15] = [
+const CURL: [&str; 16] = [
     "--disable",
     "--fail",
     "--silent",
@@ -26,7 +26,8 @@ const CURL: [&str; 15] = [
     "--retry",
     "2",
     // The last line of standard error.
-    "--write-out=%{stderr}\n%{redirect_url}",
+    "--write-out",
+    "%{stderr}\n%{redirect_url}",
 ];
 
 /// Downloads the text of a file.
@@ -94,6 +95,6 @@ fn request(url: &str) -> Result<(String, String), String> {
     if status.success() {
         return Ok((body, next.trim().to_owned()));
     }
-    let message = messages.lines().rfind(|line| line.starts_with("curl: "));
+    let message = messages.lines().find(|line| line.starts_with("curl: "));
     Err(message.unwrap_or("curl failed").to_owned())
 }
