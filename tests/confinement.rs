@@ -232,12 +232,15 @@ impl Place {
         assert!(packed.unwrap().success());
         let provenance = image.join("opt/share/imgspec/provenance.json");
         let provenance: Value = serde_json::from_slice(&fs::read(provenance).unwrap()).unwrap();
+        let archive = output.join("edge.tar");
+        let size = fs::metadata(&archive).unwrap().len();
+        let sum = imgspec::workspace::sha256_file(&archive).unwrap();
         let record = json!({
             "build": 1,
             "image": "edge",
-            "id": "",
+            "id": imgspec::source::sha256(""),
             "inputs": "",
-            "artifacts": [{ "path": "output/edge.tar", "size": 0, "sha256": "" }],
+            "artifacts": [{ "path": "output/edge.tar", "size": size, "sha256": sum }],
             "manifest": {},
             "provenance": provenance,
         });

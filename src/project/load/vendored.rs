@@ -7,10 +7,6 @@ use crate::project::lock::{Address, LOCK_FILE, Locked, find_copy};
 use crate::source::{Origin, Span, normalize, sha256};
 use std::path::{Path, PathBuf};
 
-/// The command that is the way out.
-const VENDOR_IT: &str =
-    "run `imgspec vendor`, which downloads the file and writes its SHA-256 to imgspec.lock";
-
 /// Returns the file that an `include` in the file at `path` names: for an address, the place of its copy.
 pub fn find_include(path: &Path, text: &str, exists: impl Fn(&Path) -> bool) -> PathBuf {
     match Address::parse(text) {
@@ -64,20 +60,30 @@ impl Reader<'_> {
         let locked = self.read_lock(root)?;
         let url = address.as_str();
         let wanted = locked.sums.get(address);
-        let found = |message: String| Diagnostic::new(Code::RemoteInclude, span, message);
         let found = match (wanted, text) {
-            (None, _) => found(format!("`{url}` is not in {LOCK_FILE}")).help(VENDOR_IT),
-            (Some(_), None) => found(format!("`{url}` has no vendored copy"))
-                .label(format!("expected at {}", address.copy().display()))
-                .help("run `imgspec vendor`, which downloads the file"),
+            (None, _) => Diagnostic::new(
+                Code::RemoteInclude,
+                span,
+                format!("`{url}` is not in {LOCK_FILE}"),
+            )
+            .help("run `imgspec vendor`, which downloads the file and writes its SHA-256 to imgspec.lock"),
+            (Some(_), None) => Diagnostic::new(
+                Code::RemoteInclude,
+                span,
+                format!("`{url}` has no vendored copy"),
+            )
+            .label(format!("expected at {}", address.copy().display()))
+            .help("run `imgspec vendor`, which downloads the file"),
             (Some(wanted), Some(text)) => {
                 let sum = sha256(text);
                 if *wanted == sum {
                     return Ok(());
                 }
-                found(format!(
-                    "the vendored copy of `{url}` is not the file that {LOCK_FILE} names"
-                ))
+                Diagnostic::new(
+                    Code::RemoteInclude,
+                    span,
+                    format!("the vendored copy of `{url}` is not the file that {LOCK_FILE} names"),
+                )
                 .label(format!("its SHA-256 is {sum}, and not {wanted}"))
                 .help(format!(
                     "run `imgspec vendor`, which downloads the file again, or `imgspec vendor --update {url}` if its author has changed it"
