@@ -63,10 +63,10 @@ impl Start {
         until: SystemTime,
     ) -> Json {
         let manifest = &record.manifest;
-        let target = &manifest["target"];
+        let of_manifest = |pointer: &str| manifest.pointer(pointer).cloned().unwrap_or_default();
         let found = tools.iter().filter_map(|(name, tool)| {
             let version = &tool.as_ref()?.version;
-            (!version.is_empty()).then(|| (name.as_str(), version.as_str()))
+            (!version.is_empty()).then_some((name.as_str(), version.as_str()))
         });
         let mut versions: BTreeMap<&str, &str> = found.collect();
         versions.insert("imgspec", env!("CARGO_PKG_VERSION"));
@@ -85,15 +85,15 @@ impl Start {
                     "externalParameters": {
                         "image": record.image,
                         "id": record.id,
-                        "target": target["image"],
-                        "provider": target["provider"],
-                        "release": manifest["release"],
-                        "library": manifest["library"],
+                        "target": of_manifest("/target/image"),
+                        "provider": of_manifest("/target/provider"),
+                        "release": of_manifest("/release"),
+                        "library": of_manifest("/library"),
                     },
                     "internalParameters": {
-                        "template": target["template"],
-                        "runs": target["runs"],
-                        "environment": manifest["environment"],
+                        "template": of_manifest("/target/template"),
+                        "runs": of_manifest("/target/runs"),
+                        "environment": of_manifest("/environment"),
                     },
                     "resolvedDependencies": commit.chain(seen).collect::<Vec<_>>(),
                 },
@@ -120,23 +120,25 @@ fn subjects(record: &Record) -> Vec<Json> {
 
 /// The repository with the specs. Without an address that others can reach, only the commit is known.
 fn dependency(commit: &Commit) -> Json {
-    let mut out = json!({ "digest": { "gitCommit": commit.id } });
+    let mut out = serde_json::Map::new();
     match &commit.origin {
-        Some(url) => out["uri"] = format!("git+{url}@{}", commit.id).into(),
-        None => out["name"] = "project".into(),
-    }
+        Some(url) => out.insert("uri".to_owned(), format!("git+{url}@{}", commit.id).into()),
+        None => out.insert("name".to_owned(), "project".into()),
+    };
+    out.insert("digest".to_owned(), json!({ "gitCommit": commit.id }));
     if commit.is_modified {
-        out["annotations"] = json!({ "modified": true });
+        out.insert("annotations".to_owned(), json!({ "modified": true }));
     }
-    out
+    out.into()
 }
 
 /// True if the statement in an image's folder is about the artifacts of the record and its ID.
 pub(super) fn is_about(folder: &Path, record: &Record) -> bool {
     let text = read_text(&folder.join(Provenance::STATEMENT)).unwrap_or_default();
     let statement: Json = serde_json::from_str(&text).unwrap_or_default();
-    let id = &statement["predicate"]["buildDefinition"]["externalParameters"]["id"];
-    statement["subject"] == Json::from(subjects(record)) && *id == record.id
+    let id = statement.pointer("/predicate/buildDefinition/externalParameters/id");
+    let subject = statement.get("subject");
+    subject == Some(&Json::from(subjects(record))) && id == Some(&Json::from(record.id.as_str()))
 }
 
 /// Removes the statement about the last build.

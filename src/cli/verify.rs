@@ -270,10 +270,11 @@ fn check_statement(folder: &Path, record: &Recorded, here: &Path) -> Result<Chec
         let why = "there is none; `imgspec build --provenance` writes it";
         return Ok(skipped(Kind::Statement, name, why));
     };
-    let definition = &json["predicate"]["buildDefinition"];
+    let of = |pointer: &str| json.pointer(pointer).unwrap_or(&Json::Null);
+    let of_definition = |name: &str| of(&format!("/predicate/buildDefinition/{name}"));
     let check = || {
-        if json["_type"] != "https://in-toto.io/Statement/v1"
-            || json["predicateType"] != "https://slsa.dev/provenance/v1"
+        if *of("/_type") != "https://in-toto.io/Statement/v1"
+            || *of("/predicateType") != "https://slsa.dev/provenance/v1"
         {
             return Err("it is no in-toto statement with SLSA's provenance".to_owned());
         }
@@ -281,12 +282,12 @@ fn check_statement(folder: &Path, record: &Recorded, here: &Path) -> Result<Chec
         let artifacts: Seen = artifacts
             .map(|file| (file.path.clone(), file.sha256.clone()))
             .collect();
-        differ("artifact", &sums(&json["subject"]), &artifacts)?;
-        let id = &definition["externalParameters"]["id"];
+        differ("artifact", &sums(of("/subject")), &artifacts)?;
+        let id = of_definition("externalParameters/id");
         if *id != record.id {
             return Err(format!("its ID is {id}, and {} in build.json", record.id));
         }
-        let seen = sums(&definition["resolvedDependencies"]);
+        let seen = sums(of_definition("resolvedDependencies"));
         differ("file that the build has seen", &seen, &record.seen)?;
         Ok("it is about these artifacts and this ID".to_owned())
     };
@@ -297,8 +298,8 @@ fn check_statement(folder: &Path, record: &Recorded, here: &Path) -> Result<Chec
 fn sums(list: &Json) -> Seen {
     let entries = list.as_array().into_iter().flatten();
     let sums = entries.filter_map(|entry| {
-        let sum = entry["digest"]["sha256"].as_str()?;
-        Some((entry["name"].as_str()?.to_owned(), sum.to_owned()))
+        let sum = entry.pointer("/digest/sha256")?.as_str()?;
+        Some((entry.get("name")?.as_str()?.to_owned(), sum.to_owned()))
     });
     sums.collect()
 }

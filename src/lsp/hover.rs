@@ -7,11 +7,11 @@ use crate::lsp::manual::{paragraph, row};
 use crate::lsp::marked::{Parsed, path_to};
 use crate::lsp::navigation::Named;
 use crate::lsp::workspace::output;
-use crate::project::Program;
 use crate::project::hir::*;
 use crate::project::hir::{PROBES, RULES};
+use crate::project::{Program, find_include};
 use crate::schema::{Type, print_start};
-use crate::source::{FileId, MAX_SHOWN, Span, normalize, part};
+use crate::source::{Disk, FileId, Loader, MAX_SHOWN, Span, part};
 use crate::syntax::{self, Kind, Node, ast};
 use std::fmt::Write;
 
@@ -166,7 +166,8 @@ const MOST_NAMES: usize = 8;
 
 /// What an include brings.
 fn describe_include(program: &Program, file: FileId, target: &str) -> Option<String> {
-    let path = normalize(&program.sources.get(file).folder().join(target));
+    let own = &program.sources.get(file).path;
+    let path = find_include(own, target, |path| Disk.exists(path));
     let (id, source) = program
         .sources
         .iter()

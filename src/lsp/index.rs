@@ -1,7 +1,8 @@
 //! What each spec of the workspace declares: a request about all specs parses only those that changed.
 
 use crate::lsp::position::{PositionEncoding, Positions};
-use crate::source::{FileId, LineIndex, Loader, Span, normalize};
+use crate::project::find_include;
+use crate::source::{Disk, FileId, LineIndex, Loader, Span};
 use crate::syntax;
 use crate::syntax::ast::{self, Item, SectionKind};
 use lsp_types::Range;
@@ -122,9 +123,8 @@ impl Entry {
         let lines = LineIndex::new(text);
         let positions = Positions::new(text, &lines, encoding);
         let ast = syntax::parse(FileId(0), text).file;
-        let folder = path.parent().unwrap_or(Path::new("/"));
         let includes = ast.includes().map(|include| Included {
-            path: normalize(&folder.join(include.path.text.as_str())),
+            path: find_include(path, &include.path.text, |path| Disk.exists(path)),
             written: include.path.text.clone(),
             place: positions.range_of(include.path.span),
             is_layer: include.name.is_some(),

@@ -4,6 +4,7 @@ use crate::emit::relative;
 use crate::lsp::edits::workspace_edit;
 use crate::lsp::position::path;
 use crate::lsp::server::Server;
+use crate::project::Address;
 use crate::source::normalize;
 use crate::syntax::print_text;
 use lsp_types::{RenameFilesParams, TextEdit, WorkspaceEdit};
@@ -36,6 +37,10 @@ impl Server {
             let folder = new_spec.as_deref().unwrap_or(&spec).parent()?.to_owned();
             for include in &entry.includes {
                 let new_target = moved(&include.path);
+                // An address is the same everywhere.
+                if Address::is_meant(&include.written) {
+                    continue;
+                }
                 if new_spec.is_none() && new_target.is_none() {
                     continue;
                 }
