@@ -234,7 +234,12 @@ impl Server {
         if !self.client.can_watch() {
             return Ok(());
         }
-        let globs = ["**/*.imgspec", "**/*.json", "**/imgspec.toml"];
+        let globs = [
+            "**/*.imgspec",
+            "**/*.json",
+            "**/imgspec.toml",
+            "**/imgspec.lock",
+        ];
         let watchers: Vec<Value> = globs
             .iter()
             .map(|glob| json!({ "globPattern": glob }))

@@ -9,13 +9,14 @@ use crate::lsp::position::PositionEncoding;
 use crate::lsp::publisher::Publisher;
 use crate::lsp::scheduler::Scheduler;
 use crate::project::LibraryChoice;
-use crate::project::{Library, Program, Request, load};
+use crate::project::{CONFIG_FILE, LOCK_FILE, Library, Program, Request, load};
 use crate::source::{FileId, Loader, Origin, SourceFile};
 use crate::syntax::{self, Parse};
 use crate::workspace::{self, Limits, Wanted, confine_calls, confine_files};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
 use std::cell::{OnceCell, RefCell};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -287,7 +288,8 @@ impl Workspace {
         self.current.take();
         self.index.forget(path);
         self.publisher.forget_others(path);
-        if path.file_name().is_some_and(|name| name == "imgspec.toml")
+        let is_of_project = |name: &OsStr| name == CONFIG_FILE || name == LOCK_FILE;
+        if path.file_name().is_some_and(is_of_project)
             || self
                 .library_root
                 .as_ref()
