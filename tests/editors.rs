@@ -10,6 +10,7 @@ use common::specs::{mangle, seeded, specs};
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, Node, Tree, parse};
 use regex::Regex;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -280,6 +281,7 @@ fn the_extension_for_visual_studio_code_is_packaged() {
         "package.json",
         "readme.md",
         "syntaxes/imgspec.tmLanguage.json",
+        "walkthrough/program.md",
     ] {
         assert!(
             packed.contains(&format!("extension/{file} ")),
@@ -297,6 +299,70 @@ fn the_extension_for_visual_studio_code_is_packaged() {
             .arg(extension.join("dist/extension.js"))
             .arg(program))
     };
-    assert!(logged("no-such-program").contains("There is no program no-such-program"));
+    let missing = logged("no-such-program");
+    assert!(missing.contains("There is no program no-such-program"));
+    assert!(missing.contains("status: imgspec: There is no program"));
     assert!(logged("false").contains("has no language server"));
+
+    // What the manifest announces exists, and the other way round.
+    let registered: BTreeSet<&str> = missing
+        .lines()
+        .filter_map(|line| line.strip_prefix("command: "))
+        .collect();
+    let manifest = manifest();
+    let commands = manifest["contributes"]["commands"].as_array().unwrap();
+    let names = commands.iter().map(|it| it["command"].as_str().unwrap());
+    assert_eq!(registered, names.collect());
+    let walkthroughs = manifest["contributes"]["walkthroughs"].as_array().unwrap();
+    let steps = walkthroughs
+        .iter()
+        .flat_map(|it| it["steps"].as_array().unwrap());
+    let link = Regex::new(r"command:(imgspec\.\w+)").unwrap();
+    for step in steps {
+        let page = step["media"]["markdown"].as_str().unwrap();
+        assert!(packed.contains(&format!("extension/{page} ")), "{page}");
+        for found in link.captures_iter(step["description"].as_str().unwrap()) {
+            assert!(registered.contains(&found[1]), "{}", &found[1]);
+        }
+    }
+}
+
+fn manifest() -> serde_json::Value {
+    let path = common::root().join("editors/vscode/package.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The problem matcher finds the parts of each diagnostic that `check` prints for tasks, whatever its severity.
+#[test]
+fn the_problem_matcher_reads_diagnostics() {
+    let matcher = &manifest()["contributes"]["problemMatchers"][0];
+    let pattern = &matcher["pattern"];
+    let line = Regex::new(pattern["regexp"].as_str().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("imgspec.toml"), "").unwrap();
+    let text =
+        "layer unused {}\nimage a extends rootfs-debian-12 {\n    memroy = 1\n    cpus = 2\n}\n";
+    std::fs::write(folder.path().join("a b.imgspec"), text).unwrap();
+    let output = common::imgspec(folder.path())
+        .args(["check", "--format=short"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    let part = |found: &regex::Captures<'_>, name: &str| {
+        found[pattern[name].as_u64().unwrap() as usize].to_owned()
+    };
+    let mut found: Vec<String> = Vec::new();
+    for captures in printed.lines().filter_map(|printed| line.captures(printed)) {
+        let parts = ["file", "line", "column", "severity", "code", "message"];
+        found.push(parts.map(|name| part(&captures, name)).join("|"));
+    }
+    assert!(
+        found.contains(
+            &"a b.imgspec|3|5|error|unknown-variable|unknown variable `memroy`".to_owned()
+        ),
+        "{found:?} in {printed}"
+    );
+    assert!(found.iter().any(|it| it.contains("|warning|")), "{printed}");
+    let counted = printed.lines().filter(|line| line.contains("]: ")).count();
+    assert_eq!(found.len(), counted, "{printed}");
 }

@@ -655,22 +655,25 @@ fn outputs_follow_each_keystroke() {
         "mine.imgspec",
         "variable token : string { to = [packer, linux], secret = true }\n\
          layer base { http_proxy = \"http://a\" }\n\
-         image node extends rootfs-debian-12, base {\n    token = \"hunter2\"\n    ansible {\n        sites = [\"x\", \"y\"]\n    }\n}\n",
+         image node extends rootfs-debian-12, base {\n    token = \"hunter2\"\n    ansible {\n        sites = [\"x\", \"y\"]\n    }\n}\n\
+         test \"a proxy\" for node { assert is_set(http_proxy) }\n",
     );
     let mut command = common::imgspec(&folder);
     command.env("IMGSPEC_CACHE", folder.join(".cache"));
-    let options = json!({ "commands": ["imgspec.showOutput"] });
+    let commands = ["imgspec.showOutput", "imgspec.compare", "imgspec.runTest"];
+    let options = json!({ "commands": commands });
     let able = json!({ "/workspace/textDocumentContent": {}, "options": options });
     let mut desk = Desk::new(Client::start_able(command, &folder, &able), &folder);
     desk.open("mine.imgspec");
     let base = format!("imgspec-out:{}/mine.imgspec", folder.display());
     let lenses = desk.ask("textDocument/codeLens", 0, &Value::Null);
     let lenses = lenses.as_array().unwrap().iter();
-    let commands: Vec<&Value> = lenses
-        .map(|lens| &lens["command"]["arguments"][0])
-        .collect();
-    let output = json!(format!("{base}?node/packer.vars.json"));
-    assert_eq!(commands, [&Value::Null, &Value::Null, &output]);
+    let found: Vec<&Value> = lenses.map(|lens| &lens["command"]["arguments"]).collect();
+    let output = json!([format!("{base}?node/packer.vars.json")]);
+    let spec = desk.uri("mine.imgspec");
+    let image = json!([spec, "node"]);
+    let test = json!([spec, "a proxy"]);
+    assert_eq!(found, [&Value::Null, &Value::Null, &output, &image, &test]);
     let uri = format!("{base}?node/ansible.vars.json");
     let content = |desk: &mut Desk<'_>, uri: &str| {
         let found = desk

@@ -1,4 +1,4 @@
-//! Lenses: what a line above a layer or image says about it.
+//! Lenses: what a line above a layer or image says about it, and what a click there or above a test runs.
 
 use crate::emit::find_reach;
 use crate::eval::evaluate;
@@ -6,12 +6,17 @@ use crate::lsp::index::Sort;
 use crate::lsp::output::address;
 use crate::lsp::position::path;
 use crate::lsp::server::Server;
-use lsp_types::{CodeLens, Command, NumberOrString, Uri};
-use serde_json::json;
+use crate::syntax::ast::Item;
+use lsp_types::{CodeLens, Command, NumberOrString, Range, Uri};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// The client's command that opens an output.
+/// The client's command that opens an output. Its argument is the output's address.
 const SHOW_OUTPUT: &str = "imgspec.showOutput";
+/// The client's command that compares an image with another state. Its arguments are a spec's address and the image.
+const COMPARE: &str = "imgspec.compare";
+/// The client's command that runs a test. Its arguments are a spec's address and the test.
+const RUN_TEST: &str = "imgspec.runTest";
 
 impl Server {
     /// The lenses of a file. What each says follows when the client shows it.
@@ -28,19 +33,59 @@ impl Server {
                 command: None,
                 data: Some(json!({ "path": path, "name": item.name })),
             });
-            let is_image = item.sort == Sort::Image && self.client.has_command(SHOW_OUTPUT);
-            let output = is_image.then(|| address(&path, &item.name)).flatten();
-            out.extend(output.map(|uri| CodeLens {
-                range: item.own,
-                command: Some(Command {
-                    title: "show output".to_owned(),
-                    command: SHOW_OUTPUT.to_owned(),
-                    arguments: Some(vec![json!(uri)]),
-                }),
-                data: None,
-            }));
+            if item.sort != Sort::Image {
+                continue;
+            }
+            let output = address(&path, &item.name);
+            let output = output.and_then(|output| {
+                self.command_lens(item.own, "show output", SHOW_OUTPUT, vec![json!(output)])
+            });
+            out.extend(output);
+            let image = vec![json!(uri), json!(item.name)];
+            let title = "compare";
+            out.extend(self.command_lens(item.own, title, COMPARE, image));
+        }
+        if self.client.has_command(RUN_TEST) {
+            out.extend(self.test_lenses(uri));
         }
         Some(out)
+    }
+
+    /// The lenses above the tests of a file.
+    fn test_lenses(&self, uri: &Uri) -> Vec<CodeLens> {
+        let Some(spec) = self.spec(uri) else {
+            return Vec::new();
+        };
+        let positions = self.positions(&spec);
+        let items = spec.parse().file.items.iter();
+        let tests = items.filter_map(|item| match item {
+            Item::Test(test) if !test.name.text.is_empty() => Some(&test.name),
+            _ => None,
+        });
+        let lenses = tests.filter_map(|name| {
+            let test = vec![json!(uri), json!(name.text)];
+            self.command_lens(positions.range_of(name.span), "run", RUN_TEST, test)
+        });
+        lenses.collect()
+    }
+
+    /// A lens that runs a command of the client, if the client has it.
+    fn command_lens(
+        &self,
+        range: Range,
+        title: &str,
+        command: &str,
+        arguments: Vec<Value>,
+    ) -> Option<CodeLens> {
+        self.client.has_command(command).then(|| CodeLens {
+            range,
+            command: Some(Command {
+                title: title.to_owned(),
+                command: command.to_owned(),
+                arguments: Some(arguments),
+            }),
+            data: None,
+        })
     }
 
     /// A lens with its text.

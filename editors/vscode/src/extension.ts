@@ -3,14 +3,15 @@
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
 import { LanguageClient } from 'vscode-languageclient/node';
+import { LENSES, program, register } from './commands';
 
 // The scheme of documents whose text the server makes: the files that a compilation would write.
 const OUTPUT = 'imgspec-out';
-const SHOW_OUTPUT = 'imgspec.showOutput';
 
 let client: LanguageClient | undefined;
 let changed: vscode.EventEmitter<vscode.Uri>;
 let log: vscode.LogOutputChannel;
+let status: vscode.LanguageStatusItem;
 
 // Starts and stops follow one another, so that settings which change quickly leave one server.
 let last: Promise<void> = Promise.resolve();
@@ -18,9 +19,15 @@ let last: Promise<void> = Promise.resolve();
 export function activate(context: vscode.ExtensionContext): void {
   log = vscode.window.createOutputChannel('imgspec', { log: true });
   changed = new vscode.EventEmitter();
+  status = vscode.languages.createLanguageStatusItem('imgspec', { language: 'imgspec' });
+  status.name = 'imgspec';
+  status.command = { title: 'Restart', command: 'imgspec.restart' };
   context.subscriptions.push(
     log,
     changed,
+    status,
+    ...register(),
+    vscode.commands.registerCommand('imgspec.restart', restart),
     vscode.workspace.registerTextDocumentContentProvider(OUTPUT, {
       onDidChange: changed.event,
       provideTextDocumentContent: async (uri) => {
@@ -29,7 +36,7 @@ export function activate(context: vscode.ExtensionContext): void {
         return content?.text ?? '';
       },
     }),
-    vscode.commands.registerCommand(SHOW_OUTPUT, async (uri: string) => {
+    vscode.commands.registerCommand(LENSES.showOutput, async (uri: string) => {
       const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(uri));
       await vscode.languages.setTextDocumentLanguage(document, 'json');
       await vscode.window.showTextDocument(document, { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true });
@@ -48,7 +55,10 @@ export async function deactivate(): Promise<void> {
 }
 
 function restart(): void {
-  last = last.then(stop).then(start).catch((error) => log.error(String(error)));
+  last = last.then(stop).then(start).catch((error) => {
+    log.error(String(error));
+    show('the server does not start', vscode.LanguageStatusSeverity.Error);
+  });
 }
 
 async function stop(): Promise<void> {
@@ -58,11 +68,12 @@ async function stop(): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  // In a folder that is not trusted this is what the user's own settings say, never the folder's.
-  const command = vscode.workspace.getConfiguration('imgspec').get<string>('path') || 'imgspec';
+  const command = program();
+  show('starting', vscode.LanguageStatusSeverity.Information, true);
   const problem = await findProblem(command);
   if (problem) {
     log.warn(`${problem} Highlighting works without it.`);
+    show(problem, vscode.LanguageStatusSeverity.Error);
     return;
   }
   const run = { command, args: ['lsp'] };
@@ -74,7 +85,7 @@ async function start(): Promise<void> {
       { language: 'json', scheme: 'file' },
       { scheme: OUTPUT },
     ],
-    initializationOptions: { commands: [SHOW_OUTPUT] },
+    initializationOptions: { commands: Object.values(LENSES) },
     outputChannel: log,
   });
   client.registerFeature({
@@ -90,6 +101,12 @@ async function start(): Promise<void> {
     return null;
   });
   await client.start();
+  show(client.initializeResult?.serverInfo?.version ?? command, vscode.LanguageStatusSeverity.Information);
+}
+
+/** Says in the status bar how the server is. */
+function show(text: string, severity: vscode.LanguageStatusSeverity, busy = false): void {
+  Object.assign(status, { text: `imgspec: ${text}`, severity, busy });
 }
 
 /** Why there is no language server; asked before one is started, which would else be tried again and again. */

@@ -1,4 +1,5 @@
-// Loads the packaged program with a stand-in for the editor and prints what it logs: `node activate.cjs DIST IMGSPEC`.
+// Loads the packaged program with a stand-in for the editor and prints what it logs, its status and its commands:
+// `node activate.cjs DIST IMGSPEC`.
 
 const Module = require('node:module');
 
@@ -15,7 +16,8 @@ const call = (value) => () => value;
 const vscode = stub({
   version: '1.91.0',
   EventEmitter: anything,
-  commands: anything,
+  commands: stub({ registerCommand: (name) => print(`command: ${name}`) }),
+  languages: stub({ createLanguageStatusItem: () => ({ set text(text) { print(`status: ${text}`); } }) }),
   window: stub({ createOutputChannel: call({ warn: print, error: print, dispose: () => {} }) }),
   workspace: stub({
     getConfiguration: call({ get: call(program) }),
