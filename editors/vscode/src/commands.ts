@@ -101,13 +101,12 @@ async function pickImage(spec: vscode.Uri): Promise<string | undefined> {
   return vscode.window.showQuickPick(images.map((image) => image.name), { placeHolder: 'Image' });
 }
 
-/** Asks for a target and a name, and adds an image to the spec in front or to a new one. */
+/** Asks for a target, and adds an image to the spec in front or to a new one. The user writes its name there. */
 async function newImage(): Promise<void> {
   const target = await vscode.window.showQuickPick(targets(), { placeHolder: 'Target', matchOnDescription: true });
-  const name = target && (await vscode.window.showInputBox({ prompt: 'The name of the image', value: 'node' }));
-  if (!target || !name) return;
-  const text = new vscode.SnippetString();
-  text.appendText(`image ${name} extends ${target.label} {\n    `).appendTabstop(0).appendText('\n}\n');
+  if (!target) return;
+  const text = new vscode.SnippetString('image ').appendPlaceholder('node');
+  text.appendText(` extends ${target.label} {\n    `).appendTabstop(0).appendText('\n}\n');
   let editor = vscode.window.activeTextEditor;
   if (editor?.document.languageId !== 'imgspec') {
     const document = await vscode.workspace.openTextDocument({ language: 'imgspec' });

@@ -16,6 +16,8 @@ const call = (value) => () => value;
 const vscode = stub({
   version: '1.91.0',
   EventEmitter: anything,
+  LanguageStatusSeverity: anything,
+  tasks: anything,
   commands: stub({ registerCommand: (name) => print(`command: ${name}`) }),
   languages: stub({ createLanguageStatusItem: () => ({ set text(text) { print(`status: ${text}`); } }) }),
   window: stub({ createOutputChannel: call({ warn: print, error: print, dispose: () => {} }) }),
