@@ -156,7 +156,7 @@ pub(super) fn extract(
     let section = section_at(&spec.parse().file, selected.start)?;
     let is_for_settings = matches!(section.kind, SectionKind::Image | SectionKind::Layer);
     let is_selected = |stmt: &&Stmt| {
-        let span = span_of(stmt);
+        let span = stmt.span();
         selected.start <= span.end && span.start <= selected.end
     };
     let stmts: Vec<&Stmt> = section.body.iter().filter(is_selected).collect();
@@ -172,8 +172,8 @@ pub(super) fn extract(
         std::iter::once(format!("{own}-base")).chain((2..100).map(|n| format!("{own}-base-{n}")));
     let name = names.find(is_free)?;
     // Whole lines, with the comments between the statements.
-    let start = above(&spec.text, span_of(first).start as usize);
-    let end = line_end(&spec.text, span_of(last).end as usize);
+    let start = above(&spec.text, first.span().start as usize);
+    let end = line_end(&spec.text, last.span().end as usize);
     let body_start = section.span.start as usize;
     // A secret is in no answer.
     let is_hidden = spec.program.sources.get(spec.file).hides(start..end);
@@ -205,19 +205,6 @@ pub(super) fn extract(
         CodeActionKind::REFACTOR_EXTRACT,
         workspace_edit(edits.collect()),
     ))
-}
-
-fn span_of(stmt: &Stmt) -> Span {
-    match stmt {
-        Stmt::Set(set) => set.span,
-        Stmt::Axis(axis) => axis.span,
-        Stmt::Unset { span, .. }
-        | Stmt::When { span, .. }
-        | Stmt::Block { span, .. }
-        | Stmt::Assert { span, .. }
-        | Stmt::Expect { span, .. }
-        | Stmt::Snapshot { span, .. } => *span,
-    }
 }
 
 fn line_start(text: &str, at: usize) -> usize {

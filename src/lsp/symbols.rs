@@ -81,7 +81,7 @@ impl Outliner<'_> {
                 let ends = [
                     variable.ty.as_ref().map(|ty| ty.span),
                     variable.default.as_ref().map(|default| default.span),
-                    variable.attributes.last().map(span_of),
+                    variable.attributes.last().map(Stmt::span),
                 ];
                 let whole = ends.into_iter().flatten().fold(own, Span::to);
                 (&variable.name, whole, self.body(&variable.attributes))
@@ -165,19 +165,6 @@ impl Outliner<'_> {
         });
         // A name that is not written yet.
         symbols.filter(|symbol| !symbol.name.is_empty()).collect()
-    }
-}
-
-fn span_of(stmt: &Stmt) -> Span {
-    match stmt {
-        Stmt::Set(set) => set.span,
-        Stmt::Axis(axis) => axis.span,
-        Stmt::Unset { span, .. }
-        | Stmt::When { span, .. }
-        | Stmt::Block { span, .. }
-        | Stmt::Assert { span, .. }
-        | Stmt::Expect { span, .. }
-        | Stmt::Snapshot { span, .. } => *span,
     }
 }
 

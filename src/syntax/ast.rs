@@ -255,6 +255,22 @@ pub enum Stmt {
     },
 }
 
+impl Stmt {
+    /// Returns the place of all of its text.
+    pub fn span(&self) -> Span {
+        match self {
+            Stmt::Set(set) => set.span,
+            Stmt::Axis(axis) => axis.span,
+            Stmt::Unset { span, .. }
+            | Stmt::When { span, .. }
+            | Stmt::Block { span, .. }
+            | Stmt::Assert { span, .. }
+            | Stmt::Expect { span, .. }
+            | Stmt::Snapshot { span, .. } => *span,
+        }
+    }
+}
+
 /// An axis of a matrix: `axis name in [a, b]` or `axis name in { label = a }`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Axis {
