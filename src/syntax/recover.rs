@@ -103,6 +103,26 @@ pub(crate) fn explain_entry(span: Span, text: &str) -> Diagnostic {
     if ITEMS.contains(&word) && !rest.is_empty() && !rest.starts_with(['=', '+', '-', ':']) {
         return outside(found, word);
     }
+    if word == "axis"
+        && let Some((name, values)) = rest.split_once([' ', '=', ':', '['])
+        && !name.is_empty()
+    {
+        // The separator stays: a bracket is of the values, and the others are looked for.
+        let values = part(rest, rest.len() - values.len() - 1..);
+        let values = values.trim_start();
+        let values = ["=", ":", "of ", "from "]
+            .iter()
+            .find_map(|word| values.strip_prefix(word))
+            .unwrap_or(values)
+            .trim_start();
+        let end = |rest: &str| span.start + (text.len() - rest.len()) as u32;
+        let after_name = end(part(rest, name.len()..));
+        return found.label("expected `in` after the axis's name").fix(
+            "write `axis NAME in [a, b]`",
+            Span::new(span.file, after_name, end(values)),
+            " in ",
+        );
+    }
     if let Some((word, rest)) = leading_word(text) {
         if let Some(value) = rest
             .strip_prefix("final")

@@ -32,10 +32,15 @@ pub(super) fn expand(file: &mut File, known: &mut Counts, out: &mut Vec<Diagnost
     if !file.items.iter().any(is_matrix) {
         return;
     }
+    let damage: Vec<Span> = out
+        .iter()
+        .filter(|found| found.code == Code::Syntax)
+        .map(|found| found.primary.span)
+        .collect();
     for item in std::mem::take(&mut file.items) {
         match item {
             Item::Section(section) if section.kind == SectionKind::Matrix => {
-                let mut matrix = Matrix::new(section, out);
+                let mut matrix = Matrix::new(section, &damage, out);
                 match matrix.images(known) {
                     Ok(images) => {
                         file.items.extend(matrix.layers().map(Item::Section));
@@ -88,7 +93,8 @@ struct Choice {
 }
 
 impl Matrix {
-    fn new(mut section: Section, out: &mut Vec<Diagnostic>) -> Matrix {
+    /// Takes a matrix apart. `damage` has the places of syntax errors: one in it can hide an axis.
+    fn new(mut section: Section, damage: &[Span], out: &mut Vec<Diagnostic>) -> Matrix {
         let extends = std::mem::take(&mut section.extends);
         let body = std::mem::take(&mut section.body);
         let names = extends.iter().enumerate().rev();
@@ -118,6 +124,16 @@ impl Matrix {
         }
         for (body, span) in exclusions {
             matrix.add_exclusion(&body, span, out);
+        }
+        let all = matrix.shared.span;
+        let is_damaged = || {
+            damage
+                .iter()
+                .any(|at| at.file == all.file && (all.start..all.end).contains(&at.start))
+        };
+        if matrix.axes.is_empty() && is_damaged() {
+            matrix.is_broken = true;
+            return matrix;
         }
         if matrix.axes.is_empty() && out.len() == known {
             let message = format!("the matrix `{}` has no axis", matrix.shared.name.text);

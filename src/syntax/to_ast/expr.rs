@@ -9,6 +9,24 @@ use crate::syntax::to_ast::ToAst;
 use crate::syntax::tree::{Children, Kind, Tree};
 use smol_str::SmolStr;
 
+/// The spelling of an operator in this language, and whether `text` is that of other languages. `=` is reported apart: it
+/// also sets a variable.
+fn spelling(text: &str) -> (&str, bool) {
+    let own = match text {
+        "=" => return ("==", false),
+        "&&" => "and",
+        "||" => "or",
+        "===" | "eq" | "is" => "==",
+        "!==" | "<>" | "ne" => "!=",
+        "=>" => ">=",
+        "=<" => "<=",
+        _ if text.starts_with("is") => "!=", // `is not`, with any space
+        _ if text.starts_with("not") => return ("not in", false),
+        _ => return (text, false),
+    };
+    (own, true)
+}
+
 /// An iterator over the children of a node, without comments, that can look ahead by one.
 pub(crate) struct Cursor<'t> {
     tree: &'t Tree,
@@ -62,17 +80,9 @@ impl<'t> ToAst<'t> {
         if cursor.is_alone() {
             return self.lower_operand(cursor);
         }
-        self.lower_binary(
-            cursor,
-            &[("or", BinaryOp::Or), ("||", BinaryOp::Or)],
-            |l, c| {
-                l.lower_binary(
-                    c,
-                    &[("and", BinaryOp::And), ("&&", BinaryOp::And)],
-                    Self::lower_not,
-                )
-            },
-        )
+        self.lower_binary(cursor, &[("or", BinaryOp::Or)], |l, c| {
+            l.lower_binary(c, &[("and", BinaryOp::And)], Self::lower_not)
+        })
     }
 
     fn lower_binary(
@@ -98,18 +108,6 @@ impl<'t> ToAst<'t> {
                 operand(self, cursor);
                 continue;
             }
-            if matches!(self.slice(at), "&&" | "||") {
-                let word = operators.first().map_or("", |(word, _)| word);
-                let span = self.span(at);
-                self.report(
-                    Diagnostic::new(
-                        Code::Syntax,
-                        span,
-                        format!("expected the operator `{word}`"),
-                    )
-                    .fix(format!("write `{word}`"), span, word),
-                );
-            }
             let right = operand(self, cursor);
             let span = left.span.to(right.span);
             left = Expr {
@@ -128,15 +126,19 @@ impl<'t> ToAst<'t> {
         let at = cursor
             .peek()
             .filter(|at| matches!(self.kind(*at), Kind::infix | Kind::wrong_equal))?;
-        let mut text = self.slice(at);
-        if text == "=" {
-            text = "==";
-        }
-        if text.starts_with("not") {
-            text = "not in";
-        }
-        let op = operators.iter().find(|(word, _)| *word == text)?.1;
+        let (own, is_foreign) = spelling(self.slice(at));
+        let op = operators.iter().find(|(word, _)| *word == own)?.1;
         cursor.next();
+        if is_foreign {
+            let span = self.span(at);
+            self.report(
+                Diagnostic::new(Code::Syntax, span, format!("expected the operator `{own}`")).fix(
+                    format!("write `{own}`"),
+                    span,
+                    own,
+                ),
+            );
+        }
         Some((op, at))
     }
 
@@ -170,7 +172,7 @@ impl<'t> ToAst<'t> {
     }
 
     fn lower_comparison(&mut self, cursor: &mut Cursor<'t>) -> Expr {
-        const OPERATORS: [(&str, BinaryOp); 8] = [
+        const OPERATORS: [(&str, BinaryOp); 9] = [
             ("==", BinaryOp::Equal),
             ("!=", BinaryOp::NotEqual),
             ("<", BinaryOp::Less),
@@ -179,14 +181,25 @@ impl<'t> ToAst<'t> {
             (">=", BinaryOp::GreaterEqual),
             ("in", BinaryOp::In),
             ("not in", BinaryOp::NotIn),
+            // Of other languages, for a regular expression.
+            ("=~", BinaryOp::Equal),
         ];
         let left = self.lower_sum(cursor);
         let Some((op, at)) = self.operator(cursor, &OPERATORS) else {
             return left;
         };
+        let is_match = self.slice(at) == "=~";
         let is_wrong = self.kind(at) == Kind::wrong_equal;
         if is_wrong {
             self.report_wrong_equal(at);
+        }
+        if is_match {
+            let span = self.span(at);
+            self.report(
+                Diagnostic::new(Code::Syntax, span, "unexpected operator `=~`").help(
+                    "write `matches(value, 'PATTERN')`; the pattern describes the whole text",
+                ),
+            );
         }
         let right = self.lower_sum(cursor);
         let span = left.span.to(right.span);
@@ -197,7 +210,7 @@ impl<'t> ToAst<'t> {
             );
             self.lower_sum(cursor);
         }
-        if is_wrong && !self.in_condition {
+        if is_match || is_wrong && !self.in_condition {
             return self.missing(span);
         }
         Expr {
