@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds Kubernetes and what a node needs beside it from Go modules, and lays it out as its publishers do:
-# tests/node/mirror.sh OUT. What is there stays.
+# tests/node/mirror.sh OUT STATUS. What is there stays. STATUS is the status file of dpkg in the system that nodes are made
+# of. Without it, only the programs are built.
 #
 #     OUT/release/VERSION/bin/linux/amd64/   programs, and archives of images, as in dl.k8s.io
 #     OUT/cni/VERSION/, OUT/crictl/VERSION/, OUT/containerd/vVERSION/   as in the releases of these projects
@@ -216,6 +217,7 @@ lay_out_debian() {
 }
 
 build_programs
+[ $# -gt 1 ] || exit 0
 for program in kube-apiserver kube-controller-manager kube-scheduler; do image "$program:$kubernetes" "$program"; done
 image "kube-proxy:$kubernetes" kube-proxy iptables nftables conntrack
 image "etcd:$etcd" etcd
@@ -225,5 +227,5 @@ image "busybox:$busybox" busybox busybox
 lay_out_release
 lay_out_archives
 lay_out_packages
-lay_out_debian "${2:?the status file of dpkg in the system that nodes are made of}"
+lay_out_debian "$2"
 say "ready: $(du -sh "$out" | cut -f1)"
