@@ -711,12 +711,27 @@ fn outputs_follow_each_keystroke() {
         );
     }
 
+    // Visual Studio Code closes a document and opens it again to give it another language.
+    let opened = json!({ "uri": uri, "languageId": "plaintext", "version": 1, "text": text });
+    let reopened = json!({ "uri": uri, "languageId": "json", "version": 2, "text": text });
+    desk.client
+        .tell("textDocument/didOpen", json!({ "textDocument": opened }));
+    desk.client.tell(
+        "textDocument/didClose",
+        json!({ "textDocument": { "uri": uri } }),
+    );
+    desk.client
+        .tell("textDocument/didOpen", json!({ "textDocument": reopened }));
+
     let start = desk.open["mine.imgspec"].0.find("http://a").unwrap();
     desk.edit(start..start + 8, "http://b");
     desk.found();
     let mut messages = std::iter::repeat_with(|| desk.client.receive());
     let refresh = messages
-        .find(|message| message["method"] == "workspace/textDocumentContent/refresh")
+        .find(|message| {
+            message["method"] == "workspace/textDocumentContent/refresh"
+                && message["params"]["uri"] == uri
+        })
         .unwrap();
     let reply = json!({ "jsonrpc": "2.0", "id": refresh["id"], "result": null });
     desk.client.send(&reply.to_string());

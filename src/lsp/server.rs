@@ -275,6 +275,11 @@ impl Server {
     }
 
     fn open(&mut self, params: DidOpenTextDocumentParams) {
+        // Visual Studio Code closes a document and opens it again to give it another language.
+        let address = params.text_document.uri.as_str();
+        if address.starts_with(SCHEME) {
+            self.outputs.borrow_mut().insert(address.to_owned());
+        }
         let Some(path) = path(&params.text_document.uri) else {
             return;
         };
