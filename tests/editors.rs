@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::extension::package;
 use common::specs::{mangle, seeded, specs};
 use imgspec::source::FileId;
 use imgspec::syntax::{Kind, Node, Tree, parse};
@@ -254,24 +255,8 @@ fn the_extension_for_visual_studio_code_is_packaged() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let extension = folder.path().join("editors/vscode");
     let root = common::root();
-    common::copy_folder(
-        &root.join("editors/vscode"),
-        &folder.path().join("editors/vscode"),
-    );
-    for file in ["grammar/imgspec.tmLanguage.json", "LICENSE"] {
-        let copy = folder.path().join(file);
-        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
-        std::fs::copy(root.join(file), copy).unwrap();
-    }
-    run(Command::new("ln")
-        .arg("-sfn")
-        .arg(&modules)
-        .arg(extension.join("node_modules")));
-    run(Command::new(npm)
-        .args(["run", "package"])
-        .current_dir(&extension));
+    let extension = package(folder.path(), &npm, &modules);
     let packed = run(Command::new("python3")
         .args(["-m", "zipfile", "-l", "imgspec.vsix"])
         .current_dir(&extension));

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod console;
 pub mod diagnostics;
 pub mod editor;
+pub mod extension;
 pub mod fixes;
 pub mod page;
 pub mod pages;
