@@ -17,6 +17,7 @@ const settings = {
   "chat.commandCenter.enabled": false,
   "editor.minimap.enabled": false,
   "editor.stickyScroll.enabled": false,
+  "git.enabled": false,
   "telemetry.telemetryLevel": "off",
   "terminal.integrated.gpuAcceleration": "off", // so that its text is in the page
   "window.commandCenter": false,
@@ -162,8 +163,8 @@ const steps = {
     await (await editor.see(".pane-header", /^DEMO/)).click();
     await editor.see(".outline-tree .monaco-list-row", /web uses the proxy/);
     await (await editor.see(word, /^tier$/)).click();
-    await editor.go(9, 5);
     await editor.page.mouse.move(800, 560);
+    await editor.go(9, 5);
     await editor.see(".outline-tree .monaco-list-row", /memroy/);
     await editor.see(".codelens-decoration", /24 settings.*show output.*compare/);
     await editor.see(".codelens-decoration", /^run$/);

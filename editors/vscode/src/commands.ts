@@ -128,7 +128,8 @@ function targets(): Promise<vscode.QuickPickItem[]> {
   const cwd = spec?.scheme === 'file' ? path.dirname(spec.fsPath) : folder;
   return new Promise((resolve, reject) => {
     execFile(program(), ['list', '--targets', '--json'], { cwd, timeout: 10_000 }, (error, printed) => {
-      if (error) reject(new Error(`imgspec list --targets: ${error.message}`));
+      // With an error in a spec the command fails, but it prints the targets.
+      if (error && !printed) reject(new Error(`imgspec list --targets: ${error.message}`));
       else resolve((JSON.parse(printed) as Target[]).map(({ image, doc }) => ({ label: image, description: doc ?? '' })));
     });
   });
