@@ -3,7 +3,7 @@
 use crate::cli::states::{self, Compared};
 use crate::cli::{Cli, Failure, Format, print};
 use crate::diagnostic::json_text;
-use crate::review::{compare, markdown, plain};
+use crate::review::{markdown, plain};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -25,8 +25,7 @@ pub(super) fn run(cli: &Cli, args: &Diff) -> Result<bool, Failure> {
     if args.state {
         return states::print_own(cli, &args.compared);
     }
-    let (old, new) = states::find(cli, &args.compared)?;
-    let review = compare(&old, &new);
+    let (review, _) = states::review(cli, &args.compared)?;
     if args.json || cli.bare_format() == Some(Format::Json) {
         print(&json_text(&review))?;
     } else if args.markdown {

@@ -42,6 +42,8 @@ mod schema;
 mod select;
 mod show;
 #[cfg(unix)]
+mod sides;
+#[cfg(unix)]
 mod states;
 mod targets;
 mod test;

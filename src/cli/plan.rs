@@ -4,7 +4,7 @@ use crate::cli::format::Asked;
 use crate::cli::states::{self, Compared};
 use crate::cli::{Cli, Failure, Format, print, print_aside};
 use crate::diagnostic::json_text;
-use crate::review::{Options, Pipeline, Plan, compare};
+use crate::review::{Options, Pipeline, Plan};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -63,8 +63,8 @@ pub(super) fn run(cli: &Cli, args: &PlanArgs) -> Result<bool, Failure> {
     expect_options(pipeline, args)?;
     let compared = args.compared.since(args.changed_since.as_deref());
     let plan = if compared.is_stated() {
-        let (old, new) = states::find(cli, &compared)?;
-        Plan::of(&compare(&old, &new), &new)
+        let (review, new) = states::review(cli, &compared)?;
+        Plan::of(&review, &new)
     } else {
         Plan::of_all(&states::find_new(cli, &compared)?)
     };

@@ -1,23 +1,20 @@
 //! The states of a project that `diff` and `plan` compare.
 
-use crate::cli::report::{compile_to_build, is_fine, report};
-use crate::cli::select::{Selected, select};
-use crate::cli::{Cli, Failure, Selection, print_bytes, whence};
+use crate::cli::sides::{self, Project, Source, Starting, Wanted, built};
+use crate::cli::{Cli, Failure};
 use crate::diagnostic::nearest;
-use crate::emit::{Account, Artifacts, Output, Provenance, position};
-use crate::project::hir::{LayerKind, SectionId, linearize};
-use crate::review::{Side, State, Unused};
+use crate::review::{Comparison, Review, Side, State};
 use crate::schema::Roles;
 use crate::source::{Disk, Loader, Release, normalize, read_text};
-use crate::workspace::{self, Eyes};
+use crate::workspace;
 use clap::Args;
-use globset::Glob;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
+
+/// How many images are compared at the same time. A state has some hundred KiB.
+const BATCH: usize = 32;
 
 /// The old state, and what holds in both.
 #[derive(Debug, Clone, Args)]
@@ -55,62 +52,123 @@ impl Compared {
     }
 }
 
-/// Finds the images of the old and of the new state.
+/// Compares the old state with the new one. Returns the differences, and the new state.
 ///
 /// # Errors
 /// If an option names no state, a state has errors, or no image has a name of the arguments.
-pub(super) fn find(cli: &Cli, args: &Compared) -> Result<(Side, Side), Failure> {
+pub(super) fn review(cli: &Cli, args: &Compared) -> Result<(Review, Side), Failure> {
     let against = find_state(cli, args)?;
+    let mut wanted = Wanted::new(&args.images);
     let old = match &against {
-        Against::Built(built) => Old::Here(built_side(cli, built)?),
-        Against::Builds(folders) => {
-            let mut side = Side::default();
-            for folder in folders {
-                side.extend(built_side(cli, &folder.to_string_lossy())?.images);
+        Against::Built(named) => {
+            let (name, state) = built(cli, named)?;
+            if args.images.is_empty() {
+                // A built image has the name that it had.
+                wanted = Wanted::These(BTreeSet::from([name.clone()]));
             }
-            Old::Here(side)
+            Old::Kept(BTreeMap::from([(name, state)]))
         }
-        Against::Image(_) | Against::VarFile(_) => Old::Here(Side::default()),
+        Against::Builds(folders) => Old::Builds(folders),
+        Against::Image(_) | Against::VarFile(_) => Old::Kept(BTreeMap::new()),
         Against::Copy(folder, _kept) => Old::Child(start(cli, args, folder)?),
     };
-    let Some(mut new) = side(cli, args)? else {
+    let project = Project::outline(cli, &args.set, Vec::new(), &wanted)?;
+    let Some((mut project, new)) = project else {
         return Err(Failure(
             "the specs have errors, so there is nothing to compare".to_owned(),
         ));
     };
-    let mut old = match old {
-        Old::Here(side) => side,
-        Old::Child(child) => child.finish()?,
-    };
-    match &against {
-        // One image beside another, under the name of the first.
-        Against::Image(other) => {
-            let name = args.images.first().cloned().unwrap_or_default();
-            let state = new.get(other).cloned().unwrap_or_default();
-            old = Side::from_iter([(name.clone(), state)]);
-            new.retain(|known, _| *known == name);
+    let (mut source, old, names) = match old {
+        Old::Child(child) => {
+            let (child, outlined) = child.finish()?;
+            (Source::Child(child), outlined.side, outlined.names)
         }
-        Against::VarFile(file) => {
-            let name = args.images.first().cloned().unwrap_or_default();
-            let provenance = new.get(&name).and_then(|state| state.provenance.as_ref());
-            if let Some(provenance) = provenance {
-                let inputs = vec![provenance.target.clone(), file.clone()];
-                let states = side_of(cli, args, inputs)?.unwrap_or_default();
-                old.extend(
-                    states
-                        .images
-                        .into_values()
-                        .map(|state| (name.clone(), state)),
-                );
-                new.retain(|known, _| *known == name);
+        Old::Builds(folders) => outline_builds(cli, folders, &wanted)?,
+        Old::Kept(mut states) => {
+            states.extend(beside(cli, args, &against, &mut project, &new)?);
+            let names = states.keys().cloned().collect();
+            let states: BTreeMap<String, State> = states
+                .into_iter()
+                .filter(|(name, _)| wanted.has(name))
+                .collect();
+            let mut side = Side::default();
+            for (name, state) in &states {
+                side.add(name.clone(), state);
             }
+            (Source::Kept(states), side, names)
         }
-        // A built image has the name that it had.
-        Against::Built(_) if args.images.is_empty() => new.retain(|name, _| old.contains_key(name)),
-        _ => {}
+    };
+    expect_named(&args.images, &names, &project)?;
+    let mut comparison = Comparison::new(&old, &new);
+    for names in comparison.differing().chunks(BATCH) {
+        source.ask(names)?;
+        let states = project.states(names)?;
+        for (name, now) in names.iter().zip(&states) {
+            comparison.add(name, &source.answer(name)?, now);
+        }
     }
-    keep_named(&args.images, &mut old, &mut new)?;
-    Ok((old, new))
+    for names in comparison.added().to_vec().chunks(BATCH) {
+        for state in project.states(names)? {
+            comparison.add_new(&state);
+        }
+    }
+    Ok((comparison.finish(), new))
+}
+
+/// Where the old state comes from, before this process has read its own.
+enum Old<'a> {
+    Kept(BTreeMap<String, State>),
+    Builds(&'a [PathBuf]),
+    Child(Starting),
+}
+
+/// The state that stands beside the only image that is compared: that of another image, or of a var file.
+fn beside(
+    cli: &Cli,
+    args: &Compared,
+    against: &Against,
+    project: &mut Project,
+    new: &Side,
+) -> Result<Option<(String, State)>, Failure> {
+    let name = args.images.first().cloned().unwrap_or_default();
+    let mut states = match against {
+        // One image beside another, under the name of the first.
+        Against::Image(other) => project.states(std::slice::from_ref(other))?,
+        Against::VarFile(file) => {
+            let image = new.images.get(&name);
+            let Some(target) = image.and_then(|image| image.target.clone()) else {
+                return Ok(None);
+            };
+            let inputs = vec![target, file.clone()];
+            let other = Project::outline(cli, &args.set, inputs, &Wanted::All)?;
+            let Some((mut other, side)) = other else {
+                return Ok(None);
+            };
+            let names: Vec<String> = side.images.into_keys().collect();
+            other.states(&names)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(states.pop().map(|state| (name, state)))
+}
+
+/// Outlines what builds have made. Each is read again when it is compared.
+fn outline_builds<'c>(
+    cli: &'c Cli,
+    folders: &[PathBuf],
+    wanted: &Wanted,
+) -> Result<(Source<'c>, Side, Vec<String>), Failure> {
+    let (mut side, mut places) = (Side::default(), BTreeMap::new());
+    for folder in folders {
+        let folder = folder.to_string_lossy().into_owned();
+        let (name, state) = built(cli, &folder)?;
+        if wanted.has(&name) {
+            side.add(name.clone(), &state);
+        }
+        places.insert(name, folder);
+    }
+    let names = places.keys().cloned().collect();
+    Ok((Source::Builds(cli, places), side, names))
 }
 
 /// Finds the images of the project around the current folder.
@@ -118,46 +176,39 @@ pub(super) fn find(cli: &Cli, args: &Compared) -> Result<(Side, Side), Failure> 
 /// # Errors
 /// If the specs have errors, or no image has a name of the arguments.
 pub(super) fn find_new(cli: &Cli, args: &Compared) -> Result<Side, Failure> {
-    let Some(mut new) = side(cli, args)? else {
+    let wanted = Wanted::new(&args.images);
+    let Some((project, new)) = Project::outline(cli, &args.set, Vec::new(), &wanted)? else {
         return Err(Failure("the specs have errors".to_owned()));
     };
-    keep_named(&args.images, &mut Side::default(), &mut new)?;
+    expect_named(&args.images, &[], &project)?;
     Ok(new)
 }
 
-/// Keeps the images that the arguments name: names, and globs such as `nightly-*`.
+/// Checks that each argument names an image of one of the states.
 ///
 /// # Errors
-/// If an argument names no image of either state.
-fn keep_named(named: &[String], old: &mut Side, new: &mut Side) -> Result<(), Failure> {
-    if named.is_empty() {
-        return Ok(());
-    }
-    let mut kept = BTreeSet::new();
+/// If one names none.
+fn expect_named(named: &[String], old: &[String], new: &Project) -> Result<(), Failure> {
     for name in named {
-        let all = || old.keys().chain(new.keys());
-        let glob = Glob::new(name).map(|glob| glob.compile_matcher());
-        let is_meant = |known: &&String| {
-            *known == name
-                || glob
-                    .as_ref()
-                    .is_ok_and(|glob| glob.is_match(known.as_str()))
-        };
-        let found: Vec<String> = all().filter(is_meant).cloned().collect();
-        if found.is_empty() {
-            let near = nearest(name, all().map(String::as_str));
-            let near = near.map(|near| format!("; did you mean `{near}`?"));
+        let wanted = Wanted::new(std::slice::from_ref(name));
+        let all = || old.iter().map(String::as_str).chain(new.names());
+        if !all().any(|known| wanted.has(known)) {
+            let near = nearest(name, all()).map(|near| format!("; did you mean `{near}`?"));
             return Err(Failure(format!(
                 "unknown image `{name}`{}",
                 near.unwrap_or_default()
             )));
         }
-        kept.extend(found);
-    }
-    for side in [old, new] {
-        side.retain(|name, _| kept.contains(name));
     }
     Ok(())
+}
+
+/// Prints the images of the state around the current folder, for the process that compares.
+///
+/// # Errors
+/// If they cannot be found.
+pub(super) fn print_own(cli: &Cli, args: &Compared) -> Result<bool, Failure> {
+    sides::print_own(cli, &args.set, &Wanted::new(&args.images))
 }
 
 /// What the state of the project is compared with.
@@ -172,12 +223,6 @@ enum Against {
     VarFile(String),
     /// Another image.
     Image(String),
-}
-
-/// The old state, or the process that finds it.
-enum Old {
-    Here(Side),
-    Child(Child),
 }
 
 /// Finds what `--against` names.
@@ -255,15 +300,8 @@ fn revision(cli: &Cli, name: &str) -> Result<Against, Failure> {
     Ok(Against::Copy(folder, Some(kept)))
 }
 
-/// A process that finds the images of the old state.
-struct Child {
-    process: std::process::Child,
-    lines: std::thread::JoinHandle<std::io::Result<Vec<String>>>,
-    errors: std::thread::JoinHandle<String>,
-}
-
 /// Starts this program in the folder of the old state, whose specs it reads as any other command.
-fn start(cli: &Cli, args: &Compared, folder: &Path) -> Result<Child, Failure> {
+fn start(cli: &Cli, args: &Compared, folder: &Path) -> Result<Starting, Failure> {
     let failed =
         |e: std::io::Error| Failure(format!("cannot compare with {}: {e}", folder.display()));
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
@@ -306,162 +344,12 @@ fn start(cli: &Cli, args: &Compared, folder: &Path) -> Result<Child, Failure> {
             },
         ]);
     }
+    if !args.images.is_empty() {
+        command.arg("--").args(&args.images);
+    }
     command
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut process = command.spawn().map_err(failed)?;
-    let (output, errors) = (process.stdout.take(), process.stderr.take());
-    Ok(Child {
-        process,
-        // Its output is read at once, so that it never waits for this process.
-        lines: std::thread::spawn(move || {
-            output.map_or(Ok(Vec::new()), |output| {
-                BufReader::new(output).lines().collect()
-            })
-        }),
-        errors: std::thread::spawn(move || {
-            let read = errors.map(std::io::read_to_string);
-            read.and_then(Result::ok).unwrap_or_default()
-        }),
-    })
-}
-
-/// A line of what the process prints.
-#[derive(Serialize, Deserialize)]
-enum Line {
-    Image(String, Box<State>),
-    Unused(Vec<Unused>),
-}
-
-impl Child {
-    fn finish(mut self) -> Result<Side, Failure> {
-        let failed = |reason: String| Failure(format!("the old state has errors:\n{reason}"));
-        let lines = self
-            .lines
-            .join()
-            .map_err(|_| failed("its process ended".to_owned()))?;
-        let errors = self.errors.join().unwrap_or_default();
-        let status = self.process.wait().map_err(|e| failed(e.to_string()))?;
-        if !status.success() {
-            return Err(failed(
-                errors.trim().trim_start_matches("imgspec: ").to_owned(),
-            ));
-        }
-        let mut side = Side::default();
-        for line in lines.map_err(|e| failed(e.to_string()))? {
-            match serde_json::from_str(&line).map_err(|e| failed(e.to_string()))? {
-                Line::Image(name, state) => {
-                    side.insert(name, *state);
-                }
-                Line::Unused(unused) => side.unused = unused,
-            }
-        }
-        Ok(side)
-    }
-}
-
-/// Prints the images of the state around the current folder, for the process that compares.
-///
-/// # Errors
-/// If they cannot be found.
-pub(super) fn print_own(cli: &Cli, args: &Compared) -> Result<bool, Failure> {
-    let Some(side) = side(cli, args)? else {
-        return Ok(false);
-    };
-    let print = |line: &Line| {
-        let line = serde_json::to_string(line).map_err(|e| Failure(e.to_string()))?;
-        print_bytes(&(line + "\n"))
-    };
-    for (name, state) in side.images {
-        print(&Line::Image(name, Box::new(state)))?;
-    }
-    print(&Line::Unused(side.unused))?;
-    Ok(true)
-}
-
-/// The images of the project around the current folder. None if a spec has an error, which is reported.
-fn side(cli: &Cli, args: &Compared) -> Result<Option<Side>, Failure> {
-    side_of(cli, args, Vec::new())
-}
-
-/// The images that arguments name. None if a spec has an error, which is reported.
-fn side_of(cli: &Cli, args: &Compared, inputs: Vec<String>) -> Result<Option<Side>, Failure> {
-    let selection = Selection {
-        inputs,
-        set: args.set.clone(),
-        ..Selection::default()
-    };
-    let selected = select(cli, &selection)?;
-    let output = Output {
-        dir: workspace::read_config(&cli.here).0.join("build"),
-        portable: true,
-    };
-    let eyes = Eyes::default();
-    let take = |(artifacts, account)| state(artifacts, account, &eyes);
-    let (states, findings) = compile_to_build(&selected, &output, take);
-    if !is_fine(&findings.shown) {
-        report(cli, &selected.program, &findings);
-        return Ok(None);
-    }
-    let mut side = states.into_iter().collect::<Result<Side, _>>()?;
-    side.unused = unused(&selected);
-    Ok(Some(side))
-}
-
-/// The settings of the project's layers that no image has.
-fn unused(selected: &Selected) -> Vec<Unused> {
-    let program = &selected.program;
-    let images = selected.images.iter();
-    let used: BTreeSet<SectionId> = images
-        .flat_map(|id| linearize(&program.sections, *id))
-        .collect();
-    let root = program.root.clone().unwrap_or_default();
-    let mut out = Vec::new();
-    for (id, section) in program.sections.own_pairs() {
-        let is_layer = matches!(section.kind, LayerKind::Layer | LayerKind::Json);
-        if !is_layer || used.contains(&id) || !program.sources.is_users(section.span.file) {
-            continue;
-        }
-        out.extend(section.settings.iter().map(|setting| Unused {
-            variable: program.variable(setting.variable).name.to_string(),
-            layer: section.name.to_string(),
-            text: program.sources.shown_slice(setting.span).to_owned(),
-            place: position(program, setting.span, &root),
-        }));
-    }
-    out
-}
-
-/// What is kept of an image, with its name.
-///
-/// # Errors
-/// If a file that a value names cannot be read.
-fn state(artifacts: Artifacts, account: Account, eyes: &Eyes) -> Result<(String, State), Failure> {
-    let own = eyes.look(&account.sight);
-    let own = own.map_err(|e| Failure(format!("{}: {e}", artifacts.image)))?;
-    let build = &artifacts.build;
-    let environment = build.environment.union(&build.secret_environment);
-    let state = State {
-        id: Some(own.id()),
-        seen: own.without_assets(),
-        declared: Some(account.declared),
-        provenance: Some(account.provenance),
-        grounds: account.grounds,
-        readers: artifacts.routes.words(),
-        environment: environment.cloned().collect(),
-    };
-    Ok((artifacts.image, state))
-}
-
-/// A built image, under the name that it had.
-fn built_side(cli: &Cli, named: &str) -> Result<Side, Failure> {
-    let (provenance, id): (Provenance, Option<String>) = whence::find_and_read(cli, named)?;
-    let name = provenance.image.clone();
-    let state = State {
-        id,
-        provenance: Some(provenance),
-        ..State::default()
-    };
-    Ok(Side::from_iter([(name, state)]))
+    Starting::new(&mut command).map_err(failed)
 }

@@ -1,9 +1,9 @@
 //! From values that differ to the settings that are the cause.
 
-use crate::emit::{Act, Ground, MASK, Provenance, Step};
-use crate::review::{
-    Change, Derived, FileChange, Place, Review, Side, State, Unused, Values, What,
-};
+use crate::emit::{Act, MASK, Provenance, Step};
+use crate::review::lines::{Key, Lines, key};
+use crate::review::{Change, Derived, Place, State, Values, What};
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,108 +13,8 @@ const VAR_FILES: [&str; 2] = ["output/packer.vars.json", "output/ansible.vars.js
 /// Stands for a variable where the target of an image differs.
 const EXTENDS: &str = "extends";
 
-/// Compares two states of a project.
-pub fn compare(old: &Side, new: &Side) -> Review {
-    let both = || {
-        new.iter()
-            .filter_map(|(name, state)| Some((name, old.get(name)?, state)))
-    };
-    let only = |one: &Side, other: &Side| {
-        let names = one.keys().filter(|name| !other.contains_key(*name));
-        names.cloned().collect::<Vec<String>>()
-    };
-    let (lines_before, lines_now) = (lines(old.values()), lines(new.values()));
-    let mut found = Found::default();
-    let mut rebuilt = Vec::new();
-    let mut files: BTreeMap<(String, &str), Vec<String>> = BTreeMap::new();
-    for (name, before, now) in both() {
-        let image = Image {
-            name,
-            before,
-            now,
-            lines_before: &lines_before,
-        };
-        let is_seen = image.is_seen_to_differ();
-        if is_seen {
-            rebuilt.push(name.clone());
-        }
-        found.add(&image, is_seen);
-        for (file, what) in changed_files(before, now) {
-            files.entry((file, what)).or_default().push(name.clone());
-        }
-    }
-    let (mut added, mut removed) = (only(new, old), only(old, new));
-    let mut renamed = Vec::new();
-    removed.retain(|before| {
-        let id = old.get(before).and_then(|state| state.id.as_ref());
-        let is_same =
-            |now: &&String| id.is_some() && new.get(*now).and_then(|state| state.id.as_ref()) == id;
-        let Some(now) = added.iter().find(is_same).cloned() else {
-            return true;
-        };
-        added.retain(|name| *name != now);
-        renamed.push((before.clone(), now));
-        false
-    });
-    let changes = found.finish();
-    let mut idle = idle(&changes, &lines_before, &lines_now, new, &added);
-    idle.extend(idle_in_unused(old, new, &lines_before));
-    idle.sort();
-    idle.dedup();
-    Review {
-        images: new.len(),
-        rebuilt,
-        removed,
-        renamed,
-        added,
-        changes,
-        files: files
-            .into_iter()
-            .map(|((file, what), images)| FileChange { file, what, images })
-            .collect(),
-        idle,
-    }
-}
-
-/// A setting as it is written, wherever it stands in its file: variable, layer, file, condition, text, kind.
-type Line<'s> = (&'s str, &'s str, &'s str, &'s str, String, bool);
-
-/// All settings of a state, with the first place of each.
-fn lines<'s>(states: impl Iterator<Item = &'s State>) -> BTreeMap<Line<'s>, &'s Step> {
-    let mut out = BTreeMap::new();
-    for state in states {
-        let variables = state.provenance.iter().flat_map(|p| &p.variables);
-        for (variable, trace) in variables {
-            let ground = state.grounds.get(variable);
-            for (at, step) in trace.set_by.iter().enumerate() {
-                out.entry(line(variable, step, ground, at)).or_insert(step);
-            }
-        }
-    }
-    out
-}
-
-fn line<'s>(variable: &'s str, step: &'s Step, ground: Option<&Ground>, at: usize) -> Line<'s> {
-    let text = ground.and_then(|ground| ground.texts.get(at));
-    // Neither spaces nor a last comma make another setting of it, as long as the value is the same.
-    let text = text.map(|text| {
-        text.split_whitespace()
-            .collect::<String>()
-            .replace(",]", "]")
-    });
-    let is_constant = ground.is_none_or(|ground| ground.reads.is_empty());
-    let value = is_constant.then(|| step.value.to_string());
-    let text = [text, value].into_iter().flatten().collect();
-    let when = step.when.as_deref().unwrap_or_default();
-    let is_unset = step.does == Act::Unsets;
-    // A library of another release has other paths.
-    let is_library = step.file.starts_with("stdlib/");
-    let file = if is_library { "stdlib" } else { &step.file };
-    (variable, &step.layer, file, when, text, is_unset)
-}
-
 /// Files other than the var files that differ.
-fn changed_files(before: &State, now: &State) -> Vec<(String, &'static str)> {
+pub(super) fn changed_files(before: &State, now: &State) -> Vec<(String, &'static str)> {
     if before.seen.is_empty() || now.seen.is_empty() {
         return Vec::new();
     }
@@ -132,16 +32,16 @@ fn changed_files(before: &State, now: &State) -> Vec<(String, &'static str)> {
 }
 
 /// An image that both states have.
-struct Image<'s> {
-    name: &'s str,
-    before: &'s State,
-    now: &'s State,
-    lines_before: &'s BTreeMap<Line<'s>, &'s Step>,
+pub(super) struct Image<'s> {
+    pub name: &'s str,
+    pub before: &'s State,
+    pub now: &'s State,
+    pub lines_before: &'s Lines,
 }
 
 impl<'s> Image<'s> {
     /// Whether a build sees a difference. Without IDs, each different value counts.
-    fn is_seen_to_differ(&self) -> bool {
+    pub(super) fn is_seen_to_differ(&self) -> bool {
         match (&self.before.id, &self.now.id) {
             (Some(before), Some(now)) => before != now,
             _ => !self.differing().is_empty(),
@@ -169,29 +69,17 @@ impl<'s> Image<'s> {
     /// The settings of a variable that have a part in its value in one state and not in the other.
     fn own_causes(&self, variable: &str) -> Vec<Place> {
         let (before, now) = (parts(self.before, variable), parts(self.now, variable));
-        let place = |line: &Line<'_>, step: &Step, what| Place {
-            file: step.file.clone(),
-            line: step.line,
-            column: step.column,
-            layer: step.layer.clone(),
-            variable: line.0.to_owned(),
-            what,
-        };
-        let is_in =
-            |others: &[(Line<'_>, &Step)], line: &Line<'_>| others.iter().any(|(o, _)| o == line);
-        let new = now.iter().filter(|(line, _)| !is_in(&before, line));
+        let is_in = |others: &[(Key, &Step)], key: &Key| others.iter().any(|(o, _)| o == key);
+        let new = now.iter().filter(|(key, _)| !is_in(&before, key));
         let mut out: Vec<Place> = new
-            .map(|(line, step)| {
-                let was_there = self.lines_before.contains_key(line);
-                place(
-                    line,
-                    step,
-                    if was_there {
-                        What::Applies
-                    } else {
-                        What::Written
-                    },
-                )
+            .map(|(key, step)| {
+                let was_there = self.lines_before.has(*key);
+                let what = if was_there {
+                    What::Applies
+                } else {
+                    What::Written
+                };
+                Place::of(step, variable, what)
             })
             .collect();
         // What stands beside it as before is not the cause; what is gone is, where nothing has come instead.
@@ -200,9 +88,9 @@ impl<'s> Image<'s> {
                 .iter()
                 .all(|p| p.layer == "default" && p.what == What::Applies)
         {
-            let gone = before.iter().filter(|(line, _)| !is_in(&now, line));
+            let gone = before.iter().filter(|(key, _)| !is_in(&now, key));
             let gone: Vec<Place> = gone
-                .map(|(line, step)| place(line, step, What::Ended))
+                .map(|(_, step)| Place::of(step, variable, What::Ended))
                 .collect();
             if !gone.is_empty() {
                 out = gone;
@@ -245,14 +133,8 @@ impl<'s> Image<'s> {
         } else {
             all
         };
-        let first = all.first().map(|(_, step)| Place {
-            file: step.file.clone(),
-            line: step.line,
-            column: step.column,
-            layer: step.layer.clone(),
-            variable: variable.to_owned(),
-            what: What::Same,
-        });
+        let first = all.first();
+        let first = first.map(|(_, step)| Place::of(step, variable, What::Same));
         first.into_iter().collect()
     }
 
@@ -300,7 +182,7 @@ fn values(state: &State) -> BTreeMap<&str, &Json> {
 }
 
 /// The settings that make the value of a variable, the strongest first.
-fn parts<'s>(state: &'s State, variable: &str) -> Vec<(Line<'s>, &'s Step)> {
+fn parts<'s>(state: &'s State, variable: &str) -> Vec<(Key, &'s Step)> {
     let Some((name, trace)) = state
         .provenance
         .as_ref()
@@ -312,25 +194,25 @@ fn parts<'s>(state: &'s State, variable: &str) -> Vec<(Line<'s>, &'s Step)> {
     let steps = trace.set_by.iter().enumerate();
     steps
         .filter(|(_, step)| !matches!(step.does, Act::Over | Act::Dropped))
-        .map(|(at, step)| (line(name, step, ground, at), step))
+        .map(|(at, step)| (key(name, step, ground, at), step))
         .collect()
 }
 
 /// The differences of all images, by their causes.
 #[derive(Default)]
-struct Found(BTreeMap<(Vec<Place>, String), Group>);
+pub(super) struct Found(BTreeMap<(Vec<Place>, String), Group>);
 
 #[derive(Default)]
 struct Group {
-    values: Vec<Values>,
+    values: Pairs,
     images: Vec<String>,
     is_seen: bool,
     readers: BTreeSet<String>,
-    derived: BTreeMap<String, Vec<Values>>,
+    derived: BTreeMap<String, Pairs>,
 }
 
 impl Found {
-    fn add(&mut self, image: &Image<'_>, is_seen: bool) {
+    pub(super) fn add(&mut self, image: &Image<'_>, is_seen: bool) {
         let differing = image.differing();
         let mut roots: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
         for name in &differing {
@@ -396,7 +278,7 @@ impl Found {
                 .0
                 .entry((image.declaration(), EXTENDS.to_owned()))
                 .or_default();
-            count(&mut group.values, values);
+            group.values.count(values);
         }
         for (name, places) in &roots {
             let group = self
@@ -404,7 +286,7 @@ impl Found {
                 .entry((places.clone(), (*name).to_owned()))
                 .or_default();
             if *name != EXTENDS {
-                count(&mut group.values, pair(name));
+                group.values.count(pair(name));
             }
             group.images.push(image.name.to_owned());
             group.is_seen |= is_seen;
@@ -414,22 +296,20 @@ impl Found {
                 .filter(|(root, follower)| root == name && follower != name)
             {
                 group.readers.extend(image.readers(follower));
-                count(
-                    group.derived.entry((*follower).to_owned()).or_default(),
-                    pair(follower),
-                );
+                let pairs = group.derived.entry((*follower).to_owned()).or_default();
+                pairs.count(pair(follower));
             }
         }
     }
 
     /// All changes, those in most images first.
-    fn finish(self) -> Vec<Change> {
+    pub(super) fn finish(self) -> Vec<Change> {
         let mut out: Vec<Change> = self
             .0
             .into_iter()
             .map(|((places, variable), group)| Change {
                 variable,
-                values: sorted(group.values),
+                values: group.values.sorted(),
                 places,
                 images: group.images,
                 is_seen: group.is_seen,
@@ -439,7 +319,7 @@ impl Found {
                     .into_iter()
                     .map(|(variable, values)| Derived {
                         variable,
-                        values: sorted(values),
+                        values: values.sorted(),
                     })
                     .collect(),
             })
@@ -452,58 +332,29 @@ impl Found {
     }
 }
 
-fn count(all: &mut Vec<Values>, one: Values) {
-    match all
-        .iter_mut()
-        .find(|known| known.old == one.old && known.new == one.new)
-    {
-        Some(known) => known.images += 1,
-        None => all.push(one),
+/// Different pairs of values.
+#[derive(Default)]
+struct Pairs {
+    all: Vec<Values>,
+    /// The places of the pairs, by their texts.
+    known: FxHashMap<(String, String), usize>,
+}
+
+impl Pairs {
+    fn count(&mut self, one: Values) {
+        let texts = (one.old.to_string(), one.new.to_string());
+        let at = *self.known.entry(texts).or_insert(self.all.len());
+        match self.all.get_mut(at) {
+            Some(known) => known.images += one.images,
+            None => self.all.push(one),
+        }
     }
-}
 
-fn sorted(mut values: Vec<Values>) -> Vec<Values> {
-    values.sort_by_key(|pair| std::cmp::Reverse(pair.images));
-    values
-}
-
-/// Settings of the project that are new or written otherwise, and are the cause of nothing.
-fn idle(
-    changes: &[Change],
-    before: &BTreeMap<Line<'_>, &Step>,
-    now: &BTreeMap<Line<'_>, &Step>,
-    new: &Side,
-    added: &[String],
-) -> Vec<Place> {
-    let in_new_images = lines(added.iter().filter_map(|name| new.get(name)));
-    // A setting with the same value in the same layer is not new, however it is written and whatever its file is called.
-    let same: BTreeSet<_> = before
-        .iter()
-        .map(|(line, step)| (line.0, line.1, line.3, step.value.to_string()))
-        .collect();
-    let is_cause = |variable: &str, step: &Step| {
-        let places = changes.iter().flat_map(|change| &change.places);
-        let mut own = places.filter(|place| place.what != What::Ended);
-        own.any(|p| p.variable == variable && p.file == step.file && p.line == step.line)
-    };
-    now.iter()
-        .filter(|(line, step)| {
-            !before.contains_key(line)
-                && !in_new_images.contains_key(line)
-                && !same.contains(&(line.0, line.1, line.3, step.value.to_string()))
-                && !step.file.starts_with("stdlib/")
-                && step.layer != "default"
-                && !is_cause(line.0, step)
-        })
-        .map(|(line, step)| Place {
-            file: step.file.clone(),
-            line: step.line,
-            column: step.column,
-            layer: step.layer.clone(),
-            variable: line.0.to_owned(),
-            what: What::Written,
-        })
-        .collect()
+    /// The most frequent first.
+    fn sorted(mut self) -> Vec<Values> {
+        self.all.sort_by_key(|pair| std::cmp::Reverse(pair.images));
+        self.all
+    }
 }
 
 /// Whether a value shows that it is a secret, or contains one.
@@ -514,41 +365,4 @@ fn has_mask(value: &Json) -> bool {
         Json::Object(entries) => entries.values().any(has_mask),
         _ => false,
     }
-}
-
-/// New settings in layers that no image has.
-fn idle_in_unused(old: &Side, new: &Side, before: &BTreeMap<Line<'_>, &Step>) -> Vec<Place> {
-    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
-    let unused = old.unused.iter();
-    let known: BTreeSet<_> = unused
-        .map(|one| {
-            (
-                one.variable.as_str(),
-                one.layer.as_str(),
-                squeezed(&one.text),
-            )
-        })
-        .collect();
-    // A layer that an image had before has the same settings, though no image has it now.
-    let used: BTreeSet<(&str, &str)> = before.keys().map(|line| (line.0, line.1)).collect();
-    let is_new = |one: &&Unused| {
-        !known.contains(&(
-            one.variable.as_str(),
-            one.layer.as_str(),
-            squeezed(&one.text),
-        )) && !used.contains(&(one.variable.as_str(), one.layer.as_str()))
-    };
-    let new = new.unused.iter().filter(is_new);
-    new.map(|one| {
-        let (file, line, column) = one.place.clone();
-        Place {
-            file,
-            line,
-            column,
-            layer: one.layer.clone(),
-            variable: one.variable.clone(),
-            what: What::Written,
-        }
-    })
-    .collect()
 }

@@ -58,7 +58,7 @@ pub struct Cause {
 impl Plan {
     /// Plans the builds of all images.
     pub fn of_all(new: &Side) -> Plan {
-        let names = new.keys().cloned().collect();
+        let names = new.images.keys().cloned().collect();
         Plan::new(names, new, &mut BTreeMap::new())
     }
 
@@ -68,7 +68,8 @@ impl Plan {
         names.sort();
         let mut causes: BTreeMap<&String, Vec<Cause>> = BTreeMap::new();
         for image in &review.added {
-            let declared = new.get(image).and_then(|state| state.declared.as_ref());
+            let declared = new.images.get(image);
+            let declared = declared.and_then(|image| image.declared.as_ref());
             causes.entry(image).or_default().push(Cause {
                 what: "new".to_owned(),
                 file: declared.map(|(file, ..)| file.clone()),
@@ -76,8 +77,9 @@ impl Plan {
             });
         }
         for change in review.changes.iter().filter(|change| change.is_seen) {
+            let cause = Cause::of(change);
             for image in &change.images {
-                causes.entry(image).or_default().push(Cause::of(change));
+                causes.entry(image).or_default().push(cause.clone());
             }
         }
         for file in &review.files {
@@ -98,10 +100,9 @@ impl Plan {
 
     fn new(names: Vec<String>, new: &Side, causes: &mut BTreeMap<&String, Vec<Cause>>) -> Plan {
         let images = names.into_iter().filter_map(|image| {
-            let state = new.get(&image)?;
-            let provenance = state.provenance.as_ref();
+            let outline = new.images.get(&image)?;
             let causes = causes.remove(&image).unwrap_or_default();
-            let target = provenance.map(|p| p.target.clone());
+            let target = outline.target.clone();
             let why = match causes.as_slice() {
                 [] => target.clone().unwrap_or_default(),
                 [one] => one.in_words(),
@@ -109,10 +110,10 @@ impl Plan {
             };
             Some(PlannedImage {
                 title: format!("{image}: {}", visible_line(&why)),
-                id: state.id.clone(),
+                id: outline.id.clone(),
                 target,
-                provider: provenance.map(|p| p.provider.clone()),
-                environment: state.environment.clone(),
+                provider: outline.provider.clone(),
+                environment: outline.environment.clone(),
                 causes,
                 image,
             })

@@ -1,32 +1,74 @@
 //! What a change does: the images of two states of a project, compared.
 //!
-//! A [`Side`] is what a state comes to. [`compare`] finds the values that differ, and the settings that are the cause: a value
-//! that follows from another one is told with it, and what changes in many images is told once.
+//! A [`Side`] is what a state comes to, and a [`State`] what an image comes to. A [`Comparison`] finds the images that differ by
+//! their digests, takes the states of these one after the other, and finds the values that differ, and the settings that are the
+//! cause: a value that follows from another one is told with it, and what changes in many images is told once.
 
 mod causes;
+mod comparison;
 mod jobs;
+mod lines;
 mod pipelines;
 mod text;
 
-pub use causes::compare;
+pub use comparison::Comparison;
 pub use jobs::{Plan, PlannedImage};
+pub use lines::{Keys, Lines};
 pub use pipelines::{Options, Pipeline};
 pub use text::{markdown, plain};
 
-use crate::emit::{Ground, Provenance};
+use crate::emit::{Ground, Provenance, Step};
+use crate::source::sha256;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 
-/// What one state of a project comes to.
+/// What one state of a project comes to, without the values of its images.
 #[derive(Debug, Clone, Default)]
 pub struct Side {
     /// The images, by their names.
-    pub images: BTreeMap<String, State>,
+    pub images: BTreeMap<String, Outline>,
+    /// The settings of the images.
+    pub lines: Lines,
     /// The settings of layers that no image has.
     pub unused: Vec<Unused>,
+}
+
+/// What is kept of each image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// The image's ID, if it is known.
+    pub id: Option<String>,
+    /// The SHA-256 of the target, the values, and the files that a build sees. If it and the ID are the same, nothing that an
+    /// image consists of is different.
+    pub digest: String,
+    /// The file, line and column of the image's declaration.
+    pub declared: Option<(String, u32, u32)>,
+    /// The image that contains the target.
+    pub target: Option<String>,
+    /// The provider that builds the image.
+    pub provider: Option<String>,
+    /// The environment variables that a build reads.
+    pub environment: Vec<String>,
+}
+
+impl Side {
+    /// Adds an image.
+    pub fn add(&mut self, name: String, state: &State) {
+        self.lines.add(state);
+        self.images.insert(name, state.outline());
+    }
+}
+
+impl FromIterator<(String, State)> for Side {
+    fn from_iter<I: IntoIterator<Item = (String, State)>>(images: I) -> Side {
+        let mut side = Side::default();
+        for (name, state) in images {
+            side.add(name, &state);
+        }
+        side
+    }
 }
 
 /// A setting of a layer that no image has.
@@ -40,29 +82,6 @@ pub struct Unused {
     pub text: String,
     /// The file from the project's root, the line and the column.
     pub place: (String, u32, u32),
-}
-
-impl Deref for Side {
-    type Target = BTreeMap<String, State>;
-
-    fn deref(&self) -> &BTreeMap<String, State> {
-        &self.images
-    }
-}
-
-impl DerefMut for Side {
-    fn deref_mut(&mut self) -> &mut BTreeMap<String, State> {
-        &mut self.images
-    }
-}
-
-impl FromIterator<(String, State)> for Side {
-    fn from_iter<I: IntoIterator<Item = (String, State)>>(images: I) -> Side {
-        Side {
-            images: images.into_iter().collect(),
-            unused: Vec::new(),
-        }
-    }
 }
 
 /// An image in one state of the project.
@@ -84,6 +103,27 @@ pub struct State {
     /// The environment variables that a build reads.
     #[serde(default)]
     pub environment: Vec<String>,
+}
+
+impl State {
+    /// What is kept of the image.
+    pub fn outline(&self) -> Outline {
+        let provenance = self.provenance.as_ref();
+        let variables = provenance.iter().flat_map(|p| &p.variables);
+        let values: BTreeMap<&String, &Json> = variables
+            .map(|(name, trace)| (name, &trace.value))
+            .collect();
+        let target = provenance.map(|p| p.target.clone());
+        let all = json!([target, values, self.seen]);
+        Outline {
+            id: self.id.clone(),
+            digest: sha256(&all.to_string()),
+            declared: self.declared.clone(),
+            target,
+            provider: provenance.map(|p| p.provider.clone()),
+            environment: self.environment.clone(),
+        }
+    }
 }
 
 /// What is different between two states of a project.
@@ -173,6 +213,19 @@ pub struct Place {
     pub variable: String,
     /// What has happened to the setting.
     pub what: What,
+}
+
+impl Place {
+    fn of(step: &Step, variable: &str, what: What) -> Place {
+        Place {
+            file: step.file.clone(),
+            line: step.line,
+            column: step.column,
+            layer: step.layer.clone(),
+            variable: variable.to_owned(),
+            what,
+        }
+    }
 }
 
 /// What has happened to a setting.

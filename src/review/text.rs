@@ -2,6 +2,7 @@
 
 use crate::review::{Change, Place, Review, Values, What};
 use crate::source::visible_line;
+use rustc_hash::FxHashSet;
 use serde_json::Value as Json;
 use std::fmt::Write;
 
@@ -216,12 +217,9 @@ fn derived_in_words(change: &Change) -> Option<String> {
 }
 
 pub(super) fn values_in_words(values: &[Values]) -> String {
-    let mut all: Vec<String> = Vec::new();
-    for pair in values.iter().map(pair_in_words) {
-        if !all.contains(&pair) {
-            all.push(pair);
-        }
-    }
+    let mut known: FxHashSet<String> = FxHashSet::default();
+    let all = values.iter().map(pair_in_words);
+    let all: Vec<String> = all.filter(|pair| known.insert(pair.clone())).collect();
     let pairs: Vec<&str> = all.iter().take(MAX_NAMES).map(String::as_str).collect();
     match all.len() - pairs.len() {
         0 => pairs.join(" and "),
