@@ -9,6 +9,7 @@ use crate::project::{Program, Request, in_checkout, judge};
 use crate::source::{FileId, Loader};
 use rustc_hash::FxHashSet;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 impl Workspace {
     /// Checks the files that changed.
@@ -65,14 +66,12 @@ impl Workspace {
     fn check_specs(&mut self, specs: &[PathBuf]) -> Vec<(PathBuf, ByFile)> {
         // The next requests are about the file that changed last.
         let kept = if let [spec] = specs {
-            self.spec(spec)
+            self.program(spec)
         } else {
             None
         };
-        let loaded = kept.is_none().then(|| self.load(specs.to_vec()));
-        let Some(program) = kept.as_ref().map(|spec| &spec.program).or(loaded.as_ref()) else {
-            return Vec::new();
-        };
+        let program = kept.unwrap_or_else(|| Rc::new(self.load(specs.to_vec())));
+        let program = &*program;
         let texts = judge(program, program.diagnostics.clone(), false).shown;
         let mut out: Vec<(PathBuf, ByFile)> = Vec::new();
         let mut of_no_spec = ByFile::default();

@@ -46,6 +46,7 @@ const MOST_ACTIONS: usize = 500;
 impl Server {
     /// The response to a request.
     pub(super) fn handle(&self, request: Request) -> Response {
+        self.workspace.begin_request();
         Dispatcher::new(self, request)
             .on::<HoverRequest>(Server::hover)
             .on::<Completion>(Server::completion)

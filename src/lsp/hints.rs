@@ -15,6 +15,8 @@ use std::ops::Range;
 const WIDTH: usize = 60;
 /// The most defaults in a hint.
 const MOST: usize = 3;
+/// The most images of an answer. Each is evaluated, and an editor that asks for a whole file shows a part of it.
+const MOST_IMAGES: usize = 200;
 
 /// A hint after an offset.
 pub(super) struct Hint {
@@ -27,6 +29,7 @@ pub(super) struct Hint {
 pub(super) fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
     let program = &spec.program;
     let mut out = Vec::new();
+    let mut left = MOST_IMAGES;
     for section in spec
         .parse()
         .file
@@ -44,14 +47,22 @@ pub(super) fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
         if section.kind != LayerKind::Image || section.span.file != spec.file {
             continue;
         }
-        let Ok(image) = evaluate(program, id, None) else {
-            continue;
-        };
-        let followers = Followers::new(&image);
         let settings = section
             .settings
             .iter()
             .filter(|s| wanted.start <= s.span.end && s.span.start <= wanted.end);
+        let settings: Vec<&Setting> = settings.collect();
+        if settings.is_empty() {
+            continue;
+        }
+        let Some(rest) = left.checked_sub(1) else {
+            break;
+        };
+        left = rest;
+        let Ok(image) = evaluate(program, id, None) else {
+            continue;
+        };
+        let followers = Followers::new(&image);
         for setting in settings {
             // A stronger setting or a condition can make this setting ineffective.
             let wins = image

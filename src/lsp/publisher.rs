@@ -3,6 +3,7 @@
 
 use crate::lsp::capabilities::Client;
 use crate::lsp::diagnostics::Diagnostic;
+use lsp_types::Range;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -86,12 +87,10 @@ impl Publisher {
     /// The diagnostics of a file, unless the client shows them already. Each version of an open document is answered.
     pub(super) fn publish(&mut self, path: PathBuf, version: Option<i32>) -> Option<Publication> {
         let mut diagnostics: Vec<lsp_types::Diagnostic> = Vec::new();
+        let mut seen: FxHashSet<(Range, &str)> = FxHashSet::default();
         for diagnostic in self.diagnostics(&path) {
             let new = &diagnostic.published;
-            if !diagnostics
-                .iter()
-                .any(|d| d.range == new.range && d.message == new.message)
-            {
+            if seen.insert((new.range, new.message.as_str())) {
                 let related_information = new
                     .related_information
                     .clone()

@@ -27,7 +27,7 @@ const LARGEST_VAR_FILE: usize = 1 << 20;
 /// A spec at the time of a request, with its program.
 #[derive(Debug)]
 pub(super) struct Spec {
-    pub program: Program,
+    pub program: Rc<Program>,
     pub file: FileId,
     pub text: Arc<str>,
     parse: OnceCell<Parse>,
@@ -46,6 +46,14 @@ impl Spec {
         self.parse
             .get_or_init(|| syntax::parse(self.file, &self.text))
     }
+}
+
+/// A file with its program. A file that is too large has no spec in it.
+#[derive(Debug, Clone)]
+struct Current {
+    path: PathBuf,
+    program: Rc<Program>,
+    spec: Option<Rc<Spec>>,
 }
 
 /// Whether the kernel confines the server.
@@ -77,7 +85,7 @@ pub(super) struct Workspace {
     /// Open JSON files that are var files.
     pub(super) var_files: FxHashSet<PathBuf>,
     /// The spec of the last request.
-    current: RefCell<Option<(PathBuf, Rc<Spec>)>>,
+    current: RefCell<Option<Current>>,
 }
 
 impl Workspace {
@@ -206,32 +214,47 @@ impl Workspace {
 
     /// A spec with its program. The last one is kept until a file changes.
     pub(super) fn spec(&self, path: &Path) -> Option<Rc<Spec>> {
-        if let Some((of, spec)) = &*self.current.borrow()
-            && of == path
+        self.current(path)?.spec
+    }
+
+    /// The program of a spec that is open. The last one is kept until a file changes.
+    pub(super) fn program(&self, path: &Path) -> Option<Rc<Program>> {
+        Some(self.current(path)?.program)
+    }
+
+    fn current(&self, path: &Path) -> Option<Current> {
+        if let Some(current) = &*self.current.borrow()
+            && current.path == path
         {
-            return Some(spec.clone());
+            return Some(current.clone());
         }
         self.documents.get(path).filter(|_| is_spec(path))?;
         let is_of_library = self.is_of_library(path);
-        let program = self.load(if is_of_library {
+        let program = Rc::new(self.load(if is_of_library {
             Vec::new()
         } else {
             vec![path.to_owned()]
-        });
+        }));
         let file = if is_of_library {
-            find_source(&program, path)?
+            find_source(&program, path)
         } else {
-            (*program.specs.first()?)?
+            program.specs.first().copied().flatten()
         };
-        let text = program.sources.get(file).text.clone();
-        let spec = Rc::new(Spec {
-            program,
-            file,
-            text,
-            parse: OnceCell::new(),
+        let spec = file.map(|file| {
+            Rc::new(Spec {
+                program: program.clone(),
+                file,
+                text: program.sources.get(file).text.clone(),
+                parse: OnceCell::new(),
+            })
         });
-        self.current.replace(Some((path.to_owned(), spec.clone())));
-        Some(spec)
+        let current = Current {
+            path: path.to_owned(),
+            program,
+            spec,
+        };
+        self.current.replace(Some(current.clone()));
+        Some(current)
     }
 
     /// The specs of the workspace, and those that are open outside of it.
@@ -247,11 +270,15 @@ impl Workspace {
         specs
     }
 
-    /// What the specs of the workspace declare.
-    pub(super) fn declared(&self) -> Vec<(PathBuf, Rc<Entry>)> {
+    /// Begins to answer a request. Where nobody reports changes of files, all are read again.
+    pub(super) fn begin_request(&self) {
         if !self.can_watch {
             self.index.forget_all();
         }
+    }
+
+    /// What the specs of the workspace declare.
+    pub(super) fn declared(&self) -> Vec<(PathBuf, Rc<Entry>)> {
         self.index
             .entries(self.specs(), &self.documents, self.encoding)
     }
