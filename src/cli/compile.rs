@@ -183,7 +183,9 @@ fn make(
     let stage = workspace::begin(output).map_err(failed)?;
     let add = |mut image: Files| {
         eyes.identify(&mut image);
-        workspace::expect_free(&stage, &image.image).map_err(Failure)?;
+        if !is_new {
+            workspace::expect_free(&stage, &image.image).map_err(Failure)?;
+        }
         workspace::add_image(&stage, &image).map_err(failed)
     };
     let (folders, findings) = render_all(selected, output, add);

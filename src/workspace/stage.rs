@@ -152,13 +152,24 @@ impl Stage {
         Ok(())
     }
 
-    /// Adds a file whose folder is not there yet, so that no file is up to date.
+    /// Adds files to a folder that is not there yet, so that no file is up to date.
     ///
     /// # Errors
-    /// If the file cannot be written.
-    pub fn add_new(&self, name: &Path, content: &[u8], mode: u32) -> Result<(), WriteError> {
-        let written = self.write(name, content, mode);
-        written.map_err(|e| WriteError::new(&self.folder.join(name), e))?;
+    /// If a file cannot be written.
+    pub fn add_folder(
+        &self,
+        name: &Path,
+        files: &[(&str, String)],
+        mode: u32,
+    ) -> Result<(), WriteError> {
+        let new = self.folder.join(NEW).join(FILES).join(name);
+        // What is wrong with the folder is wrong with the files.
+        let _ = self.make_folder(&new);
+        for (file, content) in files {
+            let file = name.join(file);
+            let written = self.write(&file, content.as_bytes(), mode);
+            written.map_err(|e| WriteError::new(&self.folder.join(file), e))?;
+        }
         Ok(())
     }
 
@@ -198,18 +209,29 @@ impl Stage {
         Ok(path)
     }
 
-    /// Makes the folder of a file in the stage. Only its owner can enter the stage.
+    /// Makes the folder of a file in the stage.
     fn make_folder_of(&self, path: &Path) -> io::Result<()> {
-        let new = self.folder.join(NEW);
+        path.parent()
+            .map_or(Ok(()), |parent| self.make_folder(parent))
+    }
+
+    /// Makes a folder in the stage. Only the stage's owner can enter it.
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        // Of many folders only the last part is missing.
+        match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => return Ok(()),
+        }
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         {
             use std::os::unix::fs::DirBuilderExt;
             builder.mode(0o700);
         }
-        match builder.create(&new) {
+        match builder.create(self.folder.join(NEW)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => fs::create_dir_all(path.parent().unwrap_or(&new)),
+            _ => fs::create_dir_all(path),
         }
     }
 
@@ -308,23 +330,24 @@ fn move_folder(
 ) -> Result<(), WriteError> {
     let from = files.join(name);
     let failed = |e| WriteError::new(&folder.join(name), e);
-    let mut names: Vec<_> = fs::read_dir(&from)
+    let mut entries: Vec<_> = fs::read_dir(&from)
         .map_err(failed)?
-        .map(|entry| entry.map(|entry| entry.file_name()))
+        .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?))))
         .collect::<io::Result<_>>()
         .map_err(failed)?;
     // A manifest comes after the files that it describes.
-    names.sort_by_key(|name| (name == "manifest.json", name.clone()));
-    for entry in names {
+    entries.sort_by_key(|(name, _)| (name == "manifest.json", name.clone()));
+    for (entry, kind) in entries {
         let name = name.join(entry);
         let (source, place) = (files.join(&name), folder.join(&name));
-        if is_folder(&source) && place.is_dir() {
-            if follows || is_folder(&place) {
+        let there = place.symlink_metadata();
+        let is_replaced = there.is_ok();
+        if kind.is_dir() && is_replaced && place.is_dir() {
+            if follows || there.is_ok_and(|there| there.is_dir()) {
                 move_folder(files, folder, &name, follows, moved)?;
             }
             continue;
         }
-        let is_replaced = place.symlink_metadata().is_ok();
         match again(|| fs::rename(&source, &place)) {
             // The image's folder is a link to another device.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {

@@ -99,13 +99,12 @@ pub fn add_image(stage: &Stage, image: &Files) -> Result<PathBuf, WriteError> {
         return Err(WriteError::new(&folder, error));
     }
     let mode = if image.is_secret { 0o600 } else { 0o644 };
+    if is_new {
+        stage.add_folder(name, &image.files, mode)?;
+        return Ok(folder);
+    }
     for (file, content) in &image.files {
-        let file = name.join(file);
-        if is_new {
-            stage.add_new(&file, content.as_bytes(), mode)?;
-        } else {
-            stage.add(&file, content.as_bytes(), mode)?;
-        }
+        stage.add(&name.join(file), content.as_bytes(), mode)?;
     }
     Ok(folder)
 }
