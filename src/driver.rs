@@ -190,6 +190,26 @@ impl Maker for Settings {
     }
 }
 
+/// What a command shows of the image itself.
+struct View<F>(F);
+
+impl<T: Send, F: Fn(&Image<'_>) -> T + Sync> Maker for View<F> {
+    type Made = T;
+
+    fn make(&self, image: &Image<'_>, output: &Output) -> (T, Checked) {
+        ((self.0)(image), check(image, output))
+    }
+
+    fn sheet<'p>(&self, image: &Image<'p>, output: &Output, _: &T) -> Option<Sheet<'p>> {
+        Sheet::new(image, output, None)
+    }
+
+    fn vary<'p>(&self, sheet: &Sheet<'p>, kin: &Kin<'p>, output: &Output) -> Option<(T, Checked)> {
+        let checked = sheet.check(kin, output)?;
+        Some(((self.0)(&kin.image), checked))
+    }
+}
+
 /// The images of a command with the same target.
 #[derive(Default)]
 struct Relatives<'p> {
@@ -316,6 +336,17 @@ impl<'j> Job<'j> {
         take: impl Fn(Files) -> T + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
         let (made, found, _) = self.each(&Texts, take);
+        (made, found)
+    }
+
+    /// The same as [`Job::compile_each`] for what `view` makes of each evaluated image, without files. `view` may be called
+    /// again for an image.
+    pub fn view_each<T: Send, U: Send>(
+        self,
+        view: impl Fn(&Image<'_>) -> T + Sync,
+        take: impl Fn(T) -> U + Sync,
+    ) -> (Vec<U>, Vec<Diagnostic>) {
+        let (made, found, _) = self.each(&View(view), take);
         (made, found)
     }
 

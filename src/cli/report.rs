@@ -8,6 +8,7 @@ use crate::diagnostic::{
 };
 use crate::driver::{self, Job};
 use crate::emit::{Account, Artifacts, Files, Output, Traced};
+use crate::eval::Image;
 use crate::project::Program;
 use crate::source::{Disk, Loader, Origin};
 use crate::workspace::{self, WriteError};
@@ -61,6 +62,18 @@ pub(super) fn trace_all<T: Send>(
     take: impl Fn(Traced) -> T + Sync,
 ) -> (Vec<T>, Findings) {
     let (made, found) = job(selected, output).trace_each(take);
+    (made, finish(selected, found))
+}
+
+/// Evaluates the selected images. Returns what `take` makes of what `view` sees of each, and all diagnostics, in order.
+/// Several threads call both, and `view` may be called again for an image.
+pub(super) fn view_all<T: Send, U: Send>(
+    selected: &Selected,
+    output: &Output,
+    view: impl Fn(&Image<'_>) -> T + Sync,
+    take: impl Fn(T) -> U + Sync,
+) -> (Vec<U>, Findings) {
+    let (made, found) = job(selected, output).view_each(view, take);
     (made, finish(selected, found))
 }
 

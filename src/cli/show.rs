@@ -1,27 +1,28 @@
 //! `imgspec show`
 
 use crate::cli::place::out;
-use crate::cli::report::{format, is_fine, report};
+use crate::cli::report::{format, is_fine, report, view_all};
 use crate::cli::select::{Selected, select};
 use crate::cli::{Cli, Failure, Format, Selection, print};
-use crate::diagnostic::{Diagnostic, json_text, nearest, suggest_image};
-use crate::driver;
+use crate::diagnostic::{json_element, nearest, suggest_image};
 use crate::emit::{
     Act, Artifacts, HistoryEntry, MASK, Output, Shown, Ways, belongs, emit, hides, history,
     show_value, without_secrets,
 };
 use crate::eval::{Image, evaluate};
 use crate::project::hir::*;
-use crate::project::{Program, place_in_checkout};
+use crate::project::{Program, Stack, place_in_checkout};
 use crate::schema::{Value, encode};
-use crate::source::{MAX_PRINTED, MAX_VALUE, visible_line};
+use crate::source::{MAX_IMAGES, MAX_PRINTED, MAX_TEXT, MAX_VALUE, visible_line};
 use clap::Args;
+use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -52,64 +53,167 @@ pub(super) fn run(cli: &Cli, args: &Show) -> Result<bool, Failure> {
         dir: out(&cli.here, None),
         portable: false,
     };
-    let mut found: Vec<Diagnostic> = selected.diagnostics.clone();
-    let (mut text, mut array, mut room) = (String::new(), Vec::new(), Room(MAX_PRINTED));
     let as_json = args.json || format(cli) == Format::Json;
-    if selected.images.len() > crate::source::MAX_IMAGES {
+    if selected.images.len() > MAX_IMAGES {
         return Err(Failure(format!(
-            "this command selects {} images, and the limit is {}: name some of them, their files or their folders",
+            "this command selects {} images, and the limit is {MAX_IMAGES}: name some of them, their files or their folders",
             selected.images.len(),
-            crate::source::MAX_IMAGES
         )));
     }
-    for id in &selected.images {
-        let mut image = match evaluate(&selected.program, *id, selected.provider) {
-            Ok(image) => image,
-            Err(diagnostic) => {
-                let mut alone = vec![*diagnostic];
-                selected.program.drop_consequences(*id, &mut alone);
-                found.append(&mut alone);
-                continue;
-            }
+    let asked = Asked {
+        of_targets: if args.changed {
+            targets(&selected)
+        } else {
+            FxHashMap::default()
+        },
+        selected: &selected,
+        output: &output,
+        changed: args.changed,
+        variables,
+    };
+    let printed = Printed::default();
+    let view = |image: &Image<'_>| -> Result<(String, usize), Failure> {
+        printed.expect_room()?;
+        let mut room = Room(MAX_PRINTED);
+        let text = if as_json {
+            asked.json(image, &mut room)?
+        } else {
+            asked.text(image, &mut room)?
         };
-        let mut artifacts = emit(&image, &output);
-        let mut alone = std::mem::take(&mut image.diagnostics);
-        alone.append(&mut artifacts.diagnostics);
-        selected.program.drop_consequences(*id, &mut alone);
-        found.append(&mut alone);
-        let own = args
-            .changed
-            .then(|| evaluate(&selected.program, image.stack.target, selected.provider).ok())
-            .flatten();
-        let is_shown = |id: VarId| {
-            own.as_ref()
-                .is_none_or(|own| own.value(id) != image.value(id))
-        };
-        if as_json {
-            let is_shown = |id| is_shown(id) && is_asked_for(&selected.program, id, &variables);
-            array.push(show_json(&image, &artifacts, &is_shown, &mut room)?);
-        } else if variables.is_empty() {
-            room.take(image.size())?;
-            let has_title = selected.images.len() > 1;
-            show_image(&image, &is_shown, args.changed, has_title, &mut text);
-        }
-        for name in variables.iter().filter(|_| !as_json) {
-            text.push_str(if text.is_empty() { "" } else { "\n" });
-            show_variable(&image, &artifacts, name, &mut text, &mut room)?;
-        }
-    }
-    let findings = driver::conclude(&selected.program, found, false);
+        Ok((text, MAX_PRINTED - room.0))
+    };
+    let take = |made: Result<(String, usize), Failure>| {
+        let (text, size) = made?;
+        printed.add(text.len(), size);
+        printed.expect_room()?;
+        Ok(text)
+    };
+    let (texts, findings) = view_all(&selected, &output, view, take);
+    let texts = texts
+        .into_iter()
+        .collect::<Result<Vec<String>, Failure>>()?;
     if !findings.shown.is_empty() {
         report(cli, &selected.program, &findings);
     }
-    if as_json {
-        text = json_text(&array);
-    }
-    print(&text)?;
+    let is_list = !asked.variables.is_empty();
+    print_parts(texts, as_json, is_list)?;
     Ok(is_fine(&findings.shown))
 }
 
-/// How many bytes of values can still be printed.
+/// Prints the texts of the images, none of which is copied: together they can have 128 MiB.
+fn print_parts(texts: Vec<String>, as_json: bool, is_list: bool) -> Result<(), Failure> {
+    let (start, between, end) = match (as_json, is_list) {
+        (true, _) if texts.is_empty() => ("[", "", "]\n"),
+        (true, _) => ("[\n", ",\n", "\n]\n"),
+        (false, true) => ("", "\n", ""),
+        (false, false) => ("", "", ""),
+    };
+    print(start)?;
+    for (at, text) in texts.into_iter().enumerate() {
+        print(if at == 0 { "" } else { between })?;
+        print(&text)?;
+    }
+    print(end)
+}
+
+/// The values of an image.
+type Values = FxHashMap<VarId, Value>;
+
+/// The values of the images that contain the targets of the selected ones.
+fn targets(selected: &Selected) -> FxHashMap<SectionId, Values> {
+    let program = &selected.program;
+    let mut out = FxHashMap::default();
+    for id in &selected.images {
+        if let Ok(stack) = Stack::new(program, *id, selected.provider)
+            && !out.contains_key(&stack.target)
+            && let Ok(target) = evaluate(program, stack.target, selected.provider)
+        {
+            let ids = program.variables.ids();
+            let values = ids.filter_map(|id| Some((id, target.value(id)?.clone())));
+            out.insert(target.section, values.collect());
+        }
+    }
+    out
+}
+
+/// What is shown of each image.
+struct Asked<'s> {
+    selected: &'s Selected,
+    output: &'s Output,
+    changed: bool,
+    of_targets: FxHashMap<SectionId, Values>,
+    variables: Vec<String>,
+}
+
+impl Asked<'_> {
+    /// Whether a variable is shown: with `--changed` only one whose value is not that of the target.
+    fn is_shown(&self, image: &Image<'_>, id: VarId) -> bool {
+        let own = self.of_targets.get(&image.stack.target);
+        own.is_none_or(|own| own.get(&id) != image.value(id))
+    }
+
+    fn json(&self, image: &Image<'_>, room: &mut Room) -> Result<String, Failure> {
+        let is_shown = |id| {
+            self.is_shown(image, id) && is_asked_for(&self.selected.program, id, &self.variables)
+        };
+        let artifacts = emit(image, self.output);
+        Ok(json_element(&show_json(
+            image, &artifacts, &is_shown, room,
+        )?))
+    }
+
+    fn text(&self, image: &Image<'_>, room: &mut Room) -> Result<String, Failure> {
+        let mut text = String::new();
+        if self.variables.is_empty() {
+            room.take(image.size())?;
+            let is_shown = |id| self.is_shown(image, id);
+            let has_title = self.selected.images.len() > 1;
+            show_image(image, &is_shown, self.changed, has_title, &mut text);
+            return Ok(text);
+        }
+        let artifacts = emit(image, self.output);
+        for name in &self.variables {
+            text.push_str(if text.is_empty() { "" } else { "\n" });
+            show_variable(image, &artifacts, name, &mut text, room)?;
+        }
+        Ok(text)
+    }
+}
+
+/// How many bytes of text and of values there are to print.
+#[derive(Default)]
+struct Printed {
+    text: AtomicUsize,
+    values: AtomicUsize,
+}
+
+impl Printed {
+    fn add(&self, text: usize, values: usize) {
+        self.text.fetch_add(text, Relaxed);
+        self.values.fetch_add(values, Relaxed);
+    }
+
+    /// # Errors
+    /// If there is more than can be printed.
+    fn expect_room(&self) -> Result<(), Failure> {
+        if self.values.load(Relaxed) > MAX_PRINTED {
+            return Err(no_room("values", MAX_PRINTED));
+        }
+        if self.text.load(Relaxed) > MAX_TEXT {
+            return Err(no_room("texts", MAX_TEXT));
+        }
+        Ok(())
+    }
+}
+
+fn no_room(what: &str, most: usize) -> Failure {
+    Failure(format!(
+        "the {what} to print have more than {} MiB: name a variable, or fewer images",
+        most >> 20
+    ))
+}
+
+/// How many bytes of values can still be printed of an image.
 struct Room(usize);
 
 impl Room {
@@ -118,12 +222,8 @@ impl Room {
     /// # Errors
     /// If there is no room for it.
     fn take(&mut self, size: usize) -> Result<(), Failure> {
-        self.0 = self.0.checked_sub(size).ok_or_else(|| {
-            Failure(format!(
-                "the values to print have more than {} MiB: name a variable, or fewer images",
-                MAX_PRINTED >> 20
-            ))
-        })?;
+        let left = self.0.checked_sub(size);
+        self.0 = left.ok_or_else(|| no_room("values", MAX_PRINTED))?;
         Ok(())
     }
 

@@ -102,9 +102,25 @@ pub fn render_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
 /// Renders a value as JSON with escaped invisible characters. A value that JSON cannot contain, which no format has,
 /// becomes an object with the reason as `error`.
 pub fn json_text(value: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(value)
+    let mut text = serde_json::to_string_pretty(value)
         .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
-    format!("{}\n", visible_json(&text))
+    if let Cow::Owned(escaped) = visible_json(&text) {
+        text = escaped;
+    }
+    text.push('\n');
+    text
+}
+
+/// Renders an element of an array like [`json_text`], without the line end. It has its place in the array.
+pub fn json_element(value: &impl Serialize) -> String {
+    let text = json_text(value);
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    // No string of JSON contains a line end.
+    for line in text.lines() {
+        out.push_str(if out.is_empty() { "  " } else { "\n  " });
+        out.push_str(line);
+    }
+    out
 }
 
 /// Converts diagnostics, for commands that print more than these.

@@ -21,7 +21,7 @@ pub use findings::Findings;
 pub use github::{render_github, render_summary};
 pub use gitlab::render_gitlab;
 pub(crate) use json::VERSION;
-pub use json::{JsonDiagnostic, Report, json_diagnostics, json_text, render_json};
+pub use json::{JsonDiagnostic, Report, json_diagnostics, json_element, json_text, render_json};
 pub use junit::{escaped_xml, render_junit};
 pub use near::{Fit, Suggestion, nearest, suggest, suggest_image};
 pub use plain::render_plain;

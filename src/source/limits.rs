@@ -64,6 +64,9 @@ pub const MAX_IMAGE: usize = 64 << 20;
 /// The most memory, in bytes, that the values take which `show` prints.
 pub const MAX_PRINTED: usize = 64 << 20;
 
+/// The most bytes of text that `show` prints. As JSON, an image has about 100 KiB.
+pub const MAX_TEXT: usize = 128 << 20;
+
 /// The most memory, in bytes, that the values of all images of a command take together.
 pub const MAX_OUTPUT: usize = 512 << 20;
 

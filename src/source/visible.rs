@@ -54,7 +54,7 @@ pub fn visible_line(text: &str) -> Cow<'_, str> {
 }
 
 fn escaped(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is_hidden) {
+    if !has(text, &is_hidden) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -66,6 +66,15 @@ fn escaped(text: &str, is_hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Whether a text has such a character. Texts of many megabytes are printed, most of them in ASCII.
+fn has(text: &str, is_hidden: impl Fn(char) -> bool) -> bool {
+    let is_plain = |line: &str| line.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (is_hidden('\n') && text.contains('\n'))
+        || text
+            .split('\n')
+            .any(|line| !is_plain(line) && line.contains(&is_hidden))
 }
 
 fn push_escape(out: &mut String, c: char) {
@@ -80,7 +89,7 @@ fn push_escape(out: &mut String, c: char) {
 /// Escapes invisible characters in a JSON text as `\u009b`, which keeps its value. JSON requires this only for the
 /// first 32 characters.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_unseen) {
+    if !has(json, is_unseen) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len() + 16);
