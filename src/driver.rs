@@ -4,7 +4,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Findings, Fix};
 use crate::emit::{
-    Account, Artifacts, Checked, Files, Output, Sheet, Traced, check, check_roles, emit, files,
+    Account, Artifacts, Checked, Files, Output, Sheet, check, check_roles, emit, files,
 };
 use crate::eval::{Image, Kin, evaluate_on};
 use crate::project::hir::{Id, ProviderId, SectionId, VarId, Waiver};
@@ -171,25 +171,6 @@ impl Maker for Told {
     }
 }
 
-/// The settings of each value.
-struct Settings;
-
-impl Maker for Settings {
-    type Made = Traced;
-
-    fn make(&self, image: &Image<'_>, output: &Output) -> (Traced, Checked) {
-        (Traced::new(image), check(image, output))
-    }
-
-    fn sheet<'p>(&self, _: &Image<'p>, _: &Output, _: &Traced) -> Option<Sheet<'p>> {
-        None
-    }
-
-    fn vary<'p>(&self, _: &Sheet<'p>, _: &Kin<'p>, _: &Output) -> Option<(Traced, Checked)> {
-        None
-    }
-}
-
 /// What a command shows of the image itself.
 struct View<F>(F);
 
@@ -318,15 +299,6 @@ impl<'j> Job<'j> {
         take: impl Fn((Artifacts, Account)) -> T + Sync,
     ) -> (Vec<T>, Vec<Diagnostic>) {
         let (made, found, _) = self.each(&Told, take);
-        (made, found)
-    }
-
-    /// The same as [`Job::compile_each`] for the settings of each value, without files.
-    pub fn trace_each<T: Send>(
-        self,
-        take: impl Fn(Traced) -> T + Sync,
-    ) -> (Vec<T>, Vec<Diagnostic>) {
-        let (made, found, _) = self.each(&Settings, take);
         (made, found)
     }
 

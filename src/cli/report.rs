@@ -7,7 +7,7 @@ use crate::diagnostic::{
     render_junit, render_plain, render_rich, render_sarif, render_short, render_summary,
 };
 use crate::driver::{self, Job};
-use crate::emit::{Account, Artifacts, Files, Output, Traced};
+use crate::emit::{Account, Artifacts, Files, Output};
 use crate::eval::Image;
 use crate::project::Program;
 use crate::source::{Disk, Loader, Origin};
@@ -51,17 +51,6 @@ pub(super) fn compile_to_build<T: Send>(
     take: impl Fn((Artifacts, Account)) -> T + Sync,
 ) -> (Vec<T>, Findings) {
     let (made, found) = job(selected, output).compile_to_build(take);
-    (made, finish(selected, found))
-}
-
-/// Collects the settings of each value of the selected images. Returns what `take` makes of those of each image, and all
-/// diagnostics, in order. Several threads call `take`.
-pub(super) fn trace_all<T: Send>(
-    selected: &Selected,
-    output: &Output,
-    take: impl Fn(Traced) -> T + Sync,
-) -> (Vec<T>, Findings) {
-    let (made, found) = job(selected, output).trace_each(take);
     (made, finish(selected, found))
 }
 

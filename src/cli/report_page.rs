@@ -2,11 +2,12 @@
 
 use crate::cli::graph::expect_images;
 use crate::cli::place::{cannot_write, folder_of, out, shown};
-use crate::cli::report::{expect_unchanged, is_fine, report, trace_all};
+use crate::cli::report::{expect_unchanged, is_fine, report, view_all};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Selection, print, print_file};
-use crate::emit::Output;
-use crate::report::{Collector, Graph, Page, render_report};
+use crate::emit::{Output, Traced};
+use crate::eval::Image;
+use crate::report::{Collector, Graph, Page, Row, render_report};
 use crate::source::{MAX_DRAWN, MAX_PRINTED, MAX_REPORTED, normalize};
 use crate::workspace;
 use clap::Args;
@@ -45,7 +46,10 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<bool, Failure> {
         )));
     }
     let collector = Collector::default();
-    let (rows, findings) = trace_all(&selected, &output, |image| collector.take(image));
+    let view = |image: &Image<'_>| (!collector.is_full()).then(|| Traced::new(image));
+    let take = |traced: Option<Traced>| traced.map(|traced| collector.take(traced));
+    let (rows, findings) = view_all(&selected, &output, view, take);
+    let rows: Vec<Row> = rows.into_iter().flatten().collect();
     if !is_fine(&findings.shown) {
         report(cli, &selected.program, &findings);
         return Ok(false);

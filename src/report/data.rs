@@ -3,14 +3,14 @@
 use crate::emit::{Trace, Traced};
 use crate::project::Program;
 use crate::project::hir::{SectionId, VarId};
-use crate::source::{MAX_PRINTED, visible};
+use crate::source::{MAX_OUTPUT, MAX_PRINTED, visible};
 use crate::syntax::{print_key, print_text};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// An image, as the collector keeps it.
 #[derive(Debug)]
@@ -36,9 +36,26 @@ struct Known {
     numbers: FxHashMap<(VarId, String), u32>,
     /// The bytes of their texts.
     size: usize,
+    /// The bytes of the texts of all images.
+    taken: usize,
+}
+
+impl Known {
+    fn is_full(&self) -> bool {
+        self.size > MAX_PRINTED || self.taken > MAX_OUTPUT
+    }
 }
 
 impl Collector {
+    /// True if there is more than a page can contain. No further image need be taken.
+    pub fn is_full(&self) -> bool {
+        self.lock().is_full()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes an image.
     pub fn take(&self, image: Traced) -> Row {
         let texts: Vec<(VarId, String)> = image
@@ -46,14 +63,15 @@ impl Collector {
             .iter()
             .filter_map(|(id, trace)| Some((*id, serde_json::to_string(trace).ok()?)))
             .collect();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         let mut traces = Vec::with_capacity(texts.len());
         for text in texts {
             // What is more than a page can contain is not kept.
-            if known.size > MAX_PRINTED {
+            if known.is_full() {
                 break;
             }
             let (next, size) = (known.numbers.len() as u32, text.1.len());
+            known.taken += size;
             let number = *known.numbers.entry(text).or_insert(next);
             if number == next {
                 known.size += size;
@@ -71,11 +89,11 @@ impl Collector {
     }
 
     /// Returns the data of all images, in their order. The numbers in it do not depend on the order in which threads took them.
-    /// None if the distinct values and settings have more than [`MAX_PRINTED`] bytes.
+    /// None if the distinct values and settings have more than [`MAX_PRINTED`] bytes, or those of all images [`MAX_OUTPUT`].
     pub fn finish(self, program: &Program, rows: &[Row]) -> Option<Data> {
         let known = self.known.into_inner();
         let known = known.unwrap_or_else(PoisonError::into_inner);
-        if known.size > MAX_PRINTED {
+        if known.is_full() {
             return None;
         }
         let known = known.numbers;
