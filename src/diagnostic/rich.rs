@@ -1,7 +1,7 @@
 //! Output for a terminal. Only this file uses miette.
 
 use crate::diagnostic::{Diagnostic, Label, Severity};
-use crate::source::{FileId, SourceMap};
+use crate::source::{FileId, SourceMap, part};
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
     SourceCode, SourceSpan, SpanContents,
@@ -128,6 +128,14 @@ struct Excerpts<'s> {
     file: FileId,
 }
 
+/// The start of the line that is `before` lines above that of an offset.
+fn start_of_lines(text: &str, offset: usize, before: usize) -> usize {
+    let start_of = |at: usize| part(text, 0..at).rfind('\n').map_or(0, |end| end + 1);
+    (0..before).fold(start_of(offset), |start, _| {
+        start.checked_sub(1).map_or(0, start_of)
+    })
+}
+
 impl SourceCode for Excerpts<'_> {
     fn read_span<'a>(
         &'a self,
@@ -136,15 +144,20 @@ impl SourceCode for Excerpts<'_> {
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let shown = self.sources.get(self.file).shown();
-        let found = shown.text.read_span(span, before, after)?;
-        let start = shown.source_offset(found.span().offset() as u32);
-        let column = self.sources.position(self.file, start).column as usize;
+        // Miette counts lines from the start, for each of a thousand diagnostics.
+        let from = start_of_lines(&shown.text, span.offset(), before);
+        let inner = SourceSpan::new((span.offset() - from).into(), span.len());
+        let behind = part(&shown.text, from..shown.text.len());
+        let found = behind.read_span(&inner, before, after)?;
+        let start = found.span().offset() + from;
+        let at = shown.source_offset(start as u32);
+        let at = self.sources.position(self.file, at);
         Ok(Box::new(MietteSpanContents::new_named(
             self.sources.name(self.file),
             found.data(),
-            *found.span(),
-            found.line(),
-            column.saturating_sub(1),
+            SourceSpan::new(start.into(), found.span().len()),
+            (at.line as usize).saturating_sub(1),
+            (at.column as usize).saturating_sub(1),
             found.line_count(),
         )))
     }
