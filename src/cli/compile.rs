@@ -2,7 +2,8 @@
 
 use crate::cli::place::{cannot_write, expect_own, out, shown};
 use crate::cli::report::{
-    compile_to_build, expect_unchanged, format, is_fine, render_all, report, write_reports,
+    check_all, compile_to_build, expect_unchanged, format, is_fine, render_all, report,
+    write_reports,
 };
 use crate::cli::sandbox::confine_writing;
 use crate::cli::select::{Selected, select};
@@ -164,6 +165,13 @@ fn make(
     selected: &Selected,
     output: &Output,
 ) -> Result<(Made, Findings), Failure> {
+    if !is_fine(&selected.program.diagnostics) {
+        // Nothing will be written.
+        let findings = check_all(selected, output);
+        if !is_fine(&findings.shown) {
+            return Ok((Made::Stale(Vec::new()), findings));
+        }
+    }
     let eyes = Eyes::bounded();
     if args.stdout {
         let take = |(artifacts, account): (_, Account)| as_json(artifacts, &account, &eyes);
