@@ -173,3 +173,21 @@ fn place(span: Span, sources: &SourceMap) -> Place<'_> {
         end_column: end.column,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn elements_are_those_of_the_array() {
+        let values = [
+            json!({ "a": [1, {}], "b": "\u{202e}\n" }),
+            json!([]),
+            json!(1),
+        ];
+        let elements: Vec<String> = values.iter().map(json_element).collect();
+        let text = format!("[\n{}\n]\n", elements.join(",\n"));
+        assert_eq!(text, json_text(&values));
+    }
+}

@@ -98,7 +98,7 @@ pub const MAX_NAMED: usize = 100;
 pub const MAX_SHOWN: usize = 5000;
 
 /// The most names that unknown names are compared with to find what was meant.
-pub const MAX_COMPARED: usize = 1_000_000;
+pub const MAX_COMPARED: usize = 500_000;
 
 /// The most diagnostics that are kept before they are ordered.
 pub const MAX_KEPT: usize = 10 * MAX_DIAGNOSTICS;
