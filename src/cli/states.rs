@@ -300,11 +300,27 @@ fn revision(cli: &Cli, name: &str) -> Result<Against, Failure> {
     Ok(Against::Copy(folder, Some(kept)))
 }
 
+/// A command of this program: the file that runs, also where an update has replaced it by now. Another version may print
+/// another form.
+#[cfg(target_os = "linux")]
+fn this_program() -> std::io::Result<Command> {
+    use std::os::unix::process::CommandExt;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("imgspec");
+    Ok(command)
+}
+
+/// A command of this program.
+#[cfg(not(target_os = "linux"))]
+fn this_program() -> std::io::Result<Command> {
+    std::env::current_exe().map(Command::new)
+}
+
 /// Starts this program in the folder of the old state, whose specs it reads as any other command.
 fn start(cli: &Cli, args: &Compared, folder: &Path) -> Result<Starting, Failure> {
     let failed =
         |e: std::io::Error| Failure(format!("cannot compare with {}: {e}", folder.display()));
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let mut command = this_program().map_err(failed)?;
     // Another library may not know which values are secrets, so that no line of the specs is shown.
     let is_own_library = args.against_release.is_none() && args.against_in.is_none();
     let format = if is_own_library { "plain" } else { "short" };
