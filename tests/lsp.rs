@@ -12,6 +12,7 @@
 //!   found in the open one, which has its old text in the next step.
 //! - `["lenses", ""]` prints the lines of a file with lenses, and what each says.
 //! - `["supertypes" or "subtypes", BEHIND]` prints the names above or below the layer or image at a cursor.
+//! - `["outgoingCalls" or "incomingCalls", BEHIND]` prints the same names, each with the file and the lines of its places.
 //!
 //! `CASE` is the address of the folder.
 //!
@@ -168,6 +169,7 @@ fn summary(offered: &Value) -> String {
         Some(17) => "files",
         Some(19) => "folders",
         Some(20) => "words",
+        Some(23) => "rules",
         Some(25) => "types",
         _ => panic!("a kind without a name: {kind}"),
     };
@@ -262,6 +264,7 @@ fn run_session(case: &Path, folder: &Path) -> Value {
                 let items = found.as_array().unwrap_or_else(|| panic!("{found}"));
                 items.iter().map(|item| item["name"].clone()).collect()
             }
+            "outgoingCalls" | "incomingCalls" => calls(&mut desk, folder, what, which),
             method => {
                 let at = behind(&desk, which);
                 desk.ask(method, at, &step[2])
@@ -275,6 +278,43 @@ fn run_session(case: &Path, folder: &Path) -> Value {
     }
     assert_eq!(desk.client.end(), Some(0));
     Value::Array(out)
+}
+
+/// What the layer or image behind a text extends, or what extends it, each with the places of the names: the file, and the
+/// lines with `<` and `>` around the name.
+fn calls(desk: &mut Desk<'_>, folder: &Path, direction: &str, which: &str) -> Value {
+    let at = behind(desk, which);
+    let prepared = desk.ask("textDocument/prepareCallHierarchy", at, &Value::Null);
+    let item = json!({ "item": prepared[0] });
+    let found = desk.client.ask(&format!("callHierarchy/{direction}"), item);
+    let root = format!("file://{}/", folder.display());
+    let other = if direction == "outgoingCalls" {
+        "to"
+    } else {
+        "from"
+    };
+    let shown = found.as_array().unwrap().iter().map(|call| {
+        let caller = if other == "to" {
+            &prepared[0]
+        } else {
+            &call["from"]
+        };
+        let uri = caller["uri"].as_str().unwrap();
+        let text = match uri.strip_prefix(&root).and_then(|name| desk.open.get(name)) {
+            Some((text, _)) => text.clone(),
+            None => std::fs::read_to_string(uri.strip_prefix("file://").unwrap()).unwrap(),
+        };
+        let marked = call["fromRanges"].as_array().unwrap().iter().map(|range| {
+            let (start, end) = (offset(&text, &range["start"]), offset(&text, &range["end"]));
+            let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+            let rest = text[end..].lines().next().unwrap_or_default();
+            let marked = format!("{}<{}>{rest}", &text[line..start], &text[start..end]);
+            marked.trim().to_owned()
+        });
+        let file = Path::new(uri).file_name().unwrap().to_str().unwrap();
+        json!([call[other]["name"], file, marked.collect::<Vec<_>>()])
+    });
+    shown.collect()
 }
 
 /// The offset at the end of a text in the document at hand.
@@ -414,11 +454,12 @@ impl Dice {
 }
 
 /// Requests besides completion and hover.
-const OTHERS: [&str; 22] = [
+const OTHERS: [&str; 23] = [
     "textDocument/documentHighlight",
     "textDocument/selectionRange",
     "textDocument/linkedEditingRange",
     "textDocument/prepareTypeHierarchy",
+    "textDocument/prepareCallHierarchy",
     "textDocument/codeLens",
     "textDocument/diagnostic",
     "textDocument/semanticTokens/full/delta",

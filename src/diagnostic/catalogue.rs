@@ -202,7 +202,7 @@ pub fn page(code: Code) -> &'static str {
 }
 
 /// Returns the first paragraph of a code's page: what the diagnostic is, on one line.
-pub(super) fn summary(code: Code) -> String {
+pub fn summary(code: Code) -> String {
     let body = page(code).split_once('\n').map_or("", |(_, body)| body);
     let paragraph = body.trim_start().split("\n\n").next().unwrap_or("");
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -16,7 +16,7 @@ mod rich;
 mod sarif;
 mod short;
 
-pub use catalogue::{Code, page};
+pub use catalogue::{Code, page, summary};
 pub use findings::Findings;
 pub use github::{render_github, render_summary};
 pub use gitlab::render_gitlab;

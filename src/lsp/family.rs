@@ -1,13 +1,19 @@
-//! Layers and images by what they extend: the type hierarchy, and how many images use a layer.
+//! Layers and images by what they extend: the type hierarchy, the call hierarchy with the places of the names, and how many
+//! images use a layer.
 
 use crate::lsp::index::{Declared, Key, Sort};
-use crate::lsp::navigation::{Named, name_at};
+use crate::lsp::navigation::{Named, for_each_parent, name_at};
 use crate::lsp::position::{path, uri};
 use crate::lsp::server::Server;
 use crate::project::Program;
 use crate::project::hir::{LayerKind, SectionId};
 use crate::source::Origin;
-use lsp_types::{Location, SymbolKind, TextDocumentPositionParams, TypeHierarchyItem};
+use crate::syntax;
+use crate::syntax::ast::Item;
+use lsp_types::{
+    CallHierarchyIncomingCall, CallHierarchyItem, CallHierarchyOutgoingCall, Location, Range,
+    SymbolKind, TextDocumentPositionParams, TypeHierarchyItem, Uri,
+};
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 use std::path::{Path, PathBuf};
@@ -28,49 +34,128 @@ impl Server {
 
     /// What a layer or image extends.
     pub(super) fn supertypes(&self, item: &TypeHierarchyItem) -> Option<Vec<TypeHierarchyItem>> {
-        let (program, id) = self.section_of(item)?;
-        let parents = program.section(id).extends.iter();
-        let items = parents.filter_map(|(parent, _)| self.hierarchy_item(&program, *parent));
+        let parents = self.parents(&item.uri, &item.name)?.into_iter();
+        Some(parents.map(|(parent, _)| parent).collect())
+    }
+
+    /// What extends a layer or image.
+    pub(super) fn subtypes(&self, item: &TypeHierarchyItem) -> Option<Vec<TypeHierarchyItem>> {
+        let children = self.children(&item.uri, &item.name)?.into_iter();
+        Some(children.map(|(child, _)| child).collect())
+    }
+
+    /// The layer or image at a position, as what is called.
+    pub(super) fn prepare_calls(
+        &self,
+        at: &TextDocumentPositionParams,
+    ) -> Option<Vec<CallHierarchyItem>> {
+        let items = self.prepare_hierarchy(at)?.into_iter();
+        Some(items.map(as_call).collect())
+    }
+
+    /// What a layer or image extends, with the places where it names them.
+    pub(super) fn outgoing(
+        &self,
+        item: &CallHierarchyItem,
+    ) -> Option<Vec<CallHierarchyOutgoingCall>> {
+        let parents = self.parents(&item.uri, &item.name)?.into_iter();
+        let calls = parents.map(|(parent, from_ranges)| CallHierarchyOutgoingCall {
+            to: as_call(parent),
+            from_ranges,
+        });
+        Some(calls.collect())
+    }
+
+    /// What extends a layer or image, with the places where it is named there.
+    pub(super) fn incoming(
+        &self,
+        item: &CallHierarchyItem,
+    ) -> Option<Vec<CallHierarchyIncomingCall>> {
+        let children = self.children(&item.uri, &item.name)?.into_iter();
+        let calls = children.map(|(child, from_ranges)| CallHierarchyIncomingCall {
+            from: as_call(child),
+            from_ranges,
+        });
+        Some(calls.collect())
+    }
+
+    /// What a layer or image extends, each with the places where it is named, in order.
+    fn parents(&self, uri: &Uri, name: &str) -> Option<Vec<Relative>> {
+        let (program, id) = self.section_of(uri, name)?;
+        let file = program.section(id).span.file;
+        let ast = syntax::parse(file, &program.sources.get(file).text).file;
+        let mut sections = ast.items.iter().filter_map(Item::section);
+        // A layer that is a var file extends nothing.
+        let section = sections.find(|section| section.name.span == program.section(id).span);
+        let mut found: Vec<(SectionId, Vec<Range>)> = Vec::new();
+        let mut add = |name: &str, span| {
+            let Some(parent) = program.find_section(file, name) else {
+                return;
+            };
+            let range = self.workspace.encoding.range_of(&program.sources, span);
+            match found.iter_mut().find(|(known, _)| *known == parent) {
+                Some((_, ranges)) => ranges.push(range),
+                None => found.push((parent, vec![range])),
+            }
+        };
+        if let Some(section) = section {
+            for_each_parent(section, &mut add);
+        }
+        let items = found.into_iter().filter_map(|(parent, ranges)| {
+            let item = self.hierarchy_item(&program, parent)?;
+            Some((item, ranges))
+        });
         Some(items.collect())
     }
 
-    /// What extends a layer or image: sections of the library, then those of the workspace.
-    pub(super) fn subtypes(&self, item: &TypeHierarchyItem) -> Option<Vec<TypeHierarchyItem>> {
-        let (program, id) = self.section_of(item)?;
+    /// What extends a layer or image, each with the places where it is named: sections of the library, then those of the
+    /// workspace.
+    fn children(&self, uri: &Uri, name: &str) -> Option<Vec<Relative>> {
+        let (program, id) = self.section_of(uri, name)?;
         let section = program.section(id);
         let is_of_library = program.sources.origin(section.span.file) == Origin::Library;
         let mut out = Vec::new();
         if is_of_library {
             let library = self.workspace.load(Vec::new());
-            let id = library.find_library_section(&item.name)?;
-            let ids = library.sections.ids();
-            let children = ids.filter(|child| {
-                let mut parents = library.section(*child).extends.iter();
-                parents.any(|(parent, _)| *parent == id)
-            });
-            out.extend(children.filter_map(|child| self.hierarchy_item(&library, child)));
+            let id = library.find_library_section(name)?;
+            for child in library.sections.ids() {
+                let parents = library.section(child).extends.iter();
+                let places = parents.filter(|(parent, _)| *parent == id);
+                let ranges: Vec<Range> = places
+                    .map(|(_, span)| self.workspace.encoding.range_of(&library.sources, *span))
+                    .collect();
+                if !ranges.is_empty() {
+                    let item = self.hierarchy_item(&library, child);
+                    out.extend(item.map(|item| (item, ranges)));
+                }
+            }
         }
-        let file = (!is_of_library).then(|| path(&item.uri)).flatten();
-        let key: Key = (file, SmolStr::new(&item.name));
+        let file = (!is_of_library).then(|| path(uri)).flatten();
+        let key: Key = (file, SmolStr::new(name));
         let family = self.workspace.family();
         for (path, at) in family.children(&key) {
             let entry = self.workspace.declared_in(path);
-            out.extend(entry.items.get(*at).and_then(|child| of_index(path, child)));
+            let Some(child) = entry.items.get(*at) else {
+                continue;
+            };
+            let parents = child.extends.iter().filter(|(parent, _)| parent == name);
+            let ranges = parents.map(|(_, range)| *range).collect();
+            out.extend(of_index(path, child).map(|item| (item, ranges)));
         }
         Some(out)
     }
 
-    /// The section of an item, with the program around it.
-    fn section_of(&self, item: &TypeHierarchyItem) -> Option<(Program, SectionId)> {
-        let path = path(&item.uri)?;
+    /// A section by its file and name, with the program around it.
+    fn section_of(&self, uri: &Uri, name: &str) -> Option<(Program, SectionId)> {
+        let path = path(uri)?;
         let specs = self.workspace.specs();
         let program = self
             .workspace
             .load(specs.into_iter().filter(|spec| *spec == path).collect());
         let own = program.specs.first().copied().flatten();
         let id = match own {
-            Some(file) => program.find_section(file, &item.name),
-            None => program.find_library_section(&item.name),
+            Some(file) => program.find_section(file, name),
+            None => program.find_library_section(name),
         };
         id.map(|id| (program, id))
     }
@@ -125,6 +210,23 @@ impl Server {
             }
         }
         (images, matrices)
+    }
+}
+
+/// A layer or image that extends another, or is extended by it, with the places of the name.
+type Relative = (TypeHierarchyItem, Vec<Range>);
+
+/// The same item in the other hierarchy.
+fn as_call(item: TypeHierarchyItem) -> CallHierarchyItem {
+    CallHierarchyItem {
+        name: item.name,
+        kind: item.kind,
+        tags: None,
+        detail: item.detail,
+        uri: item.uri,
+        range: item.range,
+        selection_range: item.selection_range,
+        data: item.data,
     }
 }
 

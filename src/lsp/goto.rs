@@ -34,7 +34,7 @@ pub(super) fn definition(program: &Program, file: FileId, named: Named<'_>) -> O
         Named::Entry(owner, name) => {
             find_entry(program, file, owner, name).map(|id| program.variable(id).span)
         }
-        Named::Include(_) | Named::Function(_) => None,
+        Named::Include(_) | Named::Function(_) | Named::Code(_) => None,
     }
 }
 

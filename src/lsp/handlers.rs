@@ -7,7 +7,7 @@ use crate::lsp::folding::folds;
 use crate::lsp::goto::{definition, key_at, links, outer_references, references};
 use crate::lsp::hints::hints;
 use crate::lsp::hover::{describe, describe_variable, describe_word};
-use crate::lsp::navigation::{Named, name_at, section_at};
+use crate::lsp::navigation::{Named, name_or_comment_at, section_at};
 use crate::lsp::output::{SCHEME, TextDocumentContent};
 use crate::lsp::position::{Positions, path, uri};
 use crate::lsp::refactor;
@@ -26,14 +26,14 @@ use crate::syntax::{self, format, format_range};
 use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
 use lsp_types::request::{
-    self, CodeActionRequest, CodeLensRequest, CodeLensResolve, Completion,
-    DocumentDiagnosticRequest, DocumentHighlightRequest, DocumentLinkRequest,
-    DocumentSymbolRequest, FoldingRangeRequest, Formatting, GotoDefinition, HoverRequest,
-    InlayHintRequest, LinkedEditingRange, PrepareRenameRequest, RangeFormatting, References,
-    Rename, ResolveCompletionItem, SelectionRangeRequest, SemanticTokensFullDeltaRequest,
-    SemanticTokensFullRequest, SemanticTokensRangeRequest, SignatureHelpRequest,
-    TypeHierarchyPrepare, TypeHierarchySubtypes, TypeHierarchySupertypes, WillRenameFiles,
-    WorkspaceDiagnosticRequest, WorkspaceSymbolRequest,
+    self, CallHierarchyIncomingCalls, CallHierarchyOutgoingCalls, CallHierarchyPrepare,
+    CodeActionRequest, CodeLensRequest, CodeLensResolve, Completion, DocumentDiagnosticRequest,
+    DocumentHighlightRequest, DocumentLinkRequest, DocumentSymbolRequest, FoldingRangeRequest,
+    Formatting, GotoDefinition, HoverRequest, InlayHintRequest, LinkedEditingRange,
+    PrepareRenameRequest, RangeFormatting, References, Rename, ResolveCompletionItem,
+    SelectionRangeRequest, SemanticTokensFullDeltaRequest, SemanticTokensFullRequest,
+    SemanticTokensRangeRequest, SignatureHelpRequest, TypeHierarchyPrepare, TypeHierarchySubtypes,
+    TypeHierarchySupertypes, WillRenameFiles, WorkspaceDiagnosticRequest, WorkspaceSymbolRequest,
 };
 use lsp_types::*;
 use serde_json::Value;
@@ -77,6 +77,11 @@ impl Server {
             })
             .on::<TypeHierarchySupertypes>(|server, params| server.supertypes(&params.item))
             .on::<TypeHierarchySubtypes>(|server, params| server.subtypes(&params.item))
+            .on::<CallHierarchyPrepare>(|server, params| {
+                server.prepare_calls(&params.text_document_position_params)
+            })
+            .on::<CallHierarchyIncomingCalls>(|server, params| server.incoming(&params.item))
+            .on::<CallHierarchyOutgoingCalls>(|server, params| server.outgoing(&params.item))
             .on::<TextDocumentContent>(Server::content)
             .on::<DocumentDiagnosticRequest>(Server::pull)
             .on::<WorkspaceDiagnosticRequest>(Server::pull_all)
@@ -113,7 +118,7 @@ impl Server {
         }
         let (spec, offset) = self.spec_at(at)?;
         let ast = &spec.parse().file;
-        if let Some((named, span)) = name_at(ast, offset) {
+        if let Some((named, span)) = name_or_comment_at(&spec.program, ast, spec.file, offset) {
             let section = section_at(ast, offset).map(|s| s.name.text.as_str());
             if let Some(value) = describe(&spec.program, spec.file, named, section) {
                 return hover(value, self.range_in(&spec.text, span));
@@ -185,7 +190,8 @@ impl Server {
             return Some(self.location(&program, span)?.into());
         }
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
-        let (named, span) = name_at(&spec.parse().file, offset)?;
+        let (named, span) =
+            name_or_comment_at(&spec.program, &spec.parse().file, spec.file, offset)?;
         if let Named::Include(target) = named {
             let own = &spec.program.sources.get(span.file).path;
             let uri = uri(&find_include(own, target, |path| Disk.exists(path)))?;
@@ -205,7 +211,8 @@ impl Server {
             None => {
                 let (program, file, offset) = self.everything_at(&at)?;
                 let ast = syntax::parse(file, &program.sources.get(file).text).file;
-                let defined = definition(&program, file, name_at(&ast, offset)?.0)?;
+                let (named, _) = name_or_comment_at(&program, &ast, file, offset)?;
+                let defined = definition(&program, file, named)?;
                 (program, defined)
             }
         };

@@ -1,5 +1,6 @@
 //! Hover: the documentation of a name, and its value in the image around it.
 
+use crate::diagnostic::{Code, Severity, summary};
 use crate::emit::emit;
 use crate::eval::{Image, evaluate};
 use crate::lsp::index::Sort;
@@ -37,6 +38,7 @@ pub(super) fn describe(
             let (id, _) = program.visible(file).find(RULES, name)?;
             Some(describe_rule(program, *id))
         }
+        Named::Code(code) => Some(describe_code(code)),
         Named::Probe(name) => {
             let (id, _) = program.visible(file).find(PROBES, name)?;
             let doc = program.probes.find(*id)?.doc.as_deref().unwrap_or_default();
@@ -140,6 +142,19 @@ pub(super) fn describe_variable(
         out.push_str(&value);
     }
     out
+}
+
+fn describe_code(code: Code) -> String {
+    let severity = code.severity();
+    let summary = summary(code);
+    format!(
+        "```imgspec\n{code}\n```\n\n{summary}\n\nThis is {} {severity}. `imgspec explain {code}` prints more.\n",
+        if severity == Severity::Error {
+            "an"
+        } else {
+            "a"
+        },
+    )
 }
 
 fn describe_rule(program: &Program, id: RuleId) -> String {

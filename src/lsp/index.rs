@@ -1,5 +1,6 @@
 //! What each spec of the workspace declares: a request about all specs parses only those that changed.
 
+use crate::lsp::navigation::for_each_parent;
 use crate::lsp::position::{PositionEncoding, Positions};
 use crate::project::find_include;
 use crate::source::{Disk, FileId, LineIndex, Loader, Span};
@@ -165,17 +166,19 @@ impl Declared {
         if name.text.is_empty() {
             return None;
         }
-        let parents = item.section().map_or(&[][..], |section| &section.extends);
+        let mut extends = Vec::new();
+        if let Some(section) = item.section() {
+            for_each_parent(section, &mut |parent, span| {
+                extends.push((SmolStr::new(parent), positions.range_of(span)));
+            });
+        }
         Some(Declared {
             sort: Sort::of(item)?,
             name: name.text.clone(),
             doc: doc.and_then(|doc| doc.lines().next()).map(str::to_owned),
             whole: positions.range_of(whole.to(name.span)),
             own: positions.range_of(name.span),
-            extends: parents
-                .iter()
-                .map(|parent| (parent.text.clone(), positions.range_of(parent.span)))
-                .collect(),
+            extends,
         })
     }
 }

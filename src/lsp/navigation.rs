@@ -1,7 +1,9 @@
 //! The names in a file, and the name and the section at an offset.
 
+use crate::diagnostic::Code;
+use crate::project::Program;
 use crate::project::hir::{Function, Owner};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 use crate::syntax::ast::*;
 use smol_str::SmolStr;
 
@@ -14,6 +16,8 @@ pub(super) enum Named<'a> {
     Provider(&'a str),
     Rule(&'a str),
     Probe(&'a str),
+    /// The code of a diagnostic.
+    Code(Code),
     /// An entry of an `ansible` or `packer` block.
     Entry(Owner, &'a str),
     Type(&'a str),
@@ -33,6 +37,31 @@ pub(super) fn name_at(file: &File, offset: u32) -> Option<(Named<'_>, Span)> {
     found
 }
 
+/// The name at an offset, or in a comment there that allows diagnostics.
+pub(super) fn name_or_comment_at<'a>(
+    program: &'a Program,
+    file: &'a File,
+    id: FileId,
+    offset: u32,
+) -> Option<(Named<'a>, Span)> {
+    let is_here = |span: Span| span.start <= offset && offset <= span.end;
+    let in_comment = || allowed(program, id).find(|(_, span)| is_here(*span));
+    name_at(file, offset).or_else(in_comment)
+}
+
+/// The names in the comments of a file that allow diagnostics.
+pub(super) fn allowed(program: &Program, file: FileId) -> impl Iterator<Item = (Named<'_>, Span)> {
+    let comments = program.allows.iter();
+    let own = comments.filter(move |allow| allow.span.file == file);
+    let names = own.flat_map(|allow| &allow.names);
+    names.map(|name| (code_or_rule(&name.text), name.span))
+}
+
+/// What a diagnostic is called: by its code, or by the rule that reports it.
+fn code_or_rule(name: &str) -> Named<'_> {
+    Code::parse(name).map_or(Named::Rule(name), Named::Code)
+}
+
 /// The layer, image, provider, rule or probe around an offset.
 pub(super) fn section_at(file: &File, offset: u32) -> Option<&Section> {
     file.items.iter().find_map(|item| match item {
@@ -43,7 +72,7 @@ pub(super) fn section_at(file: &File, offset: u32) -> Option<&Section> {
     })
 }
 
-/// Calls `visit` with every name of a file, in order.
+/// Calls `visit` with every name of a file.
 pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>, Span)) {
     for item in &file.items {
         match item {
@@ -87,10 +116,7 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                     }
                 }
                 let axes = axes_of_layers(section);
-                let parents = section.extends.iter();
-                for parent in parents.filter(|parent| !axes.contains(&parent.text)) {
-                    visit(Named::Section(&parent.text), parent.span);
-                }
+                for_each_parent(section, &mut |name, span| visit(Named::Section(name), span));
                 let sets = match section.kind {
                     SectionKind::Image | SectionKind::Layer | SectionKind::Matrix => {
                         Sets::Variables
@@ -99,9 +125,8 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                 };
                 for stmt in &section.body {
                     match stmt {
-                        Stmt::Axis(axis) if axes.contains(&axis.name.text) => {
-                            visit_layers(&axis.values, visit);
-                        }
+                        // Its values are parents.
+                        Stmt::Axis(axis) if axes.contains(&axis.name.text) => {}
                         // The names in it are axes and their values.
                         Stmt::Block { name, .. } if name.text == "exclude" => {}
                         Stmt::Set(set)
@@ -114,7 +139,10 @@ pub(super) fn for_each_name<'a>(file: &'a File, visit: &mut impl FnMut(Named<'a>
                 visit_patterns(&test.patterns, visit);
                 visit_body(&test.body, Sets::Variables, visit);
             }
-            Item::Waiver(waiver) => visit_patterns(&waiver.patterns, visit),
+            Item::Waiver(waiver) => {
+                visit(Named::Rule(&waiver.rule.text), waiver.rule.span);
+                visit_patterns(&waiver.patterns, visit);
+            }
         }
     }
 }
@@ -129,11 +157,28 @@ fn axes_of_layers(section: &Section) -> Vec<SmolStr> {
     axes.filter(|name| is_parent(name)).cloned().collect()
 }
 
+/// Calls `visit` with every layer and image that a section extends: the names behind `extends`, and for one that is an axis
+/// the values of the axis.
+pub(super) fn for_each_parent<'a>(section: &'a Section, visit: &mut impl FnMut(&'a str, Span)) {
+    let axes = axes_of_layers(section);
+    let parents = section.extends.iter();
+    for parent in parents.filter(|parent| !axes.contains(&parent.text)) {
+        visit(&parent.text, parent.span);
+    }
+    for stmt in &section.body {
+        if let Stmt::Axis(axis) = stmt
+            && axes.contains(&axis.name.text)
+        {
+            visit_layers(&axis.values, visit);
+        }
+    }
+}
+
 /// The layers and images among the values of an axis.
-fn visit_layers<'a>(values: &'a Expr, visit: &mut impl FnMut(Named<'a>, Span)) {
+fn visit_layers<'a>(values: &'a Expr, visit: &mut impl FnMut(&'a str, Span)) {
     let mut see = |value: &'a Expr| {
         if let ExprKind::Name(name) = &value.kind {
-            visit(Named::Section(name), value.span);
+            visit(name, value.span);
         }
     };
     match &values.kind {
@@ -190,8 +235,13 @@ fn visit_body<'a>(body: &'a [Stmt], sets: Sets, visit: &mut impl FnMut(Named<'a>
                 visit_expr(condition, visit);
                 reason.iter().for_each(|reason| visit_expr(reason, visit));
             }
-            Stmt::Expect { at: Some(name), .. } => visit(Named::Variable(&name.text), name.span),
-            Stmt::Expect { .. } | Stmt::Snapshot { .. } => {}
+            Stmt::Expect { code, at, .. } => {
+                visit(code_or_rule(&code.text), code.span);
+                if let Some(name) = at {
+                    visit(Named::Variable(&name.text), name.span);
+                }
+            }
+            Stmt::Snapshot { .. } => {}
         }
     }
 }

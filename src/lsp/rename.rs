@@ -4,7 +4,7 @@ use crate::diagnostic::Severity;
 use crate::lsp::documents::Documents;
 use crate::lsp::edits::edit;
 use crate::lsp::goto::{definition, outer_references, references};
-use crate::lsp::navigation::{Named, name_at};
+use crate::lsp::navigation::{Named, name_or_comment_at};
 use crate::lsp::workspace::Workspace;
 use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
@@ -41,7 +41,7 @@ impl Subject {
         ast: &File,
         offset: u32,
     ) -> Result<Option<Subject>, String> {
-        let Some((named, place)) = name_at(ast, offset) else {
+        let Some((named, place)) = name_or_comment_at(program, ast, file, offset) else {
             return Ok(None);
         };
         let (name, variable) = match named {
@@ -52,7 +52,7 @@ impl Subject {
             | Named::Probe(name) => (name, None),
             Named::Entry(_, name) => (name, None),
             Named::Variable(name) => (name, program.find_variable(Some(file), name)),
-            Named::Function(_) | Named::Include(_) => return Ok(None),
+            Named::Function(_) | Named::Include(_) | Named::Code(_) => return Ok(None),
         };
         let is_declared = |id: VarId| program.variable(id).is_declared();
         if matches!(named, Named::Variable(_) | Named::Entry(..))

@@ -2,7 +2,7 @@
 
 use crate::lsp::goto::definition;
 use crate::lsp::marked::path_to;
-use crate::lsp::navigation::{for_each_name, name_at};
+use crate::lsp::navigation::{allowed, for_each_name, name_or_comment_at};
 use crate::lsp::position::Positions;
 use crate::lsp::workspace::Spec;
 use crate::source::{Span, part};
@@ -87,10 +87,10 @@ pub(super) fn highlights(
     positions: Positions<'_>,
 ) -> Option<Vec<DocumentHighlight>> {
     let ast = &spec.parse().file;
-    let (subject, _) = name_at(ast, offset)?;
+    let (subject, _) = name_or_comment_at(&spec.program, ast, spec.file, offset)?;
     let defined = definition(&spec.program, spec.file, subject);
     let mut out = Vec::new();
-    for_each_name(ast, &mut |named, span| {
+    let mut see = |named, span| {
         let is_it = named == subject
             || std::mem::discriminant(&named) == std::mem::discriminant(&subject)
                 && defined.is_some()
@@ -106,7 +106,9 @@ pub(super) fn highlights(
                 kind: Some(kind),
             });
         }
-    });
+    };
+    for_each_name(ast, &mut see);
+    allowed(&spec.program, spec.file).for_each(|(named, span)| see(named, span));
     Some(out)
 }
 

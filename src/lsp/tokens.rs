@@ -227,7 +227,11 @@ fn of_name(program: &Program, file: FileId, named: Named<'_>, start: u32) -> (To
         ),
         Named::Function(_) => return (Token::Function, OF_LIBRARY),
         Named::Include(_) => return (Token::Text, 0),
-        Named::Rule(_) | Named::Probe(_) => return (Token::Property, DECLARATION),
+        Named::Rule(_) | Named::Probe(_) => {
+            let defined = crate::lsp::goto::definition(program, file, named);
+            (Token::Property, defined)
+        }
+        Named::Code(_) => return (Token::Property, OF_LIBRARY),
         Named::Entry(..) => return (Token::Property, 0),
     };
     (token, of_place(program, file, defined, start))

@@ -1,14 +1,13 @@
 //! The context of completion: what a spec can contain at the cursor, by the nodes of the tree around it.
 
-use crate::diagnostic::Code;
-use crate::lsp::marked::{Child, Marked, Parsed};
+use crate::lsp::marked::{Child, Marked, Parsed, path_to};
 use crate::project::Program;
 use crate::project::attributes::{
     OF_PROBES, OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES,
 };
 use crate::project::hir::{Function, Owner, VarId};
 use crate::schema::{Base, Encoding, Type};
-use crate::source::FileId;
+use crate::source::{FileId, part};
 use crate::syntax::Kind;
 
 /// What a spec can contain at the cursor.
@@ -41,6 +40,12 @@ pub(super) enum Context {
     /// Any variable.
     Variable,
     Provider,
+    /// A rule.
+    Rule,
+    /// A code of a diagnostic or a rule.
+    Code,
+    /// The same, of a warning or a note.
+    Allowable,
     /// One of some words.
     Word(Vec<&'static str>),
     Value(Value),
@@ -90,6 +95,9 @@ impl Context {
         spec: &Parsed<'_>,
         offset: usize,
     ) -> (Context, Option<String>) {
+        if is_in_allow(spec, offset) {
+            return (Context::Allowable, None);
+        }
         let marked = Marked::new(spec, offset);
         let finder = Finder {
             program,
@@ -114,6 +122,23 @@ impl Context {
         }
         (context, finder.section_name())
     }
+}
+
+/// True between the parentheses of a comment `# imgspec: allow(…)`.
+fn is_in_allow(spec: &Parsed<'_>, offset: usize) -> bool {
+    // The end of a comment that is not closed is still in it.
+    let path = path_to(spec.tree, offset.saturating_sub(1), offset);
+    let Some(node) = path.last().map(|at| spec.tree.node(*at)) else {
+        return false;
+    };
+    let before = part(spec.text, node.start as usize..offset);
+    let inside = || {
+        let rest = before.trim_start_matches('#').trim_start();
+        let rest = rest.strip_prefix("imgspec")?.trim_start();
+        let rest = rest.strip_prefix(':')?.trim_start();
+        rest.strip_prefix("allow")?.trim_start().strip_prefix('(')
+    };
+    node.kind == Kind::comment && inside().is_some_and(|names| !names.contains(')'))
 }
 
 struct Finder<'a> {
@@ -217,9 +242,8 @@ impl Finder<'_> {
         let is_first = self.marked.children(level - 1).1 == 0;
         match self.parent(level) {
             Some(Kind::extends | Kind::for_) => Context::Section,
-            Some(Kind::expect) if is_first => {
-                Context::Word(Code::ALL.iter().map(|code| code.as_str()).collect())
-            }
+            Some(Kind::expect) if is_first => Context::Code,
+            Some(Kind::waive) => Context::Rule,
             Some(Kind::expect) => Context::Variable,
             Some(Kind::type_) => Context::Type,
             Some(Kind::unset) => Context::Settable,

@@ -1,5 +1,6 @@
 //! Completion items: names and words, the likely ones first.
 
+use crate::diagnostic::{Code, Severity, summary};
 use crate::emit::{find_missing, find_reach};
 use crate::eval::evaluate;
 use crate::lsp::capabilities::Client;
@@ -17,6 +18,7 @@ use crate::source::{Loader, normalize, part};
 use crate::syntax::print_text;
 use lsp_types::{
     CompletionItem, CompletionItemKind as Kind, CompletionItemTag, Documentation, InsertTextFormat,
+    NumberOrString,
 };
 use serde_json::json;
 use std::mem::discriminant;
@@ -235,6 +237,47 @@ impl Candidates<'_> {
         sorted(names.map(|name| item(name, Kind::MODULE, 0)).collect())
     }
 
+    pub(super) fn rules(&self) -> Vec<CompletionItem> {
+        sorted(self.rules_with(|_| true))
+    }
+
+    /// The rules of a kind, the project's first.
+    fn rules_with(&self, is_wanted: impl Fn(&Rule) -> bool) -> Vec<CompletionItem> {
+        let program = &self.spec.program;
+        let rules = program.visible(self.spec.file).entries(RULES);
+        let rules = rules.filter_map(|(name, id)| {
+            let rule = program.rules.find(*id).filter(|rule| is_wanted(rule))?;
+            let is_of_library = !program.sources.is_users(rule.span.file);
+            Some(CompletionItem {
+                detail: Some(if rule.is_deny { "deny" } else { "warn" }.to_owned()),
+                data: Some(json!({ "rule": name })),
+                ..item(name, Kind::EVENT, 1 + u32::from(is_of_library))
+            })
+        });
+        rules.collect()
+    }
+
+    /// The codes of diagnostics, and the rules.
+    pub(super) fn codes(&self) -> Vec<CompletionItem> {
+        let codes = Code::ALL.iter().map(|code| of_code(*code, 3));
+        sorted(codes.chain(self.rules_with(|_| true)).collect())
+    }
+
+    /// What a comment can allow: first what is found in this file.
+    pub(super) fn allowable(&self) -> Vec<CompletionItem> {
+        let path = &self.spec.program.sources.get(self.spec.file).path;
+        let shown = self.workspace.publisher.shown(path);
+        let is_found = |code: Code| {
+            let mut codes = shown.iter().filter_map(|found| found.code.as_ref());
+            codes
+                .any(|found| matches!(found, NumberOrString::String(name) if name == code.as_str()))
+        };
+        let codes = Code::ALL.iter().copied();
+        let codes = codes.filter(|code| code.severity() != Severity::Error);
+        let codes = codes.map(|code| of_code(code, if is_found(code) { 0 } else { 3 }));
+        sorted(codes.chain(self.rules_with(|rule| !rule.is_deny)).collect())
+    }
+
     /// Words, in the given order.
     pub(super) fn words(&self, words: &[&str]) -> Vec<CompletionItem> {
         words
@@ -450,6 +493,14 @@ impl Candidates<'_> {
     }
 }
 
+fn of_code(code: Code, order: u32) -> CompletionItem {
+    CompletionItem {
+        detail: Some(code.severity().to_string()),
+        documentation: Some(Documentation::String(summary(code))),
+        ..item(code.as_str(), Kind::ENUM_MEMBER, order)
+    }
+}
+
 /// A snippet for a value of a type.
 fn placeholder(ty: &Type) -> &'static str {
     match ty.base {
@@ -474,6 +525,11 @@ pub(crate) fn resolve(
     } else if let Some(name) = value("section") {
         let section = program.sections.iter().find(|s| s.name == name);
         section.and_then(|s| describe(program, s.span.file, Named::Section(name), None))
+    } else if let Some(name) = value("rule") {
+        let rule = program.rules.iter().find(|r| r.name == name);
+        rule.and_then(|r| describe(program, r.span.file, Named::Rule(name), None))
+    } else if item.documentation.is_some() {
+        return item;
     } else {
         let function = value("function").and_then(Function::parse);
         function.map(|function| function.doc().to_owned())

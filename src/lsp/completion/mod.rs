@@ -81,6 +81,9 @@ pub(super) fn complete(
         Context::Settable => candidates.settable(around, false),
         Context::Variable => candidates.variables(),
         Context::Provider => candidates.providers(),
+        Context::Rule => candidates.rules(),
+        Context::Code => candidates.codes(),
+        Context::Allowable => candidates.allowable(),
         Context::Word(words) => candidates.words(&words),
         Context::Value(value) => candidates.values(&value, around),
     };
