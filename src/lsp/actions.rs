@@ -5,6 +5,7 @@ use crate::eval::{Image, evaluate};
 use crate::import::{VarFile, import, spell_value};
 use crate::lsp::edits::{edit, workspace_edit};
 use crate::lsp::navigation::section_at;
+use crate::lsp::pin::{derive, pin};
 use crate::lsp::position::uri;
 use crate::lsp::refactor;
 use crate::lsp::server::Server;
@@ -19,7 +20,7 @@ use lsp_types::*;
 use std::path::{Path, PathBuf};
 
 /// The most bytes of a value that an action writes out.
-const LARGEST_VALUE: usize = 64 << 10;
+pub(super) const LARGEST_VALUE: usize = 64 << 10;
 
 /// The actions for a range of a file.
 pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
@@ -48,8 +49,10 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
             out.extend(convert_layer(server, &spec, path, include));
         }
     }
+    let mut derived = derive(server, &spec, path, start);
     let section = section_at(&spec.parse().file, start).map(|s| s.name.text.as_str());
     let Some(id) = section.and_then(|name| spec.program.find_section(spec.file, name)) else {
+        out.extend(derived);
         return out;
     };
     let section = spec.program.section(id);
@@ -63,9 +66,16 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
             .filter(|s| s.span.start <= end && start <= s.span.end)
         {
             out.extend(inline(server, &spec, &image, setting));
-            out.extend(remove(server, &spec, &image, setting));
+            let removal = remove(server, &spec, &image, setting);
+            // What follows without a setting needs no expression.
+            if removal.is_some() {
+                derived.clear();
+            }
+            out.extend(removal);
         }
+        out.extend(pin(server, &spec, path, &image, start));
     }
+    out.extend(derived);
     out
 }
 
@@ -114,7 +124,7 @@ fn inline(
 }
 
 /// True if all of a value is known, and means the same in any file.
-fn is_plain(value: &Value) -> bool {
+pub(super) fn is_plain(value: &Value) -> bool {
     match value {
         Value::String(text) => matches!(text, Text::Plain(_)),
         Value::List(elements) => elements.iter().all(is_plain),
@@ -124,7 +134,7 @@ fn is_plain(value: &Value) -> bool {
 }
 
 /// A value of several lines, with the indentation of the line that it begins on.
-fn indented(value: &str, text: &str, at: u32) -> String {
+pub(super) fn indented(value: &str, text: &str, at: u32) -> String {
     let line = part(text, ..at as usize)
         .rfind('\n')
         .map_or(0, |end| end + 1);
@@ -146,6 +156,10 @@ fn remove(
         return None;
     }
     let name = &spec.program.variable(setting.variable).name;
+    let title = match &followed(image, setting)[..] {
+        [] => format!("Remove the redundant setting of `{name}`"),
+        names => format!("Remove `{name}`: it follows from {}", names.join(" and ")),
+    };
     let span = with_line(
         &spec.text,
         setting.span.start as usize,
@@ -153,7 +167,7 @@ fn remove(
     );
     let span = Span::new(spec.file, span.0 as u32, span.1 as u32);
     Some(CodeAction {
-        title: format!("Remove the redundant setting of `{name}`"),
+        title,
         kind: Some(CodeActionKind::REFACTOR_REWRITE),
         edit: workspace_edit(vec![edit(
             &spec.program.sources,
@@ -163,6 +177,25 @@ fn remove(
         )]),
         ..CodeAction::default()
     })
+}
+
+/// The variables that the value without a setting is computed from.
+fn followed(image: &Image<'_>, setting: &Setting) -> Vec<String> {
+    let program = image.program;
+    let weaker = image.settings(setting.variable).iter().rev();
+    let mut weaker = weaker.filter(|active| !std::ptr::eq(active.setting, setting));
+    let value = weaker.next().map(|active| &active.setting.value);
+    let default = program.variable(setting.variable).default.as_ref();
+    let mut names: Vec<String> = Vec::new();
+    if let Some(value) = value.or(default) {
+        value.for_each_variable(&mut |id| {
+            let name = format!("`{}`", program.variable(id).name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        });
+    }
+    names
 }
 
 /// The range, or its whole line if the line contains nothing else.

@@ -4,6 +4,7 @@ use crate::lsp::position::PositionEncoding;
 use crate::source::{Disk, Loader};
 use lsp_types::{TextDocumentContentChangeEvent, TextDocumentItem};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -115,5 +116,52 @@ impl Loader for Documents {
 
     fn canonical(&self, path: &Path) -> PathBuf {
         Disk.canonical(path)
+    }
+}
+
+/// Texts in front of those of the client.
+#[derive(Debug)]
+pub(super) struct Overlay<'d> {
+    below: &'d Documents,
+    texts: BTreeMap<PathBuf, String>,
+}
+
+impl<'d> Overlay<'d> {
+    pub(super) fn new(below: &'d Documents, texts: BTreeMap<PathBuf, String>) -> Overlay<'d> {
+        Overlay { below, texts }
+    }
+}
+
+impl Loader for Overlay<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.texts
+            .get(path)
+            .map_or_else(|| self.below.read(path), |text| Ok(text.clone()))
+    }
+
+    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
+        self.texts
+            .get(path)
+            .map_or_else(|| self.below.read_real(path, real), |text| Ok(text.clone()))
+    }
+
+    fn look(&self, path: &Path) -> io::Result<()> {
+        self.below.look(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.below.exists(path)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        self.below.is_dir(path)
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<String> {
+        self.below.entries(folder)
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        self.below.canonical(path)
     }
 }

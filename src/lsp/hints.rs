@@ -111,10 +111,10 @@ fn hint(image: &Image<'_>, followers: &Followers, setting: &Setting) -> Option<H
 }
 
 /// For each variable, those whose defaults name it, if nothing sets them and the image's target reads them.
-struct Followers(FxHashMap<VarId, Vec<VarId>>);
+pub(super) struct Followers(FxHashMap<VarId, Vec<VarId>>);
 
 impl Followers {
-    fn new(image: &Image<'_>) -> Followers {
+    pub(super) fn new(image: &Image<'_>) -> Followers {
         let reach = find_reach(image);
         let mut of: FxHashMap<VarId, Vec<VarId>> = FxHashMap::default();
         for id in image.ids().iter().copied() {
@@ -134,7 +134,7 @@ impl Followers {
         Followers(of)
     }
 
-    fn of(&self, id: VarId) -> &[VarId] {
+    pub(super) fn of(&self, id: VarId) -> &[VarId] {
         self.0.get(&id).map_or(&[], Vec::as_slice)
     }
 }

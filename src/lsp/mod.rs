@@ -24,6 +24,7 @@ mod marked;
 mod moves;
 mod navigation;
 mod output;
+mod pin;
 mod position;
 mod publisher;
 mod pull;

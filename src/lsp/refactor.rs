@@ -304,7 +304,7 @@ fn means_the_same(
     is_seen && !between.any(sets_it)
 }
 
-fn is_path(base: &Base) -> bool {
+pub(super) fn is_path(base: &Base) -> bool {
     match base {
         Base::Path | Base::File | Base::Role => true,
         Base::List(inner) | Base::Map(inner) => is_path(&inner.base),

@@ -1,7 +1,7 @@
 //! Renaming of the project's own items.
 
 use crate::diagnostic::Severity;
-use crate::lsp::documents::Documents;
+use crate::lsp::documents::Overlay;
 use crate::lsp::edits::edit;
 use crate::lsp::goto::{definition, outer_references, references};
 use crate::lsp::navigation::{Named, name_or_comment_at};
@@ -9,13 +9,12 @@ use crate::lsp::workspace::Workspace;
 use crate::packer::{Braced, parse_braces};
 use crate::project::Program;
 use crate::project::hir::VarId;
-use crate::source::{FileId, Loader, Origin, Span, part};
+use crate::source::{FileId, Origin, Span, part};
 use crate::syntax::{self, Kind, Parse, Tree, ast::File, is_keyword, is_name, print_text};
 use lsp_types::TextEdit;
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a request renames.
 #[derive(Debug)]
@@ -105,10 +104,7 @@ pub(super) fn edits(
     // The compiler knows what else can be wrong with a name.
     let after = workspace.load_over(
         workspace.specs(),
-        &Overlay {
-            below: &workspace.documents,
-            texts: renamed,
-        },
+        &Overlay::new(&workspace.documents, renamed),
     );
     let errors = |program: &Program| {
         let errors = program
@@ -224,44 +220,4 @@ fn apply(program: &Program, places: &[(Span, String)]) -> BTreeMap<PathBuf, Stri
         }
     }
     out
-}
-
-/// Texts in front of those of the client.
-struct Overlay<'d> {
-    below: &'d Documents,
-    texts: BTreeMap<PathBuf, String>,
-}
-
-impl Loader for Overlay<'_> {
-    fn read(&self, path: &Path) -> io::Result<String> {
-        self.texts
-            .get(path)
-            .map_or_else(|| self.below.read(path), |text| Ok(text.clone()))
-    }
-
-    fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
-        self.texts
-            .get(path)
-            .map_or_else(|| self.below.read_real(path, real), |text| Ok(text.clone()))
-    }
-
-    fn look(&self, path: &Path) -> io::Result<()> {
-        self.below.look(path)
-    }
-
-    fn exists(&self, path: &Path) -> bool {
-        self.below.exists(path)
-    }
-
-    fn is_dir(&self, path: &Path) -> bool {
-        self.below.is_dir(path)
-    }
-
-    fn entries(&self, folder: &Path) -> Vec<String> {
-        self.below.entries(folder)
-    }
-
-    fn canonical(&self, path: &Path) -> PathBuf {
-        self.below.canonical(path)
-    }
 }
