@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Ok(())
     };
     trials.push(Trial::test("there_are_enough_positions", positions));
-    let others: [(&str, fn()); 5] = [
+    let others: [(&str, fn()); 6] = [
         (
             "outputs_follow_each_keystroke",
             outputs_follow_each_keystroke,
@@ -72,6 +72,10 @@ fn main() -> ExitCode {
         (
             "the_life_cycle_follows_the_protocol",
             the_life_cycle_follows_the_protocol,
+        ),
+        (
+            "an_edit_ends_the_requests_about_what_it_rebuilds",
+            an_edit_ends_the_requests_about_what_it_rebuilds,
         ),
         (
             "waiting_requests_can_be_cancelled",
@@ -810,6 +814,84 @@ fn documents_without_a_file_are_checked() {
     let changes = &actions[0]["edit"]["changes"];
     assert_eq!(changes[uri][0]["newText"], "kubernetes_semver", "{actions}");
     assert_eq!(client.end(), Some(0));
+}
+
+/// The images that an edit would rebuild are known to a client that can list them. Its request ends with the next edit, and
+/// when it is cancelled.
+fn an_edit_ends_the_requests_about_what_it_rebuilds() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("imgspec.toml", "");
+    write("base.imgspec", "layer base { extra_debs = [\"jq\"] }\n");
+    write(
+        "mine.imgspec",
+        "include \"base.imgspec\"\nimage mine extends rootfs-debian-12, base {}\nimage other extends rootfs-debian-12 {}\n",
+    );
+    let mut command = common::imgspec(&folder);
+    command.env("IMGSPEC_CACHE", folder.join(".cache"));
+    let able = json!({ "options": { "commands": ["imgspec.showImages"] } });
+    let mut desk = Desk::new(Client::start_able(command, &folder, &able), &folder);
+    desk.open("base.imgspec");
+    let start = desk.open["base.imgspec"].0.find("jq").unwrap();
+    desk.edit(start..start + 2, "htop");
+    desk.found();
+    let lens = desk.ask("textDocument/codeLens", 0, &Value::Null)[0].clone();
+    let resolved = desk.client.ask("codeLens/resolve", lens.clone());
+    assert_eq!(resolved["command"]["title"], "rebuilds 1 of 2 images");
+    let range =
+        json!({ "start": { "line": 1, "character": 6 }, "end": { "line": 1, "character": 10 } });
+    let image = json!({ "name": "mine", "uri": desk.uri("mine.imgspec"), "range": range });
+    assert_eq!(resolved["command"]["arguments"], json!([[image]]));
+
+    // The server works on a long text while the other messages arrive.
+    let long: String = (0..2000)
+        .map(|i| format!("layer l{i} {{ extra_rpms = [\"p{i}\"] }}\n"))
+        .collect();
+    let document = json!({ "uri": desk.uri("long.imgspec"), "languageId": "imgspec", "version": 1, "text": long });
+    let changed = json!({ "uri": desk.uri("base.imgspec"), "version": 9 });
+    let changes = json!([{ "text": "layer base {}\n" }]);
+    let resolve = |id: u64| json!({ "jsonrpc": "2.0", "id": id, "method": "codeLens/resolve", "params": lens });
+    let tell = |method: &str, params: Value| json!({ "jsonrpc": "2.0", "method": method, "params": params });
+    let messages = [
+        tell("textDocument/didOpen", json!({ "textDocument": document })),
+        resolve(1000),
+        tell(
+            "textDocument/didChange",
+            json!({ "textDocument": changed, "contentChanges": changes }),
+        ),
+        resolve(1001),
+        tell("$/cancelRequest", json!({ "id": 1001 })),
+        resolve(1002),
+    ];
+    let all: String = messages
+        .map(|message| {
+            let message = message.to_string();
+            format!("Content-Length: {}\r\n\r\n{message}", message.len())
+        })
+        .concat();
+    desk.client.input.write_all(all.as_bytes()).unwrap();
+    desk.client.input.flush().unwrap();
+    let replies =
+        std::iter::repeat_with(|| desk.client.receive()).filter(|m| m.get("id").is_some());
+    let mut found: Vec<(u64, Value)> = replies
+        .take(3)
+        .map(|reply| {
+            let outcome = match reply.get("error") {
+                Some(error) => error["code"].clone(),
+                None => reply["result"]["command"]["title"].clone(),
+            };
+            (reply["id"].as_u64().unwrap(), outcome)
+        })
+        .collect();
+    found.sort_by_key(|(id, _)| *id);
+    let expected = [
+        (1000, json!(-32801)),
+        (1001, json!(-32800)),
+        (1002, json!("rebuilds 1 of 2 images")),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(desk.client.end(), Some(0));
 }
 
 /// A request that is cancelled while it waits gets an error, and the others get their responses in order.

@@ -127,7 +127,7 @@ pub(super) fn run(cli: &Cli, args: &Explain) -> Result<bool, Failure> {
         print(&out)?;
         return Ok(true);
     }
-    if explain_section(program, &wanted, &mut out)
+    if explain_section(program, &selected.images, &wanted, &mut out)
         || explain_provider(program, &wanted, &mut out)
         || explain_type(program, &wanted, &mut out)
     {
@@ -194,7 +194,7 @@ fn push_place(program: &Program, span: Span, out: &mut String) {
 }
 
 /// Explains an image or a layer. Returns false if none has the name.
-fn explain_section(program: &Program, name: &str, out: &mut String) -> bool {
+fn explain_section(program: &Program, images: &[SectionId], name: &str, out: &mut String) -> bool {
     let is_it = |section: &&Section| {
         let is_explained = matches!(
             section.kind,
@@ -222,6 +222,19 @@ fn explain_section(program: &Program, name: &str, out: &mut String) -> bool {
         .collect();
     if !parents.is_empty() {
         let _ = writeln!(out, "extends    {}", parents.join(", "));
+    }
+    let users = program.users_of(name, images).unwrap_or_default().len();
+    let is_own = program.sources.is_users(section.span.file);
+    let lists = format!("`imgspec list --using {name}` lists");
+    match users {
+        0 if is_own && !is_image => out.push_str("used by    no image\n"),
+        0 => {}
+        1 => {
+            let _ = writeln!(out, "used by    1 image: {lists} it");
+        }
+        _ => {
+            let _ = writeln!(out, "used by    {users} images: {lists} them");
+        }
     }
     push_place(program, section.span, out);
     if is_image {

@@ -3,10 +3,10 @@
 use crate::cli::report::{format, is_fine, report};
 use crate::cli::select::select;
 use crate::cli::{Cli, Failure, Format, Selection, print};
-use crate::diagnostic::json_text;
+use crate::diagnostic::{json_text, nearest};
 use crate::driver;
 use crate::project::hir::SectionId;
-use crate::project::place_in_checkout;
+use crate::project::{Program, place_in_checkout};
 use crate::source::MAX_SHOWN;
 use clap::Args;
 use schemars::JsonSchema;
@@ -22,6 +22,9 @@ pub(super) struct List {
     /// List the library's targets instead
     #[arg(long)]
     targets: bool,
+    /// List only images that extend this layer or image, at any depth
+    #[arg(long, value_name = "LAYER")]
+    using: Option<String>,
     /// Print JSON (docs/json.md)
     #[arg(long)]
     json: bool,
@@ -38,6 +41,16 @@ pub(super) struct Listed<'a> {
     doc: Option<&'a str>,
 }
 
+/// The error for a layer that does not exist, with the nearest one.
+fn unknown_layer(program: &Program, name: &str) -> Failure {
+    let near = nearest(name, program.sections.iter().map(|s| s.name.as_str()));
+    let hint = near.map(|near| format!("; did you mean `{near}`?"));
+    Failure(format!(
+        "unknown layer or image `{name}`{}",
+        hint.unwrap_or_default()
+    ))
+}
+
 pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
     let selection = Selection {
         inputs: args.inputs.clone(),
@@ -48,6 +61,10 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
     let program = &selected.program;
     if args.targets {
         selected.images = program.library_images();
+    }
+    if let Some(layer) = &args.using {
+        let users = selected.program.users_of(layer, &selected.images);
+        selected.images = users.ok_or_else(|| unknown_layer(&selected.program, layer))?;
     }
     let program = &selected.program;
     let mut out = String::new();
@@ -90,7 +107,7 @@ pub(super) fn run(cli: &Cli, args: &List) -> Result<bool, Failure> {
                 format!("  {:width$}  {doc}", section.name).trim_end()
             );
         }
-        if !args.targets {
+        if !args.targets && args.using.is_none() {
             let count = program.library_images().len();
             let gap = if out.is_empty() { "" } else { "\n" };
             let _ = writeln!(

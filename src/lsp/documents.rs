@@ -12,10 +12,19 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Document {
     pub text: String,
+    /// Its text when the client opened it.
+    pub first: String,
     /// The client's count of its changes.
     pub version: i32,
     /// The client's name of its language.
     pub language: String,
+}
+
+impl Document {
+    /// True if the text is not that which the client opened.
+    pub(super) fn is_edited(&self) -> bool {
+        self.text != self.first
+    }
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +43,7 @@ impl Documents {
         self.open.insert(
             path,
             Document {
+                first: text.clone(),
                 text,
                 version,
                 language: language_id,

@@ -26,7 +26,9 @@ impl Server {
         let entry = self.workspace.declared_in(&path);
         let has_lens = |sort: Sort| sort.is_section() && sort != Sort::Matrix;
         let sections = entry.items.iter().filter(|item| has_lens(item.sort));
-        let mut out = Vec::new();
+        let first = entry.items.first().map(|item| item.own);
+        let rebuilt = self.rebuild_lens(&path, first.unwrap_or_default());
+        let mut out: Vec<CodeLens> = rebuilt.into_iter().collect();
         for item in sections {
             out.push(CodeLens {
                 range: item.own,

@@ -28,6 +28,7 @@ mod pin;
 mod position;
 mod publisher;
 mod pull;
+mod rebuilds;
 mod refactor;
 mod rename;
 mod scheduler;

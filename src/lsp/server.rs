@@ -14,7 +14,9 @@ use lsp_types::notification::{
     DidCloseTextDocument, DidOpenTextDocument, Exit, Initialized, Notification as _,
     PublishDiagnostics,
 };
-use lsp_types::request::{RegisterCapability, Request as _, Shutdown, WorkspaceDiagnosticRefresh};
+use lsp_types::request::{
+    CodeLensResolve, RegisterCapability, Request as _, Shutdown, WorkspaceDiagnosticRefresh,
+};
 use lsp_types::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
@@ -139,6 +141,9 @@ impl Server {
                     self.publish(connection, found, true)?;
                     continue;
                 }
+                if self.work_on_waiting(connection)? {
+                    continue;
+                }
                 when_idle();
                 let Ok(message) = connection.receiver.recv() else {
                     return Ok(is_shut_down);
@@ -155,10 +160,14 @@ impl Server {
                 }
                 Message::Request(request) if request.method == Shutdown::METHOD => {
                     is_shut_down = true;
+                    self.end_waiting(connection, None, ErrorCode::RequestCanceled)?;
                     connection
                         .sender
                         .send(Response::new_ok(request.id, ()).into())?;
                 }
+                Message::Request(request)
+                    if request.method == CodeLensResolve::METHOD
+                        && self.keeps(&request.id, &request.params) => {}
                 Message::Request(request) => connection.sender.send(self.handle(request).into())?,
                 Message::Notification(notification) if notification.method == Exit::METHOD => {
                     return Ok(is_shut_down);
@@ -168,10 +177,18 @@ impl Server {
                 {
                     self.watch_files(connection)?;
                 }
+                Message::Notification(notification) if notification.method == Cancel::METHOD => {
+                    let id = cancelled(&notification);
+                    self.end_waiting(connection, id.as_ref(), ErrorCode::RequestCanceled)?;
+                }
                 Message::Notification(notification) => {
+                    // All but those of the protocol itself are about texts.
+                    if !notification.method.starts_with("$/") {
+                        self.end_waiting(connection, None, ErrorCode::ContentModified)?;
+                    }
                     self.take(notification);
                     // Changes that arrive together are checked once.
-                    let is_last = !matches!(inbox.front(), Some(Message::Notification(_)));
+                    let is_last = !matches!(inbox.front(), Some(Message::Notification(next)) if next.method != Cancel::METHOD);
                     if is_last {
                         let found = self.workspace.check_changed();
                         self.publish(connection, found, false)?;
@@ -297,7 +314,7 @@ impl Server {
         self.workspace
             .documents
             .change(&path, version, params.content_changes, encoding);
-        self.workspace.note_change(&path);
+        self.workspace.note_edit(&path);
     }
 
     fn close(&mut self, params: DidCloseTextDocumentParams) {
@@ -344,22 +361,28 @@ impl Server {
     }
 }
 
+/// The request that a client cancels.
+fn cancelled(notification: &Notification) -> Option<RequestId> {
+    let id = notification.params.get("id").cloned()?;
+    serde_json::from_value(id).ok()
+}
+
 /// Adds a message to those that wait. Removes a waiting request that the client cancels.
 fn receive(
     message: Message,
     inbox: &mut VecDeque<Message>,
     connection: &Connection,
 ) -> Outcome<()> {
-    let cancelled = match &message {
+    let id = match &message {
         Message::Notification(notification) if notification.method == Cancel::METHOD => {
-            notification.params.get("id").cloned()
+            cancelled(notification)
         }
         _ => {
             inbox.push_back(message);
             return Ok(());
         }
     };
-    let Some(id) = cancelled.and_then(|id| serde_json::from_value::<RequestId>(id).ok()) else {
+    let Some(id) = id else {
         return Ok(());
     };
     let waits =
@@ -372,6 +395,9 @@ fn receive(
             "the request was cancelled".to_owned(),
         );
         connection.sender.send(reply.into())?;
+    } else {
+        // The server may have begun to work on it.
+        inbox.push_back(message);
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::lsp::index::{Entry, Family, Index};
 use crate::lsp::marked::Parsed;
 use crate::lsp::position::PositionEncoding;
 use crate::lsp::publisher::Publisher;
+use crate::lsp::rebuilds::Rebuilds;
 use crate::lsp::scheduler::Scheduler;
 use crate::project::LibraryChoice;
 use crate::project::{CONFIG_FILE, LOCK_FILE, Library, Program, Request, load};
@@ -74,6 +75,7 @@ pub(super) struct Workspace {
     pub(super) scheduler: Scheduler,
     pub(super) publisher: Publisher,
     pub(super) index: Index,
+    pub(super) rebuilds: Rebuilds,
     /// The client reports changes of files that are not open.
     can_watch: bool,
     roots: Vec<PathBuf>,
@@ -95,6 +97,7 @@ impl Workspace {
             encoding: client.encoding(),
             can_watch: client.can_watch(),
             index: Index::default(),
+            rebuilds: Rebuilds::default(),
             scheduler: Scheduler::default(),
             publisher: Publisher::new(client),
             roots,
@@ -168,6 +171,7 @@ impl Workspace {
     fn check_everything(&mut self) {
         self.current.take();
         self.index.forget_all();
+        self.rebuilds.forget_all();
         self.scheduler.add(self.specs());
     }
 
@@ -312,6 +316,15 @@ impl Workspace {
 
     /// Notes that the text of a file changed. It is checked first, and then the specs that include it.
     pub(super) fn note_change(&mut self, path: &Path) {
+        self.note(path, false);
+    }
+
+    /// The same for an edit of an open document, which keeps the text that it had at first.
+    pub(super) fn note_edit(&mut self, path: &Path) {
+        self.note(path, true);
+    }
+
+    fn note(&mut self, path: &Path, is_edit: bool) {
         self.current.take();
         self.index.forget(path);
         self.publisher.forget_others(path);
@@ -333,8 +346,13 @@ impl Workspace {
         if is_spec(path) || self.is_var_file(path) || self.publisher.was_checked(path) {
             self.scheduler.add_urgent(path);
         }
-        let dependents = self.dependents(path).into_iter();
-        self.scheduler.add(dependents.filter(|spec| spec != path));
+        self.rebuilds.forget(path, is_edit);
+        let dependents = self.dependents(path);
+        for spec in &dependents {
+            self.rebuilds.forget(spec, is_edit);
+        }
+        let others = dependents.into_iter().filter(|spec| spec != path);
+        self.scheduler.add(others);
     }
 
     /// Notes that a file was created or deleted, which can concern any spec.

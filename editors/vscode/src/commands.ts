@@ -5,7 +5,19 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 
 /** Commands that lenses run. The server shows only lenses whose command is in this list. */
-export const LENSES = { showOutput: 'imgspec.showOutput', compare: 'imgspec.compare', runTest: 'imgspec.runTest' };
+export const LENSES = {
+  showOutput: 'imgspec.showOutput',
+  compare: 'imgspec.compare',
+  runTest: 'imgspec.runTest',
+  showImages: 'imgspec.showImages',
+};
+
+/** An image that an edit would rebuild, as the lens names it. */
+interface Rebuilt {
+  name: string;
+  uri: string;
+  range: { start: { line: number; character: number } };
+}
 
 /** A task of tasks.json: `{ "type": "imgspec", "command": "check", "args": ["web"] }`. */
 interface Definition extends vscode.TaskDefinition {
@@ -40,6 +52,7 @@ export function register(): vscode.Disposable[] {
       return run(spec, 'diff', `--against=${against}`, image);
     })),
     command(LENSES.runTest, (uri: string, test: string) => run(vscode.Uri.parse(uri), 'test', `--filter=${test}`)),
+    command(LENSES.showImages, showImages),
     command('imgspec.newImage', newImage),
     vscode.tasks.registerTaskProvider('imgspec', {
       provideTasks: () => ['check', 'test', 'build'].map((name) => task({ type: 'imgspec', command: name })),
@@ -99,6 +112,21 @@ async function pickImage(spec: vscode.Uri): Promise<string | undefined> {
   if (here) return here.name;
   if (images.length === 0) void vscode.window.showInformationMessage('This spec contains no image.');
   return vscode.window.showQuickPick(images.map((image) => image.name), { placeHolder: 'Image' });
+}
+
+/** Lists images, and opens the one that the user picks. */
+async function showImages(images: Rebuilt[]): Promise<void> {
+  const items = images.map((image) => ({
+    label: image.name,
+    description: vscode.workspace.asRelativePath(vscode.Uri.parse(image.uri)),
+    image,
+  }));
+  const picked = await vscode.window.showQuickPick(items, { placeHolder: 'Image to open', matchOnDescription: true });
+  if (!picked) return;
+  const { line, character } = picked.image.range.start;
+  const at = new vscode.Position(line, character);
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.parse(picked.image.uri));
+  await vscode.window.showTextDocument(document, { selection: new vscode.Range(at, at) });
 }
 
 /** Asks for a target, and adds an image to the spec in front or to a new one. The user writes its name there. */

@@ -28,6 +28,26 @@ pub fn linearize(sections: &Table<SectionId, Section>, start: SectionId) -> Vec<
 }
 
 impl Program {
+    /// The images among some that extend a layer or image of this name, at any depth. None if nothing has the name.
+    pub fn users_of(&self, name: &str, images: &[SectionId]) -> Option<Vec<SectionId>> {
+        let has_name = |section: &Section| {
+            let is_internal = matches!(section.kind, LayerKind::Axis | LayerKind::Argument);
+            section.name == name && !is_internal
+        };
+        let sections = self.sections.pairs();
+        let named: Vec<SectionId> = sections
+            .filter(|(_, section)| has_name(section))
+            .map(|(id, _)| id)
+            .collect();
+        let uses = |id: &&SectionId| {
+            let layers = linearize(&self.sections, **id);
+            layers
+                .iter()
+                .any(|layer| layer != *id && named.contains(layer))
+        };
+        (!named.is_empty()).then(|| images.iter().filter(uses).copied().collect())
+    }
+
     /// Takes out of what was found for an image what follows from a mistake in its text: what a parent that is not
     /// there, or a setting that could not be read, would have said.
     pub fn drop_consequences(&self, image: SectionId, found: &mut Vec<Diagnostic>) {
