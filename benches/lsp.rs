@@ -175,8 +175,79 @@ fn measure(specs: usize) {
         "keystroke that makes 20 closed files wrong, to the last of them",
         times,
     );
+    report(
+        "the images that the edit of org.imgspec rebuilds",
+        rebuilt(&mut desk),
+    );
+    report(
+        "keystroke in it while the server works on that",
+        keystrokes_while_asked(&mut desk),
+    );
     println!("memory: {}\n", memory(desk.client.server.id()));
     desk.client.end();
+}
+
+/// Asks after keystrokes which images the edit rebuilds.
+fn rebuilt(desk: &mut Desk<'_>) -> Vec<Duration> {
+    let begin = desk.open[&desk.name]
+        .0
+        .find("proxy.example.co")
+        .expect("it is there");
+    let mut times = Vec::new();
+    for round in 0..10 {
+        match round % 2 {
+            0 => desk.edit(begin..begin, "x"),
+            _ => desk.edit(begin..begin + 1, ""),
+        }
+        desk.found();
+        let lenses = desk.ask("textDocument/codeLens", 0, &Value::Null);
+        let lenses = lenses.as_array().into_iter().flatten();
+        let mut lenses = lenses.filter(|lens| lens["data"]["rebuilds"] == json!(true));
+        // Back at the text that was opened, no edit rebuilds anything.
+        if let Some(lens) = lenses.next() {
+            let begin = Instant::now();
+            let resolved = desk.client.ask("codeLens/resolve", lens.clone());
+            times.push(begin.elapsed());
+            assert!(resolved["command"]["title"].is_string(), "{resolved}");
+        }
+    }
+    times
+}
+
+/// Types while the server evaluates the images that an edit rebuilds.
+fn keystrokes_while_asked(desk: &mut Desk<'_>) -> Vec<Duration> {
+    let start = desk.open[&desk.name]
+        .0
+        .find("proxy.example.co")
+        .expect("it is there");
+    desk.edit(start..start, "x");
+    desk.found();
+    let lenses = desk.ask("textDocument/codeLens", 0, &Value::Null);
+    let mut lenses = lenses.as_array().into_iter().flatten();
+    let lens = lenses.find(|lens| lens["data"]["rebuilds"] == json!(true));
+    let lens = lens.expect("the file was edited").clone();
+    let uri = desk.uri(&desk.name);
+    let mut times = Vec::new();
+    for round in 0..ROUNDS {
+        let ask = json!({ "jsonrpc": "2.0", "id": format!("lens-{round}"), "method": "codeLens/resolve", "params": lens });
+        desk.client.send(&ask.to_string());
+        std::thread::sleep(Duration::from_millis(2));
+        let begin = Instant::now();
+        match round % 2 {
+            0 => desk.edit(start..start, "y"),
+            _ => desk.edit(start..start + 1, ""),
+        }
+        let version = desk.open[&desk.name].1;
+        loop {
+            let message = desk.client.receive();
+            let of = &message["params"];
+            if of["uri"] == uri && of["version"] == version {
+                break;
+            }
+        }
+        times.push(begin.elapsed());
+    }
+    times
 }
 
 /// How often each thing is measured in a large file.

@@ -310,6 +310,36 @@ fn the_extension_for_visual_studio_code_is_packaged() {
             assert!(registered.contains(&found[1]), "{}", &found[1]);
         }
     }
+
+    // An error in a spec of the project does not keep a new image from its list of targets.
+    let project = folder.path().join("project");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("imgspec.toml"), "").unwrap();
+    std::fs::write(project.join("a.imgspec"), "image a { memroy = 1 }\n").unwrap();
+    let wrapper = folder.path().join("without-lsp");
+    let real = env!("CARGO_BIN_EXE_imgspec");
+    let script = format!("#!/bin/sh\n[ \"$1\" = lsp ] && exit 1\nexec {real} \"$@\"\n");
+    std::fs::write(&wrapper, script).unwrap();
+    run(Command::new("chmod").arg("+x").arg(&wrapper));
+    let done = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(&node);
+        command.arg(root.join("editors/vscode/test/activate.cjs"));
+        command.arg(extension.join("dist/extension.js"));
+        command.args([&wrapper, &project]).arg(name).args(arguments);
+        run(&mut command)
+    };
+    let made = done("imgspec.newImage", &[]);
+    let first = Regex::new(r"(?m)^picks: ([^,]+), ").unwrap();
+    let target = &first.captures(&made).unwrap_or_else(|| panic!("{made}"))[1];
+    let image = format!("writes: image ${{1:node}} extends {target} {{\n    $0\n\\}}\n");
+    assert!(made.contains(&image), "{made}");
+    let images =
+        r#"[{"name":"a","uri":"file:///x/a.imgspec","range":{"start":{"line":1,"character":2}}}]"#;
+    let opened = done("imgspec.showImages", &[images]);
+    assert!(
+        opened.contains("picks: a, a.imgspec\nopens: \"file:///x/a.imgspec\"\n"),
+        "{opened}"
+    );
 }
 
 fn manifest() -> serde_json::Value {

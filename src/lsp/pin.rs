@@ -28,6 +28,9 @@ use std::path::Path;
 /// The most actions of a kind at one place.
 const MOST: usize = 3;
 
+/// The most bytes of a text that is compiled again to try an action: editors ask at each move of the cursor.
+const LARGEST_TRIED: usize = 256 << 10;
+
 // ---- strings that repeat a version ------------------------------------------------------------------------------------
 
 /// A form of a version in a string, and the expression that has this form.
@@ -298,6 +301,9 @@ fn with(text: &str, place: &Range<usize>, new: &str) -> String {
 
 /// Tries a new text of a file: it causes no error, and changes no value of the image.
 fn is_sound(server: &Server, spec: &Spec, path: &Path, id: SectionId, text: String) -> bool {
+    if text.len() > LARGEST_TRIED {
+        return false;
+    }
     let over = Overlay::new(
         &server.workspace.documents,
         [(path.to_owned(), text)].into(),

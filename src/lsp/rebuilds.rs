@@ -134,10 +134,11 @@ fn digest(sight: &Sight) -> u64 {
 }
 
 impl Server {
-    /// The lens above the first item of a file that was edited.
+    /// The lens above the first item of a file that was edited, if it is a spec or one includes it.
     pub(super) fn rebuild_lens(&self, path: &Path, first: Range) -> Option<CodeLens> {
         let document = self.workspace.documents.get(path)?;
-        document.is_edited().then(|| CodeLens {
+        let is_shown = document.is_edited() && !self.workspace.dependents(path).is_empty();
+        is_shown.then(|| CodeLens {
             range: first,
             command: None,
             data: Some(json!({ "path": path, "rebuilds": true })),

@@ -14,16 +14,39 @@ use std::rc::Rc;
 /// The most characters of a condition in the outline.
 const WIDTH: usize = 60;
 
-/// The items of a file, with their statements.
+/// The most statements in an outline. A longer one takes editors seconds, and nobody reads it.
+const MOST_STATEMENTS: usize = 10_000;
+
+/// The items of a file, with their statements unless these are too many.
 pub(super) fn outline(ast: &File, text: &str, positions: Positions<'_>) -> Vec<DocumentSymbol> {
-    let outliner = Outliner { text, positions };
+    let bodies = ast.items.iter().map(|item| match item {
+        Item::Section(section) => &section.body[..],
+        Item::Test(test) => &test.body,
+        Item::Variable(variable) => &variable.attributes,
+        Item::Include(_) | Item::Type(_) | Item::Waiver(_) => &[],
+    });
+    let outliner = Outliner {
+        text,
+        positions,
+        has_statements: bodies.map(count).sum::<usize>() <= MOST_STATEMENTS,
+    };
     let items = ast.items.iter().filter_map(|item| outliner.item(item));
     items.collect()
+}
+
+/// The number of statements in a body, at any depth.
+fn count(body: &[Stmt]) -> usize {
+    let inner = body.iter().map(|stmt| match stmt {
+        Stmt::When { body, .. } | Stmt::Block { body, .. } => count(body),
+        _ => 0,
+    });
+    body.len() + inner.sum::<usize>()
 }
 
 struct Outliner<'t> {
     text: &'t str,
     positions: Positions<'t>,
+    has_statements: bool,
 }
 
 impl Outliner<'_> {
@@ -106,6 +129,9 @@ impl Outliner<'_> {
     }
 
     fn body(&self, body: &[Stmt]) -> Vec<DocumentSymbol> {
+        if !self.has_statements {
+            return Vec::new();
+        }
         let symbols = body.iter().map(|stmt| match stmt {
             Stmt::Set(set) => {
                 let name = set.name.text.to_string();
@@ -232,4 +258,28 @@ fn has_letters(name: &str, query: &str) -> bool {
     query
         .chars()
         .all(|wanted| letters.any(|letter| letter == wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lsp::position::PositionEncoding;
+    use crate::source::{FileId, LineIndex};
+    use crate::syntax;
+
+    #[test]
+    fn an_outline_with_too_many_statements_has_only_items() {
+        for (statements, has_statements) in [(MOST_STATEMENTS, true), (MOST_STATEMENTS + 1, false)]
+        {
+            let body = "memory = 1\n".repeat(statements - 1);
+            let text = format!("layer a {{ when memory == 1 {{\n{body}}} }}\nlayer b {{}}\n");
+            let lines = LineIndex::new(&text);
+            let positions = Positions::new(&text, &lines, PositionEncoding::Utf8);
+            let found = outline(&syntax::parse(FileId(0), &text).file, &text, positions);
+            let names: Vec<&str> = found.iter().map(|symbol| symbol.name.as_str()).collect();
+            assert_eq!(names, ["a", "b"]);
+            let first = found.first().unwrap();
+            assert_eq!(first.children.is_some(), has_statements, "{statements}");
+        }
+    }
 }
