@@ -1,13 +1,13 @@
 //! The context of completion: what a spec can contain at the cursor, by the nodes of the tree around it.
 
-use crate::lsp::marked::{Child, Marked, Parsed, path_to};
+use crate::lsp::marked::{Child, Marked, Parsed};
 use crate::project::Program;
 use crate::project::attributes::{
     OF_PROBES, OF_PROVIDERS, OF_RULES, OF_RUNS, OF_TARGETS, OF_VARIABLES,
 };
 use crate::project::hir::{Function, Owner, VarId};
 use crate::schema::{Base, Encoding, Type};
-use crate::source::{FileId, part};
+use crate::source::FileId;
 use crate::syntax::Kind;
 
 /// What a spec can contain at the cursor.
@@ -95,9 +95,6 @@ impl Context {
         spec: &Parsed<'_>,
         offset: usize,
     ) -> (Context, Option<String>) {
-        if is_in_allow(spec, offset) {
-            return (Context::Allowable, None);
-        }
         let marked = Marked::new(spec, offset);
         let finder = Finder {
             program,
@@ -124,21 +121,15 @@ impl Context {
     }
 }
 
-/// True between the parentheses of a comment `# imgspec: allow(…)`.
-fn is_in_allow(spec: &Parsed<'_>, offset: usize) -> bool {
-    // The end of a comment that is not closed is still in it.
-    let path = path_to(spec.tree, offset.saturating_sub(1), offset);
-    let Some(node) = path.last().map(|at| spec.tree.node(*at)) else {
-        return false;
-    };
-    let before = part(spec.text, node.start as usize..offset);
+/// True between the parentheses of a comment `# imgspec: allow(…)` that is typed so far.
+fn is_in_allow(typed: &str) -> bool {
     let inside = || {
-        let rest = before.trim_start_matches('#').trim_start();
+        let rest = typed.trim_start_matches('#').trim_start();
         let rest = rest.strip_prefix("imgspec")?.trim_start();
         let rest = rest.strip_prefix(':')?.trim_start();
         rest.strip_prefix("allow")?.trim_start().strip_prefix('(')
     };
-    node.kind == Kind::comment && inside().is_some_and(|names| !names.contains(')'))
+    inside().is_some_and(|names| !names.contains(')'))
 }
 
 struct Finder<'a> {
@@ -194,6 +185,7 @@ impl Finder<'_> {
             }
             Kind::junk_word => self.key(level),
             Kind::name => self.name(level, typed),
+            Kind::comment if is_in_allow(typed) => Context::Allowable,
             Kind::string | Kind::raw | Kind::broken_raw => self.text(level, typed),
             Kind::chunk => self.text(
                 level - 1,
