@@ -72,6 +72,11 @@ METHODS = {
         "typeHierarchy/supertypes",
         "typeHierarchy/subtypes",
     },
+    "call_hierarchy_provider": {
+        "textDocument/prepareCallHierarchy",
+        "callHierarchy/incomingCalls",
+        "callHierarchy/outgoingCalls",
+    },
     "document_formatting_provider": {"textDocument/formatting"},
     "document_range_formatting_provider": {"textDocument/rangeFormatting"},
     "code_action_provider": {"textDocument/codeAction"},
@@ -406,6 +411,18 @@ async def test_hierarchy(editor: Editor):
     assert (below.name, below.uri) == ("mine", editor.uri())
     above = await editor.ask("typeHierarchy/supertypes", types.TypeHierarchySupertypesParams(below))
     assert [item.name for item in above] == ["node-ova-local-photon-3", "base", "vars"]
+
+
+async def test_calls(editor: Editor):
+    await editor.open("mine.imgspec")
+    params = editor.at("photon-3, base", types.CallHierarchyPrepareParams)
+    [item] = await editor.ask("textDocument/prepareCallHierarchy", params)
+    [call] = await editor.ask("callHierarchy/incomingCalls", types.CallHierarchyIncomingCallsParams(item))
+    place = types.Range(editor.place("photon-3, "), editor.place("photon-3, base"))
+    assert call.from_.name == "mine" and list(call.from_ranges) == [place]
+    calls = await editor.ask("callHierarchy/outgoingCalls", types.CallHierarchyOutgoingCallsParams(call.from_))
+    assert [call.to.name for call in calls] == ["node-ova-local-photon-3", "base", "vars"]
+    assert list(calls[1].from_ranges) == [place]
 
 
 async def test_hints(editor: Editor):
