@@ -63,7 +63,9 @@ use crate::diagnostic::nearest;
 use crate::project::hir::Date;
 use crate::schema::Roles;
 use crate::source::{Release, is_unseen, visible};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -83,6 +85,16 @@ pub struct Failure(pub String);
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    options: Options,
+    /// The current folder. Relative paths among the arguments start there.
+    #[arg(skip)]
+    here: PathBuf,
+}
+
+/// The options of all commands.
+#[derive(Debug, Args)]
+struct Options {
     /// How to print diagnostics: rich, plain, short, json, sarif, github, gitlab or junit; with =FILE, to a file. Repeat it
     /// for several [default: rich on a terminal, plain elsewhere]
     #[arg(long = "format", global = true, value_name = "FORMAT[=FILE]", value_parser = format::parse)]
@@ -108,9 +120,14 @@ struct Cli {
     /// Whether the kernel confines commands that start no programs (docs/security.md)
     #[arg(long, global = true, value_enum, default_value_t, value_name = "MODE")]
     sandbox: Sandbox,
-    /// The current folder. Relative paths among the arguments start there.
-    #[arg(skip)]
-    here: PathBuf,
+}
+
+impl Deref for Cli {
+    type Target = Options;
+
+    fn deref(&self) -> &Options {
+        &self.options
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -194,7 +211,7 @@ struct Selection {
 /// Runs the program and returns its exit code: 0 for success, 1 for errors in a spec, 2 for errors in the command or
 /// its environment. A build that fails returns Packer's exit code.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => return report_usage(&error),
     };
@@ -205,6 +222,38 @@ pub fn run() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Reads the arguments of the program.
+///
+/// # Errors
+/// What is wrong with them, or the help.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let name = arguments.get(1).and_then(|name| name.to_str());
+    if let Some(command) = name.and_then(frequent) {
+        // What is wrong is said with all commands at hand.
+        let only = Options::augment_args(clap::Command::new("imgspec")).subcommand(command);
+        let found = only.try_get_matches_from(&arguments);
+        if let Ok(cli) = found.and_then(|found| Cli::from_arg_matches(&found)) {
+            return Ok(cli);
+        }
+    }
+    Cli::try_parse_from(arguments)
+}
+
+/// Returns a command that hooks and editors run often. To describe all commands, each with the options of all, takes a third
+/// of the time of a small check.
+fn frequent(name: &str) -> Option<clap::Command> {
+    let (name, add): (&'static str, fn(clap::Command) -> clap::Command) = match name {
+        "check" => ("check", check::Check::augment_args),
+        "compile" => ("compile", compile::Compile::augment_args),
+        "fmt" => ("fmt", fmt::Fmt::augment_args),
+        "list" => ("list", list::List::augment_args),
+        "show" => ("show", show::Show::augment_args),
+        "test" => ("test", test::Test::augment_args),
+        _ => return None,
+    };
+    Some(add(clap::Command::new(name)))
 }
 
 /// Prints what is wrong with the arguments, or the help. clap prints an argument as it is, with what a terminal obeys.
