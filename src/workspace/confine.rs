@@ -158,10 +158,13 @@ mod linux {
         match above.first() {
             Some((_, is_refused)) if below.is_empty() => program.push(answer(*is_refused)),
             Some((start, _)) => {
-                let mut first = Vec::new();
-                push_search(below, &mut first);
-                program.push(jump(libc::BPF_JGE, *start, first.len()));
-                program.append(&mut first);
+                let at = program.len();
+                program.push(jump(libc::BPF_JGE, *start, 0));
+                push_search(below, program);
+                let skipped = program.len() - at - 1;
+                if let Some(instruction) = program.get_mut(at) {
+                    *instruction = jump(libc::BPF_JGE, *start, skipped);
+                }
                 push_search(above, program);
             }
             None => {}
