@@ -173,13 +173,16 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     for (id, variable) in variables.own_pairs() {
         traits.add(id, variable);
     }
-    let of_library = library_names.variables.keys();
-    let of_blocks = library.items.extras.keys().map(|(_, name)| name);
-    let own = variables.own().iter().map(|variable| &variable.name);
-    let known = of_library.chain(of_blocks).chain(own).map(SmolStr::as_str);
+    let known: OnceCell<FxHashSet<&str>> = OnceCell::new();
+    let find_known = || {
+        let of_blocks = library.items.extras.keys().map(|(_, name)| name);
+        let own = variables.own().iter().map(|variable| &variable.name);
+        let all = library_names.variables.keys().chain(of_blocks).chain(own);
+        all.map(SmolStr::as_str).collect()
+    };
     redact::hide(
         &mut sources,
-        &known.collect(),
+        &|word| known.get_or_init(find_known).contains(word),
         &traits.secrets,
         &diagnostics,
     );

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Hides what may be the value of a secret in what the project wrote.
 pub(crate) fn hide(
     sources: &mut SourceMap,
-    known: &FxHashSet<&str>,
+    is_known: &dyn Fn(&str) -> bool,
     secrets: &[SmolStr],
     diagnostics: &[Diagnostic],
 ) {
@@ -43,7 +43,7 @@ pub(crate) fn hide(
     for (file, text) in &texts {
         let names = SecretNames {
             secrets: &secrets,
-            known,
+            is_known,
             is_damaged: damaged.contains(file),
             is_argument: arguments.contains(file),
         };
@@ -79,7 +79,8 @@ fn damaged_declaration(line: &str) -> Option<&str> {
 
 struct SecretNames<'n> {
     secrets: &'n FxHashSet<&'n str>,
-    known: &'n FxHashSet<&'n str>,
+    /// Whether a word is the name of a variable.
+    is_known: &'n dyn Fn(&str) -> bool,
     /// Whether anything in the file cannot be read.
     is_damaged: bool,
     /// The text is an argument of the command line, which sets one variable.
@@ -153,7 +154,7 @@ impl SecretNames<'_> {
         if self.secrets.contains(word) {
             return true;
         }
-        if !self.is_damaged || self.known.contains(word) {
+        if !self.is_damaged || (self.is_known)(word) {
             return false;
         }
         // In a damaged text its name may be so too.
