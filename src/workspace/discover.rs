@@ -6,10 +6,9 @@ use crate::schema::Roles;
 use crate::source::{Disk, FileId, Loader, MAX_EXCLUDED, Release, normalize, read_text_real};
 use crate::workspace::checkout::{adopt_checkout, is_known};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use ignore::{DirEntry, Walk, WalkBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// Returns the root of the project around a folder, and its `imgspec.toml`. Mistakes in that file are ignored here:
 /// loading the project reports them.
@@ -30,8 +29,8 @@ pub fn read_config(folder: &Path) -> (PathBuf, Config) {
 pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     for entry in walk(folder)? {
-        let entry = entry.map_err(io::Error::other)?;
-        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+        let entry = entry?;
+        let is_file = entry.file_type().is_file();
         let path = entry.into_path();
         // A pipe or a broken link is reported when it is read.
         if path.extension().is_some_and(|e| e == "imgspec") && (is_file || !path.is_dir()) {
@@ -44,7 +43,7 @@ pub fn spec_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Returns the folders in which [`spec_files`] looks for specs: those that can be read, and at most `most`.
 pub fn spec_folders(folder: &Path, most: usize) -> Vec<PathBuf> {
     let entries = walk(folder).into_iter().flatten().flatten();
-    let is_folder = |entry: &DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
+    let is_folder = |entry: &DirEntry| entry.file_type().is_dir();
     let folders = entries.filter(is_folder).map(DirEntry::into_path);
     folders.take(most).collect()
 }
@@ -53,15 +52,16 @@ pub fn spec_folders(folder: &Path, most: usize) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// If a glob in `exclude` is invalid.
-fn walk(folder: &Path) -> io::Result<Walk> {
+fn walk(folder: &Path) -> io::Result<impl Iterator<Item = walkdir::Result<DirEntry>> + use<>> {
     let (root, config) = read_config(folder);
     let exclude = Exclude::new(&root, &config.exclude)?;
     // Copies belong to the files that include them.
     let copies = root.join(VENDOR);
     let is_wanted = move |entry: &DirEntry| {
         let name = entry.file_name();
-        let is_other = name == "target" || name == "node_modules";
-        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        let is_other = is_hidden || name == "target" || name == "node_modules";
+        let is_folder = entry.file_type().is_dir();
         // A folder with its own configuration is another project.
         let is_project = || is_folder && entry.path().join("imgspec.toml").exists();
         let is_out = || {
@@ -72,13 +72,8 @@ fn walk(folder: &Path) -> io::Result<Walk> {
         };
         entry.depth() == 0 || !is_out()
     };
-    let walk = WalkBuilder::new(folder)
-        .standard_filters(false)
-        .hidden(true)
-        .sort_by_file_name(Ord::cmp)
-        .filter_entry(is_wanted)
-        .build();
-    Ok(walk)
+    let walk = WalkDir::new(folder).sort_by_file_name().into_iter();
+    Ok(walk.filter_entry(is_wanted))
 }
 
 /// The folders and globs of `exclude`.
