@@ -10,7 +10,7 @@ use crate::driver::{self, Job};
 use crate::emit::{Account, Artifacts, Files, Output};
 use crate::eval::Image;
 use crate::project::Program;
-use crate::source::{Disk, Loader, Origin};
+use crate::source::{Disk, Loader, Origin, has_text};
 use crate::workspace::{self, WriteError};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ pub(super) fn expect_unchanged(program: &Program, here: &Path) -> Result<(), Fai
     let sources = sources.map(|source| (&source.path, &*source.text));
     let data = program.data.iter().map(|data| (&data.path, &*data.text));
     for (path, text) in sources.chain(data) {
-        if !Disk.read(path).is_ok_and(|now| now == *text) {
+        if !has_text(path, text) {
             return Err(Failure(format!(
                 "{} has changed since it was read: run the command again (nothing has changed in the output)",
                 shown(path, here)

@@ -97,6 +97,9 @@ impl Loader for Disk {
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {
+        if let Some(real) = without_links(path) {
+            return real;
+        }
         path.canonicalize().unwrap_or_else(|_| {
             let path = normalize(path);
             let resolve = |folder: &Path| {
@@ -107,6 +110,22 @@ impl Loader for Disk {
             real.unwrap_or(path)
         })
     }
+}
+
+/// Returns the path, without `.`, if something is there and no part of it is a link. The system is asked once, and not for
+/// each part.
+#[cfg(target_os = "linux")]
+fn without_links(path: &Path) -> Option<PathBuf> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    let is_plain = path.is_absolute() && path.components().all(|part| part != Component::ParentDir);
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let open = || openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+    (is_plain && open().is_ok()).then(|| path.components().collect())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn without_links(_: &Path) -> Option<PathBuf> {
+    None
 }
 
 /// Returns the metadata of a regular file. Follows links.
@@ -235,6 +254,22 @@ pub fn has_content(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
         return Ok(false);
     }
     Ok(take_bytes(options().open(path)?)? == content)
+}
+
+/// Returns whether a regular file still has the text that was read from it.
+pub fn has_text(path: &Path, text: &str) -> bool {
+    let compare = || -> io::Result<bool> {
+        look(path)?;
+        let file = options().open(path)?;
+        // With room for one byte more, a read notices that the file has grown.
+        let mut bytes = vec![0; text.len() + 1];
+        match read_up_to(&file, &mut bytes)? {
+            // Some file systems return less than all.
+            count if count < text.len() => Ok(read_bytes(path)? == text.as_bytes()),
+            count => Ok(bytes.get(..count) == Some(text.as_bytes())),
+        }
+    };
+    compare().unwrap_or(false)
 }
 
 #[cfg(unix)]

@@ -12,7 +12,7 @@ pub struct Metered<'l> {
     loader: &'l dyn Loader,
     bytes: AtomicUsize,
     files: AtomicUsize,
-    /// What [`Loader::canonical`] has returned for folders.
+    /// What [`Loader::canonical`] has returned for folders, and for files that are no links.
     real: Mutex<FxHashMap<PathBuf, PathBuf>>,
 }
 
@@ -42,15 +42,24 @@ impl<'l> Metered<'l> {
         Ok(())
     }
 
+    /// Returns what is known of a path with links resolved.
+    fn known(&self, path: &Path) -> Option<PathBuf> {
+        let known = self.real.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(path).cloned()
+    }
+
+    fn remember(&self, path: &Path, real: &Path) {
+        let mut known = self.real.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(path.to_owned(), real.to_owned());
+    }
+
     /// Returns a folder with links resolved.
     fn real(&self, folder: &Path) -> PathBuf {
-        let mut known = self.real.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(real) = known.get(folder) {
-            return real.clone();
-        }
-        let real = self.loader.canonical(folder);
-        known.insert(folder.to_owned(), real.clone());
-        real
+        self.known(folder).unwrap_or_else(|| {
+            let real = self.loader.canonical(folder);
+            self.remember(folder, &real);
+            real
+        })
     }
 
     fn count(&self, text: String) -> io::Result<String> {
@@ -95,15 +104,19 @@ impl Loader for Metered<'_> {
         self.loader.is_no_link(path)
     }
 
-    /// A folder is resolved once for all its files. A link that replaces a part of it later is noticed by
-    /// [`Loader::read_real`].
+    /// A folder is resolved once for all its files, and a file once for all that include it. A link that replaces a part of
+    /// it later is noticed by [`Loader::read_real`].
     fn canonical(&self, path: &Path) -> PathBuf {
+        if let Some(known) = self.known(path) {
+            return known;
+        }
         if path.is_absolute()
             && let Some(folder) = path.parent()
             && let Some(Component::Normal(name)) = path.components().next_back()
         {
             let place = self.real(folder).join(name);
             if self.loader.is_no_link(&place) {
+                self.remember(path, &place);
                 return place;
             }
         }

@@ -16,8 +16,8 @@ mod visible;
 pub use limits::*;
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
-    Disk, Loader, Memory, has_content, normalize, open_regular, read_bytes, read_input, read_text,
-    read_text_real,
+    Disk, Loader, Memory, has_content, has_text, normalize, open_regular, read_bytes, read_input,
+    read_text, read_text_real,
 };
 use serde::{Deserialize, Serialize};
 
@@ -178,13 +178,22 @@ pub fn sha256(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
+/// Returns the SHA-256 of a text that consists of several parts, in hexadecimal.
+pub fn sha256_of(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hex(&hash.finalize())
+}
+
 /// Returns bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    let digits = bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    let mut out = String::with_capacity(2 * bytes.len());
+    out.extend(digits);
+    out
 }
 
 /// The source text for an id of another map. Such ids are a bug, but no reason to panic.

@@ -54,6 +54,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
         matrices: matrix::Counts::default(),
         configs: Configs::default(),
         further_roots: FxHashMap::default(),
+        roots: FxHashMap::default(),
         vendor_roots: FxHashSet::default(),
         locks: FxHashMap::default(),
         is_policy: false,
@@ -114,6 +115,8 @@ pub(super) struct Reader<'l> {
     configs: Configs,
     /// For each project's root the further folders that its `imgspec.toml` names.
     further_roots: FxHashMap<PathBuf, Vec<PathBuf>>,
+    /// For each folder with specs the root of their project.
+    roots: FxHashMap<PathBuf, PathBuf>,
     /// The roots of the projects whose files include others by their address.
     pub(super) vendor_roots: FxHashSet<PathBuf>,
     /// For each of them the content of the lock file.
@@ -127,9 +130,20 @@ impl Reader<'_> {
         Reported::push(&mut self.diagnostics, error)
     }
 
+    /// Returns the root of a spec's project. A folder has the same one for all its specs.
+    fn root_of(&mut self, spec: &Path) -> PathBuf {
+        let folder = spec.parent().unwrap_or(spec);
+        if let Some(known) = self.roots.get(folder) {
+            return known.clone();
+        }
+        let root = find_root(spec, |p| self.loader.exists(p));
+        self.roots.insert(folder.to_owned(), root.clone());
+        root
+    }
+
     fn read_spec(&mut self, path: &Path) -> Option<UnitId> {
         let path = normalize(path);
-        let mut roots = vec![find_root(&path, |p| self.loader.exists(p))];
+        let mut roots = vec![self.root_of(&path)];
         roots.extend(self.request.include_roots.iter().cloned());
         let further = self.read_config(&roots);
         roots.extend(further);
@@ -252,7 +266,7 @@ impl Reader<'_> {
         let text: Arc<str> = self.read_text(path, &key, included)?.into();
         if included.is_some() && !self.is_policy {
             // What is found in another project's file is judged by that project.
-            let root = find_root(path, |p| self.loader.exists(p));
+            let root = self.root_of(path);
             self.read_config(std::slice::from_ref(&root));
         }
         let file = self
