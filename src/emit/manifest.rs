@@ -120,8 +120,7 @@ impl<'p> Delivery<'_, 'p> {
             return out;
         };
         let mut add = |path: &'p Path, digest: Cow<'p, str>| {
-            let path = path.strip_prefix(&view.root).unwrap_or(path);
-            out.insert(path.to_string_lossy(), digest);
+            out.insert(below(path, &view.root).to_string_lossy(), digest);
         };
         // From the digest of a file that contains a secret, a short secret could be guessed.
         let digest = |id: FileId| match program.sources.get(id) {
@@ -158,4 +157,16 @@ impl<'p> Delivery<'_, 'p> {
         }
         out
     }
+}
+
+/// Returns a path relative to a folder around it, and any other path as it is.
+fn below<'p>(path: &'p Path, folder: &Path) -> &'p Path {
+    // To take both apart, as `strip_prefix` does, takes longer than all else that is done for a source.
+    let rest = || {
+        path.to_str()?
+            .strip_prefix(folder.to_str()?)?
+            .strip_prefix('/')
+    };
+    let rest = rest().map(Path::new);
+    rest.unwrap_or_else(|| path.strip_prefix(folder).unwrap_or(path))
 }

@@ -284,15 +284,10 @@ impl<'i, 'p> Delivery<'i, 'p> {
     }
 
     fn checked(&self, diagnostics: Vec<Diagnostic>, roles: Vec<Role>) -> Checked {
-        let role_folders = if roles.is_empty() {
-            Vec::new()
-        } else {
-            self.role_folders()
-        };
         Checked {
             diagnostics,
+            role_folders: self.folders_of(&roles),
             roles,
-            role_folders,
             is_made: self.serves_upstream(),
         }
     }

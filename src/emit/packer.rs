@@ -54,7 +54,7 @@ pub(super) fn text(
 }
 
 /// The argument that names the extra-vars file, as Packer reads it.
-fn file_argument(image: &str, output: &Output, environment: &mut Environment) -> String {
+pub(super) fn file_argument(image: &str, output: &Output, environment: &mut Environment) -> String {
     if output.portable {
         environment.insert(SmolStr::new_static(OUT_ENV));
         format!("@{{{{env `{OUT_ENV}`}}}}/{image}/ansible.vars.json")

@@ -1,5 +1,6 @@
 //! The text of a JSON object, entry by entry, as `serde_json` would write it with indentation.
 
+use crate::source::sha256_of;
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::ops::Range;
@@ -62,18 +63,40 @@ impl<K: Copy + Ord> Page<K> {
         into_string(out)
     }
 
+    /// Adds the last entry of another page, whose key is greater than those before it.
+    pub(super) fn push_last_of(&mut self, other: &Page<K>) {
+        let Some((key, range)) = other.entries.last() else {
+            return;
+        };
+        if !self.entries.is_empty() {
+            self.text.extend_from_slice(BETWEEN);
+        }
+        let start = self.text.len();
+        let text = other.text.get(range.clone()).unwrap_or_default();
+        self.text.extend_from_slice(text);
+        self.entries.push((*key, start..self.text.len()));
+    }
+
     /// The text of the object with other entries. `changed` has all keys with a changed entry, in order; those that it
     /// has no entry for are left out.
     pub(super) fn with(&self, changed: &[K], new: &Page<K>) -> String {
-        let mut out = Vec::with_capacity(self.text.len() + new.text.len() + 8);
-        out.extend_from_slice(b"{\n");
-        let begin = out.len();
-        let mut add = |page: &Page<K>, entries: &[(K, Range<usize>)]| {
+        into_string(self.parts_with(changed, new).concat())
+    }
+
+    /// The SHA-256 of the same text.
+    pub(super) fn sha256_with(&self, changed: &[K], new: &Page<K>) -> String {
+        sha256_of(&self.parts_with(changed, new))
+    }
+
+    /// The same text in parts.
+    fn parts_with<'t>(&'t self, changed: &[K], new: &'t Page<K>) -> Vec<&'t [u8]> {
+        let mut out: Vec<&[u8]> = vec![b"{\n"];
+        let mut add = |page: &'t Page<K>, entries: &[(K, Range<usize>)]| {
             if let (Some((_, first)), Some((_, last))) = (entries.first(), entries.last()) {
-                if out.len() > begin {
-                    out.extend_from_slice(BETWEEN);
+                if out.len() > 1 {
+                    out.push(BETWEEN);
                 }
-                out.extend_from_slice(page.text.get(first.start..last.end).unwrap_or_default());
+                out.push(page.text.get(first.start..last.end).unwrap_or_default());
             }
         };
         let (mut rest, mut news) = (&self.entries[..], new.entries.iter());
@@ -91,11 +114,11 @@ impl<K: Copy + Ord> Page<K> {
             };
         }
         add(self, rest);
-        if out.len() == begin {
-            return "{}\n".to_owned();
+        if out.len() == 1 {
+            return vec![b"{}\n"];
         }
-        out.extend_from_slice(b"\n}\n");
-        into_string(out)
+        out.push(b"\n}\n");
+        out
     }
 }
 

@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::emit::ansible::{Obstacle, find_obstacle, show_value};
 use crate::emit::route::{Slot, carry_all};
 use crate::emit::{Delivery, Environment, Output, is_literal_secret, packer, packer_string};
+use crate::eval::Image;
 use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Base, Encoding, Piece, Receivers, Roles, Text, Type, Value, encode};
@@ -172,6 +173,17 @@ impl Ways {
 }
 
 impl Plan<'_> {
+    /// Whether a value names a file or folder: then the content of the files can depend on where they are.
+    pub(super) fn has_paths(&self, image: &Image<'_>) -> bool {
+        let values = image.program.variables.ids();
+        let values = values.filter_map(|id| image.value(id));
+        let moved = self.moved.values().filter_map(|entry| match entry {
+            Entry::Value(value, _) => Some(value),
+            Entry::Json(_) => None,
+        });
+        values.chain(moved).any(Value::has_paths)
+    }
+
     /// Returns the ways by which each variable is read, for those that are.
     pub(super) fn into_routes(self, program: &Program) -> Routes {
         let mut out = Vec::with_capacity(self.rows.len());

@@ -5,7 +5,7 @@
 //! returns, or on what a sheet compares: the readers of the target and the way of the extra-vars file.
 
 use crate::emit::page::Page;
-use crate::emit::plan::Plan;
+use crate::emit::plan::{PackerForm, Plan};
 use crate::emit::readers::Reach;
 use crate::emit::route::Route;
 use crate::emit::{
@@ -14,8 +14,8 @@ use crate::emit::{
 };
 use crate::eval::{Image, Kin, Model};
 use crate::project::hir::*;
-use crate::schema::Base;
-use std::path::PathBuf;
+use crate::schema::{Base, Value};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The files of an image as text.
@@ -38,9 +38,9 @@ pub struct Sheet<'p> {
     pub model: Model<'p>,
     route: Arc<Route>,
     reach: Arc<Reach>,
-    pages: Option<Pages>,
-    /// The files that the ID covers.
-    portable: Option<Pages>,
+    pages: Option<Both>,
+    /// The root of the model's project, and its recipe.
+    recipe: Option<(PathBuf, String)>,
     paths: Vec<(VarId, PathBuf)>,
     /// The variables that are in the extra-vars file.
     in_file: Vec<VarId>,
@@ -58,53 +58,92 @@ pub(super) struct Pages {
     has_twins: bool,
 }
 
-impl Pages {
-    /// Writes the entries of the variables of a plan that are not withheld; with a mask for each secret if `is_masked`.
-    fn new(
-        delivery: &Delivery<'_, '_>,
-        plan: &Plan<'_>,
-        output: &Output,
-        is_masked: bool,
-    ) -> Pages {
-        let program = delivery.image.program;
+/// The entries of the two files.
+#[derive(Debug, Default)]
+struct Both {
+    /// As they are written.
+    own: Pages,
+    /// As the ID covers them.
+    covered: Pages,
+}
+
+impl Both {
+    /// Writes the entries of the variables of a plan that are not withheld. Those that the ID covers have a mask for each
+    /// secret.
+    fn new(delivery: &Delivery<'_, '_>, plan: &Plan<'_>, output: &Output, root: &Path) -> Both {
+        let image = delivery.image;
+        let program = image.program;
+        let portable = Delivery::portable_output(root);
         let mut rows: Vec<_> = plan
             .rows
             .iter()
             .map(|row| (program.rank(row.variable), row))
             .collect();
         rows.sort_by_key(|(rank, _)| *rank);
-        let mut pages = Pages {
-            packer: Page::with_capacity(rows.len(), 48 * rows.len()),
-            ..Pages::default()
-        };
+        let Both {
+            mut own,
+            mut covered,
+        } = Both::default();
+        own.packer = Page::with_capacity(rows.len(), 48 * rows.len());
+        covered.packer = Page::with_capacity(rows.len(), 48 * rows.len());
         let mut names = ["", ""];
         for (rank, row) in rows {
             let mut environment = Environment::new();
+            let mut unused = Environment::new();
             let name = program.variable(row.variable).name.as_str();
+            let has_paths = |id: &VarId| image.value(*id).is_some_and(Value::has_paths);
             let text = packer::text(delivery, row, output, &mut environment);
             if let Some(text) = text.filter(|_| !delivery.is_withheld(row.variable)) {
-                pages.has_twins |= std::mem::replace(&mut names[0], name) == name;
-                let is_secret = is_masked && is_literal_secret(delivery.image, row.variable);
-                let text = if is_secret { MASK } else { &text };
-                pages.packer.push_string(rank, name, text);
+                own.has_twins |= std::mem::replace(&mut names[0], name) == name;
+                own.packer.push_string(rank, name, &text);
+                let differs = match &row.packer {
+                    Some(PackerForm::String(id)) => has_paths(id),
+                    Some(PackerForm::FileArgument | PackerForm::Wrapped(_)) => true,
+                    Some(PackerForm::Empty) | None => false,
+                };
+                if is_literal_secret(image, row.variable) {
+                    covered.packer.push_string(rank, name, MASK);
+                } else if differs {
+                    let text = packer::text(delivery, row, &portable, &mut unused);
+                    let text = text.unwrap_or_default();
+                    covered.packer.push_string(rank, name, &text);
+                } else {
+                    covered.packer.push_last_of(&own.packer);
+                }
             }
             if let Some(json) = ansible::json(delivery, row, output, &mut environment) {
-                pages.has_twins |= std::mem::replace(&mut names[1], name) == name;
-                pages.ansible.push_json(rank, name, &json);
+                own.has_twins |= std::mem::replace(&mut names[1], name) == name;
+                own.ansible.push_json(rank, name, &json);
+                if has_paths(&row.variable)
+                    && let Some(json) = ansible::json(delivery, row, &portable, &mut unused)
+                {
+                    covered.ansible.push_json(rank, name, &json);
+                } else {
+                    covered.ansible.push_last_of(&own.ansible);
+                }
             }
             if !environment.is_empty() {
-                pages.environment.push((row.variable, environment));
+                own.environment.push((row.variable, environment));
             }
         }
-        pages
+        Both { own, covered }
     }
+}
 
+impl Pages {
     /// Whether these are the texts of the two files.
     fn make(&self, packer: &str, ansible: &str) -> bool {
         let nothing = Page::default();
         !self.has_twins
             && self.packer.with(&[], &nothing) == packer
             && self.ansible.with(&[], &nothing) == ansible
+    }
+
+    /// Whether these are the SHA-256 of the texts of the two files.
+    fn have(&self, packer: &str, ansible: &str) -> bool {
+        let nothing = Page::default();
+        self.packer.sha256_with(&[], &nothing) == packer
+            && self.ansible.sha256_with(&[], &nothing) == ansible
     }
 }
 
@@ -121,15 +160,16 @@ pub fn files(image: &Image<'_>, output: &Output) -> (Files, Checked) {
     for (name, text) in written {
         page.push_string(0, name, text);
     }
+    let ansible = render(&ansible);
     let files = Files {
         image: image.name().to_owned(),
         is_secret: image.ids().iter().any(|id| is_literal_secret(image, *id)),
+        sight: delivery.sight_beside(&plan, packer, &ansible),
         files: [
             ("packer.vars.json", page.finish()),
-            ("ansible.vars.json", render(&ansible)),
+            ("ansible.vars.json", ansible),
             ("manifest.json", delivery.manifest(plan.file, &environment)),
         ],
-        sight: delivery.sight(),
     };
     let roles = delivery.roles_named();
     (files, delivery.checked(diagnostics, roles))
@@ -149,21 +189,19 @@ impl<'p> Sheet<'p> {
         if !diagnostics.is_empty() || !plan.undeclared.is_empty() {
             return None;
         }
-        let (mut pages, mut portable) = (None, None);
+        let (mut pages, mut recipe) = (None, None);
         if let Some(files) = files {
-            let own = Pages::new(&delivery, &plan, output, false);
-            let seen = Pages::new(
-                &delivery,
-                &plan,
-                &Delivery::portable_output(&files.sight.root),
-                true,
-            );
+            let sight = &files.sight;
+            let both = Both::new(&delivery, &plan, output, &sight.root);
             let [(_, packer), (_, ansible), _] = &files.files;
-            let [(_, seen_packer), (_, seen_ansible)] = &files.sight.portable;
-            if !own.make(packer, ansible) || !seen.make(seen_packer, seen_ansible) {
+            let [(_, covered_packer), (_, covered_ansible)] = &sight.portable;
+            if !both.own.make(packer, ansible)
+                || !both.covered.have(covered_packer, covered_ansible)
+            {
                 return None;
             }
-            (pages, portable) = (Some(own), Some(seen));
+            pages = Some(both);
+            recipe = Some((sight.root.clone(), sight.recipe.clone()));
         }
         let ids = image.ids().iter().copied();
         let rows = plan.rows.iter().filter(|row| row.file.is_some());
@@ -176,7 +214,7 @@ impl<'p> Sheet<'p> {
         Some(Sheet {
             model: Model::new(image)?,
             pages,
-            portable,
+            recipe,
             paths: ids
                 .clone()
                 .flat_map(|id| {
@@ -216,51 +254,63 @@ impl<'p> Sheet<'p> {
 
     /// Renders the files of another image; none where anything may have to be reported.
     pub fn render(&self, kin: &Kin<'p>, output: &Output) -> Option<(Files, Checked)> {
-        let (pages, portable) = (self.pages.as_ref()?, self.portable.as_ref()?);
+        let Both { own, covered } = self.pages.as_ref()?;
         let (delivery, ids) = self.deliver(kin)?;
         let plan = self.decide(kin, &delivery, &ids, output)?;
         let image = &kin.image;
         let program = image.program;
-        let new = Pages::new(&delivery, &plan, output, false);
         let root = delivery.root();
-        let seen_new = Pages::new(&delivery, &plan, &Delivery::portable_output(&root), true);
+        let new = Both::new(&delivery, &plan, output, &root);
         let mut ranks: Vec<u32> = ids.iter().map(|id| program.rank(*id)).collect();
         ranks.sort_unstable();
         let is_old = |id: &VarId| ids.binary_search(id).is_err();
-        let environment: Environment = pages
+        let environment: Environment = own
             .environment
             .iter()
             .filter(|(id, _)| is_old(id))
-            .chain(&new.environment)
+            .chain(&new.own.environment)
             .flat_map(|(_, names)| names.iter().cloned())
             .collect();
         let checked = self.checked(&delivery, &ids);
-        let covered = [
-            (
-                "packer.vars.json",
-                portable.packer.with(&ranks, &seen_new.packer),
-            ),
-            (
-                "ansible.vars.json",
-                portable.ansible.with(&ranks, &seen_new.ansible),
-            ),
-        ];
         let old_paths = self.paths.iter().filter(|(id, _)| is_old(id));
         let old_paths = old_paths.map(|(_, path)| path.clone());
         let new_paths = ids.iter().flat_map(|id| delivery.paths_of(*id));
-        let paths = old_paths.chain(new_paths).collect();
+        let portable = [
+            (
+                "packer.vars.json",
+                covered.packer.sha256_with(&ranks, &new.covered.packer),
+            ),
+            (
+                "ansible.vars.json",
+                covered.ansible.sha256_with(&ranks, &new.covered.ansible),
+            ),
+        ];
+        let sight = Sight {
+            portable,
+            recipe: match &self.recipe {
+                Some((known, recipe)) if *known == root => recipe.clone(),
+                _ => delivery.recipe(&root),
+            },
+            paths: old_paths
+                .chain(new_paths)
+                .chain(delivery.own_template())
+                .collect(),
+            roles: checked.roles.clone(),
+            role_folders: checked.role_folders.clone(),
+            root,
+        };
         let files = Files {
-            sight: Sight::new(&delivery, root, covered, paths, checked.roles.clone()),
+            sight,
             image: image.name().to_owned(),
             is_secret: self.secrets.iter().any(is_old)
                 || seen(kin, &ids)
                     .iter()
                     .any(|id| is_literal_secret(image, *id)),
             files: [
-                ("packer.vars.json", pages.packer.with(&ranks, &new.packer)),
+                ("packer.vars.json", own.packer.with(&ranks, &new.own.packer)),
                 (
                     "ansible.vars.json",
-                    pages.ansible.with(&ranks, &new.ansible),
+                    own.ansible.with(&ranks, &new.own.ansible),
                 ),
                 ("manifest.json", delivery.manifest(plan.file, &environment)),
             ],

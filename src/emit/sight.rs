@@ -1,7 +1,11 @@
 //! What a build of an image sees, so far as its values say. Its digest is the image's ID.
 
-use crate::emit::{Delivery, Environment, MASK, Output, PackerRun, Role, TemplatePath};
-use crate::emit::{ansible, from_root, packer, render};
+use crate::emit::plan::Plan;
+use crate::emit::{
+    Delivery, Environment, MASK, Output, PackerRun, Role, Strings, TemplatePath, ansible,
+    from_root, packer, render,
+};
+use crate::source::sha256;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,9 +15,10 @@ use std::path::{Path, PathBuf};
 pub struct Sight {
     /// The project's root.
     pub root: PathBuf,
-    /// The var files as a compile with `--portable` writes them to `build` at the project's root, with masked secrets.
+    /// The SHA-256 of the var files as a compile with `--portable` writes them to `build` at the project's root, with masked
+    /// secrets.
     pub portable: [(&'static str, String); 2],
-    /// The template and the runs of Packer, as a line of JSON.
+    /// The SHA-256 of the template and the runs of Packer, which are a line of JSON.
     pub recipe: String,
     /// Files and folders of this machine that values name, and the project's own template.
     pub paths: BTreeSet<PathBuf>,
@@ -35,44 +40,6 @@ struct RecipeRun<'r> {
     only: &'r [String],
     except: &'r [String],
     vars: Vec<String>,
-}
-
-impl Sight {
-    /// Puts together what a build sees.
-    pub(super) fn new(
-        delivery: &Delivery<'_, '_>,
-        root: PathBuf,
-        portable: [(&'static str, String); 2],
-        mut paths: BTreeSet<PathBuf>,
-        roles: Vec<Role>,
-    ) -> Sight {
-        let template = match delivery.template() {
-            TemplatePath::BuiltIn(path) | TemplatePath::Upstream(path) => path,
-            TemplatePath::Disk(path) => {
-                let name = from_root(&root, &path.to_string_lossy());
-                paths.insert(path);
-                name
-            }
-        };
-        let runs = delivery.packer_runs();
-        let recipe = Recipe {
-            template: &template,
-            runs: runs.iter().map(|run| in_recipe(run, &root)).collect(),
-        };
-        let role_folders = if roles.is_empty() {
-            Vec::new()
-        } else {
-            delivery.role_folders()
-        };
-        Sight {
-            recipe: serde_json::to_string(&recipe).unwrap_or_default() + "\n",
-            portable,
-            paths,
-            roles,
-            role_folders,
-            root,
-        }
-    }
 }
 
 fn in_recipe<'r>(run: &'r PackerRun, root: &Path) -> RecipeRun<'r> {
@@ -104,11 +71,35 @@ impl Delivery<'_, '_> {
 
     /// What a build of the image sees.
     pub(super) fn sight(&self) -> Sight {
-        let root = self.root();
-        let output = Self::portable_output(&root);
+        let output = Self::portable_output(&self.root());
         let (plan, _) = self.decide(self.image.ids(), false, &output);
         let mut environment = Environment::new();
-        let mut packer = packer::render(self, &plan, &output, &mut environment);
+        let packer = packer::render(self, &plan, &output, &mut environment);
+        let ansible = ansible::render(self, &plan, &output, &mut environment);
+        self.sight_of(packer, &render(&ansible))
+    }
+
+    /// The same, if `packer` and `ansible` are the content of the files in another output.
+    pub(super) fn sight_beside(
+        &self,
+        plan: &Plan<'_>,
+        mut packer: Strings,
+        ansible: &str,
+    ) -> Sight {
+        if plan.has_paths(self.image) {
+            return self.sight();
+        }
+        if let Some(id) = plan.file
+            && let Some(argument) = packer.get_mut(&self.image.program.variable(id).name)
+        {
+            let output = Self::portable_output(&self.root());
+            let mut environment = Environment::new();
+            *argument = packer::file_argument(self.image.name(), &output, &mut environment).into();
+        }
+        self.sight_of(packer, ansible)
+    }
+
+    fn sight_of(&self, mut packer: Strings, ansible: &str) -> Sight {
         let withheld = self.withheld();
         packer.retain(|name, _| !withheld.contains(name));
         for secret in self.literal_secrets() {
@@ -116,12 +107,50 @@ impl Delivery<'_, '_> {
                 *text = MASK.into();
             }
         }
-        let ansible = ansible::render(self, &plan, &output, &mut environment);
-        let portable = [
-            ("packer.vars.json", render(&packer)),
-            ("ansible.vars.json", render(&ansible)),
-        ];
-        let paths = self.ids().flat_map(|id| self.paths_of(id)).collect();
-        Sight::new(self, root, portable, paths, self.roles_named())
+        let root = self.root();
+        let mut paths: BTreeSet<PathBuf> = self.ids().flat_map(|id| self.paths_of(id)).collect();
+        paths.extend(self.own_template());
+        let roles = self.roles_named();
+        Sight {
+            portable: [
+                ("packer.vars.json", sha256(&render(&packer))),
+                ("ansible.vars.json", sha256(ansible)),
+            ],
+            recipe: self.recipe(&root),
+            role_folders: self.folders_of(&roles),
+            paths,
+            roles,
+            root,
+        }
+    }
+
+    /// The folders in which Ansible looks for these roles; none where there are no roles.
+    pub(super) fn folders_of(&self, roles: &[Role]) -> Vec<PathBuf> {
+        if roles.is_empty() {
+            return Vec::new();
+        }
+        self.role_folders()
+    }
+
+    /// The project's own template.
+    pub(super) fn own_template(&self) -> Option<PathBuf> {
+        match self.template() {
+            TemplatePath::Disk(path) => Some(path),
+            TemplatePath::BuiltIn(_) | TemplatePath::Upstream(_) => None,
+        }
+    }
+
+    /// The SHA-256 of the template and the runs of Packer, which are the same for all images of a target and a project.
+    pub(super) fn recipe(&self, root: &Path) -> String {
+        let template = match self.template() {
+            TemplatePath::BuiltIn(path) | TemplatePath::Upstream(path) => path,
+            TemplatePath::Disk(path) => from_root(root, &path.to_string_lossy()),
+        };
+        let runs = self.packer_runs();
+        let recipe = Recipe {
+            template: &template,
+            runs: runs.iter().map(|run| in_recipe(run, root)).collect(),
+        };
+        sha256(&(serde_json::to_string(&recipe).unwrap_or_default() + "\n"))
     }
 }

@@ -100,6 +100,18 @@ impl Value {
         }
     }
 
+    /// Returns whether any string in this value contains a path that the spec writes relative to its own file.
+    pub fn has_paths(&self) -> bool {
+        match self {
+            Value::String(Text::Pieces(pieces)) => {
+                pieces.iter().any(|piece| matches!(piece, Piece::Path(_)))
+            }
+            Value::List(elements) => elements.iter().any(Value::has_paths),
+            Value::Map(map) => map.values().any(Value::has_paths),
+            Value::String(Text::Plain(_)) | Value::Bool(_) | Value::Int(_) => false,
+        }
+    }
+
     /// Returns whether any part of the value is known, and so is not only a placeholder or empty.
     pub fn has_literals(&self) -> bool {
         match self {

@@ -1,7 +1,7 @@
 //! The ID of an image: a digest of what its build sees. docs/building.md, "The ID of an image".
 
 use crate::emit::{Files, Role, Sight, from_root};
-use crate::source::{MAX_SEEN, hex, open_regular, sha256};
+use crate::source::{MAX_SEEN, hex, open_regular};
 use crate::workspace::ASSET_SUMS;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -63,10 +63,10 @@ impl Eyes {
     /// If a file that a value names cannot be read.
     pub fn look(&self, sight: &Sight) -> io::Result<Own> {
         let mut own = Seen::new();
-        for (name, content) in &sight.portable {
-            own.insert(format!("{VAR_FILES}/{name}"), sha256(content));
+        for (name, sum) in &sight.portable {
+            own.insert(format!("{VAR_FILES}/{name}"), sum.clone());
         }
-        own.insert("recipe.json".to_owned(), sha256(&sight.recipe));
+        own.insert("recipe.json".to_owned(), sight.recipe.clone());
         let paths = paths(sight);
         if !paths.is_empty() {
             let files = self.read(paths, &sight.root)?;
