@@ -442,7 +442,7 @@ fn bounded(folder: &Path) -> Command {
 /// Opens a spec in the language server, and asks for all that an editor shows.
 fn ask_server(case: &str, folder: &Path, problems: &mut Vec<String>) {
     let path = folder.join("a.imgspec");
-    let is_large = fs::metadata(&path).map_or(0, |m| m.len()) > 100_000_000;
+    let is_large = fs::metadata(&path).map_or(0, |m| m.len()) >= 100_000_000;
     let is_file = fs::metadata(&path).is_ok_and(|m| m.is_file());
     let text = if is_file && !is_large {
         fs::read_to_string(&path).ok()

@@ -21,7 +21,7 @@ use crate::lsp::transport::written;
 use crate::lsp::workspace::{Spec, find_source, is_spec};
 use crate::project::hir::VarId;
 use crate::project::{Program, Request as Wanted, find_include};
-use crate::source::{Disk, FileId, Loader, Origin, Span};
+use crate::source::{Disk, FileId, Loader, Origin, Span, visible_line};
 use crate::syntax::{self, format, format_range};
 use crate::workspace;
 use lsp_server::{ErrorCode, Request, Response};
@@ -590,7 +590,9 @@ impl<'s> Dispatcher<'s> {
                 id,
                 response_result: Ok(result),
             },
-            Err((code, message)) => Response::new_err(id, code as i32, message),
+            Err((code, message)) => {
+                Response::new_err(id, code as i32, visible_line(&message).into_owned())
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::lsp::family::symbol_kind;
 use crate::lsp::index::{Entry, Sort};
 use crate::lsp::position::{Positions, uri};
-use crate::source::{Span, part};
+use crate::source::{Span, part, visible_line};
 use crate::syntax::ast::{File, Item, Stmt};
 use lsp_types::{
     DocumentSymbol, Location, OneOf, SymbolInformation, SymbolKind, Uri, WorkspaceSymbol,
@@ -60,7 +60,8 @@ impl Outliner<'_> {
         children: Vec<DocumentSymbol>,
     ) -> DocumentSymbol {
         DocumentSymbol {
-            name,
+            // An editor shows it as it is.
+            name: visible_line(&name).into_owned(),
             detail: None,
             kind,
             tags: None,
