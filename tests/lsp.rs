@@ -759,14 +759,19 @@ fn outputs_follow_each_keystroke() {
     // Visual Studio Code closes a document and opens it again to give it another language.
     let opened = json!({ "uri": uri, "languageId": "plaintext", "version": 1, "text": text });
     let reopened = json!({ "uri": uri, "languageId": "json", "version": 2, "text": text });
-    desk.client
-        .tell("textDocument/didOpen", json!({ "textDocument": opened }));
-    desk.client.tell(
-        "textDocument/didClose",
-        json!({ "textDocument": { "uri": uri } }),
-    );
-    desk.client
-        .tell("textDocument/didOpen", json!({ "textDocument": reopened }));
+    let closed = json!({ "uri": uri });
+    for (method, document) in [
+        ("didOpen", opened),
+        ("didClose", closed),
+        ("didOpen", reopened),
+    ] {
+        let params = json!({ "textDocument": document });
+        desk.client.tell(&format!("textDocument/{method}"), params);
+        desk.ask("textDocument/hover", 0, &Value::Null);
+    }
+    let is_request = |message: &&Value| message.get("id").is_some();
+    let asked = desk.client.published.iter().find(is_request);
+    assert_eq!(asked, None, "an opened output is as old as its spec");
 
     let start = desk.open["mine.imgspec"].0.find("http://a").unwrap();
     desk.edit(start..start + 8, "http://b");

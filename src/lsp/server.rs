@@ -96,6 +96,8 @@ pub(super) struct Server {
     answers: Cell<u64>,
     /// The outputs that the client shows.
     pub(super) outputs: RefCell<FxHashSet<String>>,
+    /// Whether a file has changed since the client was last told that outputs can have other texts.
+    are_outputs_old: bool,
 }
 
 impl Server {
@@ -119,6 +121,7 @@ impl Server {
             tokens: RefCell::default(),
             answers: Cell::default(),
             outputs: RefCell::default(),
+            are_outputs_old: false,
         }
     }
 
@@ -231,8 +234,9 @@ impl Server {
     }
 
     /// Tells the client that the outputs that it shows can have other texts now.
-    fn refresh_outputs(&self, connection: &Connection) -> Outcome<()> {
-        if !self.client.shows_content() {
+    fn refresh_outputs(&mut self, connection: &Connection) -> Outcome<()> {
+        // A client opens a document again when it refreshes it. That must not end in another refresh.
+        if !std::mem::take(&mut self.are_outputs_old) || !self.client.shows_content() {
             return Ok(());
         }
         let mut outputs: Vec<String> = self.outputs.borrow().iter().cloned().collect();
@@ -315,6 +319,7 @@ impl Server {
             .documents
             .change(&path, version, params.content_changes, encoding);
         self.workspace.note_edit(&path);
+        self.are_outputs_old = true;
     }
 
     fn close(&mut self, params: DidCloseTextDocumentParams) {
@@ -333,6 +338,7 @@ impl Server {
 
     /// Notes a change. A document that is not on the disk begins and ends to exist for the files that include it.
     fn note(&mut self, path: &Path, is_creation_or_deletion: bool) {
+        self.are_outputs_old = true;
         if is_creation_or_deletion {
             self.workspace.note_creation_or_deletion(path);
         } else {
@@ -342,12 +348,8 @@ impl Server {
 
     fn notice_files(&mut self, params: DidChangeWatchedFilesParams) {
         for event in params.changes {
-            let Some(path) = path(&event.uri) else {
-                continue;
-            };
-            match event.typ {
-                FileChangeType::CHANGED => self.workspace.note_change(&path),
-                _ => self.workspace.note_creation_or_deletion(&path),
+            if let Some(path) = path(&event.uri) {
+                self.note(&path, event.typ != FileChangeType::CHANGED);
             }
         }
     }
@@ -358,6 +360,7 @@ impl Server {
         let removed: Vec<PathBuf> = paths(&params.event.removed);
         self.workspace
             .change_folders(paths(&params.event.added), &removed);
+        self.are_outputs_old = true;
     }
 }
 
