@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 export IMGSPEC_TOOLS=${IMGSPEC_TOOLS:-$PWD/target/tools}
-log=target/log
+log=${IMGSPEC_LOG:-target/log}
 skips=$log.skipped
 failed=0
 steps=()
