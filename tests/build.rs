@@ -260,7 +260,7 @@ fn failures_are_told_and_leave_nothing() {
     fs::create_dir_all(place.path("roles/failing/tasks")).unwrap();
     let tasks = "---\n- name: Fail\n  ansible.builtin.fail:\n    msg: this role fails on purpose\n";
     fs::write(place.path("roles/failing/tasks/main.yml"), tasks).unwrap();
-    // Most of their time they wait.
+    // Several at a time: their containers must not disturb each other.
     common::in_parallel(cases.to_vec(), |(name, settings, wanted)| {
         let file = format!("{name}.imgspec");
         let spec = format!("image {name} extends rootfs-debian-12 {{ {settings} }}\n");

@@ -28,7 +28,8 @@ prepare() {
     # apt keeps its word on fsync for disks that lose power; this one is written out whole at the end.
     echo force-unsafe-io >"$merged/etc/dpkg/dpkg.cfg.d/99-imgspec"
 }
-export -f prepare
+. packer/rootfs/groups.sh
+export -f prepare own_groups
 export merged
 
 # One process owns the mounts and the container; its end is the end of both.
@@ -42,6 +43,7 @@ run() { # nspawn|chroot
         mount -t overlay overlay -o "lowerdir=$0,upperdir=root/upper,workdir=root/work" "$merged"
         prepare
         if [ "$1" = nspawn ]; then
+            own_groups
             exec systemd-nspawn -q --register=no --keep-unit --link-journal=no --resolv-conf=off --timezone=off \
                 -D "$merged" -b --console=pipe
         fi

@@ -11,7 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// The script that holds an image.
-const HOLD: &str = include_str!("hold.sh");
+const HOLD: &str = concat!(
+    include_str!("../../config/rootfs/groups.sh"),
+    include_str!("hold.sh")
+);
 /// The programs that the script and this file start.
 const PROGRAMS: [&str; 6] = ["bash", "unshare", "nsenter", "mount", "partx", "tar"];
 /// The part of a command's output that is kept.

@@ -171,7 +171,10 @@ while [ $# -gt 1 ]; do
     binds+=("--bind-ro=$(escape "$1"):$(escape "$2")")
     shift 2
 done
-systemd-nspawn --quiet --register=no --keep-unit --private-network --link-journal=no --resolv-conf=off --timezone=off \
-    --directory=root --boot --console=pipe "${binds[@]}" </dev/null >console 2>&1 &
+(
+    own_groups
+    exec systemd-nspawn --quiet --register=no --keep-unit --private-network --link-journal=no --resolv-conf=off \
+        --timezone=off --directory=root --boot --console=pipe "${binds[@]}"
+) </dev/null >console 2>&1 &
 guest=$!
 wait_for_end container
