@@ -41,7 +41,7 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
     out.extend(refactor::allows(server, &spec, path, positions, range));
     out.extend(refactor::extract(server, &spec, path, start..end));
     out.extend(refactor::move_up(server, &spec, path, start));
-    for item in &spec.parse().file.items {
+    for item in &spec.syntax().file.items {
         if let Item::Include(include) = item
             && include.path.span.start <= end
             && start <= include.path.span.end
@@ -50,7 +50,7 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
         }
     }
     let mut derived = derive(server, &spec, path, start);
-    let section = section_at(&spec.parse().file, start).map(|s| s.name.text.as_str());
+    let section = section_at(&spec.syntax().file, start).map(|s| s.name.text.as_str());
     let Some(id) = section.and_then(|name| spec.program.find_section(spec.file, name)) else {
         out.extend(derived);
         return out;

@@ -41,7 +41,7 @@ pub(super) fn include_edit(spec: &Spec, positions: Positions<'_>, target: &Path)
         "include {}\n",
         print_text(path.strip_prefix("./").unwrap_or(&path))
     );
-    let last = spec.parse().file.includes().last().map(|include| {
+    let last = spec.syntax().file.includes().last().map(|include| {
         let name = include.name.as_ref().map(|name| name.span);
         name.unwrap_or(include.path.span).end as usize
     });

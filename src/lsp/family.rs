@@ -25,7 +25,7 @@ impl Server {
         at: &TextDocumentPositionParams,
     ) -> Option<Vec<TypeHierarchyItem>> {
         let (spec, offset) = self.spec_at(at)?;
-        let (Named::Section(name), _) = name_at(&spec.parse().file, offset)? else {
+        let (Named::Section(name), _) = name_at(&spec.syntax().file, offset)? else {
             return None;
         };
         let id = spec.program.find_section(spec.file, name)?;

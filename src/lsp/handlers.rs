@@ -117,7 +117,7 @@ impl Server {
             return hover(describe_variable(&program, id, None), range);
         }
         let (spec, offset) = self.spec_at(at)?;
-        let ast = &spec.parse().file;
+        let ast = &spec.syntax().file;
         if let Some((named, span)) = name_or_comment_at(&spec.program, ast, spec.file, offset) {
             let section = section_at(ast, offset).map(|s| s.name.text.as_str());
             if let Some(value) = describe(&spec.program, spec.file, named, section) {
@@ -191,7 +191,7 @@ impl Server {
         }
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
         let (named, span) =
-            name_or_comment_at(&spec.program, &spec.parse().file, spec.file, offset)?;
+            name_or_comment_at(&spec.program, &spec.syntax().file, spec.file, offset)?;
         if let Named::Include(target) = named {
             let own = &spec.program.sources.get(span.file).path;
             let uri = uri(&find_include(own, target, |path| Disk.exists(path)))?;
@@ -266,7 +266,7 @@ impl Server {
         let Some((spec, offset)) = self.spec_at(&at) else {
             return Ok(None);
         };
-        let Some(subject) = Subject::at(&spec.program, spec.file, &spec.parse().file, offset)?
+        let Some(subject) = Subject::at(&spec.program, spec.file, &spec.syntax().file, offset)?
         else {
             return Ok(None);
         };
@@ -293,7 +293,7 @@ impl Server {
     fn symbols(&self, params: DocumentSymbolParams) -> Option<DocumentSymbolResponse> {
         let uri = params.text_document.uri;
         let spec = self.spec(&uri)?;
-        let symbols = outline(&spec.parse().file, &spec.text, self.positions(&spec));
+        let symbols = outline(&spec.syntax().file, &spec.text, self.positions(&spec));
         Some(if self.client.has_nested_symbols() {
             DocumentSymbolResponse::Nested(symbols)
         } else {
@@ -309,12 +309,16 @@ impl Server {
     fn links(&self, params: DocumentLinkParams) -> Option<Vec<DocumentLink>> {
         let path = path(&params.text_document.uri)?;
         let spec = self.spec(&params.text_document.uri)?;
-        Some(links(&spec.parse().file, &path, self.positions(&spec)))
+        Some(links(&spec.syntax().file, &path, self.positions(&spec)))
     }
 
     fn folds(&self, params: FoldingRangeParams) -> Option<Vec<FoldingRange>> {
         let spec = self.spec(&params.text_document.uri)?;
-        Some(folds(&spec.text, &spec.parse().tree, self.positions(&spec)))
+        Some(folds(
+            &spec.text,
+            &spec.syntax().tree,
+            self.positions(&spec),
+        ))
     }
 
     fn hints(&self, params: InlayHintParams) -> Option<Vec<InlayHint>> {
@@ -385,14 +389,14 @@ impl Server {
         let positions = self.positions(&spec);
         let select = |position: &Position| {
             let offset = positions.offset(*position);
-            selection(&spec.text, &spec.parse().tree, offset, positions)
+            selection(&spec.text, &spec.syntax().tree, offset, positions)
         };
         Some(params.positions.iter().map(select).collect())
     }
 
     fn linked(&self, params: LinkedEditingRangeParams) -> Option<LinkedEditingRanges> {
         let (spec, offset) = self.spec_at(&params.text_document_position_params)?;
-        let tree = &spec.parse().tree;
+        let tree = &spec.syntax().tree;
         linked(&spec.text, tree, offset as usize, self.positions(&spec))
     }
 

@@ -31,7 +31,7 @@ pub(super) fn hints(spec: &Spec, wanted: Range<u32>) -> Vec<Hint> {
     let mut out = Vec::new();
     let mut left = MOST_IMAGES;
     for section in spec
-        .parse()
+        .syntax()
         .file
         .items
         .iter()

@@ -59,7 +59,7 @@ impl Server {
             return Vec::new();
         };
         let positions = self.positions(&spec);
-        let items = spec.parse().file.items.iter();
+        let items = spec.syntax().file.items.iter();
         let tests = items.filter_map(|item| match item {
             Item::Test(test) if !test.name.text.is_empty() => Some(&test.name),
             _ => None,

@@ -43,7 +43,7 @@ struct Form {
 
 /// Derives the string at an offset from the versions that it repeats and that the layer or image sets or inherits.
 pub(super) fn derive(server: &Server, spec: &Spec, path: &Path, at: u32) -> Vec<CodeAction> {
-    let tree = &spec.parse().tree;
+    let tree = &spec.syntax().tree;
     let nodes = path_to(tree, at as usize, at as usize);
     let Some(node) = nodes.last().map(|node| tree.node(*node)) else {
         return Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn derive(server: &Server, spec: &Spec, path: &Path, at: u32) -> Vec<
         Kind::chunk => ("", node.start as usize..node.end as usize),
         _ => return Vec::new(),
     };
-    let Some(section) = section_at(&spec.parse().file, at) else {
+    let Some(section) = section_at(&spec.syntax().file, at) else {
         return Vec::new();
     };
     let Some(id) = spec.program.find_section(spec.file, &section.name.text) else {
@@ -221,7 +221,7 @@ pub(super) fn pin(
     image: &Image<'_>,
     at: u32,
 ) -> Vec<CodeAction> {
-    let ast = &spec.parse().file;
+    let ast = &spec.syntax().file;
     let Some(section) = section_at(ast, at) else {
         return Vec::new();
     };

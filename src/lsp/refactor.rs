@@ -110,7 +110,7 @@ pub(super) fn allows(
         };
         let start = line_start(&spec.text, positions.offset(found.range.start));
         // Between the lines of a string it would be text.
-        let tree = &spec.parse().tree;
+        let tree = &spec.syntax().tree;
         let around = path_to(tree, start, start);
         let is_text = |at: &usize| {
             let node = tree.node(*at);
@@ -153,7 +153,7 @@ pub(super) fn extract(
     if selected.is_empty() {
         return None;
     }
-    let section = section_at(&spec.parse().file, selected.start)?;
+    let section = section_at(&spec.syntax().file, selected.start)?;
     let is_for_settings = matches!(section.kind, SectionKind::Image | SectionKind::Layer);
     let is_selected = |stmt: &&Stmt| {
         let span = stmt.span();
@@ -243,7 +243,7 @@ struct Sharer {
 
 /// Moves a setting that all children of a layer share to that layer.
 pub(super) fn move_up(server: &Server, spec: &Spec, path: &Path, at: u32) -> Vec<CodeAction> {
-    let Some(section) = section_at(&spec.parse().file, at) else {
+    let Some(section) = section_at(&spec.syntax().file, at) else {
         return Vec::new();
     };
     let Some(set) = section.body.iter().find_map(|stmt| match stmt {

@@ -86,7 +86,7 @@ pub(super) fn highlights(
     offset: u32,
     positions: Positions<'_>,
 ) -> Option<Vec<DocumentHighlight>> {
-    let ast = &spec.parse().file;
+    let ast = &spec.syntax().file;
     let (subject, _) = name_or_comment_at(&spec.program, ast, spec.file, offset)?;
     let defined = definition(&spec.program, spec.file, subject);
     let mut out = Vec::new();

@@ -73,11 +73,11 @@ pub(super) fn tokens(
 ) -> Vec<SemanticToken> {
     let text = &*spec.text;
     let mut names: FxHashMap<u32, (Token, u32)> = FxHashMap::default();
-    for_each_name(&spec.parse().file, &mut |named, span| {
+    for_each_name(&spec.syntax().file, &mut |named, span| {
         let (token, marks) = of_name(&spec.program, spec.file, named, span.start);
         names.insert(span.start, (token, marks));
     });
-    let tree = &spec.parse().tree;
+    let tree = &spec.syntax().tree;
     let mut found: Vec<(u32, u32, Token, u32)> = Vec::new();
     let is_wanted = |node: &Node| node.end >= wanted.start && node.start <= wanted.end;
     let mut add = |node: Node| {

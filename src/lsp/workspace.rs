@@ -10,9 +10,9 @@ use crate::lsp::publisher::Publisher;
 use crate::lsp::rebuilds::Rebuilds;
 use crate::lsp::scheduler::Scheduler;
 use crate::project::LibraryChoice;
-use crate::project::{CONFIG_FILE, LOCK_FILE, Library, Program, Request, load};
+use crate::project::{CONFIG_FILE, LOCK_FILE, Library, Program, Request, load, load_with_syntax};
 use crate::source::{FileId, Loader, Origin, SourceFile};
-use crate::syntax::{self, Parse};
+use crate::syntax::{self, Parse, Syntax};
 use crate::workspace::{self, Limits, Wanted, confine_calls, confine_files};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Map, Value};
@@ -31,21 +31,23 @@ pub(super) struct Spec {
     pub program: Rc<Program>,
     pub file: FileId,
     pub text: Arc<str>,
-    parse: OnceCell<Parse>,
+    syntax: OnceCell<Syntax>,
 }
 
 impl Spec {
     pub(super) fn parsed(&self) -> Parsed<'_> {
         Parsed {
             text: &self.text,
-            tree: &self.parse().tree,
+            tree: &self.syntax().tree,
         }
     }
 
-    /// The text as a tree, which the diagnostics of a keystroke do not need.
-    pub(super) fn parse(&self) -> &Parse {
-        self.parse
-            .get_or_init(|| syntax::parse(self.file, &self.text))
+    /// The text as a tree, with what is written in it.
+    pub(super) fn syntax(&self) -> &Syntax {
+        self.syntax.get_or_init(|| {
+            let Parse { tree, file, .. } = syntax::parse(self.file, &self.text);
+            Syntax { tree, file }
+        })
     }
 }
 
@@ -186,24 +188,20 @@ impl Workspace {
 
     /// The program of some specs, with the texts of the client.
     pub(super) fn load(&self, specs: Vec<PathBuf>) -> Program {
-        self.load_request(
-            Request {
-                specs,
-                ..Request::default()
-            },
-            &self.documents,
-        )
+        self.load_over(specs, &self.documents)
     }
 
     /// The same, with the texts of another loader.
     pub(super) fn load_over(&self, specs: Vec<PathBuf>, loader: &dyn Loader) -> Program {
-        self.load_request(
-            Request {
-                specs,
-                ..Request::default()
-            },
-            loader,
-        )
+        load(loader, &self.request(specs))
+    }
+
+    fn request(&self, specs: Vec<PathBuf>) -> Request {
+        Request {
+            specs,
+            library: self.library.clone(),
+            ..Request::default()
+        }
     }
 
     pub(super) fn load_request(&self, request: Request, loader: &dyn Loader) -> Program {
@@ -234,11 +232,13 @@ impl Workspace {
         }
         self.documents.get(path).filter(|_| is_spec(path))?;
         let is_of_library = self.is_of_library(path);
-        let program = Rc::new(self.load(if is_of_library {
+        let specs = if is_of_library {
             Vec::new()
         } else {
             vec![path.to_owned()]
-        }));
+        };
+        let (program, syntax) = load_with_syntax(&self.documents, &self.request(specs));
+        let program = Rc::new(program);
         let file = if is_of_library {
             find_source(&program, path)
         } else {
@@ -249,7 +249,7 @@ impl Workspace {
                 program: program.clone(),
                 file,
                 text: program.sources.get(file).text.clone(),
-                parse: OnceCell::new(),
+                syntax: syntax.map_or_else(OnceCell::new, OnceCell::from),
             })
         });
         let current = Current {

@@ -25,7 +25,7 @@ pub use hir::{
     DataFile, Family, FileView, Names, Origins, Program, Region, Shared, Stack, StackLayer, Table,
     in_checkout, linearize, place_in_checkout,
 };
-pub use load::{Library, LibraryChoice, Request, find_include, load, readable};
+pub use load::{Library, LibraryChoice, Request, find_include, load, load_with_syntax, readable};
 pub use lock::{Address, LOCK_FILE, Locked, VENDOR};
 pub use roots::Unread;
 pub(crate) use roots::{is_inside, read_inside};

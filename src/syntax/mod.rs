@@ -29,7 +29,16 @@ pub use tree::{Kind, Node, Tree};
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, part};
 
-/// The result of parsing a text.
+/// A text as a tree and as its typed view.
+#[derive(Debug)]
+pub struct Syntax {
+    /// The lossless tree, which covers every byte of the text.
+    pub tree: Tree,
+    /// The typed view. Parts with errors are missing.
+    pub file: ast::File,
+}
+
+/// The result of parsing a text: its [`Syntax`], and what is wrong with it.
 #[derive(Debug)]
 pub struct Parse {
     /// The lossless tree, which covers every byte of the text.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::spawn;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a test waits for a message: a wait for one that never comes fails.
 const LONGEST_SILENCE: Duration = Duration::from_secs(120);
@@ -17,10 +17,12 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 pub struct Client {
     pub server: Child,
     pub input: ChildStdin,
-    output: Receiver<Value>,
+    output: Receiver<(Instant, Value)>,
     sent: u64,
     /// What the server has said by itself since it was last asked.
     pub published: Vec<Value>,
+    /// When the last byte of the last message was read.
+    pub arrival: Instant,
 }
 
 impl Client {
@@ -58,6 +60,7 @@ impl Client {
             output,
             sent: 0,
             published: Vec::new(),
+            arrival: Instant::now(),
         };
         let root = format!("file://{}", folder.display());
         let mut capabilities = json!({
@@ -151,7 +154,9 @@ impl Client {
     /// The next message. A server that is silent for long fails the test.
     pub fn receive(&mut self) -> Value {
         let message = self.output.recv_timeout(LONGEST_SILENCE);
-        message.expect("the server sends a message")
+        let (arrival, message) = message.expect("the server sends a message");
+        self.arrival = arrival;
+        message
     }
 
     /// Ends the session as the protocol asks, and gives the exit code.
@@ -163,7 +168,7 @@ impl Client {
 }
 
 /// The next message of a server; `None` at the end.
-fn read_message(pipe: &mut BufReader<ChildStdout>) -> Option<Value> {
+fn read_message(pipe: &mut BufReader<ChildStdout>) -> Option<(Instant, Value)> {
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -178,7 +183,8 @@ fn read_message(pipe: &mut BufReader<ChildStdout>) -> Option<Value> {
     }
     let mut bytes = vec![0; length];
     pipe.read_exact(&mut bytes).ok()?;
-    Some(serde_json::from_slice(&bytes).unwrap())
+    let arrival = Instant::now();
+    Some((arrival, serde_json::from_slice(&bytes).unwrap()))
 }
 
 /// The open documents of a client, and the one at hand.

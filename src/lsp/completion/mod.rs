@@ -17,7 +17,7 @@ use lsp_types::{CompletionList, CompletionResponse};
 
 /// The choices of the string at an offset, with the place of the string.
 pub(super) fn describe_choice(spec: &Spec, offset: usize) -> Option<(String, u32, u32)> {
-    let tree = &spec.parse().tree;
+    let tree = &spec.syntax().tree;
     let end = offset + 1;
     let path = path_to(tree, offset.min(spec.text.len()), end.min(spec.text.len()));
     let node = tree.node(*path.last()?);

@@ -6,7 +6,7 @@ use crate::project::hir::*;
 use crate::project::hir::{Names, PROBES, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES};
 use crate::schema::Type;
 use crate::source::FileId;
-use crate::syntax::ast;
+use crate::syntax::{Tree, ast};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub(crate) struct UnitId(pub u32);
 pub(crate) struct Unit {
     pub file: FileId,
     pub ast: ast::File,
+    /// The tree of `ast`, if it is kept.
+    pub tree: Option<Tree>,
     /// The units that it includes, directly.
     pub includes: Vec<UnitId>,
     /// JSON files that it includes as layers: the layer's name, and the file.

@@ -278,6 +278,7 @@ fn unit(file: FileId, ast: ast::File) -> Unit {
         incomplete: None,
         file,
         ast,
+        tree: None,
         includes: Vec::new(),
         json: Vec::new(),
         roots: Vec::new(),

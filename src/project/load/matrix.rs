@@ -25,13 +25,14 @@ pub(super) struct Counts {
     parents: usize,
 }
 
+/// Returns whether a file has a matrix.
+pub(super) fn is_in(file: &File) -> bool {
+    let mut sections = file.items.iter().filter_map(Item::section);
+    sections.any(|section| section.kind == SectionKind::Matrix)
+}
+
 /// Puts the layers and images of each matrix of a file in its place. `known` counts those of all matrices of the command.
 pub(super) fn expand(file: &mut File, known: &mut Counts, out: &mut Vec<Diagnostic>) {
-    let is_matrix =
-        |item: &Item| matches!(item.section(), Some(s) if s.kind == SectionKind::Matrix);
-    if !file.items.iter().any(is_matrix) {
-        return;
-    }
     let damage: Vec<Span> = out
         .iter()
         .filter(|found| found.code == Code::Syntax)

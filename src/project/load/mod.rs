@@ -20,7 +20,7 @@ use crate::project::hir::*;
 use crate::project::{Adopted, Edition};
 use crate::schema::Roles;
 use crate::source::{FileId, Loader, Metered, Origin, SourceFile, SourceMap};
-use crate::syntax::Allow;
+use crate::syntax::{Allow, Syntax};
 use files::Files;
 use policy::{check_tests, settle_waivers};
 use readable::argument_roots;
@@ -61,12 +61,26 @@ pub struct Request {
 /// Reads and checks all that a command asks for. Never fails: what is wrong is in the program's
 /// diagnostics.
 pub fn load(loader: &dyn Loader, request: &Request) -> Program {
+    load_all(loader, request, false).0
+}
+
+/// The same as [`load`], with the syntax of the first spec. Without it if the spec cannot be read, and if it has a matrix,
+/// in whose place the program has layers and images.
+pub fn load_with_syntax(loader: &dyn Loader, request: &Request) -> (Program, Option<Syntax>) {
+    load_all(loader, request, true)
+}
+
+fn load_all(
+    loader: &dyn Loader,
+    request: &Request,
+    keeps_trees: bool,
+) -> (Program, Option<Syntax>) {
     let loader: &dyn Loader = &Metered::new(loader);
     let library = request.library.clone();
     let library = library.unwrap_or_else(|| Library::built_in(Edition::default()));
     let Read {
         mut sources,
-        units,
+        mut units,
         specs,
         policies,
         overlays,
@@ -75,7 +89,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
         mut allows,
         mut diagnostics,
         configs,
-    } = read(loader, request, library.sources.clone());
+    } = read(loader, request, library.sources.clone(), keeps_trees);
     diagnostics.extend(library.diagnostics.iter().cloned());
 
     let mut draft = Draft::new(
@@ -188,6 +202,14 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     );
     redact::redact(&sources, &mut diagnostics);
     let views = files.views();
+    drop(files);
+    let first = specs.first().copied().flatten();
+    let syntax = first.and_then(|first| {
+        let unit = &mut units[first];
+        let tree = unit.tree.take()?;
+        let file = std::mem::take(&mut unit.ast);
+        Some(Syntax { tree, file })
+    });
     let specs = specs
         .into_iter()
         .map(|s| s.map(|i| units[i].file))
@@ -234,7 +256,7 @@ pub fn load(loader: &dyn Loader, request: &Request) -> Program {
     };
     let never = find_never_true(&program);
     program.diagnostics.extend(never);
-    program
+    (program, syntax)
 }
 
 /// The files that a library in memory was adopted from.

@@ -39,11 +39,17 @@ pub(crate) struct Read {
     pub configs: Configs,
 }
 
-/// Reads all that a request names.
-pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -> Read {
+/// Reads all that a request names. Keeps the trees of its specs if `keeps_trees`, except of those with a matrix.
+pub(crate) fn read(
+    loader: &dyn Loader,
+    request: &Request,
+    sources: SourceMap,
+    keeps_trees: bool,
+) -> Read {
     let mut reader = Reader {
         loader,
         request,
+        keeps_trees,
         sources,
         units: Table::default(),
         by_path: FxHashMap::default(),
@@ -102,6 +108,7 @@ pub(crate) fn read(loader: &dyn Loader, request: &Request, sources: SourceMap) -
 pub(super) struct Reader<'l> {
     pub(super) loader: &'l dyn Loader,
     request: &'l Request,
+    keeps_trees: bool,
     pub(super) sources: SourceMap,
     units: Table<UnitId, Unit>,
     by_path: FxHashMap<PathBuf, UnitId>,
@@ -278,7 +285,6 @@ impl Reader<'_> {
         let (allows, found) = syntax::find_allows(file, &text, &parse.tree);
         self.allows.extend(allows);
         self.diagnostics.extend(found);
-        drop(parse.tree);
         if self.nodes > MAX_NODES {
             let message =
                 format!("the specs of this command have more than {MAX_NODES} names and values");
@@ -291,7 +297,12 @@ impl Reader<'_> {
         }
         self.diagnostics.extend(parse.diagnostics);
         let mut ast = parse.file;
-        matrix::expand(&mut ast, &mut self.matrices, &mut self.diagnostics);
+        let is_kept = self.keeps_trees && included.is_none() && !self.is_policy;
+        let mut tree = Some(parse.tree).filter(|_| is_kept);
+        if matrix::is_in(&ast) {
+            matrix::expand(&mut ast, &mut self.matrices, &mut self.diagnostics);
+            tree = None;
+        }
         let mut unit = Unit {
             file,
             includes: Vec::new(),
@@ -303,6 +314,7 @@ impl Reader<'_> {
             },
             incomplete: has_broken_include(&text, &ast).then(Reported::by_parser),
             ast,
+            tree,
         };
         // The unit gets its place after those that it includes.
         chain.push((key.clone(), included));
