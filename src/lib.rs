@@ -19,6 +19,10 @@
     missing_docs,
     unreachable_pub
 )]
+#![cfg_attr(
+    target_family = "wasm",
+    allow(dead_code, unused_imports, reason = "the rooms left out use more")
+)]
 
 pub mod ansible;
 #[expect(clippy::disallowed_methods, reason = "a build is files and programs")]
@@ -28,13 +32,16 @@ pub mod build;
     clippy::disallowed_methods,
     reason = "the command line reads the environment for the rest"
 )]
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 pub mod diagnostic;
 pub mod driver;
 pub mod emit;
 pub mod eval;
+#[cfg(not(target_family = "wasm"))]
 pub mod image;
 pub mod import;
+#[cfg(not(target_family = "wasm"))]
 pub mod lsp;
 pub mod packer;
 pub mod project;
@@ -49,4 +56,5 @@ pub mod verify;
     clippy::disallowed_methods,
     reason = "what all commands read and write on the disk"
 )]
+#[cfg(not(target_family = "wasm"))]
 pub mod workspace;
