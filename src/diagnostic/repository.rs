@@ -1,7 +1,7 @@
 //! What the formats for CI systems share: paths from the root of a repository, one text for each diagnostic, fingerprints.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{FileId, Origin, SourceMap, Span, sha256, visible_line};
+use crate::source::{FileId, Origin, SourceMap, Span, is_absolute, sha256, visible_line};
 use rustc_hash::FxHashMap;
 use std::path::{Component, Path};
 
@@ -19,7 +19,7 @@ impl<'a> Repository<'a> {
     /// the program.
     pub(super) fn file(self, id: FileId) -> Option<&'a Path> {
         let file = self.sources.get(id);
-        if file.origin == Origin::Argument || !file.path.is_absolute() {
+        if file.origin == Origin::Argument || !is_absolute(&file.path) {
             return None;
         }
         Some(file.path.strip_prefix(self.root).unwrap_or(&file.path))
@@ -28,7 +28,7 @@ impl<'a> Repository<'a> {
     /// Returns the path of a file on one line, with `/` between folders.
     pub(super) fn path(self, id: FileId) -> Option<String> {
         let file = self.file(id)?;
-        if file.is_absolute() {
+        if is_absolute(file) {
             return Some(visible_line(&file.to_string_lossy()).into_owned());
         }
         let folders = file.components().filter_map(|part| match part {

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::catalogue::{section, summary};
 use crate::diagnostic::{Code, Diagnostic, Findings, Fix, Repository, Severity, json_text, page};
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Span, is_absolute};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -221,7 +221,7 @@ fn physical(path: &Path, span: Span, repository: Repository<'_>) -> Value {
 }
 
 fn artifact(path: &Path) -> Value {
-    if path.is_absolute() {
+    if is_absolute(path) {
         json!({ "uri": format!("file://{}", encoded(path)) })
     } else {
         json!({ "uri": encoded(path), "uriBaseId": ROOT })

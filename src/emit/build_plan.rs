@@ -5,7 +5,7 @@ use crate::emit::roles::find_name;
 use crate::emit::{Delivery, find_secret_names};
 use crate::project::hir::*;
 use crate::schema::{Base, Piece, Roles, Text, Type, Value, encode};
-use crate::source::{Origin, Span};
+use crate::source::{Origin, Span, is_absolute};
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -183,7 +183,7 @@ impl Delivery<'_, '_> {
         texts
             .into_iter()
             .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
+            .filter(|path| is_absolute(path))
             .collect()
     }
 

@@ -6,7 +6,7 @@ use crate::emit::{Delivery, Output, Sight, render};
 use crate::eval::Image;
 use crate::project::Program;
 use crate::project::hir::*;
-use crate::source::{Origin, Span};
+use crate::source::{Origin, Span, is_absolute};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -260,7 +260,7 @@ pub fn position(program: &Program, span: Span, root: &Path) -> (String, u32, u32
             let name = source.path.file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
         }
-        _ if source.path.is_absolute() => from_root(root, &path),
+        _ if is_absolute(&source.path) => from_root(root, &path),
         _ => path.into_owned(),
     };
     (file, at.line, at.column)

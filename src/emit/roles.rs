@@ -4,7 +4,7 @@ use crate::diagnostic::{Code, Diagnostic, Fit, Suggestion, nearest, suggest};
 use crate::emit::{Checked, Role};
 use crate::project::{Program, is_inside};
 use crate::source::embedded::{ANSIBLE, find_folder};
-use crate::source::{Loader, Origin, Span, normalize, part};
+use crate::source::{Loader, Origin, Span, is_absolute, normalize, part};
 use std::path::{Component, Path, PathBuf};
 
 /// What is wrong with the roles that an image names.
@@ -108,7 +108,7 @@ impl Checker<'_> {
     /// its `RoleDefinition`). A path of a spec is absolute by now; one of a var file is as it was written.
     fn is_path_there(&self, name: &str) -> bool {
         let path = Path::new(name);
-        if path.is_absolute() {
+        if is_absolute(path) {
             return self.loader.is_dir(path);
         }
         let of_project = self
@@ -134,7 +134,7 @@ impl Checker<'_> {
 
     fn missing_path(&self, role: &Role) -> Diagnostic {
         let path = Path::new(&role.name);
-        if !path.is_absolute() {
+        if !is_absolute(path) {
             return self.missing_relative(role, path);
         }
         let found = self.missing(role).label("there is no such folder");

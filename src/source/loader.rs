@@ -117,7 +117,7 @@ impl Loader for Disk {
 #[cfg(target_os = "linux")]
 fn without_links(path: &Path) -> Option<PathBuf> {
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
-    let is_plain = path.is_absolute() && path.components().all(|part| part != Component::ParentDir);
+    let is_plain = is_absolute(path) && path.components().all(|part| part != Component::ParentDir);
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let open = || openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
     (is_plain && open().is_ok()).then(|| path.components().collect())
@@ -408,6 +408,12 @@ impl Loader for Memory {
     fn canonical(&self, path: &Path) -> PathBuf {
         normalize(path)
     }
+}
+
+/// Returns whether a path is absolute. For WebAssembly, where [`Path::is_absolute`] knows no such path, it is one that begins
+/// with `/`.
+pub fn is_absolute(path: &Path) -> bool {
+    path.is_absolute() || cfg!(target_family = "wasm") && path.has_root()
 }
 
 /// Returns the path without `.` and `..`, without access to the disk.

@@ -1,6 +1,6 @@
 //! A loader that reads a limited amount.
 
-use crate::source::{Loader, MAX_FILES, MAX_SOURCES};
+use crate::source::{Loader, MAX_FILES, MAX_SOURCES, is_absolute};
 use rustc_hash::FxHashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -110,7 +110,7 @@ impl Loader for Metered<'_> {
         if let Some(known) = self.known(path) {
             return known;
         }
-        if path.is_absolute()
+        if is_absolute(path)
             && let Some(folder) = path.parent()
             && let Some(Component::Normal(name)) = path.components().next_back()
         {

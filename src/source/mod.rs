@@ -16,8 +16,8 @@ mod visible;
 pub use limits::*;
 pub use line_index::{LineColumn, LineIndex};
 pub use loader::{
-    Disk, Loader, Memory, has_content, has_text, normalize, open_regular, read_bytes, read_input,
-    read_text, read_text_real,
+    Disk, Loader, Memory, has_content, has_text, is_absolute, normalize, open_regular, read_bytes,
+    read_input, read_text, read_text_real,
 };
 use serde::{Deserialize, Serialize};
 
