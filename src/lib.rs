@@ -58,3 +58,6 @@ pub mod verify;
 )]
 #[cfg(not(target_family = "wasm"))]
 pub mod workspace;
+
+/// The version of this package.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
