@@ -212,6 +212,8 @@ fn only_the_edge_touches_the_world() {
         ],
     );
     assert_only("println!", &[]);
+    // What a web page lacks, it lacks as whole rooms.
+    assert_only("target_family", &["lib.rs", "source/loader.rs"]);
 }
 
 /// Names of variables that are also other words: the file (all files if it is empty), the word, and what it is there.

@@ -133,6 +133,12 @@ async function useIt(browser, root) {
   assert.strictEqual(await value(), spec);
   assert.strictEqual(await page.$eval("#releases", (element) => element.value), "v0.1.55");
   await shoot("shared");
+
+  // What is too much for a browser is said, and the next spec has its result.
+  await write(`image a extends qemu-ubuntu-2404 { memory = ${"(".repeat(100_000)} }`);
+  await page.waitForFunction(() => document.getElementById("status").textContent.includes("nested too deeply"));
+  await write(spec);
+  await status("2 images: no problems found");
   assert.deepStrictEqual(said, []);
   await page.close();
 }

@@ -161,6 +161,7 @@ async function start() {
     return;
   }
   get("version").textContent = about.version;
+  get("spec").disabled = false;
   fill(get("examples"), about.examples.map(({ name }) => name));
   get("examples").prepend(make("option", { value: "", textContent: "your own", hidden: true }));
   fill(get("releases"), about.releases);

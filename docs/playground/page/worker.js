@@ -14,7 +14,9 @@ async function start() {
       const text = new TextDecoder().decode(new Uint8Array(memory.buffer, answered(), length));
       postMessage({ answer: JSON.parse(text) });
     } catch (error) {
-      postMessage({ error: error.message });
+      // The program takes a longer stack for this. A browser gives none.
+      const isTooDeep = error instanceof RangeError;
+      postMessage({ error: isTooDeep ? "the spec is nested too deeply for a browser" : error.message });
     }
   };
   postMessage({ ready: true });
