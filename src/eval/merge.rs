@@ -3,10 +3,14 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::interpret::{Finished, Interpret};
 use crate::eval::{Active, Evaluator, Image, Log, State, too_large, too_much};
+use crate::project::STACK;
 use crate::project::hir::*;
 use crate::schema::{Base, Value, check_value, find_unencodable};
 use crate::source::{MAX_CHAIN, MAX_VALUE, Span};
 use rustc_hash::FxHashSet;
+
+/// The room on the stack that the expressions of one variable need, nested as deep as the grammar allows, in bytes.
+const ROOM: usize = 1 << 20;
 
 /// What a variable's settings fold to, before anything is computed.
 struct Folded<'p> {
@@ -53,7 +57,7 @@ impl<'p> Evaluator<'p> {
         self.states[id] = State::Open;
         self.chain.push(id);
         let outer = std::mem::replace(&mut self.has_failed, false);
-        let value = self.compute_new(id);
+        let value = stacker::maybe_grow(ROOM, STACK, || self.compute_new(id));
         let value = self.keep(id, value);
         self.image.broken[id] |= std::mem::replace(&mut self.has_failed, outer);
         self.chain.pop();

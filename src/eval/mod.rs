@@ -410,9 +410,14 @@ impl<'p> Image<'p> {
     /// Every setting that holds, of a deprecated name too, weakest first, `unset` among them; each with whether it takes
     /// part in the value, or else is an `unset` or was dropped by one.
     pub fn settings_and_dropped(&self, id: VarId) -> Vec<(Active<'p>, bool)> {
-        let kept = self.all_settings(id);
+        // A layer can set a variable very often.
+        let kept: FxHashSet<*const Setting> = self
+            .all_settings(id)
+            .iter()
+            .map(|active| std::ptr::from_ref(active.setting))
+            .collect();
         let takes_part =
-            |active: &Active<'p>| kept.iter().any(|k| std::ptr::eq(k.setting, active.setting));
+            |active: &Active<'p>| kept.contains(&std::ptr::from_ref(active.setting));
         let all = self.names_of(id).flat_map(|name| self.settings(name));
         let mut all: Vec<_> = all.map(|active| (*active, takes_part(active))).collect();
         all.sort_by_key(|(active, _)| active.layer);
