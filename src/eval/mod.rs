@@ -416,8 +416,7 @@ impl<'p> Image<'p> {
             .iter()
             .map(|active| std::ptr::from_ref(active.setting))
             .collect();
-        let takes_part =
-            |active: &Active<'p>| kept.contains(&std::ptr::from_ref(active.setting));
+        let takes_part = |active: &Active<'p>| kept.contains(&std::ptr::from_ref(active.setting));
         let all = self.names_of(id).flat_map(|name| self.settings(name));
         let mut all: Vec<_> = all.map(|active| (*active, takes_part(active))).collect();
         all.sort_by_key(|(active, _)| active.layer);

@@ -8,7 +8,7 @@ use crate::project::hir::*;
 use crate::project::{Library, Program, Request, load};
 use crate::reference::words::{Piece, pieces};
 use crate::schema::{Base, Type, Value, check_value, print_value};
-use crate::source::{Loader, Span, normalize};
+use crate::source::{Loader, Origin, Span, normalize};
 use crate::syntax::print_text;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use rustc_hash::FxHashMap;
@@ -33,8 +33,11 @@ pub struct Trial<'l> {
     pub spent: Cell<usize>,
 }
 
-/// How much work is done, in bytes, before the other variables stay without examples. The standard library takes 25 MiB.
+/// How much work is done, in bytes, before the other variables stay without examples.
 const MAX_TRIED: usize = 256 << 20;
+
+/// The work of reading a byte of a spec.
+const PARSING: usize = 64;
 
 /// The folders, beside an example, in which everything that it names is supposed to exist.
 const SUPPOSED: [&str; 2] = ["files", "roles"];
@@ -185,6 +188,10 @@ impl Trial<'_> {
             ..Request::default()
         };
         let program = load(&loader, &request);
+        let read = program.sources.iter();
+        let read = read.filter(|(_, source)| source.origin != Origin::Library);
+        let read: usize = read.map(|(_, source)| source.text.len()).sum();
+        self.spend(read * PARSING);
         let Some(Some(file)) = program.specs.first().copied() else {
             return Vec::new();
         };
