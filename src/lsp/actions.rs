@@ -22,6 +22,9 @@ use std::path::{Path, PathBuf};
 /// The most bytes of a value that an action writes out.
 pub(super) const LARGEST_VALUE: usize = 64 << 10;
 
+/// The most settings in a selection that get actions of their own.
+const MOST_SETTINGS: usize = 20;
+
 /// The actions for a range of a file.
 pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAction> {
     if path.extension().is_some_and(|e| e == "json") {
@@ -64,6 +67,7 @@ pub(super) fn actions(server: &Server, path: &Path, range: Range) -> Vec<CodeAct
             .settings
             .iter()
             .filter(|s| s.span.start <= end && start <= s.span.end)
+            .take(MOST_SETTINGS)
         {
             out.extend(inline(server, &spec, &image, setting));
             let removal = remove(server, &spec, &image, setting);
