@@ -11,7 +11,7 @@ use crate::schema::{Base, Type, Value, check_value, print_value};
 use crate::source::{Loader, Origin, Span, normalize};
 use crate::syntax::print_text;
 use regex_syntax::hir::{Class, Hir, HirKind};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 use std::cell::Cell;
 use std::fmt::Write;
@@ -366,12 +366,8 @@ pub(super) fn values(
     let shown = shown.map(print_value).filter(|text| text.len() <= LONGEST);
     out.extend(shown.filter(|_| !variable.is_secret));
     out.extend(of_type(&variable.ty, type_docs));
-    let mut seen: Vec<String> = Vec::new();
-    out.retain(|value| {
-        let is_new = !seen.contains(value);
-        seen.push(value.clone());
-        is_new
-    });
+    let mut seen: FxHashSet<String> = FxHashSet::default();
+    out.retain(|value| seen.insert(value.clone()));
     out
 }
 
