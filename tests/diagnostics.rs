@@ -41,7 +41,7 @@ type Generate = fn() -> Vec<(String, String)>;
 
 /// Sources that exceed a limit. They are too long for a file, and `limits/NAME.txt` has only what is printed for them,
 /// or the end of it.
-const LIMITS: [(&str, Generate); 25] = [
+const LIMITS: [(&str, Generate); 26] = [
     ("includes_in_a_row", || {
         let file = |i: usize| format!("f{i}.imgspec");
         let text = |i: usize| format!("include {:?}\n", file(i + 1));
@@ -105,6 +105,12 @@ const LIMITS: [(&str, Generate); 25] = [
         let path = |i| format!("[paths.\"{i}*\"]\nallow = [\"no-effect\"]\n");
         let mut files = in_image("memory = 4096");
         files.push(("imgspec.toml".to_owned(), (0..=1000).map(path).collect()));
+        files
+    }),
+    ("names_with_levels", || {
+        let config = format!("allow = [{}]\n", "\"no-effect\",\n".repeat(1001));
+        let mut files = in_image("memory = 4096");
+        files.push(("imgspec.toml".to_owned(), config));
         files
     }),
     ("entries_of_a_json_file", || {

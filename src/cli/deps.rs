@@ -6,7 +6,7 @@ use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::json_text;
 use crate::emit::find_secret_names;
 use crate::eval::evaluate;
-use crate::workspace::read_config;
+use crate::workspace::project_root;
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -119,7 +119,7 @@ pub(super) fn run(cli: &Cli, args: &Deps) -> Result<bool, Failure> {
 
 /// Returns the programs of this machine and of `.bin` in the project's root.
 pub(super) fn toolbox(here: &Path) -> Toolbox {
-    Toolbox::new(&read_config(here).0)
+    Toolbox::new(&project_root(here))
 }
 
 /// Installs the missing programs that the selected images' providers need, and prints what was done.

@@ -77,7 +77,7 @@ pub(super) fn run(cli: &Cli, args: &Doc) -> Result<bool, Failure> {
     }
     let trial = Trial {
         loader: &Disk,
-        folder: workspace::read_config(&cli.here).0,
+        folder: workspace::project_root(&cli.here),
         library,
         include_roots: request.include_roots,
         spent: Cell::default(),

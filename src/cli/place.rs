@@ -13,7 +13,7 @@ pub(super) const OUT: &str = "build";
 pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
     match named {
         Some(folder) => normalize(&here.join(folder)),
-        None => workspace::read_config(here).0.join(OUT),
+        None => workspace::project_root(here).join(OUT),
     }
 }
 
@@ -23,7 +23,7 @@ pub(super) fn out(here: &Path, named: Option<&Path>) -> PathBuf {
 /// # Errors
 /// If it is one.
 pub(super) fn expect_own(here: &Path) -> Result<(), Failure> {
-    let (root, _) = workspace::read_config(here);
+    let root = workspace::project_root(here);
     let out = root.join(OUT);
     let real = Disk.canonical(&out);
     if real.starts_with(Disk.canonical(&root)) {

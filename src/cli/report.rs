@@ -147,7 +147,7 @@ const MAX_SUMMARY: usize = 1 << 20;
 /// Returns the folder that the paths of reports start from: the nearest one around the project with `.git`, or else the
 /// project's root.
 pub(super) fn repository_root(here: &Path) -> PathBuf {
-    let (root, _) = workspace::read_config(here);
+    let root = workspace::project_root(here);
     let mut above = root.ancestors();
     let repository = above.find(|folder| Disk.exists(&folder.join(".git")));
     repository.map_or(root.clone(), Path::to_owned)

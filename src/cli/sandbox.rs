@@ -97,7 +97,7 @@ pub(super) fn confine_to_request(cli: &Cli, request: &Request) -> Result<(), Fai
     }
     let mut read = readable(&Disk, request);
     // The command also belongs to the project around the current folder.
-    read.push(workspace::read_config(&cli.here).0.join(CONFIG_FILE));
+    read.push(workspace::project_root(&cli.here).join(CONFIG_FILE));
     confine(cli, read, Vec::new())
 }
 

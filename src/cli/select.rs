@@ -62,7 +62,7 @@ impl Wish {
         if self.has_paths || self.is_json_alone {
             return folders.cloned().collect();
         }
-        vec![workspace::read_config(&cli.here).0]
+        vec![workspace::project_root(&cli.here)]
     }
 
     /// Returns what the `imgspec.toml` of the project says about the library.
@@ -259,7 +259,7 @@ pub(super) fn load_selected(
     if cli.release.is_none() && cli.checkout.is_none() {
         expect_one_release(&program)?;
     }
-    program.root = Some(workspace::read_config(&cli.here).0);
+    program.root = Some(workspace::project_root(&cli.here));
     program.is_whole = !has_inputs;
     let mut images = Vec::new();
     let mut others = Vec::new();
@@ -440,7 +440,7 @@ impl Selection {
             find_root(&inside, |path| Disk.exists(path))
         };
         let mut roots: Vec<PathBuf> = named.map(root).collect();
-        roots.push(workspace::read_config(here).0);
+        roots.push(workspace::project_root(here));
         roots.sort();
         roots.dedup();
         roots
@@ -609,7 +609,7 @@ fn contains_specs(folder: &Path) -> bool {
 
 /// The error for a project without specs: a check of nothing must not look like a success.
 pub(super) fn no_specs(here: &Path) -> Failure {
-    let (root, _) = workspace::read_config(here);
+    let root = workspace::project_root(here);
     Failure(format!("no .imgspec files in {}", root.display()))
 }
 
@@ -645,7 +645,7 @@ fn has_all_specs(here: &Path, specs: &[PathBuf]) -> bool {
 }
 
 fn collect_project(here: &Path, out: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let (root, _) = workspace::read_config(here);
+    let root = workspace::project_root(here);
     collect_specs(&root, out)
 }
 

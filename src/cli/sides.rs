@@ -70,7 +70,7 @@ impl Project {
         };
         let selected = select(cli, &selection)?;
         let output = Output {
-            dir: workspace::read_config(&cli.here).0.join("build"),
+            dir: workspace::project_root(&cli.here).join("build"),
             portable: true,
         };
         let eyes = Eyes::default();

@@ -23,7 +23,7 @@ fn find_address(text: &str) -> Result<Address, String> {
 }
 
 pub(super) fn run(cli: &Cli, args: &Vendor) -> Result<bool, Failure> {
-    let (root, _) = workspace::read_config(&cli.here);
+    let root = workspace::project_root(&cli.here);
     let copies = find_copies(&root, !args.check, &args.update).map_err(Failure)?;
     if args.check {
         return Ok(check(&copies));

@@ -329,7 +329,7 @@ fn check_sources(cli: &Cli, args: &Verify, record: &Recorded) -> Result<Checked,
     let name = &record.image;
     let skip = |why: &str| Ok(skipped(Kind::Sources, name, why));
     let fail = |why: String| Ok(checked(Kind::Sources, name, Err(why)));
-    let (root, _) = workspace::read_config(&cli.here);
+    let root = workspace::project_root(&cli.here);
     let provenance = Provenance::deserialize(&record.provenance).ok();
     let read = |path: &str| read_bytes(&root.join(path)).ok();
     let changed = provenance.and_then(|provenance| changes(&provenance, read));

@@ -54,7 +54,7 @@ pub(super) struct Whences {
 
 pub(super) fn run(cli: &Cli, args: &Whence) -> Result<bool, Failure> {
     let found = built::find(cli, &args.image, args.out.as_deref())?;
-    let (root, _) = workspace::read_config(&cli.here);
+    let root = workspace::project_root(&cli.here);
     confine(cli, vec![root.clone(), readable(&found)], Vec::new())?;
     let (provenance, id) = read(&found, &cli.here)?;
     let changed = changes(&provenance, |path| read_bytes(&root.join(path)).ok());

@@ -26,7 +26,7 @@ pub use model::{Kin, Model};
 pub use probes::{ProbePlan, ProbeTask};
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::OnceLock;
 
 /// A setting that holds for an image: its conditions are true.
@@ -69,6 +69,8 @@ pub struct Image<'p> {
     broken: Table<VarId, bool>,
     /// The bytes that its expressions have read and made; at most `MAX_WORK`.
     work: Cell<usize>,
+    /// What [`Image::size`] returns, once it is known.
+    size: OnceCell<usize>,
     /// The regular expressions that they have used.
     patterns: RefCell<FxHashSet<SmolStr>>,
     /// The waivers that it needs.
@@ -144,6 +146,7 @@ pub fn evaluate_on<'p>(
         underived: Vec::new(),
         broken: Table::filled(&program.variables, false),
         work: Cell::new(0),
+        size: OnceCell::new(),
         patterns: RefCell::default(),
         waived: RefCell::default(),
     };
@@ -304,8 +307,14 @@ impl<'p> Image<'p> {
 
     /// Returns about how many bytes of memory its values take, at most [`MAX_IMAGE`].
     pub fn size(&self) -> usize {
-        let values = self.ids.iter().filter_map(|id| self.value(*id));
-        values.map(|value| value.size(MAX_VALUE)).sum()
+        *self
+            .size
+            .get_or_init(|| self.ids.iter().map(|id| self.size_of(*id)).sum())
+    }
+
+    /// Returns the same for one variable.
+    fn size_of(&self, id: VarId) -> usize {
+        self.value(id).map_or(0, |value| value.size(MAX_VALUE))
     }
 
     /// Returns the bytes that its expressions have read and made, without what it pays for its regular expressions: they

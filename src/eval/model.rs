@@ -13,8 +13,8 @@ use crate::eval::{Active, Evaluator, Image, State};
 use crate::project::hir::*;
 use crate::project::{Program, Shared, Stack, Table};
 use crate::schema::Value;
-use crate::source::{FileId, MAX_CHAIN, MAX_IMAGE};
-use std::cell::{Cell, RefCell};
+use crate::source::{FileId, MAX_CHAIN, MAX_IMAGE, MAX_VALUE};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::OnceLock;
 
 /// An evaluated image about which nothing was reported, with what other images need to know of it.
@@ -47,6 +47,8 @@ pub struct Model<'p> {
     depth: usize,
     /// The bytes that the image's expressions have read and made.
     work: usize,
+    /// The bytes that the image's values take.
+    size: usize,
 }
 
 /// An image that was evaluated with the help of a [`Model`].
@@ -119,6 +121,7 @@ impl<'p> Model<'p> {
             depth: find_depth(&dependencies)?,
             dependencies,
             work: image.work.get(),
+            size: image.size(),
         })
     }
 
@@ -221,6 +224,7 @@ impl<'p> Model<'p> {
             broken: Table::filled(&program.variables, false),
             // At least what the image's other values took.
             work: Cell::new(self.work),
+            size: OnceCell::new(),
             patterns: RefCell::default(),
             waived: RefCell::default(),
         };
@@ -258,6 +262,7 @@ impl<'p> Model<'p> {
         if let Some(table) = self.user_dependent_with(&image, &changed) {
             let _ = image.user_dependent.set(table);
         }
+        let _ = image.size.set(self.size_with(&image, &changed));
         if !image.diagnostics.is_empty()
             || !image.underived.is_empty()
             || self.finds(&image, &changed)
@@ -332,6 +337,17 @@ impl<'p> Model<'p> {
                 return Some(found);
             }
         }
+    }
+
+    /// The bytes that the values of an image take: those of the model, with others for what changed.
+    fn size_with(&self, image: &Image<'p>, changed: &[VarId]) -> usize {
+        let seen = |ids: &[VarId], id: &VarId| ids.binary_search(id).is_ok();
+        let old = changed.iter().filter(|id| seen(&self.ids, id));
+        let old = old.filter_map(|id| self.value(*id));
+        let old: usize = old.map(|value| value.size(MAX_VALUE)).sum();
+        let new = changed.iter().filter(|id| seen(image.ids(), id));
+        let new: usize = new.map(|id| image.size_of(*id)).sum();
+        (self.size + new).saturating_sub(old)
     }
 
     /// True where the layers or rules find something wrong with an image.

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Severity, nearest};
 use crate::project::roots::{Unread, read_inside};
 use crate::schema::Roles;
-use crate::source::{FileId, Loader, MAX_EXCLUDED, Release, SourceMap, Span};
+use crate::source::{FileId, Loader, MAX_EXCLUDED, MAX_LEVELS, Release, SourceMap, Span};
 use crate::syntax::ast::Ident;
 use globset::{GlobBuilder, GlobMatcher};
 use rustc_hash::FxHashMap;
@@ -151,7 +151,7 @@ impl Config {
                 })
                 .collect()
         };
-        let levels = Levels {
+        let mut levels = Levels {
             allow: names(written.allow),
             warn: names(written.warn),
             deny: names(written.deny),
@@ -206,6 +206,17 @@ impl Config {
                     .help("write globs that name several files"),
             );
             paths.truncate(MAX_EXCLUDED);
+        }
+        let mut room = MAX_LEVELS;
+        let all = std::iter::once(&mut levels).chain(paths.iter_mut().map(|of| &mut of.levels));
+        let dropped: Vec<Ident> = all.flat_map(|levels| levels.cut(&mut room)).collect();
+        if let Some(first) = dropped.first() {
+            let message = format!("`allow`, `warn` and `deny` have more than {MAX_LEVELS} entries");
+            diagnostics.push(
+                Diagnostic::new(Code::TooLarge, first.span, message)
+                    .label("imgspec does not apply this one and those after it")
+                    .help("remove those that mean nothing, or write `warnings` for all warnings"),
+            );
         }
         if written.library.is_some() && written.checkout.is_some() {
             let whole = Span::new(file, 0, text.len() as u32);
@@ -386,6 +397,16 @@ impl Levels {
             (Level::Warn, &self.warn),
             (Level::Deny, &self.deny),
         ]
+    }
+
+    /// Keeps the first entries, as many as there is room for, and returns the others.
+    fn cut(&mut self, room: &mut usize) -> Vec<Ident> {
+        let mut dropped = Vec::new();
+        for list in [&mut self.allow, &mut self.warn, &mut self.deny] {
+            dropped.extend(list.drain(list.len().min(*room)..));
+            *room -= list.len();
+        }
+        dropped
     }
 
     /// Reports names of errors, and names that are in two lists.

@@ -179,12 +179,13 @@ pub(super) fn find_copy(
     path: &Path,
     is_root: impl Fn(&Path) -> bool,
 ) -> Option<(PathBuf, Address)> {
-    let roots = path.ancestors().skip(1);
-    let mut copies = roots.filter_map(|root| {
+    let above = path.ancestors().skip(1);
+    let mut folders = above.filter(|folder| folder.ends_with(VENDOR));
+    folders.find_map(|folder| {
+        let root = folder.ancestors().nth(Path::new(VENDOR).iter().count())?;
         let address = Address::of_copy(path.strip_prefix(root).ok()?)?;
         is_root(root).then(|| (root.to_owned(), address))
-    });
-    copies.next()
+    })
 }
 
 #[cfg(test)]

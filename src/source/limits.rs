@@ -25,6 +25,9 @@ pub const MAX_ARGUMENT: usize = 512 << 10;
 /// The most entries of `exclude` in `imgspec.toml`.
 pub const MAX_EXCLUDED: usize = 1000;
 
+/// The most entries of `allow`, `warn` and `deny` in `imgspec.toml`, also below `paths`.
+pub const MAX_LEVELS: usize = 1000;
+
 /// How many comments of one file allow diagnostics at most.
 pub const MAX_ALLOWS: usize = 1000;
 

@@ -63,9 +63,11 @@ impl Loader for Disk {
     }
 
     fn read_real(&self, path: &Path, real: &Path) -> io::Result<String> {
-        // Names the reason if the path is not a regular file.
-        look(path)?;
-        read_text_real(real)
+        read_text_real(real).or_else(|error| {
+            // Names the reason if the path is not a regular file.
+            look(path)?;
+            Err(error)
+        })
     }
 
     fn look(&self, path: &Path) -> io::Result<()> {
@@ -259,7 +261,6 @@ pub fn has_content(path: &Path, content: &[u8], mode: u32) -> io::Result<bool> {
 /// Returns whether a regular file still has the text that was read from it.
 pub fn has_text(path: &Path, text: &str) -> bool {
     let compare = || -> io::Result<bool> {
-        look(path)?;
         let file = options().open(path)?;
         // With room for one byte more, a read notices that the file has grown.
         let mut bytes = vec![0; text.len() + 1];

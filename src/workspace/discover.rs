@@ -10,10 +10,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
+/// Returns the root of the project around a folder.
+pub fn project_root(folder: &Path) -> PathBuf {
+    find_root(&folder.join("spec"), |p| Disk.exists(p))
+}
+
 /// Returns the root of the project around a folder, and its `imgspec.toml`. Mistakes in that file are ignored here:
 /// loading the project reports them.
 pub fn read_config(folder: &Path) -> (PathBuf, Config) {
-    let root = find_root(&folder.join("spec"), |p| Disk.exists(p));
+    let root = project_root(folder);
     let text = read_config_text(&Disk, std::slice::from_ref(&root))
         .and_then(Result::ok)
         .unwrap_or_default();

@@ -24,7 +24,7 @@ pub(crate) use cache::{CACHES, IGNORE, IGNORE_ALL, TAG};
 pub use cache::{cache, make_cache, make_ignored};
 pub use checkout::{adopt_checkout, is_known, read_checkout, refusals};
 pub use confine::{Limits, confine_calls, confine_files};
-pub use discover::{Wanted, project_library, read_config, spec_files, spec_folders};
+pub use discover::{Wanted, project_library, project_root, read_config, spec_files, spec_folders};
 pub use identity::{Eyes, Own, Seen, put_id, sha256_file};
 pub use library::library;
 #[cfg(unix)]

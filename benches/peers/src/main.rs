@@ -25,7 +25,7 @@ Runs imgspec and its peers on the same work, in turn, and prints the medians as 
 
 Usage: benches/peers/run [OPTIONS]
 
-    --imgspec PROGRAM   the program to measure [default: target/dist/imgspec, which is built]
+    --imgspec PROGRAM   the program to measure [default: that of a release, which is built]
     --work W1,W2        only this work: W1 to W7
     --peers A,B         only these programs beside imgspec and the floors; `none` for no other
     --rounds N          how often each command is run [default: 11; slow commands less often]
@@ -51,7 +51,7 @@ struct Options {
 
 fn options() -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
-        imgspec: "target/dist/imgspec".into(),
+        imgspec: PathBuf::new(),
         works: None,
         peers: None,
         rounds: 11,
