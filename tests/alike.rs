@@ -16,23 +16,29 @@ use std::path::PathBuf;
 const FLEETS: u64 = 6;
 
 /// Targets of several providers and systems.
-const TARGETS: [&str; 6] = [
+const TARGETS: [&str; 8] = [
     "qemu-ubuntu-2004",
     "qemu-ubuntu-2004-efi",
     "raw-ubuntu-2004",
     "ami-ubuntu-2004",
     "node-ova-local-windows-2019",
     "node-ova-vsphere-rhel-8",
+    "slotted-native",
+    "slotted-upstream",
 ];
 
 /// What images and layers say: values that others depend on, lists, names of the same variable, conditions, mistakes.
-const SAID: [&str; 46] = [
+const SAID: [&str; 56] = [
     "build_name = \"NAME\"",
     "build_name = \"other\"",
     "extra_debs += [\"NAME\"]",
     "extra_debs = [\"jq\", \"curl\"]",
     "http_proxy = \"http://proxy\"",
     "http_proxy = \"http://NAME\"",
+    "guestinfo_datasource_slug = \"http://NAME\"",
+    "slotted = \"NAME\"",
+    "slotted = \"two words\"",
+    "other_name = \"NAME\"",
     "https_proxy = http_proxy",
     "no_proxy = [build_name, \"localhost\"]",
     "final https_proxy = \"http://proxy\"",
@@ -73,6 +79,12 @@ const SAID: [&str; 46] = [
     "containerd_version = \"2.0.1\"",
     "containerd_version = \"x\"",
     "own = \"{{ jinja }}\"",
+    "slotted = \"it's \\\"NAME\\\"\"",
+    "slotted = \"ends with \\\\\"",
+    "slotted = \"{{ jinja }}\"",
+    "ansible_common_vars = \"a={{user `slotted`}}\"",
+    "guestinfo_datasource_slug = \"http://two words\"",
+    "ansible { told = \"NAME\" }",
 ];
 
 /// What the first file says before its layers.
@@ -107,6 +119,19 @@ impl Fleet {
             };
             let body = self.body("layer", 4);
             writeln!(layers, "layer l{layer}{parent} {{\n    {body}\n}}").unwrap();
+        }
+        // Slots with and without quotes, under the name of the variable, of another one, and of an entry.
+        for roles in ["native", "upstream"] {
+            let slots = "slotted={{user `slotted`}} own='{{user `other_name`}}' told={{user `other_name`}} \
+                         motd=\\\"{{user `slotted`}}\\\"";
+            writeln!(
+                layers,
+                "provider {roles} {{\n template = \"t.json\"\n roles = {roles}\n reads = [build_name]\n \
+                 extra_vars = [\"{slots}\", \"{{{{user `ansible_user_vars`}}}}\"]\n \
+                 defaults {{ os_family = \"debian\" }}\n}}\n\
+                 image slotted-{roles} {{\n target {{ provider = {roles} }}\n}}"
+            )
+            .unwrap();
         }
         let mut files = Memory::default();
         files.0.insert("/p/imgspec.toml".into(), String::new());

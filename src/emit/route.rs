@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use std::cell::RefCell;
 
 /// A place in an argument's text that carries a variable's Packer string to Ansible.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     /// What Ansible calls it.
     pub name: SmolStr,
@@ -226,11 +226,11 @@ impl Route {
         route
     }
 
-    /// True for the same ways as those of another route that has neither slots nor arguments that move.
+    /// True for the same ways as those of another route without arguments that move.
     pub fn is_like(&self, other: &Route) -> bool {
         let of = |route: &Route| (route.file, route.is_other, route.has_playbook);
         of(self) == of(other)
-            && self.slots.is_empty()
+            && self.slots == other.slots
             && self.moved.is_empty()
             && self.obstacle == other.obstacle
             && self.named == other.named

@@ -2,10 +2,11 @@
 //!
 //! A [`Sheet`] keeps what was decided and written for the model. For another image only the affected variables are decided
 //! and written again. What is decided for a variable must not depend on others than those that [`Model::affected`]
-//! returns, or on what a sheet compares: the readers of the target and the way of the extra-vars file.
+//! returns, on its partners, or on what a sheet compares: the readers of the target, its slots, and the way of the
+//! extra-vars file.
 
 use crate::emit::page::Page;
-use crate::emit::plan::{PackerForm, Plan};
+use crate::emit::plan::{PackerForm, Plan, Row};
 use crate::emit::readers::Reach;
 use crate::emit::route::Route;
 use crate::emit::{
@@ -13,6 +14,7 @@ use crate::emit::{
     render,
 };
 use crate::eval::{Image, Kin, Model};
+use crate::project::Program;
 use crate::project::hir::*;
 use crate::schema::{Base, Value};
 use std::path::{Path, PathBuf};
@@ -46,6 +48,8 @@ pub struct Sheet<'p> {
     in_file: Vec<VarId>,
     secrets: Vec<VarId>,
     roles: Vec<(VarId, Role)>,
+    /// The variables whose slots have the name of another variable, and these other ones.
+    partners: Vec<VarId>,
 }
 
 /// The entries of the two files of variables, with the names of environment variables that each reads.
@@ -181,8 +185,8 @@ impl<'p> Sheet<'p> {
     pub fn new(image: &Image<'p>, output: &Output, files: Option<&Files>) -> Option<Sheet<'p>> {
         let delivery = Delivery::new(image);
         let route = &delivery.route;
-        // What slots carry, and what moves into the file, depends on several variables at once.
-        if !route.slots.is_empty() || !route.moved.is_empty() {
+        // What moves into the file depends on several variables at once.
+        if !route.moved.is_empty() {
             return None;
         }
         let (plan, diagnostics) = delivery.decide(image.ids(), false, output);
@@ -227,6 +231,7 @@ impl<'p> Sheet<'p> {
             in_file: rows.map(|row| row.variable).collect(),
             secrets: ids.filter(|id| is_literal_secret(image, *id)).collect(),
             roles: roles.collect(),
+            partners: find_partners(image.program, route),
             route: delivery.route.clone(),
             reach: delivery.reach.clone(),
         })
@@ -249,7 +254,15 @@ impl<'p> Sheet<'p> {
     ) -> Option<Plan<'p>> {
         let are_others_in_file = self.in_file.iter().any(|id| ids.binary_search(id).is_err());
         let (plan, diagnostics) = delivery.decide(&seen(kin, ids), are_others_in_file, output);
-        (diagnostics.is_empty() && plan.undeclared.is_empty()).then_some(plan)
+        // A page has an entry under one name.
+        let has_one_name = |row: &Row| {
+            let own = &delivery.image.program.variable(row.variable).name;
+            row.file.is_none() || delivery.names_in_file(row.variable).all(|name| name == own)
+        };
+        let is_fine = diagnostics.is_empty()
+            && plan.undeclared.is_empty()
+            && plan.rows.iter().all(has_one_name);
+        is_fine.then_some(plan)
     }
 
     /// Renders the files of another image; none where anything may have to be reported.
@@ -351,6 +364,10 @@ impl<'p> Sheet<'p> {
             ids.extend(self.reach.differing(&reach));
             Arc::new(reach)
         };
+        // Whether the file has the name of a slot decides what the slot carries.
+        if self.partners.iter().any(|id| ids.contains(id)) {
+            ids.extend(&self.partners);
+        }
         ids.sort_unstable();
         ids.dedup();
         // An entry that has the name of a variable takes its place.
@@ -384,6 +401,19 @@ impl<'p> Sheet<'p> {
             old.map(|(_, role)| role.clone()).chain(new).collect(),
         )
     }
+}
+
+/// The variables whose slots have the name of another variable, and these other ones.
+fn find_partners(program: &Program, route: &Route) -> Vec<VarId> {
+    let mut out = Vec::new();
+    for slot in &route.slots {
+        let all = program.variables.pairs();
+        let others = all.filter(|(id, other)| *id != slot.variable && other.name == slot.name);
+        for (id, _) in others {
+            out.extend([slot.variable, id]);
+        }
+    }
+    out
 }
 
 /// Those of some variables that an image sees.
