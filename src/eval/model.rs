@@ -11,7 +11,7 @@ use crate::eval::activate::{holds_at, settings_at};
 use crate::eval::interpret::Interpret;
 use crate::eval::{Active, Evaluator, Image, State};
 use crate::project::hir::*;
-use crate::project::{Program, Shared, Stack, Table};
+use crate::project::{Lists, Program, Shared, Stack, Table};
 use crate::schema::Value;
 use crate::source::{FileId, MAX_CHAIN, MAX_IMAGE, MAX_VALUE};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -36,13 +36,13 @@ pub struct Model<'p> {
     in_view: Vec<VarId>,
     ids: Vec<VarId>,
     /// The variables that depend on a variable, by any setting that holds.
-    readers: Table<VarId, Vec<VarId>>,
+    readers: Lists<VarId, VarId>,
     /// The variables whose `applies` depends on a variable.
-    conditional: Table<VarId, Vec<VarId>>,
+    conditional: Lists<VarId, VarId>,
     /// The rules that depend on a variable.
-    rules: Table<VarId, Vec<RuleId>>,
+    rules: Lists<VarId, RuleId>,
     /// What each value depends on.
-    dependencies: Table<VarId, Vec<VarId>>,
+    dependencies: Lists<VarId, VarId>,
     /// The longest chain of variables that depend on each other.
     depth: usize,
     /// The bytes that the image's expressions have read and made.
@@ -78,11 +78,10 @@ impl<'p> Model<'p> {
         for (id, _) in program.library.variables.values().chain(own) {
             is_in_view[*id] = true;
         }
-        let mut readers = Table::filled(variables, Vec::new());
-        let mut conditional = Table::filled(variables, Vec::new());
-        let mut dependencies = Table::filled(variables, Vec::new());
+        let (mut readers, mut conditional) = (Vec::new(), Vec::new());
+        let mut dependencies = Vec::new();
         for (id, variable) in variables.pairs() {
-            let mut read = |other: VarId| readers[other].push(id);
+            let mut read = |other: VarId| readers.push((other, id));
             for active in image.settings(id) {
                 active.setting.value.for_each_variable(&mut read);
             }
@@ -91,17 +90,19 @@ impl<'p> Model<'p> {
             }
             program.aliases_of(id).iter().copied().for_each(read);
             if let Some(applies) = &variable.applies {
-                applies.for_each_variable(&mut |other| conditional[other].push(id));
+                applies.for_each_variable(&mut |other| conditional.push((other, id)));
             }
-            dependencies[id] = image.dependencies(id);
+            dependencies.extend(image.dependencies(id).into_iter().map(|other| (id, other)));
         }
-        let mut rules = Table::filled(variables, Vec::new());
+        let mut rules = Vec::new();
         for id in program.rules_for(file) {
             let condition = &program.rules[id].condition;
-            condition.for_each_variable(&mut |other| rules[other].push(id));
+            condition.for_each_variable(&mut |other| rules.push((other, id)));
         }
         let is_asked = program.is_upstream || program.serves_upstream(image.provider);
         let user_dependent = is_asked.then(|| copy(image.user_dependent()));
+        let count = variables.len();
+        let dependencies = Lists::new(count, dependencies);
         Some(Model {
             program,
             section: image.section,
@@ -115,9 +116,9 @@ impl<'p> Model<'p> {
             in_view: variables.ids().filter(|id| is_in_view[*id]).collect(),
             is_in_view,
             ids: image.ids.clone(),
-            readers,
-            conditional,
-            rules,
+            readers: Lists::new(count, readers),
+            conditional: Lists::new(count, conditional),
+            rules: Lists::new(count, rules),
             depth: find_depth(&dependencies)?,
             dependencies,
             work: image.work.get(),
@@ -195,7 +196,7 @@ impl<'p> Model<'p> {
                 return None;
             }
             changed.push(id);
-            open.extend(&self.readers[id]);
+            open.extend(self.readers.get(id));
         }
         changed.sort_unstable();
         if changed.len() + self.depth > MAX_CHAIN {
@@ -272,7 +273,7 @@ impl<'p> Model<'p> {
         let depends_alike = image.ids == self.ids
             && set
                 .iter()
-                .all(|id| image.dependencies(*id) == self.dependencies[*id]);
+                .all(|id| image.dependencies(*id) == self.dependencies.get(*id));
         Some(Kin {
             image,
             changed,
@@ -358,7 +359,7 @@ impl<'p> Model<'p> {
             let settings = image.settings(*id);
             image.check_final(*id, settings, &mut found);
             image.check_parents_of(*id, settings, &mut found);
-            rules.extend(&self.rules[*id]);
+            rules.extend(self.rules.get(*id));
         }
         rules.sort_unstable();
         rules.dedup();
@@ -378,7 +379,7 @@ impl<'p> Model<'p> {
     pub fn affected(&self, kin: &Kin<'p>) -> Vec<VarId> {
         let mut all = kin.changed.clone();
         for id in &kin.changed {
-            all.extend(&self.conditional[*id]);
+            all.extend(self.conditional.get(*id));
             all.extend(self.program.aliases_of(*id));
         }
         all
@@ -390,11 +391,11 @@ fn copy<T: Clone>(table: &Table<VarId, T>) -> Table<VarId, T> {
 }
 
 /// Finds the length of the longest chain; none where variables depend on each other in a circle.
-fn find_depth(dependencies: &Table<VarId, Vec<VarId>>) -> Option<usize> {
+fn find_depth(dependencies: &Lists<VarId, VarId>) -> Option<usize> {
     /// The depth of a variable that is not known yet, and of one that is being followed.
     const NEW: usize = usize::MAX;
     const OPEN: usize = usize::MAX - 1;
-    let mut depths = Table::filled(dependencies, NEW);
+    let mut depths: Table<VarId, usize> = Table::new(vec![NEW; dependencies.ids().count()]);
     let mut deepest = 0;
     for start in dependencies.ids() {
         let mut stack = vec![start];
@@ -407,7 +408,7 @@ fn find_depth(dependencies: &Table<VarId, Vec<VarId>>) -> Option<usize> {
             depths[id] = OPEN;
             let mut depth = 1;
             let mut is_ready = true;
-            for other in &dependencies[id] {
+            for other in dependencies.get(id) {
                 match depths[*other] {
                     OPEN => return None,
                     NEW => {

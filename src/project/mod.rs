@@ -22,8 +22,8 @@ pub(crate) use check::{RED_ZONE, STACK, locate_text, secret_literal, var_file};
 pub use config::{CONFIG_FILE, Config, Configs, find_root, read_config_text};
 pub use edition::{Edition, unknown_release_help};
 pub use hir::{
-    DataFile, Family, FileView, Names, Origins, Program, Region, Shared, Stack, StackLayer, Table,
-    in_checkout, linearize, place_in_checkout,
+    DataFile, Family, FileView, Lists, Names, Origins, Program, Region, Shared, Stack, StackLayer,
+    Table, in_checkout, linearize, place_in_checkout,
 };
 pub use load::{Library, LibraryChoice, Request, find_include, load, load_with_syntax, readable};
 pub use lock::{Address, LOCK_FILE, Locked, VENDOR};

@@ -19,4 +19,4 @@ pub use policy::{Date, Group, Images, Policies, Step, Test, Waiver, With};
 pub use program::{DataFile, FileView, Items, Program, Traits};
 pub use scope::Names;
 pub(crate) use scope::{PROBES, PROVIDERS, RULES, SECTIONS, TYPES, VARIABLES, View, by_name};
-pub use table::{Id, Table};
+pub use table::{Id, Lists, Table};

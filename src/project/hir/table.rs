@@ -227,3 +227,44 @@ impl<I: Id, T> IndexMut<I> for Table<I, T> {
         &mut self.own[at]
     }
 }
+
+/// A short list for each id of one kind: all of them one after the other in memory.
+#[derive(Debug)]
+pub struct Lists<I, T> {
+    /// Where the list of each id ends.
+    ends: Vec<u32>,
+    items: Vec<T>,
+    ids: PhantomData<I>,
+}
+
+impl<I: Id, T: Copy> Lists<I, T> {
+    /// Makes the lists for `count` ids. Each pair adds an item to the end of the list of its id.
+    pub fn new(count: usize, mut pairs: Vec<(I, T)>) -> Lists<I, T> {
+        pairs.sort_by_key(|(id, _)| id.at());
+        let mut ends = Vec::with_capacity(count);
+        let mut end = 0;
+        for at in 0..count {
+            let from = pairs.get(end..).unwrap_or_default();
+            end += from.iter().take_while(|(id, _)| id.at() == at).count();
+            ends.push(end as u32);
+        }
+        Lists {
+            ends,
+            items: pairs.into_iter().map(|(_, item)| item).collect(),
+            ids: PhantomData,
+        }
+    }
+
+    /// Returns the list of an id.
+    pub fn get(&self, id: I) -> &[T] {
+        let end = |at: Option<usize>| Some(*self.ends.get(at?)? as usize);
+        let start = end(id.at().checked_sub(1)).unwrap_or(0);
+        let end = end(Some(id.at())).unwrap_or(start);
+        self.items.get(start..end).unwrap_or_default()
+    }
+
+    /// Returns all ids, in order.
+    pub fn ids(&self) -> impl Iterator<Item = I> + use<I, T> {
+        (0..self.ends.len()).map(I::new)
+    }
+}
