@@ -1,8 +1,8 @@
-//! A shortcut for ordinary sections. pest calls several functions for each character, and most of a large spec is
+//! A shortcut for ordinary items. pest calls several functions for each character, and most of a large spec is
 //! `name = "string"`: this reader needs a tenth of the instructions.
 //!
-//! `grammar/imgspec.pest` alone defines the language. A [`Reader`] adds the same nodes as pest. It gives the section up at
-//! the first character that it does not expect, and pest reads the section from its start. It knows no errors. The tests
+//! `grammar/imgspec.pest` alone defines the language. A [`Reader`] adds the same nodes as pest. It gives the item up at
+//! the first character that it does not expect, and pest reads the item from its start. It knows no errors. The tests
 //! below, `tests/mutations.rs` and `fuzz/` compare the two trees. A function here has the name of the rule that it
 //! follows; those that return an `Option` give up with `None`.
 
@@ -28,7 +28,7 @@ pub(super) fn parse_file(text: &str) -> Option<Tree> {
         if start == text.len() {
             break;
         }
-        if reader.section().is_none() {
+        if reader.item().is_none() {
             reader.nodes.truncate(known);
             reader.depth = 0;
             reader.at = end_of_piece(text, start, &mut steps);
@@ -62,14 +62,126 @@ fn end_of_piece(text: &str, start: usize, steps: &mut usize) -> usize {
 }
 
 impl Reader<'_> {
-    fn section(&mut self) -> Option<()> {
-        let kind = self.word();
-        if !matches!(
-            kind,
-            "image" | "layer" | "provider" | "rule" | "probe" | "matrix"
-        ) {
+    fn item(&mut self) -> Option<()> {
+        match self.word() {
+            "include" => self.include(),
+            "type" => self.type_decl(),
+            "variable" => self.variable(),
+            kind @ ("image" | "layer" | "provider" | "rule" | "probe" | "matrix") => {
+                self.section(kind)
+            }
+            _ => None,
+        }
+    }
+
+    fn include(&mut self) -> Option<()> {
+        let include = self.open(Kind::include);
+        self.at += "include".len();
+        self.some_spaces()?;
+        self.text()?;
+        self.spaces();
+        if self.word() == "as" {
+            self.at += "as".len();
+            self.some_spaces()?;
+            self.name()?;
+            self.spaces();
+        }
+        self.close(include);
+        self.line_end()
+    }
+
+    fn type_decl(&mut self) -> Option<()> {
+        let type_decl = self.open(Kind::type_decl);
+        self.at += "type".len();
+        self.some_spaces()?;
+        self.name()?;
+        self.spaces();
+        self.equals()?;
+        self.spaces();
+        self.type_()?;
+        self.spaces();
+        if self.word() == "matching" {
+            self.at += "matching".len();
+            self.some_spaces()?;
+            self.text()?;
+            self.spaces();
+        }
+        self.close(type_decl);
+        self.line_end()
+    }
+
+    fn variable(&mut self) -> Option<()> {
+        let variable = self.open(Kind::variable);
+        self.at += "variable".len();
+        self.some_spaces()?;
+        self.name()?;
+        self.spaces();
+        if self.byte(0) == b':' {
+            self.at += 1;
+            self.spaces();
+            self.type_()?;
+            self.spaces();
+        }
+        if self.byte(0) == b'=' {
+            self.equals()?;
+            self.spaces();
+            self.value()?;
+            self.spaces();
+        }
+        match self.byte(0) {
+            b'{' => self.block()?,
+            _ => self.line_end()?,
+        }
+        self.close(variable);
+        Some(())
+    }
+
+    fn type_(&mut self) -> Option<()> {
+        let type_ = self.open(Kind::type_);
+        match self.byte(0) {
+            b'[' => self.type_in(Kind::list_type, b']')?,
+            b'{' => self.type_in(Kind::map_type, b'}')?,
+            b'"' | b'\'' => self.texts()?,
+            _ => self.name()?,
+        }
+        if self.byte(0) == b'?' {
+            self.leaf(Kind::optional, 1);
+        }
+        self.close(type_);
+        Some(())
+    }
+
+    /// The type of elements, in brackets.
+    fn type_in(&mut self, kind: Kind, closing: u8) -> Option<()> {
+        let node = self.open(kind);
+        self.at += 1;
+        self.spaces();
+        self.deeper(Self::type_)?;
+        self.spaces();
+        if self.byte(0) != closing {
             return None;
         }
+        self.at += 1;
+        self.close(node);
+        Some(())
+    }
+
+    /// The texts of an enumeration.
+    fn texts(&mut self) -> Option<()> {
+        loop {
+            self.text()?;
+            let end = self.at;
+            self.spaces();
+            if self.byte(0) != b'|' {
+                self.at = end;
+                return Some(());
+            }
+            self.at += 1;
+            self.spaces();
+        }
+    }
+
+    fn section(&mut self, kind: &str) -> Option<()> {
         let section = self.open(Kind::section);
         self.leaf(Kind::section_kind, kind.len());
         self.some_spaces()?;
@@ -179,6 +291,20 @@ impl Reader<'_> {
         Some(())
     }
 
+    fn text(&mut self) -> Option<()> {
+        match self.byte(0) {
+            b'"' => self.string(),
+            b'\'' => self.raw(),
+            _ => None,
+        }
+    }
+
+    /// The end of an item without a block: something else is an error.
+    fn line_end(&self) -> Option<()> {
+        let is_end = self.at == self.text.len() || matches!(self.byte(0), b'\n' | b'#');
+        is_end.then_some(())
+    }
+
     fn equals(&mut self) -> Option<()> {
         let is_equals = self.byte(0) == b'=' && !matches!(self.byte(1), b'=' | b'>');
         self.at += 1;
@@ -244,12 +370,61 @@ mod tests {
         "a = 1\u{0}",
     ];
 
+    /// Items that are read here.
+    const ITEMS: [&str; 12] = [
+        "include \"a\"",
+        "include\t'a.json' as b-c \r",
+        "include \"${a}\" # b",
+        "type a = int",
+        "type a-b = \"c\" | 'd'|\"e\" ",
+        "type a = string matching '[a-z]+'",
+        "variable a : [ { b } ]? = [1,\n 2]",
+        "variable a:\"b\"? ",
+        "variable a = 1 # b",
+        "variable a { to = [b] }",
+        "variable a : b = { c = 1 } { to = [d], removed = \"e\" }",
+        "variable a :\u{feff}b = if c then d else e",
+    ];
+
+    /// Items that are left to pest.
+    const ODD_ITEMS: [&str; 16] = [
+        "include",
+        "include a",
+        "include \"a\" as",
+        "include \"a\" asb",
+        "include \"a\" { }",
+        "include \"a\nb\"",
+        "type a == b",
+        "type a = ",
+        "type a = \"b\" | c",
+        "type a = [b",
+        "type a = b matching c",
+        "variable \"a\" : b",
+        "variable a := b",
+        "variable a : b c",
+        "variable a : b == c",
+        "variable a : b = c }",
+    ];
+
     #[test]
-    fn ordinary_sections_are_read_without_pest() {
-        for statement in ORDINARY {
-            let text = format!("image a-1 extends b, c {{\n    {statement}\n}}");
+    fn ordinary_items_are_read_without_pest() {
+        let image = |statement| format!("image a-1 extends b, c {{\n    {statement}\n}}");
+        let items = ITEMS.into_iter().map(str::to_owned);
+        for text in ORDINARY.into_iter().map(image).chain(items) {
             let mut reader = Reader::new(&text);
-            assert!(reader.section().is_some(), "{text}");
+            assert!(reader.item().is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn items_have_the_tree_of_the_grammar() {
+        for item in ITEMS.into_iter().chain(ODD_ITEMS) {
+            for text in [
+                item.to_owned(),
+                format!("{item}\nlayer f {{ }}\n{item}\n# g"),
+            ] {
+                assert_eq!(parse_file(&text), grammar::parse_file(&text), "{text}");
+            }
         }
     }
 

@@ -258,7 +258,7 @@ impl Reader<'_> {
         (len > 0).then_some(())
     }
 
-    fn raw(&mut self) -> Option<()> {
+    pub(super) fn raw(&mut self) -> Option<()> {
         let inner = part(self.rest(), 1..).as_bytes();
         let end = memchr2(b'\'', b'\n', inner)?;
         if inner.get(end) != Some(&b'\'') || inner.starts_with(b"''") {
