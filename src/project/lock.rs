@@ -3,6 +3,7 @@
 //! Nothing here or in another room that checks specs touches the network: `imgspec vendor` downloads the copies.
 
 use crate::source::{normalize, sha256};
+use memchr::memmem;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
@@ -179,6 +180,11 @@ pub(super) fn find_copy(
     path: &Path,
     is_root: impl Fn(&Path) -> bool,
 ) -> Option<(PathBuf, Address)> {
+    // Almost no path is below such a folder, and this is the quickest way to see it.
+    let has_name = |name| memmem::find(path.as_os_str().as_encoded_bytes(), name).is_some();
+    if !VENDOR.split('/').all(|part| has_name(part.as_bytes())) {
+        return None;
+    }
     let above = path.ancestors().skip(1);
     let mut folders = above.filter(|folder| folder.ends_with(VENDOR));
     folders.find_map(|folder| {
