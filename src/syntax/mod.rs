@@ -47,6 +47,8 @@ pub struct Parse {
     pub file: ast::File,
     /// The syntax errors.
     pub diagnostics: Vec<Diagnostic>,
+    /// Where further errors begin, which one of the diagnostics explains together.
+    pub(crate) replaced: Vec<u32>,
     /// The offset after which errors are not reported, because there are more than [`MAX_SYNTAX_ERRORS`]; or 0 if the
     /// text exceeds another limit and is not parsed.
     ///
@@ -80,19 +82,12 @@ pub fn parse_by_grammar(text: &str) -> Option<Tree> {
 /// Parses a file. Every text has a result; what does not follow the grammar is reported.
 pub fn parse(file: FileId, text: &str) -> Parse {
     match plain::parse_file(text) {
-        Some(tree) => {
-            let (ast, diagnostics, cut) = to_ast::lower_file(file, text, &tree);
-            Parse {
-                tree,
-                file: ast,
-                diagnostics,
-                cut,
-            }
-        }
+        Some(tree) => to_ast::lower_file(file, text, tree),
         None => Parse {
             tree: grammar::junk(text),
             file: ast::File { items: Vec::new() },
             diagnostics: vec![refusal::explain(file, text)],
+            replaced: Vec::new(),
             cut: Some(0),
         },
     }

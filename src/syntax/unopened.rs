@@ -3,14 +3,22 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Span, part};
-use crate::syntax::plain::is_item_start;
+use crate::syntax::tree::{Kind, Tree};
 use std::ops::Range;
 
-/// Replaces the syntax errors of each item with the last line of an unopened heredoc by one about that line.
-pub(crate) fn merge(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) {
+/// Replaces the syntax errors of each item with the last line of an unopened heredoc by one about that line. Returns where
+/// the replaced ones begin.
+pub(crate) fn merge(
+    file: FileId,
+    text: &str,
+    tree: &Tree,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<u32> {
+    let starts = find_starts(tree);
+    let mut replaced = Vec::new();
     let mut at = 0;
     while let Some(first) = diagnostics.get(at) {
-        let item = item_around(text, first.primary.span.start as usize);
+        let item = item_around(text, &starts, first.primary.span.start as usize);
         let is_in_item = |found: &Diagnostic| item.contains(&(found.primary.span.start as usize));
         let rest = diagnostics.get(at..).unwrap_or_default();
         let count = rest.iter().take_while(|found| is_in_item(found)).count();
@@ -22,12 +30,14 @@ pub(crate) fn merge(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>)
             let found = found.help(format!(
                 "begin the heredoc with `<<{word}` in the setting that it belongs to, as in `name = <<{word}`"
             ));
-            diagnostics.splice(at..at + count, [found]);
+            let told = diagnostics.splice(at..at + count, [found]);
+            replaced.extend(told.map(|found| found.primary.span.start));
             at += 1;
         } else {
             at += count.max(1);
         }
     }
+    replaced
 }
 
 /// The first line of an item that is a word in capitals alone and ends no heredoc of the item, with its place.
@@ -54,12 +64,17 @@ fn find_closing_line<'t>(text: &'t str, item: &Range<usize>) -> Option<(usize, &
     None
 }
 
-/// The item around a place: from the line that begins it to the line that begins the next one.
-fn item_around(text: &str, at: usize) -> Range<usize> {
-    let starts = |line: usize| is_item_start(part(text, line..));
-    let before = memchr::memrchr_iter(b'\n', part(text, ..at).as_bytes());
-    let start = before.map(|end| end + 1).find(|line| starts(*line));
-    let behind = memchr::memchr_iter(b'\n', part(text, at..).as_bytes());
-    let end = behind.map(|end| at + end + 1).find(|line| starts(*line));
-    start.unwrap_or(0)..end.unwrap_or(text.len() + 1)
+/// Returns where the items begin.
+fn find_starts(tree: &Tree) -> Vec<usize> {
+    let nodes = tree.children(0).map(|at| tree.node(at));
+    let items =
+        nodes.filter(|node| !matches!(node.kind, Kind::comment | Kind::junk_item | Kind::EOI));
+    items.map(|node| node.start as usize).collect()
+}
+
+/// The item around a place: to where the next one begins.
+fn item_around(text: &str, starts: &[usize], at: usize) -> Range<usize> {
+    let (before, behind) = starts.split_at(starts.partition_point(|start| *start <= at));
+    let start = before.last().copied().unwrap_or(0);
+    start..behind.first().copied().unwrap_or(text.len() + 1)
 }

@@ -15,6 +15,7 @@ impl Damage {
             .diagnostics
             .iter()
             .map(|d| d.primary.span.start)
+            .chain(parse.replaced.iter().copied())
             .collect();
         for item in tree.children(0) {
             for at in item..tree.node(item).next as usize {

@@ -79,10 +79,7 @@ impl Reader<'_> {
         self.at += "include".len();
         self.some_spaces()?;
         self.text()?;
-        self.spaces();
-        if self.word() == "as" {
-            self.at += "as".len();
-            self.some_spaces()?;
+        if self.keyword("as")? {
             self.name()?;
             self.spaces();
         }
@@ -99,10 +96,7 @@ impl Reader<'_> {
         self.equals()?;
         self.spaces();
         self.type_()?;
-        self.spaces();
-        if self.word() == "matching" {
-            self.at += "matching".len();
-            self.some_spaces()?;
+        if self.keyword("matching")? {
             self.text()?;
             self.spaces();
         }
@@ -291,6 +285,18 @@ impl Reader<'_> {
         Some(())
     }
 
+    /// A word between spaces, which need not be there. Skips the spaces.
+    fn keyword(&mut self, word: &str) -> Option<bool> {
+        let start = self.at;
+        self.spaces();
+        let is_there = self.word() == word && self.at > start;
+        if is_there {
+            self.at += word.len();
+            self.some_spaces()?;
+        }
+        Some(is_there)
+    }
+
     fn text(&mut self) -> Option<()> {
         match self.byte(0) {
             b'"' => self.string(),
@@ -387,11 +393,13 @@ mod tests {
     ];
 
     /// Items that are left to pest.
-    const ODD_ITEMS: [&str; 16] = [
+    const ODD_ITEMS: [&str; 18] = [
         "include",
         "include a",
         "include \"a\" as",
         "include \"a\" asb",
+        "include \"a\"as b",
+        "type a = \"b\"matching \"c\"",
         "include \"a\" { }",
         "include \"a\nb\"",
         "type a == b",

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, MAX_DEPTH, MAX_SYNTAX_ERRORS, Span, part};
+use crate::syntax::Parse;
 use crate::syntax::ast::*;
 use crate::syntax::blocks::{Meant, meant_by};
 use crate::syntax::mistakes::names_of;
@@ -10,17 +11,20 @@ use crate::syntax::tree::{Kind, Tree};
 use crate::syntax::unopened;
 use smol_str::SmolStr;
 
-/// Returns the typed view, the errors, and the offset after which there are more errors than are reported.
-pub(crate) fn lower_file(
-    file: FileId,
-    text: &str,
-    tree: &Tree,
-) -> (File, Vec<Diagnostic>, Option<u32>) {
-    let mut lowering = ToAst::new(file, text, tree);
+/// Returns a parsed file with its typed view and its errors.
+pub(crate) fn lower_file(file: FileId, text: &str, tree: Tree) -> Parse {
+    let mut lowering = ToAst::new(file, text, &tree);
     let items = lowering.lower_items();
     let cut = lowering.cut_from();
-    unopened::merge(file, text, &mut lowering.diagnostics);
-    (File { items }, lowering.diagnostics, cut)
+    let mut diagnostics = lowering.diagnostics;
+    let replaced = unopened::merge(file, text, &tree, &mut diagnostics);
+    Parse {
+        tree,
+        file: File { items },
+        diagnostics,
+        replaced,
+        cut,
+    }
 }
 
 /// Lowers a single setting.
