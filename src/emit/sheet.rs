@@ -209,12 +209,7 @@ impl<'p> Sheet<'p> {
         }
         let ids = image.ids().iter().copied();
         let rows = plan.rows.iter().filter(|row| row.file.is_some());
-        let roles = ids.clone().flat_map(|id| {
-            delivery
-                .roles_of(id)
-                .into_iter()
-                .map(move |role| (id, role))
-        });
+        let roles = roles_of(&delivery, ids.clone());
         Some(Sheet {
             model: Model::new(image)?,
             pages,
@@ -395,12 +390,23 @@ impl<'p> Sheet<'p> {
             .roles
             .iter()
             .filter(|(id, _)| ids.binary_search(id).is_err());
-        let new = ids.iter().flat_map(|id| delivery.roles_of(*id));
-        delivery.checked(
-            Vec::new(),
-            old.map(|(_, role)| role.clone()).chain(new).collect(),
-        )
+        let new = roles_of(delivery, ids.iter().copied());
+        let mut all: Vec<(VarId, Role)> = old.cloned().chain(new).collect();
+        all.sort_by_key(|(id, _)| *id);
+        let roles = all.into_iter().map(|(_, role)| role);
+        delivery.checked(Vec::new(), roles.collect())
     }
+}
+
+/// The roles that the values of some variables name.
+fn roles_of(
+    delivery: &Delivery<'_, '_>,
+    ids: impl Iterator<Item = VarId>,
+) -> impl Iterator<Item = (VarId, Role)> {
+    ids.flat_map(|id| {
+        let roles = delivery.roles_of(id).into_iter();
+        roles.map(move |role| (id, role))
+    })
 }
 
 /// The variables whose slots have the name of another variable, and these other ones.
