@@ -2,6 +2,7 @@
 
 use crate::source::part;
 use crate::syntax::format::{INDENT, Printer};
+use crate::syntax::plain::SPACE;
 use crate::syntax::to_ast::{common_indent, dedented};
 
 impl Printer<'_> {
@@ -15,11 +16,11 @@ impl Printer<'_> {
         if dedented(&moved) != dedented(body) {
             return self.push(text);
         }
-        self.push(part(text, ..first).trim_end());
+        self.push(part(text, ..first).trim_end_matches(SPACE));
         self.push("\n");
         self.push(&moved);
         self.push(&indent);
-        self.push(part(text, last + 1..).trim_start_matches([' ', '\t', '\r', '\u{feff}']));
+        self.push(part(text, last + 1..).trim_start_matches(SPACE));
     }
 }
 

@@ -10,6 +10,7 @@ mod statements;
 mod values;
 
 use crate::source::{FileId, part};
+use crate::syntax::plain::SPACE;
 use crate::syntax::tree::{Kind, Tree};
 use damage::Damage;
 use std::ops::Range;
@@ -207,5 +208,5 @@ impl<'t> Printer<'t> {
 fn has_blank_line(gap: &str) -> bool {
     let mut lines = gap.split('\n').skip(1).peekable();
     std::iter::from_fn(|| lines.next().filter(|_| lines.peek().is_some()))
-        .any(|line| line.trim().is_empty())
+        .any(|line| line.trim_matches(SPACE).is_empty())
 }

@@ -1,6 +1,7 @@
 //! Items, statements and blocks.
 
 use crate::syntax::format::Printer;
+use crate::syntax::plain::SPACE;
 use crate::syntax::tree::Kind;
 
 impl Printer<'_> {
@@ -101,7 +102,7 @@ impl Printer<'_> {
             } else {
                 self.push(" ")
             }
-            self.push(self.slice(*child).trim_end());
+            self.push(self.slice(*child).trim_end_matches(SPACE));
             if self.kind(*child) != Kind::comment && i + 1 < children.len() {
                 self.push(",");
             }

@@ -2,6 +2,7 @@
 
 use crate::source::part;
 use crate::syntax::format::{MAX_WIDTH, Part, Printer};
+use crate::syntax::plain::SPACE;
 use crate::syntax::tree::Kind;
 
 impl Printer<'_> {
@@ -36,7 +37,7 @@ impl Printer<'_> {
             Kind::if_ => self.print_if(at, level),
             Kind::heredoc => self.print_heredoc(at),
             Kind::infix if self.slice(at).starts_with("not") => self.push("not in"),
-            Kind::comment => self.push(self.slice(at).trim_end()),
+            Kind::comment => self.push(self.slice(at).trim_end_matches(SPACE)),
             _ => self.push(self.slice(at)),
         }
     }

@@ -13,8 +13,8 @@ use crate::source::{MAX_STEPS, part};
 use crate::syntax::tree::{Kind, Tree};
 use crate::syntax::{grammar, refusal};
 use memchr::{memchr_iter, memmem};
-use reader::Reader;
-pub(super) use reader::is_item_start;
+pub(super) use reader::SPACE;
+use reader::{Reader, is_item_start};
 
 /// Parses a file. Returns `None` if the grammar refuses a piece of it.
 pub(super) fn parse_file(text: &str) -> Option<Tree> {

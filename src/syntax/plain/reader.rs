@@ -11,7 +11,7 @@ const ITEMS: [&str; 11] = [
 ];
 
 /// The grammar's `item_start`.
-pub(in crate::syntax) fn is_item_start(text: &str) -> bool {
+pub(super) fn is_item_start(text: &str) -> bool {
     // Most lines begin with a space.
     let is_word = text.starts_with(|c: char| c.is_ascii_lowercase());
     let words = ITEMS.iter().filter(|_| is_word);
@@ -24,7 +24,7 @@ pub(in crate::syntax) fn is_item_start(text: &str) -> bool {
 }
 
 /// The grammar's `space`.
-pub(super) const SPACE: [char; 4] = [' ', '\t', '\r', '\u{feff}'];
+pub(in crate::syntax) const SPACE: [char; 4] = [' ', '\t', '\r', '\u{feff}'];
 
 pub(super) fn is_name_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
