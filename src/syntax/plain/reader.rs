@@ -147,7 +147,7 @@ impl<'t> Reader<'t> {
     pub(super) fn edge(&self) -> Option<()> {
         matches!(
             self.byte(0),
-            b' ' | b'(' | b'[' | b'"' | b'!' | b'\t' | b'\r'
+            b' ' | b'(' | b'[' | b'{' | b'"' | b'!' | b'\t' | b'\r'
         )
         .then_some(())
     }
