@@ -102,7 +102,7 @@ impl Fleet {
         let mut lines: Vec<&str> = Vec::new();
         for _ in 0..self.0.usize(..=most) {
             // The first ones are right on most targets.
-            let end = if self.1 { 23 } else { SAID.len() };
+            let end = if self.1 { 27 } else { SAID.len() };
             lines.extend(SAID.get(self.0.usize(..end)));
         }
         lines.dedup();

@@ -14,6 +14,9 @@ pub(crate) fn merge(
     tree: &Tree,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<u32> {
+    if diagnostics.len() < 2 {
+        return Vec::new();
+    }
     let starts = find_starts(tree);
     let mut replaced = Vec::new();
     let mut at = 0;
