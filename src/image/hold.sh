@@ -58,12 +58,20 @@ esac
 wait_for_end() { # NAME
     echo ready
     local ended
-    while kill -0 "$guest" 2>/dev/null; do
-        # Some machines have a KVM that cannot run a boot loader, and stands still then.
-        if [ "$accelerator" = kvm ] && grep -q 'KVM internal error' qemu; then
-            kill -KILL "$guest"
+    while true; do
+        # -1: it is running. More than 128: a signal has ended it.
+        ended=-1
+        if ! kill -0 "$guest" 2>/dev/null; then
+            ended=0
+            wait "$guest" || ended=$?
+        fi
+        # Some machines have a KVM that cannot run a boot loader: QEMU stands still then, or aborts.
+        if [ "$accelerator" = kvm ] && { [ "$ended" -gt 128 ] || grep -q 'KVM internal error' qemu; }; then
+            kill -KILL "$guest" 2>/dev/null || true
             accelerator=tcg
             start_machine
+        elif [ "$ended" -ge 0 ]; then
+            break
         fi
         ended=0
         read -r -t 0.2 _ || ended=$?
