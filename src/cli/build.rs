@@ -9,7 +9,7 @@ use crate::cli::{Cli, Failure, Selection, print, print_aside};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::emit::{Account, Artifacts, Output, Provenance, TemplatePath};
 use crate::source::Release;
-use crate::workspace::{self, Eyes, Lock, Stage, WriteError};
+use crate::workspace::{self, Eyes, ImageFolder, Lock, Stage, WriteError};
 use clap::{Args, ValueEnum};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -233,7 +233,8 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
             eyes.identify(&mut files);
             let [_, _, (_, manifest)] = &files.files;
             image.manifest.clone_from(manifest);
-            workspace::add_image(&stage, &files).map_err(failed)?;
+            let place = ImageFolder::of(&stage, &image.image);
+            workspace::add_image(&stage, &files, place).map_err(failed)?;
             let name = Path::new(&image.image).join(Provenance::FILE);
             let text = account.provenance.text();
             stage.add(&name, text.as_bytes(), 0o644).map_err(failed)?;

@@ -13,7 +13,7 @@ use crate::diagnostic::{
 };
 use crate::emit::{Account, Artifacts, Files, Output};
 use crate::source::{Disk, Loader};
-use crate::workspace::{self, Eyes, Stage, put_id};
+use crate::workspace::{self, Eyes, ImageFolder, Stage, put_id};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -191,10 +191,9 @@ fn make(
     let stage = workspace::begin(output).map_err(failed)?;
     let add = |mut image: Files| {
         eyes.identify(&mut image);
-        if !is_new {
-            workspace::expect_free(&stage, &image.image).map_err(Failure)?;
-        }
-        workspace::add_image(&stage, &image).map_err(failed)
+        let place = ImageFolder::of(&stage, &image.image);
+        place.expect_free(&image.image).map_err(Failure)?;
+        workspace::add_image(&stage, &image, place).map_err(failed)
     };
     let (folders, findings) = render_all(selected, output, add);
     let staged = Staged {

@@ -273,14 +273,15 @@ pub fn has_text(path: &Path, text: &str) -> bool {
     compare().unwrap_or(false)
 }
 
+/// True if a file has these permissions. Other systems than Unix have none.
 #[cfg(unix)]
-fn has_mode(found: &fs::Metadata, mode: u32) -> bool {
+pub(crate) fn has_mode(found: &fs::Metadata, mode: u32) -> bool {
     use std::os::unix::fs::PermissionsExt;
     found.permissions().mode() & 0o777 == mode
 }
 
 #[cfg(not(unix))]
-fn has_mode(_: &fs::Metadata, _: u32) -> bool {
+pub(crate) fn has_mode(_: &fs::Metadata, _: u32) -> bool {
     true
 }
 

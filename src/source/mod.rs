@@ -15,6 +15,7 @@ mod visible;
 
 pub use limits::*;
 pub use line_index::{LineColumn, LineIndex};
+pub(crate) use loader::has_mode;
 pub use loader::{
     Disk, Loader, Memory, has_content, has_text, is_absolute, normalize, open_regular, read_bytes,
     read_input, read_text, read_text_real,

@@ -37,6 +37,6 @@ pub use vendor::{Copies, Copy, find_copies};
 #[cfg(unix)]
 pub(crate) use write::replace_private;
 pub use write::{
-    WriteError, add_image, append, begin, create, expect_free, replace, rewrite, room_in, stale,
+    ImageFolder, WriteError, add_image, append, begin, create, replace, rewrite, room_in, stale,
     tidy, write,
 };

@@ -10,7 +10,7 @@
 //! Only the owner of the lock has such a folder, so no running command loses its files. The system releases the lock when
 //! the process ends.
 
-use crate::source::{has_content, visible};
+use crate::source::{has_content, has_mode, visible};
 use crate::workspace::cache::IGNORE;
 use crate::workspace::lock::{find_holder, name_holder};
 use crate::workspace::make_ignored;
@@ -19,6 +19,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The folder of files that are being written.
 pub(crate) const NEW: &str = ".imgspec-new";
@@ -35,6 +36,11 @@ const BACKUPS: &str = "old";
 /// In [`NEW`] and [`READY`]: an empty file for each file that will be removed.
 const REMOVED: &str = "removed";
 
+/// The mode of an ordinary file.
+const OPEN: u32 = 0o644;
+/// The mode of a file with secrets. It has no bit that [`OPEN`] has not.
+const CLOSED: u32 = 0o600;
+
 /// How often a call is repeated that a signal has interrupted.
 const ATTEMPTS: usize = 16;
 
@@ -45,6 +51,8 @@ pub struct Stage {
     folder: PathBuf,
     /// The folder was made for this stage, and is removed with it.
     is_made: bool,
+    /// The system gives new files the mode that [`write`](Stage::write) asks for.
+    keeps_mode: OnceLock<bool>,
     _lock: Option<File>,
 }
 
@@ -90,6 +98,7 @@ impl Stage {
         let stage = Stage {
             folder: folder.to_owned(),
             is_made,
+            keeps_mode: OnceLock::new(),
             _lock: lock_folder(folder),
         };
         remove(&folder.join(NEW))?;
@@ -205,8 +214,21 @@ impl Stage {
             file => file?,
         };
         file.write_all(content)?;
-        set_mode(&file, mode)?;
+        if !self.keeps(&file, mode) {
+            set_mode(&file, mode)?;
+        }
         Ok(path)
+    }
+
+    /// Returns whether a new file certainly has the mode that was asked for. A umask, or a default access list of the folder,
+    /// takes the same bits from every file, so it is enough to look at the first.
+    fn keeps(&self, file: &File, mode: u32) -> bool {
+        let keeps = || file.metadata().is_ok_and(|found| has_mode(&found, OPEN));
+        match mode {
+            OPEN => *self.keeps_mode.get_or_init(keeps),
+            CLOSED => self.keeps_mode.get() == Some(&true),
+            _ => false,
+        }
     }
 
     /// Makes the folder of a file in the stage.
@@ -340,6 +362,11 @@ fn move_folder(
     for (entry, kind) in entries {
         let name = name.join(entry);
         let (source, place) = (files.join(&name), folder.join(&name));
+        if move_to_free(&source, &place) {
+            let is_replaced = false;
+            moved.push(Moved { name, is_replaced });
+            continue;
+        }
         let there = place.symlink_metadata();
         let is_replaced = there.is_ok();
         if kind.is_dir() && is_replaced && place.is_dir() {
@@ -360,6 +387,18 @@ fn move_folder(
         moved.push(Moved { name, is_replaced });
     }
     Ok(())
+}
+
+/// Moves a file or folder, unless something is in its place, or the system cannot tell.
+#[cfg(target_os = "linux")]
+fn move_to_free(source: &Path, place: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, source, CWD, place, RenameFlags::NOREPLACE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn move_to_free(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// True for a folder that is not a link.

@@ -82,47 +82,66 @@ pub fn begin(output: &Output) -> Result<Stage, WriteError> {
     Stage::of_output(&output.dir, output.portable)
 }
 
+/// The folder of an image in an output folder, as it was found.
+#[derive(Debug)]
+pub struct ImageFolder {
+    folder: PathBuf,
+    /// `None` if nothing is there.
+    is_link: Option<bool>,
+}
+
+impl ImageFolder {
+    /// Looks at the folder of an image.
+    pub fn of(stage: &Stage, image: &str) -> ImageFolder {
+        let folder = stage.folder().join(image);
+        let found = folder.symlink_metadata().ok();
+        ImageFolder {
+            folder,
+            is_link: found.map(|found| found.is_symlink()),
+        }
+    }
+
+    /// Returns an error if a build of the image is running, which reads the image's files.
+    ///
+    /// # Errors
+    /// If it is, or the lock cannot be read.
+    pub fn expect_free(&self, image: &str) -> Result<(), String> {
+        if self.is_link.is_none() {
+            return Ok(());
+        }
+        let holder = Lock::find_holder(&self.folder)
+            .map_err(|e| format!("cannot read the lock of {}: {e}", self.folder.display()))?;
+        holder.map_or(Ok(()), |holder| {
+            Err(format!(
+                "`{image}` is being built by {}, and its files cannot change before the build ends: wait for it, or stop it",
+                name_holder(holder)
+            ))
+        })
+    }
+}
+
 /// Adds the files of an image to a stage of the output folder, and returns the image's folder. Files that are up to date
 /// stay untouched. Threads can add images at the same time.
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn add_image(stage: &Stage, image: &Files) -> Result<PathBuf, WriteError> {
+pub fn add_image(stage: &Stage, image: &Files, place: ImageFolder) -> Result<PathBuf, WriteError> {
     let name = Path::new(&image.image);
-    let folder = stage.folder().join(name);
-    let found = folder.symlink_metadata();
-    let is_new = found.is_err();
-    let is_link = found.is_ok_and(|found| found.is_symlink());
-    let is_name = name.file_name() == Some(name.as_os_str());
-    if !is_new && (is_link || !is_name) && !is_in(&folder, stage.folder()) {
-        let error = io::Error::other("it is a link out of the output folder");
-        return Err(WriteError::new(&folder, error));
-    }
+    let ImageFolder { folder, is_link } = place;
     let mode = if image.is_secret { 0o600 } else { 0o644 };
-    if is_new {
+    let Some(is_link) = is_link else {
         stage.add_folder(name, &image.files, mode)?;
         return Ok(folder);
+    };
+    let is_name = name.file_name() == Some(name.as_os_str());
+    if (is_link || !is_name) && !is_in(&folder, stage.folder()) {
+        let error = io::Error::other("it is a link out of the output folder");
+        return Err(WriteError::new(&folder, error));
     }
     for (file, content) in &image.files {
         stage.add(&name.join(file), content.as_bytes(), mode)?;
     }
     Ok(folder)
-}
-
-/// Returns an error if a build of the image is running, which reads the image's files.
-///
-/// # Errors
-/// If it is, or the lock cannot be read.
-pub fn expect_free(stage: &Stage, image: &str) -> Result<(), String> {
-    let folder = stage.folder().join(image);
-    let holder = Lock::find_holder(&folder)
-        .map_err(|e| format!("cannot read the lock of {}: {e}", folder.display()))?;
-    holder.map_or(Ok(()), |holder| {
-        Err(format!(
-            "`{image}` is being built by {}, and its files cannot change before the build ends: wait for it, or stop it",
-            name_holder(holder)
-        ))
-    })
 }
 
 /// Writes the files of images to the output folder, with the images' IDs, and returns the images' folders. No file is
@@ -135,7 +154,7 @@ pub fn write(images: Vec<Files>, output: &Output) -> Result<Vec<PathBuf>, WriteE
     let eyes = Eyes::bounded();
     let folders = images.into_iter().map(|mut image| {
         eyes.identify(&mut image);
-        add_image(&stage, &image)
+        add_image(&stage, &image, ImageFolder::of(&stage, &image.image))
     });
     let folders = folders.collect::<Result<_, _>>()?;
     stage.commit()?;
