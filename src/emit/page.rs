@@ -24,6 +24,12 @@ impl<K: Copy + Ord> Page<K> {
         }
     }
 
+    /// Frees the room that is left.
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.entries.shrink_to_fit();
+    }
+
     /// Adds an entry with a string, whose key is greater than those before it.
     pub(super) fn push_string(&mut self, key: K, name: &str, value: &str) {
         let start = self.begin(name);

@@ -135,6 +135,12 @@ impl Both {
 }
 
 impl Pages {
+    /// Frees the room that is left in pages that are kept.
+    fn shrink(&mut self) {
+        self.packer.shrink();
+        self.ansible.shrink();
+    }
+
     /// Whether these are the texts of the two files.
     fn make(&self, packer: &str, ansible: &str) -> bool {
         let nothing = Page::default();
@@ -196,7 +202,9 @@ impl<'p> Sheet<'p> {
         let (mut pages, mut recipe) = (None, None);
         if let Some(files) = files {
             let sight = &files.sight;
-            let both = Both::new(&delivery, &plan, output, &sight.root);
+            let mut both = Both::new(&delivery, &plan, output, &sight.root);
+            both.own.shrink();
+            both.covered.shrink();
             let [(_, packer), (_, ansible), _] = &files.files;
             let [(_, covered_packer), (_, covered_ansible)] = &sight.portable;
             if !both.own.make(packer, ansible)
