@@ -18,6 +18,12 @@ impl Workspace {
         self.check(changed)
     }
 
+    /// True if a file is left that the client shows.
+    pub(super) fn owes_open(&self) -> bool {
+        let is_open = |path: &Path| self.documents.get(path).is_some();
+        self.scheduler.has_urgent(is_open)
+    }
+
     /// Checks some of the files that are left.
     pub(super) fn check_some(&mut self) -> Vec<Publication> {
         let documents = &self.documents;

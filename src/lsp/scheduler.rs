@@ -20,6 +20,11 @@ impl Scheduler {
         self.urgent.is_empty() && self.waiting.is_empty()
     }
 
+    /// True if a file is left that is urgent or open.
+    pub(super) fn has_urgent(&self, is_open: impl Fn(&Path) -> bool) -> bool {
+        !self.urgent.is_empty() || self.waiting.iter().any(|path| is_open(path))
+    }
+
     /// Adds a file to check before the next response.
     pub(super) fn add_urgent(&mut self, path: &Path) {
         self.urgent.retain(|other| other != path);

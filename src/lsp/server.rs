@@ -25,8 +25,12 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
+
+/// How long after a keystroke only what the client shows is checked. So the next keystroke seldom waits for the rest.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Serves one client until it exits. Returns true if the client sent `shutdown` before.
 ///
@@ -98,6 +102,8 @@ pub(super) struct Server {
     pub(super) outputs: RefCell<FxHashSet<String>>,
     /// Whether a file has changed since the client was last told that outputs can have other texts.
     are_outputs_old: bool,
+    /// When the client last changed a document.
+    typed: Option<Instant>,
 }
 
 impl Server {
@@ -122,6 +128,7 @@ impl Server {
             answers: Cell::default(),
             outputs: RefCell::default(),
             are_outputs_old: false,
+            typed: None,
         }
     }
 
@@ -140,6 +147,14 @@ impl Server {
             }
             let Some(message) = inbox.pop_front() else {
                 if !self.workspace.scheduler.is_settled() && !is_shut_down {
+                    let rest = self.rest_of_pause();
+                    if !rest.is_zero()
+                        && !self.workspace.owes_open()
+                        && let Ok(message) = connection.receiver.recv_timeout(rest)
+                    {
+                        receive(message, &mut inbox, connection)?;
+                        continue;
+                    }
                     let found = self.workspace.check_some();
                     self.publish(connection, found, true)?;
                     continue;
@@ -201,6 +216,12 @@ impl Server {
                 Message::Response(_) => {}
             }
         }
+    }
+
+    /// What is left of the pause after a keystroke.
+    fn rest_of_pause(&self) -> Duration {
+        let since = self.typed.map(|typed| typed.elapsed());
+        since.map_or(Duration::ZERO, |since| PAUSE.saturating_sub(since))
     }
 
     /// Sends diagnostics, or tells a client that asks for them that there are others.
@@ -320,6 +341,8 @@ impl Server {
             .change(&path, version, params.content_changes, encoding);
         self.workspace.note_edit(&path);
         self.are_outputs_old = true;
+        // Over pipes there are people with keyboards.
+        self.typed = self.writes_text.then(Instant::now);
     }
 
     fn close(&mut self, params: DidCloseTextDocumentParams) {
