@@ -322,6 +322,95 @@ fn the_shortcut_reads_what_the_grammar_reads() {
     }
 }
 
+/// Texts in which any tokens follow each other, also those that the grammar knows only as mistakes.
+#[test]
+fn the_shortcut_reads_what_the_grammar_reads_of_any_tokens() {
+    let tokens = tokens();
+    let heads = [
+        "",
+        "image a extends b {",
+        "layer a { when b {",
+        "layer a { ansible {",
+        "layer a { x = ",
+        "layer a { x = [",
+        "layer a { x = {",
+        "layer a { x = \"${",
+        "rule a {",
+        "provider a {",
+        "variable a : int = ",
+        "variable a : int {",
+        "type a = ",
+    ];
+    let runs = runs();
+    for run in runs.start..runs.start + 300 * (runs.end - runs.start) {
+        let mut random = Rng::with_seed(run);
+        let mut text = pick(&mut random, &heads).to_owned();
+        for _ in 0..random.usize(1..10) {
+            text.push_str(&tokens[random.usize(..tokens.len())]);
+            text.push_str(pick(&mut random, &["", "", " "]));
+        }
+        for _ in 0..random.usize(..3) {
+            text.push_str(pick(&mut random, &[" }", "\n}\n", "]", ")", "\""]));
+        }
+        if let Some(expected) = parse_by_grammar(&text) {
+            let is_same = parse_tree(&text) == expected;
+            assert!(is_same, "run {run}: the trees differ:\n{text:?}");
+        }
+    }
+}
+
+/// The literals of the grammar, and what no literal is.
+fn tokens() -> Vec<String> {
+    let grammar = std::fs::read_to_string(common::root().join("grammar/imgspec.pest")).unwrap();
+    let rules = grammar.lines().filter(|line| !line.starts_with("//"));
+    // In each rule every other part between quotes is a literal; the grammar writes a quote as `\"`.
+    let literals = rules.flat_map(|rule| {
+        let rule = rule.replace("\\\\", "\u{1}").replace("\\\"", "\u{2}");
+        let literals = rule.split('"').skip(1).step_by(2);
+        let literals = literals.map(|literal| {
+            literal
+                .replace("\\n", "\n")
+                .replace('\u{1}', "\\")
+                .replace('\u{2}', "\"")
+        });
+        literals.collect::<Vec<_>>()
+    });
+    let others = [
+        "a",
+        "b-c",
+        "d.e",
+        "1",
+        "-1",
+        "1.5",
+        "\"s\"",
+        "\"${a}\"",
+        "'r'",
+        "a = 1",
+        "b = [1, 2]\n",
+        "x = {",
+        "<<T\nx\nT\n",
+        "# c\n",
+        "## d\n",
+        "\n",
+        " ",
+        "\t",
+        "\r\n",
+        "\u{feff}",
+        "é",
+        "%",
+        "@",
+        "^",
+        "$",
+        "`",
+        "ansible {",
+        "file(\"a\")",
+    ];
+    let mut all: Vec<String> = literals.chain(others.map(str::to_owned)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
 #[test]
 fn the_compiler_survives_mutations() {
     // As much stack as a program's first thread has.

@@ -35,12 +35,13 @@ impl<'p> Image<'p> {
         Finished(self).eval(expr).ok().flatten()
     }
 
-    /// Returns the string that an expression comes to, if the compiler knows it.
+    /// Returns the string that an expression comes to, if the compiler knows it, and it is not blank.
     pub fn eval_text(&self, expr: &'p Expr) -> Option<String> {
         match self.eval_finished(expr)? {
             Value::String(text) => text.known().map(|text| text.into_owned()),
             _ => None,
         }
+        .filter(|text| !text.trim().is_empty())
     }
 
     /// Returns the strongest settings of variables, and of what their values depend on: those first that the user can

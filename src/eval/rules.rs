@@ -66,7 +66,7 @@ impl<'p> Image<'p> {
         places.sort_by_key(|(_, active)| (!is_users(active), std::cmp::Reverse(active.layer)));
         let message = self
             .eval_text(&rule.message)
-            .unwrap_or_else(|| rule.name.to_string());
+            .unwrap_or_else(|| format!("this image breaks the rule `{}`", rule.name));
         let help = rule.help.as_ref().and_then(|help| self.eval_text(help));
         let mut places = places.into_iter();
         let image = self.program.section(self.section);

@@ -407,7 +407,7 @@ impl Texts<'_> {
             }
             Expr::MethodCall(call) => match call.method.to_string().as_str() {
                 "to_owned" | "into" | "to_string" | "as_str" | "into_owned" | "clone"
-                | "as_ref" | "trim_end" | "as_deref" | "to_vec" => {
+                | "as_ref" | "trim_end" | "as_deref" | "to_vec" | "filter" => {
                     self.read_at(&call.receiver, element);
                 }
                 "unwrap_or" | "map_or" | "unwrap_or_else" | "map_or_else" | "unwrap_or_default" => {

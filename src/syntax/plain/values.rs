@@ -69,8 +69,8 @@ impl Reader<'_> {
             let end = self.at;
             self.spaces();
             if !self.infix() {
-                // An `=` here is an error.
-                let is_end = self.byte(0) != b'=';
+                // An `=` here is an error, and so are other languages' operators.
+                let is_end = self.byte(0) != b'=' && !matches!(self.word(), "is" | "eq" | "ne");
                 self.at = end;
                 return is_end.then_some(());
             }
@@ -80,9 +80,11 @@ impl Reader<'_> {
 
     fn infix(&mut self) -> bool {
         let len = match (self.byte(0), self.byte(1)) {
-            (b'=' | b'!' | b'<' | b'>', b'=') | (b'&', b'&') | (b'|', b'|') => 2,
+            // Three characters are an operator of another language.
+            (b'=' | b'!', b'=') => 2 * usize::from(self.byte(2) != b'='),
+            (b'<' | b'>', b'=') | (b'&', b'&') | (b'|', b'|') => 2,
             (b'+', next) => usize::from(next != b'='),
-            (b'<', next) => usize::from(next != b'<'),
+            (b'<', next) => usize::from(next != b'<' && next != b'>'),
             (b'>', _) => 1,
             (b'a' | b'i' | b'o' | b'n', _) => match self.word() {
                 word @ ("and" | "in" | "or") => word.len(),
