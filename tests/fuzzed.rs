@@ -9,6 +9,7 @@ mod common;
 #[path = "../fuzz/src/checks/mod.rs"]
 mod checks;
 
+use common::specs::tokens;
 use common::{entries, root, snapshot};
 use fastrand::Rng;
 use libtest_mimic::Trial;
@@ -79,12 +80,13 @@ fn check_corpus(target: &str, check: Check) {
     let mut kept: Vec<Vec<u8>> = paths.iter().map(|p| std::fs::read(p).unwrap()).collect();
     assert!(!kept.is_empty(), "{target} has no corpus");
     random.shuffle(&mut kept);
+    let tokens = tokens();
     let mut count = 0;
     while Instant::now() < end {
         let mut input = kept[count % kept.len()].clone();
         if count >= kept.len() {
             let other = &kept[random.usize(..kept.len())];
-            change(&mut input, other, &mut random);
+            change(&mut input, other, &tokens, &mut random);
         }
         let found = std::panic::catch_unwind(|| check(&input));
         if let Err(found) = found {
@@ -97,16 +99,21 @@ fn check_corpus(target: &str, check: Check) {
     }
 }
 
-/// Removes, repeats or changes some bytes, or puts in a piece of another input.
-fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Rng) {
+/// Removes, repeats or changes some bytes, or puts in a piece of another input or tokens of the grammar.
+fn change(input: &mut Vec<u8>, other: &[u8], tokens: &[String], random: &mut Rng) {
     let piece = |bytes: &[u8], random: &mut Rng| {
         let start = random.usize(..=bytes.len());
         start..bytes.len().min(start + random.usize(..=32))
     };
     for _ in 0..random.usize(1..=4) {
         let place = piece(input, random);
-        let new = match random.u8(..4) {
+        let new = match random.u8(..5) {
             0 => Vec::new(),
+            4 => {
+                let tokens =
+                    (0..random.usize(1..4)).map(|_| &*tokens[random.usize(..tokens.len())]);
+                tokens.collect::<String>().into_bytes()
+            }
             1 => input[place.clone()].repeat(2),
             2 => other[piece(other, random)].to_vec(),
             _ => {

@@ -7,7 +7,7 @@
 mod common;
 
 use common::editor::{Client, position};
-use common::specs::{edit, pick, specs, specs_below};
+use common::specs::{edit, pick, specs, specs_below, tokens};
 use fastrand::Rng;
 use imgspec::diagnostic::{self, Diagnostic};
 use imgspec::driver::Job;
@@ -357,58 +357,6 @@ fn the_shortcut_reads_what_the_grammar_reads_of_any_tokens() {
             assert!(is_same, "run {run}: the trees differ:\n{text:?}");
         }
     }
-}
-
-/// The literals of the grammar, and what no literal is.
-fn tokens() -> Vec<String> {
-    let grammar = std::fs::read_to_string(common::root().join("grammar/imgspec.pest")).unwrap();
-    let rules = grammar.lines().filter(|line| !line.starts_with("//"));
-    // In each rule every other part between quotes is a literal; the grammar writes a quote as `\"`.
-    let literals = rules.flat_map(|rule| {
-        let rule = rule.replace("\\\\", "\u{1}").replace("\\\"", "\u{2}");
-        let literals = rule.split('"').skip(1).step_by(2);
-        let literals = literals.map(|literal| {
-            literal
-                .replace("\\n", "\n")
-                .replace('\u{1}', "\\")
-                .replace('\u{2}', "\"")
-        });
-        literals.collect::<Vec<_>>()
-    });
-    let others = [
-        "a",
-        "b-c",
-        "d.e",
-        "1",
-        "-1",
-        "1.5",
-        "\"s\"",
-        "\"${a}\"",
-        "'r'",
-        "a = 1",
-        "b = [1, 2]\n",
-        "x = {",
-        "<<T\nx\nT\n",
-        "# c\n",
-        "## d\n",
-        "\n",
-        " ",
-        "\t",
-        "\r\n",
-        "\u{feff}",
-        "é",
-        "%",
-        "@",
-        "^",
-        "$",
-        "`",
-        "ansible {",
-        "file(\"a\")",
-    ];
-    let mut all: Vec<String> = literals.chain(others.map(str::to_owned)).collect();
-    all.sort();
-    all.dedup();
-    all
 }
 
 #[test]

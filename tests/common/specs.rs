@@ -186,3 +186,55 @@ fn mangle_gap(
         }
     }
 }
+
+/// The literals of the grammar, and what no literal is.
+pub fn tokens() -> Vec<String> {
+    let grammar = std::fs::read_to_string(root().join("grammar/imgspec.pest")).unwrap();
+    let rules = grammar.lines().filter(|line| !line.starts_with("//"));
+    // In each rule every other part between quotes is a literal; the grammar writes a quote as `\"`.
+    let literals = rules.flat_map(|rule| {
+        let rule = rule.replace("\\\\", "\u{1}").replace("\\\"", "\u{2}");
+        let literals = rule.split('"').skip(1).step_by(2);
+        let literals = literals.map(|literal| {
+            literal
+                .replace("\\n", "\n")
+                .replace('\u{1}', "\\")
+                .replace('\u{2}', "\"")
+        });
+        literals.collect::<Vec<_>>()
+    });
+    let others = [
+        "a",
+        "b-c",
+        "d.e",
+        "1",
+        "-1",
+        "1.5",
+        "\"s\"",
+        "\"${a}\"",
+        "'r'",
+        "a = 1",
+        "b = [1, 2]\n",
+        "x = {",
+        "<<T\nx\nT\n",
+        "# c\n",
+        "## d\n",
+        "\n",
+        " ",
+        "\t",
+        "\r\n",
+        "\u{feff}",
+        "é",
+        "%",
+        "@",
+        "^",
+        "$",
+        "`",
+        "ansible {",
+        "file(\"a\")",
+    ];
+    let mut all: Vec<String> = literals.chain(others.map(str::to_owned)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
