@@ -24,6 +24,11 @@ mod marked;
 mod moves;
 mod navigation;
 mod output;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the clock decides when a file is checked, and not what is found"
+)]
+mod pause;
 mod pin;
 mod position;
 mod publisher;

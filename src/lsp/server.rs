@@ -3,6 +3,7 @@
 
 use crate::lsp::capabilities::{Client, server_capabilities};
 use crate::lsp::output::{ContentParams, SCHEME, TextDocumentContent};
+use crate::lsp::pause::Pause;
 use crate::lsp::position::{path, uri};
 use crate::lsp::publisher::Publication;
 use crate::lsp::transport;
@@ -25,12 +26,8 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 type Outcome<T> = Result<T, Box<dyn Error + Sync + Send>>;
-
-/// How long after a keystroke only what the client shows is checked. So the next keystroke seldom waits for the rest.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// Serves one client until it exits. Returns true if the client sent `shutdown` before.
 ///
@@ -102,8 +99,7 @@ pub(super) struct Server {
     pub(super) outputs: RefCell<FxHashSet<String>>,
     /// Whether a file has changed since the client was last told that outputs can have other texts.
     are_outputs_old: bool,
-    /// When the client last changed a document.
-    typed: Option<Instant>,
+    pause: Pause,
 }
 
 impl Server {
@@ -128,7 +124,7 @@ impl Server {
             answers: Cell::default(),
             outputs: RefCell::default(),
             are_outputs_old: false,
-            typed: None,
+            pause: Pause::default(),
         }
     }
 
@@ -147,8 +143,7 @@ impl Server {
             }
             let Some(message) = inbox.pop_front() else {
                 if !self.workspace.scheduler.is_settled() && !is_shut_down {
-                    let rest = self.rest_of_pause();
-                    if !rest.is_zero()
+                    if let Some(rest) = self.pause.rest()
                         && !self.workspace.owes_open()
                         && let Ok(message) = connection.receiver.recv_timeout(rest)
                     {
@@ -216,12 +211,6 @@ impl Server {
                 Message::Response(_) => {}
             }
         }
-    }
-
-    /// What is left of the pause after a keystroke.
-    fn rest_of_pause(&self) -> Duration {
-        let since = self.typed.map(|typed| typed.elapsed());
-        since.map_or(Duration::ZERO, |since| PAUSE.saturating_sub(since))
     }
 
     /// Sends diagnostics, or tells a client that asks for them that there are others.
@@ -342,7 +331,9 @@ impl Server {
         self.workspace.note_edit(&path);
         self.are_outputs_old = true;
         // Over pipes there are people with keyboards.
-        self.typed = self.writes_text.then(Instant::now);
+        if self.writes_text {
+            self.pause.begin();
+        }
     }
 
     fn close(&mut self, params: DidCloseTextDocumentParams) {
