@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, MAX_ALLOWS, Span, part};
 use crate::syntax::ast::Ident;
+use crate::syntax::plain::trim_comment;
 use crate::syntax::tree::{Kind, Tree};
 use smol_str::SmolStr;
 
@@ -162,7 +163,7 @@ impl Finder<'_> {
     /// Reads a comment. `before` is the node before it. A comment at the end of a line gets its scopes.
     fn read(&mut self, start: u32, end: u32, before: Option<(u32, u32)>) -> Option<Allow> {
         let span = Span::new(self.file, start, end);
-        let comment = part(self.text, start as usize..end as usize).trim_end();
+        let comment = trim_comment(part(self.text, start as usize..end as usize));
         let bare = comment.trim_start_matches('#');
         let is_doc = comment.len() - bare.len() > 1;
         let rest = bare.trim_start().strip_prefix("imgspec")?.trim_start();

@@ -14,8 +14,8 @@ use crate::source::{MAX_STEPS, part};
 use crate::syntax::tree::{Kind, Tree};
 use crate::syntax::{grammar, refusal};
 use memchr::{memchr_iter, memmem};
-pub(super) use reader::SPACE;
 use reader::{Reader, is_item_start};
+pub(super) use reader::{SPACE, trim_comment};
 
 /// Parses a file. Returns `None` if the grammar refuses a piece of it.
 pub(super) fn parse_file(text: &str) -> Option<Tree> {

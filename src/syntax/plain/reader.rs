@@ -26,6 +26,11 @@ pub(super) fn is_item_start(text: &str) -> bool {
 /// The grammar's `space`.
 pub(in crate::syntax) const SPACE: [char; 4] = [' ', '\t', '\r', '\u{feff}'];
 
+/// Removes what the formatter removes from the end of a comment, and other blanks.
+pub(in crate::syntax) fn trim_comment(text: &str) -> &str {
+    text.trim_end_matches(SPACE).trim_end()
+}
+
 pub(super) fn is_name_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }

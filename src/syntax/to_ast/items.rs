@@ -6,6 +6,7 @@ use crate::syntax::Parse;
 use crate::syntax::ast::*;
 use crate::syntax::blocks::{Meant, meant_by};
 use crate::syntax::mistakes::names_of;
+use crate::syntax::plain::trim_comment;
 use crate::syntax::recover;
 use crate::syntax::tree::{Kind, Tree};
 use crate::syntax::unopened;
@@ -138,7 +139,7 @@ impl<'t> ToAst<'t> {
             let kind = self.kind(at);
             if kind == Kind::comment {
                 if let Some(line) = self.slice(at).strip_prefix("##") {
-                    let line = line.trim_end();
+                    let line = trim_comment(line);
                     doc.push_str(line.strip_prefix(' ').unwrap_or(line));
                     doc.push('\n');
                 }
