@@ -120,10 +120,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(path: &Path, text: &str, encoding: PositionEncoding) -> Entry {
+    fn new(path: &Path, text: &str, ast: &ast::File, encoding: PositionEncoding) -> Entry {
         let lines = LineIndex::new(text);
         let positions = Positions::new(text, &lines, encoding);
-        let ast = syntax::parse(FileId(0), text).file;
         let includes = ast.includes().map(|include| Included {
             path: find_include(path, &include.path.text, |path| Disk.exists(path)),
             written: include.path.text.clone(),
@@ -231,11 +230,27 @@ impl Index {
             return entry.clone();
         }
         let text = loader.read(path).unwrap_or_default();
-        let entry = Rc::new(Entry::new(path, &text, encoding));
+        let ast = syntax::parse(FileId(0), &text).file;
+        let entry = Rc::new(Entry::new(path, &text, &ast, encoding));
         self.known
             .borrow_mut()
             .insert(path.to_owned(), entry.clone());
         entry
+    }
+
+    /// Learns what a file declares that has been parsed already.
+    pub(super) fn learn(
+        &self,
+        path: &Path,
+        text: &str,
+        ast: &ast::File,
+        encoding: PositionEncoding,
+    ) {
+        let mut known = self.known.borrow_mut();
+        if !known.contains_key(path) {
+            let entry = Entry::new(path, text, ast, encoding);
+            known.insert(path.to_owned(), Rc::new(entry));
+        }
     }
 
     /// What some files declare, up to a limit of their text.

@@ -283,6 +283,7 @@ impl Workspace {
 
     /// What the specs of the workspace declare.
     pub(super) fn declared(&self) -> Vec<(PathBuf, Rc<Entry>)> {
+        self.learn_current();
         self.index
             .entries(self.specs(), &self.documents, self.encoding)
     }
@@ -295,7 +296,19 @@ impl Workspace {
 
     /// What a spec of the workspace declares.
     pub(super) fn declared_in(&self, path: &Path) -> Rc<Entry> {
+        self.learn_current();
         self.index.entry(path, &self.documents, self.encoding)
+    }
+
+    /// The spec of the last request is not parsed again.
+    fn learn_current(&self) {
+        if let Some(Current { path, spec, .. }) = &*self.current.borrow()
+            && let Some(spec) = spec
+            && let Some(syntax) = spec.syntax.get()
+        {
+            self.index
+                .learn(path, &spec.text, &syntax.file, self.encoding);
+        }
     }
 
     /// The specs that include a file, and the file itself if it is a spec.
