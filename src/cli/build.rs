@@ -233,8 +233,8 @@ fn work(cli: &Cli, place: &Place, flags: &Flags, action: Action) -> Result<ExitC
             eyes.identify(&mut files);
             let [_, _, (_, manifest)] = &files.files;
             image.manifest.clone_from(manifest);
-            let place = ImageFolder::of(&stage, &image.image);
-            workspace::add_image(&stage, &files, place).map_err(failed)?;
+            let folder = ImageFolder::of(&stage, &image.image);
+            workspace::add_image(&stage, &files, folder).map_err(failed)?;
             let name = Path::new(&image.image).join(Provenance::FILE);
             let text = account.provenance.text();
             stage.add(&name, text.as_bytes(), 0o644).map_err(failed)?;

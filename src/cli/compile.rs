@@ -191,9 +191,9 @@ fn make(
     let stage = workspace::begin(output).map_err(failed)?;
     let add = |mut image: Files| {
         eyes.identify(&mut image);
-        let place = ImageFolder::of(&stage, &image.image);
-        place.expect_free(&image.image).map_err(Failure)?;
-        workspace::add_image(&stage, &image, place).map_err(failed)
+        let folder = ImageFolder::of(&stage, &image.image);
+        folder.expect_free(&image.image).map_err(Failure)?;
+        workspace::add_image(&stage, &image, folder).map_err(failed)
     };
     let (folders, findings) = render_all(selected, output, add);
     let staged = Staged {

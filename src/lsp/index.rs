@@ -238,7 +238,7 @@ impl Index {
         entry
     }
 
-    /// Learns what a file declares that has been parsed already.
+    /// Takes in what a file declares, if the index does not know it. The file is parsed already.
     pub(super) fn learn(
         &self,
         path: &Path,

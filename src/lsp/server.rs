@@ -330,7 +330,7 @@ impl Server {
             .change(&path, version, params.content_changes, encoding);
         self.workspace.note_edit(&path);
         self.are_outputs_old = true;
-        // Over pipes there are people with keyboards.
+        // A client on standard input is an editor, in which somebody types.
         if self.writes_text {
             self.pause.begin();
         }

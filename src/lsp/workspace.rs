@@ -300,7 +300,7 @@ impl Workspace {
         self.index.entry(path, &self.documents, self.encoding)
     }
 
-    /// The spec of the last request is not parsed again.
+    /// Gives the index the spec of the last request, so that it is not parsed again.
     fn learn_current(&self) {
         if let Some(Current { path, spec, .. }) = &*self.current.borrow()
             && let Some(spec) = spec

@@ -37,9 +37,9 @@ const BACKUPS: &str = "old";
 const REMOVED: &str = "removed";
 
 /// The mode of an ordinary file.
-const OPEN: u32 = 0o644;
-/// The mode of a file with secrets. It has no bit that [`OPEN`] has not.
-const CLOSED: u32 = 0o600;
+pub(super) const OPEN: u32 = 0o644;
+/// The mode of a file with secrets. [`OPEN`] has all its bits.
+pub(super) const CLOSED: u32 = 0o600;
 
 /// How often a call is repeated that a signal has interrupted.
 const ATTEMPTS: usize = 16;
@@ -220,8 +220,8 @@ impl Stage {
         Ok(path)
     }
 
-    /// Returns whether a new file certainly has the mode that was asked for. A umask, or a default access list of the folder,
-    /// takes the same bits from every file, so it is enough to look at the first.
+    /// Returns true if a new file has the mode that was asked for; false also where that is not known. A umask, or a default
+    /// access list of the folder, takes the same bits from every file, so it is enough to look at the first.
     fn keeps(&self, file: &File, mode: u32) -> bool {
         let keeps = || file.metadata().is_ok_and(|found| has_mode(&found, OPEN));
         match mode {

@@ -7,7 +7,7 @@ use crate::emit::{Files, Output};
 use crate::source::{has_content, read_bytes, read_text};
 use crate::workspace::Eyes;
 use crate::workspace::lock::{Lock, name_holder};
-use crate::workspace::stage::{Stage, again, mode_of};
+use crate::workspace::stage::{CLOSED, OPEN, Stage, again, mode_of};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -86,7 +86,7 @@ pub fn begin(output: &Output) -> Result<Stage, WriteError> {
 #[derive(Debug)]
 pub struct ImageFolder {
     folder: PathBuf,
-    /// `None` if nothing is there.
+    /// Whether it is a link; `None` if nothing is there.
     is_link: Option<bool>,
 }
 
@@ -125,10 +125,10 @@ impl ImageFolder {
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn add_image(stage: &Stage, image: &Files, place: ImageFolder) -> Result<PathBuf, WriteError> {
+pub fn add_image(stage: &Stage, image: &Files, found: ImageFolder) -> Result<PathBuf, WriteError> {
     let name = Path::new(&image.image);
-    let ImageFolder { folder, is_link } = place;
-    let mode = if image.is_secret { 0o600 } else { 0o644 };
+    let ImageFolder { folder, is_link } = found;
+    let mode = if image.is_secret { CLOSED } else { OPEN };
     let Some(is_link) = is_link else {
         stage.add_folder(name, &image.files, mode)?;
         return Ok(folder);
@@ -175,7 +175,7 @@ fn is_in(folder: &Path, parent: &Path) -> bool {
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(|e| WriteError::new(folder, e))?;
-    put(path, content, 0o644)
+    put(path, content, OPEN)
 }
 
 /// Writes a file as a whole that only its owner can read, and makes its folder if it is missing.
@@ -185,7 +185,7 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
 pub(crate) fn replace_private(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(|e| WriteError::new(folder, e))?;
-    put(path, content, 0o600)
+    put(path, content, CLOSED)
 }
 
 /// Writes a file as a whole to a folder that exists.
@@ -280,7 +280,7 @@ fn create_all(
     let mut staged = Vec::new();
     for (name, content) in files {
         let path = folder.join(name);
-        let file = stage.write(name, content.as_bytes(), 0o644);
+        let file = stage.write(name, content.as_bytes(), OPEN);
         let file = file.map_err(|e| WriteError::new(&path, e))?;
         let file =
             tempfile::TempPath::try_from_path(file).map_err(|e| WriteError::new(&path, e))?;
